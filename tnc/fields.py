@@ -1,0 +1,174 @@
+"""The registry of click fields: read once from the model, used by everything that names a field.
+
+Storage, JSON, CSV, reports, conditions, the documentation and the privacy table are all made from it, so
+a new field is one line in `tnc.model`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, Literal
+
+import msgspec
+
+from tnc.model import SUBS, About, Click, ClickStory, Conversion, Privacy, Visit
+
+Kind = Literal["text", "number", "boolean", "version", "list", "table", "money", "time"]
+
+# Where the name that people see differs from the name that carries its unit.
+_SHOWN_AS: Final = {
+    "clicked_at_ms": ("clicked_at", "time"),
+    "cost_micros": ("cost", "money"),
+    "os_version": ("os_version", "version"),
+    "browser_version": ("browser_version", "version"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One fact about a click. `name` is what people see, `read` takes it from a click as it is stored."""
+
+    name: str
+    kind: Kind
+    about: About
+    read: Callable[[Click], Any]
+
+    @property
+    def personal(self) -> bool:
+        return self.about.privacy in (Privacy.PII, Privacy.PSEUDONYM)
+
+
+def _kind(annotation: Any) -> Kind:
+    """The kind of a model annotation: its type without `None` and without its `about`."""
+    text = str(annotation)
+    for mark, kind in (("tuple", "list"), ("dict", "table"), ("bool", "boolean"), ("int", "number")):
+        if mark in text.partition("Meta(")[0]:
+            return kind  # type: ignore[return-value]
+    return "text"
+
+
+def _fields_of(struct: type[msgspec.Struct], path: Callable[[str], Callable[[Click], Any]]) -> list[Field]:
+    found = []
+    for each in msgspec.structs.fields(struct):
+        metas = getattr(each.type, "__metadata__", ())
+        if not metas:
+            continue
+        described: About = metas[0].extra["about"]
+        name, kind = _SHOWN_AS.get(each.name, (each.name, _kind(each.type)))
+        found.append(Field(name, kind, described, path(each.name)))  # type: ignore[arg-type]
+    return found
+
+
+def _of_click(name: str) -> Callable[[Click], Any]:
+    return lambda click: getattr(click, name)
+
+
+def _of_visit(name: str) -> Callable[[Click], Any]:
+    return lambda click: getattr(click.visit, name)
+
+
+def _sub(name: str) -> Field:
+    """A free parameter: personal until a day of clicks has shown that it is no identifier (spec: the guard)."""
+    return Field(
+        name,
+        "text",
+        About(Privacy.QUASI, "free parameter of the traffic source", dimension=True, fact=True),
+        lambda click: click.visit.subs.get(name),
+    )
+
+
+FIELDS: Final[Mapping[str, Field]] = {
+    each.name: each
+    for each in (
+        *_fields_of(Click, _of_click),
+        *_fields_of(Visit, _of_visit),
+        *(_sub(name) for name in SUBS),
+    )
+}
+
+DIMENSION_FIELDS: Final[tuple[Field, ...]] = tuple(each for each in FIELDS.values() if each.about.dimension)
+FACT_FIELDS: Final[Mapping[str, Field]] = {name: each for name, each in FIELDS.items() if each.about.fact}
+
+
+def rfc3339(time_ms: int) -> str:
+    """`2026-11-23T14:05:06.123Z`"""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_rfc3339_ms(text: str) -> int:
+    """Milliseconds of a time that names its zone, or of a UTC time without one. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return round(moment.timestamp() * 1000)
+
+
+def money(micros: int | None) -> float | int | None:
+    """Millionths as the decimal number that JSON shows: 12.5, 3, 0.000001."""
+    if micros is None:
+        return None
+    whole, rest = divmod(micros, 1_000_000)
+    return micros / 1_000_000 if rest else whole
+
+
+def micros(amount: float | str) -> int:
+    """An amount as people write it, in millionths, rounded half to even. Raises ValueError.
+
+    Goes through the written digits, so that 0.1 is 100,000 and nothing beside it.
+    """
+    try:
+        exact = Decimal(str(amount)) * 1_000_000
+        return int(exact.to_integral_value())
+    except (InvalidOperation, OverflowError) as error:
+        raise ValueError(f"not an amount of money: {amount!r}") from error
+
+
+def conversion_json(conversion: Conversion) -> dict[str, Any]:
+    return {
+        "conversion_id": conversion.conversion_id,
+        "converted_at": rfc3339(conversion.converted_at_ms),
+        "status": conversion.status,
+        "event": conversion.event,
+        "payout": money(conversion.payout_micros),
+        "currency": conversion.currency,
+        "txid": conversion.txid,
+        "history": [
+            {
+                "at": rfc3339(change.at_ms),
+                "status": change.status,
+                "status_word": change.status_word,
+                "payout": money(change.payout_micros),
+                "currency": change.currency,
+                "origin": change.origin,
+            }
+            for change in conversion.history
+        ],
+    }
+
+
+def click_json(story: ClickStory, *, destination: str | None) -> dict[str, Any]:
+    """A click as section 5 of the contract shows it. `destination` is what the click's plan made of it."""
+    click = story.click
+    shown: dict[str, Any] = {}
+    for each in FIELDS.values():
+        if each.about.public:
+            value = each.read(click)
+            shown[each.name] = _plain(each.kind, value)
+    shown["destination"] = destination
+    shown["lander_clicked_at"] = None if story.lander_clicked_at_ms is None else rfc3339(story.lander_clicked_at_ms)
+    shown["conversions"] = [conversion_json(each) for each in story.conversions]
+    return shown
+
+
+def _plain(kind: Kind, value: Any) -> Any:
+    if value is None:
+        return None
+    match kind:
+        case "time":
+            return rfc3339(value)
+        case "money":
+            return money(value)
+        case "list":
+            return list(value)
+        case _:
+            return value

@@ -1,0 +1,42 @@
+"""Time, chance and identity: the three things that tests hold still."""
+
+import base64
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tnc.model import ClickId
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000  # noqa: TID251 - the one place that reads the clock
+
+
+def new_id(now_ms: int, chance: bytes) -> str:
+    """A sortable id: 48 bits of UTC milliseconds and 80 bits of chance, 26 characters of base32hex.
+
+    The time in front is what lets a postback find the one day file that holds its click.
+    """
+    return base64.b32hexencode(now_ms.to_bytes(6, "big") + chance)[:26].decode().lower()
+
+
+def id_time_ms(identity: str) -> int | None:
+    """The millisecond in an id made by `new_id`, or None for anything else."""
+    if len(identity) != 26 or not identity.isascii():
+        return None
+    try:
+        return int.from_bytes(base64.b32hexdecode(identity.upper() + "======")[:6], "big")
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a program may not make up: the time, chance, and with both, new ids."""
+
+    now_ms: Callable[[], int] = _now_ms
+    token: Callable[[int], bytes] = secrets.token_bytes
+
+    def new_click_id(self, now_ms: int) -> ClickId:
+        return ClickId(new_id(now_ms, self.token(10)))
