@@ -21,6 +21,7 @@ NetworkId = NewType("NetworkId", str)
 OfferId = NewType("OfferId", str)
 LanderId = NewType("LanderId", str)
 FilterId = NewType("FilterId", str)
+DestinationId = NewType("DestinationId", str)
 FlowId = NewType("FlowId", str)
 
 MAIN: WorkspaceId = WorkspaceId("main")
@@ -135,6 +136,7 @@ class Filter:
     when: tuple[Condition, ...]
     action: Action = NOT_FOUND
     mode: Literal["enforce", "monitor"] = "enforce"
+    purpose: str | None = None  # plain words; needed where the action sends people somewhere else
     paused: bool = False
     archived: bool = False
 
@@ -164,6 +166,29 @@ class Flow:
     archived: bool = False
 
 
+DestinationType = Literal[
+    "meta", "tiktok", "google-data-manager", "google-ads", "google-csv", "microsoft-csv", "postback", "webhook"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where conversions are sent on to. `settings` are its type's own keys: `configuration.destinations`."""
+
+    id: DestinationId
+    name: str
+    type: DestinationType
+    on: tuple[str, ...] = ("sale",)  # statuses and event names
+    events: dict[str, str] = field(default_factory=dict)  # our word -> theirs, before the type's own names
+    first: bool = False
+    share: float = 1.0
+    consent: Literal["unless-denied", "require-granted"] = "unless-denied"
+    base_url: str | None = None  # None: the type's own
+    settings: dict[str, str | dict[str, str]] = field(default_factory=dict)  # only what was given, secrets in clear
+    paused: bool = False
+    archived: bool = False
+
+
 Redirect = Literal["302", "303", "307", "meta", "double-meta", "js"]
 Sticky = Literal["none", "flow", "lander", "offer"]
 
@@ -180,7 +205,7 @@ class Campaign:
     redirect: Redirect = "302"
     referrer_policy: Literal["no-referrer"] | None = None
     sticky: Sticky = "none"
-    destinations: tuple[str, ...] = ()
+    destinations: tuple[DestinationId, ...] = ()
     otherwise: Action = NOT_FOUND
     flows: tuple[Flow, ...] = ()
     paused: bool = False
@@ -196,6 +221,7 @@ class Configuration:
     offers: dict[OfferId, Offer] = field(default_factory=dict)
     landers: dict[LanderId, Lander] = field(default_factory=dict)
     filters: dict[FilterId, Filter] = field(default_factory=dict)
+    destinations: dict[DestinationId, Destination] = field(default_factory=dict)
     campaigns: dict[CampaignId, Campaign] = field(default_factory=dict)
 
 
