@@ -1,0 +1,553 @@
+#!/bin/sh
+# Brings tnc up: a demo on this machine, its tests, or the service on a server. `./install.sh --help` says how.
+#
+# Everything stands in functions and the last line calls main, so a copy that was cut off does nothing at all.
+# The environment is `.venv` beside this file, made from a lock file with the hash of every package in it.
+set -eu
+
+usage() {
+    cat <<'TEXT'
+tnc, the click tracker for your own server
+
+  ./install.sh --demo [--no-serve]     everything to a running tracker with 30 days of invented traffic, as any user
+  ./install.sh --test [pytest args]    every test of the project
+  ./install.sh                         as root: the service on this server; again: the upgrade, with a way back
+  ./install.sh --check                 what this server has and lacks; changes nothing
+  ./install.sh --uninstall [--purge]   takes the service away; the data stays unless --purge
+  ./install.sh --help                  this page
+
+Environment variables
+  TNC_VENV            a Python environment that already has the packages; used as it is
+  TNC_DEMO_LISTEN     where the demo's tracking listens (127.0.0.1:8080), TNC_DEMO_DASHBOARD its dashboard (127.0.0.1:8400)
+  TNC_LISTEN          where the service's tracking listens ([::]:80), TNC_DASHBOARD its dashboard (127.0.0.1:8400)
+  TNC_TRUSTED_PROXY   the proxy whose X-Forwarded-For counts, as address/bits; none unless given
+  TNC_OWNER_EMAIL     who may sign in first (owner@HOST)
+TEXT
+}
+
+say() { printf '%s\n' "$*"; }
+step() { printf '\n== %s\n' "$*"; }
+
+# The reason and, where there is one, the next thing to type.
+die() {
+    printf '\ninstall.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+is_root() { [ "$(id -u)" -eq 0 ]; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# An environment, or a release, that was not finished is never left behind: the next run would trust it.
+UNFINISHED=''
+WORK=''
+cleanup() {
+    if [ -n "$UNFINISHED" ]; then rm -rf "$UNFINISHED"; fi
+    if [ -n "$WORK" ]; then rm -rf "$WORK"; fi
+}
+
+# ------------------------------------------------------------------------------------------- environment
+
+APT_READY=''
+apt_install() {
+    is_root && has apt-get || return 1
+    if [ -z "$APT_READY" ]; then
+        apt-get update -qq >/dev/null 2>&1 || say "apt-get update failed; trying with the lists that are here."
+        APT_READY=yes
+    fi
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$WORK/apt.log" 2>&1
+}
+
+# Prints the first Python from 3.11 to 3.14 that can make environments.
+find_python() {
+    for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
+        found=$(command -v "$candidate") || continue
+        if "$found" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then
+            say "$found"
+            return 0
+        fi
+    done
+    return 1
+}
+
+need_python() {
+    find_python && return 0
+    say "Installing Python with apt-get" >&2
+    if apt_install python3 python3-venv && find_python; then return 0; fi
+    if apt_install python3.11 python3.11-venv && find_python; then return 0; fi
+    die "no Python from 3.11 to 3.14 with its venv module is here. On Debian 12 and Ubuntu 24.04 or newer type, as root:
+    apt-get install python3 python3-venv
+then run this again."
+}
+
+# Makes or completes $VENV from the lock of this kind, `run` or `dev`; a second time it only looks at a stamp.
+prepare_environment() {
+    kind=$1
+    if [ -n "${TNC_VENV:-}" ]; then
+        VENV=$TNC_VENV
+        [ -x "$VENV/bin/python" ] || die "TNC_VENV is $VENV, and there is no bin/python in it."
+        return 0
+    fi
+    lock=$ROOT/requirements.lock
+    if [ "$kind" = dev ]; then lock=$ROOT/requirements-dev.lock; fi
+    [ -f "$lock" ] || die "$(basename "$lock") is not beside install.sh. Run install.sh from a complete copy of tnc."
+    stamp=$VENV/tnc-environment
+    wanted="$kind $(cksum <"$lock") $VENV"
+    if [ -f "$stamp" ] && ! "$VENV/bin/python" -c '' 2>/dev/null; then rm -f "$stamp"; fi
+    if [ -f "$stamp" ] && grep -qxF "$wanted" "$stamp"; then return 0; fi
+
+    started=$(date +%s)
+    if [ ! -f "$stamp" ]; then
+        python=$(need_python)
+        step "Making $VENV with $python"
+        UNFINISHED=$VENV
+        rm -rf "$VENV"
+        "$python" -m venv "$VENV" >"$WORK/venv.log" 2>&1 || {
+            cat "$WORK/venv.log" >&2
+            die "$python could not make $VENV. Is the disk full, or the folder read-only?"
+        }
+    fi
+    rm -f "$stamp"
+    UNFINISHED=$VENV
+    step "Installing the packages of $(basename "$lock"), each checked against its hash"
+    "$VENV/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --only-binary :all: \
+        --require-hashes -r "$lock" >"$WORK/pip.log" 2>&1 || {
+        tail -n 15 "$WORK/pip.log" >&2
+        die "the packages could not be installed; the lines above are pip's. Check the network (and HTTPS_PROXY, if you need
+one) and run this again. Nothing was left half-done."
+    }
+    link_tnc
+    # The lock with the test tools holds everything of the plain one.
+    if [ "$kind" = dev ]; then
+        printf '%s\nrun %s %s\n' "$wanted" "$(cksum <"$ROOT/requirements.lock")" "$VENV" >"$stamp"
+    else
+        say "$wanted" >"$stamp"
+    fi
+    UNFINISHED=''
+    say "Ready after $(($(date +%s) - started)) seconds."
+}
+
+# `.venv/bin/tnc` runs the code beside this script, from any folder.
+link_tnc() {
+    packages=$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    say "$ROOT" >"$packages/tnc.pth"
+    cat >"$VENV/bin/tnc" <<TEXT
+#!/bin/sh
+exec "$VENV/bin/python" -m tnc "\$@"
+TEXT
+    chmod 755 "$VENV/bin/tnc"
+}
+
+tnc() { "$VENV/bin/python" -m tnc "$@"; }
+
+# ------------------------------------------------------------------------------------------- --test
+
+run_tests() {
+    prepare_environment dev
+    for package in chromium chromium-driver strace; do
+        program=$package
+        if [ "$package" = chromium-driver ]; then program=chromedriver; fi
+        if has "$program" || ! is_root || ! has apt-get; then continue; fi
+        say "Installing $package for the tests"
+        apt_install "$package" || say "$package could not be installed; the tests that need it are skipped and say so."
+    done
+    cd "$ROOT"
+    "$VENV/bin/python" -m pytest "$@"
+}
+
+# ------------------------------------------------------------------------------------------- --demo
+
+run_demo() {
+    prepare_environment run
+    cd "$ROOT"
+    if [ ! -e demo-data ]; then make_demo; fi
+    [ -f demo-data/sign-in ] || die "demo-data/ is here, but it is not a demo that this script finished. Look what is in it;
+to make it anew type: rm -r demo-data demo-data.key"
+    if [ ! -f demo-data/filled ]; then fill_demo; fi
+    welcome
+    if [ "$SERVE" = yes ]; then
+        cleanup
+        exec "$VENV/bin/python" -m tnc --config demo-data/config.toml serve
+    fi
+}
+
+make_demo() {
+    step "Making demo-data/"
+    listen=${TNC_DEMO_LISTEN:-127.0.0.1:8080}
+    dashboard=${TNC_DEMO_DASHBOARD:-127.0.0.1:8400}
+    password=$("$VENV/bin/python" -c 'import secrets; print(secrets.token_urlsafe(12))')
+    say "$password" | tnc init --data demo-data --listen "$listen" --dashboard "$dashboard" \
+        --owner-email owner@example.com --owner-password-stdin >"$WORK/init.log" || {
+        cat "$WORK/init.log" >&2
+        die "demo-data/ could not be made; the line above says why."
+    }
+    (umask 077 && printf 'listen=%s\ndashboard=%s\nemail=owner@example.com\npassword=%s\n' \
+        "$listen" "$dashboard" "$password" >demo-data/sign-in)
+}
+
+fill_demo() {
+    step "An example campaign and 30 days of invented traffic"
+    tnc --config demo-data/config.toml apply tnc/demo/campaign.toml
+    "$VENV/bin/python" -m tnc.demo >"$WORK/traffic.jsonl"
+    tnc --config demo-data/config.toml import clicks "$WORK/traffic.jsonl"
+    : >demo-data/filled
+}
+
+remembered() { sed -n "s/^$1=//p" demo-data/sign-in; }
+
+welcome() {
+    tracking=http://$(remembered listen)
+    cat <<TEXT
+
+== tnc is ready
+
+  Click this link           $tracking/shoes?ext=first-click&site=news.example&creative=blue
+  and see it here           http://$(remembered dashboard)
+  sign in as                $(remembered email)
+  with the password         $(remembered password)
+
+  The same in a terminal    .venv/bin/tnc --config demo-data/config.toml clicks --limit 1
+  why it went there         .venv/bin/tnc --config demo-data/config.toml explain CLICK_ID
+  the sale comes back       curl '$tracking/postback?cid=CLICK_ID&status=sale&payout=12.5'
+  the first report          .venv/bin/tnc --config demo-data/config.toml report --by offer --from 30d
+
+TEXT
+}
+
+# ------------------------------------------------------------------------------------------- the service
+
+ETC=/etc/tnc
+DATA=/var/lib/tnc
+OPT=/opt/tnc
+UNIT=/etc/systemd/system/tnc.service
+COMMAND=/usr/local/bin/tnc
+
+FAILED=''
+report_check() { # report_check yes|no|warn WHAT ADVICE
+    case $1 in
+    yes) printf '  ok    %s\n' "$2" ;;
+    warn) printf '  note  %s: %s\n' "$2" "$3" ;;
+    no)
+        printf '  no    %s: %s\n' "$2" "$3"
+        FAILED=yes
+        ;;
+    esac
+}
+
+# check WHAT ADVICE COMMAND...
+check() {
+    what=$1 advice=$2
+    shift 2
+    if "$@" >/dev/null 2>&1; then report_check yes "$what"; else report_check no "$what" "$advice"; fi
+}
+
+at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+has_systemd() { [ -d /run/systemd/system ] && at_least "$(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')" 247; }
+has_glibc() { at_least "$(getconf GNU_LIBC_VERSION | cut -d' ' -f2)" 2.34; }
+has_machine() { case $(uname -m) in x86_64 | aarch64) return 0 ;; *) return 1 ;; esac; }
+has_memory() { [ "$(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo)" -ge 450000 ]; }
+has_disk() { [ "$(df -Pk /opt | sed -n '2s/^[^ ]* *[0-9]* *[0-9]* *\([0-9]*\).*/\1/p')" -ge 1000000 ]; }
+clock_is_sane() { [ "$(date +%Y)" -ge 2026 ]; }
+files_are_here() { [ -f "$ROOT/requirements.lock" ] && [ -f "$ROOT/tnc/__main__.py" ]; }
+installs_python() { has apt-get || find_python; }
+
+port_is_free() {
+    python=$(find_python) || return 0
+    "$python" - "$1" <<'CODE'
+import socket, sys
+host, _, port = sys.argv[1].rpartition(":")
+host = host.strip("[]")
+family = socket.AF_INET6 if ":" in host else socket.AF_INET
+with socket.socket(family) as probe:
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind((host, int(port)))
+CODE
+}
+
+is_installed() { [ -f "$ETC/config.toml" ]; }
+
+check_server() {
+    step "Looking at this server"
+    check "complete copy of tnc" "run install.sh from a complete copy of tnc" files_are_here
+    check "root" "run this as root, for example: sudo ./install.sh" is_root
+    check "systemd 247 or newer" "tnc runs under systemd; on another system use --demo or start 'tnc serve' yourself" has_systemd
+    check "64-bit x86 or ARM" "there are no packages for $(uname -m)" has_machine
+    check "glibc 2.34 or newer" "use Debian 12, Ubuntu 22.04 or newer" has_glibc
+    check "512 MB of memory" "use a server with more memory" has_memory
+    check "1 GB free in /opt" "make room first" has_disk
+    check "the clock" "it says $(date); set it first: timedatectl set-ntp true" clock_is_sane
+    check "Python 3.11 or newer" "install python3 and python3-venv" installs_python
+    if ! is_installed; then
+        listen=${TNC_LISTEN:-$(default_listen)}
+        check "port of $listen" "something else listens there; to stand behind it: TNC_LISTEN=127.0.0.1:8080 TNC_TRUSTED_PROXY=127.0.0.1/32 ./install.sh" port_is_free "$listen"
+    fi
+}
+
+default_listen() { if [ -e /proc/net/if_inet6 ]; then say '[::]:80'; else say '0.0.0.0:80'; fi; }
+
+install_service() {
+    check_server
+    [ -z "$FAILED" ] || die "this server is not ready: see the lines marked 'no'. Nothing was changed."
+    # The service must not depend on a Python in somebody's home.
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    build_release
+    if is_installed; then upgrade_service; else first_install; fi
+}
+
+# A release is a folder of its own, named by what is in it; `current` points at the one that runs.
+build_release() {
+    version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$ROOT/tnc/__init__.py")
+    content=$(cd "$ROOT" && find tnc requirements.lock -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-12)
+    RELEASE=$OPT/releases/$version-$content
+    VENV=$RELEASE/.venv
+    [ ! -f "$RELEASE/complete" ] || return 0
+    step "Building $RELEASE"
+    rm -rf "$RELEASE"
+    mkdir -p "$RELEASE"
+    UNFINISHED=$RELEASE
+    (cd "$ROOT" && cp -R tnc requirements.lock install.sh LICENSE "$RELEASE/")
+    ROOT=$RELEASE
+    TNC_VENV='' prepare_environment run
+    UNFINISHED=$RELEASE
+    "$VENV/bin/python" -m compileall -q "$RELEASE/tnc"
+    chmod -R a+rX,go-w "$RELEASE"
+    (cd / && tnc version >/dev/null) || die "the new version does not start on this machine. Nothing was changed."
+    : >"$RELEASE/complete"
+    UNFINISHED=''
+}
+
+point_current() {
+    ln -sfn "$1" "$OPT/current.new"
+    mv -Tf "$OPT/current.new" "$OPT/current"
+}
+
+first_install() {
+    step "Making the user tnc, $ETC and $DATA"
+    id tnc >/dev/null 2>&1 || useradd --system --user-group --home-dir "$DATA" --no-create-home --shell /usr/sbin/nologin tnc
+    install -d -o tnc -g tnc -m 0750 "$ETC"
+    install -d -o tnc -g tnc -m 0700 "$DATA"
+    point_current "$RELEASE"
+    write_command
+    # shellcheck disable=SC2086 # an option and its value, or nothing
+    as_tnc init --data "$DATA" --key "$ETC/key" --listen "${TNC_LISTEN:-$(default_listen)}" \
+        --dashboard "${TNC_DASHBOARD:-127.0.0.1:8400}" ${TNC_TRUSTED_PROXY:+--trusted-proxy "$TNC_TRUSTED_PROXY"} \
+        ${TNC_OWNER_EMAIL:+--owner-email "$TNC_OWNER_EMAIL"}
+    mv "$DATA/config.toml" "$ETC/config.toml"
+    write_unit
+    systemctl enable --quiet tnc
+    systemctl restart tnc
+    wait_until_up || die "tnc does not come up. Its last words: journalctl -u tnc -n 50"
+    host=$(hostname -f 2>/dev/null || hostname)
+    cat <<TEXT
+
+== tnc runs
+
+  The dashboard listens on this server only. From your own computer:
+      ssh -L 8400:${TNC_DASHBOARD:-127.0.0.1:8400} root@$host      then open http://127.0.0.1:8400
+  Sign in with the e-mail and the one-time password printed above.
+
+  Settings  $ETC/config.toml       Data  $DATA       Key  $ETC/key
+  Copy $ETC/key to a safe place away from this server: without it no backup can be read.
+TEXT
+}
+
+upgrade_service() {
+    previous=$(readlink "$OPT/current" || true)
+    if [ "$previous" = "$RELEASE" ] && ! write_unit && systemctl is-active --quiet tnc; then
+        say "This version is installed and running. Nothing to do."
+        return 0
+    fi
+    step "Upgrading to $(basename "$RELEASE")"
+    before=$DATA.before-upgrade
+    used=$(du -sk "$DATA" | cut -f1)
+    [ "$(df -Pk "$(dirname "$DATA")" | sed -n '2s/^[^ ]* *[0-9]* *[0-9]* *\([0-9]*\).*/\1/p')" -gt $((used + 100000)) ] ||
+        die "not enough room for the copy of $DATA ($used kB) that an upgrade makes first. Nothing was changed."
+    systemctl stop tnc
+    rm -rf "$before"
+    cp -a --reflink=auto "$DATA" "$before"
+    point_current "$RELEASE"
+    write_unit || true
+    systemctl restart tnc || true
+    if wait_until_up; then
+        # It holds the keyring of that moment, with which what is erased later could still be read.
+        rm -rf "$before"
+        remove_old_releases "$previous"
+        say "tnc $(basename "$RELEASE") runs."
+        return 0
+    fi
+    journalctl -u tnc -n 20 --no-pager >&2 || true
+    systemctl stop tnc || true
+    rm -rf "$DATA.failed"
+    mv "$DATA" "$DATA.failed"
+    mv "$before" "$DATA"
+    point_current "$previous"
+    systemctl restart tnc
+    wait_until_up || die "neither the new version nor the one before comes up. The data is in $DATA; see journalctl -u tnc"
+    die "the new version did not come up; the one before runs again with the data of before. Its lines are above; what it
+left is in $DATA.failed: delete that once you have looked."
+}
+
+remove_old_releases() {
+    for release in "$OPT"/releases/*; do
+        case $release in "$RELEASE" | "$1") ;; *) rm -rf "$release" ;; esac
+    done
+}
+
+as_tnc() { (cd / && runuser -u tnc -- "$OPT/current/.venv/bin/python" -m tnc "$@"); }
+
+# Run by root, the command must not leave files that the service cannot open: it becomes the service's user.
+write_command() {
+    cat >"$COMMAND" <<TEXT
+#!/bin/sh
+export TNC_CONFIG="\${TNC_CONFIG:-$ETC/config.toml}"
+if [ "\$(id -u)" -eq 0 ]; then
+    exec runuser -u tnc -- $OPT/current/.venv/bin/python -m tnc "\$@"
+fi
+exec $OPT/current/.venv/bin/python -m tnc "\$@"
+TEXT
+    chmod 755 "$COMMAND"
+}
+
+wait_until_up() {
+    tries=0
+    while [ "$tries" -lt 30 ]; do
+        if ! systemctl is-active --quiet tnc && [ "$tries" -gt 2 ]; then return 1; fi
+        if healthy; then return 0; fi
+        tries=$((tries + 1))
+        sleep 1
+    done
+    return 1
+}
+
+healthy() {
+    "$VENV/bin/python" - "$ETC/config.toml" 2>/dev/null <<'CODE'
+import http.client, sys, tomllib
+with open(sys.argv[1], "rb") as file:
+    listen = tomllib.load(file)["listen"]
+host, _, port = listen.rpartition(":")
+host = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(host.strip("[]"), host.strip("[]"))
+connection = http.client.HTTPConnection(host, int(port), timeout=3)
+connection.request("GET", "/-/health")
+sys.exit(connection.getresponse().status != 200)
+CODE
+}
+
+# Succeeds when the unit had to be written, fails when it already was as it should be.
+write_unit() {
+    cat >"$WORK/tnc.service" <<TEXT
+[Unit]
+Description=tnc click tracker
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=60
+StartLimitBurst=10
+
+[Service]
+Type=exec
+User=tnc
+Group=tnc
+ExecStart=$OPT/current/.venv/bin/python -m tnc --config $ETC/config.toml serve
+WorkingDirectory=$DATA
+StateDirectory=tnc
+StateDirectoryMode=0700
+Restart=always
+RestartSec=1
+TimeoutStopSec=30
+LimitNOFILE=65536
+UMask=0077
+Environment=PYTHONDONTWRITEBYTECODE=1
+
+# What it may do: open ports 80 and 443, talk over the network, write its own data. Nothing else.
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+CapabilityBoundingSet=CAP_NET_BIND_SERVICE
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProcSubset=pid
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RemoveIPC=yes
+KeyringMode=private
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+TEXT
+    if cmp -s "$WORK/tnc.service" "$UNIT"; then return 1; fi
+    cp "$WORK/tnc.service" "$UNIT"
+    chmod 644 "$UNIT"
+    systemctl daemon-reload
+}
+
+uninstall_service() {
+    is_root || die "only root can uninstall the service: sudo ./install.sh --uninstall"
+    systemctl disable --now --quiet tnc 2>/dev/null || true
+    rm -f "$UNIT" "$COMMAND"
+    systemctl daemon-reload 2>/dev/null || true
+    rm -rf "$OPT"
+    if [ "$PURGE" = yes ]; then
+        rm -rf "$ETC" "$DATA" "$DATA.before-upgrade" "$DATA.failed"
+        if id tnc >/dev/null 2>&1; then userdel tnc; fi
+        say "tnc, its data, its key and its user are gone."
+    else
+        say "tnc is gone. Its data is still in $DATA, its settings and key in $ETC; ./install.sh brings it back,
+./install.sh --uninstall --purge deletes them."
+    fi
+}
+
+# ------------------------------------------------------------------------------------------- main
+
+main() {
+    ROOT=$(cd "$(dirname "$0")" && pwd)
+    VENV=$ROOT/.venv
+    SERVE=yes
+    PURGE=no
+    action=${1:-}
+    if [ $# -gt 0 ]; then shift; fi
+    case "$action ${1:-}" in
+    '--demo --no-serve') SERVE=no && shift ;;
+    '--uninstall --purge') PURGE=yes && shift ;;
+    esac
+    if [ "$action" != --test ] && [ $# -gt 0 ]; then
+        usage >&2
+        printf '\ninstall.sh: %s takes no "%s".\n' "$action" "$1" >&2
+        exit 2
+    fi
+    WORK=$(mktemp -d)
+    trap cleanup EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    case $action in
+    --demo) run_demo ;;
+    --test) run_tests "$@" ;;
+    --check)
+        check_server
+        [ -z "$FAILED" ] || exit 1
+        ;;
+    --uninstall) uninstall_service ;;
+    --help | -h) usage ;;
+    '') install_service ;;
+    *)
+        usage >&2
+        printf '\ninstall.sh: there is no "%s".\n' "$action" >&2
+        exit 2
+        ;;
+    esac
+}
+
+{ main "$@"; }
