@@ -14,7 +14,7 @@ TOKEN = b"t" * 32
 
 
 def control_database() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.execute("pragma foreign_keys = on")
     for table in ACCOUNT_TABLES:
         connection.execute(table)

@@ -2,7 +2,8 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,8 +42,8 @@ class User:
 class Accounts:
     """Users and their sessions in the control database, for any thread, one at a time.
 
-    `connect` is called once; its connection is made with `check_same_thread=False`, holds `ACCOUNT_TABLES`
-    and belongs to this object. E-mail addresses are compared without regard to case.
+    `connect` is called once; its connection commits by itself (`isolation_level=None`), may be used by any
+    thread (`check_same_thread=False`), enforces foreign keys and belongs to this object. E-mail addresses are compared without regard to case.
     """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
@@ -63,7 +64,7 @@ class Accounts:
         if not 3 <= len(email) <= 254 or "@" not in email[1:-1] or not email.isprintable() or " " in email:
             raise InvalidError("that is not an e-mail address; write one like owner@example.com")
         try:
-            with self._lock, self._connection:
+            with self._writing():
                 cursor = self._connection.execute(
                     "insert into users (email, password, created_at_ms) values (?, ?, ?)", (email, verifier, now_ms)
                 )
@@ -73,7 +74,7 @@ class Accounts:
 
     def set_verifier(self, *, email: str, verifier: str) -> None:
         """Change a password and end every session that the old one opened. Raises NotFoundError."""
-        with self._lock, self._connection:
+        with self._writing():
             changed = self._connection.execute("update users set password = ? where email = ?", (verifier, email))
             self._connection.execute(
                 "delete from sessions where user_id in (select id from users where email = ?)", (email,)
@@ -89,7 +90,7 @@ class Accounts:
 
     def open_session(self, user: User, *, token_hash: bytes, now_ms: int) -> None:
         """Remember a new session, and forget those that have ended by themselves."""
-        with self._lock, self._connection:
+        with self._writing():
             self._connection.execute(
                 "delete from sessions where seen_at_ms <= ? or opened_at_ms <= ?",
                 (now_ms - IDLE_MS, now_ms - ABSOLUTE_MS),
@@ -117,12 +118,23 @@ class Accounts:
             if now_ms - opened_at_ms >= ABSOLUTE_MS or now_ms - seen_at_ms >= IDLE_MS:
                 return None
             if now_ms - seen_at_ms >= _SEEN_EVERY_MS:
-                with self._connection:
-                    self._connection.execute(
-                        "update sessions set seen_at_ms = ? where token_hash = ?", (now_ms, token_hash)
-                    )
+                self._connection.execute(
+                    "update sessions set seen_at_ms = ? where token_hash = ?", (now_ms, token_hash)
+                )
         return User(user_id=user_id, email=email)
 
     def close_session(self, token_hash: bytes) -> None:
-        with self._lock, self._connection:
+        with self._writing():
             self._connection.execute("delete from sessions where token_hash = ?", (token_hash,))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """All of it or nothing, while no other thread uses the connection."""
+        with self._lock:
+            self._connection.execute("begin immediate")
+            try:
+                yield
+            except BaseException:
+                self._connection.rollback()
+                raise
+            self._connection.commit()
