@@ -43,7 +43,8 @@ class Accounts:
     """Users and their sessions in the control database, for any thread, one at a time.
 
     `connect` is called once; its connection commits by itself (`isolation_level=None`), may be used by any
-    thread (`check_same_thread=False`), enforces foreign keys and belongs to this object. E-mail addresses are compared without regard to case.
+    thread (`check_same_thread=False`), enforces foreign keys and belongs to this object. E-mail addresses
+    are compared without regard to case.
     """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
@@ -134,7 +135,7 @@ class Accounts:
             self._connection.execute("begin immediate")
             try:
                 yield
+                self._connection.commit()
             except BaseException:
                 self._connection.rollback()
                 raise
-            self._connection.commit()
