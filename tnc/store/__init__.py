@@ -1,0 +1,1 @@
+"""Everything on disk: keys, day files, the control database, columns for reports."""

@@ -1,0 +1,146 @@
+"""The control database: every version of the configuration, and who may open the dashboard.
+
+A version is one sealed document, written once and never changed. Rolling back is applying an old one.
+"""
+
+import sqlite3
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import zstandard
+
+from tnc import crypto
+from tnc.errors import FailedError, NotFoundError, RefusedError
+from tnc.model import WorkspaceId
+from tnc.store.accounts import ACCOUNT_TABLES
+
+SCHEMA: Final = 1
+_TABLES: Final = (
+    """
+    create table config_versions (
+      workspace  text not null,
+      version    integer not null,  -- 1, 2, 3, ... in each workspace
+      made_at_ms integer not null,  -- UTC
+      made_by    text not null,     -- who or what: an e-mail address of the dashboard, or `command line`
+      note       text not null,     -- what changed, in words, without secrets
+      document   blob not null,     -- the whole configuration: JSON, compressed, sealed
+      primary key (workspace, version)
+    ) strict, without rowid
+    """,
+    *ACCOUNT_TABLES,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    version: int
+    made_at_ms: int
+    made_by: str
+    note: str
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that may write. One process has one, and only while it holds the lock of the data directory."""
+    database = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
+    for pragma in (
+        "journal_mode = wal",
+        "synchronous = full",
+        "secure_delete = on",
+        "temp_store = memory",
+        "foreign_keys = on",
+    ):
+        database.execute(f"pragma {pragma}")
+    return database
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection beside a running server's: it can change nothing."""
+    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2.0, check_same_thread=False)
+    database.execute("pragma query_only = on")
+    return database
+
+
+def prepare(database: sqlite3.Connection, path: Path) -> None:
+    """Make or check the tables. Raises RefusedError when a newer tnc wrote them."""
+    try:
+        version = database.execute("pragma user_version").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise FailedError(f"the control database {path} is damaged ({error}); restore it from a backup.") from error
+    if version > SCHEMA:
+        raise RefusedError(
+            f"{path} was written by a newer tnc (schema {version}, this one knows {SCHEMA}); upgrade tnc."
+        )
+    if version == 0:
+        script = ";".join(_TABLES)
+        database.executescript(f"begin; {script}; pragma user_version = {SCHEMA}; commit;")
+
+
+class ConfigVersions:
+    """The versions of each workspace's configuration. Safe for several threads."""
+
+    def __init__(self, database: sqlite3.Connection, control_key: bytes) -> None:
+        self._database = database
+        self._key = control_key
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def _place(workspace: WorkspaceId, version: int) -> bytes:
+        return f"tnc configuration 1|{workspace}|{version}".encode()
+
+    def latest(self, workspace: WorkspaceId) -> int:
+        """Number of the newest version; 0 when there is none."""
+        with self._lock:
+            row = self._database.execute(
+                "select coalesce(max(version), 0) from config_versions where workspace = ?", (workspace,)
+            ).fetchone()
+        return int(row[0])
+
+    def document(self, workspace: WorkspaceId, version: int) -> bytes:
+        with self._lock:
+            row = self._database.execute(
+                "select document from config_versions where workspace = ? and version = ?", (workspace, version)
+            ).fetchone()
+        if row is None:
+            raise NotFoundError(
+                f"there is no version {version} of the configuration; `tnc export` prints the present one."
+            )
+        try:
+            packed = crypto.unseal(self._key, row[0], self._place(workspace, version))
+        except crypto.CannotOpenError as error:
+            raise FailedError(
+                f"version {version} of the configuration does not open: it was damaged or moved."
+            ) from error
+        return zstandard.decompress(packed, max_output_size=1 << 28)
+
+    def add(self, workspace: WorkspaceId, document: bytes, *, made_at_ms: int, made_by: str, note: str) -> int:
+        """Make the next version; durable when this returns."""
+        with self._lock:
+            self._database.execute("begin immediate")
+            try:
+                row = self._database.execute(
+                    "select coalesce(max(version), 0) + 1 from config_versions where workspace = ?", (workspace,)
+                ).fetchone()
+                version = int(row[0])
+                sealed = crypto.seal(self._key, zstandard.compress(document), self._place(workspace, version))
+                self._database.execute(
+                    "insert into config_versions values (?, ?, ?, ?, ?, ?)",
+                    (workspace, version, made_at_ms, made_by, note, sealed),
+                )
+                self._database.execute("commit")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("rollback")
+                raise
+        return version
+
+    def all_versions(self, workspace: WorkspaceId) -> list[Version]:
+        """Newest first, without their documents."""
+        with self._lock:
+            rows = self._database.execute(
+                "select version, made_at_ms, made_by, note from config_versions where workspace = ?"
+                " order by version desc",
+                (workspace,),
+            ).fetchall()
+        return [Version(version=v, made_at_ms=at, made_by=by, note=note) for v, at, by, note in rows]

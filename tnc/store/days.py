@@ -1,0 +1,319 @@
+"""One SQLite file per workspace and UTC day: its clicks and what became of them, sealed.
+
+A row shows its number, blind tokens that only the day's key can make, and for events the time and the
+click's number. Everything else is inside the sealed record.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from pathlib import Path
+from typing import Final, Self, TypeVar
+
+from tnc.errors import FailedError, RefusedError
+from tnc.model import Click, ClickId, ConversionChange, Event, WorkspaceId
+from tnc.store.keyring import DayKeys
+from tnc.store.sealing import Sealer
+from tnc.store.tree import PuncturedError
+
+_T = TypeVar("_T")
+
+SCHEMA: Final = 1
+_TABLES: Final = """
+create table clicks (
+  seq      integer primary key,  -- number of the leaf that seals the row
+  sealed   blob not null,
+  click    integer not null,     -- blind tokens: of the click id,
+  visitor  integer,              -- the pseudonym,
+  address  integer,              -- the address (as stored: whole or cut),
+  external integer,              -- the source's click id,
+  browser  integer               -- the browser's cookie
+) strict;
+create index clicks_click on clicks(click);
+create table events (
+  seq       integer primary key,
+  click_seq integer not null,
+  kind      integer not null,    -- 1 lander click, 2 conversion
+  at_ms     integer not null,    -- UTC
+  sealed    blob not null
+) strict;
+create index events_click on events(click_seq);
+create index conversions_at on events(at_ms) where kind = 2;
+create table numbers (           -- numbers that are handed out or counted, by name
+  name  text primary key,
+  value integer not null
+) strict, without rowid;
+"""
+# Made when the day is over, so that the click path does not pay for them; until then these searches read the table.
+_CLOSED_INDEXES: Final = (
+    "create index if not exists clicks_visitor on clicks(visitor) where visitor is not null",
+    "create index if not exists clicks_address on clicks(address) where address is not null",
+    "create index if not exists clicks_external on clicks(external) where external is not null",
+    "create index if not exists clicks_browser on clicks(browser) where browser is not null",
+)
+LANDER, CONVERSION = 1, 2
+
+# Numbers are reserved this far ahead of the rows that use them, in the same commit: whatever a crash took with it,
+# the next start hands out none of them again. (The chance in the nonce is the second guard.)
+_RESERVE: Final = 16_384
+
+_WAL_PAGES: Final = 8_000  # 32 MB: a checkpoint costs 10 to 20 ms, so let there be few of them
+
+
+def utc_date(time_ms: int) -> Date:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).date()
+
+
+def day_path(folder: Path, workspace: WorkspaceId, date: Date) -> Path:
+    return folder / workspace / f"{date.isoformat()}.db"
+
+
+def all_dates(folder: Path, workspace: WorkspaceId) -> list[Date]:
+    """Days of which there is a file, oldest first."""
+    return sorted(Date.fromisoformat(path.stem) for path in (folder / workspace).glob("????-??-??.db"))
+
+
+class DayReader:
+    """Reads one day beside the writer: its own connection, which can neither change nor checkpoint anything."""
+
+    def __init__(self, path: Path, keys: DayKeys) -> None:
+        self.keys = keys
+        self._database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0, check_same_thread=False)
+        self._database.execute("pragma query_only = on")
+        _check_schema(self._database, path)
+        self._clicks, self._events = _sealers(keys)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    def latest(self) -> tuple[int, int]:
+        """Highest numbers of clicks and events; -1 where there are none."""
+        return _latest(self._database, "clicks"), _latest(self._database, "events")
+
+    def count(self) -> int:
+        return int(self._database.execute("select count(*) from clicks").fetchone()[0])
+
+    def number(self, name: str) -> int:
+        return _number(self._database, name)
+
+    def find(self, click_id: ClickId) -> tuple[int, Click] | None:
+        return _find(self._database, self._clicks, self.keys, click_id)
+
+    def events_of(self, click_seq: int) -> list[Event]:
+        return _events_of(self._database, self._events, click_seq)
+
+    def clicks(self, after_seq: int = -1) -> Iterator[tuple[int, Click]]:
+        """(number, click) in the order they were recorded; erased rows are passed over."""
+        rows = self._database.execute("select seq, sealed from clicks where seq > ? order by seq", (after_seq,))
+        for seq, sealed in rows:
+            try:
+                yield seq, self._clicks.open_click(seq, sealed)
+            except PuncturedError:
+                continue
+
+    def newest_clicks(self, before_seq: int | None = None) -> Iterator[tuple[int, Click]]:
+        """(number, click), newest first."""
+        bound = (1 << 62) if before_seq is None else before_seq
+        rows = self._database.execute("select seq, sealed from clicks where seq < ? order by seq desc", (bound,))
+        for seq, sealed in rows:
+            try:
+                yield seq, self._clicks.open_click(seq, sealed)
+            except PuncturedError:
+                continue
+
+    def events(self, after_seq: int = -1) -> Iterator[tuple[int, int, Event]]:
+        """(number, number of the click, event) in the order they were recorded."""
+        rows = self._database.execute(
+            "select seq, click_seq, sealed from events where seq > ? order by seq", (after_seq,)
+        )
+        for seq, click_seq, sealed in rows:
+            try:
+                yield seq, click_seq, self._events.open_event(seq, sealed)
+            except PuncturedError:
+                continue
+
+    def conversions_since(self, since_ms: int) -> Iterator[tuple[int, int]]:
+        """(number of the click, ...) of conversions that were touched at or after a time: (click_seq, at_ms)."""
+        rows = self._database.execute("select click_seq, at_ms from events where kind = 2 and at_ms >= ?", (since_ms,))
+        yield from rows
+
+    def latest_of_visitor(self, visitor: str, *, since_ms: int) -> tuple[int, Click] | None:
+        """The newest click of a pseudonym at or after a time."""
+        token = self.keys.token("visitor", visitor)
+        rows = self._database.execute("select seq, sealed from clicks where visitor = ? order by seq desc", (token,))
+        for seq, sealed in rows:
+            try:
+                click = self._clicks.open_click(seq, sealed)
+            except PuncturedError:
+                continue
+            if click.visit.visitor == visitor:
+                return (seq, click) if click.clicked_at_ms >= since_ms else None
+        return None
+
+
+class DayWriter:
+    """The one connection that commits to a day, and the one that checkpoints it (SQLite's WAL-reset bug)."""
+
+    def __init__(self, path: Path, keys: DayKeys) -> None:
+        self.keys = keys
+        self.path = path
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._database = sqlite3.connect(path, timeout=0.25, isolation_level=None, check_same_thread=False)
+        for pragma in (
+            "page_size = 4096",
+            "journal_mode = wal",
+            "synchronous = full",
+            "secure_delete = on",
+            "temp_store = memory",
+            f"wal_autocheckpoint = {_WAL_PAGES}",
+            "cache_size = -4000",
+        ):
+            self._database.execute(f"pragma {pragma}")
+        if self._database.execute("pragma user_version").fetchone()[0] == 0:
+            self._database.executescript(f"begin; {_TABLES} pragma user_version = {SCHEMA}; commit;")
+        _check_schema(self._database, path)
+        self._clicks, self._events = _sealers(keys)
+        self._next = {table: self._start_of(table) for table in ("clicks", "events")}
+        self._reserved = dict(self._next)
+
+    def _start_of(self, table: str) -> int:
+        return max(_number(self._database, f"{table} reserved"), _latest(self._database, table) + 1)
+
+    def begin(self) -> None:
+        self._database.execute("begin immediate")
+
+    def commit(self) -> None:
+        self._database.execute("commit")
+
+    def rollback(self) -> None:
+        """Also after an error that has rolled back already."""
+        if self._database.in_transaction:
+            self._database.execute("rollback")
+        # What a rolled-back transaction had reserved is not on disk: reserve again before the next number.
+        self._reserved = dict(self._next)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def apart(self, work: Callable[["DayWriter"], _T]) -> _T:
+        """Do `work` within the open transaction so that its failure undoes its own changes only."""
+        self._database.execute("savepoint apart")
+        try:
+            result = work(self)
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("rollback to apart")
+            raise
+        finally:
+            if self._database.in_transaction:
+                self._database.execute("release apart")
+        return result
+
+    def _take(self, table: str) -> int:
+        seq = self._next[table]
+        self._next[table] = seq + 1
+        if seq >= self._reserved[table] - _RESERVE // 2:
+            self._reserved[table] = seq + _RESERVE
+            self.set_number(f"{table} reserved", self._reserved[table])
+        return seq
+
+    def set_number(self, name: str, value: int) -> None:
+        self._database.execute(
+            "insert into numbers values (?, ?) on conflict (name) do update set value = excluded.value", (name, value)
+        )
+
+    def count(self, name: str, more: int) -> None:
+        """Add to a counter that says nothing about anybody."""
+        self._database.execute(
+            "insert into numbers values (?, ?) on conflict (name) do update set value = value + excluded.value",
+            (name, more),
+        )
+
+    def add_click(self, click: Click) -> int:
+        seq = self._take("clicks")
+        token, visit = self.keys.token, click.visit
+        self._database.execute(
+            "insert into clicks values (?, ?, ?, ?, ?, ?, ?)",
+            (
+                seq,
+                self._clicks.seal(seq, click),
+                token("click", click.click_id),
+                None if visit.visitor is None else token("visitor", visit.visitor),
+                None if visit.ip is None else token("address", visit.ip),
+                None if visit.external_id is None else token("external", visit.external_id),
+                None if visit.browser_id is None else token("browser", visit.browser_id),
+            ),
+        )
+        return seq
+
+    def add_event(self, click_seq: int, event: Event) -> int:
+        seq = self._take("events")
+        kind = CONVERSION if isinstance(event, ConversionChange) else LANDER
+        self._database.execute(
+            "insert into events values (?, ?, ?, ?, ?)",
+            (seq, click_seq, kind, event.at_ms, self._events.seal(seq, event)),
+        )
+        return seq
+
+    def find(self, click_id: ClickId) -> tuple[int, Click] | None:
+        return _find(self._database, self._clicks, self.keys, click_id)
+
+    def events_of(self, click_seq: int) -> list[Event]:
+        return _events_of(self._database, self._events, click_seq)
+
+    def finish_day(self) -> None:
+        """The searches of a day that is over become quick; no new rows are expected."""
+        for statement in _CLOSED_INDEXES:
+            self._database.execute(statement)
+
+
+def _sealers(keys: DayKeys) -> tuple[Sealer, Sealer]:
+    return (
+        Sealer(keys.clicks, workspace=keys.workspace, date=keys.date, table="clicks"),
+        Sealer(keys.events, workspace=keys.workspace, date=keys.date, table="events"),
+    )
+
+
+def _check_schema(database: sqlite3.Connection, path: Path) -> None:
+    try:
+        version = database.execute("pragma user_version").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        database.close()
+        raise FailedError(f"the day file {path} is damaged ({error}); restore it from a backup.") from error
+    if version > SCHEMA:
+        database.close()
+        raise RefusedError(
+            f"{path} was written by a newer tnc (schema {version}, this one knows {SCHEMA}); upgrade tnc."
+        )
+
+
+def _latest(database: sqlite3.Connection, table: str) -> int:
+    return int(database.execute(f"select coalesce(max(seq), -1) from {table}").fetchone()[0])
+
+
+def _number(database: sqlite3.Connection, name: str) -> int:
+    row = database.execute("select value from numbers where name = ?", (name,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _find(database: sqlite3.Connection, sealer: Sealer, keys: DayKeys, click_id: ClickId) -> tuple[int, Click] | None:
+    rows = database.execute("select seq, sealed from clicks where click = ?", (keys.token("click", click_id),))
+    with closing(rows):
+        for seq, sealed in rows:
+            try:
+                click = sealer.open_click(seq, sealed)
+            except PuncturedError:
+                continue
+            if click.click_id == click_id:
+                return seq, click
+    return None
+
+
+def _events_of(database: sqlite3.Connection, sealer: Sealer, click_seq: int) -> list[Event]:
+    rows = database.execute("select seq, sealed from events where click_seq = ? order by seq", (click_seq,))
+    return [sealer.open_event(seq, sealed) for seq, sealed in rows.fetchall()]

@@ -1,0 +1,223 @@
+"""The keys: one file a day and workspace, one for the workspace itself, one for the installation.
+
+    KEK (key file outside the data)
+     +- ring/<workspace>/<date>   the day's two trees (clicks, events) and its token key
+     +- ring/<workspace>/keys     cookie key, and the salts of the visitors without a cookie
+     +- ring/installation         sealing key of the control database, pepper of the passwords
+
+Nothing here is ever made anew over something that is there: a file that does not open is refused.
+"""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date as Date  # noqa: N812 - `date` is what a day's key is called here
+from datetime import timedelta
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+import msgspec
+
+from tnc import crypto
+from tnc.errors import FailedError, InvalidError, NotFoundError, RefusedError
+from tnc.model import WorkspaceId
+from tnc.store.slots import SlotFile
+from tnc.store.tree import PuncturableKey
+
+Token = Literal["click", "visitor", "address", "external", "browser"]
+_TOKEN_BYTES: Final = 6
+SALT_DAYS: Final = 2
+
+
+class _DayContent(msgspec.Struct):
+    clicks: bytes
+    events: bytes
+    token_key: bytes
+
+
+class _WorkspaceContent(msgspec.Struct):
+    cookie_key: bytes
+    tomb_key: bytes
+    salts: dict[str, bytes]
+
+
+class _InstallationContent(msgspec.Struct):
+    control_key: bytes
+    pepper: bytes
+    receipt_key: bytes
+
+
+@dataclass(slots=True)
+class DayKeys:
+    """What opens one day of one workspace."""
+
+    workspace: WorkspaceId
+    date: Date
+    clicks: PuncturableKey
+    events: PuncturableKey
+    token_key: bytes
+
+    def token(self, kind: Token, value: str) -> int:
+        """A blind token: 48 bits that stand for `value` on this day only, as long as the day's key lives.
+
+        Whoever finds a row by it opens the record and compares, so a chance hit is harmless.
+        """
+        digest = blake2b(value.encode(), digest_size=_TOKEN_BYTES, key=self.token_key, person=kind.encode())
+        return int.from_bytes(digest.digest(), "big") - (1 << 47)  # SQLite stores 48 signed bits in six bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceKeys:
+    cookie_key: bytes
+    tomb_key: bytes
+    salts: dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationKeys:
+    control_key: bytes
+    pepper: bytes
+    receipt_key: bytes
+
+
+def new_key_text() -> str:
+    return secrets.token_hex(crypto.KEY_BYTES) + "\n"
+
+
+def read_key(path: Path) -> bytes:
+    """The key-encryption key: 64 hexadecimal digits. Raises InvalidError with what to do."""
+    try:
+        text = path.read_text(encoding="ascii").strip()
+        key = bytes.fromhex(text)
+    except FileNotFoundError:
+        raise RefusedError(
+            f"the key file {path} is missing; without it the data cannot be read, and tnc makes no new one over data "
+            "that is there. Put the file back from your own copy."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InvalidError(f"the key file {path} cannot be read: it must hold 64 hexadecimal digits.") from error
+    if len(key) != crypto.KEY_BYTES:
+        raise InvalidError(f"the key file {path} is not whole: it must hold 64 hexadecimal digits.")
+    return key
+
+
+class Keyring:
+    """All keys of one installation, opened on demand and kept."""
+
+    def __init__(self, folder: Path, kek: bytes) -> None:
+        self.folder = folder
+        self._kek = kek
+        self._days: dict[tuple[WorkspaceId, Date], DayKeys] = {}
+
+    # -- the installation
+
+    def _installation_file(self) -> SlotFile:
+        return SlotFile(self.folder / "installation", kek=self._kek, context="installation")
+
+    def create(self) -> None:
+        """Keys of a new installation; refused where there are some."""
+        file = self._installation_file()
+        if file.exists():
+            raise RefusedError(f"there are keys in {self.folder} already; nothing was changed.")
+        content = _InstallationContent(*(secrets.token_bytes(32) for _ in range(3)))
+        file.write(msgspec.msgpack.encode(content))
+
+    def installation(self) -> InstallationKeys:
+        file = self._installation_file()
+        if not file.exists():
+            raise RefusedError(
+                f"the keyring {self.folder} is missing; without it the data cannot be read. Nothing was changed. "
+                "Put back the folder from your own copy, or `tnc init` a new data directory elsewhere."
+            )
+        content = _decode(file, _InstallationContent)
+        return InstallationKeys(content.control_key, content.pepper, content.receipt_key)
+
+    # -- a workspace
+
+    def _workspace_file(self, workspace: WorkspaceId) -> SlotFile:
+        return SlotFile(self.folder / workspace / "keys", kek=self._kek, context=f"workspace|{workspace}")
+
+    def workspace(self, workspace: WorkspaceId) -> WorkspaceKeys:
+        file = self._workspace_file(workspace)
+        if not file.exists():
+            raise NotFoundError(f"there is no workspace {workspace!r}.")
+        content = _decode(file, _WorkspaceContent)
+        return WorkspaceKeys(content.cookie_key, content.tomb_key, content.salts)
+
+    def create_workspace(self, workspace: WorkspaceId) -> None:
+        file = self._workspace_file(workspace)
+        if file.exists():
+            raise RefusedError(f"the workspace {workspace!r} has keys already; nothing was changed.")
+        file.write(msgspec.msgpack.encode(_WorkspaceContent(secrets.token_bytes(32), secrets.token_bytes(32), {})))
+
+    def turn_salts(self, workspace: WorkspaceId, today: Date) -> dict[str, bytes]:
+        """The salts of today and yesterday by ISO date; makes today's, destroys older ones for ever."""
+        file = self._workspace_file(workspace)
+        content = _decode(file, _WorkspaceContent)
+        oldest = today - timedelta(days=SALT_DAYS - 1)
+        salts = {day: salt for day, salt in content.salts.items() if Date.fromisoformat(day) >= oldest}
+        salts.setdefault(today.isoformat(), secrets.token_bytes(16))
+        if salts != content.salts:
+            file.write(msgspec.msgpack.encode(_WorkspaceContent(content.cookie_key, content.tomb_key, salts)))
+        return salts
+
+    # -- a day
+
+    def _day_file(self, workspace: WorkspaceId, date: Date) -> SlotFile:
+        name = date.isoformat()
+        return SlotFile(self.folder / workspace / name, kek=self._kek, context=f"day|{workspace}|{name}")
+
+    def has_day(self, workspace: WorkspaceId, date: Date) -> bool:
+        return self._day_file(workspace, date).exists()
+
+    def day(self, workspace: WorkspaceId, date: Date) -> DayKeys:
+        """The keys of a day that has some; raises NotFoundError otherwise."""
+        keys = self._days.get((workspace, date))
+        if keys is None:
+            keys = self._days[workspace, date] = self.open_day(workspace, date)
+        return keys
+
+    def open_day(self, workspace: WorkspaceId, date: Date) -> DayKeys:
+        """Like `day`, but a copy of the caller's own: the trees of `DayKeys` are not for two threads."""
+        file = self._day_file(workspace, date)
+        if not file.exists():
+            raise NotFoundError(f"the keyring holds no key for {date} of workspace {workspace!r}.")
+        content = _decode(file, _DayContent)
+        clicks, events = PuncturableKey.load(content.clicks), PuncturableKey.load(content.events)
+        return DayKeys(workspace, date, clicks, events, content.token_key)
+
+    def create_day(self, workspace: WorkspaceId, date: Date) -> DayKeys:
+        """New keys for a new day, durable before this returns."""
+        if self.has_day(workspace, date):
+            raise RefusedError(f"{date} of workspace {workspace!r} has keys already.")
+        clicks, events = (PuncturableKey.from_root(secrets.token_bytes(32)) for _ in range(2))
+        keys = DayKeys(workspace, date, clicks, events, secrets.token_bytes(32))
+        self.save_day(keys)
+        self._days[workspace, date] = keys
+        return keys
+
+    def save_day(self, keys: DayKeys) -> None:
+        content = _DayContent(keys.clicks.dump(), keys.events.dump(), keys.token_key)
+        self._day_file(keys.workspace, keys.date).write(msgspec.msgpack.encode(content))
+
+    def destroy_day(self, workspace: WorkspaceId, date: Date) -> None:
+        self._days.pop((workspace, date), None)
+        self._day_file(workspace, date).destroy()
+
+    def all_days(self, workspace: WorkspaceId) -> Iterator[Date]:
+        """Days that have keys, oldest first."""
+        names = sorted(path.name for path in (self.folder / workspace).glob("????-??-??"))
+        return (Date.fromisoformat(name) for name in names)
+
+
+_T = TypeVar("_T")
+
+
+def _decode(file: SlotFile, kind: type[_T]) -> _T:
+    try:
+        return msgspec.msgpack.decode(file.read(), type=kind)
+    except msgspec.MsgspecError as error:
+        raise FailedError(
+            f"the key file {file.path} opens but does not hold keys; it was written by another version of tnc."
+        ) from error

@@ -1,0 +1,53 @@
+"""Records: a click or an event as the bytes that go to disk, and back.
+
+JSON of the non-empty fields, compressed with a dictionary of our own words, sealed under the one-time key
+of its sequence number. The place (workspace, day, table, number, format) is bound in, so a record that is
+moved to another row, day or workspace does not open.
+"""
+
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import zstandard
+
+from tnc import crypto
+from tnc.errors import FailedError
+from tnc.model import Click, Event, WorkspaceId
+from tnc.store.tree import PuncturableKey
+
+FORMAT: Final = 1
+_DICTIONARY: Final = zstandard.ZstdCompressionDict(Path(__file__).with_name("records.dictionary").read_bytes())
+_MOST_BYTES: Final = 1 << 20
+
+
+class Sealer:
+    """Seals and opens the rows of one table of one day. Not for two threads at once."""
+
+    def __init__(self, tree: PuncturableKey, *, workspace: WorkspaceId, date: Date, table: str) -> None:
+        self._tree = tree
+        self._place = f"tnc record {FORMAT}|{workspace}|{date}|{table}|".encode()
+        self._where = f"{table} of {date} in workspace {workspace!r}"
+        self._encoder = msgspec.json.Encoder()
+        self._compressor = zstandard.ZstdCompressor(dict_data=_DICTIONARY, level=1, write_dict_id=False)
+        self._decompressor = zstandard.ZstdDecompressor(dict_data=_DICTIONARY)
+
+    def seal(self, seq: int, record: Click | Event) -> bytes:
+        packed = self._compressor.compress(self._encoder.encode(record))
+        return crypto.seal(self._tree.leaf(seq), packed, self._place + b"%d" % seq)
+
+    def _open(self, seq: int, sealed: bytes) -> bytes:
+        key = self._tree.leaf(seq)
+        try:
+            packed = crypto.unseal(key, sealed, self._place + b"%d" % seq)
+        except crypto.CannotOpenError as error:
+            raise FailedError(f"row {seq} of {self._where} does not open: it was damaged or moved.") from error
+        return self._decompressor.decompress(packed, max_output_size=_MOST_BYTES)
+
+    def open_click(self, seq: int, sealed: bytes) -> Click:
+        return msgspec.json.decode(self._open(seq, sealed), type=Click)
+
+    def open_event(self, seq: int, sealed: bytes) -> Event:
+        event: Event = msgspec.json.decode(self._open(seq, sealed), type=Event)
+        return event

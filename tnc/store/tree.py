@@ -1,0 +1,115 @@
+"""The puncturable key of a day: one short secret that opens every record but those that were erased.
+
+A GGM tree (Goldreich, Goldwasser, Micali 1986; "puncturable" use: Green and Miers 2015). The root is 32
+random bytes; the two children of a node are the halves of its BLAKE2b-512; leaf number `seq` is the key of
+record `seq`. What is stored is the *frontier*: the fewest nodes from which every leaf that is still allowed
+can be derived. It starts as the root alone. `puncture(seq)` replaces the node above that leaf by the
+siblings along the way down, so the leaf, and every ancestor of it, is gone, and all others remain.
+
+Leaves are numbered by arrival, never by anything about a person: the frontier shows which leaves are gone,
+and a number that was derived from an address could be found again by trying all addresses.
+
+`tests/vectors/tree.json` fixes the construction.
+"""
+
+import struct
+from collections.abc import Iterable
+from hashlib import blake2b
+
+DEPTH = 28
+"""268,435,456 records a day and workspace; a punctured leaf costs at most 28 nodes of 37 bytes."""
+
+NODE_BYTES = 32
+_PERSON = b"tnc-ggm"
+_ENTRY = struct.Struct(">BI32s")
+
+Place = tuple[int, int]  # depth, number from the left
+
+
+class PuncturedError(Exception):
+    """The leaf was erased, and nothing that is left can derive it."""
+
+
+def children(node: bytes) -> tuple[bytes, bytes]:
+    both = blake2b(node, digest_size=2 * NODE_BYTES, person=_PERSON).digest()
+    return both[:NODE_BYTES], both[NODE_BYTES:]
+
+
+class PuncturableKey:
+    """A tree of record keys, known by its frontier."""
+
+    def __init__(self, frontier: Iterable[tuple[Place, bytes]]) -> None:
+        self._frontier = dict(frontier)
+        self._forget_path()
+
+    @classmethod
+    def from_root(cls, root: bytes) -> "PuncturableKey":
+        return cls([((0, 0), root)])
+
+    @classmethod
+    def load(cls, text: bytes) -> "PuncturableKey":
+        return cls(((depth, number), node) for depth, number, node in _ENTRY.iter_unpack(text))
+
+    def dump(self) -> bytes:
+        return b"".join(_ENTRY.pack(*place, node) for place, node in sorted(self._frontier.items()))
+
+    @property
+    def places(self) -> frozenset[Place]:
+        """Where the frontier's nodes stand; says nothing about their keys."""
+        return frozenset(self._frontier)
+
+    def _forget_path(self) -> None:
+        # The pairs of children along the way to the last leaf asked for, from the covering node down.
+        # Leaves asked for in order share most of their way: one hash a leaf on average instead of 28.
+        self._path: list[tuple[bytes, bytes]] = []
+        self._last: int | None = None
+        self._top = 0
+
+    def _cover(self, seq: int) -> Place:
+        for depth in range(DEPTH + 1):
+            place = (depth, seq >> (DEPTH - depth))
+            if place in self._frontier:
+                return place
+        raise PuncturedError
+
+    def leaf(self, seq: int) -> bytes:
+        """The 32-byte key of record `seq`; raises PuncturedError when it was erased."""
+        if not 0 <= seq < 1 << DEPTH:
+            raise ValueError(f"no such leaf: {seq}")
+        if self._last is None or (seq ^ self._last) >> (DEPTH - self._top):
+            top, number = self._cover(seq)
+            self._top, self._path = top, []
+            node = self._frontier[top, number]
+            if top == DEPTH:
+                self._forget_path()
+                return node
+            start = top
+        else:
+            start = DEPTH - (seq ^ self._last).bit_length() if seq != self._last else DEPTH - 1
+            del self._path[start - self._top + 1 :]
+            if start == DEPTH - 1:
+                self._last = seq
+                return self._path[-1][seq & 1]
+            node = self._path[-1][(seq >> (DEPTH - 1 - start)) & 1]
+            start += 1
+        for depth in range(start, DEPTH):
+            pair = children(node)
+            self._path.append(pair)
+            node = pair[(seq >> (DEPTH - 1 - depth)) & 1]
+        self._last = seq
+        return node
+
+    def puncture(self, seq: int) -> bool:
+        """Make leaf `seq` underivable for ever (once the former frontier is wiped); False if it was already."""
+        try:
+            top, number = self._cover(seq)
+        except PuncturedError:
+            return False
+        self._forget_path()
+        node = self._frontier.pop((top, number))
+        for depth in range(top, DEPTH):
+            pair = children(node)
+            below = seq >> (DEPTH - 1 - depth)
+            self._frontier[depth + 1, below ^ 1] = pair[(below & 1) ^ 1]
+            node = pair[below & 1]
+        return True
