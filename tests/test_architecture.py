@@ -90,7 +90,9 @@ def unit(module: str) -> str:
 
 
 def layer(module: str) -> int:
-    return next(i for i, line in enumerate(LAYERS) if unit(module) in line.split())
+    places = [i for i, line in enumerate(LAYERS) if unit(module) in line.split()]
+    assert places, f"{unit(module)} has no place in LAYERS"
+    return places[0]
 
 
 @pytest.mark.parametrize("module", MODULES)
