@@ -7,7 +7,6 @@ a new field is one line in `tnc.model`.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal
 
 import msgspec
@@ -109,18 +108,6 @@ def money(micros: int | None) -> float | int | None:
         return None
     whole, rest = divmod(micros, 1_000_000)
     return micros / 1_000_000 if rest else whole
-
-
-def micros(amount: float | str) -> int:
-    """An amount as people write it, in millionths, rounded half to even. Raises ValueError.
-
-    Goes through the written digits, so that 0.1 is 100,000 and nothing beside it.
-    """
-    try:
-        exact = Decimal(str(amount)) * 1_000_000
-        return int(exact.to_integral_value())
-    except (InvalidOperation, OverflowError) as error:
-        raise ValueError(f"not an amount of money: {amount!r}") from error
 
 
 def conversion_json(conversion: Conversion) -> dict[str, Any]:

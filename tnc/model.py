@@ -101,7 +101,7 @@ class Network:
     name: str
     statuses: dict[str, tuple[str, ...]] = field(default_factory=dict)  # lead | sale | rejected <- their words
     duplicates: Literal["by-txid", "update", "accept"] = "by-txid"
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)  # a secret
     allow_ips: tuple[str, ...] = ()
     paused: bool = False
     archived: bool = False
@@ -184,7 +184,7 @@ class Destination:
     share: float = 1.0
     consent: Literal["unless-denied", "require-granted"] = "unless-denied"
     base_url: str | None = None  # None: the type's own
-    settings: dict[str, str | dict[str, str]] = field(default_factory=dict)  # only what was given, secrets in clear
+    settings: dict[str, str | dict[str, str]] = field(default_factory=dict, repr=False)  # holds secrets
     paused: bool = False
     archived: bool = False
 
@@ -448,3 +448,5 @@ class ClickStory:
     lander_clicked_at_ms: int | None
     found_by: Literal["cid", "cookie", "visitor"] | None
     conversions: tuple[Conversion, ...]
+    offer: OfferId | None  # the one the visitor went on to, else the one of the click
+    network: NetworkId | None

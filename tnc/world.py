@@ -21,14 +21,18 @@ def new_id(now_ms: int, chance: bytes) -> str:
     return base64.b32hexencode(now_ms.to_bytes(6, "big") + chance)[:26].decode().lower()
 
 
+_LATEST_MS = 32_503_680_000_000  # the year 3000: what is later is somebody else's id that looks like ours
+
+
 def id_time_ms(identity: str) -> int | None:
     """The millisecond in an id made by `new_id`, or None for anything else."""
     if len(identity) != 26 or not identity.isascii():
         return None
     try:
-        return int.from_bytes(base64.b32hexdecode(identity.upper() + "======")[:6], "big")
+        time_ms = int.from_bytes(base64.b32hexdecode(identity.upper() + "======")[:6], "big")
     except ValueError:
         return None
+    return time_ms if time_ms < _LATEST_MS else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,8 +137,15 @@ class DayReader:
             except PuncturedError:
                 continue
 
+    def click(self, seq: int) -> Click | None:
+        row = self._database.execute("select sealed from clicks where seq = ?", (seq,)).fetchone()
+        try:
+            return None if row is None else self._clicks.open_click(seq, row[0])
+        except PuncturedError:
+            return None
+
     def conversions_since(self, since_ms: int) -> Iterator[tuple[int, int]]:
-        """(number of the click, ...) of conversions that were touched at or after a time: (click_seq, at_ms)."""
+        """(number of the click, time) of each word about a conversion at or after a time."""
         rows = self._database.execute("select click_seq, at_ms from events where kind = 2 and at_ms >= ?", (since_ms,))
         yield from rows
 

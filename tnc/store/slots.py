@@ -118,7 +118,8 @@ class SlotFile:
 
     def _wipe_leftover(self) -> None:
         if self._leftover.exists():
-            overwrite(self._leftover)
+            if not self._leftover.samefile(self.path):  # the same: a crash came before the new file took its place
+                overwrite(self._leftover)
             self._leftover.unlink()
             _sync_folder(self.path.parent)
 

@@ -1,0 +1,117 @@
+"""Key files: whole after a crash at any point, and the old content gone."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tnc.errors import FailedError, RefusedError
+from tnc.store.slots import SlotFile
+
+KEK = b"k" * 32
+
+
+def slot_file(folder: Path, kek: bytes = KEK, context: str = "day|main|2026-11-24") -> SlotFile:
+    return SlotFile(folder / "ring" / "2026-11-24", kek=kek, context=context)
+
+
+class CrashError(Exception):
+    pass
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    file = slot_file(tmp_path)
+
+    for content in (b"one", b"two", b"three" * 5000, b""):
+        file.write(content)
+        assert slot_file(tmp_path).read() == content
+
+
+def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    file = slot_file(tmp_path)
+    file.write(b"one")
+
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+
+
+def test_no_byte_of_the_former_content_remains(tmp_path: Path) -> None:
+    file = slot_file(tmp_path)
+    file.write(b"one")
+    former = file.path.read_bytes()
+    sealed_one = former[15 + 32 + 12 : 15 + 32 + 12 + 31]
+
+    file.write(b"two")
+
+    assert sealed_one in former
+    assert sealed_one not in file.path.read_bytes()
+    assert [path.name for path in file.path.parent.iterdir()] == ["2026-11-24"]
+
+
+def test_another_key_is_refused_in_words(tmp_path: Path) -> None:
+    slot_file(tmp_path).write(b"one")
+
+    with pytest.raises(RefusedError, match="another installation's key"):
+        slot_file(tmp_path, kek=b"x" * 32).read()
+
+
+def test_a_file_put_in_the_place_of_another_day_does_not_open(tmp_path: Path) -> None:
+    slot_file(tmp_path).write(b"one")
+
+    with pytest.raises(RefusedError):
+        slot_file(tmp_path, context="day|main|2026-11-25").read()
+
+
+def test_a_file_whose_slots_are_both_damaged_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    file = slot_file(tmp_path)
+    file.write(b"one")
+    damaged = bytearray(file.path.read_bytes())
+    damaged[60] ^= 1
+    file.path.write_bytes(damaged)
+
+    with pytest.raises(FailedError, match="damaged"):
+        file.read()
+
+    assert file.path.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("content", [b"two", b"two" * 20_000], ids=["in place", "into a larger file"])
+def test_a_crash_at_any_step_leaves_the_old_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    steps = [name for name in ("pwrite", "fsync", "link", "replace", "open", "unlink")]
+    for crash_at in range(1, 30):
+        folder = tmp_path / str(crash_at)
+        slot_file(folder).write(b"one")
+        left = crash_at
+
+        with monkeypatch.context() as patch:
+            for name in steps:
+                real = getattr(os, name)
+
+                def step(*args: object, _real: object = real, **keywords: object) -> object:
+                    nonlocal left
+                    left -= 1
+                    if left == 0:
+                        raise CrashError
+                    return _real(*args, **keywords)  # type: ignore[operator]
+
+                patch.setattr(os, name, step)
+            try:
+                slot_file(folder).write(content)
+            except CrashError:
+                pass
+
+        assert slot_file(folder).read() in (b"one", content)
+        assert not list(folder.glob("ring/*.old"))
+        slot_file(folder).write(b"three")
+        assert slot_file(folder).read() == b"three"
+
+
+def test_destroying_leaves_nothing(tmp_path: Path) -> None:
+    file = slot_file(tmp_path)
+    file.write(b"one")
+
+    file.destroy()
+
+    assert not list(file.path.parent.iterdir())

@@ -1,0 +1,91 @@
+"""What is written about a click after it was made: the same work for a server and for a command.
+
+Each function runs inside the writer's transaction, where nobody else can come between looking and writing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from tnc.conversions.incoming import Incoming
+from tnc.conversions.networks import network_of, refusal
+from tnc.conversions.settle import Origin, Outcome, settle
+from tnc.model import Click, ClickId, Configuration, ConversionChange, ConversionId, LanderClick, NetworkId, OfferId
+from tnc.store.days import DayWriter
+from tnc.store.stories import story
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What became of a word about a conversion. `outcome` is None when it was refused."""
+
+    click: Click | None
+    offer: OfferId | None
+    outcome: Outcome | None
+    refused: Literal["unknown click"] | str | None  # noqa: PYI051 - the one word that has a status of its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaker:
+    """Who says something about a conversion. A person at the command line needs no network's key."""
+
+    origin: Origin
+    peer_ip: str | None = None
+
+
+def record_conversion(
+    writer: DayWriter,
+    incoming: Incoming,
+    *,
+    configuration: Configuration,
+    speaker: Speaker,
+    now_ms: int,
+    new_id: Callable[[], ConversionId],
+) -> Recorded:
+    found = writer.find(incoming.click_id)
+    if found is None:
+        return Recorded(click=None, offer=None, outcome=None, refused="unknown click")
+    seq, click = found
+    events = writer.events_of(seq)
+    so_far = story(click, events)
+    offer = configuration.offers.get(so_far.offer) if so_far.offer is not None else None
+    network = network_of(offer=offer, recorded=so_far.network, named=incoming.network, networks=configuration.networks)
+    if speaker.peer_ip is not None:
+        refused = refusal(network, key=incoming.key, peer_ip=speaker.peer_ip)
+        if refused is not None:
+            return Recorded(click=click, offer=so_far.offer, outcome=None, refused=refused)
+    outcome = settle(
+        incoming,
+        existing=[event for event in events if isinstance(event, ConversionChange)],
+        network=network,
+        offer=offer,
+        campaign=configuration.campaigns.get(click.campaign),
+        now_ms=now_ms,
+        new_id=new_id,
+        origin=speaker.origin,
+    )
+    if outcome.change is not None:
+        writer.add_event(seq, outcome.change)
+    return Recorded(click=click, offer=so_far.offer, outcome=outcome, refused=None)
+
+
+def record_lander_click(
+    writer: DayWriter,
+    click_id: ClickId,
+    *,
+    at_ms: int,
+    offer: OfferId | None,
+    network: NetworkId | None,
+    number: int | None,
+    found_by: Literal["cid", "cookie", "visitor"],
+) -> bool:
+    """Remember that somebody went on to an offer; a second click to the same offer is no news: False."""
+    found = writer.find(click_id)
+    if found is None:
+        return False
+    seq, _ = found
+    before = [event for event in writer.events_of(seq) if isinstance(event, LanderClick)]
+    if before and before[-1].offer == offer:
+        return False
+    writer.add_event(seq, LanderClick(at_ms=at_ms, offer=offer, network=network, number=number, found_by=found_by))
+    return True

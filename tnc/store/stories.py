@@ -1,0 +1,109 @@
+"""Clicks with what became of them, read across the days beside the writer."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from pathlib import Path
+
+from tnc.conversions.present import fold
+from tnc.errors import NotFoundError
+from tnc.model import Click, ClickId, ClickStory, ConversionChange, Event, LanderClick, WorkspaceId
+from tnc.store.days import DayReader, all_dates, day_path, utc_date
+from tnc.store.keyring import Keyring
+from tnc.world import id_time_ms
+
+
+def story(click: Click, events: list[Event]) -> ClickStory:
+    """A click and its events, folded."""
+    landers = [event for event in events if isinstance(event, LanderClick)]
+    changes = [event for event in events if isinstance(event, ConversionChange)]
+    return ClickStory(
+        click=click,
+        lander_clicked_at_ms=landers[0].at_ms if landers else None,
+        found_by=landers[0].found_by if landers else None,
+        conversions=fold(changes),
+        offer=(landers[-1].offer if landers else None) or click.offer,
+        network=(landers[-1].network if landers else None) or click.network,
+    )
+
+
+class Stories:
+    """The recorded clicks of one workspace. Every call opens and closes its own connections."""
+
+    def __init__(self, folder: Path, keyring: Keyring, workspace: WorkspaceId) -> None:
+        self.folder = folder
+        self.workspace = workspace
+        self._keyring = keyring
+
+    def dates(self) -> list[Date]:
+        return all_dates(self.folder, self.workspace)
+
+    @contextmanager
+    def day(self, date: Date) -> Iterator[DayReader]:
+        """A reader of one day. Raises NotFoundError when there is no such day."""
+        path = day_path(self.folder, self.workspace, date)
+        if not path.exists():
+            raise NotFoundError(f"there are no clicks of {date}.")
+        with DayReader(path, self._keyring.open_day(self.workspace, date)) as reader:
+            yield reader
+
+    def date_of(self, click_id: ClickId) -> Date | None:
+        """The day that holds a click: read from our own ids, looked for with foreign ones (newest day first)."""
+        time_ms = id_time_ms(click_id)
+        dates = self.dates()
+        if time_ms is not None and (own := utc_date(time_ms)) in dates:
+            dates = [own]
+        return next((date for date in reversed(dates) if self._holds(date, click_id)), None)
+
+    def _holds(self, date: Date, click_id: ClickId) -> bool:
+        try:
+            with self.day(date) as reader:
+                return reader.find(click_id) is not None
+        except NotFoundError:
+            return False
+
+    def get(self, click_id: ClickId) -> ClickStory:
+        """A click in full. Raises NotFoundError."""
+        date = self.date_of(click_id)
+        if date is not None:
+            with self.day(date) as reader:
+                found = reader.find(click_id)
+                if found is not None:
+                    seq, click = found
+                    return story(click, reader.events_of(seq))
+        raise NotFoundError(
+            "there is no such click: it was never recorded here, is older than the retention, or was erased."
+        )
+
+    def newest(self, *, before_ms: int | None = None) -> Iterator[ClickStory]:
+        """All clicks, newest first."""
+        for date in reversed(self.dates()):
+            if before_ms is not None and date > utc_date(before_ms):
+                continue
+            with self.day(date) as reader:
+                for seq, click in reader.newest_clicks():
+                    if before_ms is None or click.clicked_at_ms < before_ms:
+                        yield story(click, reader.events_of(seq))
+
+    def latest_of_visitors(self, visitors: tuple[str, ...], *, since_ms: int, now_ms: int) -> Click | None:
+        """The newest click of any of these pseudonyms since a time."""
+        found: list[Click] = []
+        for date in sorted({utc_date(now_ms), utc_date(since_ms)}, reverse=True):
+            try:
+                with self.day(date) as reader:
+                    for visitor in visitors:
+                        latest = reader.latest_of_visitor(visitor, since_ms=since_ms)
+                        if latest is not None:
+                            found.append(latest[1])
+            except NotFoundError:
+                continue
+        return max(found, key=lambda click: click.clicked_at_ms, default=None)
+
+    def converted_since(self, since_ms: int) -> Iterator[ClickStory]:
+        """Clicks that had a word about a conversion at or after a time, each once."""
+        for date in self.dates():
+            with self.day(date) as reader:
+                for seq in sorted({click_seq for click_seq, _ in reader.conversions_since(since_ms)}):
+                    found = reader.click(seq)
+                    if found is not None:
+                        yield story(found, reader.events_of(seq))
