@@ -1,0 +1,100 @@
+"""Where an address is and whose it is, by all address data that is installed.
+
+A `Geo` never changes. New data is a new `Geo`, assigned by its owner: readers of the old one finish with it.
+"""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from itertools import chain
+from typing import Any, Final
+
+from iptocc import country_code
+from msgspec import Struct
+
+from tnc.facts.address import is_global
+from tnc.facts.mmdb import About, Database, Licence
+from tnc.fields import rfc3339
+
+
+class Place(Struct, frozen=True, kw_only=True, gc=False):
+    """What the address data knows. None is not known; False is known not to be."""
+
+    country: str | None = None
+    region: str | None = None
+    city: str | None = None
+    asn: int | None = None
+    isp: str | None = None
+    connection: str | None = None
+    vpn: bool | None = None
+    proxy: bool | None = None
+    tor: bool | None = None
+    datacenter: bool | None = None
+    relay: bool | None = None
+
+
+NOWHERE: Final = Place()
+
+REGISTRY: Final = About(
+    name="iptocc",
+    kind="registry",
+    gives=frozenset({"country"}),
+    built_ms=None,
+    ip_version=6,
+    licence=Licence(name="MIT or Apache-2.0", url="https://pypi.org/project/iptocc/"),
+)
+
+
+class Geo:
+    """All installed address data. Of two databases that know a fact, the earlier one is believed.
+
+    Countries come from the registries' own lists, which travel with the package, where nothing else knows.
+    """
+
+    def __init__(self, databases: Sequence[Database] = (), *, registry: bool = True) -> None:
+        self._databases = tuple(databases)
+        self._for_v4 = tuple(reversed(self._databases))  # later entries overwrite
+        self._for_v6 = tuple(each for each in self._for_v4 if each.about.ip_version == 6)
+        self._registry = registry
+        self.data = self._dates()
+
+    def lookup(self, ip: str) -> Place:
+        """`ip` is canonical text. Addresses that no visitor can have are nowhere."""
+        if not is_global(ip):
+            return NOWHERE
+        found: dict[str, Any] = {}
+        for database in self._for_v6 if ":" in ip else self._for_v4:
+            said = database.read(ip)
+            if found:
+                found.update((key, value) for key, value in said.items() if value is not None)
+            else:
+                found = said
+        if self._registry and found.get("country") is None:
+            found["country"] = country_code(ip)
+        return Place(**found)
+
+    def witnesses(self, ip: str) -> dict[str, str]:
+        """For each fact that is known of an address, the name of the data that says so."""
+        named: dict[str, str] = {}
+        if not is_global(ip):
+            return named
+        if self._registry and country_code(ip):
+            named["country"] = REGISTRY.name
+        for database in self._for_v6 if ":" in ip else self._for_v4:
+            named.update({key: database.about.name for key, value in database.read(ip).items() if value is not None})
+        return named
+
+    def sources(self) -> tuple[About, ...]:
+        """Everything that may have spoken, for lists, pages and the attribution that licences ask for."""
+        return (*(each.about for each in self._databases), *((REGISTRY,) if self._registry else ()))
+
+    def gives(self) -> frozenset[str]:
+        """The facts that can be known at all; a condition on any other is refused when it is saved."""
+        return frozenset(chain.from_iterable(each.gives for each in self.sources()))
+
+    def _dates(self) -> dict[str, str]:
+        """Data name -> day it was built (the registries': its version), so that `explain` can say who judged."""
+        dates = {REGISTRY.name: version("iptocc")} if self._registry else {}
+        for each in self._databases:
+            if each.about.built_ms is not None:
+                dates[each.about.name] = rfc3339(each.about.built_ms)[:10]
+        return dates

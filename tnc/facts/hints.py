@@ -1,0 +1,101 @@
+"""User-Agent Client Hints, read as the structured fields (RFC 9651) that they are.
+
+Browsers put invented brands with quotes and commas into the list on purpose, so that nobody splits it by
+hand. A hint that cannot be read is a hint that was not sent.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+HINTS: Final = (
+    "sec-ch-ua",
+    "sec-ch-ua-full-version-list",
+    "sec-ch-ua-mobile",
+    "sec-ch-ua-platform",
+    "sec-ch-ua-platform-version",
+    "sec-ch-ua-model",
+)
+# Sent with answers over HTTPS; never as Critical-CH, which makes the browser click a second time.
+ACCEPT_CH: Final = "Sec-CH-UA-Full-Version-List, Sec-CH-UA-Platform-Version, Sec-CH-UA-Model"
+
+_MAX: Final = 512
+
+_STRING: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
+_KEY: Final = re.compile(r"[a-z*][a-z0-9_.*-]*")
+_BARE: Final = re.compile(r'"(?:[ !#-\[\]-~]|\\["\\])*"|\?[01]|[A-Za-z0-9*:._/+-]+')
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What the browser said of itself; empty where it said nothing readable."""
+
+    brands: Mapping[str, str]  # brand -> version, the full version where it was given
+    platform: str = ""
+    platform_version: str = ""
+    model: str = ""
+    mobile: bool = False
+
+
+def sent_hints(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """The hint headers in the order of `HINTS`, for use as a key; empty when the browser sends none."""
+    if "sec-ch-ua" not in headers and "sec-ch-ua-platform" not in headers:
+        return ()
+    return tuple(headers.get(name, "")[:_MAX] for name in HINTS)
+
+
+def read_hints(sent: tuple[str, ...]) -> Hints:
+    brief, full, mobile, platform, version, model = sent
+    return Hints(
+        brands=_brands(full) or _brands(brief),
+        platform=_string(platform),
+        platform_version=_string(version),
+        model=_string(model).strip(),
+        mobile=mobile.strip() == "?1",
+    )
+
+
+def _string(field: str) -> str:
+    match = _STRING.fullmatch(field.strip())
+    return _unescape(match.group(1)) if match else ""
+
+
+def _unescape(text: str) -> str:
+    return text.replace('\\"', '"').replace("\\\\", "\\") if "\\" in text else text
+
+
+def _brands(field: str) -> dict[str, str]:
+    """`"Google Chrome";v="153", ...` by brand; empty when any member of the list is malformed."""
+    found: dict[str, str] = {}
+    rest = field.strip(" ")
+    while rest:
+        brand = _STRING.match(rest)
+        if brand is None:
+            return {}
+        rest, version = _parameters(rest[brand.end() :])
+        found[_unescape(brand.group(1))] = version
+        rest = rest.lstrip(" \t")
+        if rest and not rest.startswith(","):
+            return {}
+        rest = rest[1:].lstrip(" \t")
+    return found
+
+
+def _parameters(rest: str) -> tuple[str, str]:
+    """What follows the parameters of one list member, and the value of its `v`."""
+    version = ""
+    while rest.startswith(";"):
+        rest = rest[1:].lstrip(" ")
+        key = _KEY.match(rest)
+        if key is None:
+            return "!", ""  # no list goes on like this: the caller refuses it
+        rest = rest[key.end() :]
+        if rest.startswith("="):
+            value = _BARE.match(rest, 1)
+            if value is None:
+                return "!", ""
+            if key.group() == "v":
+                version = _unescape(value.group().strip('"'))
+            rest = rest[value.end() :]
+    return rest, version

@@ -1,0 +1,211 @@
+"""From a request to the visit that conditions judge: every fact but who the visitor is to us."""
+
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tnc.facts.address import AddressSource, ClientAddress, cut
+from tnc.facts.agent import NOBODY, Agent, Agents, family
+from tnc.facts.consent import Wishes, has_opted_out, mode, read_wishes
+from tnc.facts.geo import NOWHERE, Geo, Place
+from tnc.facts.hints import sent_hints
+from tnc.facts.query import is_unexpanded, read_query, split_target
+from tnc.facts.request import Request, domain_of, language_of, referrer_domain
+from tnc.facts.traffic import is_prefetch
+from tnc.model import SUBS, Mode, Source, Traffic, Visit
+
+MAX_USER_AGENT: Final = 1024
+MAX_ADDRESS: Final = 4096  # of our own address and of the referrer
+MAX_COST: Final = 64
+
+_OWN_SUBS: Final = frozenset(SUBS)
+# Ad platforms keep these on the landing site; a conversion sent back to them needs them unchanged.
+_PLATFORM_COOKIES: Final = ("_fbp", "_fbc", "_ttp")
+
+
+class Identity(Struct, frozen=True, kw_only=True):
+    """Who the visitor is to us: the one part of a visit that is not in its request."""
+
+    visitor: str | None = None
+    browser_id: str | None = None
+    visit_number: int = 0
+    unique_campaign: bool | None = None
+    unique_workspace: bool | None = None
+    converted: bool | None = None
+
+
+NOBODY_IN_PARTICULAR: Final = Identity()
+
+
+class Named(Struct, frozen=True, kw_only=True):
+    """What the parameters mean by the words of the traffic source."""
+
+    external_id: str | None = None
+    subs: dict[str, str] = {}
+    cost: str | None = None
+    currency: str | None = None
+    unexpanded: bool = False
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """Everything a request says, in parts. `visit` puts them together once the identity is known."""
+
+    request: Request
+    secure: bool  # the visitor's own connection, also behind a trusted proxy
+    domain: str | None
+    ip: str | None
+    ip_source: AddressSource
+    place: Place
+    user_agent: str | None
+    agent: Agent
+    params: dict[str, str]
+    named: Named
+    wishes: Wishes
+    mode: Mode
+    traffic: Traffic
+    reasons: tuple[str, ...]
+    data: dict[str, str]
+
+    @property
+    def country(self) -> str | None:
+        return self.place.country
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        return self.request.cookies
+
+    def visit(self, identity: Identity = NOBODY_IN_PARTICULAR) -> Visit:
+        request, place, agent, named = self.request, self.place, self.agent, self.named
+        referrer = request.headers.get("referer")
+        scheme = "https" if self.secure else "http"
+        return Visit(
+            visited_at_ms=request.arrived_at_ms,
+            domain=self.domain,
+            url=f"{scheme}://{request.host}{request.target}"[:MAX_ADDRESS],
+            ip=self.ip,
+            country=place.country,
+            region=place.region,
+            city=place.city,
+            asn=place.asn,
+            isp=place.isp,
+            connection=place.connection,
+            vpn=place.vpn,
+            proxy=place.proxy,
+            tor=place.tor,
+            datacenter=place.datacenter,
+            relay=place.relay,
+            user_agent=self.user_agent,
+            device=agent.device,
+            brand=agent.brand,
+            model=agent.model,
+            os=agent.os,
+            os_version=agent.os_version,
+            browser=agent.browser,
+            browser_version=agent.browser_version,
+            language=language_of(request.headers),
+            referrer=referrer[:MAX_ADDRESS] if referrer else None,
+            referrer_domain=referrer_domain(referrer) if referrer else None,
+            external_id=named.external_id,
+            subs=named.subs,
+            params=self.params,
+            headers=request.headers,
+            cost_param=named.cost,
+            currency_param=named.currency,
+            traffic=self.traffic,
+            reasons=self.reasons,
+            visitor=identity.visitor,
+            browser_id=identity.browser_id,
+            visit_number=identity.visit_number,
+            unique_campaign=identity.unique_campaign,
+            unique_workspace=identity.unique_workspace,
+            converted=identity.converted,
+            consent=self.wishes.consent,
+            gpc=self.wishes.gpc,
+            mode=self.mode,
+            data=self.data,
+        )
+
+
+class VisitReader:
+    """Reads requests. `geo` and `elsewhere` are assigned anew when data or settings change; nothing waits."""
+
+    def __init__(
+        self,
+        *,
+        address: ClientAddress,
+        geo: Geo,
+        agents: Agents,
+        elsewhere: Mode = "full",
+    ) -> None:
+        self.geo = geo
+        self.elsewhere = elsewhere
+        self._address = address
+        self._agents = agents
+
+    def facts(self, request: Request, source: Source | None) -> Facts:
+        """All that the request says. Never raises, whatever the bytes."""
+        geo = self.geo
+        headers = request.headers
+        client = self._address.of(request.peer, headers, request.repeated)
+        place = geo.lookup(client.ip) if client.ip else NOWHERE
+        user_agent = headers.get("user-agent", "").strip()[:MAX_USER_AGENT]
+        params = read_query(split_target(request.target)[1])
+        named = _named(params, source)
+        wishes = read_wishes(params, headers)
+        how = mode(place.country, wishes, opted_out=has_opted_out(request.cookies), elsewhere=self.elsewhere)
+        prefetch = is_prefetch(headers)
+        reasons = (("prefetch",) if prefetch else ()) + (("macro_unexpanded",) if named.unexpanded else ())
+        return Facts(
+            request=request,
+            secure=request.secure or (client.source != "peer" and headers.get("x-forwarded-proto") == "https"),
+            domain=domain_of(request.host),
+            ip=client.ip,
+            ip_source=client.source,
+            place=place,
+            user_agent=user_agent or None,
+            agent=self._agents.read(user_agent, sent_hints(headers)) if user_agent else NOBODY,
+            params=_with_platform_cookies(params, request.cookies) if how == "full" else params,
+            named=named,
+            wishes=wishes,
+            mode=how,
+            traffic="prefetch" if prefetch else "human",
+            reasons=reasons,
+            data=geo.data,
+        )
+
+    def read(self, request: Request, source: Source | None, identity: Identity = NOBODY_IN_PARTICULAR) -> Visit:
+        return self.facts(request, source).visit(identity)
+
+
+def for_storage(visit: Visit) -> Visit:
+    """The visit as it may be kept: never its headers, and without consent no address and no full user agent."""
+    if visit.mode != "cookieless":
+        return replace(visit, headers={})
+    return replace(
+        visit,
+        headers={},
+        ip=cut(visit.ip) if visit.ip else None,
+        user_agent=family(visit.browser, visit.os) if visit.user_agent else None,
+    )
+
+
+def _named(params: dict[str, str], source: Source | None) -> Named:
+    if not params:
+        return Named()
+    theirs = source.params if source else {}
+    wanted = {name: params.get(theirs.get(name, name), "") for name in (*theirs, *(params.keys() & _OWN_SUBS))}
+    external_id = params.get(source.click_id) if source and source.click_id else None
+    cost = params.get(source.cost) if source and source.cost else None
+    return Named(
+        external_id=None if external_id is None or is_unexpanded(external_id) else external_id or None,
+        subs={name: value for name, value in wanted.items() if value and not is_unexpanded(value)},
+        cost=None if cost is None or is_unexpanded(cost) else cost[:MAX_COST] or None,
+        currency=params.get("currency"),
+        unexpanded=any(map(is_unexpanded, params.values())),
+    )
+
+
+def _with_platform_cookies(params: dict[str, str], cookies: dict[str, str]) -> dict[str, str]:
+    kept = {name: cookies[name] for name in _PLATFORM_COOKIES if cookies.get(name) and name not in params}
+    return params | kept if kept else params

@@ -1,0 +1,107 @@
+"""A request as the tracking side hands it over, and what its plain headers say."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from tnc.facts.text import clean
+
+_MAX_HOST: Final = 253
+_HOST_ENDS: Final = str.maketrans("/?#\\", "////")
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What came over the wire, cleaned. Lines of one header name are joined by commas; cookies stand apart."""
+
+    method: str
+    host: str  # as sent, with its port
+    target: str  # path and query as sent, still percent-encoded
+    headers: dict[str, str]  # by lower-case name
+    repeated: frozenset[str] = frozenset()  # names of headers that came in several lines
+    cookies: dict[str, str] = {}
+    peer: str  # address of the socket's other end
+    secure: bool  # the socket speaks TLS
+    arrived_at_ms: int
+
+    @classmethod
+    def of(
+        cls,
+        headers: Iterable[tuple[str, str]],
+        *,
+        method: str = "GET",
+        host: str,
+        target: str,
+        peer: str,
+        secure: bool,
+        arrived_at_ms: int,
+    ) -> "Request":
+        """`headers` are pairs in the order of the wire, such as the items of aiohttp's `request.headers`."""
+        joined: dict[str, str] = {}
+        repeated = frozenset[str]()
+        for name, value in headers:
+            key = name.lower() if name.isascii() else clean(name).lower()
+            text = value if value.isascii() and value.isprintable() else clean(value)
+            if key in joined:
+                repeated |= {key}
+                text = f"{joined[key]}{'; ' if key == 'cookie' else ', '}{text}"
+            joined[key] = text
+        cookie = joined.pop("cookie", None)
+        return cls(
+            method=method,
+            host=clean(host),
+            target=clean(target),
+            headers=joined,
+            repeated=repeated,
+            cookies=read_cookies(cookie) if cookie else {},
+            peer=peer,
+            secure=secure,
+            arrived_at_ms=arrived_at_ms,
+        )
+
+
+def read_cookies(header: str) -> dict[str, str]:
+    """Cookies by name; of two with one name the first, which is the one with the longer path."""
+    found: dict[str, str] = {}
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name:
+            found.setdefault(name, value.strip('"'))
+    return found
+
+
+def domain_of(host: str) -> str | None:
+    """A host without its port, lower case: the name that was asked."""
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() and not host.endswith("]") else host
+    return name.rstrip(".").lower()[:_MAX_HOST] or None
+
+
+def referrer_domain(referrer: str) -> str | None:
+    """The host of a referrer, or None when there is none to see."""
+    scheme, separator, rest = referrer.partition("://")
+    if not separator or not scheme.isascii() or " " in rest:
+        return None
+    authority = rest.translate(_HOST_ENDS).partition("/")[0]
+    return domain_of(authority.rpartition("@")[2])
+
+
+def language_of(headers: Mapping[str, str]) -> str | None:
+    """The primary tag of the language that the browser likes best."""
+    accepted = headers.get("accept-language")
+    if not accepted:
+        return None
+    first = accepted.partition(",")[0]
+    if ";" in first:
+        first = max(accepted.split(","), key=_quality)
+    tag = first.partition(";")[0].strip().partition("-")[0].lower()
+    return tag if 2 <= len(tag) <= 8 and tag.isascii() and tag.isalpha() else None
+
+
+def _quality(item: str) -> float:
+    quality = item.partition(";")[2].replace(" ", "").lower()
+    if not quality.startswith("q="):
+        return 0.0 if quality else 1.0
+    try:
+        return float(quality[2:])
+    except ValueError:
+        return 0.0
