@@ -1,0 +1,323 @@
+"""The appliance's own settings: `config.toml`, and the few things that come from the environment."""
+
+import difflib
+import ipaddress
+import math
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import tomli_w
+
+from tnc.errors import InvalidError
+from tnc.model import Mode
+from tnc.money import CURRENCIES
+
+SYSTEM_FILE: Final = Path("/etc/tnc/config.toml")
+ENVIRONMENT: Final[Mapping[str, str]] = os.environ
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where to listen. Port 0 is any free one; `[::]` answers IPv4 too."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one installation is told. Paths are absolute."""
+
+    data: Path
+    key: Path
+    listen: Address = Address(host="127.0.0.1", port=8080)
+    dashboard: Address = Address(host="127.0.0.1", port=8400)
+    trusted_proxies: tuple[str, ...] = ()
+    currency: str = "USD"
+    allow_hosts: tuple[str, ...] = ()
+    retry_scale: float = 1.0
+    default_mode_elsewhere: Mode = "full"
+    clicks_days: int = 90
+    rollups_days: int = 365
+    logs_days: int = 90
+    support_days: int = 730
+    billing_days: int = 2555
+    accounts_days: int = 30
+    log_level: LogLevel = "info"  # from the environment
+
+
+def find(explicit: str | None, *, environment: Mapping[str, str] = ENVIRONMENT, folder: Path = Path()) -> Path:
+    """`--config`, else `$TNC_CONFIG`, else `config.toml` here, else the system's. Raises InvalidError for none."""
+    named = explicit or environment.get("TNC_CONFIG")
+    if named:
+        return folder / named
+    for candidate in (folder / "config.toml", SYSTEM_FILE):
+        if candidate.is_file():
+            return candidate
+    raise InvalidError(
+        f"there is no config.toml here and no {SYSTEM_FILE};"
+        " name one with --config FILE, or make one with `tnc init --data DIR`."
+    )
+
+
+def load(path: Path, *, environment: Mapping[str, str] = ENVIRONMENT) -> Settings:
+    """The settings of a file. Raises InvalidError that names the file and everything that is wrong in it."""
+    document = _document(path)
+    mistakes: list[str] = []
+    given: dict[str, Any] = {}
+    for section, key, value in _entries(document, mistakes):
+        setting = SETTINGS.get(key)
+        if setting is None or setting.section != section:
+            mistakes.append(_unknown(section, key))
+            continue
+        try:
+            given[key] = setting.read(value)
+        except ValueError as error:
+            mistakes.append(f"{_place(section, key)} must be {error}.")
+    given["log_level"] = _log_level(environment, mistakes)
+    if mistakes:
+        raise InvalidError("\n".join((f"{path} cannot be used.", *(f"{path}: {each}" for each in mistakes))))
+    folder = path.resolve().parent
+    data = _absolute(folder, given.pop("data", "."))
+    key_file = _absolute(folder, given.pop("key", f"{data}.key"))
+    return Settings(data=data, key=key_file, **given)
+
+
+def render(settings: Settings, folder: Path) -> str:
+    """A `config.toml` for a folder: every setting with its sentence, the defaults as comments."""
+    lines = ["# Settings of this installation. What is commented out is the default. Restart tnc after a change.\n"]
+    section = ""
+    for key, setting in SETTINGS.items():
+        if setting.section != section:
+            section = setting.section
+            lines.append(f"[{section}]\n")
+        value, default = getattr(settings, key), DEFAULTS.get(key)
+        written = tomli_w.dumps({key: _told(value, folder)}).strip()
+        lines.append(f"# {setting.text}\n{'# ' if value == default else ''}{written}\n")
+    return "\n".join(lines)
+
+
+def resolve_secret(reference: str, *, environment: Mapping[str, str] = ENVIRONMENT) -> str:
+    """`env:NAME` or `file:/path` -> the secret. Raises InvalidError; its text never holds the secret."""
+    kind, _, where = reference.partition(":")
+    if kind == "env":
+        secret = environment.get(where, "")
+        if not secret:
+            raise InvalidError(f"the environment variable {where} is not set or empty")
+        return secret
+    try:
+        return Path(where).read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise InvalidError(f"{where} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InvalidError(f"{where} is not text") from error
+
+
+# ------------------------------------------------------------------------------------ the table of settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """`read` takes what TOML gave and raises ValueError that says what it must be."""
+
+    section: str
+    text: str
+    read: Callable[[Any], Any]
+
+
+def _path(value: Any) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("a path in quotes")
+    return value
+
+
+_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252})", re.ASCII)
+_LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[0-9]{1,5})", re.ASCII)
+
+
+def read_address(value: Any) -> Address:
+    """`"127.0.0.1:8080"`, `"[::]:443"`, `"localhost:0"`. Raises ValueError."""
+    wanted = 'an address and a port like "127.0.0.1:8080" or "[::]:8080"'
+    found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
+    if found is None or int(found["port"]) > 65535:
+        raise ValueError(wanted)
+    host = found["v6"] or found["host"]
+    if not (_is_network(host) if found["v6"] else _HOST.fullmatch(host)):
+        raise ValueError(wanted)
+    return Address(host=host, port=int(found["port"]))
+
+
+def _texts(value: Any, wanted: str, fits: Callable[[str], bool]) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) and fits(each) for each in value):
+        raise ValueError(wanted)
+    return tuple(value)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_host(text: str) -> bool:
+    if _HOST.fullmatch(text) or _is_network(text):
+        return "/" not in text
+    try:
+        read_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _networks(value: Any) -> tuple[str, ...]:
+    return _texts(value, 'a list of addresses or networks like "10.0.0.0/8"', _is_network)
+
+
+def _hosts(value: Any) -> tuple[str, ...]:
+    return _texts(value, 'a list of hosts like "crm.internal" or "10.0.0.7:8443"', _is_host)
+
+
+def _currency(value: Any) -> str:
+    if not isinstance(value, str) or value not in CURRENCIES:
+        raise ValueError("a currency of ISO 4217 like USD, in capitals")
+    return value
+
+
+def _scale(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1000 or math.isnan(value):
+        raise ValueError("a number from 0 to 1000")
+    return float(value)
+
+
+def _mode(value: Any) -> Mode:
+    if value not in get_args(Mode):
+        raise ValueError(f"one of {', '.join(get_args(Mode))}")
+    mode: Mode = value
+    return mode
+
+
+def _days(most: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise ValueError(f"a whole number of days from 1 to {most}")
+        return value
+
+    return read
+
+
+_TEN_YEARS: Final = 3653
+
+SETTINGS: Final[Mapping[str, Setting]] = {
+    "data": Setting(section="", text="Where everything is stored; relative to the folder of this file.", read=_path),
+    "key": Setting(section="", text="The key that opens it; keep it outside the data and out of backups.", read=_path),
+    "listen": Setting(section="", text="Where tracking links are answered; [::] answers IPv4 too.", read=read_address),
+    "dashboard": Setting(section="", text="Where the dashboard and the API are answered.", read=read_address),
+    "trusted_proxies": Setting(
+        section="", text="Whose X-Forwarded-For is believed, as addresses or networks.", read=_networks
+    ),
+    "currency": Setting(section="", text="The currency of reports that are asked for none.", read=_currency),
+    "allow_hosts": Setting(
+        section="outbound",
+        text="Receivers that may be private, loopback or plain http: host or host:port.",
+        read=_hosts,
+    ),
+    "retry_scale": Setting(
+        section="outbound", text="Multiplies every wait between attempts and of the breaker.", read=_scale
+    ),
+    "default_mode_elsewhere": Setting(
+        section="privacy",
+        text="How visits are processed outside the EEA, the UK and Switzerland: full, limited, cookieless or none.",
+        read=_mode,
+    ),
+    "clicks_days": Setting(section="retention", text="Clicks, with their conversions.", read=_days(_TEN_YEARS)),
+    "rollups_days": Setting(section="retention", text="Sums for reports of older times.", read=_days(_TEN_YEARS)),
+    "logs_days": Setting(section="retention", text="Server logs.", read=_days(_TEN_YEARS)),
+    "support_days": Setting(section="retention", text="Support messages.", read=_days(_TEN_YEARS)),
+    "billing_days": Setting(section="retention", text="Billing records.", read=_days(2 * _TEN_YEARS)),
+    "accounts_days": Setting(section="retention", text="The data of a deleted account.", read=_days(30)),
+}
+DEFAULTS: Final[Mapping[str, Any]] = {
+    each.name: each.default for each in fields(Settings) if each.name in SETTINGS and each.default is not MISSING
+}
+
+
+# ----------------------------------------------------------------------------------------- reading the file
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidError(
+            f"{path} cannot be read ({error.strerror}); name another with --config FILE or make one with `tnc init`."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidError(f"{path} is not TOML: {error}.") from error
+
+
+def _entries(document: Mapping[str, Any], mistakes: list[str]) -> list[tuple[str, str, Any]]:
+    entries = []
+    for key, value in document.items():
+        if key in _SECTIONS and isinstance(value, dict):
+            entries += [(key, inner, each) for inner, each in value.items()]
+        elif key in _SECTIONS:
+            mistakes.append(f"{key} must be a table: [{key}].")
+        else:
+            entries.append(("", key, value))
+    return entries
+
+
+_SECTIONS: Final = frozenset(each.section for each in SETTINGS.values()) - {""}
+
+
+def _place(section: str, key: str) -> str:
+    return f"[{section}] {key}" if section else key
+
+
+def _unknown(section: str, key: str) -> str:
+    if key in SETTINGS:
+        return f"{_place(section, key)} is not known here; did you mean {_place(SETTINGS[key].section, key)}?"
+    near = difflib.get_close_matches(key, SETTINGS, n=1) if len(key) < 64 else []
+    hint = f"; did you mean {_place(SETTINGS[near[0]].section, near[0])}?" if near else ""
+    known = ", ".join(_place(each.section, name) for name, each in SETTINGS.items())
+    return f"{_place(section, key)[:100]} is not known{hint or '.'} Known: {known}."
+
+
+def _log_level(environment: Mapping[str, str], mistakes: list[str]) -> LogLevel:
+    level = environment.get("TNC_LOG_LEVEL") or "info"
+    for known in get_args(LogLevel):
+        if level.lower() == known:
+            found: LogLevel = known
+            return found
+    mistakes.append(f"the environment variable TNC_LOG_LEVEL must be one of {', '.join(get_args(LogLevel))}.")
+    return "info"
+
+
+def _absolute(folder: Path, path: str) -> Path:
+    return Path(os.path.normpath(folder / path))
+
+
+def _told(value: Any, folder: Path) -> Any:
+    """A value as TOML: paths beside or below the folder relative to it, so that both may move together."""
+    match value:
+        case Path():
+            near = value.is_relative_to(folder) or value.parent == folder.parent
+            return os.path.relpath(value, folder) if near else str(value)
+        case Address():
+            return str(value)
+        case tuple():
+            return list(value)
+        case _:
+            return value
