@@ -24,6 +24,7 @@ LAYERS = (
     "world settings crypto passwords",
     "rules",
     "configuration conversions",
+    "templates",
     "facts",
     "store",
     "deliver demo",
