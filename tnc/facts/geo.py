@@ -6,13 +6,13 @@ A `Geo` never changes. New data is a new `Geo`, assigned by its owner: readers o
 from collections.abc import Sequence
 from importlib.metadata import version
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 from iptocc import country_code
 from msgspec import Struct
 
 from tnc.facts.address import is_global
-from tnc.facts.mmdb import About, Database, Licence
+from tnc.facts.mmdb import About, Database, Found, Licence
 from tnc.fields import rfc3339
 
 
@@ -61,14 +61,10 @@ class Geo:
         """`ip` is canonical text. Addresses that no visitor can have are nowhere."""
         if not is_global(ip):
             return NOWHERE
-        found: dict[str, Any] = {}
+        found: Found = {}
         for database in self._for_v6 if ":" in ip else self._for_v4:
-            said = database.read(ip)
-            if found:
-                found.update((key, value) for key, value in said.items() if value is not None)
-            else:
-                found = said
-        if self._registry and found.get("country") is None:
+            database.tell(ip, found)
+        if self._registry and "country" not in found:
             found["country"] = country_code(ip)
         return Place(**found)
 
@@ -80,7 +76,9 @@ class Geo:
         if self._registry and country_code(ip):
             named["country"] = REGISTRY.name
         for database in self._for_v6 if ":" in ip else self._for_v4:
-            named.update({key: database.about.name for key, value in database.read(ip).items() if value is not None})
+            found: Found = {}
+            database.tell(ip, found)
+            named.update(dict.fromkeys(found, database.about.name))
         return named
 
     def sources(self) -> tuple[About, ...]:

@@ -20,7 +20,7 @@ HINTS: Final = (
 # Sent with answers over HTTPS; never as Critical-CH, which makes the browser click a second time.
 ACCEPT_CH: Final = "Sec-CH-UA-Full-Version-List, Sec-CH-UA-Platform-Version, Sec-CH-UA-Model"
 
-_MAX: Final = 512
+_MAX: Final = 1024
 
 _STRING: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _KEY: Final = re.compile(r"[a-z*][a-z0-9_.*-]*")
@@ -42,7 +42,8 @@ def sent_hints(headers: Mapping[str, str]) -> tuple[str, ...]:
     """The hint headers in the order of `HINTS`, for use as a key; empty when the browser sends none."""
     if "sec-ch-ua" not in headers and "sec-ch-ua-platform" not in headers:
         return ()
-    return tuple(headers.get(name, "")[:_MAX] for name in HINTS)
+    sent = tuple([headers.get(name, "") for name in HINTS])
+    return sent if sum(map(len, sent)) <= _MAX else tuple(each[:_MAX] for each in sent)
 
 
 def read_hints(sent: tuple[str, ...]) -> Hints:

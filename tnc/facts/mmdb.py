@@ -8,6 +8,7 @@ import logging
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,7 @@ DAMAGE: Final = (maxminddb.InvalidDatabaseError, OSError, ValueError, TypeError,
 
 Record = Mapping[str, Any]
 Found = dict[str, Any]
+Tell = Callable[[Record, Found], None]  # puts what a record knows into what was found so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +77,13 @@ class About:
 
 
 def _word(value: Any) -> str | None:
-    """A name as the database writes it, in the composed form of Unicode."""
-    if not isinstance(value, str):
-        return None
-    text = clean(value).strip()
-    return unicodedata.normalize("NFC", text)[:_MAX_NAME] or None
+    return _composed(value) if isinstance(value, str) and value else None
+
+
+@lru_cache(4096)
+def _composed(name: str) -> str | None:
+    """A name as the database writes it, in the composed form of Unicode; the same few thousand come and come."""
+    return unicodedata.normalize("NFC", clean(name).strip())[:_MAX_NAME] or None
 
 
 def _country(value: Any) -> str | None:
@@ -109,38 +113,35 @@ def _number(value: Any) -> int | None:
     return value if type(value) is int and 0 < value < 2**32 else None
 
 
-def _flat(record: Record) -> Found:
-    return {
-        "country": _country(record.get("country_code")),
-        "region": _word(record.get("state1")),
-        "city": _word(record.get("city")),
-    }
+def _put(found: Found, fact: str, value: Any) -> None:
+    if value is not None:
+        found[fact] = value
 
 
-def _nested(record: Record) -> Found:
+def _flat(record: Record, found: Found) -> None:
+    _put(found, "country", _country(record.get("country_code")))
+    _put(found, "region", _word(record.get("state1")))
+    _put(found, "city", _word(record.get("city")))
+
+
+def _nested(record: Record, found: Found) -> None:
     divisions = record.get("subdivisions")
-    return {
-        "country": _country(_inner(record, "country").get("iso_code")),
-        "region": _english(divisions[0]) if isinstance(divisions, list) and divisions else None,
-        "city": _english(record.get("city")),
-    }
+    _put(found, "country", _country(_inner(record, "country").get("iso_code")))
+    _put(found, "region", _english(divisions[0]) if isinstance(divisions, list) and divisions else None)
+    _put(found, "city", _english(record.get("city")))
 
 
-def _ipinfo(record: Record) -> Found:
-    return {
-        "country": _country(record.get("country_code")) or _country(record.get("country")),
-        "region": _word(record.get("region")),
-        "city": _word(record.get("city")),
-        "asn": _number(record.get("asn")),
-        "isp": _word(record.get("as_name")),
-    }
+def _ipinfo(record: Record, found: Found) -> None:
+    _put(found, "country", _country(record.get("country_code")) or _country(record.get("country")))
+    _put(found, "region", _word(record.get("region")))
+    _put(found, "city", _word(record.get("city")))
+    _put(found, "asn", _number(record.get("asn")))
+    _put(found, "isp", _word(record.get("as_name")))
 
 
-def _network(record: Record) -> Found:
-    return {
-        "asn": _number(record.get("autonomous_system_number")),
-        "isp": _word(record.get("isp")) or _word(record.get("autonomous_system_organization")),
-    }
+def _network(record: Record, found: Found) -> None:
+    _put(found, "asn", _number(record.get("autonomous_system_number")))
+    _put(found, "isp", _word(record.get("isp")) or _word(record.get("autonomous_system_organization")))
 
 
 _CONNECTIONS: Final = {
@@ -152,34 +153,37 @@ _CONNECTIONS: Final = {
 }
 
 
-def _connection(record: Record) -> Found:
-    return {"connection": _CONNECTIONS.get(str(record.get("connection_type", "")).lower())}
+def _connection(record: Record, found: Found) -> None:
+    _put(found, "connection", _CONNECTIONS.get(str(record.get("connection_type", "")).lower()))
 
 
-def _anonymous(record: Record) -> Found:
+def _anonymous(record: Record, found: Found) -> None:
     """Keys exist only when true: without the key it is known that it is not."""
-    return {
-        "vpn": record.get("is_anonymous_vpn") is True,
-        "proxy": record.get("is_public_proxy") is True or record.get("is_residential_proxy") is True,
-        "tor": record.get("is_tor_exit_node") is True,
-        "datacenter": record.get("is_hosting_provider") is True,
-    }
+    found["vpn"] = record.get("is_anonymous_vpn") is True
+    found["proxy"] = record.get("is_public_proxy") is True or record.get("is_residential_proxy") is True
+    found["tor"] = record.get("is_tor_exit_node") is True
+    found["datacenter"] = record.get("is_hosting_provider") is True
 
 
-def _residential(record: Record) -> Found:
-    return {"proxy": "provider_name" in record}
+def _residential(record: Record, found: Found) -> None:
+    if "provider_name" in record:
+        found["proxy"] = True
 
 
-def _traits(layout: Callable[[Record], Found]) -> Callable[[Record], Found]:
+def _traits(layout: Tell) -> Tell:
     """The same facts, in the `traits` of a nested record."""
-    return lambda record: layout(_inner(record, "traits"))
+
+    def tell(record: Record, found: Found) -> None:
+        layout(_inner(record, "traits"), found)
+
+    return tell
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     kind: str
     marks: frozenset[str]  # one of these keys shows the layout; those of traits as "traits.KEY"
-    read: Callable[[Record], Found]
+    tell: Tell
     unless: frozenset[str] = frozenset()
 
 
@@ -214,9 +218,9 @@ _FACTS_OF_KIND: Final = {
 
 
 class Database:
-    """An open file. `read` answers what it knows of an address; damage is told once and reads as not known."""
+    """An open file. `tell` says what it knows of an address; damage is told once and reads as not known."""
 
-    __slots__ = ("_layouts", "_reader", "_told", "about")
+    __slots__ = ("_layouts", "_lists_all", "_reader", "_told", "about")
 
     def __init__(self, path: Path, *, name: str | None = None) -> None:
         """Raises InvalidError when the file is no such database, is damaged, or holds nothing of use."""
@@ -227,31 +231,33 @@ class Database:
         except DAMAGE as error:
             raise InvalidError(f"{path.name} cannot be read as an address database; download it again") from error
         self._told = False
-        self._layouts = tuple(each for each in _LAYOUTS if each.marks & keys and not each.unless & keys)
-        if not self._layouts:
+        layouts = tuple(each for each in _LAYOUTS if each.marks & keys and not each.unless & keys)
+        if not layouts:
             raise InvalidError(
                 f"{path.name} is an address database without facts that tnc knows: {records} records"
                 f" with {_some(keys)}; give one with countries, cities, networks or connection types"
             )
-        self.about = _about(name or path.name, metadata, self._layouts, keys)
+        self.about = _about(name or path.name, metadata, layouts, keys)
+        self._layouts = tuple(each.tell for each in layouts)
+        # Data on anonymous addresses lists all of them: of every other it is known that it is none.
+        self._lists_all = self.about.kind == "anonymous"
 
-    def read(self, ip: str) -> Found:
-        """The facts on a canonical, global address; only those that are known."""
+    def tell(self, ip: str, found: Found) -> None:
+        """Put the facts on a canonical, global address over what was found; only those that are known."""
         try:
             record = self._reader.get(ip)
-            if isinstance(record, dict):
-                if len(self._layouts) == 1:
-                    return self._layouts[0].read(record)
-                return {key: value for each in self._layouts for key, value in each.read(record).items()}
+            if record is None:
+                if self._lists_all:
+                    _anonymous({}, found)
+            elif isinstance(record, dict):
+                for tell in self._layouts:
+                    tell(record, found)
+            else:
+                self._complain()
         except DAMAGE:
-            self._tell()
-            return {}
-        if record is not None:
-            self._tell()
-            return {}
-        return dict.fromkeys(("vpn", "proxy", "tor", "datacenter"), False) if self.about.kind == "anonymous" else {}
+            self._complain()
 
-    def _tell(self) -> None:
+    def _complain(self) -> None:
         if not self._told:
             self._told = True
             log.error("address database is damaged; what it held is unknown now", extra={"database": self.about.name})

@@ -26,19 +26,23 @@ def read_query(raw: str) -> dict[str, str]:
     found: dict[str, str] = {}
     if not raw:
         return found
-    for part in clean(raw).replace("?", "&").split("&", MAX_PARAMETERS * 4):
+    raw = clean(raw)
+    escaped = "%" in raw or "+" in raw
+    for part in raw.replace("?", "&").split("&", MAX_PARAMETERS * 4):
         name, _, value = part.partition("=")
-        if "%" in name or "+" in name:
-            name = clean(unquote_plus(name))
+        if escaped:
+            name, value = _decoded(name), _decoded(value)
         name = name[:MAX_NAME]
         if not name or name in found:
             continue
-        if "%" in value or "+" in value:
-            value = clean(unquote_plus(value))
         found[name] = value[:MAX_VALUE]
         if len(found) == MAX_PARAMETERS:
             break
     return found
+
+
+def _decoded(text: str) -> str:
+    return clean(unquote_plus(text)) if "%" in text or "+" in text else text
 
 
 # {{ad.id}}, {clickid}, ${CLICK_ID}, __CLICKID__, [click], %%id%%
@@ -49,4 +53,7 @@ _MACRO: Final = re.compile(
 
 def is_unexpanded(value: str) -> bool:
     """Whether a parameter holds a placeholder that the ad platform should have replaced."""
-    return value.isascii() and _MACRO.search(value) is not None
+    # Four plain looks first: hardly any value has one of these signs, and this is asked on every click.
+    if "{" in value or "__" in value or "[" in value or "%%" in value:
+        return _MACRO.search(value) is not None
+    return False

@@ -24,7 +24,7 @@ _OWN_SUBS: Final = frozenset(SUBS)
 _PLATFORM_COOKIES: Final = ("_fbp", "_fbc", "_ttp")
 
 
-class Identity(Struct, frozen=True, kw_only=True):
+class Identity(Struct, frozen=True, kw_only=True, gc=False):
     """Who the visitor is to us: the one part of a visit that is not in its request."""
 
     visitor: str | None = None
@@ -38,7 +38,7 @@ class Identity(Struct, frozen=True, kw_only=True):
 NOBODY_IN_PARTICULAR: Final = Identity()
 
 
-class Named(Struct, frozen=True, kw_only=True):
+class Named(Struct, frozen=True, kw_only=True, gc=False):
     """What the parameters mean by the words of the traffic source."""
 
     external_id: str | None = None
@@ -48,7 +48,7 @@ class Named(Struct, frozen=True, kw_only=True):
     unexpanded: bool = False
 
 
-class Facts(Struct, frozen=True, kw_only=True):
+class Facts(Struct, frozen=True, kw_only=True, gc=False):
     """Everything a request says, in parts. `visit` puts them together once the identity is known."""
 
     request: Request
@@ -193,16 +193,21 @@ def for_storage(visit: Visit) -> Visit:
 def _named(params: dict[str, str], source: Source | None) -> Named:
     if not params:
         return Named()
-    theirs = source.params if source else {}
-    wanted = {name: params.get(theirs.get(name, name), "") for name in (*theirs, *(params.keys() & _OWN_SUBS))}
+    wanted = {name: value for name, value in params.items() if name in _OWN_SUBS}
+    if source:
+        wanted |= {name: params.get(theirs, "") for name, theirs in source.params.items()}
     external_id = params.get(source.click_id) if source and source.click_id else None
     cost = params.get(source.cost) if source and source.cost else None
+    unexpanded = is_unexpanded("&".join(params.values()))
+    if unexpanded:
+        external_id, cost = (None if value and is_unexpanded(value) else value for value in (external_id, cost))
+        wanted = {name: value for name, value in wanted.items() if not is_unexpanded(value)}
     return Named(
-        external_id=None if external_id is None or is_unexpanded(external_id) else external_id or None,
-        subs={name: value for name, value in wanted.items() if value and not is_unexpanded(value)},
-        cost=None if cost is None or is_unexpanded(cost) else cost[:MAX_COST] or None,
+        external_id=external_id or None,
+        subs={name: value for name, value in wanted.items() if value},
+        cost=cost[:MAX_COST] if cost else None,
         currency=params.get("currency"),
-        unexpanded=any(map(is_unexpanded, params.values())),
+        unexpanded=unexpanded,
     )
 
 

@@ -1,6 +1,8 @@
 """A request as the tracking side hands it over, and what its plain headers say."""
 
+import re
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Final
 
 from msgspec import Struct
@@ -8,10 +10,10 @@ from msgspec import Struct
 from tnc.facts.text import clean
 
 _MAX_HOST: Final = 253
-_HOST_ENDS: Final = str.maketrans("/?#\\", "////")
+_AUTHORITY: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#\\@]*@)*([^/?#\\@ ]+)")
 
 
-class Request(Struct, frozen=True, kw_only=True):
+class Request(Struct, frozen=True, kw_only=True, gc=False):
     """What came over the wire, cleaned. Lines of one header name are joined by commas; cookies stand apart."""
 
     method: str
@@ -37,15 +39,13 @@ class Request(Struct, frozen=True, kw_only=True):
         arrived_at_ms: int,
     ) -> "Request":
         """`headers` are pairs in the order of the wire, such as the items of aiohttp's `request.headers`."""
-        joined: dict[str, str] = {}
+        pairs = list(headers)
+        joined = {name.lower(): value for name, value in pairs}
         repeated = frozenset[str]()
-        for name, value in headers:
-            key = name.lower() if name.isascii() else clean(name).lower()
-            text = value if value.isascii() and value.isprintable() else clean(value)
-            if key in joined:
-                repeated |= {key}
-                text = f"{joined[key]}{'; ' if key == 'cookie' else ', '}{text}"
-            joined[key] = text
+        # One look at all of it: nearly every request is plain text without repetitions.
+        everything = "".join(chain.from_iterable(pairs))
+        if len(joined) != len(pairs) or not everything.isascii() or not everything.isprintable():
+            joined, repeated = _joined(pairs)
         cookie = joined.pop("cookie", None)
         return cls(
             method=method,
@@ -60,6 +60,18 @@ class Request(Struct, frozen=True, kw_only=True):
         )
 
 
+def _joined(pairs: list[tuple[str, str]]) -> tuple[dict[str, str], frozenset[str]]:
+    joined: dict[str, str] = {}
+    repeated: set[str] = set()
+    for name, value in pairs:
+        key, text = clean(name).lower(), clean(value)
+        if key in joined:
+            repeated.add(key)
+            text = f"{joined[key]}{'; ' if key == 'cookie' else ', '}{text}"
+        joined[key] = text
+    return joined, frozenset(repeated)
+
+
 def read_cookies(header: str) -> dict[str, str]:
     """Cookies by name; of two with one name the first, which is the one with the longer path."""
     found: dict[str, str] = {}
@@ -72,17 +84,16 @@ def read_cookies(header: str) -> dict[str, str]:
 
 def domain_of(host: str) -> str | None:
     """A host without its port, lower case: the name that was asked."""
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() and not host.endswith("]") else host
+    name, colon, port = host.rpartition(":")
+    if not colon or not port.isdecimal():
+        name = host
     return name.rstrip(".").lower()[:_MAX_HOST] or None
 
 
 def referrer_domain(referrer: str) -> str | None:
     """The host of a referrer, or None when there is none to see."""
-    scheme, separator, rest = referrer.partition("://")
-    if not separator or not scheme.isascii() or " " in rest:
-        return None
-    authority = rest.translate(_HOST_ENDS).partition("/")[0]
-    return domain_of(authority.rpartition("@")[2])
+    found = _AUTHORITY.match(referrer)
+    return domain_of(found.group(1)) if found else None
 
 
 def language_of(headers: Mapping[str, str]) -> str | None:
