@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,13 +43,15 @@ class Accounts:
     """Users and their sessions in the control database, for any thread, one at a time.
 
     `connect` is called once; its connection commits by itself (`isolation_level=None`), may be used by any
-    thread (`check_same_thread=False`), enforces foreign keys and belongs to this object. E-mail addresses
-    are compared without regard to case.
+    thread (`check_same_thread=False`) and enforces foreign keys. Whoever else uses it shares `lock`.
+    E-mail addresses are compared without regard to case.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(
+        self, connect: Callable[[], sqlite3.Connection], lock: AbstractContextManager[bool] | None = None
+    ) -> None:
         self._connection = connect()
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
 
     def close(self) -> None:
         with self._lock:
