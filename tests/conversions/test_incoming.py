@@ -115,6 +115,12 @@ def test_an_unexpanded_macro_counts_as_not_sent(macro: str) -> None:
     assert incoming == read_postback({"cid": OURS})
 
 
+def test_a_transaction_id_in_braces_may_be_real() -> None:
+    guid = "{3F2504E0-4F89-41D3-9A0C-0305E82C3301}"
+
+    assert read_postback({"cid": OURS, "txid": guid}).txid == guid
+
+
 def test_a_network_key_may_look_like_a_macro() -> None:
     assert read_postback({"cid": OURS, "key": "[secret]"}).key == "[secret]"
 

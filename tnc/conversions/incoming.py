@@ -8,6 +8,7 @@ from typing import Literal
 from tnc.errors import InvalidError
 from tnc.model import ClickId, NetworkId
 from tnc.money import read_amount, read_currency
+from tnc.rules.unexpanded import is_unexpanded
 from tnc.world import id_time_ms
 
 Meaning = Literal["lead", "sale", "rejected", "ignored"]
@@ -63,8 +64,8 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 LONGEST = 256
 
-# What ad platforms and networks send when they did not know their own macro: {x}, ${x}, [x], #x#, __x__, ...
-_MACRO = re.compile(r"\$?\{.*\}|\[.*\]|#.+#|__.+__|!!!.+!!!|@@.+@@|%7B.*%7D|%[^%]+%|<.*>", re.DOTALL | re.IGNORECASE)
+# Macros that only networks use: !!!clickRef!!!, @@CLICK-ID@@, ##SUB_ID(action)##
+_NETWORK_MACRO = re.compile(r"!!!.+!!!|@@.+@@|##.+##", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ def read_postback(params: Mapping[str, str]) -> Incoming:
     empty value or an unexpanded macro counts as not sent.
     """
     given = {name.strip().lower(): text for name, value in params.items() if (text := _clean(value))}
-    said = {name: value for name, value in given.items() if not _MACRO.fullmatch(value)}
+    said = {name: value for name, value in given.items() if not _is_macro(value)}
     click_name = _click_name(given, said)
     found = {"click_id": click_name} | {
         what: name for what in NAMES if what != "click_id" and (name := _first(said, NAMES[what]))
@@ -117,6 +118,10 @@ def read_postback(params: Mapping[str, str]) -> Incoming:
 def _clean(value: str) -> str:
     """Without surrounding space; what cannot be printed (control characters, broken UTF-8) is made visible."""
     return "".join(char if char.isprintable() else "\ufffd" for char in value.strip())
+
+
+def _is_macro(value: str) -> bool:
+    return is_unexpanded(value) or _NETWORK_MACRO.fullmatch(value) is not None
 
 
 def _click_name(given: Mapping[str, str], said: Mapping[str, str]) -> str:
