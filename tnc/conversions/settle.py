@@ -123,7 +123,7 @@ def _first_word(case: _Case, conversion_id: ConversionId) -> Outcome:
 def _further_word(case: _Case, known: Conversion) -> Outcome:
     if case.reading.status is None:
         return _unmapped_again(case, known)
-    if not _is_news(case, known, case.reading.status):
+    if _is_read_again(case, known) or not _is_news(case, known, case.reading.status):
         return _duplicate(known, _why_duplicate(case, known))
     change = _change(case, known.conversion_id, known)
     return _appended("changed", change, known, f"{known.status or 'unmapped'} became {change.status}.")
@@ -134,6 +134,18 @@ def _is_news(case: _Case, known: Conversion, status: ConversionStatus) -> bool:
         return True
     paid_otherwise = _payout(case, known) != (known.payout_micros, known.currency)
     return case.correcting and status == known.status and paid_otherwise
+
+
+def _is_read_again(case: _Case, known: Conversion) -> bool:
+    """The line of a file that was imported before: a second run must not replay what became of it since."""
+    said = case.incoming
+    return case.origin == "import" and any(
+        change.origin == "import"
+        and _folded(change.status_word) == _folded(case.reading.word)
+        and said.payout_micros in (None, change.payout_micros)
+        and said.converted_at_ms in (None, change.at_ms)
+        for change in known.history
+    )
 
 
 def _unmapped_again(case: _Case, known: Conversion) -> Outcome:
