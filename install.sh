@@ -327,11 +327,18 @@ first_install() {
     install -d -o tnc -g tnc -m 0700 "$DATA"
     point_current "$RELEASE"
     write_command
-    # shellcheck disable=SC2086 # an option and its value, or nothing
-    as_tnc init --data "$DATA" --key "$ETC/key" --listen "${TNC_LISTEN:-$(default_listen)}" \
-        --dashboard "${TNC_DASHBOARD:-127.0.0.1:8400}" ${TNC_TRUSTED_PROXY:+--trusted-proxy "$TNC_TRUSTED_PROXY"} \
-        ${TNC_OWNER_EMAIL:+--owner-email "$TNC_OWNER_EMAIL"}
-    mv "$DATA/config.toml" "$ETC/config.toml"
+    if [ ! -f "$DATA/config.toml" ]; then
+        # shellcheck disable=SC2086 # an option and its value, or nothing
+        as_tnc init --data "$DATA" --key "$ETC/key" --listen "${TNC_LISTEN:-$(default_listen)}" \
+            --dashboard "${TNC_DASHBOARD:-127.0.0.1:8400}" ${TNC_TRUSTED_PROXY:+--trusted-proxy "$TNC_TRUSTED_PROXY"} \
+            ${TNC_OWNER_EMAIL:+--owner-email "$TNC_OWNER_EMAIL"}
+    fi
+    # The settings live in /etc, so the path of the data must be whole.
+    sed "s#^data = .*#data = \"$DATA\"#" "$DATA/config.toml" >"$ETC/config.toml.new"
+    chown tnc:tnc "$ETC/config.toml.new"
+    chmod 0640 "$ETC/config.toml.new"
+    mv "$ETC/config.toml.new" "$ETC/config.toml"
+    rm "$DATA/config.toml"
     write_unit
     systemctl enable --quiet tnc
     systemctl restart tnc
@@ -420,12 +427,11 @@ wait_until_up() {
 
 healthy() {
     "$VENV/bin/python" - "$ETC/config.toml" 2>/dev/null <<'CODE'
-import http.client, sys, tomllib
-with open(sys.argv[1], "rb") as file:
-    listen = tomllib.load(file)["listen"]
-host, _, port = listen.rpartition(":")
-host = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(host.strip("[]"), host.strip("[]"))
-connection = http.client.HTTPConnection(host, int(port), timeout=3)
+import http.client, pathlib, sys
+from tnc.settings import load
+listen = load(pathlib.Path(sys.argv[1])).listen
+host = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(listen.host, listen.host)
+connection = http.client.HTTPConnection(host, listen.port, timeout=3)
 connection.request("GET", "/-/health")
 sys.exit(connection.getresponse().status != 200)
 CODE
