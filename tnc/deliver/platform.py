@@ -1,0 +1,60 @@
+"""What every type of destination has to say for itself; each file beside this one says it for one type."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tnc.configuration.destinations import TYPES
+from tnc.deliver.delivery import Delivery, Why
+from tnc.deliver.request import Answer, HttpRequest
+from tnc.deliver.verdict import Verdict
+from tnc.model import Destination, DestinationType
+
+HOUR_MS: Final = 3600 * 1000
+DAY_MS: Final = 24 * HOUR_MS
+
+Erasure = Literal["letter", "retracted", "impossible"]
+"""What can be asked of a receiver after the fact: a letter, a retraction (counts nothing, deletes nothing), nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """How to ask later what became of an accepted request, by the receipt that came with it."""
+
+    build: Callable[[Delivery, str], HttpRequest]
+    judge: Callable[[Answer], Verdict]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """A type of destination: how a request is built from deliveries, and what the answer means.
+
+    `build` takes up to `batch` deliveries of one destination and one `lane`, and the time of sending.
+    `lacks` says what a click must have to be of use there.
+    """
+
+    type: DestinationType
+    build: Callable[[Sequence[Delivery], int], HttpRequest]
+    judge: Callable[[Answer, Destination], Verdict]
+    lacks: Callable[[Delivery], Why | None] = lambda _delivery: None
+    lane: Callable[[Delivery], str] = lambda _delivery: ""
+    batch: int = 1
+    patience_ms: int = 3 * DAY_MS  # how long a delivery is tried
+    max_age_ms: int | None = None  # older words are refused there
+    settles_ms: int = 0  # a correction is refused there until the conversion is so old
+    limited: bool = False  # has a limited-data mode, in which it acts as our service provider only
+    corrects: bool = False  # a later word corrects the first one; elsewhere it is an event of its own
+    served: bool = False  # the receiver fetches a file: `build` makes it, nothing is sent
+    confirmation: Confirmation | None = None
+    erasure: Erasure = "letter"
+
+    def their_name(self, delivery: Delivery) -> str:
+        """The event name there. The conversion's event wins over its status, but a refund is always a refund."""
+        names = {**TYPES[self.type].events, **delivery.destination.events}
+        status, event = delivery.conversion.status, delivery.conversion.event
+        words = [each for each in ((status,) if status == "rejected" else (event, status)) if each is not None]
+        return next((names[each] for each in words if each in names), words[0] if words else "")
+
+    def room(self, destination: Destination) -> int:
+        """How many deliveries one request may carry. Test events are sent alone."""
+        return 1 if "test_event_code" in destination.settings else self.batch
