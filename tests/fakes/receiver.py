@@ -1,0 +1,64 @@
+"""What all the fakes share: a clock, a count of requests, answers to be given out of turn, and a way to be started."""
+
+import argparse
+import json
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(kw_only=True)
+class Receiver:
+    """`events` holds what was taken, in order; `out_of_turn` answers come before any checking."""
+
+    now: Callable[[], float] = time.time
+    requests: int = 0
+    events: list[dict[str, Any]] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    out_of_turn: deque[web.Response] = field(default_factory=deque)
+
+    def answer_next(
+        self, status: int, body: Any = "", headers: dict[str, str] | None = None, *, times: int = 1
+    ) -> None:
+        written = body if isinstance(body, str) else json.dumps(body)
+        for _ in range(times):
+            self.out_of_turn.append(web.Response(status=status, text=written, headers=headers))
+
+    def app(self, routes: list[web.RouteDef]) -> web.Application:
+        @web.middleware
+        async def counting(request: web.Request, handler: Handler) -> web.StreamResponse:
+            self.requests += 1
+            return self.out_of_turn.popleft() if self.out_of_turn else await handler(request)
+
+        async def received(_request: web.Request) -> web.Response:
+            return web.json_response({"requests": self.requests, "events": self.events, "refusals": self.refusals})
+
+        app = web.Application(middlewares=[counting])
+        app.add_routes([*routes, web.get("/_received", received)])
+        return app
+
+    def ids(self, name: str) -> Counter[str]:
+        return Counter(each[name] for each in self.events)
+
+
+async def read_json(request: web.Request) -> Any:
+    """The body; None for what is no JSON or does not say that it is."""
+    if request.content_type != "application/json":
+        return None
+    try:
+        return json.loads(await request.read())
+    except ValueError:
+        return None
+
+
+def start(make_app: Callable[[], web.Application], name: str) -> None:
+    """`python -m tests.fakes.NAME --port 9001`; GET /_received shows what came."""
+    parser = argparse.ArgumentParser(description=f"A strict stand-in for {name}.")
+    parser.add_argument("--port", type=int, required=True)
+    web.run_app(make_app(), host="127.0.0.1", port=parser.parse_args().port)
