@@ -1,0 +1,83 @@
+"""Which hosts tnc may be told to send to: none of the machine's own world, unless the operator allows it."""
+
+import ipaddress
+import socket
+import unicodedata
+from collections.abc import Collection
+from typing import Final
+from urllib.parse import urlsplit
+
+# Reached by cloud machines only, yet addressed like a part of the internet.
+_METADATA: Final = frozenset({"168.63.129.16", "metadata.google.internal", "metadata.azure.internal"})
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def host_complaint(url: str, *, secret: bool, allow_hosts: Collection[str]) -> str | None:
+    """Why nothing may be sent there, as the rest of a sentence that begins with the key; None when it may.
+
+    Looks at what is written, not at what a name resolves to: that is judged again at each connection.
+    """
+    parts = urlsplit(url)
+    # NFKC: full-width digits and dots make an address, too.
+    host = unicodedata.normalize("NFKC", parts.hostname or "").rstrip(".")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if is_allowed(host, port, allow_hosts):
+        return None
+    advice = f'allow it in config.toml with [outbound] allow_hosts = ["{host}"] if this is meant'
+    if kind := inside(host):
+        return f"leads to {host}, {kind}: {advice}"
+    if secret and parts.scheme != "https":
+        return f"would send a secret over plain http to {host}: use https, or {advice}"
+    return None
+
+
+def is_allowed(host: str, port: int, allow_hosts: Collection[str]) -> bool:
+    """`allow_hosts` holds "host" or "host:port", IPv6 addresses with or without brackets."""
+    names = {host, f"[{host}]"} if ":" in host else {host}
+    wanted = {each.lower() for each in allow_hosts}
+    return any(name in wanted or f"{name}:{port}" in wanted for name in names)
+
+
+def inside(host: str) -> str | None:
+    """What kind of place inside the machine or its network a host name or literal address is, or None."""
+    if host in _METADATA:
+        return "a metadata address of a cloud"
+    if host == "localhost" or host.endswith(".localhost"):
+        return "a loopback address"
+    address = literal(host)
+    return None if address is None else kind_of(address)
+
+
+def kind_of(address: Address) -> str | None:
+    """What is wrong with sending to an address, or None: the words of `inside`."""
+    if str(address) in _METADATA:
+        return "a metadata address of a cloud"
+    if address.is_loopback:
+        return "a loopback address"
+    if address.is_link_local:
+        return "a link-local address"
+    if not address.is_global or address.is_multicast:
+        return "a private address"
+    return None
+
+
+def literal(host: str) -> Address | None:
+    """The address that a host is, in every spelling that a resolver takes for one: 127.1, 0x7f.1, ::ffff:7f00:1."""
+    try:
+        address: Address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(host))
+        except (OSError, UnicodeError):
+            return None
+    if isinstance(address, ipaddress.IPv6Address):
+        return _embedded(address) or address
+    return address
+
+
+def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour

@@ -1,0 +1,127 @@
+"""Texts with a meaning of their own: ids, paths, currencies, time zones, networks of addresses, URLs."""
+
+import base64
+import binascii
+import ipaddress
+import re
+import zoneinfo
+from typing import Final
+
+from tnc.configuration.shapes import Text
+from tnc.configuration.wrong import nearest, show
+from tnc.errors import InvalidError
+from tnc.money import CURRENCIES
+from tnc.rules.macros import read_template
+from tnc.rules.operators import matches
+from tnc.rules.urls import UrlTemplate
+
+_SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_PATH: Final = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
+_ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+_DIGITS: Final = re.compile(r"[0-9]{1,20}")
+_WEBHOOK_PREFIX: Final = "whsec_"
+
+RESERVED: Final = (
+    "click", "click.php", "gpb.php", "postback", "conversion.gif", "tnc.js", "privacy", ".well-known", "-",
+    "robots.txt", "favicon.ico",
+)  # fmt: skip
+"""First segments of tracking addresses that are tnc's own (contract, section 4)."""
+
+
+def _slug(text: str) -> str | None:
+    if _SLUG.fullmatch(text):
+        return None
+    return f"must be lower-case letters, digits and hyphens, at most 64, beginning with no hyphen, not {show(text)}"
+
+
+def _path(text: str) -> str | None:
+    first, *rest = text.split("/")
+    if not _PATH.fullmatch(text) or {".", ".."} & {first, *rest}:
+        return (
+            "must be letters, digits and . _ ~ - in parts separated by single slashes, with none at its ends,"
+            f" not {show(text)}"
+        )
+    if first in RESERVED:
+        return f"begins with {show(first)}, which is an address of tnc itself. Reserved: {', '.join(RESERVED)}"
+    if rest == ["postback"]:
+        return f"is {show(text)}, an address where networks that were set up for Keitaro send conversions"
+    return None
+
+
+def _currency(text: str) -> str | None:
+    if text in CURRENCIES:
+        return None
+    return f"must be a currency of ISO 4217 like USD, in capitals, not {show(text)}{nearest(text.upper(), CURRENCIES)}"
+
+
+def _timezone(text: str) -> str | None:
+    try:
+        if _ZONE.fullmatch(text):
+            zoneinfo.ZoneInfo(text)
+            return None
+    except (zoneinfo.ZoneInfoNotFoundError, OSError, ValueError):
+        pass
+    close = nearest(text, zoneinfo.available_timezones())
+    return f"must be a time zone like UTC or Europe/Berlin, not {show(text)}{close}"
+
+
+def _addresses(text: str) -> str | None:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return f"must be an address or a network like 198.51.100.0/24 or 2001:db8::/32, not {show(text)}"
+    if "/" in text and str(network.network_address) != str(ipaddress.ip_address(text.partition("/")[0])):
+        return f"is {show(text)}, which begins inside a network: write {network}"
+    return None
+
+
+def _url(text: str) -> str | None:
+    try:
+        UrlTemplate.parse(text)
+    except InvalidError as error:
+        return f"cannot be used: {error}"
+    return None
+
+
+def _template(text: str) -> str | None:
+    try:
+        read_template(text)
+    except InvalidError as error:
+        return f"cannot be used: {error}"
+    return None
+
+
+def _pattern(text: str) -> str | None:
+    try:
+        matches([text])
+    except InvalidError as error:
+        return f"cannot be used: {error}"
+    return None
+
+
+def _numeric(text: str) -> str | None:
+    return None if _DIGITS.fullmatch(text) else f"must be digits only, in quotes, not {show(text)}"
+
+
+def webhook_secret(secret: str) -> str | None:
+    """Standard Webhooks: the prefix, then base64. Never repeats the secret."""
+    try:
+        if secret.startswith(_WEBHOOK_PREFIX) and base64.b64decode(secret[len(_WEBHOOK_PREFIX) :], validate=True):
+            return None
+    except binascii.Error:
+        pass
+    return f'must be "{_WEBHOOK_PREFIX}" and then base64, as Standard Webhooks has it'
+
+
+SLUG: Final = Text("an id of your own", _slug)
+NAME: Final = Text("text", longest=200)
+PATH: Final = Text("a path", _path, longest=200)
+CURRENCY: Final = Text("a currency of ISO 4217", _currency)
+TIMEZONE: Final = Text("a time zone like Europe/Berlin", _timezone)
+ADDRESSES: Final = Text("an address or a network (CIDR)", _addresses)
+URL: Final = Text("an http or https address, with macros", _url, longest=8000)
+PARAMETER: Final = Text("the name of a query parameter", longest=100)
+WORD: Final = Text("text", longest=100)
+NUMERIC: Final = Text("digits in quotes", _numeric)
+PATTERN: Final = Text("a pattern (RE2)", _pattern)
+TEMPLATE: Final = Text("text with macros", _template, longest=20_000, lines=True)
