@@ -383,9 +383,13 @@ class Click(Struct, frozen=True, kw_only=True, omit_defaults=True):
     capped: Annotated[
         tuple[OfferId, ...], internal(Privacy.BUSINESS, "offers that had reached their cap just then")
     ] = ()
+    added_reasons: Annotated[
+        tuple[str, ...], internal(Privacy.BUSINESS, "reasons that the decision added to those of the visit")
+    ] = ()
     witness: Annotated[int, internal(Privacy.NONE, "answers of the conditions on personal facts, one bit each")] = 0
     imported: Annotated[bool, internal(Privacy.NONE, "came from elsewhere by import")] = False
     test: Annotated[bool, internal(Privacy.NONE, "a signed test visit; never counted")] = False
+    erased: Annotated[bool, internal(Privacy.NONE, "only what is the owner's is left of it")] = False
     visit: Visit
 
 
