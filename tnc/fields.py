@@ -64,6 +64,8 @@ def _of_click(name: str) -> Callable[[Click], Any]:
 
 
 def _of_visit(name: str) -> Callable[[Click], Any]:
+    if name == "reasons":  # the visit's own, and those that the decision added
+        return lambda click: click.visit.reasons + click.added_reasons
     return lambda click: getattr(click.visit, name)
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+from functools import cached_property
 from typing import Final
 
 import bcrypt
@@ -29,7 +30,10 @@ class Passwords:
             raise InvalidError("the key for passwords is shorter than 32 bytes; restore the key file from its copy")
         self._pepper = pepper
         self._rounds = rounds
-        self._nobody = self.hash("nobody has this password")
+
+    @cached_property
+    def _nobody(self) -> str:
+        return self.hash("nobody has this password")
 
     def hash(self, password: str) -> str:
         """The verifier to store. Its prefix names the scheme, so that a better one can stand beside it later."""

@@ -181,7 +181,7 @@ def _is_host(text: str) -> bool:
     return True
 
 
-def _networks(value: Any) -> tuple[str, ...]:
+def read_networks(value: Any) -> tuple[str, ...]:
     return _texts(value, 'a list of addresses or networks like "10.0.0.0/8"', _is_network)
 
 
@@ -225,7 +225,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "listen": Setting(section="", text="Where tracking links are answered; [::] answers IPv4 too.", read=read_address),
     "dashboard": Setting(section="", text="Where the dashboard and the API are answered.", read=read_address),
     "trusted_proxies": Setting(
-        section="", text="Whose X-Forwarded-For is believed, as addresses or networks.", read=_networks
+        section="", text="Whose X-Forwarded-For is believed, as addresses or networks.", read=read_networks
     ),
     "currency": Setting(section="", text="The currency of reports that are asked for none.", read=_currency),
     "allow_hosts": Setting(

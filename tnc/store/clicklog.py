@@ -151,6 +151,13 @@ class ClickLog:
         finally:
             self._outstanding.discard(future)
 
+    async def count(self, day: Day, name: str) -> None:
+        """Add one to a counter of a day; a number that says nothing about anybody may be lost with the disk."""
+        try:
+            await self.run(day, lambda writer: writer.count(name, 1))
+        except UnavailableError:
+            log.warning("a count was not stored", extra={"name_of_count": name})
+
     async def run(self, day: Day, work: Callable[[DayWriter], _T]) -> _T:
         """Do `work` in the writer's thread within a durable transaction.
 

@@ -78,12 +78,12 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
 
 
 class ConfigVersions:
-    """The versions of each workspace's configuration. Safe for several threads."""
+    """The versions of each workspace's configuration. Safe for several threads, which share `lock`."""
 
-    def __init__(self, database: sqlite3.Connection, control_key: bytes) -> None:
+    def __init__(self, database: sqlite3.Connection, control_key: bytes, lock: threading.Lock) -> None:
         self._database = database
         self._key = control_key
-        self._lock = threading.Lock()
+        self._lock = lock
 
     @staticmethod
     def _place(workspace: WorkspaceId, version: int) -> bytes:

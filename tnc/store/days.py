@@ -101,6 +101,11 @@ class DayReader:
     def number(self, name: str) -> int:
         return _number(self._database, name)
 
+    def is_finished(self) -> bool:
+        """Has `DayWriter.finish_day` been here?"""
+        found = self._database.execute("select 1 from sqlite_master where name = 'clicks_browser'").fetchone()
+        return found is not None
+
     def find(self, click_id: ClickId) -> tuple[int, Click] | None:
         return _find(self._database, self._clicks, self.keys, click_id)
 

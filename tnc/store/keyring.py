@@ -27,7 +27,6 @@ from tnc.store.tree import PuncturableKey
 
 Token = Literal["click", "visitor", "address", "external", "browser"]
 _TOKEN_BYTES: Final = 6
-SALT_DAYS: Final = 2
 
 
 class _DayContent(msgspec.Struct):
@@ -152,12 +151,16 @@ class Keyring:
         file.write(msgspec.msgpack.encode(_WorkspaceContent(secrets.token_bytes(32), secrets.token_bytes(32), {})))
 
     def turn_salts(self, workspace: WorkspaceId, today: Date) -> dict[str, bytes]:
-        """The salts of today and yesterday by ISO date; makes today's, destroys older ones for ever."""
+        """The salts of yesterday, today and tomorrow by ISO date; makes what is missing of the last two.
+
+        Older ones are destroyed for ever. Tomorrow's is there ahead, so that midnight waits for no disk.
+        """
         file = self._workspace_file(workspace)
         content = _decode(file, _WorkspaceContent)
-        oldest = today - timedelta(days=SALT_DAYS - 1)
-        salts = {day: salt for day, salt in content.salts.items() if Date.fromisoformat(day) >= oldest}
-        salts.setdefault(today.isoformat(), secrets.token_bytes(16))
+        yesterday, tomorrow = today - timedelta(days=1), today + timedelta(days=1)
+        salts = {day: salt for day, salt in content.salts.items() if yesterday <= Date.fromisoformat(day) <= tomorrow}
+        for day in (today, tomorrow):
+            salts.setdefault(day.isoformat(), secrets.token_bytes(16))
         if salts != content.salts:
             file.write(msgspec.msgpack.encode(_WorkspaceContent(content.cookie_key, content.tomb_key, salts)))
         return salts

@@ -47,6 +47,16 @@ class Stories:
         with DayReader(path, self._keyring.open_day(self.workspace, date)) as reader:
             yield reader
 
+    def is_finished(self, date: Date) -> bool:
+        with self.day(date) as reader:
+            return reader.is_finished()
+
+    def newest_clicks(self) -> Iterator[Click]:
+        """All clicks without what became of them, newest first."""
+        for date in reversed(self.dates()):
+            with self.day(date) as reader:
+                yield from (click for _, click in reader.newest_clicks())
+
     def date_of(self, click_id: ClickId) -> Date | None:
         """The day that holds a click: read from our own ids, looked for with foreign ones (newest day first)."""
         time_ms = id_time_ms(click_id)

@@ -1,0 +1,234 @@
+"""The composition root: from settings to a running appliance, and back down in the right order."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final, TypeVar
+
+from aiohttp import web
+
+from tnc import __version__
+from tnc.control import control_app, short_path
+from tnc.conversions.incoming import Incoming
+from tnc.conversions.present import counts_for_cap
+from tnc.desk import Desk
+from tnc.errors import RefusedError
+from tnc.house import House, Rooms, locked
+from tnc.jobs import HOUR, Job, Jobs
+from tnc.live.tracker import Tracker
+from tnc.model import Click, Conversion
+from tnc.operations import Hooks, Operations
+from tnc.passwords import Passwords
+from tnc.recording import Recorded, Speaker
+from tnc.settings import Address, Settings
+from tnc.store.accounts import Accounts
+from tnc.store.clicklog import ClickLog, Day, Days
+from tnc.store.days import DayWriter, utc_date
+from tnc.web.dashboard import dashboard_app
+from tnc.web.tracking import Tracking, tracking_app
+from tnc.world import World
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+_REMEMBER_AT_ONCE: Final = 20_000  # clicks taken up before the port opens; the others follow while it serves
+_LARGEST_LINE: Final = 32 * 1024  # of a request line and of a header: aiohttp's 8 kB refuse what browsers send
+_DRAIN_SECONDS: Final = 10.0
+
+
+def listening_socket(address: Address) -> socket.socket:
+    """A bound socket. `[::]` answers IPv4 too. Raises RefusedError when the port is not to be had."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    try:
+        bound.bind((address.host, address.port))
+    except OSError as error:
+        bound.close()
+        raise RefusedError(
+            f"cannot listen on {address}: {error.strerror}. Stop what uses the port (`ss -ltnp` names it), or choose "
+            "another in config.toml."
+        ) from error
+    bound.listen(1024)
+    bound.setblocking(False)  # noqa: FBT003 - the socket's own words
+    return bound
+
+
+def url_of(bound: socket.socket, address: Address) -> str:
+    return f"http://{Address(host=address.host, port=bound.getsockname()[1])}"
+
+
+class Server:
+    """One workspace, served. Holds what the parts tell each other while it runs."""
+
+    def __init__(self, house: House, clicklog: ClickLog, tracker: Tracker) -> None:
+        self.house = house
+        self.clicklog = clicklog
+        self.tracker = tracker
+        self._loop = asyncio.get_running_loop()
+        self.operations = Operations(
+            house, self.transact, Hooks(configured=self._configured, converted=self._converted)
+        )
+
+    def transact(self, day: Day, work: Callable[[DayWriter], _T]) -> _T:
+        """For operations, which run in threads: lend them the writer."""
+        return asyncio.run_coroutine_threadsafe(self.clicklog.run(day, work), self._loop).result()
+
+    def _on_loop(self, work: Callable[[], None]) -> None:
+        """Do `work` on the loop and wait until it is done: what follows an answer must already see it."""
+
+        async def do() -> None:
+            work()
+
+        asyncio.run_coroutine_threadsafe(do(), self._loop).result()
+
+    def _configured(self, version: int) -> None:
+        plans = self.house.plans(version)
+        anew: set[str] = set()
+        self._on_loop(lambda: anew.update(self.tracker.take_plans(plans)))
+        self.house.count_caps(self.tracker, {offer for offer in plans.configuration.offers if offer in anew})
+
+    def _converted(self, recorded: Recorded) -> None:
+        self._on_loop(lambda: self._note(recorded))
+
+    def _note(self, recorded: Recorded) -> None:
+        """Caps and the condition `converted` know of a conversion before its call is answered."""
+        outcome = recorded.outcome
+        if outcome is None or outcome.change is None or recorded.click is None:
+            return
+        before, after = _counted(outcome.before), _counted(outcome.after)
+        if recorded.offer is not None and after != before and outcome.after is not None:
+            self.tracker.caps.add(recorded.offer, outcome.after.converted_at_ms, after - before)
+        if after:
+            self.tracker.note_conversion(recorded.click, outcome.change.at_ms)
+
+    async def convert(self, incoming: Incoming, speaker: Speaker) -> Recorded:
+        return await asyncio.to_thread(self.operations.convert, incoming, speaker)
+
+    def remember_the_past(self) -> None:
+        """Take up who was seen: the newest clicks before the port opens, the rest of the window beside the work."""
+        since_ms = self.house.world.now_ms() - self.tracker.seen.window_s * 1000
+        newest = self.house.stories.newest_clicks()
+        past: list[Click] = []
+        for click in newest:
+            if click.clicked_at_ms < since_ms or len(past) >= _REMEMBER_AT_ONCE:
+                break
+            past.append(click)
+        for click in reversed(past):
+            self.tracker.remember(click)
+
+
+def _counted(conversion: Conversion | None) -> int:
+    return int(conversion is not None and counts_for_cap(conversion))
+
+
+@asynccontextmanager
+async def site(app: web.Application, bound: socket.socket) -> AsyncIterator[None]:
+    runner = web.AppRunner(
+        app,
+        access_log=None,  # ours has no address, no query and no user agent; see the middleware of each face
+        handle_signals=False,
+        keepalive_timeout=15.0,
+        shutdown_timeout=_DRAIN_SECONDS,
+        max_line_size=_LARGEST_LINE,
+        max_field_size=_LARGEST_LINE,
+    )
+    await runner.setup()
+    await web.SockSite(runner, bound).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def local_socket(app: web.Application, rooms: Rooms) -> AsyncIterator[None]:
+    rooms.socket.unlink(missing_ok=True)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with short_path(rooms.socket) as path:
+        bound.bind(path)
+    rooms.socket.chmod(0o600)
+    bound.listen(16)
+    bound.setblocking(False)  # noqa: FBT003 - the socket's own words
+    async with site(app, bound):
+        yield
+    rooms.socket.unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def recording(house: House) -> AsyncIterator[ClickLog]:
+    clicklog = ClickLog(Days(house.rooms.days, house.keyring))
+    clicklog.start()
+    try:
+        yield clicklog
+    finally:
+        await clicklog.close()
+
+
+async def serve(settings: Settings, world: World, *, ready: Callable[[str, str], None]) -> None:
+    """Run until SIGTERM or SIGINT. `ready` is told the tracking and the dashboard address once both answer."""
+    rooms = Rooms(settings.data)
+    async with AsyncExitStack() as stack:
+        house = stack.enter_context(House(settings, world, to_write=False))
+        stack.enter_context(locked(rooms))
+        house = stack.enter_context(House(settings, world, to_write=True))
+        house.check_keys()
+        house.turn_salts()
+        front, back = listening_socket(settings.listen), listening_socket(settings.dashboard)
+        tracker = house.tracker(house.visit_reader())
+        clicklog = await stack.enter_async_context(recording(house))
+        server = Server(house, clicklog, tracker)
+        server.remember_the_past()
+        desk = stack.enter_context(
+            Desk(house, tracking_base=url_of(front, settings.listen), tracker=tracker, clicklog=clicklog)
+        )
+        tracking = Tracking(
+            world=world,
+            tracker=tracker,
+            log=clicklog,
+            stories=house.stories,
+            convert=server.convert,
+            version=__version__,
+            page_key=house.keys.control_key,
+        )
+        accounts = Accounts(lambda: house.database, house.database_lock)
+        passwords = Passwords(house.keys.pepper)
+        dashboard = dashboard_app(desk, accounts, passwords, world, hosts=(settings.dashboard.host,))
+        await stack.enter_async_context(local_socket(control_app(server.operations), rooms))
+        await stack.enter_async_context(site(dashboard, back))
+        await stack.enter_async_context(site(tracking_app(tracking), front))
+        stack.enter_context(jobs_of(server).running())
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        ready(url_of(front, settings.listen), url_of(back, settings.dashboard))
+        await stop.wait()
+        log.info("stopping")
+
+
+def jobs_of(server: Server) -> Jobs:
+    """What the appliance does by itself."""
+    house, tracker = server.house, server.tracker
+
+    def turn_salts() -> None:
+        tracker.take_salts(house.turn_salts())
+
+    def finish_days() -> None:
+        today = utc_date(house.world.now_ms())
+        for date in house.stories.dates():
+            if date < today and not house.stories.is_finished(date):
+                server.transact((house.workspace, date), DayWriter.finish_day)
+
+    return Jobs(
+        (
+            Job("salts", "destroy the salts of the days before yesterday", HOUR, turn_salts),
+            Job("finish-days", "make the searches of finished days quick", HOUR, finish_days),
+        )
+    )

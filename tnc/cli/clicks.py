@@ -1,0 +1,123 @@
+"""`tnc click`, `tnc clicks`, `tnc import clicks`: the click log."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tnc.cli.root import Asker, plain, print_json, print_json_line, with_json
+from tnc.errors import InvalidError, PartlyDoneError
+from tnc.fields import FIELDS, click_json
+from tnc.house import House
+from tnc.model import ClickId, ClickStory
+from tnc.where import Where, parse_where
+
+_PAUSE_SECONDS = 0.5
+_NAMES = frozenset(name for name, each in FIELDS.items() if each.about.public)
+
+
+def shown(house: House, story: ClickStory) -> dict[str, Any]:
+    return click_json(story, destination=house.destination(story.click))
+
+
+@click.command("click")
+@click.argument("click_id", metavar="ID")
+@with_json
+@click.pass_obj
+def one(asker: Asker, click_id: str, as_json: bool) -> None:
+    """One click in full, with its conversions."""
+    with asker.house() as house:
+        told = shown(house, house.stories.get(ClickId(click_id)))
+    if as_json:
+        print_json(told)
+        return
+    for name, value in told.items():
+        if value not in (None, [], {}):
+            click.echo(f"{name:18} {plain(value)}")
+
+
+@click.command("clicks")
+@click.option("--follow", is_flag=True, help="Go on printing as clicks arrive.")
+@click.option("--where", "conditions", multiple=True, metavar="K=V", help="Only these; repeatable.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many; 20 when they are not printed as JSON.")
+@with_json
+@click.pass_obj
+def many(asker: Asker, follow: bool, conditions: Sequence[str], limit: int | None, as_json: bool) -> None:
+    """The click log, newest first."""
+    wheres = [parse_where(each, _NAMES) for each in conditions]
+    most = limit or (None if as_json else 20)
+    with asker.house() as house:
+        newest = 0
+        for number, (story, told) in enumerate(_matching(house, wheres, after_ms=0)):
+            if most is not None and number >= most:
+                break
+            newest = max(newest, story.click.clicked_at_ms)
+            _print(told, as_json=as_json)
+        while follow:
+            time.sleep(_PAUSE_SECONDS)
+            arrived = list(_matching(house, wheres, after_ms=newest))
+            for story, told in reversed(arrived):
+                newest = max(newest, story.click.clicked_at_ms)
+                _print(told, as_json=as_json)
+
+
+def _matching(house: House, wheres: Sequence[Where], *, after_ms: int) -> Iterator[tuple[ClickStory, dict[str, Any]]]:
+    """Clicks and their JSON, newest first, that came after a time and answer every condition."""
+    for story in house.stories.newest():
+        if story.click.clicked_at_ms <= after_ms:
+            return
+        told = shown(house, story)
+        if all(where.holds(told) for where in wheres):
+            yield story, told
+
+
+def _print(told: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json_line(told)
+        return
+    sales = len(told["conversions"])
+    columns = (
+        told["clicked_at"],
+        told["click_id"],
+        told["campaign"],
+        told["country"] or "--",
+        told["device"] or "unknown",
+        told["traffic"],
+        told["offer"] or told["lander"] or told["action"],
+        f"{sales} conversion{'s' if sales != 1 else ''}" if sales else "",
+    )
+    click.echo("  ".join(plain(column) for column in columns).rstrip())
+
+
+@click.group("import")
+def import_() -> None:
+    """Past clicks from elsewhere."""
+
+
+@import_.command("clicks")
+@click.argument("file")
+@with_json
+@click.pass_obj
+def import_clicks(asker: Asker, file: str, as_json: bool) -> None:
+    """Clicks as JSON, an object a line; running it twice adds nothing."""
+    try:
+        lines = Path(file).read_bytes().split(b"\n")
+    except OSError as error:
+        raise InvalidError(f"{file} cannot be read: {error.strerror}.") from error
+    server = asker.server()
+    name = Path(file).name
+    if server is not None:
+        told = server.import_clicks(lines, file=name)
+    else:
+        with asker.alone() as (_, operations):
+            told = operations.import_clicks(lines, file=name)
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(f"{told['added']} added, {told['known']} known already, {told['refused']} refused")
+    for line in told["errors"]:
+        click.echo(line, err=True)
+    if told["refused"]:
+        raise PartlyDoneError(f"{told['refused']} of {told['read']} lines were refused; the others are in.")

@@ -1,0 +1,92 @@
+"""`tnc try` and `tnc explain`: where a visitor would go, and why a click went where it went."""
+
+from collections.abc import Sequence
+
+import click
+
+from tnc.cli.root import Asker, plain, print_json, print_json_line, with_json
+from tnc.errors import InvalidError
+from tnc.explaining import Invented, explain, try_visitor
+from tnc.fields import parse_rfc3339_ms
+from tnc.model import CampaignId, ClickId
+from tnc.rules import Step
+
+
+@click.command("try")
+@click.argument("campaign")
+@click.option("--ip", help="Address of the visitor.")
+@click.option("--user-agent", help="The browser's own words.")
+@click.option("--query", default="", help="What stands behind the ? of the link, like 'a=1&b=2'.")
+@click.option("--referrer", help="Page the visitor comes from.")
+@click.option("--language", help="Accept-Language, like 'de-DE,de;q=0.9'.")
+@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Any other header; repeatable.")
+@click.option("--at", "time", help="Time of the visit, like 2026-11-24T22:30Z; else now.")
+@with_json
+@click.pass_obj
+def try_(
+    asker: Asker, /, campaign: str, headers: Sequence[str], time: str | None, as_json: bool, **visitor: str
+) -> None:
+    """What would happen to this visitor. Nothing is recorded."""
+    invented = Invented(
+        ip=visitor["ip"],
+        user_agent=visitor["user_agent"],
+        query=visitor["query"],
+        referrer=visitor["referrer"],
+        language=visitor["language"],
+        headers=dict(_header(each) for each in headers),
+        visited_at_ms=None if time is None else _time_ms(time),
+    )
+    with asker.house() as house:
+        plan = house.plan(CampaignId(campaign))
+        tried = try_visitor(house, house.tracker(house.visit_reader()), plan, invented)
+    if as_json:
+        print_json(tried.json())
+        return
+    _print_trace(tried.trace)
+    _print_decision(tried.json()["decision"])
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise InvalidError(f"--header {text!r} is not a header; write 'Name: value'.")
+    return name.strip(), value.strip()
+
+
+def _time_ms(text: str) -> int:
+    try:
+        return parse_rfc3339_ms(text)
+    except ValueError as error:
+        raise InvalidError(f"--at {text!r} is not a time; write it like 2026-11-24T22:30Z.") from error
+
+
+@click.command("explain")
+@click.argument("click_ids", nargs=-1, required=True, metavar="ID...")
+@with_json
+@click.pass_obj
+def explain_(asker: Asker, click_ids: Sequence[str], as_json: bool) -> None:
+    """Why a click went where it went, decided again from what was stored."""
+    with asker.house() as house:
+        for click_id in click_ids:
+            explained = explain(house, ClickId(click_id))
+            if as_json:
+                print_json_line(explained.json())
+                continue
+            _print_trace(explained.trace)
+            _print_decision(explained.json()["recomputed"])
+            click.echo(
+                "decided again: the same" if explained.same else "decided again: DIFFERENT from what was recorded"
+            )
+
+
+def _print_trace(trace: Sequence[Step]) -> None:
+    for step in trace:
+        mark = {True: "+", False: "-", None: " "}[step.passed]
+        indent = "    " if step.kind in ("condition", "draw", "cap") else "  "
+        click.echo(f"{mark}{indent}{plain(step.text)}")
+
+
+def _print_decision(decision: dict[str, object]) -> None:
+    for name, value in decision.items():
+        if value not in (None, []):
+            click.echo(f"{name:12} {plain(', '.join(value) if isinstance(value, list) else value)}")

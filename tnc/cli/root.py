@@ -1,0 +1,146 @@
+"""What all commands share: the configuration file, exit codes, and printing."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from tnc import settings as appliance_settings
+from tnc.control import Remote
+from tnc.errors import InvalidError, TncError
+from tnc.house import House, locked
+from tnc.logs import set_up_logs
+from tnc.operations import Operations
+from tnc.settings import Settings
+from tnc.store.clicklog import Days
+from tnc.world import World
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+# Where each command lives. Loaded when it is called: a server must not carry the libraries of a report.
+COMMANDS: Final[Mapping[str, str]] = {
+    "apply": "tnc.cli.configuration:apply",
+    "click": "tnc.cli.clicks:one",
+    "clicks": "tnc.cli.clicks:many",
+    "conversion": "tnc.cli.conversions:conversion",
+    "doctor": "tnc.cli.appliance:doctor",
+    "explain": "tnc.cli.deciding:explain_",
+    "export": "tnc.cli.configuration:export",
+    "import": "tnc.cli.clicks:import_",
+    "init": "tnc.cli.appliance:init",
+    "plan": "tnc.cli.configuration:plan",
+    "report": "tnc.cli.reporting:report",
+    "serve": "tnc.cli.serving:serve",
+    "try": "tnc.cli.deciding:try_",
+    "version": "tnc.cli.appliance:version",
+}
+
+
+class _Group(click.Group):
+    """Commands by the table above. Refusals end as one sentence and their exit code, never as a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        where = COMMANDS.get(cmd_name)
+        if where is None:
+            return None
+        module, _, name = where.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TncError as error:
+            click.echo(f"tnc: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except BrokenPipeError:  # `| head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", metavar="FILE", help="config.toml; else $TNC_CONFIG, ./config.toml, /etc/tnc/config.toml")
+@click.pass_context
+def group(ctx: click.Context, config: str | None) -> None:
+    """The click tracker for your own server."""
+    ctx.obj = Asker(config)
+
+
+class Asker:
+    """Opens what a command needs, when it needs it."""
+
+    def __init__(self, config: str | None) -> None:
+        self.config = config
+        self.world = World()
+
+    def settings(self) -> Settings:
+        settings = appliance_settings.load(appliance_settings.find(self.config))
+        set_up_logs(settings.log_level)
+        return settings
+
+    @contextmanager
+    def house(self) -> Iterator[House]:
+        """To read, with or without a running server."""
+        with House(self.settings(), self.world, to_write=False) as house:
+            yield house
+
+    @contextmanager
+    def alone(self) -> Iterator[tuple[House, Operations]]:
+        """To change something while no server runs. Raises RefusedError when one does."""
+        settings = self.settings()
+        with (
+            House(settings, self.world, to_write=False) as reading,
+            locked(reading.rooms),
+            House(settings, self.world, to_write=True) as house,
+        ):
+            days = Days(house.rooms.days, house.keyring)
+            try:
+                yield house, Operations(house, days.transact)
+            finally:
+                days.close()
+
+    def server(self) -> Remote | None:
+        """The running server of this data directory, if there is one."""
+        with self.house() as house:
+            remote = Remote(house.rooms.socket)
+        return remote if remote.answers() else None
+
+
+def with_json(command: _F) -> _F:
+    """The option that every command has which prints data."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(command)
+
+
+def print_json(told: object) -> None:
+    click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+
+
+def print_json_line(told: object) -> None:
+    click.echo(json.dumps(told, ensure_ascii=False))
+
+
+def read_file(path: str) -> str:
+    """The text of a file. Raises InvalidError when it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidError(f"{path} is not UTF-8 text.") from error
+
+
+def plain(text: object) -> str:
+    """Text from outside for a terminal: what could move the cursor or change colours is made visible."""
+    if text is None:
+        return "unknown"
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text))

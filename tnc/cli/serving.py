@@ -1,0 +1,21 @@
+"""`tnc serve`: apart from the others, so that nothing is in its memory that it does not need."""
+
+import asyncio
+import sys
+
+import click
+
+from tnc.app import serve as serve_appliance
+from tnc.cli.root import Asker
+
+
+@click.command()
+@click.pass_obj
+def serve(asker: Asker) -> None:
+    """Run the appliance in the foreground; SIGTERM stops it, nothing lost."""
+
+    def ready(tracking: str, dashboard: str) -> None:
+        click.echo(f"ready tracking={tracking} dashboard={dashboard}")
+        sys.stdout.flush()
+
+    asyncio.run(serve_appliance(asker.settings(), asker.world, ready=ready))

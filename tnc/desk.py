@@ -1,0 +1,124 @@
+"""The running appliance as the dashboard sees it: answers from the house, the tracker and the writer."""
+
+from collections.abc import Sequence
+
+from tnc import __version__
+from tnc.doctor import problems
+from tnc.explaining import Invented, explain, try_visitor
+from tnc.house import House
+from tnc.live.tracker import Tracker
+from tnc.model import Click, ClickId, ClickStory, Configuration, WorkspaceId
+from tnc.reporting import Asked, Reporter
+from tnc.store.clicklog import ClickLog
+from tnc.web.dashboard.ports import (
+    About,
+    AddressData,
+    Answer,
+    ClickQuestion,
+    Explanation,
+    ReportQuestion,
+    TryRequest,
+    TryResult,
+)
+
+_LOOKED_THROUGH = 100_000  # clicks that a filtered page of the log may read before it gives up
+
+
+class Desk:
+    def __init__(
+        self, house: House, *, tracking_base: str, tracker: Tracker, clicklog: ClickLog, reporter: Reporter
+    ) -> None:
+        self._house = house
+        self._base = tracking_base
+        self._tracker = tracker
+        self._clicklog = clicklog
+        self._reporter = reporter
+
+    @property
+    def workspace(self) -> WorkspaceId:
+        return self._house.workspace
+
+    @property
+    def tracking_base(self) -> str:
+        return self._base
+
+    def configuration(self) -> tuple[int, Configuration]:
+        return self._house.configuration()
+
+    def story(self, click_id: ClickId) -> ClickStory:
+        return self._house.stories.get(click_id)
+
+    def stories(self, question: ClickQuestion) -> Sequence[ClickStory]:
+        found: list[ClickStory] = []
+        before_ms = None if question.before is None else question.before[0] + 1
+        for number, story in enumerate(self._house.stories.newest(before_ms=before_ms)):
+            if number >= _LOOKED_THROUGH or len(found) >= question.limit:
+                break
+            if _answers(story.click, question):
+                found.append(story)
+        return found
+
+    def destination(self, click: Click) -> str | None:
+        return self._house.destination(click)
+
+    def explain(self, click_id: ClickId) -> Explanation:
+        explained = explain(self._house, click_id)
+        return Explanation(
+            recomputed=explained.recomputed,
+            destination=explained.destination,
+            same=explained.same,
+            trace=explained.trace,
+        )
+
+    def try_visitor(self, request: TryRequest) -> TryResult:
+        # A tracker of its own: what is tried must not be told by, nor change, who was really seen.
+        tracker = self._house.tracker(self._tracker.reader)
+        invented = Invented(
+            ip=request.ip,
+            user_agent=request.user_agent,
+            query=request.query,
+            referrer=request.referrer,
+            language=request.language,
+            visited_at_ms=request.visited_at_ms,
+        )
+        tried = try_visitor(self._house, tracker, self._house.plan(request.campaign), invented)
+        return TryResult(
+            click=tried.arrival.click,
+            destination=tried.arrival.destination,
+            trace=tried.trace,
+        )
+
+    async def report(self, question: ReportQuestion) -> Answer:
+        asked = Asked(
+            by=question.by,
+            start=question.start,
+            end=question.end,
+            timezone=question.timezone,
+            where=question.where,
+            sort=question.sort,
+            limit=question.limit,
+        )
+        return await self._reporter.answer(asked)
+
+    def problems(self) -> Sequence[str]:
+        return problems(self._house, self._clicklog.recording())
+
+    def about(self) -> About:
+        rooms, settings = self._house.rooms, self._house.settings
+        return About(
+            version=__version__,
+            directories={"everything": str(rooms.data), "clicks": str(rooms.days), "key file": str(settings.key)},
+            keys=f"{sum(1 for _ in self._house.keyring.all_days(self.workspace))} days have keys, and they open.",
+            address_data=[
+                AddressData(name=each.name, kind=each.kind, built=each.built, attribution=each.attribution)
+                for each in self._tracker.reader.geo.sources()
+            ],
+        )
+
+
+def _answers(click: Click, question: ClickQuestion) -> bool:
+    if question.before is not None and (click.clicked_at_ms, click.click_id) >= question.before:
+        return False
+    if question.campaign is not None and click.campaign != question.campaign:
+        return False
+    return question.traffic is None or click.visit.traffic == question.traffic

@@ -1,0 +1,191 @@
+"""Every check of an installation, each with its finding and what to type."""
+
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tnc.control import Remote
+from tnc.errors import TncError
+from tnc.explaining import Invented, try_visitor
+from tnc.house import House
+from tnc.live.tracker import Tracker
+from tnc.rules import Plan
+from tnc.store.clicklog import Recording
+
+State = Literal["ok", "warning", "failed"]
+
+_LOW_DISK_BYTES: Final = 1 << 30
+# SQLite below these can lose commits when two connections write and checkpoint at once; tnc never lets two write.
+_SQLITE_MENDED: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
+
+ORDINARY: Final = (
+    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36"
+)
+REVIEWERS: Final[tuple[str, ...]] = (
+    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36 "
+    "(compatible; AdsBot-Google-Mobile; +http://www.google.com/mobile/adsbot.html)",
+    "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """`fix` is what to type or do; empty when nothing is wrong."""
+
+    check: str
+    state: State
+    text: str
+    fix: str = ""
+
+
+def _ok(check: str, text: str) -> Finding:
+    return Finding(check=check, state="ok", text=text)
+
+
+def examine(house: House) -> list[Finding]:
+    """All checks, in the order in which a person would look."""
+    return [finding for check in CHECKS for finding in check(house)]
+
+
+def problems(house: House, recording: Recording) -> list[str]:
+    """What is wrong right now, a sentence each: what the dashboard shows on top."""
+    found = [f"{each.text} {each.fix}".strip() for each in examine(house) if each.state != "ok"]
+    if recording.failing is not None:
+        found.insert(
+            0,
+            f"Clicks cannot be recorded ({recording.failing}); {recording.waiting} wait in memory. Visitors are sent "
+            "on all the same. Make room on the disk or mend it.",
+        )
+    if recording.lost:
+        found.insert(0, f"{recording.lost} clicks could not be kept since the start; their visitors were sent on.")
+    return found
+
+
+def _keys(house: House) -> Iterator[Finding]:
+    key = house.settings.key
+    mode = stat.S_IMODE(key.stat().st_mode)
+    if mode & 0o077:
+        yield Finding(
+            check="key file",
+            state="failed",
+            text=f"Others on this machine can read the key file {key}.",
+            fix=f"Type: chmod 600 {key}",
+        )
+    elif house.rooms.data in key.resolve().parents:
+        yield Finding(
+            check="key file",
+            state="warning",
+            text=f"The key file {key} lies beside the data, so a copy of the data directory holds both.",
+            fix="Move it elsewhere and name it in config.toml (key = ...).",
+        )
+    else:
+        yield _ok("key file", f"{key} is readable by its owner only.")
+    try:
+        house.check_keys()
+        yield _ok("keyring", "Every recorded day has its key.")
+    except TncError as error:
+        yield Finding(check="keyring", state="failed", text=str(error), fix="")
+
+
+def _folders(house: House) -> Iterator[Finding]:
+    data = house.rooms.data
+    if stat.S_IMODE(data.stat().st_mode) & 0o077:
+        yield Finding(
+            check="data directory",
+            state="failed",
+            text=f"Others on this machine can look into {data}.",
+            fix=f"Type: chmod 700 {data}",
+        )
+    else:
+        yield _ok("data directory", f"{data} is closed to others.")
+    free = shutil.disk_usage(data).free
+    if free < _LOW_DISK_BYTES:
+        yield Finding(
+            check="disk",
+            state="failed" if free < _LOW_DISK_BYTES // 10 else "warning",
+            text=f"{free // (1 << 20)} MB are free on the disk of {data}.",
+            fix="Make room, or shorten the retention in config.toml ([retention] clicks_days).",
+        )
+    else:
+        yield _ok("disk", f"{free // (1 << 30)} GB are free.")
+    if not os.access(data, os.W_OK):
+        yield Finding(check="disk", state="failed", text=f"{data} cannot be written.", fix=f"Type: ls -ld {data}")
+
+
+def _database(house: House) -> Iterator[Finding]:
+    version = sqlite3.sqlite_version_info
+    mended = any(version[:2] == each[:2] and version >= each for each in _SQLITE_MENDED) or version >= (3, 51, 3)
+    text = f"SQLite {sqlite3.sqlite_version}."
+    yield _ok("sqlite", text if mended else f"{text} Its write-ahead log needs one writer, which tnc keeps to.")
+    for database, name in ((house.rooms.control, "control database"),):
+        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+        try:
+            answer = connection.execute("pragma quick_check(1)").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            answer = str(error)
+        finally:
+            connection.close()
+        if answer != "ok":
+            yield Finding(
+                check=name, state="failed", text=f"The {name} is damaged: {answer}.", fix="Restore it from a backup."
+            )
+        else:
+            yield _ok(name, f"The {name} is whole.")
+
+
+def _server(house: House) -> Iterator[Finding]:
+    if Remote(house.rooms.socket).answers():
+        yield _ok("server", "A server is running on this data.")
+    else:
+        yield Finding(check="server", state="warning", text="No server is running on this data.", fix="Type: tnc serve")
+
+
+def _campaigns(house: House) -> Iterator[Finding]:
+    _, configuration = house.configuration()
+    live = [each for each in configuration.campaigns.values() if not each.archived]
+    if not live:
+        yield Finding(
+            check="campaigns",
+            state="warning",
+            text="There is no campaign yet.",
+            fix="Write one as docs/configuration.md shows, then type: tnc apply FILE",
+        )
+        return
+    yield _ok("campaigns", f"{len(live)} campaigns are set up.")
+    yield from _reviewers(house)
+
+
+def _reviewers(house: House) -> Iterator[Finding]:
+    """The declared crawlers of ad platforms go where an ordinary visitor goes, in every campaign."""
+    _, configuration = house.configuration()
+    tracker = house.tracker(house.visit_reader())
+    odd: list[str] = []
+    for campaign in configuration.campaigns.values():
+        if campaign.archived or campaign.paused:
+            continue
+        plan = house.plan(campaign.id)
+        ordinary = _goes_to(house, plan, tracker, ORDINARY)
+        if any(_goes_to(house, plan, tracker, reviewer) != ordinary for reviewer in REVIEWERS):
+            odd.append(campaign.id)
+    if odd:
+        yield Finding(
+            check="reviewers",
+            state="failed",
+            text=f"Declared crawlers of ad platforms would not go where ordinary visitors go: {', '.join(odd)}.",
+            fix="Take conditions on the user agent out of these campaigns' flows; see docs/rules.md.",
+        )
+    else:
+        yield _ok("reviewers", "Declared crawlers of ad platforms go where ordinary visitors go.")
+
+
+def _goes_to(house: House, plan: Plan, tracker: Tracker, user_agent: str) -> tuple[object, ...]:
+    tried = try_visitor(house, tracker, plan, Invented(ip="81.2.69.142", user_agent=user_agent, language="en"))
+    decision = tried.arrival.decision
+    return decision.action, decision.status, decision.flow
+
+
+CHECKS: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (_folders, _keys, _database, _server, _campaigns)

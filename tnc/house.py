@@ -1,0 +1,212 @@
+"""A data directory, opened: what every face of tnc - server, dashboard, command - stands on."""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tnc.configuration.document import from_document, to_document
+from tnc.conversions.present import counts_for_cap
+from tnc.errors import NotFoundError, RefusedError
+from tnc.facts.address import ClientAddress
+from tnc.facts.agent import Agents
+from tnc.facts.geo import Geo
+from tnc.facts.mmdb import Database
+from tnc.facts.reader import VisitReader
+from tnc.live.identity import Pseudonyms
+from tnc.live.tracker import Tracker
+from tnc.model import MAIN, CampaignId, Click, Configuration, OfferId, WorkspaceId
+from tnc.rules import Plan, Plans, compile_configuration
+from tnc.settings import Settings
+from tnc.store import control
+from tnc.store.control import ConfigVersions
+from tnc.store.days import utc_date
+from tnc.store.keyring import Keyring, read_key
+from tnc.store.stories import Stories
+from tnc.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Where things lie in a data directory."""
+
+    data: Path
+
+    @property
+    def control(self) -> Path:
+        return self.data / "control.db"
+
+    @property
+    def days(self) -> Path:
+        return self.data / "days"
+
+    @property
+    def ring(self) -> Path:
+        return self.data / "ring"
+
+    @property
+    def columns(self) -> Path:
+        return self.data / "columns"
+
+    @property
+    def addresses(self) -> Path:
+        return self.data / "ipdb"
+
+    @property
+    def lock(self) -> Path:
+        return self.data / "lock"
+
+    @property
+    def socket(self) -> Path:
+        return self.data / "socket"
+
+
+@contextmanager
+def locked(rooms: Rooms) -> Iterator[None]:
+    """Be the only one who writes here. Raises RefusedError when somebody else is."""
+    descriptor = os.open(rooms.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RefusedError(
+                f"another tnc is using {rooms.data}; stop it first, or work through it: while a server runs, "
+                "commands go through it by themselves."
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class House:
+    """The keys, the configuration and the recorded clicks of one workspace. Safe for several threads."""
+
+    def __init__(self, settings: Settings, world: World, *, to_write: bool, workspace: WorkspaceId = MAIN) -> None:
+        self.settings = settings
+        self.world = world
+        self.workspace = workspace
+        self.rooms = Rooms(settings.data)
+        if not self.rooms.control.exists():
+            raise NotFoundError(f"{settings.data} is no data directory of tnc; make one with `tnc init --data DIR`.")
+        self.keyring = Keyring(self.rooms.ring, read_key(settings.key))
+        self.keys = self.keyring.installation()
+        connect = control.connect if to_write else control.connect_to_read
+        self.database = connect(self.rooms.control)
+        control.prepare(self.database, self.rooms.control)
+        self.database_lock = threading.Lock()
+        self.versions = ConfigVersions(self.database, self.keys.control_key, self.database_lock)
+        self.stories = Stories(self.rooms.days, self.keyring, workspace)
+        self._plans: dict[int, Plans] = {}
+
+    @classmethod
+    def create(cls, settings: Settings, world: World) -> Self:
+        """A new data directory: keys, control database, the workspace `main`."""
+        rooms = Rooms(settings.data)
+        for folder in (rooms.data, rooms.days, rooms.ring, rooms.columns, rooms.addresses):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keyring = Keyring(rooms.ring, read_key(settings.key))
+        keyring.create()
+        keyring.create_workspace(MAIN)
+        database = control.connect(rooms.control)
+        control.prepare(database, rooms.control)
+        database.close()
+        return cls(settings, world, to_write=True)
+
+    def close(self) -> None:
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def check_keys(self) -> None:
+        """Every recorded day has its keys and they open. Raises RefusedError or FailedError that says what to do."""
+        for date in self.stories.dates():
+            try:
+                self.keyring.open_day(self.workspace, date)
+            except NotFoundError:
+                raise RefusedError(
+                    f"there are clicks of {date} but no key for them in {self.rooms.ring}. Put the newest copy of that "
+                    f"folder back. If the key is lost for good, move {self.rooms.days / self.workspace / str(date)}.db "
+                    "away: nobody can read it any more."
+                ) from None
+
+    # -- the configuration
+
+    def configuration(self) -> tuple[int, Configuration]:
+        """The present version's number and content; version 0 is the empty one."""
+        version = self.versions.latest(self.workspace)
+        return version, self.plans(version).configuration
+
+    def plans(self, version: int) -> Plans:
+        """A version, compiled; kept, since versions never change."""
+        found = self._plans.get(version)
+        if found is None:
+            document = self.versions.document(self.workspace, version) if version else to_document(Configuration())
+            found = self._plans[version] = compile_configuration(from_document(document), version)
+        return found
+
+    def plan(self, campaign: CampaignId) -> Plan:
+        """The present plan of a campaign. Raises NotFoundError."""
+        plans = self.plans(self.versions.latest(self.workspace))
+        plan = plans.by_id.get(campaign)
+        if plan is None:
+            known = ", ".join(sorted(plans.by_id)) or "none yet"
+            raise NotFoundError(f"there is no campaign {campaign!r}; there are: {known}.")
+        return plan
+
+    def plan_of(self, click: Click) -> Plan | None:
+        """The plan that decided a click; None for an imported one."""
+        if click.config_version is None:
+            return None
+        return self.plans(click.config_version).by_id.get(click.campaign)
+
+    def destination(self, click: Click) -> str | None:
+        """Where a click was sent, made again from its plan."""
+        plan = self.plan_of(click)
+        return click.destination if plan is None else plan.destination(click)
+
+    # -- the tracker
+
+    def visit_reader(self) -> VisitReader:
+        return VisitReader(
+            address=ClientAddress(self.settings.trusted_proxies),
+            geo=Geo([Database(path) for path in sorted(self.rooms.addresses.glob("*.mmdb"))]),
+            agents=Agents(),
+            elsewhere=self.settings.default_mode_elsewhere,
+        )
+
+    def tracker(self, reader: VisitReader) -> Tracker:
+        """What serves or tries visits: the present configuration, the salts there are, the caps as they stand."""
+        keys = self.keyring.workspace(self.workspace)
+        tracker = Tracker(
+            workspace=self.workspace,
+            world=self.world,
+            reader=reader,
+            plans=self.plans(self.versions.latest(self.workspace)),
+            pseudonyms=Pseudonyms(self.workspace, keys.cookie_key),
+        )
+        tracker.take_salts(keys.salts)
+        self.count_caps(tracker, tracker.take_plans(tracker.plans))
+        return tracker
+
+    def turn_salts(self) -> dict[str, bytes]:
+        """Salts of yesterday, today and tomorrow; older ones are destroyed."""
+        return self.keyring.turn_salts(self.workspace, utc_date(self.world.now_ms()))
+
+    def count_caps(self, tracker: Tracker, offers: set[OfferId]) -> None:
+        """Count the conversions of the present periods of these offers from what is recorded."""
+        if not offers:
+            return
+        since_ms = tracker.caps.since_ms(offers, self.world.now_ms())
+        for story in self.stories.converted_since(since_ms):
+            if story.offer in offers:
+                for conversion in story.conversions:
+                    if counts_for_cap(conversion):
+                        tracker.caps.add(story.offer, conversion.converted_at_ms, +1)

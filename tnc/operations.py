@@ -1,0 +1,205 @@
+"""What can be changed: the same work whether a server does it for a command, or the command alone.
+
+An operation is plain code that waits; a server runs it in a thread and lends its writer as `transact`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from tnc.configuration.diff import diff, diff_json, diff_text
+from tnc.configuration.document import to_document
+from tnc.configuration.read import read_toml
+from tnc.conversions.incoming import Incoming
+from tnc.errors import InvalidError, NotFoundError
+from tnc.house import House
+from tnc.imports import click_of
+from tnc.model import Click, Configuration, ConversionId, Event
+from tnc.recording import Recorded, Speaker, record_conversion
+from tnc.settings import resolve_secret
+from tnc.store.clicklog import Day
+from tnc.store.days import DayWriter, utc_date
+from tnc.world import new_id
+
+_T = TypeVar("_T")
+
+_LINES_AT_ONCE = 500
+_ERRORS_SHOWN = 20
+
+
+class Transact(Protocol):
+    def __call__(self, day: Day, work: Callable[[DayWriter], _T], /) -> _T: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What a running server wants to know at once; a command on files alone needs none of it."""
+
+    configured: Callable[[int], None] = lambda _version: None
+    converted: Callable[[Recorded], None] = lambda _recorded: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What a file would change."""
+
+    configuration: Configuration
+    text: str
+    json: dict[str, Any]
+    changes: int
+
+
+@dataclass(slots=True)
+class _Imported:
+    """What became of the lines of an import."""
+
+    read: int = 0
+    added: int = 0
+    known: int = 0
+    refused: int = 0
+    errors: list[str] = field(default_factory=list)
+
+    def refuse(self, why: str) -> None:
+        self.refused += 1
+        if len(self.errors) < _ERRORS_SHOWN:
+            self.errors.append(why)
+
+
+class Operations:
+    def __init__(self, house: House, transact: Transact, hooks: Hooks = Hooks()) -> None:
+        self._house = house
+        self._transact = transact
+        self._hooks = hooks
+
+    # -- configuration
+
+    def plan(self, text: str, *, file: str, prune: bool = False) -> Planned:
+        """What `apply` would do. Raises InvalidError with everything that is wrong."""
+        _, present = self._house.configuration()
+        wanted = read_toml(
+            text,
+            file=file,
+            base=present,
+            prune=prune,
+            allow_hosts=self._house.settings.allow_hosts,
+            secret=resolve_secret,
+        )
+        changes = diff(present, wanted)
+        return Planned(configuration=wanted, text=diff_text(changes), json=diff_json(changes), changes=len(changes))
+
+    def apply(self, text: str, *, file: str, prune: bool = False, by: str = "command line") -> dict[str, Any]:
+        """All or nothing: a new version, or none when nothing changes. Answers with its number and the diff."""
+        planned = self.plan(text, file=file, prune=prune)
+        return self._make_version(planned, by=by)
+
+    def _make_version(self, planned: Planned, *, by: str) -> dict[str, Any]:
+        house = self._house
+        version = house.versions.latest(house.workspace)
+        if planned.changes:
+            version = house.versions.add(
+                house.workspace,
+                to_document(planned.configuration),
+                made_at_ms=house.world.now_ms(),
+                made_by=by,
+                note=planned.text,
+            )
+            self._hooks.configured(version)
+        return {"version": version, "changed": bool(planned.changes), "text": planned.text, **planned.json}
+
+    # -- conversions
+
+    def convert(self, incoming: Incoming, speaker: Speaker) -> Recorded:
+        """Store what is said about a conversion; durable when this returns."""
+        house = self._house
+        date = house.stories.date_of(incoming.click_id)
+        if date is None:
+            return Recorded(click=None, offer=None, outcome=None, refused="unknown click")
+        now_ms = house.world.now_ms()
+        _, configuration = house.configuration()
+        recorded: Recorded = self._transact(
+            (house.workspace, date),
+            lambda writer: record_conversion(
+                writer,
+                incoming,
+                configuration=configuration,
+                speaker=speaker,
+                now_ms=now_ms,
+                new_id=lambda: ConversionId(new_id(now_ms, house.world.token(10))),
+            ),
+        )
+        self._hooks.converted(recorded)
+        return recorded
+
+    def add_conversion(self, incoming: Incoming) -> dict[str, Any]:
+        """By hand. Raises NotFoundError for an unknown click."""
+        recorded = self.convert(incoming, Speaker(origin="hand"))
+        if recorded.refused == "unknown click" or recorded.outcome is None:
+            raise NotFoundError(
+                "there is no such click: it was never recorded here, is older than the retention, or was erased."
+            )
+        after = recorded.outcome.after
+        return {
+            "answer": recorded.outcome.answer,
+            "kind": recorded.outcome.kind,
+            "conversion_id": None if after is None else after.conversion_id,
+            "note": recorded.outcome.note,
+        }
+
+    # -- import
+
+    def import_clicks(self, lines: Iterable[bytes], *, file: str) -> dict[str, Any]:
+        """Past clicks, an object a line. What is there already adds nothing; unfit lines are named and left out."""
+        told = _Imported()
+        waiting: dict[Date, list[tuple[Click, list[Event]]]] = {}
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            told.read += 1
+            try:
+                click, events = click_of(_object(line), workspace=self._house.workspace)
+                self._check_time(click)
+            except InvalidError as error:
+                told.refuse(f"{file}, line {number}: {error}")
+                continue
+            date = utc_date(click.clicked_at_ms)
+            waiting.setdefault(date, []).append((click, events))
+            if len(waiting[date]) >= _LINES_AT_ONCE:
+                self._add(date, waiting.pop(date), told)
+        for date, clicks in sorted(waiting.items()):
+            self._add(date, clicks, told)
+        return asdict(told)
+
+    def _check_time(self, click: Click) -> None:
+        settings, now_ms = self._house.settings, self._house.world.now_ms()
+        if click.clicked_at_ms > now_ms + 60_000:
+            raise InvalidError("clicked_at lies in the future.")
+        if click.clicked_at_ms < now_ms - settings.clicks_days * 86_400_000:
+            raise InvalidError(f"clicked_at is older than clicks are kept here ({settings.clicks_days} days).")
+
+    def _add(self, date: Date, clicks: Sequence[tuple[Click, list[Event]]], told: _Imported) -> None:
+        def work(writer: DayWriter) -> int:
+            added = 0
+            for click, events in clicks:
+                if writer.find(click.click_id) is None:
+                    seq = writer.add_click(click)
+                    for event in events:
+                        writer.add_event(seq, event)
+                    added += 1
+            return added
+
+        added = self._transact((self._house.workspace, date), work)
+        told.added += added
+        told.known += len(clicks) - added
+
+
+def _object(line: bytes) -> Mapping[str, Any]:
+    try:
+        given = msgspec.json.decode(line)
+    except msgspec.DecodeError as error:
+        raise InvalidError(f"this is not JSON: {error}.") from error
+    if not isinstance(given, dict):
+        raise InvalidError("this is not a JSON object.")
+    return given

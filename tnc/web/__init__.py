@@ -1,0 +1,1 @@
+"""The faces of tnc: what visitors, networks and the owner reach over HTTP."""

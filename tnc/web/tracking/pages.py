@@ -1,0 +1,38 @@
+"""The tracking domain's own few pages: health, the second half of a double meta refresh, and robots.txt."""
+
+from aiohttp import web
+
+from tnc.web.tracking import answers
+from tnc.web.tracking.keys import TRACKING
+
+
+async def health(request: web.Request) -> web.StreamResponse:
+    """GET /-/health: 200, or 503 while clicks cannot be recorded; redirects go on in both cases."""
+    tracking = request.app[TRACKING]
+    recording = tracking.log.recording()
+    told = {
+        "status": "ok" if recording.failing is None else "not recording",
+        "version": tracking.version,
+        "config_version": tracking.tracker.plans.version,
+        "waiting": recording.waiting,
+        "lost": recording.lost,
+    }
+    return web.json_response(
+        told, status=200 if recording.failing is None else 503, headers={"Cache-Control": "no-store"}
+    )
+
+
+async def second_page(request: web.Request) -> web.StreamResponse:
+    """GET /-/onward/{token}"""
+    url = answers.read_onward_token(request.match_info["token"], request.app[TRACKING].page_key)
+    return answers.status(answers.NOT_FOUND) if url is None else answers.second_page(url)
+
+
+async def robots(_request: web.Request) -> web.StreamResponse:
+    """GET /robots.txt: nothing is closed to anybody, reviewers of ads least of all."""
+    return web.Response(text="User-agent: *\nDisallow:\n")
+
+
+async def nothing(_request: web.Request) -> web.StreamResponse:
+    """Addresses that browsers ask for by themselves and that hold nothing."""
+    return answers.status(204)
