@@ -5,7 +5,6 @@ A `Geo` never changes. New data is a new `Geo`, assigned by its owner: readers o
 
 from collections.abc import Sequence
 from importlib.metadata import version
-from itertools import chain
 from typing import Final
 
 from iptocc import country_code
@@ -13,6 +12,7 @@ from msgspec import Struct
 
 from tnc.facts.address import is_global
 from tnc.facts.mmdb import About, Database, Found, Licence
+from tnc.facts.networks import FLAGS, NO_NETWORKS, Networks
 from tnc.fields import rfc3339
 
 
@@ -50,22 +50,29 @@ class Geo:
     Countries come from the registries' own lists, which travel with the package, where nothing else knows.
     """
 
-    def __init__(self, databases: Sequence[Database] = (), *, registry: bool = True) -> None:
+    def __init__(
+        self, databases: Sequence[Database] = (), networks: Networks = NO_NETWORKS, *, registry: bool = True
+    ) -> None:
         self._databases = tuple(databases)
+        self._networks = networks
         self._for_v4 = tuple(reversed(self._databases))  # later entries overwrite
         self._for_v6 = tuple(each for each in self._for_v4 if each.about.ip_version == 6)
         self._registry = registry
+        # Of an address that no visitor can have it is known that it is no VPN, where anything is known of VPNs.
+        nobody: Found = dict.fromkeys(FLAGS & self.gives(), False)
+        self._nowhere = Place(**nobody)
         self.data = self._dates()
 
     def lookup(self, ip: str) -> Place:
         """`ip` is canonical text. Addresses that no visitor can have are nowhere."""
         if not is_global(ip):
-            return NOWHERE
+            return self._nowhere
         found: Found = {}
         for database in self._for_v6 if ":" in ip else self._for_v4:
             database.tell(ip, found)
         if self._registry and "country" not in found:
             found["country"] = country_code(ip)
+        self._networks.tell(ip, found)
         return Place(**found)
 
     def witnesses(self, ip: str) -> dict[str, str]:
@@ -87,7 +94,7 @@ class Geo:
 
     def gives(self) -> frozenset[str]:
         """The facts that can be known at all; a condition on any other is refused when it is saved."""
-        return frozenset(chain.from_iterable(each.gives for each in self.sources()))
+        return self._networks.gives().union(*(each.gives for each in self.sources()))
 
     def _dates(self) -> dict[str, str]:
         """Data name -> day it was built (the registries': its version), so that `explain` can say who judged."""
