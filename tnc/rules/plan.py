@@ -1,0 +1,187 @@
+"""A campaign, compiled: one pure function from a visit to where it goes, the same for clicks, `try` and `explain`."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final, Literal, NamedTuple
+
+from msgspec.structs import replace
+
+from tnc.model import Campaign, Click, Configuration, FilterId, NetworkId, OfferId, Visit
+from tnc.rules.decision import Decision, Trace
+from tnc.rules.inquiry import Inquiry, as_ordinary, is_declared_crawler
+from tnc.rules.routes import End, FilterRoute, FlowRoute, Landers, Offers, Target, draw_as, follow_caps
+from tnc.rules.urls import UrlTemplate
+from tnc.rules.values import macro_value
+
+_PAGES: Final = frozenset({"meta", "double-meta", "js"})
+
+
+class LanderOffer(NamedTuple):
+    """Where a visitor goes on to from a lander."""
+
+    offer: OfferId
+    network: NetworkId | None
+    template: UrlTemplate
+
+
+def destination_check(url: str) -> str:
+    """Eight hexadecimal digits by which `explain` can tell whether it made the same destination again."""
+    return blake2b(url.encode(), digest_size=4).hexdigest()
+
+
+class _Verdict(NamedTuple):
+    """What the filter says: itself when it holds, why, and where the visit ends when it is stopped."""
+
+    filter: FilterId | None
+    reasons: tuple[str, ...]
+    end: End | None
+
+
+_PASSED: Final = _Verdict(None, (), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that decides about the visits of one campaign. `offers` are those that its visits can reach."""
+
+    campaign: Campaign
+    configuration: Configuration
+    closed: str | None  # reason code why nobody is let in
+    filters: tuple[FilterRoute, ...]  # none or one
+    flows: tuple[FlowRoute, ...]
+    otherwise: End
+    landers: Landers
+    offer_routes: Offers
+    offers: frozenset[OfferId]
+
+    check = staticmethod(destination_check)
+
+    @property
+    def _action(self) -> Literal["redirect", "page"]:
+        return "page" if self.campaign.redirect in _PAGES else "redirect"
+
+    # ---------------------------------------------------------------------------------- a visit
+
+    def decide(
+        self,
+        visit: Visit,
+        *,
+        capped: frozenset[OfferId] = frozenset(),
+        witness: int | None = None,
+        trace: Trace | None = None,
+    ) -> Decision:
+        """Where the visit goes. `capped` are the offers that have reached their cap.
+
+        With the `witness` of a recorded click, conditions on facts that may be gone answer as they did then.
+        Steps are added to `trace` when one is given.
+        """
+        crawler = is_declared_crawler(visit)
+        inquiry = Inquiry(as_ordinary(visit) if crawler else visit, capped, witness, trace)
+        if self.closed is not None:
+            inquiry.no("campaign", self.campaign.id, "campaign {0} lets nobody in: {1}", self.closed)
+            return Decision(action="status", status=404, reasons=(self.closed,))
+        verdict = self._skip_filter(inquiry) if crawler else self._judge(inquiry)
+        if verdict.end is not None:
+            return self._finish(verdict.end, inquiry, verdict)
+        who = draw_as(visit)
+        for flow, _ in inquiry.matching(self.flows):
+            target = flow.draw(who, inquiry, self.landers, self.offer_routes)
+            if target is not None:
+                return self._go(flow, target, inquiry, verdict)
+        inquiry.no("flow", self.campaign.id, "no flow of campaign {0} took the visit")
+        return self._finish(self.otherwise, inquiry, verdict)
+
+    def _skip_filter(self, inquiry: Inquiry) -> _Verdict:
+        inquiry.yes("filter", self.campaign.id, "a declared crawler: no filter, decided as an ordinary visitor")
+        return _PASSED
+
+    def _judge(self, inquiry: Inquiry) -> _Verdict:
+        for judge, holding in inquiry.matching(self.filters):
+            return _Verdict(judge.id, judge.reasons(holding, inquiry), judge.end)
+        return _PASSED
+
+    def _go(self, flow: FlowRoute, target: Target, inquiry: Inquiry, verdict: _Verdict) -> Decision:
+        lander, offer, template = target
+        inquiry.yes("end", template.host, "goes to {0}, by {1}", self.campaign.redirect)
+        return Decision(
+            action=self._action,
+            template=template,
+            flow=flow.id,
+            lander=None if lander is None else lander.id,
+            offer=None if offer is None else offer.id,
+            network=None if offer is None else offer.network,
+            filter=verdict.filter,
+            reasons=verdict.reasons,
+            witness=inquiry.witness,
+        )
+
+    def _finish(self, end: End, inquiry: Inquiry, verdict: _Verdict) -> Decision:
+        """A visit that a filter stopped, or that no flow took."""
+        stopped = end is verdict.end
+        reasons = verdict.reasons if stopped else (*verdict.reasons, "no_flow")
+        offer = None if end.offer is None else follow_caps(self.offer_routes, end.offer, inquiry)
+        template = end.template if offer is None else offer.template
+        if template is None:
+            reasons = reasons if end.offer is None else (*reasons, "offer_gone")
+            inquiry.no("end", str(end.status), "answered with status {0}")
+        else:
+            inquiry.yes("end", template.host, "goes to {0}, by {1}", self.campaign.redirect)
+        return Decision(
+            action="status" if template is None else self._action,
+            status=end.status if template is None else None,
+            template=template,
+            offer=None if offer is None else offer.id,
+            network=None if offer is None else offer.network,
+            filter=verdict.filter,
+            stopped=stopped,
+            reasons=reasons,
+            witness=inquiry.witness,
+        )
+
+    # ---------------------------------------------------------------------------------- afterwards
+
+    def lander_offer(
+        self, click: Click, *, number: int | None = None, capped: frozenset[OfferId] = frozenset()
+    ) -> LanderOffer | None:
+        """Where the click goes on to from its lander: to its own offer, or to the n-th (from 1) of its flow.
+
+        An offer that is full, paused or gone now is replaced by its cap's alternative, else by another of the
+        flow. None when the flow has no such offer or nothing is left.
+        """
+        inquiry = Inquiry(click.visit, capped, None, None)
+        flow = next((flow for flow in self.flows if flow.id == click.flow), None)
+        wanted = click.offer
+        if number is not None:
+            if flow is None or not 1 <= number <= len(flow.numbered):
+                return None
+            wanted = flow.numbered[number - 1]
+        route = None
+        if wanted is not None and (flow is None or wanted not in flow.paused_offers):
+            route = follow_caps(self.offer_routes, wanted, inquiry)
+        if route is None and flow is not None:
+            route = flow.draw_offer(draw_as(click.visit), inquiry, self.offer_routes)
+        return None if route is None else LanderOffer(route.id, route.network, route.template)
+
+    def destination(self, click: Click) -> str | None:
+        """Where the click was sent, made again from what is stored; None when it was answered with a status."""
+        if click.destination is not None or click.action == "status":
+            return click.destination
+        template = self._template_of(click)
+        return None if template is None else self.fill(template, click)
+
+    def _template_of(self, click: Click) -> UrlTemplate | None:
+        if click.lander is not None:
+            lander = self.landers.get(click.lander)
+            return None if lander is None else lander.template
+        if click.offer is not None:
+            offer = self.offer_routes.get(click.offer)
+            return None if offer is None else offer.template
+        end = self.filters[0].end if click.stopped and self.filters else self.otherwise
+        return None if end is None else end.template
+
+    def fill(self, template: UrlTemplate, click: Click, *, offer: OfferId | None = None) -> str:
+        """The URL for this click; with `offer`, as if that had been the click's own."""
+        if offer is not None and offer != click.offer:
+            route = self.offer_routes.get(offer)
+            click = replace(click, offer=offer, network=None if route is None else route.network)
+        return template.fill(lambda name: macro_value(name, click, self.configuration))
