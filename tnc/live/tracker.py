@@ -1,0 +1,212 @@
+"""A workspace while it is served: from a request to a click, with nothing but memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import timedelta
+from typing import Final
+
+from msgspec.structs import replace
+
+from tnc.errors import InvalidError
+from tnc.facts.reader import Facts, VisitReader, for_storage
+from tnc.facts.reader import Identity as VisitIdentity
+from tnc.facts.request import Request
+from tnc.live.caps import Caps
+from tnc.live.identity import Identity, Pseudonyms
+from tnc.live.seen import Seen, seen_key
+from tnc.model import Campaign, Click, OfferId, Source, Visit, WorkspaceId
+from tnc.money import micros, read_amount, read_currency
+from tnc.rules import Decision, Plan, Plans
+from tnc.rules.decision import Trace
+from tnc.store.days import utc_date
+from tnc.world import World
+
+COOKIE_PLAIN: Final = "tnc"
+COOKIE_SECURE: Final = "__Host-tnc"
+COOKIE_DAYS: Final = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One visit, decided and ready to be recorded and answered."""
+
+    plan: Plan
+    facts: Facts
+    visit: Visit
+    decision: Decision
+    click: Click
+    destination: str | None
+    cookie: str | None
+
+    @property
+    def stored(self) -> Click:
+        """The click as it may be kept."""
+        return replace(self.click, visit=for_storage(self.visit))
+
+
+@dataclass(slots=True, kw_only=True)
+class Tracker:
+    """What a workspace needs to answer visitors. `plans` is swapped as a whole, in one assignment."""
+
+    workspace: WorkspaceId
+    world: World
+    reader: VisitReader
+    plans: Plans
+    pseudonyms: Pseudonyms
+    caps: Caps = field(default_factory=Caps)
+    seen: Seen = field(default_factory=Seen)
+    _salts: dict[Date, bytes] = field(default_factory=dict)
+
+    # -- settings
+
+    def take_salts(self, salts: Mapping[str, bytes]) -> None:
+        self._salts = {Date.fromisoformat(day): salt for day, salt in salts.items()}
+
+    def take_plans(self, plans: Plans) -> set[OfferId]:
+        """Serve a new configuration from the next visit on; returns the offers whose conversions must be counted."""
+        anew = self.caps.configure(plans.configuration.offers)
+        hours = [campaign.uniqueness_hours for campaign in plans.configuration.campaigns.values()]
+        self.seen.window_s = max(hours, default=24) * 3600
+        self.plans = plans
+        return anew
+
+    def source_of(self, campaign: Campaign) -> Source | None:
+        return None if campaign.source is None else self.plans.configuration.sources.get(campaign.source)
+
+    # -- who
+
+    def salt(self, date: Date) -> bytes:
+        """The salt of a day. A clock that jumps gets one from memory, which is as good and is never written."""
+        found = self._salts.get(date)
+        if found is None:
+            found = self._salts[date] = self.world.token(16)
+        return found
+
+    def salted(self, facts: Facts, time_ms: int) -> str:
+        return self.pseudonyms.salted(self.salt(utc_date(time_ms)), facts.ip, facts.user_agent)
+
+    def identify(self, facts: Facts, time_ms: int) -> Identity:
+        cookies = facts.cookies
+        cookie = cookies.get(COOKIE_SECURE) or cookies.get(COOKIE_PLAIN)
+        salted = self.salted(facts, time_ms)
+        return self.pseudonyms.identify(cookie, mode=facts.mode, salted=salted, chance=self.world.token(16))
+
+    def recent_pseudonyms(self, facts: Facts, time_ms: int) -> tuple[str, ...]:
+        """Today's and yesterday's pseudonym of a visitor without a cookie."""
+        today = utc_date(time_ms)
+        salts = [self.salt(today), *(self._salts[day] for day in (today - timedelta(days=1),) if day in self._salts)]
+        return tuple(self.pseudonyms.salted(salt, facts.ip, facts.user_agent) for salt in salts)
+
+    # -- the visit
+
+    def arrive(self, plan: Plan, request: Request, *, remember: bool = True, trace: Trace | None = None) -> Arrival:
+        """Decide a visit. `remember` = False leaves no trace in memory either (a HEAD request, or a try)."""
+        now_ms = request.arrived_at_ms
+        campaign = plan.campaign
+        facts = self.reader.facts(request, self.source_of(campaign))
+        identity = self.identify(facts, now_ms)
+        counts = remember and facts.traffic != "prefetch" and facts.mode != "none"
+        visit = facts.visit(self._known(campaign, identity, now_ms, remember=counts))
+        full = self.caps.full(now_ms)
+        decision = plan.decide(visit, capped=full, trace=trace)
+        click = self.click(plan, visit, decision, full)
+        destination = plan.destination(click)
+        click = replace(click, destination_check=None if destination is None else plan.check(destination))
+        cookie = None if identity.secret is None else self.pseudonyms.cookie(identity, click.click_id)
+        return Arrival(
+            plan=plan,
+            facts=facts,
+            visit=visit,
+            decision=decision,
+            click=click,
+            destination=destination,
+            cookie=cookie,
+        )
+
+    def _known(self, campaign: Campaign, identity: Identity, now_ms: int, *, remember: bool) -> VisitIdentity:
+        """What memory says of the visitor: is this visit unique, and how many came before it."""
+        now_s, window_s = now_ms // 1000, campaign.uniqueness_hours * 3600
+        seen, visitor = self.seen, identity.visitor
+        here, anywhere = seen_key(visitor, campaign.id), seen_key(visitor)
+        before = seen.look(here, now_s, window_s)
+        before_anywhere = seen.look(anywhere, now_s, window_s)
+        if remember:
+            seen.mark(here, now_s, (before or 0) + 1)
+            seen.mark(anywhere, now_s, (before_anywhere or 0) + 1)
+        return VisitIdentity(
+            visitor=visitor,
+            browser_id=identity.browser_id,
+            visit_number=before or 0,
+            unique_campaign=before is None,
+            unique_workspace=before_anywhere is None,
+            converted=seen.look(seen_key(visitor, campaign.id, "converted"), now_s, window_s) is not None,
+        )
+
+    def click(self, plan: Plan, visit: Visit, decision: Decision, full: frozenset[OfferId]) -> Click:
+        campaign = plan.campaign
+        cost_micros, currency = cost_of(campaign, visit)
+        prefetch = visit.traffic == "prefetch"
+        return Click(
+            click_id=self.world.new_click_id(visit.visited_at_ms),
+            clicked_at_ms=visit.visited_at_ms,
+            workspace=self.workspace,
+            campaign=campaign.id,
+            source=campaign.source,
+            flow=decision.flow,
+            lander=decision.lander,
+            offer=decision.offer,
+            network=decision.network,
+            action="status" if prefetch else decision.action,
+            status=503 if prefetch else decision.status,
+            filter=decision.filter,
+            stopped=decision.stopped,
+            cost_micros=cost_micros,
+            currency=currency,
+            config_version=self.plans.version,
+            capped=tuple(sorted(full & plan.offers)) if full else (),
+            added_reasons=decision.reasons,
+            witness=decision.witness,
+            visit=visit,
+        )
+
+    def remember(self, click: Click) -> None:
+        """Take up a click of the past at a start."""
+        visit, at_s = click.visit, click.clicked_at_ms // 1000
+        if visit.visitor is None or visit.traffic == "prefetch" or click.imported:
+            return
+        for key in (seen_key(visit.visitor, click.campaign), seen_key(visit.visitor)):
+            before = self.seen.look(key, at_s, self.seen.window_s)
+            self.seen.mark(key, at_s, (before or 0) + 1)
+
+    def note_conversion(self, click: Click, at_ms: int) -> None:
+        """A visitor who bought is known to have, for the condition `converted`."""
+        if click.visit.visitor is not None:
+            self.seen.mark(seen_key(click.visit.visitor, click.campaign, "converted"), at_ms // 1000, 1)
+
+
+def cost_of(campaign: Campaign, visit: Visit) -> tuple[int | None, str | None]:
+    """What a visit costs in micros, and the currency. Prefetches cost nothing; `cpa` and `revshare` cost later."""
+    cost = campaign.cost
+    if visit.traffic == "prefetch" or cost.model == "none":
+        return None, None
+    match cost.model:
+        case "cpc":
+            return micros(cost.amount or 0), cost.currency
+        case "cpm":
+            return round(micros(cost.amount or 0) / 1000), cost.currency
+        case "auto":
+            sent = _sent_cost(visit, cost.currency)
+            return (micros(cost.amount), cost.currency) if sent[0] is None and cost.amount is not None else sent
+        case _:
+            return None, cost.currency
+
+
+def _sent_cost(visit: Visit, currency: str) -> tuple[int | None, str | None]:
+    if visit.cost_param is None:
+        return None, currency
+    try:
+        amount = read_amount(visit.cost_param, "cost")
+        return amount, read_currency(visit.currency_param, "currency") if visit.currency_param else currency
+    except InvalidError:
+        return None, currency
