@@ -7,8 +7,17 @@ from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlsplit
 
-# Reached by cloud machines only, yet addressed like a part of the internet.
-_METADATA: Final = frozenset({"168.63.129.16", "metadata.google.internal", "metadata.azure.internal"})
+# Where a cloud tells its machines their own secrets.
+_METADATA: Final = frozenset(
+    {
+        "169.254.169.254",
+        "fd00:ec2::254",
+        "100.100.100.200",
+        "168.63.129.16",
+        "metadata.google.internal",
+        "metadata.azure.internal",
+    }
+)
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from tnc.configuration.wrong import Gathering, WrongError, name, nearest, one_of, show, wrong
+from tnc.configuration.wrong import Gathering, WrongError, listed, name, nearest, one_of, show, wrong
 from tnc.errors import InvalidError
 
 KEPT: Final = "(kept)"
@@ -84,7 +84,7 @@ class Choice:
 
     @property
     def allowed(self) -> str:
-        return one_of(self.words, limit=len(self.words))
+        return one_of(self.words)
 
     def read(self, value: object, context: Context) -> str:
         if isinstance(value, str) and value in self.words:
@@ -200,8 +200,8 @@ class Reference:
         known = context.known[self.noun]
         if value in known:
             return value
-        listed = f"Known: {one_of(sorted(known))}" if known else f"There is no {self.noun} at all"
-        raise wrong(f"is {show(value)}, and there is no such {self.noun}{nearest(value, known) or '.'} {listed}")
+        those = f"Known: {listed(sorted(known))}" if known else f"There is no {self.noun} at all"
+        raise wrong(f"is {show(value)}, and there is no such {self.noun}{nearest(value, known) or '.'} {those}")
 
     def write(self, value: str) -> str:
         return value

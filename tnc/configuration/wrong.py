@@ -81,9 +81,13 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f"; did you mean {show(close[0])}?" if close else ""
 
 
-def one_of(words: Sequence[str], limit: int = 12) -> str:
-    """`"a", "b" or "c"`; of many words the first, and how many more there are."""
-    shown = [show(word) for word in words[:limit]]
-    if len(words) > limit:
-        return ", ".join(shown) + f" and {len(words) - limit} more"
-    return " or ".join((", ".join(shown[:-1]), shown[-1])) if len(shown) > 1 else "".join(shown)
+def one_of(words: Sequence[str]) -> str:
+    """`"a", "b" or "c"`"""
+    *most, last = map(show, words)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def listed(words: Sequence[str], limit: int = 12) -> str:
+    """`"a", "b", "c"`; of many words the first, and how many more there are."""
+    shown = ", ".join(map(show, words[:limit]))
+    return f"{shown} and {len(words) - limit} more" if len(words) > limit else shown
