@@ -1,0 +1,125 @@
+"""Campaigns: their links to copy, and what each does, in sentences."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from aiohttp import web
+
+from tnc.errors import NotFoundError
+from tnc.model import Campaign, CampaignId, Configuration, Filter, Network, Offer
+from tnc.web.dashboard import sentences
+from tnc.web.dashboard.keys import APPLIANCE
+from tnc.web.dashboard.pages import page
+
+_STANDS_FOR_CLICK: Final = ("{click_id}", "{raw:click_id}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One campaign in the list."""
+
+    campaign: Campaign
+    link: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postback:
+    """What to paste at a network so that sales come back. `echo` is our parameter in its offer's address."""
+
+    network: Network | None
+    url: str
+    echo: str
+
+
+async def index(request: web.Request) -> web.StreamResponse:
+    """GET /campaigns"""
+    appliance = request.app[APPLIANCE]
+    _, configuration = await asyncio.to_thread(appliance.configuration)
+    base = appliance.tracking_base
+    lines = [
+        Line(campaign=each, link=tracking_link(base, each), state=sentences.state(each))
+        for each in configuration.campaigns.values()
+    ]
+    return page(
+        request,
+        "campaigns.html",
+        current=[line for line in lines if not line.campaign.archived],
+        archived=[line for line in lines if line.campaign.archived],
+        sources=configuration.sources,
+    )
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """GET /campaigns/{campaign_id}"""
+    appliance = request.app[APPLIANCE]
+    version, configuration = await asyncio.to_thread(appliance.configuration)
+    campaign = configuration.campaigns.get(CampaignId(request.match_info["campaign_id"]))
+    if campaign is None:
+        raise NotFoundError("There is no campaign of this id. All there are stand under Campaigns.")
+    source = configuration.sources.get(campaign.source) if campaign.source else None
+    offers = _offers_of(campaign, configuration)
+    return page(
+        request,
+        "campaign.html",
+        campaign=campaign,
+        version=version,
+        state=sentences.state(campaign),
+        link=tracking_link(appliance.tracking_base, campaign),
+        source=source,
+        fills=sentences.fills(source) if source else (),
+        judged=_judged(campaign, configuration),
+        flows=[sentences.flow(each, configuration) for each in campaign.flows if not each.archived],
+        otherwise=sentences.action(campaign.otherwise),
+        terms=sentences.terms(campaign),
+        offers=[(each, sentences.payout(each), sentences.cap(each.cap)) for each in offers],
+        postbacks=_postbacks(appliance.tracking_base, offers, configuration),
+    )
+
+
+def tracking_link(base: str, campaign: Campaign) -> str:
+    return f"{base}/{quote(campaign.path)}"
+
+
+def _judged(campaign: Campaign, configuration: Configuration) -> tuple[Filter, str] | None:
+    found = configuration.filters.get(campaign.filter) if campaign.filter else None
+    return (found, sentences.judgement(found)) if found else None
+
+
+def _offers_of(campaign: Campaign, configuration: Configuration) -> Sequence[Offer]:
+    """The offers a visit may end at, each once, in the order of the flows; those behind a cap too."""
+    wanted = [offer.id for flow in campaign.flows if not flow.archived for offer in flow.offers]
+    wanted += [campaign.otherwise.offer] if campaign.otherwise.offer else []
+    for offer_id in wanted:  # grows while it is read: the alternative may have one of its own
+        offer = configuration.offers.get(offer_id)
+        if offer and offer.cap and offer.cap.then and offer.cap.then not in wanted:
+            wanted.append(offer.cap.then)
+    return [configuration.offers[each] for each in dict.fromkeys(wanted) if each in configuration.offers]
+
+
+def _postbacks(base: str, offers: Sequence[Offer], configuration: Configuration) -> Sequence[Postback]:
+    """One for each network of these offers, made from the first of its offers."""
+    first_of = {offer.network: offer for offer in reversed(offers)}
+    return [
+        _postback(base, offer, configuration.networks.get(network) if network else None)
+        for network, offer in reversed(first_of.items())
+    ]
+
+
+def _postback(base: str, offer: Offer, network: Network | None) -> Postback:
+    echo = _echo(offer.url)
+    ours = f"cid={{{echo}}}&payout={{payout}}&currency={{currency}}&status={{status}}&txid={{transaction_id}}"
+    key = f"&{urlencode({'key': network.key})}" if network and network.key else ""
+    return Postback(network=network, url=f"{base}/postback?{ours}{key}", echo=echo)
+
+
+def _echo(url: str) -> str:
+    """The query parameter in which an offer's address carries our click id."""
+    for pair in url.partition("?")[2].split("&"):
+        name, _, value = pair.partition("=")
+        if value in _STANDS_FOR_CLICK:
+            return name
+    return "click_id"

@@ -1,0 +1,26 @@
+"""What handlers share: there is no other state."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import jinja2
+from aiohttp import web
+
+from tnc.passwords import Passwords
+from tnc.store.accounts import Accounts, User
+from tnc.web.dashboard.assets import Assets
+from tnc.web.dashboard.ports import Appliance
+from tnc.web.dashboard.throttle import Throttle
+from tnc.world import World
+
+APPLIANCE: Final = web.AppKey("APPLIANCE", Appliance)
+ACCOUNTS: Final = web.AppKey("ACCOUNTS", Accounts)
+PASSWORDS: Final = web.AppKey("PASSWORDS", Passwords)
+THROTTLE: Final = web.AppKey("THROTTLE", Throttle)
+HASHERS: Final = web.AppKey("HASHERS", ThreadPoolExecutor)
+WORLD: Final = web.AppKey("WORLD", World)
+ASSETS: Final = web.AppKey("ASSETS", Assets)
+TEMPLATES: Final = web.AppKey("TEMPLATES", jinja2.Environment)
+HOSTS: Final = web.AppKey("HOSTS", frozenset[str])
+
+USER: Final = web.RequestKey("USER", User)

@@ -1,0 +1,69 @@
+"""Turning values into pages: the templates, and the few words they may use."""
+
+from pathlib import Path
+from typing import Final
+
+import jinja2
+from aiohttp import web
+
+from tnc import fields
+from tnc.web.dashboard import words
+from tnc.web.dashboard.assets import Assets
+from tnc.web.dashboard.keys import TEMPLATES, USER, WORLD
+
+_SENTENCES: Final = {
+    403: ("Not allowed", "This is not for you, or not from here."),
+    404: ("Nothing here", "There is no such page. It may have been moved, archived or never existed."),
+    405: ("Not like this", "This address answers to another kind of request. Go back and try again."),
+    413: ("Too much", "The form was larger than the dashboard takes. Send less."),
+    500: ("Something broke", "The dashboard failed on this page. Clicks and redirects are not affected."),
+}
+
+
+def templates(assets: Assets) -> jinja2.Environment:
+    """Everything is escaped, and a name that a handler forgot is a mistake instead of an empty place."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["asset"] = assets.url
+    environment.filters |= {
+        "number": words.number,
+        "amount": words.amount,
+        "percent": words.percent,
+        "moment": words.moment,
+        "machine_time": words.machine_time,
+        "label": words.label,
+        "value": words.value,
+        "money": lambda micros: words.amount(fields.money(micros)),
+        "names": lambda things: [(each.id, each.name) for each in things],
+        "twice": lambda options: [(each, each) for each in options],
+    }
+    return environment
+
+
+def page(request: web.Request, template: str, *, status: int = 200, **values: object) -> web.Response:
+    """A page of its template's name. `user` is None for who has not signed in."""
+    now_ms = request.app[WORLD].now_ms()
+    shown = (
+        request.app[TEMPLATES]
+        .get_template(template)
+        .render(
+            **values,
+            user=request.get(USER),
+            here=request.path,
+            ago=lambda time_ms: words.ago(time_ms, now_ms),
+        )
+    )
+    return web.Response(text=shown, status=status, content_type="text/html")
+
+
+def error_page(
+    request: web.Request, status: int, sentence: str | None = None, *, reference: str | None = None
+) -> web.Response:
+    """What went wrong and what to do, in the words of the refusal where there are some."""
+    title, general = _SENTENCES.get(status, ("That did not work", "The request could not be answered. Try again."))
+    return page(request, "error.html", status=status, title=title, sentence=sentence or general, reference=reference)

@@ -1,0 +1,134 @@
+"""All that the dashboard asks of the rest of the house."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypedDict
+
+from tnc.model import CampaignId, Click, ClickId, ClickStory, Configuration, Traffic, WorkspaceId
+from tnc.rules.decision import Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClickQuestion:
+    """Which clicks of the log: newest first, strictly before `before` in the order (time, id)."""
+
+    limit: int
+    before: tuple[int, ClickId] | None = None
+    campaign: CampaignId | None = None
+    traffic: Traffic | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TryRequest:
+    """An invented visitor. `visited_at_ms` None means now; `query` is what stands behind the `?`."""
+
+    campaign: CampaignId
+    ip: str | None = None
+    user_agent: str | None = None
+    language: str | None = None
+    referrer: str | None = None
+    query: str = ""
+    visited_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TryResult:
+    """What would happen: the click that would be recorded (its id means nothing), and why."""
+
+    click: Click
+    destination: str | None
+    trace: Sequence[Step]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """A recorded click decided again from what was stored. `same` compares decision and destination."""
+
+    recomputed: Click
+    destination: str | None
+    same: bool
+    trace: Sequence[Step]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportQuestion:
+    """A report as `tnc report` takes it: every text is checked by whoever answers."""
+
+    by: tuple[str, ...]
+    start: str = "7d"
+    end: str | None = None
+    timezone: str = "UTC"
+    where: tuple[str, ...] = ()
+    sort: str | None = None
+    limit: int | None = None
+
+
+class Answer(TypedDict):
+    """The part of a report (contract section 6) that is shown; rows and totals hold names and numbers."""
+
+    currency: str | None
+    timezone: str
+    by: list[str]
+    rows: list[dict[str, Any]]
+    totals: dict[str, Any]
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressData:
+    """One installed source of address facts, with the words its licence asks us to show."""
+
+    name: str
+    kind: str
+    built: str | None
+    attribution: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """`directories` by what lies in them; `keys` and each of `problems` is a sentence."""
+
+    version: str
+    directories: Mapping[str, str]
+    keys: str
+    address_data: Sequence[AddressData]
+
+
+class Appliance(Protocol):
+    """The running tracker, as its owner's screen sees it. Every method may be called from any thread.
+
+    All but `report` may wait for the disk, so handlers call them off the event loop. Unknown ids raise
+    NotFoundError, unfit questions InvalidError.
+    """
+
+    @property
+    def workspace(self) -> WorkspaceId: ...
+
+    @property
+    def tracking_base(self) -> str:
+        """Scheme and host of tracking links, without a slash at the end."""
+        ...
+
+    def configuration(self) -> tuple[int, Configuration]:
+        """The version that decides just now, and what it says. Version 0 is an empty one."""
+        ...
+
+    def story(self, click_id: ClickId) -> ClickStory: ...
+
+    def stories(self, question: ClickQuestion) -> Sequence[ClickStory]: ...
+
+    def destination(self, click: Click) -> str | None:
+        """Where the click was sent, made again from its plan; None for a status or when facts were erased."""
+        ...
+
+    def explain(self, click_id: ClickId) -> Explanation: ...
+
+    def try_visitor(self, request: TryRequest) -> TryResult: ...
+
+    async def report(self, question: ReportQuestion) -> Answer: ...
+
+    def problems(self) -> Sequence[str]:
+        """What is wrong right now, a sentence each with what to do; empty when all is well."""
+        ...
+
+    def about(self) -> About: ...

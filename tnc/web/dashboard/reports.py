@@ -1,0 +1,158 @@
+"""Reports: any figure by any fact, as a page or as CSV."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from aiohttp import web
+
+from tnc import fields
+from tnc.errors import TncError
+from tnc.web.dashboard import words
+from tnc.web.dashboard.keys import APPLIANCE
+from tnc.web.dashboard.pages import page
+from tnc.web.dashboard.ports import Answer, ReportQuestion
+
+TIMES: Final = ("hour", "day", "week", "month", "weekday", "hour_of_day")
+DIMENSIONS: Final[tuple[str, ...]] = tuple(each.name for each in fields.DIMENSION_FIELDS if each.name != "workspace")
+PERIODS: Final[Mapping[str, str]] = {
+    "today": "Today",
+    "yesterday": "Yesterday",
+    "7d": "Last 7 days",
+    "30d": "Last 30 days",
+    "this-month": "This month",
+}
+_ENDS: Final = {"yesterday": "today"}
+ZONES: Final = (
+    "UTC", "Europe/London", "Europe/Berlin", "Europe/Kyiv", "America/New_York", "America/Chicago",
+    "America/Los_Angeles", "America/Sao_Paulo", "Asia/Kolkata", "Asia/Bangkok", "Asia/Shanghai", "Asia/Tokyo",
+    "Australia/Sydney",
+)  # fmt: skip
+_MOST_DIMENSIONS: Final = 3
+_MOST_ROWS: Final = 500
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A figure of the table and how it is made (contract section 6)."""
+
+    name: str
+    kind: Literal["number", "amount", "percent"]
+    formula: str
+
+
+COLUMNS: Final = (
+    Column(name="visits", kind="number", formula="clicks on the campaign link, without prefetches"),
+    Column(name="valid", kind="number", formula="visits by people that no filter stopped"),
+    Column(name="unique_visits", kind="number", formula="first visits within the campaign's uniqueness window"),
+    Column(name="lander_clicks", kind="number", formula="valid visits that went on from a lander"),
+    Column(name="conversions", kind="number", formula="all but rejected ones"),
+    Column(name="cr", kind="percent", formula="conversions / valid"),
+    Column(name="revenue", kind="amount", formula="payouts of sales"),
+    Column(name="cost", kind="amount", formula="what the visits cost"),
+    Column(name="profit", kind="amount", formula="revenue - cost"),
+    Column(name="roi", kind="percent", formula="profit / cost"),
+    Column(name="epv", kind="amount", formula="revenue / valid"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """`names` are the values it stands for, `part` its visits in percent of the busiest row's."""
+
+    names: Sequence[str]
+    figures: Sequence[str]
+    part: float
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """GET /reports"""
+    question = _question(request)
+    answer: Answer | None = None
+    error: TncError | None = None
+    try:
+        answer = await request.app[APPLIANCE].report(question)
+    except TncError as refusal:
+        error = refusal
+    rows = answer["rows"] if answer else []
+    return page(
+        request,
+        "reports.html",
+        status=error.http_status if error else 200,
+        question=question,
+        error=error,
+        answer=answer,
+        columns=COLUMNS,
+        rows=_rows(question.by, rows),
+        totals=_figures(answer["totals"]) if answer else (),
+        more=len(rows) == _MOST_ROWS,
+        times=TIMES,
+        dimensions=DIMENSIONS,
+        periods=PERIODS,
+        period=request.query.get("period", "7d"),
+        dates={name: request.query.get(name, "") for name in ("from", "to", "campaign")},
+        zones=ZONES,
+        csv_url=request.rel_url.with_path("/reports.csv", keep_query=True),
+        sort_urls={each.name: request.rel_url.update_query(sort=each.name) for each in COLUMNS},
+    )
+
+
+async def download(request: web.Request) -> web.StreamResponse:
+    """GET /reports.csv: the same question, every figure, unrounded."""
+    answer = await request.app[APPLIANCE].report(_question(request, limit=None))
+    return web.Response(
+        text=as_csv(answer),
+        content_type="text/csv",
+        headers={"Content-Disposition": 'attachment; filename="report.csv"'},
+    )
+
+
+def as_csv(answer: Answer) -> str:
+    """Rows under one line of names. Text that a spreadsheet would calculate is kept text by an apostrophe."""
+    names = [*answer["by"], *(name for name in answer["totals"] if name not in answer["by"])]
+    sheet = io.StringIO()
+    lines = csv.writer(sheet)
+    lines.writerow(names)
+    lines.writerows([_cell(row.get(name)) for name in names] for row in answer["rows"])
+    return sheet.getvalue()
+
+
+def _cell(raw: Any) -> Any:
+    return f"'{raw}" if isinstance(raw, str) and raw.startswith(_FORMULA) else raw
+
+
+def _question(request: web.Request, *, limit: int | None = _MOST_ROWS) -> ReportQuestion:
+    query = request.query
+    by = tuple(dict.fromkeys(name for name in query.getall("by", []) if name))[:_MOST_DIMENSIONS]
+    campaign = query.get("campaign")
+    return ReportQuestion(
+        by=by or ("campaign",),
+        start=query.get("from") or query.get("period") or "7d",
+        end=query.get("to") or (None if query.get("from") else _ENDS.get(query.get("period", ""))),
+        timezone=query.get("timezone") or "UTC",
+        where=(f"campaign={campaign}",) if campaign else (),
+        sort=query.get("sort") or "visits",
+        limit=limit,
+    )
+
+
+def _rows(by: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
+    most = max((row.get("visits") or 0 for row in rows), default=0) or 1
+    return [
+        Row(
+            names=[words.value(row.get(name)) for name in by],
+            figures=_figures(row),
+            part=round(100 * (row.get("visits") or 0) / most, 2),
+        )
+        for row in rows
+    ]
+
+
+def _figures(row: Mapping[str, Any]) -> Sequence[str]:
+    return [_SHOW[each.kind](row.get(each.name)) for each in COLUMNS]
+
+
+_SHOW: Final = {"number": words.number, "amount": words.amount, "percent": words.percent}
