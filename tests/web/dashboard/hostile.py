@@ -1,0 +1,95 @@
+"""An appliance full of words that somebody chose to do harm."""
+
+from dataclasses import replace
+from typing import Any
+
+from tests.web.dashboard.configured import CONFIGURATION
+from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_conversion, invent_story
+from tnc.model import (
+    CampaignId,
+    Click,
+    ClickStory,
+    Condition,
+    ConversionChange,
+    ConversionId,
+    Flow,
+    FlowId,
+    LanderId,
+    Network,
+    NetworkId,
+    Offer,
+    OfferId,
+    Source,
+    SourceId,
+    Visit,
+    WeightedLander,
+    WeightedOffer,
+)
+from tnc.rules.decision import Step
+
+
+def hostile(text: str) -> InventedAppliance:
+    """An appliance in which every word that came from outside, and every name, is `text`."""
+
+    def tell(number: int) -> ClickStory:
+        story = invent_story(NOW_MS - number * 60_000, number)
+        visit: dict[str, Any] = {
+            name: text for name, kind in Visit.__annotations__.items() if _is_free_text(name, kind)
+        }
+        subs = dict.fromkeys(("sub1", "sub20"), text)
+        click = Click(
+            click_id=story.click.click_id,
+            clicked_at_ms=story.click.clicked_at_ms,
+            campaign=CampaignId("summer"),
+            source=SourceId(text),
+            flow=FlowId(text),
+            lander=LanderId(text),
+            offer=OfferId(text),
+            network=NetworkId(text),
+            visit=Visit(visited_at_ms=1, subs=subs, params={text: text}, reasons=(text,), **visit),
+        )
+        change = ConversionChange(
+            conversion_id=ConversionId("c"), at_ms=NOW_MS, status_word=text, event=text, txid=text, currency=text
+        )
+        conversion = replace(
+            invent_conversion(NOW_MS, 1, now_ms=NOW_MS),
+            status=None,
+            event=text,
+            txid=text,
+            network=NetworkId(text),
+            currency=text,
+            history=(change,),
+        )
+        return replace(story, click=click, conversions=(conversion,), offer=OfferId(text))
+
+    summer = replace(
+        CONFIGURATION.campaigns[CampaignId("summer")],
+        name=text,
+        flows=(
+            Flow(
+                id=FlowId(text),
+                when=(Condition(fact="param.x", operator="contains", value=[text]),),
+                landers=(WeightedLander(id=LanderId(text)),),
+                offers=(WeightedOffer(id=OfferId("shoes")),),
+            ),
+        ),
+    )
+    config = replace(
+        CONFIGURATION,
+        campaigns={CampaignId("summer"): summer},
+        sources={SourceId("native-ads"): Source(id=SourceId("native-ads"), name=text, click_id=text)},
+        offers={OfferId("shoes"): Offer(id=OfferId("shoes"), name=text, url=text, network=NetworkId("n"))},
+        networks={NetworkId("n"): Network(id=NetworkId("n"), name=text, key=text)},
+    )
+    return InventedAppliance(
+        told=[tell(number) for number in range(3)],
+        config=config,
+        wrong=(text,),
+        trace=(Step(kind="end", text=text),),
+        notes=(text,),
+        tracking_base=text,
+    )
+
+
+def _is_free_text(name: str, annotation: Any) -> bool:
+    return "str | None" in str(annotation).partition("Meta(")[0] and name not in ("traffic", "device")

@@ -1,0 +1,160 @@
+"""Campaigns, said in sentences, with everything there is to copy."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.web.dashboard.configured import CONFIGURATION
+from tests.web.dashboard.conftest import Open
+from tests.web.dashboard.invented import InventedAppliance
+from tnc.model import (
+    Action,
+    CampaignId,
+    Cap,
+    Condition,
+    Configuration,
+    Cost,
+    Filter,
+    FilterId,
+    Flow,
+    FlowId,
+    OfferId,
+    WeightedOffer,
+)
+from tnc.web.dashboard import sentences
+
+
+async def test_every_campaign_stands_with_its_link(owner: Open, appliance: InventedAppliance) -> None:
+    client = await owner(appliance)
+
+    text = await (await client.get("/campaigns")).text()
+
+    for link in ("summer", "autumn", "spring", "old"):
+        assert f'value="http://127.0.0.1:8080/{link}"' in text
+    assert "Archived (1)" in text
+    assert '<span class="badge paused">' in text
+
+
+async def test_without_campaigns_it_says_what_to_do(owner: Open) -> None:
+    client = await owner(InventedAppliance(config=Configuration()))
+
+    assert "No campaign yet" in await (await client.get("/campaigns")).text()
+
+
+async def test_a_campaign_reads_like_sentences(owner: Open, appliance: InventedAppliance) -> None:
+    client = await owner(appliance)
+
+    text = await (await client.get("/campaigns/summer")).text()
+
+    assert "When country is US or CA and device is mobile" in text
+    assert "When traffic is bot or datacenter is true: answer with status 404." in text
+    assert "100 conversions a day (UTC), then sandals" in text
+    assert "0.02 USD a visit" in text
+    assert "<strong>70 %</strong>" in text
+    assert "When no flow fits: answer with status 404." in text
+    assert "its own click id" in text
+
+
+async def test_the_postback_to_paste_speaks_the_networks_language(owner: Open, appliance: InventedAppliance) -> None:
+    client = await owner(appliance)
+
+    text = await (await client.get("/campaigns/summer")).text()
+
+    ours = "&amp;payout={payout}&amp;currency={currency}&amp;status={status}&amp;txid={transaction_id}"
+    assert f'value="http://127.0.0.1:8080/postback?cid={{s2}}{ours}&amp;key=s3cret"' in text
+    assert f'value="http://127.0.0.1:8080/postback?cid={{id}}{ours}"' in text  # the cap's alternative has no network
+
+
+async def test_an_unknown_campaign_is_not_there(owner: Open, appliance: InventedAppliance) -> None:
+    client = await owner(appliance)
+
+    answer = await client.get("/campaigns/winter")
+
+    assert answer.status == 404
+    assert "There is no campaign of this id" in await answer.text()
+
+
+async def test_caps_that_point_at_each_other_end(owner: Open) -> None:
+    shoes, boots = (CONFIGURATION.offers[OfferId(each)] for each in ("shoes", "boots"))
+    offers = {
+        shoes.id: replace(shoes, cap=Cap(conversions=1, then=boots.id)),
+        boots.id: replace(boots, cap=Cap(conversions=1, then=shoes.id)),
+    }
+    client = await owner(InventedAppliance(config=replace(CONFIGURATION, offers=offers)))
+
+    assert (await client.get("/campaigns/summer")).status == 200
+
+
+def test_paused_and_missing_options_get_nothing() -> None:
+    options = tuple(
+        WeightedOffer(id=OfferId(name), weight=weight, paused=paused)
+        for name, weight, paused in (("shoes", 1, False), ("boots", 3, False), ("sandals", 5, True), ("gone", 7, False))
+    )
+
+    told = sentences.flow(Flow(id=FlowId("f"), match="any", offers=options), CONFIGURATION)
+
+    assert [(each.id, each.share, each.note) for each in told.offers] == [
+        ("shoes", "25 %", ""),
+        ("boots", "75 %", ""),
+        ("sandals", "nothing", "paused"),
+        ("gone", "nothing", "missing"),
+    ]
+    assert told.when == "Everybody"
+
+
+def test_any_is_said_with_or() -> None:
+    when = (Condition(fact="os", operator="is", value="iOS"), Condition(fact="hour", operator="between", value=[22, 6]))
+
+    told = sentences.flow(Flow(id=FlowId("f"), match="any", when=when), CONFIGURATION)
+
+    assert told.when == "When os is iOS or hour is between 22 and 6"
+
+
+@pytest.mark.parametrize(
+    ("cost", "sentence"),
+    [
+        (Cost(), "not counted"),
+        (Cost(model="cpc", amount=0.02), "0.02 USD a visit"),
+        (Cost(model="cpm", amount=3), "3 USD a thousand visits"),
+        (Cost(model="cpa", amount=5, currency="EUR"), "5 EUR a conversion"),
+        (Cost(model="revshare", amount=0.25), "25.0 % of the revenue"),
+        (Cost(model="auto"), "what the source sends with each visit"),
+        (Cost(model="auto", amount=0.1), "what the source sends with each visit, else 0.1 USD"),
+    ],
+)
+def test_every_cost_has_a_sentence(cost: Cost, sentence: str) -> None:
+    assert sentences.cost(cost) == sentence
+
+
+@pytest.mark.parametrize(
+    ("action", "sentence"),
+    [
+        (Action(type="status", code=410), "answer with status 410"),
+        (Action(type="url", url="https://a.example"), "go to https://a.example"),
+        (Action(type="offer", offer=OfferId("shoes")), "go to the offer shoes"),
+        (Action(type="allow"), "let it pass"),
+    ],
+)
+def test_every_action_has_a_sentence(action: Action, sentence: str) -> None:
+    assert sentences.action(action) == sentence
+
+
+def test_a_filter_that_only_watches_says_so() -> None:
+    bots = CONFIGURATION.filters[FilterId("standard")]
+
+    def told(each: Filter) -> str:
+        return sentences.judgement(each)
+
+    assert told(replace(bots, mode="monitor")).endswith("noted, and nothing is stopped.")
+    assert told(replace(bots, action=Action(type="allow"))).endswith("noted, and nothing is stopped.")
+    assert told(replace(bots, paused=True)) == "It is switched off."
+
+
+async def test_what_nobody_set_up_is_left_out(owner: Open) -> None:
+    client = await owner(InventedAppliance())
+
+    text = await (await client.get("/campaigns/spring")).text()
+
+    assert "Everybody: answer with status 404." in text
+    assert "Postback to paste" not in text
+    assert CampaignId("spring") in text
