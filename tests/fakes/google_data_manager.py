@@ -70,7 +70,8 @@ class DataManager(Google):
         for place, event in enumerate(body["events"]):
             where = f"events[{place}]"
             person = "userData" in event
-            need(len(event.get("adIdentifiers", {})) == 1 or person, where, "one identifier", "NO_IDENTIFIERS_PROVIDED")
+            count = len(event.get("adIdentifiers", {}))
+            need(count <= 1 and (count == 1 or person), where, "not one identifier", "NO_IDENTIFIERS_PROVIDED")
             need(not person or "encoding" in body, where, "encoding is missing", "REQUIRED_FIELD_MISSING")
             need(("currency" in event) == ("conversionValue" in event), where, "value and currency belong together")
             times = [event[name] for name in ("eventTimestamp", "lastUpdatedTimestamp") if name in event]

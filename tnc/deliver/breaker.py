@@ -46,7 +46,7 @@ class Breaker:
                 return self._failed(now_ms, scale)
             case "done" | "accepted" | "split" | "drop":
                 if self.openings:
-                    return Breaker()
+                    return Breaker(stopped=self.stopped)
                 return replace(self, recent=(*self.recent, False)[-OF_THE_LAST:])
 
     def _failed(self, now_ms: int, scale: float) -> "Breaker":

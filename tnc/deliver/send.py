@@ -14,7 +14,7 @@ TIMEOUT: Final = aiohttp.ClientTimeout(total=10, sock_connect=3)
 CONNECTIONS: Final = 32
 
 
-def open_session(allow_hosts: Collection[str]) -> aiohttp.ClientSession:
+def open_session(allow_hosts: Collection[str], timeout: aiohttp.ClientTimeout = TIMEOUT) -> aiohttp.ClientSession:
     """For everything that leaves the house. Keeps no cookies, asks no proxy, looks each name up anew."""
     connector = aiohttp.TCPConnector(
         resolver=GuardedResolver(allow_hosts), use_dns_cache=False, limit=CONNECTIONS, limit_per_host=0
@@ -22,7 +22,7 @@ def open_session(allow_hosts: Collection[str]) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=TIMEOUT,
+        timeout=timeout,
         auto_decompress=False,  # a small answer can unpack into a very large one
         headers={"User-Agent": "tnc", "Accept-Encoding": "identity"},
     )
