@@ -1,0 +1,24 @@
+"""The guide for owners names what there is."""
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from tnc.configuration.destinations import TYPES
+from tnc.deliver.delivery import Why
+from tnc.deliver.registry import DESTINATIONS
+from tnc.model import DestinationType
+
+GUIDE = (Path(__file__).parent.parent.parent / "docs" / "destinations.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("of", get_args(DestinationType))
+def test_every_type_is_built_and_its_keys_are_explained(of: DestinationType) -> None:
+    assert DESTINATIONS[of].type == of
+    assert of in GUIDE
+    assert [key for key in TYPES[of].keys if f"`{key}`" not in GUIDE] == []
+
+
+def test_every_reason_not_to_send_is_explained() -> None:
+    assert [why for why in get_args(Why) if f"`{why}`" not in GUIDE] == []
