@@ -54,6 +54,7 @@ DOORS = {
     "tomli_w": "configuration settings",
     "tomllib": "configuration settings",
     "ua_parser": "facts",
+    "yarl": "deliver",
     "zstandard": "store",
 }
 
