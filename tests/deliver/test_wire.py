@@ -17,7 +17,7 @@ from tests.fakes import google_data_manager, meta, naughty, postback, tiktok
 from tests.fakes.receiver import Receiver
 from tnc.deliver.courier import Courier
 from tnc.deliver.delivery import Delivery
-from tnc.deliver.guard import ForbiddenAddressError, GuardedResolver, is_inside
+from tnc.deliver.guard import ForbiddenAddressError, GuardedResolver, is_inside, refusal
 from tnc.deliver.registry import DESTINATIONS
 from tnc.deliver.request import BODY_LIMIT, HttpRequest
 from tnc.deliver.send import TIMEOUT, open_session, send
@@ -331,9 +331,14 @@ def test_secrets_are_masked_in_every_spelling() -> None:
     assert "to/ken" not in repr(request)
 
 
+def test_no_person_stands_in_what_a_traceback_may_print() -> None:
+    assert "203.0.113.7" not in repr(delivery("meta"))
+
+
 def test_a_key_that_stands_in_a_postback_address_is_masked() -> None:
-    keyed = destination("postback", {"url": "https://ads.example/pb?id={external_id}&api_key=s3cretkey"})
+    keyed = destination("postback", {"url": "http://ads.example/pb?id={external_id}&api_key=s3cretkey"})
 
-    shown = DESTINATIONS["postback"].build([delivery(keyed)], NOW_MS).shown()
+    request = DESTINATIONS["postback"].build([delivery(keyed)], NOW_MS)
 
-    assert shown["url"] == "https://ads.example/pb?id=ext-4711&api_key=***"
+    assert request.shown()["url"] == "http://ads.example/pb?id=ext-4711&api_key=***"
+    assert refusal(request, []) is None  # many sources have plain http only

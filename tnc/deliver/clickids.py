@@ -1,11 +1,9 @@
-"""The click ids of the ad platforms, as they came: under the platforms' own names, unchanged."""
+"""The click ids of the ad platforms, as they came: under the platforms' own names, unchanged.
 
-from typing import Final
+Those of the platforms' cookies (`_fbp`, `_fbc`, `_ttp`) stand among the parameters of a visit.
+"""
 
 from tnc.model import Click
-
-FIRST_PARTY_COOKIES: Final = ("_fbp", "_fbc", "_ttp")
-"""Cookies of the platforms' pixels that are taken like parameters of the same name."""
 
 
 def click_id(click: Click, *names: str) -> tuple[str, str] | None:

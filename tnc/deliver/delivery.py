@@ -19,7 +19,7 @@ Why = Literal[
 """Why a delivery is not sent: the words of section 8 of the contract."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Delivery:
     """`conversion` is as this word left it, not as it is now: an older word still tells its own story.
 

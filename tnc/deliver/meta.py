@@ -158,7 +158,7 @@ META: Final = Platform(
     build=build,
     judge=judge,
     lacks=lacks,
-    batch=1000,
+    batch=500,  # a thousand are allowed, but a request should stay below a megabyte
     # Older than seven days fails the whole request; three hours are left for the last attempt.
     patience_ms=7 * DAY_MS - 4 * HOUR_MS,
     max_age_ms=7 * DAY_MS - 4 * HOUR_MS,

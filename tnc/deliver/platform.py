@@ -13,8 +13,10 @@ from tnc.model import Destination, DestinationType
 HOUR_MS: Final = 3600 * 1000
 DAY_MS: Final = 24 * HOUR_MS
 
-Erasure = Literal["letter", "retracted", "impossible"]
-"""What can be asked of a receiver after the fact: a letter, a retraction (counts nothing, deletes nothing), nothing."""
+Erasure = Literal["letter", "retracted"]
+"""What can be asked of a receiver after the fact (spec/privacy 4.8): a letter, or a retraction, which makes a conversion
+count nothing and deletes nothing. No platform has a call that deletes an event.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

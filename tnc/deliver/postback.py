@@ -20,7 +20,7 @@ from tnc.rules.values import macro_value
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = "application/json"
-_SECRET_NAMES: Final = frozenset(
+_KEY_NAMES: Final = frozenset(
     {"key", "apikey", "api_key", "token", "access_token", "auth", "secret", "password", "pass", "security_token"}
 )
 
@@ -41,7 +41,8 @@ def build(batch: Sequence[Delivery], _now_ms: int) -> HttpRequest:
         url=UrlTemplate.parse(template).fill(value_of),
         headers=headers,
         body=body,
-        secrets=(*delivery.secrets, *_secrets_in(template)),
+        secrets=delivery.secrets,
+        keys_in_url=tuple(_keys_in(template)),
     )
 
 
@@ -73,10 +74,10 @@ def _encoder(content_type: str) -> Callable[[str], str]:
     return encoded if _FORM in content_type else str
 
 
-def _secrets_in(template: str) -> Iterator[str]:
+def _keys_in(template: str) -> Iterator[str]:
     """Fixed values in the address whose names say that they are secret."""
     for name, value in parse_qsl(urlsplit(template).query):
-        if name.lower() in _SECRET_NAMES and "{" not in value:
+        if name.lower() in _KEY_NAMES and "{" not in value:
             yield value
 
 

@@ -33,6 +33,7 @@ class HttpRequest:
     headers: Headers = field(default_factory=dict)
     body: bytes | None = None
     secrets: tuple[str, ...] = ()
+    keys_in_url: tuple[str, ...] = ()  # the owner wrote them into an address: masked, and no reason against plain http
     grant: Grant | None = None  # a bearer token has to be fetched and added first
 
     def with_bearer(self, token: str) -> "HttpRequest":
@@ -44,9 +45,10 @@ class HttpRequest:
 
         A secret that is so short that it stands everywhere by chance is found only where it stands alone.
         """
-        if text in self.secrets:
+        secrets = (*self.secrets, *self.keys_in_url)
+        if text in secrets:
             return MASK
-        for secret in sorted(_spellings(self.secrets), key=len, reverse=True):
+        for secret in sorted(_spellings(secrets), key=len, reverse=True):
             text = text.replace(secret, MASK)
         return text
 
@@ -95,7 +97,7 @@ def json_request(
     return HttpRequest(method="POST", url=url, headers=headers, body=body, secrets=secrets, grant=grant)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Answer:
     """What came back: a status with its headers (lower-case names) and the body's beginning, or `trouble`."""
 

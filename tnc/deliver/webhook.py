@@ -59,4 +59,4 @@ def judge(answer: Answer, _destination: Destination) -> Verdict:
     return by_status(answer)
 
 
-WEBHOOK: Final = Platform(type="webhook", build=build, judge=judge, limited=True, corrects=True, erasure="impossible")
+WEBHOOK: Final = Platform(type="webhook", build=build, judge=judge, limited=True, corrects=True)
