@@ -1,0 +1,109 @@
+"""What is exported reads well, hides its secrets, and read again changes nothing."""
+
+import tomllib
+
+from hypothesis import given
+
+from tests.configuration.generated import configurations, law
+from tests.configuration.shop import read, shop
+from tnc.configuration.write import WIDTH, export_toml
+from tnc.model import Configuration, LanderId
+
+SHOP = """[[source]]
+id = "native-ads"
+
+[[network]]
+id = "good-network"
+key = "(kept)"
+
+[[offer]]
+id = "boots"
+network = "good-network"
+url = "https://shop.example/boots?s2={click_id}"
+
+[[offer]]
+id = "shoes"
+url = "https://shop.example/shoes?s2={click_id}"
+payout = 12.5
+cap = { conversions = 100, then = "boots" }
+
+[[lander]]
+id = "quiz"
+url = "https://land.example/quiz?k={click_id}"
+
+[[filter]]
+id = "standard"
+when = [ { fact = "traffic", is = ["bot"] } ]
+
+[[destination]]
+id = "meta-main"
+type = "meta"
+pixel = "123456789012345"
+access_token = "(kept)"
+
+[[campaign]]
+id = "summer"
+source = "native-ads"
+filter = "standard"
+destinations = ["meta-main"]
+
+[[campaign.flow]]
+id = "us-mobile"
+when = [ { fact = "country", is = ["US"] } ]
+landers = [ { id = "quiz" } ]
+offers = [ { id = "shoes", weight = 70 }, { id = "boots", weight = 30 } ]
+
+[[campaign.flow]]
+id = "rest"
+offers = [ { id = "boots" } ]
+"""
+
+
+def test_an_export_is_the_file_that_a_person_would_have_written() -> None:
+    assert export_toml(shop()) == SHOP
+
+
+def test_of_nothing_nothing_is_written() -> None:
+    assert export_toml(Configuration()) == ""
+
+
+def test_long_lists_stand_one_item_a_line() -> None:
+    conditions = ", ".join(f'{{ fact = "param.p{number}", is = ["{"x" * 30}"] }}' for number in range(3))
+    text = f'[[filter]]\nid = "long"\nwhen = [ {conditions} ]\n'
+
+    written = export_toml(read(text))
+
+    assert written.count("\n") == 7
+    assert all(len(line) <= WIDTH for line in written.splitlines())
+
+
+def test_the_order_of_the_file_does_not_matter() -> None:
+    one = '[[lander]]\nid = "a"\nurl = "https://a.example/"\n'
+    two = '[[lander]]\nid = "b"\nurl = "https://b.example/"\n'
+
+    assert export_toml(read(one + two)) == export_toml(read(two + one))
+    assert list(read(two + one).landers) == [LanderId("b"), LanderId("a")]
+
+
+@law
+@given(configurations())
+def test_an_export_read_again_changes_nothing_and_is_its_own_export(configuration: Configuration) -> None:
+    text = export_toml(configuration)
+
+    again = read(text, base=configuration)
+
+    assert again == configuration
+    assert export_toml(again) == text
+
+
+@law
+@given(configurations())
+def test_an_export_holds_no_secret(configuration: Configuration) -> None:
+    document = tomllib.loads(export_toml(configuration))
+
+    for network in document.get("network", []):
+        assert network.get("key", "(kept)") == "(kept)"
+    for destination in document.get("destination", []):
+        secrets = ("access_token", "app_secret", "client_secret", "refresh_token", "developer_token", "secret")
+        assert {destination[key] for key in secrets if key in destination} <= {"(kept)"}
+        assert set(destination.get("headers", {}).values()) <= {"(kept)"}
