@@ -13,7 +13,7 @@ import msgspec
 import zstandard
 
 from tnc import crypto
-from tnc.errors import FailedError
+from tnc.errors import FailedError, InvalidError
 from tnc.model import Click, Event, WorkspaceId
 from tnc.store.tree import PuncturableKey
 
@@ -34,7 +34,11 @@ class Sealer:
         self._decompressor = zstandard.ZstdDecompressor(dict_data=_DICTIONARY)
 
     def seal(self, seq: int, record: Click | Event) -> bytes:
-        packed = self._compressor.compress(self._encoder.encode(record))
+        """Raises InvalidError for a record larger than 1 MB, which could not be opened again."""
+        text = self._encoder.encode(record)
+        if len(text) > _MOST_BYTES:
+            raise InvalidError(f"a record of {len(text)} bytes is too large to keep; the most is {_MOST_BYTES}.")
+        packed = self._compressor.compress(text)
         return crypto.seal(self._tree.leaf(seq), packed, self._place + b"%d" % seq)
 
     def _open(self, seq: int, sealed: bytes) -> bytes:
