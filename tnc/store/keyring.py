@@ -137,11 +137,17 @@ class Keyring:
     def _workspace_file(self, workspace: WorkspaceId) -> SlotFile:
         return SlotFile(self.folder / workspace / "keys", kek=self._kek, context=f"workspace|{workspace}")
 
-    def workspace(self, workspace: WorkspaceId) -> WorkspaceKeys:
+    def _workspace_content(self, workspace: WorkspaceId) -> _WorkspaceContent:
         file = self._workspace_file(workspace)
         if not file.exists():
-            raise NotFoundError(f"there is no workspace {workspace!r}.")
-        content = _decode(file, _WorkspaceContent)
+            raise NotFoundError(
+                f"there is no workspace {workspace!r}: {file.path} is missing. If it is known here, put back the "
+                "newest copy of the folder `ring`."
+            )
+        return _decode(file, _WorkspaceContent)
+
+    def workspace(self, workspace: WorkspaceId) -> WorkspaceKeys:
+        content = self._workspace_content(workspace)
         return WorkspaceKeys(content.cookie_key, content.tomb_key, content.salts)
 
     def create_workspace(self, workspace: WorkspaceId) -> None:
@@ -155,14 +161,14 @@ class Keyring:
 
         Older ones are destroyed for ever. Tomorrow's is there ahead, so that midnight waits for no disk.
         """
-        file = self._workspace_file(workspace)
-        content = _decode(file, _WorkspaceContent)
+        content = self._workspace_content(workspace)
         yesterday, tomorrow = today - timedelta(days=1), today + timedelta(days=1)
         salts = {day: salt for day, salt in content.salts.items() if yesterday <= Date.fromisoformat(day) <= tomorrow}
         for day in (today, tomorrow):
             salts.setdefault(day.isoformat(), secrets.token_bytes(16))
         if salts != content.salts:
-            file.write(msgspec.msgpack.encode(_WorkspaceContent(content.cookie_key, content.tomb_key, salts)))
+            content.salts = salts
+            self._workspace_file(workspace).write(msgspec.msgpack.encode(content))
         return salts
 
     # -- a day
