@@ -19,9 +19,9 @@ from tnc.deliver.delivery import Delivery, Why
 from tnc.deliver.platform import DAY_MS, Platform
 from tnc.deliver.request import MASK, Answer, HttpRequest
 from tnc.deliver.verdict import Verdict, done
-from tnc.facts.query import is_unexpanded
 from tnc.fields import money
 from tnc.model import Destination
+from tnc.rules.unexpanded import is_unexpanded
 
 _COLUMNS: Final = {
     "google-csv": ("gclid", "Google Click ID"),

@@ -8,7 +8,7 @@ from tnc.deliver.clickids import click_id
 from tnc.deliver.delivery import Delivery, Why
 from tnc.deliver.request import Answer, Grant
 from tnc.deliver.verdict import Verdict, retry, stop, throttled
-from tnc.facts.query import is_unexpanded
+from tnc.rules.unexpanded import is_unexpanded
 
 BRAIDS: Final = ("gclid", "gbraid", "wbraid")
 """Exactly one of them is sent, the first that the click has."""

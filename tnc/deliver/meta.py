@@ -15,9 +15,9 @@ from tnc.deliver.platform import DAY_MS, HOUR_MS, Platform
 from tnc.deliver.request import Answer, HttpRequest, json_request
 from tnc.deliver.states import state_code
 from tnc.deliver.verdict import Verdict, by_status, done, drop, retry, stop, throttled
-from tnc.facts.query import is_unexpanded
 from tnc.fields import money
 from tnc.model import Destination
+from tnc.rules.unexpanded import is_unexpanded
 
 _PERSON: Final = {
     "em": ("em", normalise.email),

@@ -14,8 +14,8 @@ HOUR_MS: Final = 3600 * 1000
 DAY_MS: Final = 24 * HOUR_MS
 
 Erasure = Literal["letter", "retracted"]
-"""What can be asked of a receiver after the fact (spec/privacy 4.8): a letter, or a retraction, which makes a conversion
-count nothing and deletes nothing. No platform has a call that deletes an event.
+"""What can be asked of a receiver after the fact (spec/privacy 4.8): a letter, or a retraction: the conversion then
+counts nothing, but nothing is deleted. No platform has a call that deletes an event.
 """
 
 

@@ -10,11 +10,11 @@ from tnc.deliver.delivery import Delivery, Why
 from tnc.deliver.platform import Platform
 from tnc.deliver.request import BODY_LIMIT, Answer, HttpRequest
 from tnc.deliver.verdict import Verdict, by_status, done, drop, retry
-from tnc.facts.query import is_unexpanded
 from tnc.model import Destination
 from tnc.rules.macros import ValueOf
 from tnc.rules.operators import matches
 from tnc.rules.texts import TextTemplate
+from tnc.rules.unexpanded import is_unexpanded
 from tnc.rules.urls import UrlTemplate, encoded
 from tnc.rules.values import macro_value
 

@@ -13,9 +13,9 @@ from tnc.deliver.person import person
 from tnc.deliver.platform import DAY_MS, Platform
 from tnc.deliver.request import Answer, HttpRequest, json_request
 from tnc.deliver.verdict import Verdict, by_status, done, drop, retry, stop, throttled
-from tnc.facts.query import is_unexpanded
 from tnc.fields import money
 from tnc.model import Destination
+from tnc.rules.unexpanded import is_unexpanded
 
 _PERSON: Final = {
     "em": ("email", normalise.email),
