@@ -3,9 +3,13 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+
+from tnc.cli import root
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
@@ -49,3 +53,44 @@ def test_nothing_is_left_to_be_done() -> None:
     sources = [file for file in tracked() if file.suffix in {".py", ".sh", ".css", ".js", ".html", ".md", ".toml"}]
     allowed = {"CONTRIBUTING.md", "pyproject.toml"}  # which say so
     assert [file.name for file in sources if mark.search(file.read_bytes()) and file.name not in allowed] == []
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ("tnc",)) -> Iterator[tuple[str, click.Command]]:
+    """Every command that can be typed, by its full name."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None, name
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+COMMANDS = dict(commands(root.group))
+
+
+def command_sections() -> dict[str, str]:
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    parts = re.split(r"^### (.+)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_every_command_is_documented_and_every_documented_command_exists() -> None:
+    assert command_sections().keys() == COMMANDS.keys()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_what_it_does_and_what_its_options_mean(name: str) -> None:
+    command = COMMANDS[name]
+    assert command.help
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    assert [each.opts for each in options if not each.help] == []
+    missing = [each.opts[0] for each in options if each.opts[0] not in command_sections()[name]]
+    assert [each for each in missing if each != "--json"] == []  # of which the top of the page speaks
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_named_in_its_example(name: str) -> None:
+    fences = FENCE.findall(command_sections()[name])
+    assert any(f"{name} " in fence or f"{name}\n" in fence for fence in fences)
