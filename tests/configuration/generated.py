@@ -35,7 +35,7 @@ from tnc.money import LARGEST
 
 T = TypeVar("T")
 
-law = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+law = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 
 # Few ones, so that two configurations often speak of the same things.
 slugs = st.sampled_from(("a", "b-1", "0", "a-rather-long-one-" + "x" * 46))
