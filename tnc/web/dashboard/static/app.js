@@ -4,6 +4,7 @@ const say = (text) => { document.getElementById("status").textContent = text; };
 
 // <form data-live="report">: ask on change, refill one element, keep the address true.
 let request;
+let shown = location.pathname + location.search;
 async function refill(url, id) {
   request?.abort();
   request = new AbortController();
@@ -15,7 +16,7 @@ async function refill(url, id) {
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     region.replaceChildren(...page.getElementById(id).childNodes);
     region.removeAttribute("aria-busy");
-    say(region.querySelector("[data-summary], h2")?.textContent ?? "Updated");
+    say((region.querySelector("[data-summary]") ?? region.querySelector("h2"))?.textContent ?? "Updated");
   } catch (error) {
     if (error.name !== "AbortError") location.assign(url); // let the server explain
   }
@@ -27,9 +28,12 @@ document.addEventListener("change", (event) => {
   const filled = [...new FormData(form)].filter(([, value]) => value);
   const url = `${form.getAttribute("action")}?${new URLSearchParams(filled)}`;
   history.pushState({}, "", url);
+  shown = location.pathname + location.search;
   refill(url, form.dataset.live);
 });
-addEventListener("popstate", () => location.reload());
+addEventListener("popstate", () => {
+  if (shown !== location.pathname + location.search) location.reload(); // else only the #place moved
+});
 
 // <input readonly><button data-copy>: the clipboard is closed to plain HTTP, selecting is not.
 async function copy(button) {

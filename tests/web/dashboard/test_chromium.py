@@ -1,0 +1,224 @@
+"""Every page in a real browser: silent, without barriers, at any size, in both colour schemes, without scripts."""
+
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.web.dashboard.browser import Browser, chromium, serving
+from tests.web.dashboard.hostile import hostile
+from tests.web.dashboard.invented import InventedAppliance, invent_week
+from tests.web.dashboard.test_hostile import ATTACKS
+from tnc.passwords import Passwords
+from tnc.web.dashboard.routes import ROUTES
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+WEEK = invent_week()
+SALE = next(story.click.click_id for story in WEEK if story.conversions)
+BOT = next(story.click.click_id for story in WEEK if story.click.stopped)
+PAGES = {
+    "/": ("/", "/?period=7d"),
+    "/campaigns": ("/campaigns",),
+    "/campaigns/{campaign_id}": ("/campaigns/summer", "/campaigns/spring"),
+    "/clicks": ("/clicks", "/clicks?campaign=nowhere"),
+    "/clicks/{click_id}": (f"/clicks/{SALE}", f"/clicks/{BOT}"),
+    "/try": ("/try", "/try?campaign=summer&browser=curl&try=1"),
+    "/reports": ("/reports", "/reports?by=country&by=device&by=day&period=30d"),
+    "/settings": ("/settings",),
+    "/sign-in": ("/sign-in",),
+}
+NOT_PAGES = {"/reports.csv", "/static/{version}/{path:.+}"}
+EVERY_PAGE = [page for pages in PAGES.values() for page in pages]
+FAILING = ["/nothing", "/clicks?traffic=alien", "/reports?timezone=Mars", "/try?campaign=nowhere&try=1"]
+
+
+@pytest.fixture(scope="module")
+def address(passwords: Passwords) -> Iterator[str]:
+    appliance = InventedAppliance(told=WEEK, wrong=("The disk is nearly full; make room.",))
+    with serving(appliance, passwords) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def owners(address: str) -> Iterator[Browser]:
+    with chromium(address) as browser:
+        browser.sign_in()
+        yield browser
+
+
+@pytest.fixture
+def browser(owners: Browser) -> Browser:
+    owners.look()
+    owners.open("/settings")
+    owners.complaints()
+    return owners
+
+
+def test_every_address_is_looked_at() -> None:
+    assert {route.path for route in ROUTES if route.method == "GET"} - NOT_PAGES == set(PAGES)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_silent_and_without_barriers(browser: Browser, scheme: str) -> None:
+    browser.look(scheme=scheme)
+    for page in EVERY_PAGE:
+        browser.open(page)
+
+        assert browser.complaints() == [], page
+        assert browser.barriers() == [], page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_refusals_are_pages_without_barriers(browser: Browser, scheme: str) -> None:
+    browser.look(scheme=scheme)
+    for page in FAILING:
+        browser.open(page)
+
+        assert [each for each in browser.complaints() if "Failed to load resource" not in each] == [], page
+        assert browser.barriers() == [], page
+
+
+@pytest.mark.parametrize("width", [360, 768, 1600])
+def test_nothing_sticks_out_of_the_screen(browser: Browser, width: int) -> None:
+    browser.look(width=width)
+    for page in EVERY_PAGE:
+        browser.open(page)
+
+        assert browser.run("return document.documentElement.scrollWidth") <= width, page
+
+
+def test_a_phone_has_no_barriers_either(browser: Browser) -> None:
+    browser.look(width=360)
+    for page in ("/", "/campaigns/summer", "/reports"):
+        browser.open(page)
+
+        assert browser.barriers() == [], page
+
+
+def test_what_can_be_pressed_is_large_enough(browser: Browser) -> None:
+    browser.look(width=360)
+    for page in EVERY_PAGE:
+        browser.open(page)
+        small = browser.run("""
+            return [...document.querySelectorAll("button, input:not([type=hidden]), select, nav a, summary")]
+              .filter((each) => each.offsetParent && each.getBoundingClientRect().height < 24)
+              .map((each) => each.outerHTML)""")
+
+        assert small == [], page
+
+
+def test_the_chart_is_drawn_from_the_table(browser: Browser) -> None:
+    browser.open("/?period=7d")
+
+    assert len(browser.all(".plot canvas")) == 1
+    assert len(browser.all("figure details tbody tr")) == 168
+    assert not browser.all(".plot > svg")
+
+
+def test_the_keyboard_goes_past_the_navigation(browser: Browser) -> None:
+    browser.open("/clicks")
+    browser.press(Keys.TAB)
+    assert browser.run("return document.activeElement.textContent") == "Skip to content"
+
+    browser.press(Keys.ENTER)
+    browser.press(Keys.TAB)
+
+    assert browser.run("return document.getElementById('main').contains(document.activeElement)")
+
+
+def test_links_are_copied_even_where_the_clipboard_is_closed(browser: Browser) -> None:
+    browser.open("/campaigns/summer")
+    browser.run("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+
+    browser.one("button[data-copy]").click()
+
+    said = WebDriverWait(browser.driver, 5).until(lambda _: browser.said())
+    assert said in ("Copied", "Selected: press Control and C to copy")
+    assert browser.run("return getSelection().toString()") == "http://127.0.0.1:8080/summer"
+
+
+def test_a_filter_refills_the_page_and_keeps_the_address_true(browser: Browser) -> None:
+    browser.open("/reports?by=campaign")
+    heading = browser.one("h1")
+    before = len(browser.all("#report tbody tr"))
+
+    Select(browser.all("[name=by]")[0]).select_by_value("country")
+
+    WebDriverWait(browser.driver, 10).until(lambda _: len(browser.all("#report tbody tr")) != before)
+    assert heading.text == "Reports"  # the same page: nothing was loaded anew
+    assert browser.path.startswith("/reports?by=country")
+    assert "rows" in browser.said()
+    browser.driver.back()
+    WebDriverWait(browser.driver, 10).until(lambda _: len(browser.all("#report tbody tr")) == before)
+    assert browser.complaints() == []
+
+
+def test_a_filter_that_is_refused_shows_the_refusal(browser: Browser) -> None:
+    browser.open("/reports")
+    zone = browser.one("[name=timezone]")
+    zone.clear()
+
+    zone.send_keys("Mars" + Keys.TAB)
+
+    WebDriverWait(browser.driver, 10).until(lambda _: browser.all("[role=alert]"))
+    assert "no time zone 'Mars'" in browser.one("[role=alert]").text
+
+
+def test_everything_works_without_scripts(address: str) -> None:
+    with chromium(address, scripts=False) as browser:
+        browser.open("/clicks")
+        browser.fill("email", "owner@example.com")
+        browser.fill("password", "wrong horse battery")
+        browser.follow("button.primary")
+        assert "do not belong together" in browser.one("[role=alert]").text
+        browser.complaints()  # one about the status 401
+        browser.fill("password", "correct horse battery")
+        browser.follow("button.primary")
+        assert browser.path == "/clicks"
+
+        Select(browser.one("[name=traffic]")).select_by_value("bot")
+        browser.follow(".filters button")
+        assert browser.path == "/clicks?campaign=&traffic=bot"
+        assert {badge.text for badge in browser.all("tbody .badge")} == {"bot"}
+
+        browser.follow("tbody a")
+        assert "Recomputed: same" in browser.one("main").text
+
+        browser.open("/")
+        assert browser.one(".plot svg").is_displayed()
+        browser.open("/campaigns")
+        assert not browser.one("button[data-copy]").is_displayed()
+        browser.open("/try?campaign=summer")
+        browser.follow("button.primary")
+        assert "What would happen" in browser.one("main").text
+        assert browser.complaints() == []
+
+        browser.follow(".account button")
+        assert browser.path == "/sign-in"
+        browser.open("/")
+        assert browser.path == "/sign-in"
+
+
+def test_hostile_words_run_nowhere(passwords: Passwords) -> None:
+    appliance = hostile(" ".join(ATTACKS))
+    click = f"/clicks/{appliance.told[0].click.click_id}"
+    with serving(appliance, passwords) as address, chromium(address) as browser:
+        browser.sign_in()
+        for page in ("/", "/campaigns", "/campaigns/summer", "/clicks", click, "/reports?by=isp", "/settings"):
+            browser.open(page)
+
+            assert browser.complaints() == [], page
+
+
+def test_a_first_visit_is_light(browser: Browser) -> None:
+    browser.driver.execute_cdp_cmd("Network.clearBrowserCache", {})
+    browser.open("/")
+
+    weight = browser.run("""
+        return [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+          .reduce((sum, each) => sum + each.transferSize, 0)""")
+
+    assert 10_000 < weight < 150_000
