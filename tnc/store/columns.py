@@ -1,0 +1,100 @@
+"""Columns for reports: per day the clicks and what became of them, without a word about a person.
+
+They are a copy that can be thrown away: fed by number from the day files, made again when they are torn,
+gone with the day by removing its folder. Three kinds of Parquet files lie there, each row with every
+dimension of its click: `clicks`, `landers` (somebody went on from a lander), `conversions` (as they stand).
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from pathlib import Path
+from typing import Self
+
+from tnc.errors import FailedError
+from tnc.model import WorkspaceId
+from tnc.store.columnfeed import CatchUp, DaySource, Feed
+from tnc.store.columnset import COLUMNS, KINDS
+from tnc.store.dayshelf import DayShelf
+from tnc.store.duck import Duck, UnreadableError, Values
+
+__all__ = ["CatchUp", "Columns", "DaySource"]
+
+
+class Columns:
+    """All columns below one folder. Of each workspace one process writes at a time, and none while one reads."""
+
+    def __init__(self, folder: Path, *, memory_mb: int = 256) -> None:
+        self.folder = folder
+        self.duck = Duck(folder, memory_mb=memory_mb)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.duck.close()
+
+    def catch_up(self, workspace: WorkspaceId, date: Date, source: DaySource, *, over: bool = False) -> CatchUp:
+        """Write what is new in the source. `over`: the day gets no more clicks, so few files will do.
+
+        A torn or unreadable day is made again. Raises FailedError when that does not work either.
+        """
+        with self._lock(workspace, fcntl.LOCK_EX):
+            shelf = self._shelf(workspace, date)
+            try:
+                return Feed(self.duck, shelf, source).run(over=over)
+            except UnreadableError:
+                shelf.remove()
+            try:
+                return Feed(self.duck, self._shelf(workspace, date), source).run(over=over)
+            except UnreadableError as error:
+                raise FailedError(
+                    f"the report columns of {date} cannot be written: {error}. Clicks are not concerned. "
+                    "Look for free space and rights below the data directory, then ask again."
+                ) from error
+
+    def forget(self, workspace: WorkspaceId, date: Date) -> None:
+        """Remove a day. What its source still has comes back with the next `catch_up`."""
+        with self._lock(workspace, fcntl.LOCK_EX):
+            self._shelf(workspace, date).remove()
+
+    def forget_unreadable(self, workspace: WorkspaceId, dates: Sequence[Date]) -> None:
+        """Remove those of the days that cannot be read through to the end."""
+        with self._lock(workspace, fcntl.LOCK_EX):
+            for date in dates:
+                shelf = self._shelf(workspace, date)
+                if not self._is_readable(shelf):
+                    shelf.remove()
+
+    def _is_readable(self, shelf: DayShelf) -> bool:
+        try:
+            for kind in KINDS:
+                values = Values()
+                self.duck.rows(
+                    f"select max(columns(*)) from {values.parquet(shelf.files(kind), COLUMNS[kind])}", values
+                )
+        except UnreadableError:
+            return False
+        return True
+
+    @contextmanager
+    def reading(self, workspace: WorkspaceId, dates: Sequence[Date]) -> Iterator[dict[Date, DayShelf]]:
+        """The shelves of these days; while they are held, nobody writes or removes a file of them."""
+        with self._lock(workspace, fcntl.LOCK_SH):
+            yield {date: self._shelf(workspace, date) for date in dates}
+
+    def _shelf(self, workspace: WorkspaceId, date: Date) -> DayShelf:
+        return DayShelf(self.folder / workspace / date.isoformat())
+
+    @contextmanager
+    def _lock(self, workspace: WorkspaceId, operation: int) -> Iterator[None]:
+        folder = self.folder / workspace
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, operation)
+            yield
+        finally:
+            os.close(descriptor)
