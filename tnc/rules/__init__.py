@@ -3,6 +3,8 @@
 from tnc.rules.compiling import Plans, compile_configuration, needed_facts
 from tnc.rules.decision import Decision, Step
 from tnc.rules.plan import LanderOffer, Plan, destination_check
+from tnc.rules.unexpanded import is_unexpanded
+from tnc.rules.vocabulary import is_decision_code
 
 __all__ = [
     "Decision",
@@ -12,5 +14,7 @@ __all__ = [
     "Step",
     "compile_configuration",
     "destination_check",
+    "is_decision_code",
+    "is_unexpanded",
     "needed_facts",
 ]

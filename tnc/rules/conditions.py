@@ -33,7 +33,7 @@ def compile_condition(condition: Condition, place: Place = Place()) -> Check:  #
         raise InvalidError(f"{fact.name} takes no timezone; only hour, weekday and clicked_at do")
     zone = clock.read_zone(condition)
     holds = meaning(fact, condition, zone)
-    hold_the_line(condition, lambda other: meaning(fact, other, zone))
+    hold_the_line(condition, place, lambda other: meaning(fact, other, zone))
     return Check(
         condition=condition,
         fact=replace(fact, read=clock.reader(fact, condition, zone)),

@@ -12,6 +12,7 @@ from tnc.errors import InvalidError
 from tnc.model import Condition
 from tnc.rules.operators import UNKNOWN, Holds
 from tnc.rules.sentences import sentence
+from tnc.rules.vocabulary import Place
 
 # Networks that the platforms announce as their own, by whose they are.
 AD_NETWORKS: Final[dict[int, str]] = {
@@ -43,48 +44,57 @@ _CRAWLERS: Final = (
     "googleother", "feedfetcher", "googleimageproxy", "facebookexternal", "facebookcatalog", "facebot", "facebookbot",
     "meta-external", "meta-webindexer", "adidxbot", "bingbot", "bingpreview", "microsoftpreview", "tiktokspider",
     "bytespider", "pinterestbot", "pinterest.com/bot", "linkedinbot", "twitterbot", "snapchatads", "snap url preview",
-    "snapurlpreview", "applebot", "amazonadbot", "yandexbot", "yandexdirect", "yandexadnet", "redditbot", "crawler",
+    "snapurlpreview", "applebot", "amazonadbot", "yandexbot", "yandexdirect", "yandexadnet", "redditbot",
 )  # fmt: skip
 _NAMES_AGENTS: Final = frozenset({"user_agent", "header.user-agent", "browser"})
 _MOST_IN_A_SPAN: Final = 1000
 
 _WHY: Final = (
-    "Reviewers of an ad platform must see what visitors see, so neither flows nor filters may tell them apart;"
+    "Reviewers of an ad platform must see what visitors see, so no {} may tell them apart;"
     " declared review crawlers get the destination of an ordinary visitor and are never counted as people"
 )
 
 
-def hold_the_line(condition: Condition, test_of: Callable[[Condition], Holds]) -> None:
+def hold_the_line(condition: Condition, place: Place, test_of: Callable[[Condition], Holds]) -> None:
     """Raises InvalidError that says why. `test_of` makes a condition's test, with `not` read as `is`."""
+    what = _crossing(condition, test_of)
+    if what is not None:
+        raise InvalidError(f"the condition {sentence(condition)!r} {what}. {_WHY.format(place.of)}")
+
+
+def _crossing(condition: Condition, test_of: Callable[[Condition], Holds]) -> str | None:
+    """What the condition would do that it may not."""
     fact = condition.fact.lower()
     values = condition.value if isinstance(condition.value, list | tuple) else [condition.value]
     if fact == "bot" and any(value != UNKNOWN for value in values):
-        _refuse(condition, "asks which bot or crawler this is; for bots in general use traffic is bot")
+        return "asks which bot or crawler this is; for bots in general use traffic is bot"
     if fact == "traffic" and "crawler" in map(_lower, values):
-        _refuse(condition, "asks for crawlers that declare themselves")
+        return "asks for crawlers that declare themselves"
     if fact == "reasons" and any("crawler" in _lower(value) for value in values):
-        _refuse(condition, "asks for crawlers that declare themselves")
+        return "asks for crawlers that declare themselves"
     if fact in _NAMES_AGENTS and any(name in _unescaped(value) for value in values for name in _CRAWLERS):
-        _refuse(condition, "asks for a crawler by the name it declares")
+        return "asks for a crawler by the name it declares"
     if fact == "asn":
-        _judge_numbers(condition, values)
+        return _crossing_of_numbers(condition, values)
     if fact == "isp":
-        _judge_names(condition, values, test_of)
+        return _crossing_of_names(condition, values, test_of)
+    return None
 
 
-def _judge_numbers(condition: Condition, values: Any) -> None:
+def _crossing_of_numbers(condition: Condition, values: Any) -> str | None:
     if condition.operator == "between":
         low, high = values
         values = range(int(low), int(high) + 1) if high - low < _MOST_IN_A_SPAN else []
     elif condition.operator not in {"is", "not"}:
-        return
+        return None
     named = [AD_NETWORKS.get(value) for value in values if value != UNKNOWN]
     if named and None not in named:
         whose = " and ".join(dict.fromkeys(map(str, named)))
-        _refuse(condition, f"singles out the network of {whose}")
+        return f"singles out the network of {whose}"
+    return None
 
 
-def _judge_names(condition: Condition, values: Any, test_of: Callable[[Condition], Holds]) -> None:
+def _crossing_of_names(condition: Condition, values: Any, test_of: Callable[[Condition], Holds]) -> str | None:
     def only_platforms(value: Any) -> bool:
         holds = test_of(replace(condition, value=value))
         named = any(brand in _lower(value) for brand in _BRANDS) or any(map(holds, _NETWORK_NAMES))
@@ -92,11 +102,8 @@ def _judge_names(condition: Condition, values: Any, test_of: Callable[[Condition
 
     known = [value for value in values if value != UNKNOWN]
     if known and all(map(only_platforms, known)):
-        _refuse(condition, "singles out an ad platform's own network")
-
-
-def _refuse(condition: Condition, what: str) -> None:
-    raise InvalidError(f"the condition {sentence(condition)!r} {what}. {_WHY}")
+        return "singles out an ad platform's own network"
+    return None
 
 
 def _lower(value: Any) -> str:

@@ -29,7 +29,9 @@ class UrlTemplate:
         healed = _ENCODED_BRACES.sub(_decoded_macro, text.strip())
         authority = _AUTHORITY.match(healed)
         if authority is None:
-            raise InvalidError(f"{text!r} is no URL to send people to: it starts with http:// or https:// and a host")
+            raise InvalidError(
+                f"{text!r} is no URL to send people to: write http:// or https:// and a host without macros"
+            )
         rest = healed[authority.end() :]
         if rest[:1] not in {"", "/", "?", "#"}:
             raise InvalidError(_why_not_host(text, rest[0]))

@@ -73,6 +73,25 @@ def share_of(visit: Visit) -> float | None:
     return int.from_bytes(digest, "big") / 2**48 * 100
 
 
+# Codes that a decision adds to the reasons of a visit begin so; no condition sees them, also not when a click that
+# was recorded with them is decided again.
+_DECISION_CODES: Final = ("filter_", "no_flow", "offer_gone", "campaign_", "source_")
+
+
+def is_decision_code(reason: str) -> bool:
+    return reason.startswith(_DECISION_CODES)
+
+
+def _reasons_of(visit: Visit) -> tuple[str, ...]:
+    return tuple(reason for reason in visit.reasons if not is_decision_code(reason))
+
+
+def _reader(field: Field) -> Read:
+    if field.name in SUBS:
+        return _sub_reader(field.name)
+    return _reasons_of if field.name == "reasons" else attrgetter(field.name)
+
+
 _KINDS: Final[Mapping[str, Kind]] = {
     "ip": "address",
     "country": "country",
@@ -100,7 +119,7 @@ def _of_registry(field: Field) -> Fact:
         name=field.name,
         kind=_KINDS.get(field.name, field.kind),  # type: ignore[arg-type]  # other kinds bear the same names
         text=field.about.text,
-        read=_sub_reader(field.name) if field.name in SUBS else attrgetter(field.name),
+        read=_reader(field),
         values=_VALUES.get(field.name, ()),
         personal=field.personal or field.name in SUBS,
     )

@@ -14,7 +14,7 @@ from tnc.rules.operators import UNKNOWN
 from tnc.rules.sentences import quoted
 
 T = TypeVar("T")
-_TIME_OF_DAY: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
+_TIME_OF_DAY: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::00)?", re.ASCII)
 
 
 def refuse(condition: Condition, what: str) -> NoReturn:
