@@ -11,7 +11,7 @@ from typing import Final
 
 _PROBES: Final = 16
 _FIRST_SLOTS: Final = 1 << 15
-_MOST_SLOTS: Final = 1 << 22  # 64 MB; beyond it the longest unseen make room
+_MOST_SLOTS: Final = 1 << 22  # 64 MB, and as much again until smaller tables are outlived; then the longest unseen go
 _VISITS_BITS: Final = 12
 _MOST_VISITS: Final = (1 << _VISITS_BITS) - 1
 
@@ -85,9 +85,11 @@ class Seen:
         table.latest_s = max(table.latest_s, now_s)
 
     def _make_room(self, table: _Table, key: int) -> tuple[_Table, int]:
-        if table.slots >= _MOST_SLOTS:
-            return table, table.stalest(key)
-        bigger = _Table(table.slots * 4)
         oldest_s = table.latest_s - self.window_s
-        self._tables = [bigger, *(each for each in self._tables if each.latest_s >= oldest_s)]
+        lasting = [each for each in self._tables if each.latest_s >= oldest_s]
+        if table.slots >= _MOST_SLOTS:
+            self._tables = lasting
+            return table, table.stalest(key)
+        bigger = _Table(min(table.slots * 4, _MOST_SLOTS))
+        self._tables = [bigger, *lasting]
         return bigger, key & (bigger.slots - 1)
