@@ -12,8 +12,8 @@ from tnc.rules.urls import UrlTemplate
 
 KEYS_OF_OFFER = "Known: id, name, network, url, payout, currency, cap, paused, archived."
 URL = "must be an http or https address, with macros, not"
-SLUG = "must be lower-case letters, digits and hyphens, at most 64, beginning with no hyphen, not"
-PATH = "must be letters, digits and . _ ~ - in parts separated by single slashes, with none at its ends, not"
+SLUG = "must be lower-case letters, digits and hyphens, at most 64, with no hyphen in front, not"
+PATH = "must be letters, digits and . _ ~ - in parts between single slashes, with none at the ends, not"
 RESERVED = (
     "Reserved: click, click.php, gpb.php, postback, conversion.gif, tnc.js, privacy, .well-known, -, robots.txt,"
     " favicon.ico."
@@ -49,7 +49,7 @@ def test_what_is_not_toml_is_refused_with_line_and_column(text: str, sentence: s
         ('[[lander]]\nid = "Quiz"', f'[[lander]] number 1: id {SLUG} "Quiz".'),
         ('[[lander]]\nid = "-quiz"', f'[[lander]] number 1: id {SLUG} "-quiz".'),
         (f'[[lander]]\nid = "{"q" * 65}"', f'[[lander]] number 1: id {SLUG} "{"q" * 57}...".'),
-        ("[[lander]]\nid = 7", "[[lander]] number 1: id must be an id of your own, not 7."),
+        ("[[lander]]\nid = 7", f"[[lander]] number 1: id {SLUG} 7."),
         (
             '[[lander]]\nid = "a"\nurl = "https://a.example"\n[[lander]]\nid = "a"\nurl = "https://b.example"',
             '[[lander]] "a": id stands in the file twice.',
@@ -147,9 +147,15 @@ def test_a_missing_key_is_named_with_what_it_must_be() -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ('params = { site = "sub1" }', None),
+        (
+            'params = { site = "sub1" }',
+            'params.site is not a key here; it must be one of sub1 to sub20, not "site".',
+        ),
         ("params = { sub1 = 7 }", "params.sub1 must be the name of a query parameter, not 7."),
-        ('params = "site"', None),
+        (
+            'params = "site"',
+            'params must be a table; keys: one of sub1 to sub20; values: the name of a query parameter, not "site".',
+        ),
         (
             'postback = { on = ["sale"] }',
             "postback.url is missing; it must be an http or https address, with macros.",
@@ -179,14 +185,8 @@ def test_a_missing_key_is_named_with_what_it_must_be() -> None:
         ),
     ],
 )
-def test_keys_of_a_source_are_refused(line: str, sentence: str | None) -> None:
-    subs = " or ".join((", ".join(f'"sub{n}"' for n in range(1, 20)), '"sub20"'))
-    told = {
-        'params = { site = "sub1" }': f'params.site is not a key here; it must be {subs}, not "site".',
-        'params = "site"': f'params must be a table; keys: {subs}; values: the name of a query parameter, not "site".',
-    }
-
-    assert mistakes(f'[[source]]\nid = "x"\n{line}') == [f'[[source]] "x": {sentence or told[line]}']
+def test_keys_of_a_source_are_refused(line: str, sentence: str) -> None:
+    assert mistakes(f'[[source]]\nid = "x"\n{line}') == [f'[[source]] "x": {sentence}']
 
 
 @pytest.mark.parametrize(
@@ -400,7 +400,10 @@ def test_keys_of_a_campaign_are_refused(line: str, sentence: str | None) -> None
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        ('offers = [{ id = "boots" }]', 'number 1 of "x": id is missing; it must be an id of your own.'),
+        (
+            'offers = [{ id = "boots" }]',
+            'number 1 of "x": id is missing; it must be lower-case letters, digits and hyphens, at most 64, with no hyphen in front.',
+        ),
         ('id = "A"', f'"A" of "x": id {SLUG} "A".'),
         ('id = "a"', '"a" of "x": offers needs at least one offer, or a lander, to send visits to.'),
         ('id = "a"\noffer = "boots"', None),

@@ -73,7 +73,7 @@ def _key(shape: Shape, text: str, *, needed: bool = False, default: object = Non
     return Key(shape=shape, text=text, needed=needed, default=default)
 
 
-_TEST_CODE: Final = _key(WORD, "code of the platform's test view; while it stands here, nothing counts there")
+_TEST_CODE: Final = _key(WORD, "shows the events in the platform's test view, too")
 _PAGE: Final = _key(
     _PLAIN_URL, "address sent as the page; otherwise the tracking address that was clicked, without query"
 )

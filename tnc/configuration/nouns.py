@@ -208,7 +208,10 @@ SOURCE: Final = Table(
         name=_NAME,
         click_id=Key(shape=PARAMETER, text="parameter that carries the source's own click id"),
         cost=Key(shape=PARAMETER, text="parameter that carries what this click costs"),
-        params=Key(shape=MapOf(Choice(SUBS), PARAMETER), text="our sub1 to sub20, and their parameter for each"),
+        params=Key(
+            shape=MapOf(Choice(SUBS, "one of sub1 to sub20"), PARAMETER),
+            text="our sub1 to sub20, and their parameter for each",
+        ),
         postback=Key(shape=POSTBACK, text="tells the source of conversions: the short form of a destination"),
         paused=_PAUSED,
         archived=_ARCHIVED,

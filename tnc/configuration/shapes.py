@@ -80,11 +80,14 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
+    """One of a closed set, in its order. `summary` says which where they are many."""
+
     words: tuple[str, ...]
+    summary: str | None = None
 
     @property
     def allowed(self) -> str:
-        return one_of(self.words)
+        return self.summary or one_of(self.words)
 
     def read(self, value: object, context: Context) -> str:
         if isinstance(value, str) and value in self.words:

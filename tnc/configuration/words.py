@@ -17,6 +17,8 @@ from tnc.rules.urls import UrlTemplate
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _PATH: Final = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
+_SLUG_ALLOWED: Final = "lower-case letters, digits and hyphens, at most 64, with no hyphen in front"
+_PATH_ALLOWED: Final = "letters, digits and . _ ~ - in parts between single slashes, with none at the ends"
 _ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 _DIGITS: Final = re.compile(r"[0-9]{1,20}")
 _WEBHOOK_PREFIX: Final = "whsec_"
@@ -31,16 +33,13 @@ RESERVED: Final = (
 def _slug(text: str) -> str | None:
     if _SLUG.fullmatch(text):
         return None
-    return f"must be lower-case letters, digits and hyphens, at most 64, beginning with no hyphen, not {show(text)}"
+    return f"must be {_SLUG_ALLOWED}, not {show(text)}"
 
 
 def _path(text: str) -> str | None:
     first, *rest = text.split("/")
     if not _PATH.fullmatch(text) or {".", ".."} & {first, *rest}:
-        return (
-            "must be letters, digits and . _ ~ - in parts separated by single slashes, with none at its ends,"
-            f" not {show(text)}"
-        )
+        return f"must be {_PATH_ALLOWED}, not {show(text)}"
     if first in RESERVED:
         return f"begins with {show(first)}, which is an address of tnc itself. Reserved: {', '.join(RESERVED)}"
     if rest == ["postback"]:
@@ -113,9 +112,9 @@ def webhook_secret(secret: str) -> str | None:
     return f'must be "{_WEBHOOK_PREFIX}" and then base64, as Standard Webhooks has it'
 
 
-SLUG: Final = Text("an id of your own", _slug)
+SLUG: Final = Text(_SLUG_ALLOWED, _slug)
 NAME: Final = Text("text", longest=200)
-PATH: Final = Text("a path", _path, longest=200)
+PATH: Final = Text(_PATH_ALLOWED, _path, longest=200)
 CURRENCY: Final = Text("a currency of ISO 4217", _currency)
 TIMEZONE: Final = Text("a time zone like Europe/Berlin", _timezone)
 ADDRESSES: Final = Text("an address or a network (CIDR)", _addresses)
