@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.facts.shared import DATA, cases, needed
 from tnc.errors import InvalidError
+from tnc.facts.address import pack
 from tnc.facts.feeds import Feed, read_feed
 from tnc.facts.geo import Geo, Place
 from tnc.facts.networks import NO_NETWORKS, NetworkKind, NetworkList, Networks, compile_lists
@@ -52,7 +53,7 @@ def test_real_lists_tell_people_from_machines() -> None:
     for case in cases("geo/network-cases.dev.json"):
         # The cases name the network's number, which an ASN database would have found.
         found: dict[str, Any] = {"asn": case["asn"]} if "asn" in case else {}
-        networks.tell(case["ip"], found)
+        networks.tell(pack(case["ip"]), found)
         place = geo.lookup(case["ip"]) if "country" in case else Place(**found)
         claimed = {fact: value for fact, value in case.items() if fact not in {"ip", "why", "asn"}}
         assert {fact: getattr(place, fact) for fact in claimed} == claimed, case["why"]
@@ -96,19 +97,19 @@ def test_numbers_of_networks_count_with_the_number_that_was_found() -> None:
 
     for asn, expected in ((6614, {"connection": "cellular", "vpn": False}), (9009, {"vpn": True}), (1, {"vpn": False})):
         found = {"asn": asn}
-        networks.tell("8.8.8.8", found)
+        networks.tell(pack("8.8.8.8"), found)
         assert found == {"asn": asn, **expected}
-    assert networks.names("8.8.8.8", 9009) == ("vpn",)
+    assert networks.names(pack("8.8.8.8"), 9009) == ("vpn",)
 
 
 def test_a_list_that_names_access_networks_decides_nothing_alone() -> None:
     networks = Networks(compile_lists([listed("datacenter", 'ASN,Entity\n29465,"VCG-AS, NG"\n51447, "Root"', "bad")]))
     found: dict[str, Any] = {"asn": 29465}
 
-    networks.tell("8.8.8.8", found)
+    networks.tell(pack("8.8.8.8"), found)
 
     assert found["datacenter"] is False
-    assert networks.names("8.8.8.8", 29465) == ("bad",)
+    assert networks.names(pack("8.8.8.8"), 29465) == ("bad",)
 
 
 def test_what_a_database_found_is_kept_unless_people_stand_behind_the_address() -> None:
@@ -116,8 +117,8 @@ def test_what_a_database_found_is_kept_unless_people_stand_behind_the_address() 
     flagged = {"vpn": True, "proxy": True, "tor": False, "datacenter": True}
 
     exit_, relay = dict(flagged), dict(flagged)
-    networks.tell("9.9.9.9", exit_)
-    networks.tell("9.1.1.1", relay)
+    networks.tell(pack("9.9.9.9"), exit_)
+    networks.tell(pack("9.1.1.1"), relay)
 
     assert exit_ == flagged | {"tor": True, "relay": False}
     assert relay == {"vpn": False, "proxy": False, "tor": False, "datacenter": False, "relay": True}
@@ -126,10 +127,10 @@ def test_what_a_database_found_is_kept_unless_people_stand_behind_the_address() 
 def test_without_lists_nothing_is_said() -> None:
     found: dict[str, Any] = {}
 
-    NO_NETWORKS.tell("8.8.8.8", found)
+    NO_NETWORKS.tell(pack("8.8.8.8"), found)
 
     assert found == {}
-    assert NO_NETWORKS.names("8.8.8.8", 1) == ()
+    assert NO_NETWORKS.names(pack("8.8.8.8"), 1) == ()
 
 
 PREFIXES = st.lists(

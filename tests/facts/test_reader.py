@@ -130,7 +130,7 @@ PREFETCHES = [
 
 @pytest.mark.parametrize("headers", PREFETCHES)
 def test_a_prefetch_is_no_visit(headers: dict[str, str]) -> None:
-    visit = READER.read(request(**headers), None)
+    visit = READER.read(request(User_Agent=CHROME, **headers), None)
 
     assert (visit.traffic, visit.reasons) == ("prefetch", ("prefetch",))
 

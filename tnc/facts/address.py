@@ -41,10 +41,11 @@ class Addresses:
     def __init__(self, networks: Iterable[Network]) -> None:
         # Edges alternate: at an even place a network begins, at an odd one it has just ended.
         self._edges: dict[int, list[bytes]] = {4: [], 16: []}
+        known = list(networks)
         for family, edges in self._edges.items():
             spans = sorted(
                 (int(each.network_address), int(each.broadcast_address) + 1)
-                for each in networks
+                for each in known
                 if each.max_prefixlen == family * 8
             )
             joined: list[list[int]] = []
@@ -91,9 +92,9 @@ def canonical(text: str) -> str | None:
         return None
 
 
-def is_global(ip: str) -> bool:
-    """Whether a canonical address can belong to a visitor on the Internet."""
-    return not _NOT_GLOBAL.holds(pack(ip))
+def is_global(packed: bytes) -> bool:
+    """Whether an address can belong to a visitor on the Internet."""
+    return not _NOT_GLOBAL.holds(packed)
 
 
 def cut(ip: str) -> str:

@@ -9,6 +9,9 @@ from ua_parser import Parser
 from ua_parser.loaders import load_lazy_builtins
 from ua_parser.regex import Resolver
 
+from tnc.facts.bots import Bots, Claim
+from tnc.facts.consistency import contradicts, is_hinting
+from tnc.facts.crawlers import Crawler, Crawlers
 from tnc.facts.device import device_of
 from tnc.facts.hints import Hints, read_hints
 from tnc.facts.names import BRANDS, NO_BRANDS, PLATFORMS, browser_name, os_name
@@ -42,22 +45,47 @@ def family(browser: str | None, os: str | None) -> str:
     return f"{browser or 'Unknown'} on {os or 'unknown'}"
 
 
+class Seen(Struct, frozen=True, kw_only=True, gc=False):
+    """Everything that a user agent and its hints alone decide, and so is worth remembering."""
+
+    agent: Agent
+    claim: Claim | None = None
+    crawler: Crawler | None = None
+    contradicts: bool = False  # the hints name another system or browser version than the user agent
+    hinting: bool = False  # a browser that sends hints and Sec-Fetch-* over HTTPS without being asked
+
+
+UNSEEN: Final = Seen(agent=NOBODY)
+
+
 class Agents:
     """Reads user agents and remembers the last few thousand, which is nearly all that come."""
 
     def __init__(self) -> None:
         self._parser = Parser(Resolver(load_lazy_builtins()))
-        self._known = lru_cache(CACHED)(self._read)
+        self._bots = Bots()
+        self.crawlers = Crawlers()
+        self._known = lru_cache(CACHED)(self._see)
 
-    def read(self, user_agent: str, sent: tuple[str, ...] = ()) -> Agent:
+    def see(self, user_agent: str, sent: tuple[str, ...] = ()) -> Seen:
         """`sent` are the hint headers as `hints.sent_hints` gives them. Never raises on clean text."""
         return self._known(user_agent[:MAX_USER_AGENT], sent)
 
-    def _read(self, user_agent: str, sent: tuple[str, ...]) -> Agent:
+    def read(self, user_agent: str, sent: tuple[str, ...] = ()) -> Agent:
+        return self.see(user_agent, sent).agent
+
+    def _see(self, user_agent: str, sent: tuple[str, ...]) -> Seen:
         if not user_agent.strip():
-            return NOBODY
-        agent = self._said(user_agent)
-        return self._corrected(agent, read_hints(sent)) if sent else agent
+            return UNSEEN
+        said = self._said(user_agent)
+        hints = read_hints(sent) if sent else None
+        return Seen(
+            agent=self._corrected(said, hints) if hints else said,
+            claim=self._bots.find(user_agent),
+            crawler=self.crawlers.claimed(user_agent),
+            contradicts=hints is not None and contradicts(user_agent, said.os, hints),
+            hinting=is_hinting(user_agent),
+        )
 
     def _said(self, user_agent: str) -> Agent:
         result = self._parser.parse(user_agent)

@@ -10,7 +10,7 @@ from typing import Final
 from iptocc import country_code
 from msgspec import Struct
 
-from tnc.facts.address import is_global
+from tnc.facts.address import is_global, pack
 from tnc.facts.mmdb import About, Database, Found, Licence
 from tnc.facts.networks import FLAGS, NO_NETWORKS, Networks
 from tnc.fields import rfc3339
@@ -65,20 +65,21 @@ class Geo:
 
     def lookup(self, ip: str) -> Place:
         """`ip` is canonical text. Addresses that no visitor can have are nowhere."""
-        if not is_global(ip):
+        packed = pack(ip)
+        if not is_global(packed):
             return self._nowhere
         found: Found = {}
         for database in self._for_v6 if ":" in ip else self._for_v4:
             database.tell(ip, found)
         if self._registry and "country" not in found:
             found["country"] = country_code(ip)
-        self._networks.tell(ip, found)
+        self._networks.tell(packed, found)
         return Place(**found)
 
     def witnesses(self, ip: str) -> dict[str, str]:
         """For each fact that is known of an address, the name of the data that says so."""
         named: dict[str, str] = {}
-        if not is_global(ip):
+        if not is_global(pack(ip)):
             return named
         if self._registry and country_code(ip):
             named["country"] = REGISTRY.name

@@ -12,7 +12,6 @@ from typing import Any, Final, Literal, get_args
 
 from msgspec import Struct, msgpack
 
-from tnc.facts.address import pack
 from tnc.facts.feeds import Feed
 
 NetworkKind = Literal["relay", "vpn", "datacenter", "tor", "proxy", "cellular", "corporate"]
@@ -109,11 +108,11 @@ class Networks:
         self.kinds: frozenset[NetworkKind] = frozenset(read.kinds)
         self._outcomes = tuple(_outcome(each, self.kinds) for each in range(1 << len(KINDS)))
 
-    def tell(self, ip: str, found: dict[str, Any]) -> None:
-        """Put the flags on a canonical, global address over what databases found; uses the `asn` found."""
+    def tell(self, packed: bytes, found: dict[str, Any]) -> None:
+        """Put the flags on a global address over what databases found; uses the `asn` found."""
         if not self._names:
             return
-        bits = self._bits_of_group[self._group(ip)] | self._bits_of_asn.get(found.get("asn", 0), 0)
+        bits = self._bits_of_group[self._group(packed)] | self._bits_of_asn.get(found.get("asn", 0), 0)
         flags, connection = self._outcomes[bits]
         if "tor" in found or "proxy" in found:
             found.update({fact: value for fact, value in flags.items() if value or not found.get(fact)})
@@ -124,9 +123,9 @@ class Networks:
         if connection:
             found.setdefault("connection", connection)
 
-    def names(self, ip: str, asn: int | None) -> tuple[str, ...]:
+    def names(self, packed: bytes, asn: int | None) -> tuple[str, ...]:
         """The lists that name an address or its network, for a person who asks why."""
-        places = {*self._groups[self._group(ip)], *self._asns.get(asn or 0, ())}
+        places = {*self._groups[self._group(packed)], *self._asns.get(asn or 0, ())}
         return tuple(self._names[place] for place in sorted(places))
 
     def gives(self) -> frozenset[str]:
@@ -134,8 +133,7 @@ class Networks:
         known = FLAGS & self.kinds
         return known | ({"connection"} if self.kinds & {"cellular", "corporate"} else set())
 
-    def _group(self, ip: str) -> int:
-        packed = pack(ip)
+    def _group(self, packed: bytes) -> int:
         if len(packed) == 4:
             place = bisect_right(self._v4, int.from_bytes(packed, "big")) - 1
             return self._v4_groups[place] if place >= 0 else 0

@@ -6,19 +6,23 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tnc.facts.address import AddressSource, ClientAddress, cut
-from tnc.facts.agent import NOBODY, Agent, Agents, family
+from tnc.facts.agent import UNSEEN, Agent, Agents, family
 from tnc.facts.consent import Wishes, has_opted_out, mode, read_wishes
+from tnc.facts.frequency import Frequency
 from tnc.facts.geo import NOWHERE, Geo, Place
 from tnc.facts.hints import sent_hints
-from tnc.facts.query import is_unexpanded, read_query, split_target
+from tnc.facts.query import read_query, split_target
 from tnc.facts.request import Request, domain_of, language_of, referrer_domain
 from tnc.facts.traffic import is_prefetch
-from tnc.model import SUBS, Mode, Source, Traffic, Visit
+from tnc.facts.verdict import Verdict, judge, with_duplicate
+from tnc.model import SUBS, Mode, Source, Visit
+from tnc.rules.unexpanded import is_unexpanded
 
 MAX_USER_AGENT: Final = 1024
 MAX_ADDRESS: Final = 4096  # of our own address and of the referrer
 MAX_COST: Final = 64
 
+_SHARED: Final = frozenset({"cellular", "corporate"})
 _OWN_SUBS: Final = frozenset(SUBS)
 # Ad platforms keep these on the landing site; a conversion sent back to them needs them unchanged.
 _PLATFORM_COOKIES: Final = ("_fbp", "_fbc", "_ttp")
@@ -33,6 +37,7 @@ class Identity(Struct, frozen=True, kw_only=True, gc=False):
     unique_campaign: bool | None = None
     unique_workspace: bool | None = None
     converted: bool | None = None
+    duplicate: bool = False  # of a click of the same visitor on the same campaign, seconds ago
 
 
 NOBODY_IN_PARTICULAR: Final = Identity()
@@ -59,12 +64,12 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
     place: Place
     user_agent: str | None
     agent: Agent
+    referrer_domain: str | None
     params: dict[str, str]
     named: Named
     wishes: Wishes
     mode: Mode
-    traffic: Traffic
-    reasons: tuple[str, ...]
+    verdict: Verdict
     data: dict[str, str]
 
     @property
@@ -77,6 +82,7 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
 
     def visit(self, identity: Identity = NOBODY_IN_PARTICULAR) -> Visit:
         request, place, agent, named = self.request, self.place, self.agent, self.named
+        verdict = with_duplicate(self.verdict) if identity.duplicate else self.verdict
         referrer = request.headers.get("referer")
         scheme = "https" if self.secure else "http"
         return Visit(
@@ -105,15 +111,17 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
             browser_version=agent.browser_version,
             language=language_of(request.headers),
             referrer=referrer[:MAX_ADDRESS] if referrer else None,
-            referrer_domain=referrer_domain(referrer) if referrer else None,
+            referrer_domain=self.referrer_domain,
             external_id=named.external_id,
             subs=named.subs,
             params=self.params,
             headers=request.headers,
             cost_param=named.cost,
             currency_param=named.currency,
-            traffic=self.traffic,
-            reasons=self.reasons,
+            traffic=verdict.traffic,
+            bot=verdict.bot,
+            crawler_verified=verdict.verified,
+            reasons=(*verdict.reasons, "macro_unexpanded") if named.unexpanded else verdict.reasons,
             visitor=identity.visitor,
             browser_id=identity.browser_id,
             visit_number=identity.visit_number,
@@ -128,7 +136,10 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class VisitReader:
-    """Reads requests. `geo` and `elsewhere` are assigned anew when data or settings change; nothing waits."""
+    """Reads requests. `geo` and `elsewhere` are assigned anew when data or settings change; nothing waits.
+
+    With a `frequency` every request counts towards its address's minute; a reader that only tries has none.
+    """
 
     def __init__(
         self,
@@ -137,11 +148,13 @@ class VisitReader:
         geo: Geo,
         agents: Agents,
         elsewhere: Mode = "full",
+        frequency: Frequency | None = None,
     ) -> None:
         self.geo = geo
         self.elsewhere = elsewhere
         self._address = address
         self._agents = agents
+        self._frequency = frequency
 
     def facts(self, request: Request, source: Source | None) -> Facts:
         """All that the request says. Never raises, whatever the bytes."""
@@ -154,25 +167,43 @@ class VisitReader:
         named = _named(params, source)
         wishes = read_wishes(params, headers)
         how = mode(place.country, wishes, opted_out=has_opted_out(request.cookies), elsewhere=self.elsewhere)
-        prefetch = is_prefetch(headers)
-        reasons = (("prefetch",) if prefetch else ()) + (("macro_unexpanded",) if named.unexpanded else ())
+        seen = self._agents.see(user_agent, sent_hints(headers)) if user_agent else UNSEEN
+        secure = request.secure or (client.source != "peer" and headers.get("x-forwarded-proto") == "https")
+        referrer = headers.get("referer")
+        came_from = referrer_domain(referrer) if referrer else None
         return Facts(
             request=request,
-            secure=request.secure or (client.source != "peer" and headers.get("x-forwarded-proto") == "https"),
+            secure=secure,
             domain=domain_of(request.host),
             ip=client.ip,
             ip_source=client.source,
             place=place,
             user_agent=user_agent or None,
-            agent=self._agents.read(user_agent, sent_hints(headers)) if user_agent else NOBODY,
+            agent=seen.agent,
+            referrer_domain=came_from,
             params=_with_platform_cookies(params, request.cookies) if how == "full" else params,
             named=named,
             wishes=wishes,
             mode=how,
-            traffic="prefetch" if prefetch else "human",
-            reasons=reasons,
+            verdict=judge(
+                seen,
+                place,
+                headers,
+                ip=client.ip,
+                user_agent=user_agent,
+                secure=secure,
+                prefetch=is_prefetch(headers),
+                surplus=self._is_surplus(client.ip, place, request.arrived_at_ms),
+                referrer_domain=came_from,
+            ),
             data=geo.data,
         )
+
+    def _is_surplus(self, ip: str | None, place: Place, now_ms: int) -> bool:
+        if self._frequency is None or ip is None:
+            return False
+        shared = place.relay is True or place.connection in _SHARED
+        return self._frequency.is_surplus(ip, now_ms, shared=shared)
 
     def read(self, request: Request, source: Source | None, identity: Identity = NOBODY_IN_PARTICULAR) -> Visit:
         return self.facts(request, source).visit(identity)
@@ -198,7 +229,7 @@ def _named(params: dict[str, str], source: Source | None) -> Named:
         wanted |= {name: params.get(theirs, "") for name, theirs in source.params.items()}
     external_id = params.get(source.click_id) if source and source.click_id else None
     cost = params.get(source.cost) if source and source.cost else None
-    unexpanded = is_unexpanded("&".join(params.values()))
+    unexpanded = any(map(is_unexpanded, params.values()))
     if unexpanded:
         external_id, cost = (None if value and is_unexpanded(value) else value for value in (external_id, cost))
         wanted = {name: value for name, value in wanted.items() if not is_unexpanded(value)}

@@ -1,0 +1,97 @@
+"""The crawlers by which ad platforms and search engines look at a page: who claims to be one, and is it true.
+
+Whatever the check says, such a request is routed like an ordinary visitor's: lists age, and a reviewer must
+never see another page than people do. The check only decides what the request is called in the numbers.
+"""
+
+from importlib.resources import files
+from ipaddress import ip_network
+from typing import NamedTuple
+
+from msgspec import Struct, json
+
+from tnc.facts.address import Addresses, canonical
+
+
+class DnsAnswer(NamedTuple):
+    """What the resolver said: the name of an address, and the addresses of that name."""
+
+    name: str | None
+    addresses: tuple[str, ...] = ()
+
+
+class _Described(Struct):
+    name: str
+    operator: str
+    tokens: list[str]
+    ranges: list[str]
+    asns: list[int]
+    rdns_suffixes: list[str]
+    complete: bool
+
+
+class _Range(Struct):
+    prefixes: list[str]
+
+
+class _File(Struct):
+    crawlers: list[_Described]
+    ranges: dict[str, _Range]
+
+
+class Crawler:
+    """One declared crawler, and how its claim can be checked."""
+
+    __slots__ = ("_addresses", "_asns", "_complete", "_suffixes", "name", "operator", "tokens")
+
+    def __init__(self, described: _Described, ranges: dict[str, _Range]) -> None:
+        self.name = described.name
+        self.operator = described.operator
+        self.tokens = tuple(described.tokens)
+        self._addresses = Addresses(ip_network(prefix) for each in described.ranges for prefix in ranges[each].prefixes)
+        self._asns = frozenset(described.asns)
+        self._suffixes = tuple(described.rdns_suffixes)
+        self._complete = described.complete
+
+    def verified(self, ip: str, asn: int | None) -> bool | None:
+        """What is known at once, by published networks; false only where nothing else could prove the claim."""
+        if ip in self._addresses or asn in self._asns:
+            return True
+        only_by_network = self._complete and self._asns and not self._suffixes
+        return False if only_by_network and asn is not None else None
+
+    def judge(self, ip: str, asn: int | None, answer: DnsAnswer) -> bool | None:
+        """What is known after the resolver answered. False only where the operator publishes a complete check."""
+        if self.verified(ip, asn) or self._is_confirmed(ip, answer):
+            return True
+        return False if self._complete else None
+
+    @property
+    def asks_dns(self) -> bool:
+        """Whether the name of an address could prove the claim."""
+        return bool(self._suffixes)
+
+    def _is_confirmed(self, ip: str, answer: DnsAnswer) -> bool:
+        """Forward-confirmed: the name ends with the operator's, at a dot, and leads back to the address."""
+        name = (answer.name or "").rstrip(".").lower()
+        belongs = any(name == suffix or name.endswith("." + suffix) for suffix in self._suffixes)
+        return belongs and ip in {canonical(each) for each in answer.addresses}
+
+
+class Crawlers:
+    """All declared crawlers, in the order in which their tokens must be tried."""
+
+    def __init__(self) -> None:
+        read = json.decode(files("tnc.facts").joinpath("data", "crawlers.json").read_bytes(), type=_File)
+        self._all = tuple(Crawler(each, read.ranges) for each in read.crawlers)
+
+    def claimed(self, user_agent: str) -> Crawler | None:
+        """The crawler that a user agent says it is."""
+        for crawler in self._all:
+            for token in crawler.tokens:
+                if token in user_agent:
+                    return crawler
+        return None
+
+    def named(self, name: str) -> Crawler | None:
+        return next((each for each in self._all if each.name == name), None)

@@ -1,0 +1,99 @@
+"""What kind of traffic a request is, and every reason for it by name. No score, nothing hidden.
+
+Of several kinds the first counts: prefetch, crawler, bot, suspect, human. A VPN, a relay or a company gateway
+alone makes nobody suspect: the reason is kept, the visit is a person's.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from tnc.facts.agent import Seen
+from tnc.facts.consistency import lacks_headers
+from tnc.facts.geo import Place
+from tnc.model import Traffic
+
+# Mail scanners open every link of a mailing from a cloud; people pass through the same addresses.
+_LINK_SCANNERS: Final = (
+    "safelinks.protection.outlook.com",
+    "urldefense.com",
+    "urldefense.proofpoint.com",
+    "linkprotect.cudasvc.com",
+)
+_REASON_OF_CLAIM: Final = {"bot": "ua_bot", "client": "ua_client", "automation": "ua_automation"}
+_REASON_OF_CHECK: Final = {True: "crawler_verified", False: "crawler_failed", None: "crawler_claimed"}
+_SUSPECT: Final = frozenset(
+    {"net_datacenter", "net_tor", "net_proxy", "hints_contradict", "headers_missing", "scanner", "freq_ip", "duplicate"}
+)
+
+
+class Verdict(Struct, frozen=True, kw_only=True, gc=False):
+    """`bot` is the name of the bot or crawler; `verified` whether a crawler's claim holds, None when not known."""
+
+    traffic: Traffic = "human"
+    bot: str | None = None
+    verified: bool | None = None
+    reasons: tuple[str, ...] = ()
+
+
+HUMAN: Final = Verdict()
+
+
+def judge(
+    seen: Seen,
+    place: Place,
+    headers: Mapping[str, str],
+    *,
+    ip: str | None,
+    user_agent: str,
+    secure: bool,
+    prefetch: bool,
+    surplus: bool,
+    referrer_domain: str | None,
+) -> Verdict:
+    reasons = ["prefetch"] if prefetch else []
+    crawler, claim = seen.crawler, seen.claim
+    verified = crawler.verified(ip, place.asn) if crawler and ip else None
+    if not user_agent:
+        reasons.append("ua_empty")
+    elif crawler:
+        reasons.append(_REASON_OF_CHECK[verified])
+    elif claim:
+        reasons.append(_REASON_OF_CLAIM[claim.kind])
+    if place.tor or place.proxy or place.datacenter or place.vpn or place.relay:
+        reasons += _of_network(place)
+    if seen.contradicts:
+        reasons.append("hints_contradict")
+    if secure and seen.hinting and lacks_headers(headers):
+        reasons.append("headers_missing")
+    if place.datacenter and referrer_domain and referrer_domain.endswith(_LINK_SCANNERS):
+        reasons.append("scanner")
+    if surplus:
+        reasons.append("freq_ip")
+    if not reasons:
+        return HUMAN
+    name = crawler.name if crawler else claim.name if claim and user_agent else None
+    return Verdict(traffic=_kind(reasons), bot=name, verified=verified, reasons=tuple(reasons))
+
+
+def _of_network(place: Place) -> list[str]:
+    flags = {"net_tor": place.tor, "net_proxy": place.proxy, "net_datacenter": place.datacenter}
+    flags |= {"net_vpn": place.vpn, "net_relay": place.relay}
+    return [reason for reason, flag in flags.items() if flag]
+
+
+def _kind(reasons: list[str]) -> Traffic:
+    if "prefetch" in reasons:
+        return "prefetch"
+    if "crawler_claimed" in reasons or "crawler_verified" in reasons:
+        return "crawler"
+    if any(reason.startswith("ua_") or reason == "crawler_failed" for reason in reasons):
+        return "bot"
+    return "human" if _SUSPECT.isdisjoint(reasons) else "suspect"
+
+
+def with_duplicate(verdict: Verdict) -> Verdict:
+    """The verdict on a click that came twice within a moment."""
+    reasons = (*verdict.reasons, "duplicate")
+    return Verdict(traffic=_kind(list(reasons)), bot=verdict.bot, verified=verdict.verified, reasons=reasons)
