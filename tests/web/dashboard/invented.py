@@ -163,13 +163,13 @@ def invent_story(time_ms: int, number: int, *, now_ms: int = NOW_MS) -> ClickSto
     )
 
 
-def invent_week(*, now_ms: int = NOW_MS) -> list[ClickStory]:
-    """Eight days that breathe, newest first."""
+def invent_week(*, now_ms: int = NOW_MS, busy: int = 1) -> list[ClickStory]:
+    """Eight days that breathe, newest first. `busy` multiplies the visits."""
     stories, number = [], 0
     for hour in range(8 * 24):
         start_ms = now_ms - hour * HOUR_MS
         of_day = start_ms // HOUR_MS % 24
-        count = round(9 + 8 * math.sin((of_day - 9) / 24 * 2 * math.pi) + Random(hour).randrange(6))
+        count = busy * round(9 + 8 * math.sin((of_day - 9) / 24 * 2 * math.pi) + Random(hour).randrange(6))
         for each in range(count):
             number += 1
             stories.append(invent_story(start_ms - each * (HOUR_MS // count) - 41_000, number, now_ms=now_ms))

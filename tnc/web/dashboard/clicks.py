@@ -13,6 +13,7 @@ from tnc.web.dashboard import facts, words
 from tnc.web.dashboard.keys import APPLIANCE
 from tnc.web.dashboard.pages import page
 from tnc.web.dashboard.ports import ClickQuestion, Explanation
+from tnc.web.dashboard.reasons import verdicts
 
 _PAGE: Final = 50
 TRAFFIC: Final[tuple[Traffic, ...]] = get_args(Traffic)
@@ -66,6 +67,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         destination=destination,
         explanation=explanation,
         differences=_differences(story, destination, explanation),
+        reasons=verdicts(explanation.trace),
         groups=facts.groups(story.click),
     )
 

@@ -13,6 +13,7 @@ from tnc.web.dashboard import facts
 from tnc.web.dashboard.keys import APPLIANCE
 from tnc.web.dashboard.pages import page
 from tnc.web.dashboard.ports import TryRequest, TryResult
+from tnc.web.dashboard.reasons import verdicts
 
 BROWSERS: Final[Mapping[str, str]] = {
     "iPhone, Safari": (
@@ -60,6 +61,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         error=error,
         result=result,
         outcome=result and facts.outcome(result.click, result.click.offer),
+        reasons=verdicts(result.trace) if result else (),
         groups=facts.groups(result.click) if result else (),
     )
 
