@@ -1,0 +1,136 @@
+"""Laws that hold for every visit and every campaign."""
+
+from typing import get_args
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.rules.shop import click_of, conditions, flow, law, offer, plan, standard, visits
+from tnc.model import Action, Cap, OfferId, Sticky, Visit
+from tnc.rules import Plan, Step, is_decision_code
+
+names = st.sampled_from(["shoes", "boots", "socks"])
+flows = st.lists(
+    st.builds(
+        lambda asked, offers, landers, match, paused: flow(
+            "f", *asked, offers=offers, landers=landers or {"quiz": 1}, match=match, paused=paused
+        ),
+        st.lists(conditions, max_size=3),
+        st.dictionaries(names, st.integers(0, 3), max_size=3),
+        st.dictionaries(st.sampled_from(["quiz", "story"]), st.integers(0, 2), max_size=2),
+        st.sampled_from(["all", "any"]),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=3,
+)
+actions = st.sampled_from(
+    [Action(type="status", code=403), Action(type="allow"), Action(type="offer", offer=OfferId("socks"))]
+)
+judges = st.one_of(
+    st.none(),
+    st.builds(
+        lambda asked, action, mode: standard(*asked, action=action, mode=mode),
+        st.lists(conditions, max_size=3),
+        actions,
+        st.sampled_from(["enforce", "monitor"]),
+    ),
+)
+plans = st.builds(
+    lambda made, judge, then, paused, sticky, otherwise: plan(
+        *made,
+        judge=judge,
+        offers=[offer("shoes", cap=Cap(conversions=1, then=then)), offer("boots", paused=paused)],
+        sticky=sticky,
+        otherwise=otherwise,
+    ),
+    flows,
+    judges,
+    st.one_of(st.none(), names.map(OfferId)),
+    st.booleans(),
+    st.sampled_from(get_args(Sticky)),
+    st.sampled_from([Action(type="status", code=410), Action(type="url", url="https://else.example/")]),
+)
+full = st.frozensets(names.map(OfferId))
+
+
+@law
+@given(plans, visits, full)
+def test_every_visitor_is_sent_somewhere_or_told_why(
+    campaign: Plan, someone: Visit, capped: frozenset[OfferId]
+) -> None:
+    decision = campaign.decide(someone, capped=capped)
+
+    assert (decision.template is None) == (decision.action == "status") == (decision.status is not None)
+    assert decision.flow is not None or decision.reasons
+    assert not decision.stopped or (decision.filter is not None and decision.flow is None)
+    assert all(map(is_decision_code, decision.reasons))
+
+
+@law
+@given(plans, visits, full)
+def test_nobody_is_sent_to_an_offer_that_is_full_or_paused(
+    campaign: Plan, someone: Visit, capped: frozenset[OfferId]
+) -> None:
+    decision = campaign.decide(someone, capped=capped)
+
+    assert decision.offer not in capped
+    assert decision.offer is None or not campaign.configuration.offers[decision.offer].paused
+    assert decision.offer is None or decision.offer in campaign.offers
+
+
+@law
+@given(plans, visits, full)
+def test_the_trace_changes_nothing(campaign: Plan, someone: Visit, capped: frozenset[OfferId]) -> None:
+    trace: list[Step] = []
+
+    traced = campaign.decide(someone, capped=capped, trace=trace)
+
+    assert traced == campaign.decide(someone, capped=capped)
+    assert trace
+    assert all(step.text for step in trace)
+
+
+@law
+@given(plans, visits, full)
+def test_a_click_is_decided_again_alike_after_everything_personal_is_gone(
+    campaign: Plan, someone: Visit, capped: frozenset[OfferId]
+) -> None:
+    decision = campaign.decide(someone, capped=capped)
+    kept = replace(
+        someone, ip=None, user_agent=None, url=None, referrer=None, external_id=None, params={}, headers={}, subs={},
+        reasons=someone.reasons + decision.reasons,
+    )  # fmt: skip
+
+    again = campaign.decide(kept, capped=capped, witness=decision.witness, trace=[])
+
+    assert again == decision
+
+
+@law
+@given(plans, visits)
+def test_a_crawler_is_decided_like_a_human_of_the_same_country_and_device(campaign: Plan, someone: Visit) -> None:
+    crawler = replace(someone, traffic="crawler", bot="adsbot-google", datacenter=True, asn=15169)
+    human = replace(
+        crawler, traffic="human", bot=None, reasons=(), crawler_verified=None, ip=None, asn=None, isp=None,
+        connection=None,
+        vpn=False, proxy=False, tor=False, datacenter=False, relay=False, user_agent=None, headers={},
+    )  # fmt: skip
+
+    found, ordinary = campaign.decide(crawler), campaign.decide(human)
+
+    assert found.filter is None
+    if not ordinary.stopped:
+        assert (found.flow, found.lander, found.offer) == (ordinary.flow, ordinary.lander, ordinary.offer)
+
+
+@law
+@given(plans, visits, full)
+def test_the_stored_click_leads_to_the_same_place(campaign: Plan, someone: Visit, capped: frozenset[OfferId]) -> None:
+    decision = campaign.decide(someone, capped=capped)
+    click = click_of(decision, someone)
+
+    made = campaign.destination(click)
+
+    assert made == (None if decision.template is None else campaign.fill(decision.template, click))

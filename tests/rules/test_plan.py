@@ -1,0 +1,513 @@
+"""Where visits go, flow by flow, filter by filter, cap by cap."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.rules.shop import (
+    CAMPAIGN,
+    LANDERS,
+    OFFERS,
+    REST,
+    click_of,
+    flow,
+    offer,
+    person,
+    plan,
+    shop,
+    standard,
+    visit,
+    when,
+)
+from tnc.errors import InvalidError
+from tnc.model import (
+    Action,
+    CampaignId,
+    Cap,
+    Configuration,
+    Lander,
+    LanderId,
+    Network,
+    NetworkId,
+    Offer,
+    OfferId,
+    Source,
+    SourceId,
+    WeightedOffer,
+)
+from tnc.rules import Step, compile_configuration, destination_check, needed_facts
+
+SHOES, BOOTS, SOCKS = (each.id for each in OFFERS)
+US = flow("us", when("country", "is", ["US"]), offers={"shoes": 1})
+PHONES_OR_TABLETS = flow(
+    "small", when("device", "is", ["mobile"]), when("device", "is", ["tablet"]), offers={"shoes": 1}, match="any"
+)
+ADS = Source(id=SourceId("ads"), name="Ads")
+A_BOT = visit(traffic="bot", country="US")
+BOTS = when("traffic", "is", ["bot"])
+
+
+# --------------------------------------------------------------------------------------------- flows
+
+
+def test_the_first_flow_that_matches_takes_the_visit() -> None:
+    everybody = plan(US, flow("all", offers={"socks": 1}), REST)
+
+    assert everybody.decide(visit(country="US")).flow == "us"
+    assert everybody.decide(visit(country="DE")).flow == "all"
+    assert everybody.decide(visit()).flow == "all"
+
+
+def test_all_conditions_must_hold_or_any_as_the_flow_says() -> None:
+    both = flow("both", when("country", "is", ["US"]), when("device", "is", ["mobile"]), offers={"shoes": 1})
+
+    assert plan(both, REST).decide(visit(country="US", device="mobile")).flow == "both"
+    assert plan(both, REST).decide(visit(country="US", device="tv")).flow == "rest"
+    assert plan(PHONES_OR_TABLETS, REST).decide(visit(device="tablet")).flow == "small"
+    assert plan(PHONES_OR_TABLETS, REST).decide(visit(device="tv")).flow == "rest"
+    assert plan(flow("any", offers={"shoes": 1}, match="any"), REST).decide(visit()).flow == "any"
+
+
+def test_a_visit_goes_straight_to_the_offer_with_its_network() -> None:
+    decision = plan(REST).decide(visit())
+
+    assert (decision.action, decision.status, decision.offer, decision.network) == ("redirect", None, "boots", "net")
+    assert decision.template is not None
+    assert decision.template.host == "boots.example"
+
+
+def test_with_a_lander_the_visit_goes_there_and_its_offer_is_decided_too() -> None:
+    decision = plan(flow("f", offers={"boots": 1}, landers={"quiz": 1})).decide(visit())
+
+    assert (decision.lander, decision.offer) == ("quiz", "boots")
+    assert decision.template is not None
+    assert decision.template.host == "quiz.example"
+
+
+def test_a_flow_may_end_at_its_lander() -> None:
+    decision = plan(flow("f", landers={"quiz": 1})).decide(visit())
+
+    assert (decision.lander, decision.offer, decision.network) == ("quiz", None, None)
+
+
+@pytest.mark.parametrize(
+    ("redirect", "action"),
+    [("302", "redirect"), ("307", "redirect"), ("meta", "page"), ("double-meta", "page"), ("js", "page")],
+)  # fmt: skip
+def test_meta_and_script_redirects_are_pages(redirect: str, action: str) -> None:
+    assert plan(REST, redirect=redirect).decide(visit()).action == action
+
+
+def test_what_no_flow_takes_goes_where_otherwise_says() -> None:
+    nobody = visit(country="DE")
+
+    status = plan(US, otherwise=Action(type="status", code=410)).decide(nobody)
+    url = plan(US, otherwise=Action(type="url", url="https://else.example/{country}")).decide(nobody)
+    other = plan(US, otherwise=Action(type="offer", offer=SOCKS)).decide(nobody)
+
+    assert (status.action, status.status, status.template) == ("status", 410, None)
+    assert (url.action, url.status, url.template and url.template.host) == ("redirect", None, "else.example")
+    assert (other.offer, other.network, other.flow) == ("socks", "net", None)
+    assert {each.reasons for each in (status, url, other)} == {("no_flow",)}
+
+
+# ------------------------------------------------------------------------------------ paused and archived
+
+
+def test_fault_10_what_is_paused_or_archived_never_gets_traffic() -> None:
+    both = {"shoes": 1, "boots": 1}
+    plans = [
+        plan(flow("f", offers=both), offers=[offer("shoes", paused=True)]),
+        plan(flow("f", offers=both), offers=[offer("shoes", archived=True)]),
+        plan(flow("f", offers={"shoes": 0, "boots": 1})),
+        plan(replace(REST, offers=(WeightedOffer(id=SHOES, paused=True), WeightedOffer(id=BOOTS)))),
+        plan(flow("f", offers={"shoes": 1}, paused=True), REST),
+        plan(flow("f", offers={"shoes": 1}, archived=True), REST),
+    ]
+
+    assert {each.decide(person(number)).offer for each in plans for number in range(50)} == {"boots"}
+
+
+def test_a_paused_lander_never_gets_traffic() -> None:
+    paused = Lander(id=LanderId("story"), name="Story", url="https://story.example/", paused=True)
+    plans = plan(flow("f", landers={"quiz": 1, "story": 1}), landers=[LANDERS[0], paused])
+
+    assert {plans.decide(person(number)).lander for number in range(50)} == {"quiz"}
+
+
+def test_the_offers_of_a_paused_network_get_no_traffic() -> None:
+    stopped = plan(REST, network=Network(id=NetworkId("net"), name="Net", paused=True))
+
+    assert stopped.decide(visit()).action == "status"
+
+
+@pytest.mark.parametrize(
+    ("why", "reason"), [({"paused": True}, "campaign_paused"), ({"archived": True}, "campaign_archived")]
+)
+def test_a_closed_campaign_lets_nobody_in(why: dict[str, bool], reason: str) -> None:
+    decision = plan(REST, **why).decide(visit())
+
+    assert (decision.action, decision.status, decision.reasons) == ("status", 404, (reason,))
+
+
+def test_the_campaigns_of_a_paused_source_let_nobody_in() -> None:
+    decision = plan(REST, source=replace(ADS, paused=True)).decide(visit())
+
+    assert (decision.status, decision.reasons) == (404, ("source_paused",))
+
+
+def test_an_archived_campaign_leaves_its_path_to_another() -> None:
+    plans = compile_configuration(shop(REST, archived=True), 3)
+
+    assert plans.by_path == {}
+    assert plans.by_id[CAMPAIGN].campaign.archived
+    assert plans.version == 3
+
+
+# ---------------------------------------------------------------------------------------------- caps
+
+
+def capped(identity: str, then: str | None) -> Offer:
+    return offer(identity, cap=Cap(conversions=1, then=None if then is None else OfferId(then)))
+
+
+def test_fault_25_a_full_offer_sends_its_visitors_on() -> None:
+    shoes_then_boots = plan(flow("f", offers={"shoes": 1}), offers=[capped("shoes", "boots")])
+
+    assert shoes_then_boots.decide(visit()).offer == "shoes"
+    assert shoes_then_boots.decide(visit(), capped=frozenset({SHOES})).offer == "boots"
+    assert shoes_then_boots.decide(visit(), capped=frozenset({SHOES})).flow == "f"
+
+
+def test_a_full_offer_without_an_alternative_leaves_its_visitors_to_the_others() -> None:
+    two = plan(flow("f", offers={"shoes": 1, "socks": 1}), offers=[capped("shoes", None)], sticky="offer")
+    before = {number: two.decide(person(number)).offer for number in range(200)}
+    after = {number: two.decide(person(number), capped=frozenset({SHOES})).offer for number in range(200)}
+
+    assert set(before.values()) == {"shoes", "socks"}
+    assert set(after.values()) == {"socks"}
+
+
+def test_a_chain_of_full_offers_is_followed_and_a_circle_ends() -> None:
+    chain = [capped("shoes", "boots"), capped("boots", "socks"), capped("socks", "shoes")]
+    around = plan(flow("f", offers={"shoes": 1}), REST, offers=chain)
+
+    assert around.decide(visit(), capped=frozenset({SHOES, BOOTS})).offer == "socks"
+    assert around.decide(visit(), capped=frozenset({SHOES, BOOTS, SOCKS})).reasons == ("no_flow",)
+    assert around.offers == {SHOES, BOOTS, SOCKS}
+
+
+def test_a_full_offer_does_not_send_people_to_a_paused_one() -> None:
+    to_paused = plan(flow("f", offers={"shoes": 1}), offers=[capped("shoes", "boots"), offer("boots", paused=True)])
+
+    assert to_paused.decide(visit(), capped=frozenset({SHOES})).action == "status"
+
+
+def test_a_flow_with_nothing_left_is_passed_over() -> None:
+    full = plan(US, REST, offers=[capped("shoes", None)])
+    trace: list[Step] = []
+
+    decision = full.decide(visit(country="US"), capped=frozenset({SHOES}), trace=trace)
+
+    assert decision.flow == "rest"
+    assert "flow us has nothing left to send people to and is passed over" in map(str, trace)
+
+
+def test_a_flow_whose_offers_are_gone_does_not_show_its_lander() -> None:
+    full = plan(flow("f", offers={"shoes": 1}, landers={"quiz": 1}), REST, offers=[capped("shoes", None)])
+
+    assert full.decide(visit(), capped=frozenset({SHOES})).flow == "rest"
+
+
+# ------------------------------------------------------------------------------------------- filters
+
+
+def test_a_filter_stops_what_any_of_its_conditions_names_and_says_why() -> None:
+    judge = standard(BOTS, when("datacenter", "is", [True]), when("tor", "is", [True]))
+
+    decision = plan(US, REST, judge=judge).decide(visit(traffic="bot", tor=True, country="US"))
+
+    assert (decision.filter, decision.stopped, decision.flow, decision.status) == ("standard", True, None, 404)
+    assert decision.reasons == ("filter_traffic", "filter_tor")
+    assert plan(US, REST, judge=judge).decide(visit(country="US")).filter is None
+
+
+@pytest.mark.parametrize("records", [{"mode": "monitor"}, {"action": Action(type="allow")}])
+def test_a_filter_that_only_records_lets_the_flow_run(records: dict[str, object]) -> None:
+    decision = plan(US, REST, judge=standard(BOTS, **records)).decide(A_BOT)
+
+    assert (decision.filter, decision.stopped, decision.flow, decision.offer) == ("standard", False, "us", "shoes")
+    assert decision.reasons == ("filter_traffic",)
+
+
+def test_a_filter_can_send_people_elsewhere() -> None:
+    url = Action(type="url", url="https://else.example/?c={click_id}")
+    to_url = plan(US, judge=standard(BOTS, action=url)).decide(A_BOT)
+    to_offer = plan(US, judge=standard(BOTS, action=Action(type="offer", offer=SOCKS))).decide(A_BOT)
+    to_nothing = plan(
+        US, judge=standard(BOTS, action=Action(type="offer", offer=SOCKS)), offers=[offer("socks", paused=True)]
+    ).decide(A_BOT)
+
+    assert (to_url.template and to_url.template.host, to_url.stopped) == ("else.example", True)
+    assert (to_offer.offer, to_offer.flow, to_offer.stopped) == ("socks", None, True)
+    assert (to_nothing.status, to_nothing.reasons) == (404, ("filter_traffic", "offer_gone"))
+
+
+@pytest.mark.parametrize("off", [{"paused": True}, {"archived": True}])
+def test_a_filter_that_is_switched_off_judges_nobody(off: dict[str, bool]) -> None:
+    assert plan(US, judge=standard(BOTS, **off)).decide(A_BOT).filter is None
+
+
+def test_a_filter_without_conditions_stops_nobody() -> None:
+    assert plan(REST, judge=standard()).decide(A_BOT).filter is None
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"traffic": "crawler"},
+        {"traffic": "crawler", "crawler_verified": True},
+        {"traffic": "bot", "crawler_verified": False},
+    ],
+)  # fmt: skip
+def test_a_declared_crawler_goes_where_an_ordinary_visitor_of_its_country_and_device_goes(
+    declared: dict[str, object],
+) -> None:
+    judge = standard(BOTS, when("datacenter", "is", [True]), when("asn", "is", [15169, 8075]))
+    flows = (
+        flow("robots", when("traffic", "is", ["bot"]), offers={"boots": 1}),
+        flow("hosts", when("datacenter", "is", [True]), offers={"boots": 1}),
+        flow("agents", when("user_agent", "contains", "bot"), offers={"boots": 1}),
+        flow("nets", when("ip", "in", ["203.0.113.0/24"]), offers={"boots": 1}),
+        flow("people", when("traffic", "is", ["human"]), when("country", "is", ["US"]), offers={"shoes": 1}),
+        REST,
+    )
+    crawler = visit(
+        country="US", device="mobile", datacenter=True, asn=15169, ip="203.0.113.9", bot="adsbot-google",
+        user_agent="AdsBot-Google", **declared,
+    )  # fmt: skip
+
+    found = plan(*flows, judge=judge).decide(crawler)
+
+    ordinary = plan(*flows, judge=judge).decide(visit(country="US", device="mobile"))
+    assert (found.flow, found.offer, found.filter) == (ordinary.flow, ordinary.offer, None)
+    assert found.flow == "people"
+
+
+# ------------------------------------------------------------------------------------ sticky
+
+
+TWO = flow("f", offers={"shoes": 1, "boots": 1}, landers={"quiz": 1, "story": 1})
+
+
+def seen_by_one(sticky: str) -> tuple[int, int]:
+    """How many landers and offers the most travelled of some visitors sees in twenty visits."""
+    campaign = plan(TWO, sticky=sticky)
+    landers, offers = [], []
+    for number in range(20):
+        visits = [campaign.decide(person(number, visit_number=time)) for time in range(20)]
+        landers.append(len({each.lander for each in visits}))
+        offers.append(len({each.offer for each in visits}))
+    return max(landers), max(offers)
+
+
+@pytest.mark.parametrize(
+    ("sticky", "seen"), [("none", (2, 2)), ("flow", (2, 2)), ("lander", (1, 2)), ("offer", (1, 1))]
+)
+def test_what_sticks_stays_with_the_visitor(sticky: str, seen: tuple[int, int]) -> None:
+    assert seen_by_one(sticky) == seen
+
+
+def test_a_visitor_without_a_pseudonym_is_sent_somewhere_too() -> None:
+    nameless = [visit(visitor=None, visited_at_ms=moment) for moment in range(100)]
+    campaign = plan(TWO, sticky="offer")
+
+    assert {campaign.decide(each).offer for each in nameless} == {"shoes", "boots"}
+    assert [campaign.decide(each) for each in nameless] == [campaign.decide(each) for each in nameless]
+
+
+# ----------------------------------------------------------------------------------- after the click
+
+
+def test_a_lander_click_goes_on_to_the_offer_that_was_decided() -> None:
+    campaign = plan(TWO)
+    for number in range(20):
+        decision = campaign.decide(person(number))
+        click = click_of(decision, person(number))
+
+        found = campaign.lander_offer(click)
+
+        assert found is not None
+        assert (found.offer, found.network) == (decision.offer, "net")
+        assert campaign.fill(found.template, click) == f"https://{found.offer}.example/go?c={'0' * 26}&o={found.offer}"
+
+
+def test_a_lander_click_can_name_the_offer_by_its_number() -> None:
+    campaign = plan(TWO)
+    click = click_of(campaign.decide(visit()), visit())
+
+    numbered = [campaign.lander_offer(click, number=number) for number in (0, 1, 2, 3)]
+
+    assert [each and each.offer for each in numbered] == [None, "shoes", "boots", None]
+
+
+def test_a_lander_click_respects_caps_and_pauses_as_they_are_now() -> None:
+    before = plan(flow("f", offers={"shoes": 1}, landers={"quiz": 1}))
+    click = click_of(before.decide(visit()), visit())
+    now_full = plan(flow("f", offers={"shoes": 1}, landers={"quiz": 1}), offers=[capped("shoes", "boots")])
+    now_paused = plan(
+        flow("f", offers={"shoes": 1, "socks": 1}, landers={"quiz": 1}), offers=[offer("shoes", paused=True)]
+    )
+    now_out = plan(
+        replace(
+            flow("f", landers={"quiz": 1}),
+            offers=(WeightedOffer(id=SHOES, paused=True), WeightedOffer(id=SOCKS)),
+        )
+    )
+    nothing = plan(REST, offers=[offer("shoes", archived=True)])
+
+    found = [
+        now_full.lander_offer(click, capped=frozenset({SHOES})),
+        now_full.lander_offer(click, number=1, capped=frozenset({SHOES})),
+        now_paused.lander_offer(click),
+        now_out.lander_offer(click),
+        nothing.lander_offer(click),
+        nothing.lander_offer(click, number=1),
+    ]
+
+    assert [each and each.offer for each in found] == ["boots", "boots", "socks", "socks", None, None]
+
+
+def test_the_offer_behind_a_lander_fills_its_own_name() -> None:
+    campaign = plan(TWO)
+    click = click_of(campaign.decide(visit()), visit())
+    second = campaign.lander_offer(click, number=2)
+
+    assert second is not None
+    assert campaign.fill(second.template, click, offer=second.offer).endswith("&o=boots")
+
+
+def test_a_destination_is_made_again_from_what_is_stored() -> None:
+    campaign = plan(
+        US,
+        judge=standard(BOTS, action=Action(type="url", url="https://else.example/?c={country}")),
+        otherwise=Action(type="url", url="https://rest.example/?c={country}"),
+    )
+    people = [visit(country="US"), visit(country="DE"), A_BOT]
+
+    made = [campaign.destination(click_of(campaign.decide(each), each)) for each in people]
+
+    assert made == [
+        f"https://shoes.example/go?c={'0' * 26}&o=shoes",
+        "https://rest.example/?c=DE",
+        "https://else.example/?c=US",
+    ]
+
+
+def test_a_status_has_no_destination_and_an_import_keeps_its_own() -> None:
+    campaign = plan(US)
+    answered = click_of(campaign.decide(visit()), visit())
+    imported = click_of(campaign.decide(visit()), visit(), destination="https://elsewhere.example/")
+
+    assert campaign.destination(answered) is None
+    assert campaign.destination(imported) == "https://elsewhere.example/"
+
+
+def test_what_is_no_longer_configured_has_no_destination() -> None:
+    gone = click_of(plan(TWO).decide(visit()), visit())
+    bare = plan(US, landers=[])
+
+    assert bare.destination(gone) is None
+
+
+def test_the_check_of_a_destination_is_short_and_its_own() -> None:
+    assert len(destination_check("https://a.example/")) == 8
+    assert destination_check("https://a.example/") != destination_check("https://a.example/?")
+
+
+# -------------------------------------------------------------------------------------------- trace
+
+
+def test_the_trace_tells_the_whole_story_in_plain_words() -> None:
+    campaign = plan(
+        US,
+        flow("pause", offers={"boots": 1}, paused=True),
+        flow("f", when("param.age", "above", 18), offers={"shoes": 3, "boots": 1, "socks": 0}, landers={"quiz": 1}),
+        judge=standard(BOTS),
+        offers=[capped("shoes", "boots")],
+        sticky="offer",
+    )
+    trace: list[Step] = []
+
+    campaign.decide(person(0, country="DE", params={"age": "30"}), capped=frozenset({SHOES}), trace=trace)
+
+    assert list(map(str, trace)) == [
+        "traffic is bot: no, it is human",
+        "filter standard does not match",
+        "country is US: no, it is DE",
+        "flow us does not match",
+        "flow pause is paused",
+        "param.age is above 18: yes, it is 30",
+        "flow f matches",
+        "offer socks is without weight",
+        "lander quiz, the only one",
+        "offer shoes, out of shoes 75%, boots 25%; stays with the visitor",
+        "offer shoes has reached its cap, so visitors go on to boots",
+        "goes to quiz.example, by 302",
+    ]
+    assert trace[5] == Step(kind="condition", text=str(trace[5]), passed=True, fact="param.age", value="30")
+
+
+# ---------------------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (shop(flow("f", when("contry", "is", "x"), landers={"quiz": 1})),
+         "flow 'f' of campaign 'summer': there is no fact"),
+        (shop(flow("f")), "neither landers nor offers"),
+        (shop(flow("f", offers={"hats": 1})), "there is no offer 'hats'"),
+        (shop(flow("f", landers={"hats": 1})), "there is no lander 'hats'"),
+        (shop(flow("f", offers={"shoes": -1})), "below 0"),
+        (shop(replace(US, offers=(WeightedOffer(id=SHOES),) * 2)), "twice"),
+        (shop(REST, judge=standard(when("offer", "is", ["x"]))), "filter 'standard': 'offer' is only known"),
+        (shop(REST, judge=standard(BOTS, action=Action(type="url"))), "filter 'standard': '' is no URL"),
+        (shop(REST, judge=standard(BOTS, action=Action(type="status", code=302))), "302 is no status"),
+        (shop(REST, otherwise=Action(type="allow")), "allow is for filters"),
+        (shop(REST, otherwise=Action(type="offer", offer=OfferId("hats"))), "there is no offer 'hats'"),
+        (shop(REST, offers=[offer("shoes", url="https://{click_id}/")]), "offer 'shoes': "),
+        (shop(REST, offers=[offer("shoes", network=NetworkId("none"))]), "there is no network 'none'"),
+        (shop(REST, offers=[capped("shoes", "hats")]), "which is no offer"),
+        (shop(REST, landers=[Lander(id=LanderId("quiz"), name="Quiz", url="x")]), "lander 'quiz': 'x' is no URL"),
+        (replace(shop(REST, source=ADS), sources={}), "there is no source 'ads'"),
+        (replace(shop(REST, judge=standard()), filters={}), "there is no filter 'standard'"),
+    ],
+)  # fmt: skip
+def test_a_configuration_that_cannot_be_meant_is_refused_with_its_place(made: Configuration, words: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        compile_configuration(made, 1)
+
+    assert words in str(caught.value)
+
+
+def test_two_campaigns_cannot_share_a_path() -> None:
+    one = shop(REST)
+    campaign = one.campaigns[CAMPAIGN]
+    other = replace(campaign, id=CampaignId("winter"))
+
+    with pytest.raises(InvalidError, match="same path 'summer'"):
+        compile_configuration(replace(one, campaigns={campaign.id: campaign, other.id: other}), 1)
+
+
+def test_needed_facts_are_told_with_their_places() -> None:
+    configuration = shop(
+        US,
+        flow("old", when("city", "is", ["Rome"]), offers={"shoes": 1}, archived=True),
+        judge=standard(BOTS, when("country", "is", ["KP"])),
+    )
+
+    assert needed_facts(configuration) == {
+        "traffic": ("filter 'standard'",),
+        "country": ("filter 'standard'", "flow 'us' of campaign 'summer'"),
+    }
