@@ -15,7 +15,7 @@ from tnc.facts.query import read_query, split_target
 from tnc.facts.request import Request, domain_of, language_of, referrer_domain
 from tnc.facts.traffic import is_prefetch
 from tnc.facts.verdict import Verdict, judge, with_duplicate
-from tnc.model import SUBS, Mode, Source, Visit
+from tnc.model import SUBS, Mode, Source, Traffic, Visit
 from tnc.rules.unexpanded import is_unexpanded
 
 MAX_USER_AGENT: Final = 1024
@@ -77,6 +77,10 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
         return self.place.country
 
     @property
+    def traffic(self) -> Traffic:
+        return self.verdict.traffic
+
+    @property
     def cookies(self) -> dict[str, str]:
         return self.request.cookies
 
@@ -136,10 +140,7 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class VisitReader:
-    """Reads requests. `geo` and `elsewhere` are assigned anew when data or settings change; nothing waits.
-
-    With a `frequency` every request counts towards its address's minute; a reader that only tries has none.
-    """
+    """Reads requests. `geo` and `elsewhere` are assigned anew when data or settings change; nothing waits."""
 
     def __init__(
         self,
@@ -148,16 +149,18 @@ class VisitReader:
         geo: Geo,
         agents: Agents,
         elsewhere: Mode = "full",
-        frequency: Frequency | None = None,
     ) -> None:
         self.geo = geo
         self.elsewhere = elsewhere
         self._address = address
         self._agents = agents
-        self._frequency = frequency
+        self._frequency = Frequency()
 
-    def facts(self, request: Request, source: Source | None) -> Facts:
-        """All that the request says. Never raises, whatever the bytes."""
+    def facts(self, request: Request, source: Source | None, *, counted: bool = False) -> Facts:
+        """All that the request says. Never raises, whatever the bytes.
+
+        A visit is `counted` towards the clicks that its address makes in a minute; a try is not.
+        """
         geo = self.geo
         headers = request.headers
         client = self._address.of(request.peer, headers, request.repeated)
@@ -193,19 +196,18 @@ class VisitReader:
                 user_agent=user_agent,
                 secure=secure,
                 prefetch=is_prefetch(headers),
-                surplus=self._is_surplus(client.ip, place, request.arrived_at_ms),
+                surplus=counted and self._is_surplus(client.ip, place, request.arrived_at_ms),
                 referrer_domain=came_from,
             ),
             data=geo.data,
         )
 
     def _is_surplus(self, ip: str | None, place: Place, now_ms: int) -> bool:
-        if self._frequency is None or ip is None:
-            return False
         shared = place.relay is True or place.connection in _SHARED
-        return self._frequency.is_surplus(ip, now_ms, shared=shared)
+        return ip is not None and self._frequency.is_surplus(ip, now_ms, shared=shared)
 
     def read(self, request: Request, source: Source | None, identity: Identity = NOBODY_IN_PARTICULAR) -> Visit:
+        """The visit of a request that is not counted."""
         return self.facts(request, source).visit(identity)
 
 
