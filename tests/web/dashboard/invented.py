@@ -256,8 +256,8 @@ class InventedAppliance:
         for story in counted:
             groups[tuple(read(story.click) for read in readers)].append(story)
         rows = [dict(zip(question.by, names, strict=True)) | _metrics(stories) for names, stories in groups.items()]
-        if question.sort:
-            rows.sort(key=lambda row: -(row.get(question.sort or "") or 0))
+        sort = question.sort or "visits"
+        rows.sort(key=lambda row: str(row[sort]) if sort in question.by else -(row.get(sort) or 0))
         return Answer(
             currency="USD",
             timezone=question.timezone,

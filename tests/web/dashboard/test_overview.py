@@ -5,8 +5,10 @@ from typing import Any
 
 from tests.web.dashboard.conftest import Open
 from tests.web.dashboard.invented import DAY_MS, HOUR_MS, NOW_MS, InventedAppliance, invent_story
+from tnc.errors import FailedError
 from tnc.model import Configuration
 from tnc.web.dashboard import series
+from tnc.web.dashboard.ports import Answer, ReportQuestion
 
 
 async def test_today_stands_beside_yesterday_until_the_same_time(owner: Open) -> None:
@@ -55,6 +57,22 @@ async def test_what_is_wrong_stands_on_top(owner: Open, appliance: InventedAppli
 
     for path in ("/", "/settings"):
         assert "The disk is full" in await (await client.get(path)).text()
+
+
+async def test_a_report_that_fails_takes_nothing_else_away(owner: Open) -> None:
+    class Reportless(InventedAppliance):
+        async def report(self, question: ReportQuestion) -> Answer:  # noqa: ARG002
+            raise FailedError("The report could not be made; `tnc report` says why.")
+
+    client = await owner(Reportless(wrong=("The disk is full.",)))
+
+    answer = await client.get("/")
+
+    text = await answer.text()
+    assert answer.status == 200
+    assert "The disk is full." in text
+    assert "The report could not be made" in text
+    assert "Nobody has clicked yet" not in text
 
 
 def test_an_hour_that_nobody_came_in_is_an_hour() -> None:

@@ -47,14 +47,20 @@ class Listening(InventedAppliance):
             "by=a&by=b&by=c&by=d&to=2026-11-02",
             ReportQuestion(by=("a", "b", "c"), start="7d", end="2026-11-02", sort="visits", limit=500),
         ),
+        ("by=day", ReportQuestion(by=("day",), start="7d", sort="day", limit=500)),
+        (
+            "by=day&sort=roi",
+            ReportQuestion(by=("day",), start="7d", sort="roi", limit=500),
+        ),
     ],
 )
 async def test_the_form_becomes_the_question(owner: Open, query: str, asked: ReportQuestion) -> None:
     appliance = Listening(told=[invent_story(NOW_MS, 1)])
     client = await owner(appliance)
 
-    await client.get(f"/reports?{query}")
+    answer = await client.get(f"/reports?{query}")
 
+    assert answer.status == (422 if "by=a" in query else 200)
     assert appliance.asked == asked
 
 

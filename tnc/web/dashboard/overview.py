@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from tnc.errors import TncError
 from tnc.web.dashboard import series, words
 from tnc.web.dashboard.campaigns import tracking_link
 from tnc.web.dashboard.keys import APPLIANCE, WORLD
 from tnc.web.dashboard.pages import page
-from tnc.web.dashboard.ports import Answer, ReportQuestion
+from tnc.web.dashboard.ports import Answer, Appliance, ReportQuestion
+from tnc.web.dashboard.series import Hour
 from tnc.web.dashboard.words import Change
 
 PERIODS: Final[Mapping[str, tuple[str, int]]] = {"24h": ("Last 24 hours", 24), "7d": ("Last 7 days", 168)}
@@ -29,38 +31,52 @@ class Figure:
     change: Change | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What the reports say: visits by the hour, and today beside yesterday until the same time."""
+
+    hours: Sequence[Hour]
+    today: Answer
+    yesterday: Answer
+
+
 async def show(request: web.Request) -> web.StreamResponse:
-    """GET /"""
+    """GET /: what is wrong stands on top, and a report that cannot be made is one of these things."""
     appliance, now_ms = request.app[APPLIANCE], request.app[WORLD].now_ms()
     period = request.query.get("period", "24h")
     period = period if period in PERIODS else "24h"
-    hours = PERIODS[period][1]
-    first_ms = series.first_hour_ms(now_ms, hours)
-    midnight_ms = now_ms // _DAY_MS * _DAY_MS
-    (_, configuration), problems, by_hour, today, yesterday = await asyncio.gather(
-        asyncio.to_thread(appliance.configuration),
-        asyncio.to_thread(appliance.problems),
-        appliance.report(_between(("hour",), first_ms, now_ms)),
-        appliance.report(_between(("campaign",), midnight_ms, now_ms, sort="visits")),
-        appliance.report(_between(("day",), midnight_ms - _DAY_MS, now_ms - _DAY_MS)),
-    )
-    drawn = series.by_hour(by_hour["rows"], first_ms=first_ms, hours=hours)
+    _, configuration = await asyncio.to_thread(appliance.configuration)
+    problems = [*await asyncio.to_thread(appliance.problems)]
+    found: Figures | None = None
+    try:
+        found = await _figures(appliance, now_ms, hours=PERIODS[period][1])
+    except TncError as error:
+        problems.append(str(error))
     active = [each for each in configuration.campaigns.values() if not each.archived and not each.paused]
     return page(
         request,
         "overview.html",
         problems=problems,
-        hours=drawn,
-        summary=series.summary(drawn),
+        found=found,
+        compared=_compare(found) if found else (),
+        summary=series.summary(found.hours) if found else "",
         period=period,
         periods=PERIODS,
-        figures=_figures(today, yesterday),
-        today=today,
         until=f"{datetime.fromtimestamp(now_ms / 1000, UTC):%H:%M} UTC",
         campaigns=configuration.campaigns,
         first_link=tracking_link(appliance.tracking_base, active[0]) if active else None,
-        quiet=not any(hour.visits for hour in drawn) and not today["rows"],
+        quiet=found is not None and not any(hour.visits for hour in found.hours) and not found.today["rows"],
     )
+
+
+async def _figures(appliance: Appliance, now_ms: int, *, hours: int) -> Figures:
+    first_ms = series.first_hour_ms(now_ms, hours)
+    midnight_ms = now_ms // _DAY_MS * _DAY_MS
+    by_hour = await appliance.report(_between(("hour",), first_ms, now_ms))
+    today = await appliance.report(_between(("campaign",), midnight_ms, now_ms, sort="visits"))
+    yesterday = await appliance.report(_between(("day",), midnight_ms - _DAY_MS, now_ms - _DAY_MS))
+    drawn = series.by_hour(by_hour["rows"], first_ms=first_ms, hours=hours)
+    return Figures(hours=drawn, today=today, yesterday=yesterday)
 
 
 def _between(by: tuple[str, ...], start_ms: int, end_ms: int, *, sort: str | None = None) -> ReportQuestion:
@@ -68,9 +84,9 @@ def _between(by: tuple[str, ...], start_ms: int, end_ms: int, *, sort: str | Non
     return ReportQuestion(by=by, start=words.machine_time(start_ms), end=words.machine_time(end_ms + 1000), sort=sort)
 
 
-def _figures(today: Answer, yesterday: Answer) -> Sequence[Figure]:
-    now: Mapping[str, Any] = today["totals"]
-    before: Mapping[str, Any] = yesterday["totals"]
+def _compare(found: Figures) -> Sequence[Figure]:
+    now: Mapping[str, Any] = found.today["totals"]
+    before: Mapping[str, Any] = found.yesterday["totals"]
     return [
         Figure(
             name=name,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypedDict
+from typing import Any, NotRequired, Protocol, TypedDict
 
 from tnc.model import CampaignId, Click, ClickId, ClickStory, Configuration, Traffic, WorkspaceId
 from tnc.rules.decision import Step
@@ -71,7 +71,7 @@ class Answer(TypedDict):
     by: list[str]
     rows: list[dict[str, Any]]
     totals: dict[str, Any]
-    notes: list[str]
+    notes: NotRequired[list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,19 +4,26 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from aiohttp import web
 
-from tnc import fields
 from tnc.errors import TncError
+from tnc.store.dimensions import DIMENSIONS, METRICS
 from tnc.web.dashboard import words
 from tnc.web.dashboard.keys import APPLIANCE
 from tnc.web.dashboard.pages import page
 from tnc.web.dashboard.ports import Answer, ReportQuestion
 
-TIMES: Final = ("hour", "day", "week", "month", "weekday", "hour_of_day")
-DIMENSIONS: Final[tuple[str, ...]] = tuple(each.name for each in fields.DIMENSION_FIELDS if each.name != "workspace")
+TIMES: Final = tuple(each.name for each in DIMENSIONS.values() if each.is_time)
+FACTS: Final = tuple(each.name for each in DIMENSIONS.values() if not each.is_time and each.name != "workspace")
+COLUMNS: Final = tuple(
+    METRICS[name]
+    for name in (
+        "visits", "valid", "unique_visits", "lander_clicks", "conversions", "cr", "revenue", "cost", "profit", "roi",
+        "epv",
+    )
+)  # fmt: skip
 PERIODS: Final[Mapping[str, str]] = {
     "today": "Today",
     "yesterday": "Yesterday",
@@ -33,30 +40,6 @@ ZONES: Final = (
 _MOST_DIMENSIONS: Final = 3
 _MOST_ROWS: Final = 500
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A figure of the table and how it is made (contract section 6)."""
-
-    name: str
-    kind: Literal["number", "amount", "percent"]
-    formula: str
-
-
-COLUMNS: Final = (
-    Column(name="visits", kind="number", formula="clicks on the campaign link, without prefetches"),
-    Column(name="valid", kind="number", formula="visits by people that no filter stopped"),
-    Column(name="unique_visits", kind="number", formula="first visits within the campaign's uniqueness window"),
-    Column(name="lander_clicks", kind="number", formula="valid visits that went on from a lander"),
-    Column(name="conversions", kind="number", formula="all but rejected ones"),
-    Column(name="cr", kind="percent", formula="conversions / valid"),
-    Column(name="revenue", kind="amount", formula="payouts of sales"),
-    Column(name="cost", kind="amount", formula="what the visits cost"),
-    Column(name="profit", kind="amount", formula="revenue - cost"),
-    Column(name="roi", kind="percent", formula="profit / cost"),
-    Column(name="epv", kind="amount", formula="revenue / valid"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,15 +68,16 @@ async def show(request: web.Request) -> web.StreamResponse:
         question=question,
         error=error,
         answer=answer,
+        notes=answer.get("notes", ()) if answer else (),
         columns=COLUMNS,
         rows=_rows(question.by, rows),
         totals=_figures(answer["totals"]) if answer else (),
         more=len(rows) == _MOST_ROWS,
         times=TIMES,
-        dimensions=DIMENSIONS,
+        facts=FACTS,
         periods=PERIODS,
         period=request.query.get("period", "7d"),
-        dates={name: request.query.get(name, "") for name in ("from", "to", "campaign")},
+        given={name: request.query.get(name, "") for name in ("from", "to", "campaign", "sort")},
         zones=ZONES,
         csv_url=request.rel_url.with_path("/reports.csv", keep_query=True),
         sort_urls={each.name: request.rel_url.update_query(sort=each.name) for each in COLUMNS},
@@ -134,7 +118,7 @@ def _question(request: web.Request, *, limit: int | None = _MOST_ROWS) -> Report
         end=query.get("to") or (None if query.get("from") else _ENDS.get(query.get("period", ""))),
         timezone=query.get("timezone") or "UTC",
         where=(f"campaign={campaign}",) if campaign else (),
-        sort=query.get("sort") or "visits",
+        sort=query.get("sort") or (by[0] if by[:1] and by[0] in TIMES else "visits"),
         limit=limit,
     )
 
@@ -155,4 +139,4 @@ def _figures(row: Mapping[str, Any]) -> Sequence[str]:
     return [_SHOW[each.kind](row.get(each.name)) for each in COLUMNS]
 
 
-_SHOW: Final = {"number": words.number, "amount": words.amount, "percent": words.percent}
+_SHOW: Final = {"count": words.number, "money": words.amount, "price": words.amount, "ratio": words.percent}
