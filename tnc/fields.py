@@ -6,7 +6,7 @@ a new field is one line in `tnc.model`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 import msgspec
@@ -92,16 +92,19 @@ DIMENSION_FIELDS: Final[tuple[Field, ...]] = tuple(each for each in FIELDS.value
 FACT_FIELDS: Final[Mapping[str, Field]] = {name: each for name, each in FIELDS.items() if each.about.fact}
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def rfc3339(time_ms: int) -> str:
     """`2026-11-23T14:05:06.123Z`"""
     return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_rfc3339_ms(text: str) -> int:
-    """Milliseconds of a time that names its zone, or of a UTC time without one. Raises ValueError."""
+    """Milliseconds (the rest is cut) of a time that names its zone, or of a UTC time without one. Raises ValueError."""
     moment = datetime.fromisoformat(text)
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return round(moment.timestamp() * 1000)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def money(micros: int | None) -> float | int | None:

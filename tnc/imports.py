@@ -12,8 +12,19 @@ import msgspec
 
 from tnc.errors import InvalidError
 from tnc.fields import FIELDS, Field, parse_rfc3339_ms
-from tnc.model import MAIN, SUBS, Click, ConversionChange, ConversionId, Event, LanderClick, Visit, WorkspaceId
-from tnc.money import micros
+from tnc.model import (
+    MAIN,
+    SUBS,
+    Click,
+    ConversionChange,
+    ConversionId,
+    ConversionStatus,
+    Event,
+    LanderClick,
+    Visit,
+    WorkspaceId,
+)
+from tnc.money import LARGEST, micros
 
 _VISIT = frozenset(field.name for field in msgspec.structs.fields(Visit))
 _BESIDES = frozenset(("lander_clicked_at", "conversions"))
@@ -36,9 +47,10 @@ def click_of(given: Mapping[str, Any], *, workspace: WorkspaceId = MAIN) -> tupl
     record |= {"visit": visit, "imported": True, "workspace": workspace}
     try:
         click = msgspec.convert(record, Click)
-        return click, _events_of(given, click)
+        since = msgspec.convert({name: given[name] for name in _BESIDES if name in given}, _Since)
     except msgspec.ValidationError as error:
         raise InvalidError(f"{error}.") from error
+    return click, _events(since, click)
 
 
 def _public(name: str) -> bool:
@@ -47,59 +59,88 @@ def _public(name: str) -> bool:
 
 
 def _read(field: Field, value: Any) -> Any:
+    match field.kind:
+        case "time":
+            return _time_ms(value, field.name)
+        case "money":
+            return _micros(value, field.name)
+        case "text" if not isinstance(value, str):
+            raise InvalidError(f"{field.name} is not a text.")
+        case _:
+            return value
+
+
+def _time_ms(value: Any, name: str) -> int:
     try:
-        match field.kind:
-            case "time":
-                return parse_rfc3339_ms(value)
-            case "money":
-                return micros(value)
-            case _:
-                return value
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InvalidError(f"{field.name} is not a {field.kind}: {error}.") from error
+        time_ms = parse_rfc3339_ms(value)
+    except (ValueError, TypeError) as error:
+        raise InvalidError(f"{name} is not a time like 2026-11-23T14:05:06Z.") from error
+    if time_ms < 0:
+        raise InvalidError(f"{name} lies before 1970.")
+    return time_ms
+
+
+def _micros(value: Any, name: str) -> int:
+    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > LARGEST:
+        raise InvalidError(f"{name} is not a number up to {LARGEST}.")
+    return micros(value)
+
+
+class _Word(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a conversion's history."""
+
+    at: str
+    status: ConversionStatus | None = None
+    status_word: str | None = None
+    payout: float | None = None
+    currency: str | None = None
 
 
 class _GivenConversion(msgspec.Struct, frozen=True, kw_only=True):
     conversion_id: str | None = None
     converted_at: str
-    status: str | None = "sale"
+    status: ConversionStatus | None = "sale"
     event: str | None = None
     payout: float | None = None
     currency: str | None = None
     txid: str | None = None
-    history: list[dict[str, Any]] = []
+    history: tuple[_Word, ...] = ()
 
 
-def _events_of(given: Mapping[str, Any], click: Click) -> list[Event]:
+class _Since(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a click."""
+
+    lander_clicked_at: str | None = None
+    conversions: tuple[_GivenConversion, ...] | None = None
+
+
+def _events(since: _Since, click: Click) -> list[Event]:
     events: list[Event] = []
-    if given.get("lander_clicked_at"):
-        at_ms = parse_rfc3339_ms(given["lander_clicked_at"])
+    if since.lander_clicked_at is not None:
+        at_ms = _time_ms(since.lander_clicked_at, "lander_clicked_at")
         events.append(LanderClick(at_ms=at_ms, offer=click.offer, network=click.network))
-    for number, each in enumerate(given.get("conversions") or ()):
-        events.extend(_changes(msgspec.convert(each, _GivenConversion), click, number))
+    for number, each in enumerate(since.conversions or ()):
+        events.extend(_changes(each, click, number))
     return events
 
 
 def _changes(given: _GivenConversion, click: Click, number: int) -> list[ConversionChange]:
     """The history that was given, else the present state as its only word."""
     made_up = blake2b(f"{click.click_id}|{number}".encode(), digest_size=13).hexdigest()
-    said = given.history or [{"at": given.converted_at, "status": given.status, "payout": given.payout}]
+    _time_ms(given.converted_at, "converted_at")  # refused when unfit, also where the history is what counts
+    words = given.history or (_Word(at=given.converted_at, status=given.status, payout=given.payout),)
     return [
-        msgspec.convert(
-            {
-                "type": "conversion",
-                "conversion_id": given.conversion_id or ConversionId(made_up),
-                "at_ms": parse_rfc3339_ms(word["at"]),
-                "status": word.get("status"),
-                "status_word": word.get("status_word"),
-                "event": given.event,
-                "payout_micros": None if word.get("payout") is None else micros(word["payout"]),
-                "currency": word.get("currency") or given.currency,
-                "txid": given.txid,
-                "network": click.network,
-                "origin": "import",
-            },
-            ConversionChange,
+        ConversionChange(
+            conversion_id=ConversionId(given.conversion_id or made_up),
+            at_ms=_time_ms(word.at, "at"),
+            status=word.status,
+            status_word=word.status_word,
+            event=given.event,
+            payout_micros=None if word.payout is None else _micros(word.payout, "payout"),
+            currency=word.currency or given.currency,
+            txid=given.txid,
+            network=click.network,
+            origin="import",
         )
-        for word in said
+        for word in words
     ]
