@@ -405,6 +405,16 @@ def test_a_table_where_text_belongs_is_refused_however_deep_it_is() -> None:
     ]
 
 
+def test_a_long_way_of_caps_is_no_circle_and_takes_no_time() -> None:
+    first = '[[offer]]\nid = "o0"\nurl = "https://a.example/"\n'
+    text = first + "".join(
+        f'[[offer]]\nid = "o{n}"\nurl = "https://a.example/"\ncap = {{ conversions = 1, then = "o{n - 1}" }}\n'
+        for n in range(1, 2000)
+    )
+
+    assert len(read(text).offers) == 2000
+
+
 def test_of_a_thousand_mistakes_the_first_forty_are_listed() -> None:
     text = "".join(f'[[lander]]\nid = "l{number}"\n' for number in range(1000))
 

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -45,7 +45,7 @@ def read_toml(
     reader = _Reader(file=file)
     named = reader.items(_parse(text, file))
     known = {
-        noun.name: tuple(dict.fromkeys((*getattr(base, noun.plural), *(each.id for each in named[noun.name]))))
+        noun.name: frozenset((*getattr(base, noun.plural), *(each.id for each in named[noun.name])))
         for noun in NOUNS.values()
     }
     context = Context(known=known, resolve=secret, allow_hosts=allow_hosts)
@@ -164,12 +164,9 @@ class _Reader:
         return list(items.values())
 
     def _judge_caps(self, merged: Configuration, named: Sequence[str]) -> None:
-        reported: set[str] = set()
-        for offer in named:
-            chain = _chain(merged, OfferId(offer))
-            if len(chain) > 1 and chain[-1] == offer and not reported & set(chain):
-                reported |= set(chain)
-                self._note(f"[[offer]] {show(offer)}", ("cap", "then"), f"goes round in a circle: {' -> '.join(chain)}")
+        for circle in _circles(merged, map(OfferId, named)):
+            text = f"goes round in a circle: {' -> '.join((*circle, circle[0]))}"
+            self._note(f"[[offer]] {show(circle[0])}", ("cap", "then"), text)
 
     def _judge_paths(self, merged: Configuration, named: Sequence[str]) -> None:
         live = [each for each in merged.campaigns.values() if not each.archived]
@@ -192,15 +189,19 @@ class _Reader:
 _NOWHERE: Final = Context(known={}, resolve=_no_secrets)
 
 
-def _chain(configuration: Configuration, offer: OfferId) -> list[OfferId]:
-    """The offers that stand in for each other, up to the first that came before or has no cap."""
-    chain = [offer]
-    while (cap := configuration.offers[chain[-1]].cap) is not None and cap.then is not None:
-        again = cap.then in chain
-        chain.append(cap.then)
-        if again:
-            break
-    return chain
+def _circles(configuration: Configuration, offers: Iterable[OfferId]) -> Iterator[list[OfferId]]:
+    """Offers that stand in for each other without end, each circle once, from the offers that were given."""
+    seen: set[OfferId] = set()
+    for offer in offers:
+        way: dict[OfferId, None] = {}
+        here: OfferId | None = offer
+        while here is not None and here not in seen:
+            seen.add(here)
+            way[here] = None
+            cap = configuration.offers[here].cap
+            here = None if cap is None else cap.then
+        if here in way:
+            yield list(way)[list(way).index(here) :]
 
 
 def _parse(text: str, file: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 # ruff: noqa: ARG002 - every shape is read alike, and few look at the context
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -18,9 +18,9 @@ _LINES: Final = str.maketrans("", "", "\r\n\t")
 class Context:
     """What a reader may look at beside the value itself."""
 
-    known: Mapping[str, Sequence[str]]  # ids by noun: those of the file and those that are stored
+    known: Mapping[str, Collection[str]]  # ids by noun: those of the file and those that are stored
     resolve: Callable[[str], str]  # "env:NAME" or "file:/path" -> the secret; raises InvalidError
-    allow_hosts: Sequence[str] = ()
+    allow_hosts: Collection[str] = ()
     stored: object = None  # what stands there now, as `Shape.write` gives it
 
     def below(self, key: str) -> "Context":
@@ -204,7 +204,7 @@ class Reference:
         if value in known:
             return value
         those = f"Known: {listed(sorted(known))}" if known else f"There is no {self.noun} at all"
-        raise wrong(f"is {show(value)}, and there is no such {self.noun}{nearest(value, known) or '.'} {those}")
+        raise wrong(f"is {show(value)}, and there is no such {self.noun}{nearest(value, sorted(known)) or '.'} {those}")
 
     def write(self, value: str) -> str:
         return value
