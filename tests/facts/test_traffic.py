@@ -28,13 +28,13 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.
 BROWSER = {"User-Agent": CHROME, "Accept-Language": "en", "Sec-Fetch-Mode": "navigate"}
 
 
-def reader(kind: NetworkKind | None = None) -> VisitReader:
+def reader(kind: NetworkKind | None = None, frequency: Frequency | None = None) -> VisitReader:
     """A reader whose one list says that 9.0.0.0/8 is of a kind."""
     networks = Networks()
     if kind:
         feed = read_feed(b"9.0.0.0/8", name="list")
         networks = Networks(compile_lists([NetworkList(name="list", kind=kind, feed=feed)]))
-    return VisitReader(address=ClientAddress(), geo=Geo((), networks), agents=AGENTS)
+    return VisitReader(address=ClientAddress(), geo=Geo((), networks), agents=AGENTS, frequency=frequency)
 
 
 def visit(
@@ -47,7 +47,7 @@ def visit(
     identity: Identity | None = None,
 ) -> Visit:
     asked = Request.of(headers.items(), host="t.example", target="/x", peer=ip, secure=secure, arrived_at_ms=at_ms)
-    return (by or reader()).facts(asked, None, counted=True).visit(identity or Identity())
+    return (by or reader()).read(asked, None, identity or Identity())
 
 
 REQUESTS: list[dict[str, Any]] = [
@@ -216,7 +216,7 @@ def test_a_crawler_in_a_data_centre_is_still_a_crawler() -> None:
 
 
 def test_the_surplus_of_a_minute_from_one_address_is_suspect() -> None:
-    frequent = reader()
+    frequent = reader(frequency=Frequency())
 
     kinds = [visit(BROWSER, by=frequent, at_ms=10 + at).traffic for at in range(CLICKS_A_MINUTE + 2)]
     other = visit(BROWSER, by=frequent, ip="9.9.9.8", at_ms=99)
@@ -226,19 +226,9 @@ def test_the_surplus_of_a_minute_from_one_address_is_suspect() -> None:
     assert (other.traffic, later.traffic) == ("human", "human")
 
 
-def test_what_is_not_counted_uses_nothing_up() -> None:
-    frequent = reader()
-    asked = Request.of(BROWSER.items(), host="t", target="/", peer="9.9.9.9", secure=True, arrived_at_ms=1)
-
-    for _ in range(100):
-        frequent.read(asked, None)
-
-    assert visit(BROWSER, by=frequent).traffic == "human"
-
-
 @pytest.mark.parametrize("kind", ["cellular", "relay", "corporate"])
 def test_many_people_behind_one_address_are_no_surplus(kind: NetworkKind) -> None:
-    frequent = reader(kind)
+    frequent = reader(kind, Frequency())
 
     assert {visit(BROWSER, by=frequent, at_ms=10 + at).traffic for at in range(200)} == {"human"}
 

@@ -140,7 +140,10 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class VisitReader:
-    """Reads requests. `geo` and `elsewhere` are assigned anew when data or settings change; nothing waits."""
+    """Reads requests. `geo` and `elsewhere` are assigned anew when data or settings change; nothing waits.
+
+    With a `frequency` every request counts towards its address's minute; a reader that only tries has none.
+    """
 
     def __init__(
         self,
@@ -149,18 +152,16 @@ class VisitReader:
         geo: Geo,
         agents: Agents,
         elsewhere: Mode = "full",
+        frequency: Frequency | None = None,
     ) -> None:
         self.geo = geo
         self.elsewhere = elsewhere
         self._address = address
         self._agents = agents
-        self._frequency = Frequency()
+        self._frequency = frequency
 
-    def facts(self, request: Request, source: Source | None, *, counted: bool = False) -> Facts:
-        """All that the request says. Never raises, whatever the bytes.
-
-        A visit is `counted` towards the clicks that its address makes in a minute; a try is not.
-        """
+    def facts(self, request: Request, source: Source | None) -> Facts:
+        """All that the request says. Never raises, whatever the bytes."""
         geo = self.geo
         headers = request.headers
         client = self._address.of(request.peer, headers, request.repeated)
@@ -196,18 +197,19 @@ class VisitReader:
                 user_agent=user_agent,
                 secure=secure,
                 prefetch=is_prefetch(headers),
-                surplus=counted and self._is_surplus(client.ip, place, request.arrived_at_ms),
+                surplus=self._is_surplus(client.ip, place, request.arrived_at_ms),
                 referrer_domain=came_from,
             ),
             data=geo.data,
         )
 
     def _is_surplus(self, ip: str | None, place: Place, now_ms: int) -> bool:
+        if self._frequency is None or ip is None:
+            return False
         shared = place.relay is True or place.connection in _SHARED
-        return ip is not None and self._frequency.is_surplus(ip, now_ms, shared=shared)
+        return self._frequency.is_surplus(ip, now_ms, shared=shared)
 
     def read(self, request: Request, source: Source | None, identity: Identity = NOBODY_IN_PARTICULAR) -> Visit:
-        """The visit of a request that is not counted."""
         return self.facts(request, source).visit(identity)
 
 
