@@ -290,7 +290,14 @@ install_service() {
     # The service must not depend on a Python in somebody's home.
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     build_release
-    if is_installed; then upgrade_service; else first_install; fi
+    if ! is_installed; then
+        first_install
+    elif [ ! -e "$OPT/current" ]; then
+        start_service
+        say "tnc runs again, with the settings of $ETC and the data of $DATA."
+    else
+        upgrade_service
+    fi
 }
 
 # A release is a folder of its own, named by what is in it; `current` points at the one that runs.
@@ -310,7 +317,7 @@ build_release() {
     UNFINISHED=$RELEASE
     "$VENV/bin/python" -m compileall -q "$RELEASE/tnc"
     chmod -R a+rX,go-w "$RELEASE"
-    (cd / && tnc version >/dev/null) || die "the new version does not start on this machine. Nothing was changed."
+    (cd / && "$VENV/bin/python" -c 'import tnc.app, tnc.cli') || die "the new version does not start on this machine. Nothing was changed."
     : >"$RELEASE/complete"
     UNFINISHED=''
 }
@@ -326,12 +333,12 @@ first_install() {
     install -d -o tnc -g tnc -m 0750 "$ETC"
     install -d -o tnc -g tnc -m 0700 "$DATA"
     point_current "$RELEASE"
-    write_command
     if [ ! -f "$DATA/config.toml" ]; then
         # shellcheck disable=SC2086 # an option and its value, or nothing
         as_tnc init --data "$DATA" --key "$ETC/key" --listen "${TNC_LISTEN:-$(default_listen)}" \
             --dashboard "${TNC_DASHBOARD:-127.0.0.1:8400}" ${TNC_TRUSTED_PROXY:+--trusted-proxy "$TNC_TRUSTED_PROXY"} \
-            ${TNC_OWNER_EMAIL:+--owner-email "$TNC_OWNER_EMAIL"}
+            ${TNC_OWNER_EMAIL:+--owner-email "$TNC_OWNER_EMAIL"} >"$WORK/init.log"
+        grep -v '^next' "$WORK/init.log" # which would name settings that move in a moment
     fi
     # The settings live in /etc, so the path of the data must be whole.
     sed "s#^data = .*#data = \"$DATA\"#" "$DATA/config.toml" >"$ETC/config.toml.new"
@@ -339,10 +346,7 @@ first_install() {
     chmod 0640 "$ETC/config.toml.new"
     mv "$ETC/config.toml.new" "$ETC/config.toml"
     rm "$DATA/config.toml"
-    write_unit
-    systemctl enable --quiet tnc
-    systemctl restart tnc
-    wait_until_up || die "tnc does not come up. Its last words: journalctl -u tnc -n 50"
+    start_service
     host=$(hostname -f 2>/dev/null || hostname)
     cat <<TEXT
 
@@ -355,6 +359,15 @@ first_install() {
   Settings  $ETC/config.toml       Data  $DATA       Key  $ETC/key
   Copy $ETC/key to a safe place away from this server: without it no backup can be read.
 TEXT
+}
+
+start_service() {
+    point_current "$RELEASE"
+    write_command
+    write_unit || true
+    systemctl enable --quiet tnc
+    systemctl restart tnc
+    wait_until_up || die "tnc does not come up. Its last words: journalctl -u tnc -n 50"
 }
 
 upgrade_service() {
@@ -372,6 +385,7 @@ upgrade_service() {
     rm -rf "$before"
     cp -a --reflink=auto "$DATA" "$before"
     point_current "$RELEASE"
+    write_command
     write_unit || true
     systemctl restart tnc || true
     if wait_until_up; then
@@ -390,7 +404,7 @@ upgrade_service() {
     systemctl restart tnc
     wait_until_up || die "neither the new version nor the one before comes up. The data is in $DATA; see journalctl -u tnc"
     die "the new version did not come up; the one before runs again with the data of before. Its lines are above; what it
-left is in $DATA.failed: delete that once you have looked."
+left is in $DATA.failed: look, then delete it, because what you erase from now on could still be read there."
 }
 
 remove_old_releases() {

@@ -51,7 +51,6 @@ DOORS = {
     "duckdb": "store",
     "iptocc": "facts",
     "jinja2": "web",
-    "markupsafe": "web",
     "maxminddb": "facts",
     "msgspec": " ".join(LAYERS),
     "re2": "rules facts",
