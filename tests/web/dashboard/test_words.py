@@ -54,3 +54,8 @@ def test_a_clock_that_was_set_back_makes_no_future() -> None:
     assert words.ago(2_000, 1_000) == "just now"
     assert words.ago(1_000, 62_000) == "1 minute ago"
     assert words.moment(1_795_442_706_123) == "23 Nov 2026, 14:05:06"
+
+
+def test_a_refusal_begins_like_a_sentence() -> None:
+    assert words.sentence("the disk is full; make room.") == "The disk is full; make room."
+    assert words.sentence("") == ""

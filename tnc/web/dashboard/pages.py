@@ -36,6 +36,7 @@ def templates(assets: Assets) -> jinja2.Environment:
         "percent": words.percent,
         "moment": words.moment,
         "machine_time": words.machine_time,
+        "sentence": words.sentence,
         "label": words.label,
         "value": words.value,
         "money": lambda micros: words.amount(fields.money(micros)),

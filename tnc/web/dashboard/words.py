@@ -83,6 +83,12 @@ def change(now: float | None, before: float | None, *, money: bool) -> Change | 
     )
 
 
+def sentence(text: object) -> str:
+    """A refusal as a sentence of a page: it may have been written to follow `Error:`."""
+    told = str(text)
+    return told[:1].upper() + told[1:]
+
+
 def label(name: str) -> str:
     """`referrer_domain` as people read it: `Referrer domain`. A few names are abbreviations."""
     return _LABELS.get(name) or name.replace("_", " ").capitalize()
