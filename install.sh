@@ -54,6 +54,7 @@ apt_install() {
         apt-get update -qq >/dev/null 2>&1 || say "apt-get update failed; trying with the lists that are here."
         APT_READY=yes
     fi
+    say "Installing $* with apt-get" >&2
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$WORK/apt.log" 2>&1
 }
 
@@ -71,7 +72,6 @@ find_python() {
 
 need_python() {
     find_python && return 0
-    say "Installing Python with apt-get" >&2
     if apt_install python3 python3-venv && find_python; then return 0; fi
     if apt_install python3.11 python3.11-venv && find_python; then return 0; fi
     die "no Python from 3.11 to 3.14 with its venv module is here. On Debian 12 and Ubuntu 24.04 or newer type, as root:
@@ -147,7 +147,6 @@ run_tests() {
         program=$package
         if [ "$package" = chromium-driver ]; then program=chromedriver; fi
         if has "$program" || ! is_root || ! has apt-get; then continue; fi
-        say "Installing $package for the tests"
         apt_install "$package" || say "$package could not be installed; the tests that need it are skipped and say so."
     done
     cd "$ROOT"
