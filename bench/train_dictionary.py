@@ -134,7 +134,7 @@ def visit(at_ms: int) -> Visit:
 def click() -> Click:
     at_ms = CHANCE.randrange(1_767_000_000_000, 1_799_000_000_000)
     return Click(
-        click_id=ClickId(new_id(at_ms, CHANCE.randbytes(10))),
+        click_id=ClickId(new_id(at_ms, CHANCE.randbytes(8))),
         clicked_at_ms=at_ms,
         campaign=CampaignId(word()),
         source=word(),  # type: ignore[arg-type]
@@ -158,7 +158,7 @@ def event() -> LanderClick | ConversionChange:
     if CHANCE.random() < 0.4:
         return LanderClick(at_ms=at_ms, offer=OfferId(word()), found_by=CHANCE.choice(("cid", "cookie", "visitor")))  # type: ignore[arg-type]
     return ConversionChange(
-        conversion_id=ConversionId(new_id(at_ms, CHANCE.randbytes(10))),
+        conversion_id=ConversionId(new_id(at_ms, CHANCE.randbytes(8))),
         at_ms=at_ms,
         status=CHANCE.choice(("lead", "sale", "rejected")),  # type: ignore[arg-type]
         status_word=CHANCE.choice((None, "approved", "1", "pending", "declined")),

@@ -1,10 +1,12 @@
 """The running appliance as the dashboard sees it: answers from the house, the tracker and the writer."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from tnc import __version__
 from tnc.doctor import problems
 from tnc.explaining import Invented, explain, try_visitor
+from tnc.fields import rfc3339
 from tnc.house import House
 from tnc.live.tracker import Tracker
 from tnc.model import Click, ClickId, ClickStory, Configuration, WorkspaceId
@@ -21,6 +23,7 @@ from tnc.web.dashboard.ports import (
     TryResult,
 )
 
+_LOOK_AGAIN_MS = 30_000
 _LOOKED_THROUGH = 100_000  # clicks that a filtered page of the log may read before it gives up
 
 
@@ -33,6 +36,8 @@ class Desk:
         self._tracker = tracker
         self._clicklog = clicklog
         self._reporter = reporter
+        self._problems: list[str] = []
+        self._looked_at_ms = -_LOOK_AGAIN_MS
 
     @property
     def workspace(self) -> WorkspaceId:
@@ -72,7 +77,7 @@ class Desk:
 
     def try_visitor(self, request: TryRequest) -> TryResult:
         # A tracker of its own: what is tried must not be told by, nor change, who was really seen.
-        tracker = self._house.tracker(self._tracker.reader)
+        tracker = self._house.tracker(self._tracker.looker)
         invented = Invented(
             ip=request.ip,
             user_agent=request.user_agent,
@@ -98,10 +103,15 @@ class Desk:
             sort=question.sort,
             limit=question.limit,
         )
-        return await self._reporter.answer(asked)
+        return cast("Answer", await self._reporter.answer(asked))
 
     def problems(self) -> Sequence[str]:
-        return problems(self._house, self._clicklog.recording())
+        """Looked for anew after half a minute: a look takes half a second, and every page asks."""
+        now_ms = self._house.world.now_ms()
+        if not 0 <= now_ms - self._looked_at_ms < _LOOK_AGAIN_MS:
+            self._problems = problems(self._house, self._clicklog.recording())
+            self._looked_at_ms = now_ms
+        return self._problems
 
     def about(self) -> About:
         rooms, settings = self._house.rooms, self._house.settings
@@ -110,7 +120,12 @@ class Desk:
             directories={"everything": str(rooms.data), "clicks": str(rooms.days), "key file": str(settings.key)},
             keys=f"{sum(1 for _ in self._house.keyring.all_days(self.workspace))} days have keys, and they open.",
             address_data=[
-                AddressData(name=each.name, kind=each.kind, built=each.built, attribution=each.attribution)
+                AddressData(
+                    name=each.name,
+                    kind=each.kind,
+                    built=None if each.built_ms is None else rfc3339(each.built_ms)[:10],
+                    attribution=each.licence.attribution or each.licence.name,
+                )
                 for each in self._tracker.reader.geo.sources()
             ],
         )

@@ -22,12 +22,10 @@ _LOW_DISK_BYTES: Final = 1 << 30
 # SQLite below these can lose commits when two connections write and checkpoint at once; tnc never lets two write.
 _SQLITE_MENDED: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 
-ORDINARY: Final = (
-    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36"
-)
+_CHROME: Final = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36"
+ORDINARY: Final = f"Mozilla/5.0 (Linux; Android 10; K) {_CHROME}"
 REVIEWERS: Final[tuple[str, ...]] = (
-    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36 "
-    "(compatible; AdsBot-Google-Mobile; +http://www.google.com/mobile/adsbot.html)",
+    f"{ORDINARY} (compatible; AdsBot-Google-Mobile; +http://www.google.com/mobile/adsbot.html)",
     "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
 )
 
@@ -184,8 +182,8 @@ def _reviewers(house: House) -> Iterator[Finding]:
 
 def _goes_to(house: House, plan: Plan, tracker: Tracker, user_agent: str) -> tuple[object, ...]:
     tried = try_visitor(house, tracker, plan, Invented(ip="81.2.69.142", user_agent=user_agent, language="en"))
-    decision = tried.arrival.decision
-    return decision.action, decision.status, decision.flow
+    click = tried.arrival.click
+    return click.action, click.status, click.flow
 
 
 CHECKS: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (_folders, _keys, _database, _server, _campaigns)

@@ -14,6 +14,7 @@ from tnc.conversions.present import counts_for_cap
 from tnc.errors import NotFoundError, RefusedError
 from tnc.facts.address import ClientAddress
 from tnc.facts.agent import Agents
+from tnc.facts.frequency import Frequency
 from tnc.facts.geo import Geo
 from tnc.facts.mmdb import Database
 from tnc.facts.reader import VisitReader
@@ -174,21 +175,23 @@ class House:
 
     # -- the tracker
 
-    def visit_reader(self) -> VisitReader:
+    def visit_reader(self, frequency: Frequency | None = None) -> VisitReader:
         return VisitReader(
             address=ClientAddress(self.settings.trusted_proxies),
             geo=Geo([Database(path) for path in sorted(self.rooms.addresses.glob("*.mmdb"))]),
             agents=Agents(),
             elsewhere=self.settings.default_mode_elsewhere,
+            frequency=frequency,
         )
 
-    def tracker(self, reader: VisitReader) -> Tracker:
+    def tracker(self, looker: VisitReader, reader: VisitReader | None = None) -> Tracker:
         """What serves or tries visits: the present configuration, the salts there are, the caps as they stand."""
         keys = self.keyring.workspace(self.workspace)
         tracker = Tracker(
             workspace=self.workspace,
             world=self.world,
-            reader=reader,
+            reader=reader or looker,
+            looker=looker,
             plans=self.plans(self.versions.latest(self.workspace)),
             pseudonyms=Pseudonyms(self.workspace, keys.cookie_key),
         )

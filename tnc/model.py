@@ -354,7 +354,7 @@ class Visit(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Click(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One visit as it is remembered: who came, where it went, and all that is needed to say why."""
 
-    click_id: Annotated[ClickId, about(Privacy.PII, "26 characters; sorts by time")]
+    click_id: Annotated[ClickId, about(Privacy.PII, "28 hexadecimal digits; sorts by time")]
     clicked_at_ms: Annotated[int, about(Privacy.NONE, "when; `clicked_at` in JSON")]
     workspace: Annotated[WorkspaceId, about(Privacy.BUSINESS, "whose data this is", dimension=True)] = MAIN
     campaign: Annotated[CampaignId, business("campaign that was clicked")]

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 from tnc.errors import InvalidError
 
@@ -52,6 +53,7 @@ def read_currency(text: str, name: str) -> str:
     return code
 
 
+@lru_cache(1024)
 def micros(amount: float) -> int:
     """A configured amount, as it was written, in micros."""
     return round(Decimal(str(amount)) * MICROS)

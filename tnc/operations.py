@@ -22,7 +22,7 @@ from tnc.recording import Recorded, Speaker, record_conversion
 from tnc.settings import resolve_secret
 from tnc.store.clicklog import Day
 from tnc.store.days import DayWriter, utc_date
-from tnc.world import new_id
+from tnc.world import ID_CHANCE_BYTES, new_id
 
 _T = TypeVar("_T")
 
@@ -127,7 +127,7 @@ class Operations:
                 configuration=configuration,
                 speaker=speaker,
                 now_ms=now_ms,
-                new_id=lambda: ConversionId(new_id(now_ms, house.world.token(10))),
+                new_id=lambda: ConversionId(new_id(now_ms, house.world.token(ID_CHANCE_BYTES))),
             ),
         )
         self._hooks.converted(recorded)

@@ -1,10 +1,10 @@
 """Time, chance and identity: the three things that tests hold still."""
 
-import base64
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from tnc.model import ClickId
 
@@ -13,23 +13,27 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000  # noqa: TID251 - the one place that reads the clock
 
 
+ID_CHANCE_BYTES: Final = 8
+_ID_LENGTH: Final = 2 * (6 + ID_CHANCE_BYTES)
+
+
 def new_id(now_ms: int, chance: bytes) -> str:
-    """A sortable id: 48 bits of UTC milliseconds and 80 bits of chance, 26 characters of base32hex.
+    """A sortable id: 48 bits of UTC milliseconds and 64 bits of chance, 28 hexadecimal digits.
 
     The time in front is what lets a postback find the one day file that holds its click.
     """
-    return base64.b32hexencode(now_ms.to_bytes(6, "big") + chance)[:26].decode().lower()
+    return (now_ms.to_bytes(6, "big") + chance).hex()
 
 
-_LATEST_MS = 32_503_680_000_000  # the year 3000: what is later is somebody else's id that looks like ours
+_LATEST_MS: Final = 32_503_680_000_000  # the year 3000: what is later is somebody else's id that looks like ours
 
 
 def id_time_ms(identity: str) -> int | None:
     """The millisecond in an id made by `new_id`, or None for anything else."""
-    if len(identity) != 26 or not identity.isascii():
+    if len(identity) != _ID_LENGTH or not identity.isalnum():
         return None
     try:
-        time_ms = int.from_bytes(base64.b32hexdecode(identity.upper() + "======")[:6], "big")
+        time_ms = int.from_bytes(bytes.fromhex(identity)[:6], "big")
     except ValueError:
         return None
     return time_ms if time_ms < _LATEST_MS else None
@@ -43,4 +47,4 @@ class World:
     token: Callable[[int], bytes] = secrets.token_bytes
 
     def new_click_id(self, now_ms: int) -> ClickId:
-        return ClickId(new_id(now_ms, self.token(10)))
+        return ClickId(new_id(now_ms, self.token(ID_CHANCE_BYTES)))

@@ -83,8 +83,11 @@ class Asker:
         self.config = config
         self.world = World()
 
+    def config_file(self) -> Path:
+        return appliance_settings.find(self.config)
+
     def settings(self) -> Settings:
-        settings = appliance_settings.load(appliance_settings.find(self.config))
+        settings = appliance_settings.load(self.config_file())
         set_up_logs(settings.log_level)
         return settings
 

@@ -18,4 +18,4 @@ def serve(asker: Asker) -> None:
         click.echo(f"ready tracking={tracking} dashboard={dashboard}")
         sys.stdout.flush()
 
-    asyncio.run(serve_appliance(asker.settings(), asker.world, ready=ready))
+    asyncio.run(serve_appliance(asker.config_file().resolve(), asker.settings(), asker.world, ready=ready))

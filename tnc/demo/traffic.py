@@ -53,7 +53,7 @@ def invented_clicks(plans: Plans, *, until_ms: int, seed: int = SEED, days: int 
     chance = random.Random(seed)  # noqa: S311 - it is to be the same every time
     for arrival in Crowd(chance).arrivals(from_ms=until_ms - days * DAY_MS, until_ms=until_ms):
         plan = plans.by_id[arrival.campaign]
-        click = _click(plan, arrival, ClickId(new_id(arrival.visit.visited_at_ms, chance.randbytes(10))))
+        click = _click(plan, arrival, ClickId(new_id(arrival.visit.visited_at_ms, chance.randbytes(8))))
         so_far = [event for event in _events(plan, click, arrival.mood, chance) if event.at_ms < until_ms]
         yield click_json(story(click, so_far), destination=plan.destination(click))
 
@@ -97,7 +97,7 @@ def _changes(plan: Plan, click: Click, at_ms: int, chance: random.Random) -> Ite
     """What the network says, and when: most buy within the hour, and the last word takes days."""
     said_ms = at_ms + round(chance.lognormvariate(3.0, 1.3) * _MINUTE_MS)
     decided_ms = said_ms + chance.randrange(DAY_MS, 6 * DAY_MS)
-    identity, txid = ConversionId(new_id(said_ms, chance.randbytes(10))), f"T{chance.randrange(10**8):08}"
+    identity, txid = ConversionId(new_id(said_ms, chance.randbytes(8))), f"T{chance.randrange(10**8):08}"
     payout = _payout(plan, click, chance)
     last: Literal["sale", "rejected"] = "rejected" if chance.random() < 0.11 else "sale"
     reports_leads = click.network == _GOOD_NETWORK

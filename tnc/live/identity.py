@@ -8,6 +8,7 @@ a keyed hash of address and user agent under a salt that is destroyed after two 
 
 import base64
 import binascii
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from hmac import compare_digest
@@ -41,14 +42,15 @@ class Pseudonyms:
         text = f"{self.workspace}|{ip or ''}|{user_agent or ''}".encode(errors="replace")
         return blake2b(text, key=salt, digest_size=_VISITOR_BYTES, person=b"visitor").hexdigest()
 
-    def identify(self, cookie: str | None, *, mode: Mode, salted: str, chance: bytes) -> Identity:
-        """The identity of a visit; `chance` is 16 random bytes for a browser that has no cookie yet."""
+    def identify(self, cookie: str | None, *, mode: Mode, salted: str, chance: Callable[[int], bytes]) -> Identity:
+        """The identity of a visit; `chance` gives random bytes for a browser that has no cookie yet."""
         if mode != "full":
             return Identity(visitor=salted)
         known = None if cookie is None else self._read(cookie)
         if known is not None:
             return known
-        return Identity(visitor=salted, secret=chance, browser_id=self._browser_id(chance))
+        secret = chance(_SECRET_BYTES)
+        return Identity(visitor=salted, secret=secret, browser_id=self._browser_id(secret))
 
     def _browser_id(self, secret: bytes) -> str:
         return blake2b(secret, key=self.cookie_key, digest_size=16, person=b"browser").hexdigest()

@@ -6,10 +6,10 @@ flat arrays because a busy day has a million visitors; rebuilt from the day file
 """
 
 from array import array
-from hashlib import blake2b
 from typing import Final
 
 _PROBES: Final = 16
+_64_BITS: Final = (1 << 64) - 1
 _FIRST_SLOTS: Final = 1 << 15
 _MOST_SLOTS: Final = 1 << 22  # 64 MB, and as much again until smaller tables are outlived; then the longest unseen go
 _VISITS_BITS: Final = 12
@@ -17,9 +17,8 @@ _MOST_VISITS: Final = (1 << _VISITS_BITS) - 1
 
 
 def seen_key(*parts: str) -> int:
-    """64 bits that stand for visitor and campaign. Never 0, which marks a free slot."""
-    digest = blake2b("|".join(parts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") or 1
+    """64 bits that stand for visitor and campaign in this process. Never 0, which marks a free slot."""
+    return hash(parts) & _64_BITS or 1
 
 
 class _Table:

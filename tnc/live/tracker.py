@@ -9,6 +9,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from tnc.errors import InvalidError
+from tnc.facts.frequency import Duplicates
 from tnc.facts.reader import Facts, VisitReader, for_storage
 from tnc.facts.reader import Identity as VisitIdentity
 from tnc.facts.request import Request
@@ -32,17 +33,16 @@ class Arrival:
     """One visit, decided and ready to be recorded and answered."""
 
     plan: Plan
-    facts: Facts
-    visit: Visit
-    decision: Decision
     click: Click
-    destination: str | None
-    cookie: str | None
+    destination: str | None  # None: answered with a status
+    secure: bool = False  # the visitor's own connection is encrypted
+    cookie: str | None = None
 
     @property
     def stored(self) -> Click:
         """The click as it may be kept."""
-        return replace(self.click, visit=for_storage(self.visit))
+        check = None if self.destination is None else self.plan.check(self.destination)
+        return replace(self.click, visit=for_storage(self.click.visit), destination_check=check)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,11 +51,13 @@ class Tracker:
 
     workspace: WorkspaceId
     world: World
-    reader: VisitReader
+    reader: VisitReader  # counts each request towards its address's minute
+    looker: VisitReader  # reads alike and counts nothing: for whatever is no visit
     plans: Plans
     pseudonyms: Pseudonyms
     caps: Caps = field(default_factory=Caps)
     seen: Seen = field(default_factory=Seen)
+    duplicates: Duplicates = field(default_factory=Duplicates)
     _salts: dict[Date, bytes] = field(default_factory=dict)
 
     # -- settings
@@ -90,7 +92,7 @@ class Tracker:
         cookies = facts.cookies
         cookie = cookies.get(COOKIE_SECURE) or cookies.get(COOKIE_PLAIN)
         salted = self.salted(facts, time_ms)
-        return self.pseudonyms.identify(cookie, mode=facts.mode, salted=salted, chance=self.world.token(16))
+        return self.pseudonyms.identify(cookie, mode=facts.mode, salted=salted, chance=self.world.token)
 
     def recent_pseudonyms(self, facts: Facts, time_ms: int) -> tuple[str, ...]:
         """Today's and yesterday's pseudonym of a visitor without a cookie."""
@@ -104,25 +106,25 @@ class Tracker:
         """Decide a visit. `remember` = False leaves no trace in memory either (a HEAD request, or a try)."""
         now_ms = request.arrived_at_ms
         campaign = plan.campaign
-        facts = self.reader.facts(request, self.source_of(campaign))
+        reader = self.reader if remember else self.looker
+        facts = reader.facts(request, self.source_of(campaign))
         identity = self.identify(facts, now_ms)
-        counts = remember and facts.traffic != "prefetch" and facts.mode != "none"
+        counts = remember and facts.verdict.traffic != "prefetch" and facts.mode != "none"
         visit = facts.visit(self._known(campaign, identity, now_ms, remember=counts))
-        full = self.caps.full(now_ms)
+        click, destination = self._decide(plan, visit, trace)
+        cookie = None if identity.secret is None else self.pseudonyms.cookie(identity, click.click_id)
+        return Arrival(plan=plan, click=click, destination=destination, secure=facts.secure, cookie=cookie)
+
+    def arrive_unread(self, plan: Plan, now_ms: int) -> Arrival:
+        """Decide a visit of which nothing could be read: whatever is wrong with us, the visitor goes somewhere."""
+        click, destination = self._decide(plan, Visit(visited_at_ms=now_ms, reasons=("unread",)), None)
+        return Arrival(plan=plan, click=click, destination=destination)
+
+    def _decide(self, plan: Plan, visit: Visit, trace: Trace | None) -> tuple[Click, str | None]:
+        full = self.caps.full(visit.visited_at_ms)
         decision = plan.decide(visit, capped=full, trace=trace)
         click = self.click(plan, visit, decision, full)
-        destination = plan.destination(click)
-        click = replace(click, destination_check=None if destination is None else plan.check(destination))
-        cookie = None if identity.secret is None else self.pseudonyms.cookie(identity, click.click_id)
-        return Arrival(
-            plan=plan,
-            facts=facts,
-            visit=visit,
-            decision=decision,
-            click=click,
-            destination=destination,
-            cookie=cookie,
-        )
+        return click, None if decision.template is None else plan.fill(decision.template, click)
 
     def _known(self, campaign: Campaign, identity: Identity, now_ms: int, *, remember: bool) -> VisitIdentity:
         """What memory says of the visitor: is this visit unique, and how many came before it."""
@@ -131,6 +133,7 @@ class Tracker:
         here, anywhere = seen_key(visitor, campaign.id), seen_key(visitor)
         before = seen.look(here, now_s, window_s)
         before_anywhere = seen.look(anywhere, now_s, window_s)
+        twice = remember and self.duplicates.is_duplicate(visitor, campaign.id, now_ms)
         if remember:
             seen.mark(here, now_s, (before or 0) + 1)
             seen.mark(anywhere, now_s, (before_anywhere or 0) + 1)
@@ -140,6 +143,7 @@ class Tracker:
             visit_number=before or 0,
             unique_campaign=before is None,
             unique_workspace=before_anywhere is None,
+            duplicate=twice,
             converted=seen.look(seen_key(visitor, campaign.id, "converted"), now_s, window_s) is not None,
         )
 

@@ -16,13 +16,14 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from tnc.errors import NotFoundError, TncError, UnavailableError
+from tnc.errors import NotFoundError, RefusedError, TncError, UnavailableError
 from tnc.model import Click, WorkspaceId
-from tnc.store.days import DayWriter, day_path, utc_date
-from tnc.store.keyring import Keyring
+from tnc.store.days import ClickRow, ClickSealer, DayWriter, Numbers, day_path, utc_date
+from tnc.store.keyring import DayKeys, Keyring
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ WAITING_LIMIT: Final = 50_000
 _RETRY_SECONDS: Final = 0.5
 _STALL_SECONDS: Final = 1.5
 _OPEN_DAYS: Final = 4
+_DAY_MS: Final = 86_400_000
+_EPOCH: Final = Date(1970, 1, 1)
 
 
 class Days:
@@ -44,21 +47,34 @@ class Days:
         self.folder = folder
         self._keyring = keyring
         self._open: OrderedDict[Day, DayWriter] = OrderedDict()
+        self._numbers: dict[Day, Numbers] = {}
 
     def writer(self, day: Day) -> DayWriter:
         """The writer of a day; makes its keys and then its file when it is new."""
         found = self._open.get(day)
         if found is None:
-            workspace, date = day
-            try:
-                keys = self._keyring.day(workspace, date)
-            except NotFoundError:
-                keys = self._keyring.create_day(workspace, date)
-            found = self._open[day] = DayWriter(day_path(self.folder, workspace, date), keys)
+            numbers = self._numbers.setdefault(day, Numbers())
+            found = self._open[day] = DayWriter(day_path(self.folder, *day), self._keys(day), numbers)
             while len(self._open) > _OPEN_DAYS:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(day)
         return found
+
+    def _keys(self, day: Day) -> DayKeys:
+        try:
+            return self._keyring.day(*day)
+        except NotFoundError:
+            if day_path(self.folder, *day).exists():
+                raise RefusedError(
+                    f"there are clicks of {day[1]} but no key for them in {self._keyring.folder}; put the newest copy "
+                    "of that folder back."
+                ) from None
+            return self._keyring.create_day(*day)
+
+    def sealer(self, day: Day) -> ClickSealer:
+        """For another thread: makes rows of a day with keys of its own and the writer's numbers."""
+        self.writer(day)
+        return ClickSealer(self._keyring.open_day(*day), self._numbers[day])
 
     def transact(self, day: Day, work: Callable[[DayWriter], _T]) -> _T:
         """Do `work` in one durable transaction, or not at all."""
@@ -92,9 +108,14 @@ class _Job:
 
 @dataclass(slots=True)
 class _Put:
+    """A click in line: sealed on the loop, where a sealer of its day was ready, else as it is."""
+
     day: Day
-    click: Click
+    row: ClickRow | Click
     future: "asyncio.Future[bool] | None"
+
+
+_Answer = tuple["asyncio.Future[Any]", Any, BaseException | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +133,10 @@ class ClickLog:
     def __init__(self, days: Days, *, waiting_limit: int = WAITING_LIMIT) -> None:
         self._days = days
         self._limit = waiting_limit
-        self._queue: queue.SimpleQueue[_Put | _Job | None] = queue.SimpleQueue()
+        self._line: list[_Put | _Job] = []  # what came since the last batch was handed over
+        self._handing_over = False
+        self._writing = False
+        self._batches: queue.SimpleQueue[list[_Put | _Job] | None] = queue.SimpleQueue()  # holds one at most
         self._waiting: deque[_Put] = deque()
         self._lost = 0
         self._lost_told = 0
@@ -120,6 +144,7 @@ class ClickLog:
         self._failed_at = 0.0
         self._busy_since: float | None = None
         self._outstanding: set[asyncio.Future[bool]] = set()
+        self._sealers: dict[tuple[WorkspaceId, int], ClickSealer] = {}  # by workspace and number of the day
         self._thread = threading.Thread(target=self._run, name="click log", daemon=True)
 
     # -- on the loop
@@ -132,7 +157,9 @@ class ClickLog:
     async def close(self) -> None:
         """Write what is there and stop; what the disk still refuses is counted as lost."""
         self._watch.cancel()
-        self._queue.put(None)
+        line, self._line = self._line, []
+        self._batches.put(line)
+        self._batches.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def recording(self) -> Recording:
@@ -140,16 +167,42 @@ class ClickLog:
 
     async def put(self, workspace: WorkspaceId, click: Click) -> bool:
         """Record a click. True: it is durable. False: it waits in memory, or was given up and counted."""
-        if self._queue.qsize() > self._limit:
+        if len(self._line) > self._limit:
             self._lost += 1
+            return False
+        number = click.clicked_at_ms // _DAY_MS
+        ready = self._sealers.get((workspace, number))
+        day = (workspace, utc_date(click.clicked_at_ms)) if ready is None else ready.day
+        row = click if ready is None else self._sealed(ready.row, click)
+        if row is None:
             return False
         future: asyncio.Future[bool] = self._loop.create_future()
         self._outstanding.add(future)
-        self._queue.put(_Put((workspace, utc_date(click.clicked_at_ms)), click, future))
+        self._queue(_Put(day, row, future))
         try:
             return await future
         finally:
             self._outstanding.discard(future)
+
+    def _sealed(self, seal: Callable[[Click], ClickRow], click: Click) -> ClickRow | None:
+        """None: it cannot be kept, and is counted; it must not keep others from being kept."""
+        try:
+            return seal(click)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one click, its visitor goes on
+            self._lost += 1
+            log.error("a click could not be sealed", extra={"reason": type(error).__name__})  # noqa: TRY400 - no values
+            return None
+
+    async def prepare(self, days: Iterable[Day]) -> None:
+        """Have the keys, the file and a sealer of these days ready, so that no click waits for them at midnight."""
+        sealers = {}
+        for day in days:
+            sealer = await self.run(day, partial(self._sealer, day))
+            sealers[day[0], (day[1] - _EPOCH).days] = sealer
+        self._sealers = sealers
+
+    def _sealer(self, day: Day, _writer: DayWriter) -> ClickSealer:
+        return self._days.sealer(day)
 
     async def count(self, day: Day, name: str) -> None:
         """Add one to a counter of a day; a number that says nothing about anybody may be lost with the disk."""
@@ -164,8 +217,23 @@ class ClickLog:
         Raises what `work` raises (its changes undone), and UnavailableError when the disk refuses.
         """
         future: asyncio.Future[_T] = self._loop.create_future()
-        self._queue.put(_Job(day, work, future))
+        self._queue(_Job(day, work, future))
         return await future
+
+    def _queue(self, item: _Put | _Job) -> None:
+        self._line.append(item)
+        if not self._handing_over and not self._writing:
+            # After all that is ready to run now: what arrives together is written together, and the thread is
+            # woken once. Woken for each, it would take turns with the loop at every click and write them singly.
+            self._handing_over = True
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._handing_over = False
+        if self._line and not self._writing:
+            self._writing = True
+            line, self._line = self._line, []
+            self._batches.put(line)
 
     def _look_for_stall(self) -> None:
         """A commit that hangs must not keep visitors waiting: they go on, their clicks stay in line."""
@@ -177,7 +245,9 @@ class ClickLog:
                     future.set_result(False)
         self._watch = self._loop.call_later(_STALL_SECONDS / 3, self._look_for_stall)
 
-    def _answer(self, answers: list[tuple["asyncio.Future[Any]", Any, BaseException | None]]) -> None:
+    def _written(self, answers: list[_Answer]) -> None:
+        self._writing = False
+        self._hand_over()
         for future, result, error in answers:
             if future.done():
                 continue  # given up by its caller, or let go by the stall watch
@@ -189,78 +259,87 @@ class ClickLog:
     # -- in the thread
 
     def _run(self) -> None:
-        open_for_work = True
-        while open_for_work:
-            batch, open_for_work = self._next_batch()
+        batch = self._next_batch()
+        while batch is not None:
             self._busy_since = time.monotonic()
-            self._write(batch)
+            answers = self._write(batch)
             self._busy_since = None
+            if batch:
+                self._loop.call_soon_threadsafe(self._written, answers)
+            batch = self._next_batch()
         if self._waiting:
             self._failed_at = 0.0
             self._write([])
+        if self._waiting:
             self._lost += len(self._waiting)
             log.error("clicks lost at shutdown", extra={"count": len(self._waiting)})
         self._days.close()
 
-    def _next_batch(self) -> tuple[list[_Put | _Job], bool]:
-        batch: list[_Put | _Job] = []
+    def _next_batch(self) -> list[_Put | _Job] | None:
+        """What was handed over; nothing when it is time to try again with what waits; None to stop."""
         try:
-            item = self._queue.get(timeout=_RETRY_SECONDS if self._waiting else None)
-            while item is not None:
-                batch.append(item)
-                item = self._queue.get_nowait()
+            return self._batches.get(timeout=_RETRY_SECONDS if self._waiting else None)
         except queue.Empty:
-            return batch, True
-        return batch, False
+            return []
 
-    def _write(self, batch: list[_Put | _Job]) -> None:
+    def _write(self, batch: list[_Put | _Job]) -> list[_Answer]:
         if self._waiting and time.monotonic() - self._failed_at >= _RETRY_SECONDS:
             batch = [*self._waiting, *batch]
             self._waiting.clear()
         by_day: dict[Day, list[_Put | _Job]] = {}
         for item in batch:
             by_day.setdefault(item.day, []).append(item)
-        for day, items in by_day.items():
-            answers = self._write_day(day, items)
-            self._loop.call_soon_threadsafe(self._answer, answers)
+        return [answer for day, items in by_day.items() for answer in self._write_day(day, items)]
 
-    def _write_day(self, day: Day, items: list[_Put | _Job]) -> list[tuple["asyncio.Future[Any]", Any, Any]]:
+    def _write_day(self, day: Day, items: list[_Put | _Job]) -> list[_Answer]:
         if self._waiting and self._failing and time.monotonic() - self._failed_at < _RETRY_SECONDS:
             return self._refuse(items, self._failing)
         try:
             writer = self._days.writer(day)
-            writer.begin()
         except (sqlite3.Error, OSError, TncError) as error:
             return self._fail(day, items, error)
+        clicks = [item for item in items if isinstance(item, _Put)]
+        jobs = [item for item in items if isinstance(item, _Job)]
         try:
-            answers = [self._do(writer, item) for item in items]
-            if self._lost > self._lost_told:
-                writer.count("clicks lost", self._lost - self._lost_told)
-            writer.commit()
+            answers = self._commit(writer, clicks, jobs)
         except (sqlite3.Error, OSError) as error:
-            writer.rollback()
-            return self._fail(day, items, error)
-        self._lost_told = self._lost
+            return self._fail(day, items, error)  # closes the writer, and with it undoes the transaction
         if self._failing is not None:
             log.warning("clicks are recorded again")
             self._failing = None
-        return [answer for answer in answers if answer is not None]
+        return answers
+
+    def _commit(self, writer: DayWriter, clicks: list[_Put], jobs: list[_Job]) -> list[_Answer]:
+        """One transaction for all of it; clicks alone need but one statement."""
+        sealed = [item.row if isinstance(item.row, tuple) else self._sealed(writer.seal, item.row) for item in clicks]
+        rows = [row for row in sealed if row is not None]
+        answers: list[_Answer] = [
+            (item.future, row is not None, None)
+            for item, row in zip(clicks, sealed, strict=True)
+            if item.future is not None
+        ]
+        if not jobs and self._lost == self._lost_told:
+            writer.commit_rows(rows)
+            return answers
+        writer.begin()
+        writer.add_rows(rows)
+        answers += [self._do(writer, job) for job in jobs]
+        if self._lost > self._lost_told:
+            writer.count("clicks lost", self._lost - self._lost_told)
+        writer.commit()
+        self._lost_told = self._lost
+        return answers
 
     @staticmethod
-    def _do(writer: DayWriter, item: _Put | _Job) -> tuple["asyncio.Future[Any]", Any, BaseException | None] | None:
-        if isinstance(item, _Put):
-            writer.add_click(item.click)
-            return None if item.future is None else (item.future, True, None)
+    def _do(writer: DayWriter, job: _Job) -> _Answer:
         try:
-            return item.future, writer.apart(item.work), None
+            return job.future, writer.apart(job.work), None
         except (sqlite3.Error, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - it belongs to whoever asked for the work
-            return item.future, None, error
+            return job.future, None, error
 
-    def _fail(
-        self, day: Day, items: list[_Put | _Job], error: Exception
-    ) -> list[tuple["asyncio.Future[Any]", Any, Any]]:
+    def _fail(self, day: Day, items: list[_Put | _Job], error: Exception) -> list[_Answer]:
         reason = f"{type(error).__name__}: {error}" if isinstance(error, TncError) else str(error)
         if self._failing is None:
             log.error("clicks cannot be recorded", extra={"reason": reason})
@@ -269,9 +348,9 @@ class ClickLog:
         self._days.discard(day)
         return self._refuse(items, reason)
 
-    def _refuse(self, items: Iterable[_Put | _Job], reason: str) -> list[tuple["asyncio.Future[Any]", Any, Any]]:
+    def _refuse(self, items: Iterable[_Put | _Job], reason: str) -> list[_Answer]:
         """Clicks stay in line as far as memory allows, their visitors go on; other work is sent back."""
-        answers: list[tuple[asyncio.Future[Any], Any, Any]] = []
+        answers: list[_Answer] = []
         for item in items:
             if isinstance(item, _Job):
                 answers.append((item.future, None, UnavailableError(f"could not be stored: {reason}")))
@@ -279,7 +358,7 @@ class ClickLog:
             if item.future is not None:
                 answers.append((item.future, False, None))
             if len(self._waiting) < self._limit:
-                self._waiting.append(_Put(item.day, item.click, None))
+                self._waiting.append(_Put(item.day, item.row, None))
             else:
                 self._lost += 1
         return answers

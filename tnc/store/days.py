@@ -5,11 +5,13 @@ click's number. Everything else is inside the sealed record.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from itertools import chain
 from pathlib import Path
+from threading import Lock
 from typing import Final, Self, TypeVar
 
 from tnc.errors import FailedError, RefusedError
@@ -55,9 +57,8 @@ _CLOSED_INDEXES: Final = (
 )
 LANDER, CONVERSION = 1, 2
 
-# Numbers are reserved this far ahead of the rows that use them, in the same commit: whatever a crash took with it,
-# the next start hands out none of them again. (The chance in the nonce is the second guard.)
-_RESERVE: Final = 16_384
+_RESERVE: Final = 16_384  # numbers reserved at a time: so many are passed over at each start
+_ROWS_AT_ONCE: Final = 128
 
 _WAL_PAGES: Final = 8_000  # 32 MB: a checkpoint costs 10 to 20 ms, so let there be few of them
 
@@ -168,14 +169,77 @@ class DayReader:
         return None
 
 
+class Numbers:
+    """Hands out the numbers of one table of one day, each once; safe for several threads.
+
+    They are reserved ahead of the rows that use them: whatever a crash took with it, the next start hands out
+    none of them again. (The chance in the nonce is the second guard.)
+    """
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._reserved = 0
+        self._lock = Lock()
+
+    def start_at(self, number: int) -> None:
+        """What is on disk: numbers below are used. Called whenever the file is opened."""
+        with self._lock:
+            self._next = max(self._next, number)
+            self._reserved = number
+
+    def take(self) -> int:
+        with self._lock:
+            number = self._next
+            self._next = number + 1
+        return number
+
+    def to_reserve(self) -> int | None:
+        """The reservation that the next commit has to write down; None while the present one reaches."""
+        if self._next < self._reserved - _RESERVE // 2:
+            return None
+        return self._next + _RESERVE
+
+    def reserved(self, number: int) -> None:
+        self._reserved = number
+
+
+ClickRow = tuple[int, bytes, int, int | None, int | None, int | None, int | None]
+
+
+class ClickSealer:
+    """Makes the rows of a day's clicks. Its keys are its own: a tree is not for two threads at once."""
+
+    def __init__(self, keys: DayKeys, numbers: Numbers) -> None:
+        self.day = (keys.workspace, keys.date)
+        self._keys = keys
+        self._numbers = numbers
+        self._sealer = Sealer(keys.clicks, workspace=keys.workspace, date=keys.date, table="clicks")
+
+    def row(self, click: Click) -> ClickRow:
+        seq = self._numbers.take()
+        token, visit = self._keys.token, click.visit
+        return (
+            seq,
+            self._sealer.seal(seq, click),
+            token("click", click.click_id),
+            None if visit.visitor is None else token("visitor", visit.visitor),
+            None if visit.ip is None else token("address", visit.ip),
+            None if visit.external_id is None else token("external", visit.external_id),
+            None if visit.browser_id is None else token("browser", visit.browser_id),
+        )
+
+
 class DayWriter:
     """The one connection that commits to a day, and the one that checkpoints it (SQLite's WAL-reset bug)."""
 
-    def __init__(self, path: Path, keys: DayKeys) -> None:
+    def __init__(self, path: Path, keys: DayKeys, clicks: Numbers | None = None) -> None:
         self.keys = keys
         self.path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path, timeout=0.25, isolation_level=None, check_same_thread=False)
+        self._database = sqlite3.connect(
+            path, timeout=0.25, isolation_level=None, check_same_thread=False, cached_statements=_ROWS_AT_ONCE + 64
+        )
+        version = _check_schema(self._database, path)
         for pragma in (
             "page_size = 4096",
             "journal_mode = wal",
@@ -186,15 +250,26 @@ class DayWriter:
             "cache_size = -4000",
         ):
             self._database.execute(f"pragma {pragma}")
-        if self._database.execute("pragma user_version").fetchone()[0] == 0:
+        if version == 0:
             self._database.executescript(f"begin; {_TABLES} pragma user_version = {SCHEMA}; commit;")
-        _check_schema(self._database, path)
         self._clicks, self._events = _sealers(keys)
-        self._next = {table: self._start_of(table) for table in ("clicks", "events")}
-        self._reserved = dict(self._next)
+        self._numbers = {"clicks": clicks or Numbers(), "events": Numbers()}
+        self._sealer = ClickSealer(keys, self._numbers["clicks"])
+        self._start_numbers()
 
-    def _start_of(self, table: str) -> int:
-        return max(_number(self._database, f"{table} reserved"), _latest(self._database, table) + 1)
+    def _start_numbers(self) -> None:
+        """Reserve before the first number is handed out: a crash may cut its transaction short."""
+        self.begin()
+        for table, numbers in self._numbers.items():
+            used = max(_number(self._database, f"{table} reserved"), _latest(self._database, table) + 1)
+            numbers.start_at(used)
+            self._reserve(table)
+        self.commit()
+
+    def _reserve_again(self) -> None:
+        """What was reserved in a transaction that was undone is not on disk."""
+        for numbers in self._numbers.values():
+            numbers.reserved(0)
 
     def begin(self) -> None:
         self._database.execute("begin immediate")
@@ -206,8 +281,7 @@ class DayWriter:
         """Also after an error that has rolled back already."""
         if self._database.in_transaction:
             self._database.execute("rollback")
-        # What a rolled-back transaction had reserved is not on disk: reserve again before the next number.
-        self._reserved = dict(self._next)
+        self._reserve_again()
 
     def close(self) -> None:
         self._database.close()
@@ -220,19 +294,19 @@ class DayWriter:
         except BaseException:
             if self._database.in_transaction:
                 self._database.execute("rollback to apart")
+                self._reserve_again()
             raise
         finally:
             if self._database.in_transaction:
                 self._database.execute("release apart")
         return result
 
-    def _take(self, table: str) -> int:
-        seq = self._next[table]
-        self._next[table] = seq + 1
-        if seq >= self._reserved[table] - _RESERVE // 2:
-            self._reserved[table] = seq + _RESERVE
-            self.set_number(f"{table} reserved", self._reserved[table])
-        return seq
+    def _reserve(self, table: str) -> None:
+        """Within a transaction: write down the numbers that may be handed out before the next one."""
+        wanted = self._numbers[table].to_reserve()
+        if wanted is not None:
+            self.set_number(f"{table} reserved", wanted)
+            self._numbers[table].reserved(wanted)
 
     def set_number(self, name: str, value: int) -> None:
         self._database.execute(
@@ -246,25 +320,42 @@ class DayWriter:
             (name, more),
         )
 
+    def seal(self, click: Click) -> ClickRow:
+        return self._sealer.row(click)
+
     def add_click(self, click: Click) -> int:
-        seq = self._take("clicks")
-        token, visit = self.keys.token, click.visit
-        self._database.execute(
-            "insert into clicks values (?, ?, ?, ?, ?, ?, ?)",
-            (
-                seq,
-                self._clicks.seal(seq, click),
-                token("click", click.click_id),
-                None if visit.visitor is None else token("visitor", visit.visitor),
-                None if visit.ip is None else token("address", visit.ip),
-                None if visit.external_id is None else token("external", visit.external_id),
-                None if visit.browser_id is None else token("browser", visit.browser_id),
-            ),
-        )
-        return seq
+        row = self.seal(click)
+        self.add_rows([row])
+        return row[0]
+
+    def add_rows(self, rows: Sequence[ClickRow]) -> None:
+        """Within a transaction."""
+        self._reserve("clicks")
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            self._insert(rows[start : start + _ROWS_AT_ONCE])
+
+    def commit_rows(self, rows: Sequence[ClickRow]) -> None:
+        """A transaction of its own for clicks alone.
+
+        When they fit one statement, that is all there is: SQLite commits it by itself, and Python gives up its
+        lock once instead of once for each row, which is what a busy server notices most.
+        """
+        if not rows:
+            return
+        if len(rows) <= _ROWS_AT_ONCE and self._numbers["clicks"].to_reserve() is None:
+            self._insert(rows)
+            return
+        self.begin()
+        self.add_rows(rows)
+        self.commit()
+
+    def _insert(self, rows: Sequence[ClickRow]) -> None:
+        values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(rows))
+        self._database.execute(f"insert into clicks values {values}", tuple(chain.from_iterable(rows)))
 
     def add_event(self, click_seq: int, event: Event) -> int:
-        seq = self._take("events")
+        self._reserve("events")
+        seq = self._numbers["events"].take()
         kind = CONVERSION if isinstance(event, ConversionChange) else LANDER
         self._database.execute(
             "insert into events values (?, ?, ?, ?, ?)",
@@ -291,9 +382,10 @@ def _sealers(keys: DayKeys) -> tuple[Sealer, Sealer]:
     )
 
 
-def _check_schema(database: sqlite3.Connection, path: Path) -> None:
+def _check_schema(database: sqlite3.Connection, path: Path) -> int:
+    """The schema's version, 0 in a new file. Raises FailedError or RefusedError when it is none that we can use."""
     try:
-        version = database.execute("pragma user_version").fetchone()[0]
+        version = int(database.execute("pragma user_version").fetchone()[0])
     except sqlite3.DatabaseError as error:
         database.close()
         raise FailedError(f"the day file {path} is damaged ({error}); restore it from a backup.") from error
@@ -302,6 +394,7 @@ def _check_schema(database: sqlite3.Connection, path: Path) -> None:
         raise RefusedError(
             f"{path} was written by a newer tnc (schema {version}, this one knows {SCHEMA}); upgrade tnc."
         )
+    return version
 
 
 def _latest(database: sqlite3.Connection, table: str) -> int:

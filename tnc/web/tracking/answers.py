@@ -93,7 +93,8 @@ def status(code: int) -> web.Response:
     return web.Response(status=code, text=text, headers=_NO_STORE)
 
 
-NOT_FOUND: Final = 404
+def not_allowed(methods: frozenset[str]) -> web.Response:
+    return web.Response(status=405, headers=_NO_STORE | {"Allow": ", ".join(sorted(methods))})
 
 
 def refuse_prefetch() -> web.Response:

@@ -2,9 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
-
-from aiohttp import web
 
 from tnc.conversions.incoming import Incoming
 from tnc.live.tracker import Tracker
@@ -25,6 +22,3 @@ class Tracking:
     convert: Callable[[Incoming, Speaker], Awaitable[Recorded]]
     version: str
     page_key: bytes
-
-
-TRACKING: Final = web.AppKey("TRACKING", Tracking)

@@ -16,7 +16,7 @@ from tnc.rules import LanderOffer
 from tnc.store.clicklog import Day
 from tnc.store.days import utc_date
 from tnc.web.tracking import answers
-from tnc.web.tracking.keys import TRACKING, Tracking
+from tnc.web.tracking.keys import Tracking
 from tnc.web.tracking.reading import read
 
 _LOOK_BACK_MS: Final = 24 * 3_600_000
@@ -29,21 +29,20 @@ class _Found:
     by: Literal["cid", "cookie", "visitor"]
 
 
-async def lander_click(request: web.Request) -> web.StreamResponse:
+async def lander_click(tracking: Tracking, request: web.BaseRequest, number_text: str) -> web.StreamResponse:
     """Find the click, find its offer under today's caps, remember it once, send on."""
-    tracking = request.app[TRACKING]
     now_ms = tracking.world.now_ms()
-    facts = tracking.tracker.reader.facts(read(request, now_ms), None)
+    facts = tracking.tracker.looker.facts(read(request, now_ms), None)
     found = await _find(tracking, facts, now_ms)
     plan = None if found is None else tracking.tracker.plans.by_id.get(found.click.campaign)
     if found is None or plan is None:
-        return answers.status(answers.NOT_FOUND)
-    if facts.traffic == "prefetch":
+        return answers.status(404)
+    if facts.verdict.traffic == "prefetch":
         return answers.refuse_prefetch()
-    number = int(request.match_info["number"]) if "number" in request.match_info else None
+    number = int(number_text) if number_text else None
     offer = plan.lander_offer(found.click, number=number, capped=tracking.tracker.caps.full(now_ms))
     if offer is None:
-        return answers.status(answers.NOT_FOUND)
+        return answers.status(404)
     if request.method == "GET":
         await _remember(tracking, found, offer, number=number, now_ms=now_ms)
     url = plan.fill(offer.template, found.click, offer=offer.offer)

@@ -3,12 +3,11 @@
 from aiohttp import web
 
 from tnc.web.tracking import answers
-from tnc.web.tracking.keys import TRACKING
+from tnc.web.tracking.keys import Tracking
 
 
-async def health(request: web.Request) -> web.StreamResponse:
+async def health(tracking: Tracking, _request: web.BaseRequest, _word: str) -> web.StreamResponse:
     """GET /-/health: 200, or 503 while clicks cannot be recorded; redirects go on in both cases."""
-    tracking = request.app[TRACKING]
     recording = tracking.log.recording()
     told = {
         "status": "ok" if recording.failing is None else "not recording",
@@ -22,17 +21,17 @@ async def health(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def second_page(request: web.Request) -> web.StreamResponse:
+async def second_page(tracking: Tracking, _request: web.BaseRequest, token: str) -> web.StreamResponse:
     """GET /-/onward/{token}"""
-    url = answers.read_onward_token(request.match_info["token"], request.app[TRACKING].page_key)
-    return answers.status(answers.NOT_FOUND) if url is None else answers.second_page(url)
+    url = answers.read_onward_token(token, tracking.page_key)
+    return answers.status(404) if url is None else answers.second_page(url)
 
 
-async def robots(_request: web.Request) -> web.StreamResponse:
+async def robots(_tracking: Tracking, _request: web.BaseRequest, _word: str) -> web.StreamResponse:
     """GET /robots.txt: nothing is closed to anybody, reviewers of ads least of all."""
     return web.Response(text="User-agent: *\nDisallow:\n")
 
 
-async def nothing(_request: web.Request) -> web.StreamResponse:
+async def nothing(_tracking: Tracking, _request: web.BaseRequest, _word: str) -> web.StreamResponse:
     """Addresses that browsers ask for by themselves and that hold nothing."""
     return answers.status(204)

@@ -10,20 +10,20 @@ from tnc.conversions.incoming import read_postback
 from tnc.errors import InvalidError, TncError
 from tnc.facts.query import read_query, split_target
 from tnc.recording import Speaker
-from tnc.web.tracking.keys import TRACKING
+from tnc.web.tracking.keys import Tracking
 from tnc.web.tracking.reading import read
 
 _LARGEST: Final = 64 * 1024
 
 
-async def postback(request: web.Request) -> web.StreamResponse:
-    tracking = request.app[TRACKING]
+async def postback(tracking: Tracking, request: web.BaseRequest, key: str) -> web.StreamResponse:
+    """`key` is the one in the path, as networks set up for Keitaro send it."""
     asked = read(request, tracking.world.now_ms())
     try:
         params = {**read_query(split_target(asked.target)[1]), **await _posted(request)}
-        if "key" in request.match_info:
-            params.setdefault("key", request.match_info["key"])
-        speaker = Speaker(origin="postback", peer_ip=tracking.tracker.reader.facts(asked, None).ip)
+        if key:
+            params.setdefault("key", key)
+        speaker = Speaker(origin="postback", peer_ip=tracking.tracker.looker.facts(asked, None).ip)
         recorded = await tracking.convert(read_postback(params), speaker)
     except InvalidError as error:
         return _plain(400, str(error))
@@ -34,7 +34,7 @@ async def postback(request: web.Request) -> web.StreamResponse:
     return _plain(200, recorded.outcome.answer if recorded.outcome is not None else "ok")
 
 
-async def _posted(request: web.Request) -> Mapping[str, str]:
+async def _posted(request: web.BaseRequest) -> Mapping[str, str]:
     """The parameters of a POST: a form or a flat JSON object. Raises InvalidError."""
     if request.method != "POST" or not request.can_read_body:
         return {}

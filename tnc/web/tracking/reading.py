@@ -7,7 +7,7 @@ from aiohttp import web
 from tnc.facts.request import Request
 
 
-def read(request: web.Request, arrived_at_ms: int) -> Request:
+def read(request: web.BaseRequest, arrived_at_ms: int) -> Request:
     return Request.of(
         request.headers.items(),
         method=request.method,
@@ -19,7 +19,7 @@ def read(request: web.Request, arrived_at_ms: int) -> Request:
     )
 
 
-def target_of(request: web.Request) -> str:
+def target_of(request: web.BaseRequest) -> str:
     """Path and query as they were sent; a proxy's absolute form is brought to the usual one."""
     target = request.raw_path
     if not target.startswith("/"):
@@ -27,7 +27,7 @@ def target_of(request: web.Request) -> str:
     return target
 
 
-def path_of(request: web.Request) -> str:
+def path_of(request: web.BaseRequest) -> str:
     """The decoded path without the slashes around it."""
     path = target_of(request).partition("?")[0].strip("/")
     return unquote(path, errors="replace") if "%" in path else path

@@ -1,27 +1,66 @@
-"""Every address of a tracking domain on one page."""
+"""Every address of a tracking domain on one page, and the way to it.
 
+A click pays for nothing it does not need: campaign paths are one look into a dictionary, and aiohttp's
+application layer (router, middlewares, signals) is left out, which a new connection per click would feel.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
 
-from tnc.web.tracking import landers, pages, postbacks, visits
+from tnc.web.tracking import answers, landers, pages, postbacks
+from tnc.web.tracking.keys import Tracking
+from tnc.web.tracking.reading import path_of
+from tnc.web.tracking.visits import visit
 
-TRACKING_ROUTES: Final = (
-    # A click on its way
-    web.get("/click", landers.lander_click),
-    web.get(r"/click/{number:[1-9]\d?}", landers.lander_click),
-    web.get("/-/onward/{token}", pages.second_page),
-    # Conversions, also at the addresses of networks set up for Binom, Prosper202 and Keitaro
-    web.get("/postback", postbacks.postback),
-    web.post("/postback", postbacks.postback),
-    web.get("/click.php", postbacks.postback),
-    web.get("/gpb.php", postbacks.postback),
-    web.get("/{key}/postback", postbacks.postback),
-    web.post("/{key}/postback", postbacks.postback),
-    # Our own
-    web.get("/-/health", pages.health),
-    web.get("/robots.txt", pages.robots),
-    web.get("/favicon.ico", pages.nothing),
-    # All else is a campaign's path, or nothing
-    web.get("/{path:.*}", visits.visit),
+Handler = Callable[[Tracking, web.BaseRequest, str], Awaitable[web.StreamResponse]]
+
+_ASK: Final = frozenset(("GET", "HEAD"))
+_TELL: Final = frozenset(("GET", "POST"))
+
+# A click on its way; conversions, also at the addresses of networks set up for Binom and Prosper202; our own pages.
+FIXED: Final[dict[str, tuple[frozenset[str], Handler]]] = {
+    "click": (_ASK, landers.lander_click),
+    "postback": (_TELL, postbacks.postback),
+    "click.php": (_TELL, postbacks.postback),
+    "gpb.php": (_TELL, postbacks.postback),
+    "-/health": (_ASK, pages.health),
+    "robots.txt": (_ASK, pages.robots),
+    "favicon.ico": (_ASK, pages.nothing),
+}
+
+# The same with a word of its own in the path: the n-th offer, Keitaro's key, a sealed destination.
+PATTERNS: Final[tuple[tuple[re.Pattern[str], frozenset[str], Handler], ...]] = (
+    (re.compile(r"click/([1-9][0-9]?)"), _ASK, landers.lander_click),
+    (re.compile(r"([^/]{1,128})/postback"), _TELL, postbacks.postback),
+    (re.compile(r"-/onward/([A-Za-z0-9_-]+)"), _ASK, pages.second_page),
 )
+
+
+def front(tracking: Tracking) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        path = path_of(request)
+        plan = tracking.tracker.plans.by_path.get(path)
+        if plan is not None:
+            return await visit(tracking, plan, request) if request.method in _ASK else answers.not_allowed(_ASK)
+        methods, handler, word = _find(path)
+        if handler is None:
+            return answers.status(404)
+        if request.method not in methods:
+            return answers.not_allowed(methods)
+        return await handler(tracking, request, word)
+
+    return answer
+
+
+def _find(path: str) -> tuple[frozenset[str], Handler | None, str]:
+    """Methods, handler, and the word in the path."""
+    if path in FIXED:
+        return *FIXED[path], ""
+    for pattern, methods, handler in PATTERNS:
+        found = pattern.fullmatch(path)
+        if found is not None:
+            return methods, handler, found[1]
+    return _ASK, None, ""
