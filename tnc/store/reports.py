@@ -1,0 +1,191 @@
+"""From a question to its answer. The light step: what depends on the reader is made of the few sums.
+
+Brings the columns up to date first, and makes those of a day again that turn out to be damaged.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from typing import Any
+
+from tnc.errors import FailedError, InvalidError
+from tnc.fields import money
+from tnc.model import SUBS, WorkspaceId
+from tnc.store.answers import Answer, Cell, Row
+from tnc.store.columns import Columns, DaySource
+from tnc.store.dayshelf import DayShelf
+from tnc.store.dimensions import DIMENSIONS, METRICS, MONEY_SUMS, SUMS, UNKNOWN, Dimension, Metric
+from tnc.store.duck import Duck, UnreadableError, Values
+from tnc.store.questions import Question
+from tnc.store.reportsql import sums_select
+
+OpenDay = Callable[[WorkspaceId, Date], AbstractContextManager[DaySource]]
+Dates = Callable[[WorkspaceId], Sequence[Date]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """`rates`: what one unit of a currency is worth, in one common unit. `home`: the workspace's currency."""
+
+    home: str | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+
+class Reports:
+    """`dates` are the UTC days of which a workspace has clicks, `open_day` gives those of one."""
+
+    def __init__(self, columns: Columns, *, open_day: OpenDay, dates: Dates) -> None:
+        self._columns = columns
+        self._open_day = open_day
+        self._dates = dates
+
+    def ask(self, question: Question, exchange: Exchange | None = None) -> Answer:
+        """Raises InvalidError when currencies cannot be added up, FailedError when it cannot be computed."""
+        known = self._dates(question.workspace)
+        needed = question.dates_of_conversions(known)
+        self._catch_up(question.workspace, needed, newest=max(known, default=None))
+        try:
+            return self._answer(question, needed, exchange or Exchange())
+        except UnreadableError:
+            self._columns.forget_unreadable(question.workspace, needed)
+        self._catch_up(question.workspace, needed, newest=max(known, default=None))
+        try:
+            return self._answer(question, needed, exchange or Exchange())
+        except UnreadableError as error:
+            raise FailedError(
+                f"this report cannot be computed: {error}. Tell its authors with `tnc doctor`."
+            ) from error
+
+    def _catch_up(self, workspace: WorkspaceId, dates: Sequence[Date], *, newest: Date | None) -> None:
+        for date in dates:
+            with self._open_day(workspace, date) as source:
+                self._columns.catch_up(workspace, date, source, over=date != newest)
+
+    def _answer(self, question: Question, dates: Sequence[Date], exchange: Exchange) -> Answer:
+        with self._columns.reading(question.workspace, dates) as shelves:
+            return answer(self._columns.duck, question, shelves, exchange)
+
+
+def answer(duck: Duck, question: Question, shelves: Mapping[Date, DayShelf], exchange: Exchange) -> Answer:
+    """The answer from columns as they are. `shelves` are the days that the question needs."""
+    values = Values()
+    duck.rows(f"create or replace temp table sums as {sums_select(question, shelves, values)}", values)
+    currency, factors = _currency(duck, question, exchange)
+    (totals,) = _table(duck, (), question.metrics, factors)
+    return Answer(
+        question=question,
+        currency=currency,
+        rows=_table(duck, question.by, question.metrics, factors, order=_order(question), limit=question.limit)
+        if question.by
+        else [],
+        totals=totals,
+        notes=_notes(question, shelves),
+    )
+
+
+def _currency(duck: Duck, question: Question, exchange: Exchange) -> tuple[str | None, dict[str, float]]:
+    """The currency of the answer, and what to multiply the amounts of every other one with."""
+    added = " + ".join(f"sum(abs({name}))" for name in MONEY_SUMS)
+    seen = dict(duck.rows(f"select money, {added} from sums where money is not null group by money", Values()))
+    needed = sorted(name for name, amount in seen.items() if amount) or sorted(seen)
+    target = question.currency or (needed[0] if len(needed) == 1 else exchange.home)
+    others = [name for name in needed if name != target]
+    if target is None and others:
+        raise InvalidError(f"the money of this report is in {', '.join(others)}: choose one with `--currency`.")
+    missing = [name for name in (target, *others) if others and name not in exchange.rates]
+    if missing:
+        raise InvalidError(
+            f"this report cannot be in {target}: there is no rate for {', '.join(map(str, missing))}. "
+            "Add it to the rates of the workspace, or ask for less at a time, for example one offer."
+        )
+    return target, {name: exchange.rates[name] / exchange.rates[str(target)] for name in others}
+
+
+def _table(
+    duck: Duck,
+    by: Sequence[str],
+    metrics: Sequence[str],
+    factors: Mapping[str, float],
+    *,
+    order: str = "1",
+    limit: int | None = None,
+) -> list[Row]:
+    """One row for each combination of the dimensions; without dimensions, the one row of the totals."""
+    values = Values()
+    exchanged = ", ".join(f"coalesce(sum({_exchanged(name, factors, values)}), 0) as {name}" for name in SUMS)
+    names = [f'"{name}"' for name in by]
+    added = ", ".join(f"sum({name}) as {name}" for name in SUMS)  # a currency is exchanged once, then rounded
+    found = duck.rows(
+        f"""
+        select {", ".join([*names, *(METRICS[name].sql for name in metrics)])}
+        from (
+          select {", ".join([*names, exchanged])}
+          from (select {", ".join([*names, "money", added])} from sums group by all)
+          {f"group by {', '.join(names)}" if by else ""}
+        )
+        order by {order}
+        limit {values.bind(limit)}::bigint
+        """,
+        values,
+    )
+    return [
+        {
+            **{name: _value(DIMENSIONS[name], cell) for name, cell in zip(by, row, strict=False)},
+            **{name: _number(METRICS[name], cell) for name, cell in zip(metrics, row[len(by) :], strict=True)},
+        }
+        for row in found
+    ]
+
+
+def _exchanged(name: str, factors: Mapping[str, float], values: Values) -> str:
+    if name not in MONEY_SUMS or not factors:
+        return name
+    cases = " ".join(
+        f"when {values.bind(currency)} then round({name} * {values.bind(factor)}::double)::hugeint"
+        for currency, factor in factors.items()
+    )
+    return f"case money {cases} else {name} end"
+
+
+def _order(question: Question) -> str:
+    """By a metric the largest first, by a dimension upwards; unasked in order of time, else by visits."""
+    upwards = {name: _upwards(name) for name in question.by}
+    sort = question.sort
+    if sort is None and question.by and not DIMENSIONS[question.by[0]].is_time:
+        sort = "visits"
+    if sort in upwards:
+        return ", ".join((upwards[sort], *upwards.values()))
+    first = () if sort is None else (f"{METRICS[sort].sql} desc nulls last",)
+    return ", ".join((*first, *upwards.values()))
+
+
+def _upwards(name: str) -> str:
+    value = f'"{name}"'
+    return f"{DIMENSIONS[name].ordered(value)} nulls last, {value} nulls last"
+
+
+def _notes(question: Question, shelves: Mapping[Date, DayShelf]) -> list[str]:
+    """What the guard kept out of the free parameters that are asked for."""
+    asked = {*question.by, *(each.dimension for each in question.where)} & set(SUBS)
+    clicks: Counter[tuple[str, str]] = Counter()
+    for shelf in shelves.values():
+        for record in shelf.state.guard:
+            if record.sub in asked and record.withheld:
+                clicks[record.sub, record.source] += record.withheld
+    return [
+        f"{sub}{f' of the source {source}' if source else ''}: the values of {count} clicks are left out and read "
+        f"`{UNKNOWN}`, because they look like identifiers of clicks or people."
+        for (sub, source), count in sorted(clicks.items())
+    ]
+
+
+def _value(dimension: Dimension, text: str | None) -> Cell:
+    if text is None or dimension.kind not in ("number", "boolean"):
+        return text
+    return {"true": True, "false": False}.get(text, int(text) if text.isdecimal() else text)
+
+
+def _number(metric: Metric, value: Any) -> Cell:
+    return money(value) if metric.kind == "money" else value
