@@ -175,7 +175,7 @@ def test_a_body_keeps_its_own_braces() -> None:
         "{$click_id}",
         "{:click_id}", "__CLICKID__", "__CAMPAIGN_NAME__", "[clickid]", "[[[subid]]]", "%5Bclickid%5D",
         "%%CLICK_ID%%", "<id>",
-        "#s2#", "%ID%", "x_{{ad.name}}_y", "{campaign-id}", "{{campaign name}}",
+        "#s2#", "@@id@@", "%ID%", "x_{{ad.name}}_y", "{campaign-id}", "{{campaign name}}",
     ],
 )  # fmt: skip
 def test_what_an_ad_platform_did_not_fill_in_is_recognised(value: str) -> None:
