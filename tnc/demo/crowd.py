@@ -4,10 +4,7 @@ import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from ipaddress import ip_network
 from typing import Any, Final, Protocol, TypeVar
-
-from msgspec import structs
 
 from tnc.demo.people import COUNTRIES, HOURS, MACHINES, ROBOTS, WEEKDAYS, Country, Machine
 from tnc.model import CampaignId, Visit
@@ -99,9 +96,8 @@ class Crowd:
             unique_campaign=_first(person, campaign, at_ms),
             unique_workspace=_first(person, None, at_ms),
             consent="granted" if country.strict and consented else "unknown",
+            mode="cookieless" if country.strict and not consented else "full",
         )
-        if country.strict and not consented:
-            visit = structs.replace(visit, mode="cookieless", ip=_cut(person.ip), user_agent=person.machine.browser)
         return Arrival(campaign, visit, mood * country.buys * (1.2 if visit.device == "desktop" else 1.0))
 
     def _somebody(self, country: Country) -> Person:
@@ -205,9 +201,3 @@ def _first(person: Person, campaign: CampaignId | None, at_ms: int) -> bool:
         return False
     person.seen_ms[campaign] = at_ms
     return True
-
-
-def _cut(ip: str) -> str:
-    """The network of an address, as the cookieless mode keeps it: /24 or /48."""
-    bits = 48 if ":" in ip else 24
-    return str(ip_network(f"{ip}/{bits}", strict=False).network_address)

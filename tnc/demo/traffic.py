@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from tnc.configuration.read import read_toml
 from tnc.demo.crowd import DAY_MS, Arrival, Crowd
+from tnc.facts.reader import for_storage
 from tnc.fields import click_json
 from tnc.live.tracker import cost_of
 from tnc.model import (
@@ -76,7 +77,7 @@ def _click(plan: Plan, arrival: Arrival, click_id: ClickId) -> Click:
         added_reasons=decision.reasons,
         cost_micros=cost_micros,
         currency=currency,
-        visit=visit,
+        visit=for_storage(visit),
     )
 
 
