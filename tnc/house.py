@@ -175,10 +175,14 @@ class House:
 
     # -- the tracker
 
+    def geo(self) -> Geo:
+        """All address data that is installed, opened."""
+        return Geo([Database(path) for path in sorted(self.rooms.addresses.glob("*.mmdb"))])
+
     def visit_reader(self, frequency: Frequency | None = None) -> VisitReader:
         return VisitReader(
             address=ClientAddress(self.settings.trusted_proxies),
-            geo=Geo([Database(path) for path in sorted(self.rooms.addresses.glob("*.mmdb"))]),
+            geo=self.geo(),
             agents=Agents(),
             elsewhere=self.settings.default_mode_elsewhere,
             frequency=frequency,

@@ -15,10 +15,12 @@ from tnc.configuration.document import to_document
 from tnc.configuration.read import read_toml
 from tnc.conversions.incoming import Incoming
 from tnc.errors import InvalidError, NotFoundError
+from tnc.facts.geo import PLACE_FACTS
 from tnc.house import House
 from tnc.imports import click_of
 from tnc.model import Click, Configuration, ConversionId, Event
 from tnc.recording import Recorded, Speaker, record_conversion
+from tnc.rules import needed_facts
 from tnc.settings import resolve_secret
 from tnc.store.clicklog import Day
 from tnc.store.days import DayWriter, utc_date
@@ -87,8 +89,25 @@ class Operations:
             allow_hosts=self._house.settings.allow_hosts,
             secret=resolve_secret,
         )
+        self._refuse_missing_data(present, wanted)
         changes = diff(present, wanted)
         return Planned(configuration=wanted, text=diff_text(changes), json=diff_json(changes), changes=len(changes))
+
+    def _refuse_missing_data(self, present: Configuration, wanted: Configuration) -> None:
+        """A new flow on a fact that nothing installed can tell is refused: it would take everybody or nobody.
+
+        A filter is let through (it stops nobody for what is unknown); `tnc doctor` names it.
+        """
+        known = self._house.geo().gives()
+        before = needed_facts(present)
+        for fact, places in needed_facts(wanted).items():
+            new = [place for place in places if place.startswith("flow") and place not in before.get(fact, ())]
+            if fact in PLACE_FACTS - known and new:
+                raise InvalidError(
+                    f"{new[0]}: no installed address data knows {fact}, so the condition could not be judged; "
+                    "`tnc ipdb list` shows what there is. Install data that has it with `tnc ipdb update` or "
+                    "`tnc ipdb add FILE`, or leave the condition away."
+                )
 
     def apply(self, text: str, *, file: str, prune: bool = False, by: str = "command line") -> dict[str, Any]:
         """All or nothing: a new version, or none when nothing changes. Answers with its number and the diff."""

@@ -33,6 +33,7 @@ class Place(Struct, frozen=True, kw_only=True, gc=False):
 
 
 NOWHERE: Final = Place()
+PLACE_FACTS: Final = frozenset(Place.__struct_fields__)
 
 REGISTRY: Final = About(
     name="iptocc",

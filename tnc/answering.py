@@ -1,0 +1,47 @@
+"""One report, from the words it was asked in to its answer: the same in a command and in the server's child."""
+
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+
+from tnc.errors import InvalidError
+from tnc.house import House
+from tnc.model import WorkspaceId
+from tnc.reporting import Asked
+from tnc.store.answers import Answer
+from tnc.store.columns import Columns
+from tnc.store.days import utc_date
+from tnc.store.questions import Question, question
+from tnc.store.reports import Exchange, Reports
+
+
+def reports_of(house: House, columns: Columns) -> Reports:
+    def dates(workspace: WorkspaceId) -> list[Date]:
+        if workspace != house.workspace:
+            raise InvalidError(f"there is no workspace {workspace!r} here.")
+        today = utc_date(house.world.now_ms())  # the file of tomorrow may be there already, empty
+        return [date for date in house.stories.dates() if date <= today]
+
+    return Reports(columns, open_day=lambda _workspace, date: house.stories.day(date), dates=dates)
+
+
+def question_of(house: House, asked: Asked) -> Question:
+    return question(
+        workspace=house.workspace,
+        now_ms=house.world.now_ms(),
+        by=asked.by,
+        metrics=asked.metrics,
+        start=asked.start,
+        end=asked.end,
+        where=asked.where,
+        timezone=asked.timezone,
+        time=asked.time,
+        sort=asked.sort,
+        limit=asked.limit,
+        currency=asked.currency,
+    )
+
+
+def answer(house: House, asked: Asked) -> Answer:
+    """Bring the columns up to date and ask them. Raises InvalidError with what can be asked instead."""
+    asked_for = question_of(house, asked)
+    with Columns(house.rooms.columns) as columns:
+        return reports_of(house, columns).ask(asked_for, Exchange(home=house.settings.currency))
