@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from tnc.errors import InvalidError
 from tnc.model import (
@@ -26,6 +26,9 @@ from tnc.rules.plan import Plan
 from tnc.rules.routes import ANEW, KEPT, End, FilterRoute, FlowRoute, LanderRoute, Landers, OfferRoute, Offers
 from tnc.rules.urls import UrlTemplate
 from tnc.rules.vocabulary import Place
+
+
+_PAGES: Final = frozenset({"meta", "double-meta", "js"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +137,7 @@ class _Compiler:
         return Plan(
             campaign=campaign,
             configuration=self.configuration,
+            onward="page" if campaign.redirect in _PAGES else "redirect",
             closed=self._closed(),
             filters=filters,
             flows=flows,

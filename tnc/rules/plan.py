@@ -13,8 +13,6 @@ from tnc.rules.routes import End, FilterRoute, FlowRoute, Landers, Offers, Targe
 from tnc.rules.urls import UrlTemplate
 from tnc.rules.values import macro_value
 
-_PAGES: Final = frozenset({"meta", "double-meta", "js"})
-
 
 class LanderOffer(NamedTuple):
     """Where a visitor goes on to from a lander."""
@@ -46,6 +44,7 @@ class Plan:
 
     campaign: Campaign
     configuration: Configuration
+    onward: Literal["redirect", "page"]  # how visitors are sent on
     closed: str | None  # reason code why nobody is let in
     filters: tuple[FilterRoute, ...]  # none or one
     flows: tuple[FlowRoute, ...]
@@ -55,10 +54,6 @@ class Plan:
     offers: frozenset[OfferId]
 
     check = staticmethod(destination_check)
-
-    @property
-    def _action(self) -> Literal["redirect", "page"]:
-        return "page" if self.campaign.redirect in _PAGES else "redirect"
 
     # ---------------------------------------------------------------------------------- a visit
 
@@ -104,7 +99,7 @@ class Plan:
         lander, offer, template = target
         inquiry.yes("end", template.host, "goes to {0}, by {1}", self.campaign.redirect)
         return Decision(
-            action=self._action,
+            action=self.onward,
             template=template,
             flow=flow.id,
             lander=None if lander is None else lander.id,
@@ -127,7 +122,7 @@ class Plan:
         else:
             inquiry.yes("end", template.host, "goes to {0}, by {1}", self.campaign.redirect)
         return Decision(
-            action="status" if template is None else self._action,
+            action="status" if template is None else self.onward,
             status=end.status if template is None else None,
             template=template,
             offer=None if offer is None else offer.id,
