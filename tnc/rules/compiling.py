@@ -27,7 +27,6 @@ from tnc.rules.routes import ANEW, KEPT, End, FilterRoute, FlowRoute, LanderRout
 from tnc.rules.urls import UrlTemplate
 from tnc.rules.vocabulary import Place
 
-
 _PAGES: Final = frozenset({"meta", "double-meta", "js"})
 
 
