@@ -224,20 +224,21 @@ class Database:
 
     def __init__(self, path: Path, *, name: str | None = None) -> None:
         """Raises InvalidError when the file is no such database, is damaged, or holds nothing of use."""
+        called = name or path.name
         try:
             self._reader = maxminddb.open_database(path, MODE_MMAP_EXT)
             metadata = self._reader.metadata()
             keys, records = _sample(self._reader)
         except DAMAGE as error:
-            raise InvalidError(f"{path.name} cannot be read as an address database; download it again") from error
+            raise InvalidError(f"{called} cannot be read as an address database; download it again") from error
         self._told = False
         layouts = tuple(each for each in _LAYOUTS if each.marks & keys and not each.unless & keys)
         if not layouts:
             raise InvalidError(
-                f"{path.name} is an address database without facts that tnc knows: {records} records"
+                f"{called} is an address database without facts that tnc knows: {records} records"
                 f" with {_some(keys)}; give one with countries, cities, networks or connection types"
             )
-        self.about = _about(name or path.name, metadata, layouts, keys)
+        self.about = _about(called, metadata, layouts, keys)
         self._layouts = tuple(each.tell for each in layouts)
         # Data on anonymous addresses lists all of them: of every other it is known that it is none.
         self._lists_all = self.about.kind == "anonymous"
@@ -256,6 +257,11 @@ class Database:
                 self._complain()
         except DAMAGE:
             self._complain()
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether a record that could not be read was met."""
+        return self._told
 
     def _complain(self) -> None:
         if not self._told:
