@@ -22,8 +22,9 @@ from typing import Any, Final, TypeVar
 
 from tnc.errors import NotFoundError, RefusedError, TncError, UnavailableError
 from tnc.model import Click, WorkspaceId
-from tnc.store.days import ClickRow, ClickSealer, DayWriter, Numbers, day_path, utc_date
+from tnc.store.days import ClickRow, ClickSealer, DayWriter, day_path, utc_date
 from tnc.store.keyring import DayKeys, Keyring
+from tnc.store.numbers import Numbers
 
 log = logging.getLogger(__name__)
 

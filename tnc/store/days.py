@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from itertools import chain
 from pathlib import Path
-from threading import Lock
 from typing import Final, Self, TypeVar
 
 from tnc.errors import FailedError, RefusedError
 from tnc.model import Click, ClickId, ConversionChange, Event, WorkspaceId
 from tnc.store.keyring import DayKeys
+from tnc.store.numbers import Numbers
 from tnc.store.sealing import Sealer
 from tnc.store.tree import PuncturedError
 
@@ -57,7 +57,6 @@ _CLOSED_INDEXES: Final = (
 )
 LANDER, CONVERSION = 1, 2
 
-_RESERVE: Final = 16_384  # numbers reserved at a time: so many are passed over at each start
 _ROWS_AT_ONCE: Final = 128
 
 _WAL_PAGES: Final = 8_000  # 32 MB: a checkpoint costs 10 to 20 ms, so let there be few of them
@@ -167,40 +166,6 @@ class DayReader:
             if click.visit.visitor == visitor:
                 return (seq, click) if click.clicked_at_ms >= since_ms else None
         return None
-
-
-class Numbers:
-    """Hands out the numbers of one table of one day, each once; safe for several threads.
-
-    They are reserved ahead of the rows that use them: whatever a crash took with it, the next start hands out
-    none of them again. (The chance in the nonce is the second guard.)
-    """
-
-    def __init__(self) -> None:
-        self._next = 0
-        self._reserved = 0
-        self._lock = Lock()
-
-    def start_at(self, number: int) -> None:
-        """What is on disk: numbers below are used. Called whenever the file is opened."""
-        with self._lock:
-            self._next = max(self._next, number)
-            self._reserved = number
-
-    def take(self) -> int:
-        with self._lock:
-            number = self._next
-            self._next = number + 1
-        return number
-
-    def to_reserve(self) -> int | None:
-        """The reservation that the next commit has to write down; None while the present one reaches."""
-        if self._next < self._reserved - _RESERVE // 2:
-            return None
-        return self._next + _RESERVE
-
-    def reserved(self, number: int) -> None:
-        self._reserved = number
 
 
 ClickRow = tuple[int, bytes, int, int | None, int | None, int | None, int | None]
