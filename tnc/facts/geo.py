@@ -90,6 +90,11 @@ class Geo:
             named.update(dict.fromkeys(found, database.about.name))
         return named
 
+    def lists(self, ip: str, asn: int | None) -> tuple[str, ...]:
+        """The installed lists that name an address or its network."""
+        packed = pack(ip)
+        return self._networks.names(packed, asn) if is_global(packed) else ()
+
     def sources(self) -> tuple[About, ...]:
         """Everything that may have spoken, for lists, pages and the attribution that licences ask for."""
         return (*(each.about for each in self._databases), *((REGISTRY,) if self._registry else ()))

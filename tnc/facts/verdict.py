@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from tnc.facts.agent import Seen
+from tnc.facts.bots import ClaimKind
 from tnc.facts.consistency import lacks_headers
 from tnc.facts.geo import Place
 from tnc.model import Traffic
@@ -21,7 +22,7 @@ _LINK_SCANNERS: Final = (
     "urldefense.proofpoint.com",
     "linkprotect.cudasvc.com",
 )
-_REASON_OF_CLAIM: Final = {"bot": "ua_bot", "client": "ua_client", "automation": "ua_automation"}
+CLAIMS: Final[Mapping[ClaimKind, str]] = {"bot": "ua_bot", "client": "ua_client", "automation": "ua_automation"}
 _REASON_OF_CHECK: Final = {True: "crawler_verified", False: "crawler_failed", None: "crawler_claimed"}
 _SUSPECT: Final = frozenset(
     {"net_datacenter", "net_tor", "net_proxy", "hints_contradict", "headers_missing", "scanner", "freq_ip", "duplicate"}
@@ -60,7 +61,7 @@ def judge(
     elif crawler:
         reasons.append(_REASON_OF_CHECK[verified])
     elif claim:
-        reasons.append(_REASON_OF_CLAIM[claim.kind])
+        reasons.append(CLAIMS[claim.kind])
     if place.tor or place.proxy or place.datacenter or place.vpn or place.relay:
         reasons += _of_network(place)
     if seen.contradicts:
@@ -91,6 +92,12 @@ def _kind(reasons: list[str]) -> Traffic:
     if any(reason.startswith("ua_") or reason == "crawler_failed" for reason in reasons):
         return "bot"
     return "human" if _SUSPECT.isdisjoint(reasons) else "suspect"
+
+
+def after_check(reasons: tuple[str, ...], *, verified: bool | None) -> tuple[Traffic, tuple[str, ...]]:
+    """The label of a declared crawler's click once its claim was checked. Where it went stays as it was."""
+    checked = tuple(_REASON_OF_CHECK[verified] if each == "crawler_claimed" else each for each in reasons)
+    return _kind(list(checked)), checked
 
 
 def with_duplicate(verdict: Verdict) -> Verdict:
