@@ -1,5 +1,6 @@
 """install.sh, as a newcomer and as an accident would run it."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -92,14 +93,16 @@ def test_the_demo_is_prepared_by_one_command_and_stays_as_it_is_by_the_next(copy
     settings = tomllib.loads((copy / "demo-data" / "config.toml").read_text(encoding="utf-8"))
     assert settings
 
-    def visits() -> str:
-        return run(
+    def visits() -> list[dict[str, object]]:
+        told = run(
             sys.executable, "-m", "tnc", "--config", "demo-data/config.toml",
             "report", "--by", "campaign", "--from", "40d", "--json", cwd=copy,
-        ).stdout  # fmt: skip
+        )  # fmt: skip
+        rows: list[dict[str, object]] = json.loads(told.stdout)["rows"]
+        return rows
 
     before = visits()
-    assert "boots-search" in before
+    assert {row["campaign"] for row in before} == {"shoes", "boots-search"}
     second = run(copy / "install.sh", "--demo", "--no-serve", TNC_VENV=sys.prefix)
     assert second.returncode == 0, second.stderr
     assert second.stdout.strip() == first.stdout[first.stdout.index("== tnc is ready") :].strip()
