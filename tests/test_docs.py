@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import click
 import pytest
 
 from tnc.cli import root
+from tnc.configuration.read import read_toml
+from tnc.model import CampaignId, Configuration, Visit
+from tnc.rules import compile_configuration
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
@@ -53,6 +57,16 @@ def test_nothing_is_left_to_be_done() -> None:
     sources = [file for file in tracked() if file.suffix in {".py", ".sh", ".css", ".js", ".html", ".md", ".toml"}]
     allowed = {"CONTRIBUTING.md", "pyproject.toml"}  # which say so
     assert [file.name for file in sources if mark.search(file.read_bytes()) and file.name not in allowed] == []
+
+
+def test_the_first_campaign_of_the_readme_is_one() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    steps = "\n".join(textwrap.dedent(block) for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL))
+    configuration = read_toml(steps, file="README.md", base=Configuration())
+    decision = (
+        compile_configuration(configuration, version=1).by_id[CampaignId("summer")].decide(Visit(visited_at_ms=0))
+    )
+    assert decision.offer == "shoes"
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ("tnc",)) -> Iterator[tuple[str, click.Command]]:
