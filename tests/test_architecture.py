@@ -44,7 +44,6 @@ LAYERS = (
 # Each library enters the house by one door, and a library that is not named here does not enter.
 DOORS = {
     "aiohttp": "web deliver app control",
-    "apscheduler": "jobs",
     "bcrypt": "passwords",
     "click": "cli",
     "cryptography": "crypto",

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sqlite3
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +14,11 @@ from tnc.house import House
 from tnc.live.tracker import Tracker
 from tnc.rules import Plan
 from tnc.store.clicklog import Recording
+from tnc.store.control import damage, sqlite_is_mended, sqlite_version
 
 State = Literal["ok", "warning", "failed"]
 
 _LOW_DISK_BYTES: Final = 1 << 30
-# SQLite below these can lose commits when two connections write and checkpoint at once; tnc never lets two write.
-_SQLITE_MENDED: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 
 _CHROME: Final = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36"
 ORDINARY: Final = f"Mozilla/5.0 (Linux; Android 10; K) {_CHROME}"
@@ -115,24 +113,18 @@ def _folders(house: House) -> Iterator[Finding]:
 
 
 def _database(house: House) -> Iterator[Finding]:
-    version = sqlite3.sqlite_version_info
-    mended = any(version[:2] == each[:2] and version >= each for each in _SQLITE_MENDED) or version >= (3, 51, 3)
-    text = f"SQLite {sqlite3.sqlite_version}."
-    yield _ok("sqlite", text if mended else f"{text} Its write-ahead log needs one writer, which tnc keeps to.")
-    for database, name in ((house.rooms.control, "control database"),):
-        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
-        try:
-            answer = connection.execute("pragma quick_check(1)").fetchone()[0]
-        except sqlite3.DatabaseError as error:
-            answer = str(error)
-        finally:
-            connection.close()
-        if answer != "ok":
-            yield Finding(
-                check=name, state="failed", text=f"The {name} is damaged: {answer}.", fix="Restore it from a backup."
-            )
-        else:
-            yield _ok(name, f"The {name} is whole.")
+    note = "" if sqlite_is_mended() else " Its write-ahead log needs one writer, which tnc keeps to."
+    yield _ok("sqlite", f"SQLite {sqlite_version}.{note}")
+    found = damage(house.rooms.control)
+    if found is None:
+        yield _ok("control database", "The control database is whole.")
+    else:
+        yield Finding(
+            check="control database",
+            state="failed",
+            text=f"The control database is damaged: {found}.",
+            fix="Restore it from a backup.",
+        )
 
 
 def _server(house: House) -> Iterator[Finding]:

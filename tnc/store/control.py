@@ -5,6 +5,7 @@ A version is one sealed document, written once and never changed. Rolling back i
 
 import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from tnc.model import WorkspaceId
 from tnc.store.accounts import ACCOUNT_TABLES
 
 SCHEMA: Final = 1
+sqlite_version: Final = sqlite3.sqlite_version
 _TABLES: Final = (
     """
     create table config_versions (
@@ -75,6 +77,26 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
     if version == 0:
         script = ";".join(_TABLES)
         database.executescript(f"begin; {script}; pragma user_version = {SCHEMA}; commit;")
+
+
+# SQLite from 3.7.0 can lose commits when two connections write and checkpoint at once; mended in these and later.
+_MENDED: Final = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
+
+
+def sqlite_is_mended() -> bool:
+    """Whether the library in use is free of the write-ahead log's reset bug; tnc keeps to one writer anyway."""
+    version = sqlite3.sqlite_version_info
+    return version >= _MENDED[-1] or any(version[:2] == each[:2] and version >= each for each in _MENDED)
+
+
+def damage(path: Path) -> str | None:
+    """What SQLite finds wrong with a database; None when it is whole."""
+    try:
+        with closing(connect_to_read(path)) as database:
+            answer = str(database.execute("pragma quick_check(1)").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if answer == "ok" else answer
 
 
 class ConfigVersions:
