@@ -88,14 +88,12 @@ class Agents:
         )
 
     def _said(self, user_agent: str) -> Agent:
-        result = self._parser.parse(user_agent)
-        browser, system, device = result.user_agent, result.os, result.device
+        browser, system = self._parser.parse_user_agent(user_agent), self._parser.parse_os(user_agent)
         os = os_name(system.family) if system else None
-        brand, model = (device.brand, device.model) if device else (None, None)
-        if brand in NO_BRANDS or "; K)" in user_agent:
-            brand = model = None
+        device = device_of(user_agent)
+        brand, model = self._make(user_agent) if device != "desktop" or os == "macOS" else (None, None)
         return Agent(
-            device=device_of(user_agent),
+            device=device,
             brand=brand,
             model=model,
             os=os,
@@ -103,6 +101,13 @@ class Agents:
             browser=browser_name(browser.family) if browser else None,
             browser_version=browser.major if browser else None,
         )
+
+    def _make(self, user_agent: str) -> tuple[str | None, str | None]:
+        """Brand and model. Computers, but for Macs, do not say; reduced user agents say K."""
+        made = self._parser.parse_device(user_agent)
+        if made is None or made.brand in NO_BRANDS or "; K)" in user_agent:
+            return None, None
+        return made.brand, made.model
 
     def _corrected(self, agent: Agent, hints: Hints) -> Agent:
         os = PLATFORMS.get(hints.platform, agent.os)
@@ -119,12 +124,9 @@ class Agents:
         if hints.mobile and agent.device == "desktop":
             agent = replace(agent, device="mobile")
         if hints.model:
-            agent = replace(agent, model=hints.model, brand=self._maker(hints.model))
+            maker, _ = self._make(f"Mozilla/5.0 (Linux; Android 10; {hints.model}) AppleWebKit/537.36")
+            agent = replace(agent, model=hints.model, brand=maker)
         return agent
-
-    def _maker(self, model: str) -> str | None:
-        device = self._parser.parse_device(f"Mozilla/5.0 (Linux; Android 10; {model}) AppleWebKit/537.36")
-        return device.brand if device and device.brand not in NO_BRANDS else None
 
 
 def _os_version(os: str | None, major: str | None, minor: str | None, user_agent: str) -> str | None:

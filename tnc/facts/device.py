@@ -1,6 +1,6 @@
 """The kind of device behind a user agent: a short rule, because the lists of models are never complete."""
 
-from typing import Any, Final
+from typing import Final
 
 import re2
 
@@ -19,28 +19,39 @@ _TABLET: Final = (
     r"|playbook|\b(?:lenovo )?tb-?[0-9x][0-9a-z]{2,}|lenovo yt|yoga tab|mediapad|matepad|\bmi ?pad\b|\bpad\b|xoom"
     r"|transformer|\btab[ _-]|\btab[0-9]|\btab\b|touchpad|\bsgp[0-9]{3}|\biconia\b|\bideatab|\bme[0-9]{3}[a-z]{0,2}\b"
 )
-# In order: a television's browser says "Mobile" too, and a console says "Windows" or "Linux".
-_RULES: Final[tuple[tuple[Device, Any], ...]] = (
-    ("wearable", re2.compile(f"(?i){_WEARABLE}")),
-    ("car", re2.compile(f"(?i){_CAR}")),
-    ("tv", re2.compile(f"(?i){_TV}")),
-    ("console", re2.compile(f"(?i){_CONSOLE}")),
-    ("tablet", re2.compile(f"(?i){_TABLET}")),
+_PHONE: Final = (
+    r"iphone|ipod|\bmobi|windows phone|iemobile|blackberry|\bbb10\b|opera (?:mini|mobi)|symbian|series ?[346]0|nokia"
+    r"|\bmidp\b|\bcldc\b|kaios|j2me|up\.browser|phone\b|bada/|brew"
 )
-_ANY_RULE: Final = re2.compile(f"(?i){_WEARABLE}|{_CAR}|{_TV}|{_CONSOLE}|{_TABLET}")
-_PHONE: Final = re2.compile(
-    r"(?i)iphone|ipod|\bmobi|windows phone|iemobile|blackberry|\bbb10\b|opera (?:mini|mobi)|symbian|series ?[346]0"
-    r"|nokia|\bmidp\b|\bcldc\b|kaios|j2me|up\.browser|phone\b|bada/|brew"
+_COMPUTER: Final = r"mozilla|windows|macintosh|mac ?os|x11|linux|cros|bsd|solaris|darwin"
+# In order: a television's browser says "Mobile" too, a console says "Windows", and only phones say that they are.
+_RULES: Final[tuple[tuple[Device, str], ...]] = (
+    ("wearable", _WEARABLE),
+    ("car", _CAR),
+    ("tv", _TV),
+    ("console", _CONSOLE),
+    ("tablet", _TABLET),
+    ("mobile", _PHONE),
+    ("tablet", r"android"),
+    ("desktop", _COMPUTER),
 )
-_COMPUTER: Final = re2.compile(r"(?i)mozilla|windows|macintosh|mac ?os|x11|linux|cros|bsd|solaris|darwin")
+
+
+def _set() -> re2.Set:
+    options = re2.Options()
+    options.case_sensitive = False
+    options.never_capture = True
+    rules = re2.Set.SearchSet(options)
+    for _, pattern in _RULES:
+        rules.Add(pattern)
+    rules.Compile()
+    return rules
+
+
+_SET: Final = _set()
 
 
 def device_of(user_agent: str) -> Device:
     """The device of a clean user agent. An iPad that asks for desktop pages is a Mac to the server."""
-    if _ANY_RULE.search(user_agent):
-        return next(device for device, rule in _RULES if rule.search(user_agent))
-    if _PHONE.search(user_agent):
-        return "mobile"
-    if "Android" in user_agent:
-        return "tablet"
-    return "desktop" if _COMPUTER.search(user_agent) else "other"
+    found = _SET.Match(user_agent)
+    return _RULES[min(found)][0] if found else "other"
