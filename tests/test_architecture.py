@@ -19,7 +19,7 @@ MODULES = {
 
 # Each line may import the lines above it. Neighbours on one line do not know each other.
 LAYERS = (
-    "model errors",
+    "model errors chance",
     "fields money where",
     "world settings crypto passwords",
     "rules",

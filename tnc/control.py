@@ -36,6 +36,10 @@ async def _apply(request: web.Request) -> Any:
     return request.app[OPERATIONS].apply, (given["text"],), {"file": given["file"], "prune": given["prune"]}
 
 
+async def _roll_back(request: web.Request) -> Any:
+    return request.app[OPERATIONS].roll_back, ((await request.json())["version"],), {}
+
+
 async def _add_conversion(request: web.Request) -> Any:
     return request.app[OPERATIONS].add_conversion, (read_postback(await request.json()),), {}
 
@@ -62,6 +66,7 @@ def control_app(operations: Operations) -> web.Application:
     app.add_routes(
         [
             web.post("/apply", _handler(_apply)),
+            web.post("/roll-back", _handler(_roll_back)),
             web.post("/conversion", _handler(_add_conversion)),
             web.post("/clicks", _handler(_import_clicks)),
         ]
@@ -128,6 +133,10 @@ class Remote:
 
     def apply(self, text: str, *, file: str, prune: bool = False) -> dict[str, Any]:
         told: dict[str, Any] = self._ask("/apply", json.dumps({"text": text, "file": file, "prune": prune}).encode())
+        return told
+
+    def roll_back(self, version: int) -> dict[str, Any]:
+        told: dict[str, Any] = self._ask("/roll-back", json.dumps({"version": version}).encode())
         return told
 
     def add_conversion(self, params: dict[str, str]) -> dict[str, Any]:

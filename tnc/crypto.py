@@ -1,6 +1,7 @@
 """Sealing: AES-256-GCM with the nonce in front. The only door to the cryptography library."""
 
 import secrets
+from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -14,9 +15,9 @@ class CannotOpenError(Exception):
     """The key, the text or its place is not the one it was sealed with."""
 
 
-def seal(key: bytes, text: bytes, place: bytes) -> bytes:
+def seal(key: bytes, text: bytes, place: bytes, *, chance: Callable[[int], bytes] = secrets.token_bytes) -> bytes:
     """`text` under `key`, bound to `place` (the associated data): moved elsewhere it does not open."""
-    nonce = secrets.token_bytes(_NONCE_BYTES)
+    nonce = chance(_NONCE_BYTES)
     return nonce + AESGCM(key).encrypt(nonce, text, place)
 
 

@@ -15,6 +15,7 @@ from tnc.model import Click, ClickId, ClickStory
 from tnc.rules import Plan, Step
 from tnc.rules.decision import Trace
 
+_CUT = frozenset(("ip", "user_agent"))
 _SHOWN = ("flow", "lander", "offer", "network", "action", "destination", "filter", "reasons", "traffic")
 
 
@@ -74,9 +75,18 @@ def explain(house: House, click_id: ClickId) -> Explained:
     trace: Trace = []
     recomputed = decide_again(plan, click, trace)
     destination = plan.destination(recomputed)
-    check = None if destination is None else plan.check(destination)
-    same = recomputed == click and check == click.destination_check
+    same = recomputed == click and (_is_cut(plan, click) or _check(plan, destination) == click.destination_check)
     return Explained(story=story, recomputed=recomputed, destination=destination, same=same, trace=trace)
+
+
+def _check(plan: Plan, destination: str | None) -> str | None:
+    return None if destination is None else plan.check(destination)
+
+
+def _is_cut(plan: Plan, click: Click) -> bool:
+    """The destination held what was cut before the click was stored, so it cannot be made again to the letter."""
+    template = plan.template_of(click)
+    return template is not None and click.visit.mode == "cookieless" and not _CUT.isdisjoint(template.macros)
 
 
 def decide_again(plan: Plan, click: Click, trace: Trace) -> Click:

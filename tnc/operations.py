@@ -114,6 +114,19 @@ class Operations:
         planned = self.plan(text, file=file, prune=prune)
         return self._make_version(planned, by=by)
 
+    def roll_back(self, version: int, *, by: str = "command line") -> dict[str, Any]:
+        """Apply an older version: a new one with the same content."""
+        return self._make_version(self.plan_version(version), by=by)
+
+    def plan_version(self, version: int) -> Planned:
+        """What rolling back to a version would change. Raises NotFoundError when there is no such version."""
+        house = self._house
+        if not 0 < version <= house.versions.latest(house.workspace):
+            raise NotFoundError(f"there is no version {version}; `tnc versions` lists them.")
+        wanted = house.plans(version).configuration
+        changes = diff(house.configuration()[1], wanted)
+        return Planned(configuration=wanted, text=diff_text(changes), json=diff_json(changes), changes=len(changes))
+
     def _make_version(self, planned: Planned, *, by: str) -> dict[str, Any]:
         house = self._house
         version = house.versions.latest(house.workspace)

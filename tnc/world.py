@@ -1,11 +1,11 @@
 """Time, chance and identity: the three things that tests hold still."""
 
-import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from tnc.chance import Chance
 from tnc.model import ClickId
 
 
@@ -44,7 +44,7 @@ class World:
     """What a program may not make up: the time, chance, and with both, new ids."""
 
     now_ms: Callable[[], int] = _now_ms
-    token: Callable[[int], bytes] = secrets.token_bytes
+    token: Callable[[int], bytes] = field(default_factory=Chance)
 
     def new_click_id(self, now_ms: int) -> ClickId:
         return ClickId(new_id(now_ms, self.token(ID_CHANCE_BYTES)))

@@ -1,30 +1,52 @@
-"""`tnc plan`, `tnc apply`, `tnc export`: the owner's configuration as text."""
+"""`tnc plan`, `tnc apply`, `tnc versions`, `tnc export`: the owner's configuration as text."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from tnc.cli.root import Asker, print_json, read_file, with_json
 from tnc.configuration.write import export_toml
+from tnc.errors import InvalidError
+from tnc.fields import rfc3339
 from tnc.operations import Operations
 from tnc.store.clicklog import Day
 from tnc.store.days import DayWriter
 
 _T = TypeVar("_T")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def from_file_or_version(command: _F) -> _F:
+    """What to apply: a file, or an older version again."""
+    for decorate in (
+        with_json,
+        click.option("--version", type=int, metavar="N", help="Instead of a file: go back to a version."),
+        click.option("--prune", is_flag=True, help="Also archive what the file does not name."),
+        click.argument("file", required=False),
+    ):
+        command = decorate(command)
+    return command
+
+
+def _one(file: str | None, version: int | None) -> None:
+    if (file is None) == (version is None):
+        raise InvalidError("name a file, or a version with --version N; `tnc versions` lists them.")
 
 
 @click.command()
-@click.argument("file")
-@click.option("--prune", is_flag=True, help="Also archive what the file does not name.")
-@with_json
+@from_file_or_version
 @click.pass_obj
-def plan(asker: Asker, file: str, prune: bool, as_json: bool) -> None:
+def plan(asker: Asker, file: str | None, prune: bool, version: int | None, as_json: bool) -> None:
     """Show what `apply` would change."""
-    text = read_file(file)
+    _one(file, version)
     with asker.house() as house:
-        planned = Operations(house, _no_writing).plan(text, file=Path(file).name, prune=prune)
+        operations = Operations(house, _no_writing)
+        if file is not None:
+            planned = operations.plan(read_file(file), file=Path(file).name, prune=prune)
+        else:
+            planned = operations.plan_version(version or 0)
     if as_json:
         print_json(planned.json)
     else:
@@ -36,24 +58,52 @@ def _no_writing(_day: Day, _work: Callable[[DayWriter], _T]) -> _T:
 
 
 @click.command()
-@click.argument("file")
-@click.option("--prune", is_flag=True, help="Also archive what the file does not name.")
-@with_json
+@from_file_or_version
 @click.pass_obj
-def apply(asker: Asker, file: str, prune: bool, as_json: bool) -> None:
+def apply(asker: Asker, file: str | None, prune: bool, version: int | None, as_json: bool) -> None:
     """Make a configuration live, all or nothing."""
-    text, name = read_file(file), Path(file).name
+    _one(file, version)
+    text = None if file is None else read_file(file)
+    name = "" if file is None else Path(file).name
     server = asker.server()
     if server is not None:
-        told = server.apply(text, file=name, prune=prune)
+        told = server.roll_back(version or 0) if text is None else server.apply(text, file=name, prune=prune)
     else:
         with asker.alone() as (_, operations):
-            told = operations.apply(text, file=name, prune=prune)
+            told = (
+                operations.roll_back(version or 0) if text is None else operations.apply(text, file=name, prune=prune)
+            )
     if as_json:
         print_json({key: value for key, value in told.items() if key != "text"})
     else:
         click.echo(told["text"])
         click.echo(f"version {told['version']} is live" if told["changed"] else f"still version {told['version']}")
+
+
+@click.command()
+@with_json
+@click.pass_obj
+def versions(asker: Asker, as_json: bool) -> None:
+    """Every version of the configuration: when, by whom, and what changed."""
+    with asker.house() as house:
+        known = house.versions.all_versions(house.workspace)
+    if as_json:
+        print_json(
+            [
+                {
+                    "version": each.version,
+                    "made_at": rfc3339(each.made_at_ms),
+                    "made_by": each.made_by,
+                    "note": each.note,
+                }
+                for each in known
+            ]
+        )
+        return
+    for each in known:
+        click.echo(f"{each.version:5}  {rfc3339(each.made_at_ms)}  {each.made_by}")
+        for line in each.note.splitlines():
+            click.echo(f"       {line}")
 
 
 @click.command()

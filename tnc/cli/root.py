@@ -40,6 +40,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "serve": "tnc.cli.serving:serve",
     "try": "tnc.cli.deciding:try_",
     "version": "tnc.cli.appliance:version",
+    "versions": "tnc.cli.configuration:versions",
 }
 
 

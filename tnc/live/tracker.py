@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -28,8 +28,7 @@ COOKIE_SECURE: Final = "__Host-tnc"
 COOKIE_DAYS: Final = 90
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Arrival(NamedTuple):
     """One visit, decided and ready to be recorded and answered."""
 
     plan: Plan

@@ -161,10 +161,11 @@ class Plan:
         """Where the click was sent, made again from what is stored; None when it was answered with a status."""
         if click.destination is not None or click.action == "status":
             return click.destination
-        template = self._template_of(click)
+        template = self.template_of(click)
         return None if template is None else self.fill(template, click)
 
-    def _template_of(self, click: Click) -> UrlTemplate | None:
+    def template_of(self, click: Click) -> UrlTemplate | None:
+        """The template of the click's destination as it is now in this plan."""
         if click.lander is not None:
             lander = self.landers.get(click.lander)
             return None if lander is None else lander.template

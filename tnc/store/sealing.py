@@ -13,6 +13,7 @@ import msgspec
 import zstandard
 
 from tnc import crypto
+from tnc.chance import Chance
 from tnc.errors import FailedError, InvalidError
 from tnc.model import Click, Event, WorkspaceId
 from tnc.store.tree import PuncturableKey
@@ -27,6 +28,7 @@ class Sealer:
 
     def __init__(self, tree: PuncturableKey, *, workspace: WorkspaceId, date: Date, table: str) -> None:
         self._tree = tree
+        self._chance = Chance()
         self._place = f"tnc record {FORMAT}|{workspace}|{date}|{table}|".encode()
         self._where = f"{table} of {date} in workspace {workspace!r}"
         self._encoder = msgspec.json.Encoder()
@@ -39,7 +41,7 @@ class Sealer:
         if len(text) > _MOST_BYTES:
             raise InvalidError(f"a record of {len(text)} bytes is too large to keep; the most is {_MOST_BYTES}.")
         packed = self._compressor.compress(text)
-        return crypto.seal(self._tree.leaf(seq), packed, self._place + b"%d" % seq)
+        return crypto.seal(self._tree.leaf(seq), packed, self._place + b"%d" % seq, chance=self._chance)
 
     def _open(self, seq: int, sealed: bytes) -> bytes:
         key = self._tree.leaf(seq)
