@@ -92,7 +92,7 @@ def mode(
 
 
 def has_opted_out(cookies: Mapping[str, str]) -> bool:
-    return any(cookies.get(name) == "1" for name in OPT_OUT_COOKIES)
+    return bool(cookies) and any(cookies.get(name) == "1" for name in OPT_OUT_COOKIES)
 
 
 def _sum(said: list[Consent]) -> Consent:

@@ -56,8 +56,9 @@ class Geo:
     ) -> None:
         self._databases = tuple(databases)
         self._networks = networks
-        self._for_v4 = tuple(reversed(self._databases))  # later entries overwrite
-        self._for_v6 = tuple(each for each in self._for_v4 if each.about.ip_version == 6)
+        backwards = self._databases[::-1]  # what is told later is put over what was told before
+        self._for_v4 = tuple(each for each in backwards if each.has_v4)
+        self._for_v6 = tuple(each for each in backwards if each.about.ip_version == 6)
         self._registry = registry
         # Of an address that no visitor can have it is known that it is no VPN, where anything is known of VPNs.
         nobody: Found = dict.fromkeys(FLAGS & self.gives(), False)

@@ -23,6 +23,7 @@ log: Final = logging.getLogger(__name__)
 
 _SAMPLE: Final = 1000  # records looked at to see what a database holds
 _MAX_NAME: Final = 100
+_REMEMBERED: Final = 8192
 # What a damaged file has been seen to raise, at opening and at any later record.
 DAMAGE: Final = (maxminddb.InvalidDatabaseError, OSError, ValueError, TypeError, RuntimeError, MemoryError)
 
@@ -77,13 +78,10 @@ class About:
 
 
 def _word(value: Any) -> str | None:
-    return _composed(value) if isinstance(value, str) and value else None
-
-
-@lru_cache(4096)
-def _composed(name: str) -> str | None:
-    """A name as the database writes it, in the composed form of Unicode; the same few thousand come and come."""
-    return unicodedata.normalize("NFC", clean(name).strip())[:_MAX_NAME] or None
+    """A name as the database writes it, in the composed form of Unicode."""
+    if not isinstance(value, str):
+        return None
+    return unicodedata.normalize("NFC", clean(value).strip())[:_MAX_NAME] or None
 
 
 def _country(value: Any) -> str | None:
@@ -119,9 +117,17 @@ def _put(found: Found, fact: str, value: Any) -> None:
 
 
 def _flat(record: Record, found: Found) -> None:
-    _put(found, "country", _country(record.get("country_code")))
-    _put(found, "region", _word(record.get("state1")))
-    _put(found, "city", _word(record.get("city")))
+    found.update(_place(record.get("country_code"), record.get("state1"), record.get("city")))
+
+
+@lru_cache(_REMEMBERED)
+def _place(country: Any, region: Any, city: Any) -> Found:
+    """Visitors come from the same few thousand places: only the reader of a file is asked anew each time."""
+    found: Found = {}
+    _put(found, "country", _country(country))
+    _put(found, "region", _word(region))
+    _put(found, "city", _word(city))
+    return found
 
 
 def _nested(record: Record, found: Found) -> None:
@@ -140,8 +146,16 @@ def _ipinfo(record: Record, found: Found) -> None:
 
 
 def _network(record: Record, found: Found) -> None:
-    _put(found, "asn", _number(record.get("autonomous_system_number")))
-    _put(found, "isp", _word(record.get("isp")) or _word(record.get("autonomous_system_organization")))
+    name = record.get("isp") or record.get("autonomous_system_organization")
+    found.update(_operator(record.get("autonomous_system_number"), name))
+
+
+@lru_cache(_REMEMBERED)
+def _operator(number: Any, name: Any) -> Found:
+    found: Found = {}
+    _put(found, "asn", _number(number))
+    _put(found, "isp", _word(name))
+    return found
 
 
 _CONNECTIONS: Final = {
@@ -220,7 +234,7 @@ _FACTS_OF_KIND: Final = {
 class Database:
     """An open file. `tell` says what it knows of an address; damage is told once and reads as not known."""
 
-    __slots__ = ("_layouts", "_lists_all", "_reader", "_told", "about")
+    __slots__ = ("_layouts", "_lists_all", "_reader", "_told", "about", "has_v4")
 
     def __init__(self, path: Path, *, name: str | None = None) -> None:
         """Raises InvalidError when the file is no such database, is damaged, or holds nothing of use."""
@@ -228,7 +242,7 @@ class Database:
         try:
             self._reader = maxminddb.open_database(path, MODE_MMAP_EXT)
             metadata = self._reader.metadata()
-            keys, records = _sample(self._reader)
+            keys, records, first = _sample(self._reader)
         except DAMAGE as error:
             raise InvalidError(f"{called} cannot be read as an address database; download it again") from error
         self._told = False
@@ -240,6 +254,8 @@ class Database:
             )
         self.about = _about(called, metadata, layouts, keys)
         self._layouts = tuple(each.tell for each in layouts)
+        # A joint file keeps IPv4 at the beginning of its tree; one for IPv6 alone begins later.
+        self.has_v4 = self.about.ip_version == 4 or first < 1 << 32
         # Data on anonymous addresses lists all of them: of every other it is known that it is none.
         self._lists_all = self.about.kind == "anonymous"
 
@@ -269,11 +285,12 @@ class Database:
             log.error("address database is damaged; what it held is unknown now", extra={"database": self.about.name})
 
 
-def _sample(reader: maxminddb.Reader) -> tuple[frozenset[str], int]:
-    """The keys of the first records, inner ones as `outer.inner`."""
+def _sample(reader: maxminddb.Reader) -> tuple[frozenset[str], int, int]:
+    """The keys of the first records, inner ones as `outer.inner`, how many there are, and the very first address."""
     keys: set[str] = set()
-    count = 0
-    for _, record in islice(reader, _SAMPLE):
+    count, first = 0, 0
+    for network, record in islice(reader, _SAMPLE):
+        first = int(network[0]) if count == 0 else first
         count += 1
         if not isinstance(record, dict):
             continue
@@ -281,7 +298,7 @@ def _sample(reader: maxminddb.Reader) -> tuple[frozenset[str], int]:
             keys.add(key)
             if isinstance(value, dict):
                 keys.update(f"{key}.{inner}" for inner in value)
-    return frozenset(keys), count
+    return frozenset(keys), count, first
 
 
 def _some(keys: frozenset[str]) -> str:

@@ -167,8 +167,9 @@ class VisitReader:
         client = self._address.of(request.peer, headers, request.repeated)
         place = geo.lookup(client.ip) if client.ip else NOWHERE
         user_agent = headers.get("user-agent", "").strip()[:MAX_USER_AGENT]
-        params = read_query(split_target(request.target)[1])
-        named = _named(params, source)
+        query = split_target(request.target)[1]
+        params = read_query(query)
+        named = _named(params, source, query)
         wishes = read_wishes(params, headers)
         how = mode(place.country, wishes, opted_out=has_opted_out(request.cookies), elsewhere=self.elsewhere)
         seen = self._agents.see(user_agent, sent_hints(headers)) if user_agent else UNSEEN
@@ -225,7 +226,12 @@ def for_storage(visit: Visit) -> Visit:
     )
 
 
-def _named(params: dict[str, str], source: Source | None) -> Named:
+def _may_hold_macros(query: str) -> bool:
+    """Whether a raw query has any of the signs of a macro, encoded or not: most have none."""
+    return "%" in query or "{" in query or "__" in query or "[" in query or "<" in query or "#" in query
+
+
+def _named(params: dict[str, str], source: Source | None, query: str) -> Named:
     if not params:
         return Named()
     wanted = {name: value for name, value in params.items() if name in _OWN_SUBS}
@@ -233,7 +239,7 @@ def _named(params: dict[str, str], source: Source | None) -> Named:
         wanted |= {name: params.get(theirs, "") for name, theirs in source.params.items()}
     external_id = params.get(source.click_id) if source and source.click_id else None
     cost = params.get(source.cost) if source and source.cost else None
-    unexpanded = any(map(is_unexpanded, params.values()))
+    unexpanded = _may_hold_macros(query) and any(map(is_unexpanded, params.values()))
     if unexpanded:
         external_id, cost = (None if value and is_unexpanded(value) else value for value in (external_id, cost))
         wanted = {name: value for name, value in wanted.items() if not is_unexpanded(value)}
