@@ -5,9 +5,10 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -41,7 +42,8 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-_REMEMBER_AT_ONCE: Final = 20_000  # clicks taken up before the port opens; the others follow while it serves
+_REMEMBER_AT_ONCE: Final = 4_000  # clicks taken up before the port opens; the others follow while it serves
+_REMEMBER_BESIDE: Final = 100
 _LARGEST_LINE: Final = 32 * 1024  # of a request line and of a header: aiohttp's 8 kB refuse what browsers send
 _DRAIN_SECONDS: Final = 10.0
 
@@ -129,17 +131,25 @@ class Server:
     async def convert(self, incoming: Incoming, speaker: Speaker) -> Recorded:
         return await asyncio.to_thread(self.operations.convert, incoming, speaker)
 
-    def remember_the_past(self) -> None:
-        """Take up who was seen: the newest clicks before the port opens, the rest of the window beside the work."""
-        since_ms = self.house.world.now_ms() - self.tracker.seen.window_s * 1000
-        newest = self.house.stories.newest_clicks()
-        past: list[Click] = []
-        for click in newest:
-            if click.clicked_at_ms < since_ms or len(past) >= _REMEMBER_AT_ONCE:
-                break
-            past.append(click)
-        for click in reversed(past):
+    def remember_the_newest(self) -> Iterator[Click]:
+        """Take up who was seen last, before the port opens; returns the older clicks for `remember_the_rest`."""
+        past = self.house.stories.newest_clicks(since_ms=self._horizon_ms())
+        for click in islice(past, _REMEMBER_AT_ONCE):
             self.tracker.remember(click)
+        return past
+
+    async def remember_the_rest(self, past: Iterator[Click]) -> None:
+        """Beside the work: opened in a thread, taken up on the loop in portions that no visitor notices."""
+        while some := await asyncio.to_thread(lambda: list(islice(past, _REMEMBER_BESIDE))):
+            for click in some:
+                self.tracker.remember(click)
+        converted = await asyncio.to_thread(lambda: list(self.house.stories.converted_since(self._horizon_ms())))
+        for story in converted:
+            for conversion in story.conversions:
+                self.tracker.note_conversion(story.click, conversion.history[-1].at_ms)
+
+    def _horizon_ms(self) -> int:
+        return self.house.world.now_ms() - self.tracker.seen.window_s * 1000
 
 
 def _counted(conversion: Conversion | None) -> int:
@@ -221,7 +231,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         clicklog = await stack.enter_async_context(recording(house))
         server = Server(house, clicklog, tracker)
         await server.prepare_days()
-        server.remember_the_past()
+        older = server.remember_the_newest()
         reporter = Reporter(config)
         stack.push_async_callback(reporter.close)
         desk = Desk(
@@ -248,6 +258,8 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         await stack.enter_async_context(site(plain_server(tracking), entrance))
         stack.enter_context(jobs_of(server).running())
         settle_memory()
+        remembering = asyncio.create_task(server.remember_the_rest(older))
+        stack.callback(remembering.cancel)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,7 +10,7 @@ from tnc.conversions.incoming import NAMES, PEERS, STATUS_MAPS, read_postback
 from tnc.errors import InvalidError
 from tnc.world import new_id
 
-OURS = new_id(1_795_000_000_000, b"0123456789")
+OURS = new_id(1_795_000_000_000, b"01234567")
 
 # One call for each peer, as its documentation writes it: spec/features.md, 1.9.
 CALLS: dict[str, dict[str, str]] = {

@@ -108,3 +108,15 @@ def test_a_key_stands_for_its_parts() -> None:
     assert len(made) == 5
     assert 0 not in made
     assert seen_key("a", "summer") == seen_key("a", "summer")
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 500)), max_size=30))
+def test_the_past_is_the_same_in_whatever_order_it_is_taken_up(visits: list[tuple[int, int]]) -> None:
+    in_order, backwards = Seen(window_s=1000), Seen(window_s=1000)
+
+    for key, at_s in sorted(visits, key=lambda visit: visit[1]):
+        in_order.recall(key, at_s)
+    for key, at_s in sorted(visits, key=lambda visit: -visit[1]):
+        backwards.recall(key, at_s)
+
+    assert [in_order.look(key, 600, 1000) for key in (1, 2, 3)] == [backwards.look(key, 600, 1000) for key in (1, 2, 3)]

@@ -25,7 +25,7 @@ each_source = pytest.mark.parametrize("template", SOURCES, ids=lambda template: 
 each_postback = pytest.mark.parametrize("template", POSTBACKS, ids=lambda template: template.id)
 each_network = pytest.mark.parametrize("template", NETWORKS, ids=lambda template: template.id)
 
-OURS_ID = new_id(1_795_000_000_000, b"0123456789")
+OURS_ID = new_id(1_795_000_000_000, b"01234567")
 
 
 def applied(template: Template) -> Configuration:

@@ -83,6 +83,17 @@ class Seen:
         table.values[slot] = max(now_s, 0) << _VISITS_BITS | min(visits, _MOST_VISITS)
         table.latest_s = max(table.latest_s, now_s)
 
+    def recall(self, key: int, at_s: int) -> None:
+        """Take up a visit of the past, in any order with those that were marked since."""
+        for table in self._tables:
+            slot = table.find(key)
+            if slot is not None:
+                last_s, visits = divmod(table.values[slot], 1 << _VISITS_BITS)
+                if abs(last_s - at_s) < self.window_s:
+                    self.mark(key, max(last_s, at_s), visits + 1)
+                return
+        self.mark(key, at_s, 1)
+
     def _make_room(self, table: _Table, key: int) -> tuple[_Table, int]:
         oldest_s = table.latest_s - self.window_s
         lasting = [each for each in self._tables if each.latest_s >= oldest_s]

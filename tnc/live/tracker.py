@@ -179,8 +179,7 @@ class Tracker:
         if visit.visitor is None or visit.traffic == "prefetch" or click.imported:
             return
         for key in (seen_key(visit.visitor, click.campaign), seen_key(visit.visitor)):
-            before = self.seen.look(key, at_s, self.seen.window_s)
-            self.seen.mark(key, at_s, (before or 0) + 1)
+            self.seen.recall(key, at_s)
 
     def note_conversion(self, click: Click, at_ms: int) -> None:
         """A visitor who bought is known to have, for the condition `converted`."""

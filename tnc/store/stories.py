@@ -51,11 +51,13 @@ class Stories:
         with self.day(date) as reader:
             return reader.is_finished()
 
-    def newest_clicks(self) -> Iterator[Click]:
-        """All clicks without what became of them, newest first."""
+    def newest_clicks(self, *, since_ms: int) -> Iterator[Click]:
+        """Clicks since a time without what became of them, newest first."""
         for date in reversed(self.dates()):
+            if date < utc_date(since_ms):
+                return
             with self.day(date) as reader:
-                yield from (click for _, click in reader.newest_clicks())
+                yield from (click for _, click in reader.newest_clicks() if click.clicked_at_ms >= since_ms)
 
     def date_of(self, click_id: ClickId) -> Date | None:
         """The day that holds a click: read from our own ids, looked for with foreign ones (newest day first)."""

@@ -75,7 +75,7 @@ TRACE = (
 
 
 def an_id(time_ms: int, number: int) -> str:
-    return new_id(time_ms, number.to_bytes(10, "big"))
+    return new_id(time_ms, number.to_bytes(8, "big"))
 
 
 def invent_conversion(time_ms: int, number: int, *, now_ms: int) -> Conversion:
