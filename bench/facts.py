@@ -49,14 +49,26 @@ def shown(what: str, value: str, target: str) -> None:
 
 
 def microseconds(run: Callable[[int], object], rounds: int = ROUNDS) -> tuple[float, float, float]:
-    """Mean, median and 99th percentile of one call."""
+    """Mean, median and 99th percentile of one call, in time of this thread alone: others may use the machine."""
+    clock = time.thread_time_ns
     took = []
     for number in range(rounds):
-        started = time.perf_counter_ns()
+        started = clock()
         run(number)
-        took.append(time.perf_counter_ns() - started)
+        took.append(clock() - started - CLOCK_NS)
     took.sort()
     return sum(took) / rounds / 1000, took[rounds // 2] / 1000, took[rounds * 99 // 100] / 1000
+
+
+def cost_of_the_clock() -> int:
+    took = []
+    for _ in range(1000):
+        started = time.thread_time_ns()
+        took.append(time.thread_time_ns() - started)
+    return sorted(took)[500]
+
+
+CLOCK_NS = cost_of_the_clock()
 
 
 def memory_mb() -> float:
@@ -120,7 +132,7 @@ def cost_of_a_visit(geo: Geo, agents: Agents, browsers: Sequence[str], ips: Sequ
     for request in requests:
         reader.read(request, SOURCE)
     told = [
-        ("address, place, networks", lambda number: geo.lookup(ips[number % len(ips)]), ""),
+        ("the place of a new address", lambda number: geo.lookup.__wrapped__(ips[number % len(ips)]), ""),
         ("facts, warm", lambda number: reader.facts(requests[number % 997], SOURCE), "p50 <= 15, p99 <= 200"),
         ("facts and the visit made of them, warm", lambda number: reader.read(requests[number % 997], SOURCE), ""),
     ]

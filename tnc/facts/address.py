@@ -3,6 +3,7 @@
 import socket
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import chain
 from typing import Final, Literal, NamedTuple
@@ -84,6 +85,7 @@ def unpack(packed: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
+@lru_cache(8192)
 def canonical(text: str) -> str | None:
     """The address as it is written everywhere, or None: no zones, no leading zeros, no mapped form."""
     try:

@@ -12,7 +12,7 @@ _HINTING_SINCE: Final = 90
 # Pages asked for as on a desktop, and names for one system that differ with the version.
 _TOLERATED: Final = (frozenset({"Linux", "Android"}), frozenset({"Linux", "ChromeOS"}))
 _SYSTEMS: Final = frozenset(PLATFORMS.values())
-_USUAL: Final = ("accept-language", "sec-ch-ua", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-dest")
+_USUAL: Final = frozenset({"accept-language", "sec-ch-ua", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-dest"})
 
 
 def contradicts(user_agent: str, os: str | None, hints: Hints) -> bool:
@@ -32,4 +32,4 @@ def is_hinting(user_agent: str) -> bool:
 
 def lacks_headers(headers: Mapping[str, str]) -> bool:
     """Whether nothing of what such a browser sends over HTTPS is there. One missing header proves nothing."""
-    return not any(name in headers for name in _USUAL)
+    return "accept-language" not in headers and _USUAL.isdisjoint(headers)

@@ -4,6 +4,7 @@ A `Geo` never changes. New data is a new `Geo`, assigned by its owner: readers o
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Final
 
@@ -33,6 +34,7 @@ class Place(Struct, frozen=True, kw_only=True, gc=False):
 
 
 NOWHERE: Final = Place()
+REMEMBERED: Final = 8192
 PLACE_FACTS: Final = frozenset(Place.__struct_fields__)
 
 REGISTRY: Final = About(
@@ -64,9 +66,11 @@ class Geo:
         nobody: Found = dict.fromkeys(FLAGS & self.gives(), False)
         self._nowhere = Place(**nobody)
         self.data = self._dates()
+        # Lander clicks, postbacks and people behind one address ask for the same place again.
+        self.lookup = lru_cache(REMEMBERED)(self._lookup)
 
-    def lookup(self, ip: str) -> Place:
-        """`ip` is canonical text. Addresses that no visitor can have are nowhere."""
+    def _lookup(self, ip: str) -> Place:
+        """The place of an address in canonical text. Addresses that no visitor can have are nowhere."""
         packed = pack(ip)
         if not is_global(packed):
             return self._nowhere

@@ -27,7 +27,7 @@ log: Final = logging.getLogger(__name__)
 
 MANIFEST: Final = "manifest.json"
 LOCKS: Final = ("lock", "updating")  # of changes, and of whole updates
-_BLOCK: Final = 1 << 20
+_BLOCK: Final = 8 << 20  # few and large: after each a thread waits its turn anew
 _TRIES: Final = 2
 
 DAY_MS: Final = 86_400_000

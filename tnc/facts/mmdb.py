@@ -21,7 +21,7 @@ from tnc.facts.text import clean
 
 log: Final = logging.getLogger(__name__)
 
-_SAMPLE: Final = 1000  # records looked at to see what a database holds
+_SAMPLE: Final = 300  # records looked at to see what a database holds
 _MAX_NAME: Final = 100
 _REMEMBERED: Final = 8192
 # What a damaged file has been seen to raise, at opening and at any later record.

@@ -234,18 +234,21 @@ def _may_hold_macros(query: str) -> bool:
 def _named(params: dict[str, str], source: Source | None, query: str) -> Named:
     if not params:
         return Named()
-    wanted = {name: value for name, value in params.items() if name in _OWN_SUBS}
+    subs = {name: value for name, value in params.items() if name in _OWN_SUBS and value}
+    external_id = cost = None
     if source:
-        wanted |= {name: params.get(theirs, "") for name, theirs in source.params.items()}
-    external_id = params.get(source.click_id) if source and source.click_id else None
-    cost = params.get(source.cost) if source and source.cost else None
+        external_id = params.get(source.click_id) if source.click_id else None
+        cost = params.get(source.cost) if source.cost else None
+        for name, theirs in source.params.items():
+            if value := params.get(theirs):
+                subs[name] = value
     unexpanded = _may_hold_macros(query) and any(map(is_unexpanded, params.values()))
     if unexpanded:
         external_id, cost = (None if value and is_unexpanded(value) else value for value in (external_id, cost))
-        wanted = {name: value for name, value in wanted.items() if not is_unexpanded(value)}
+        subs = {name: value for name, value in subs.items() if not is_unexpanded(value)}
     return Named(
         external_id=external_id or None,
-        subs={name: value for name, value in wanted.items() if value},
+        subs=subs,
         cost=cost[:MAX_COST] if cost else None,
         currency=params.get("currency"),
         unexpanded=unexpanded,

@@ -11,8 +11,13 @@ _OLD_FORMS: Final = (
 )
 
 
+_PURPOSES: Final = frozenset({"sec-purpose", *(name for name, _ in _OLD_FORMS)})
+
+
 def is_prefetch(headers: Mapping[str, str]) -> bool:
     """Whether the request is ahead of a click. An unknown `Sec-Purpose` is a visit like any other."""
+    if headers.keys().isdisjoint(_PURPOSES):
+        return False
     purpose = headers.get("sec-purpose")
     if purpose is not None and "prefetch" in _tokens(purpose):
         return True

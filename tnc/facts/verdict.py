@@ -53,9 +53,9 @@ def judge(
     surplus: bool,
     referrer_domain: str | None,
 ) -> Verdict:
-    reasons = ["prefetch"] if prefetch else []
     crawler, claim = seen.crawler, seen.claim
     verified = crawler.verified(ip, place.asn) if crawler and ip else None
+    reasons = ["prefetch"] if prefetch else []
     if not user_agent:
         reasons.append("ua_empty")
     elif crawler:
@@ -63,13 +63,11 @@ def judge(
     elif claim:
         reasons.append(CLAIMS[claim.kind])
     if place.tor or place.proxy or place.datacenter or place.vpn or place.relay:
-        reasons += _of_network(place)
+        reasons += _of_network(place, referrer_domain)
     if seen.contradicts:
         reasons.append("hints_contradict")
     if secure and seen.hinting and lacks_headers(headers):
         reasons.append("headers_missing")
-    if place.datacenter and referrer_domain and referrer_domain.endswith(_LINK_SCANNERS):
-        reasons.append("scanner")
     if surplus:
         reasons.append("freq_ip")
     if not reasons:
@@ -78,9 +76,10 @@ def judge(
     return Verdict(traffic=_kind(reasons), bot=name, verified=verified, reasons=tuple(reasons))
 
 
-def _of_network(place: Place) -> list[str]:
+def _of_network(place: Place, referrer_domain: str | None) -> list[str]:
     flags = {"net_tor": place.tor, "net_proxy": place.proxy, "net_datacenter": place.datacenter}
     flags |= {"net_vpn": place.vpn, "net_relay": place.relay}
+    flags["scanner"] = place.datacenter and referrer_domain is not None and referrer_domain.endswith(_LINK_SCANNERS)
     return [reason for reason, flag in flags.items() if flag]
 
 
