@@ -4,7 +4,7 @@ Every step ends with the state on disk; a step that was cut off is done again by
 whatever portions the clicks come, the columns are the same as if all had come at once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice, takewhile
@@ -105,21 +105,20 @@ class Feed:
         return guard.contradicts(before)
 
     def _write_clicks(self, batch: Sequence[tuple[int, Click]], guard: Guard) -> None:
-        rows = [
+        rows = (
             click_row(seq, click, {} if click.erased else guard.admitted(click))
             for seq, click in batch
             if not click.test
-        ]
+        )
         state, first, last = self._shelf.state, batch[0][0], batch[-1][0]
-        if rows:
-            with self._spool(rows) as spool:
-                values = Values()
-                shown = {
-                    "clicked_at": "make_timestamp_ms(clicked_at)",
-                    "quarter": f"clicked_at // {QUARTER_MS}",
-                }
-                select = f"select {_columns('clicks', shown)} from {values.json(spool, _CLICK_SPOOL)}"
-                self._append("clicks", first, last, select, values)
+        with self._spool(rows) as spool:
+            values = Values()
+            shown = {
+                "clicked_at": "make_timestamp_ms(clicked_at)",
+                "quarter": f"clicked_at // {QUARTER_MS}",
+            }
+            select = f"select {_columns('clicks', shown)} from {values.json(spool, _CLICK_SPOOL)}"
+            self._append("clicks", first, last, select, values)
         state.clicks, state.judged, state.guard = last, max(last, state.judged), guard.records()
         self._shelf.save()
 
@@ -161,7 +160,7 @@ class Feed:
             select = f"""
                 select {_columns("landers", own, of="click")}
                 from {values.json(spool, _LANDER_SPOOL)} new
-                join {self._all(values, "clicks")} click on click.seq = new.seq
+                join {self._clicks_of(values, [row["seq"] for row in rows])} click on click.seq = new.seq
                 order by new.event_seq
             """
             self._append("landers", batch[0][0], batch[-1][0], select, values)
@@ -188,7 +187,7 @@ class Feed:
                 union all
                 select {_columns("conversions", own, of="click")}
                 from {values.json(spool, _CONVERSION_SPOOL)} new
-                join {self._all(values, "clicks")} click on click.seq = new.seq
+                join {self._clicks_of(values, touched)} click on click.seq = new.seq
                 left join (
                   select seq, went_offer, went_network
                   from {self._all(values, "landers")}
@@ -230,12 +229,21 @@ class Feed:
     def _all(self, values: Values, kind: Kind) -> str:
         return values.parquet(self._shelf.files(kind), COLUMNS[kind])
 
+    def _clicks_of(self, values: Values, seqs: Sequence[int]) -> str:
+        """The clicks around these numbers: bounds let DuckDB pass over the rest of the day."""
+        first, last = values.bind(min(seqs)), values.bind(max(seqs))
+        return f"(select * from {self._all(values, 'clicks')} where seq between {first} and {last})"
+
     @contextmanager
-    def _spool(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Path]:
+    def _spool(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Path]:
         """Rows on their way into DuckDB, which takes them from a file and not from Python."""
         self._shelf.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._shelf.folder / "spool.jsonl"
-        path.write_bytes(msgspec.json.Encoder().encode_lines(rows))
+        encode = msgspec.json.Encoder().encode
+        with path.open("wb", buffering=1 << 16) as file:
+            for row in rows:
+                file.write(encode(row))
+                file.write(b"\n")
         yield path
         path.unlink()
 

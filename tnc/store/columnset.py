@@ -65,13 +65,11 @@ def click_row(seq: int, click: Click, subs: Mapping[str, str]) -> dict[str, Any]
 
 
 def _text(value: object) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case tuple():
-            return ",".join(value)
-        case _:
-            return str(value)
+    if value is False:
+        return "false"
+    if value is True:
+        return "true"
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _flags(click: Click) -> int:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple, Self
 from zlib import crc32
 
@@ -35,6 +36,7 @@ class Look(StrEnum):
     PLAIN = "plain"
 
 
+@lru_cache(maxsize=16_384)  # parameters repeat their values
 def look(value: str) -> Look:
     text = value.strip()
     if _EMAIL.search(text) or _is_phone(text) or _is_address(text):
@@ -64,9 +66,7 @@ class Verdict(StrEnum):
     IDENTIFIER = "identifier"
 
 
-class Parameter(NamedTuple):
-    source: str  # "" without one
-    sub: str
+Parameter = tuple[str, str]  # source ("" without one) and sub
 
 
 class Counts(NamedTuple):
@@ -98,11 +98,6 @@ class TallyRecord(Struct, frozen=True, kw_only=True):
     withheld: int  # clicks whose value is not in the columns
 
 
-class _Seen(NamedTuple):
-    seq: int
-    look: Look
-
-
 @dataclass(slots=True)
 class _Tally:
     """One parameter. Of its different values it keeps those whose checksum ends in `level` zero bits.
@@ -111,29 +106,40 @@ class _Tally:
     after that, and does not depend on the order of the clicks.
     """
 
-    counts: Counts = field(default_factory=Counts)
+    personal: int = 0
+    odd: int = 0
+    plain: int = 0
     level: int = 0
-    values: dict[str, _Seen] = field(default_factory=dict)
+    values: dict[str, int] = field(default_factory=dict)  # and the click that brought each first
 
     def count(self, seq: int, value: str) -> None:
-        its_look = self.look(value)
-        self.counts = self.counts._replace(**{its_look.value: getattr(self.counts, its_look.value) + 1})
+        its_look = look(value)
+        self.personal += its_look is Look.PERSONAL
+        self.odd += its_look is Look.ODD
+        self.plain += its_look is Look.PLAIN
         if value not in self.values and _sampled(value, self.level):
-            self.values[value] = _Seen(seq, its_look)
+            self.values[value] = seq
             while len(self.values) > _KEPT:
                 self.level += 1
-                self.values = {each: seen for each, seen in self.values.items() if _sampled(each, self.level)}
+                self.values = {each: first for each, first in self.values.items() if _sampled(each, self.level)}
 
-    def look(self, value: str) -> Look:
-        seen = self.values.get(value)
-        return look(value) if seen is None else seen.look
+    @property
+    def counts(self) -> Counts:
+        return Counts(self.personal, self.odd, self.plain)
 
     @property
     def verdict(self) -> Verdict:
-        if sum(self.counts) < ENOUGH_CLICKS:
+        carriers = self.personal + self.odd + self.plain
+        if carriers < ENOUGH_CLICKS:
             return Verdict.FEW
         different = len(self.values) << self.level
-        return Verdict.IDENTIFIER if different * 2 > sum(self.counts) else Verdict.OPEN
+        return Verdict.IDENTIFIER if different * 2 > carriers else Verdict.OPEN
+
+    def admits(self, value: str) -> bool:
+        verdict = self.verdict
+        if verdict is Verdict.IDENTIFIER:
+            return False
+        return look(value) is Look.PLAIN if verdict is Verdict.FEW else look(value) is not Look.PERSONAL
 
 
 def _sampled(value: str, level: int) -> bool:
@@ -155,45 +161,40 @@ class Guard:
         guard = cls()
         clicks: dict[int, Click | None] = {}
         for record in records:
-            tally = _Tally(Counts(*record.counts), record.level)
+            tally = _Tally(*record.counts, level=record.level)
             for seq in record.seen_at:
                 click = clicks[seq] = clicks[seq] if seq in clicks else read(seq)
                 value = None if click is None else click.visit.subs.get(record.sub)
                 if value is not None:
-                    tally.values[value] = _Seen(seq, look(value))
-            guard._tallies[Parameter(record.source, record.sub)] = tally
+                    tally.values[value] = seq
+            guard._tallies[record.source, record.sub] = tally
         return guard
 
     def records(self) -> list[TallyRecord]:
         return [
             TallyRecord(
-                source=parameter.source,
-                sub=parameter.sub,
+                source=source,
+                sub=sub,
                 counts=tally.counts,
                 level=tally.level,
-                seen_at=tuple(seen.seq for seen in tally.values.values()),
+                seen_at=tuple(tally.values.values()),
                 withheld=sum(tally.counts) - tally.counts.shown(tally.verdict),
             )
-            for parameter, tally in sorted(self._tallies.items(), key=lambda item: item[0])
+            for (source, sub), tally in sorted(self._tallies.items(), key=lambda item: item[0])
         ]
 
     def count(self, seq: int, click: Click) -> None:
+        source = click.source or ""
         for sub, value in click.visit.subs.items():
-            self._tallies.setdefault(Parameter(click.source or "", sub), _Tally()).count(seq, value)
+            tally = self._tallies.get((source, sub))
+            if tally is None:
+                tally = self._tallies[source, sub] = _Tally()
+            tally.count(seq, value)
 
     def admitted(self, click: Click) -> dict[str, str]:
         """The parameters of a counted click that may be written."""
-        return {sub: value for sub, value in click.visit.subs.items() if self._admits(click, sub, value)}
-
-    def _admits(self, click: Click, sub: str, value: str) -> bool:
-        tally = self._tallies[Parameter(click.source or "", sub)]
-        match tally.verdict:
-            case Verdict.FEW:
-                return tally.look(value) is Look.PLAIN
-            case Verdict.OPEN:
-                return tally.look(value) is not Look.PERSONAL
-            case Verdict.IDENTIFIER:
-                return False
+        source = click.source or ""
+        return {sub: value for sub, value in click.visit.subs.items() if self._tallies[source, sub].admits(value)}
 
     def snapshot(self) -> Snapshot:
         """What holds now, for `contradicts` later."""
