@@ -444,6 +444,15 @@ class Conversion:
     history: tuple[ConversionChange, ...]
 
 
+DeliveryKind = Literal["convert", "adjust", "retract"]
+DeliveryState = Literal["queued", "sending", "accepted", "done", "dropped", "dead", "cancelled"]
+OPEN_STATES: tuple[DeliveryState, ...] = ("queued", "sending", "accepted")
+"""What still has to be done: `sending` is under way, `accepted` waits for the platform's last word.
+
+`dropped` was never allowed out, `dead` was given up or refused there, `cancelled` was called back.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClickStory:
     """A click with everything that happened to it since."""

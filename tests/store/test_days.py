@@ -24,7 +24,8 @@ from tests.store.records import (
 )
 from tnc.errors import FailedError, RefusedError
 from tnc.model import MAIN, ClickId, ConversionChange, ConversionId, LanderClick, OfferId, WorkspaceId
-from tnc.store.days import SCHEMA, DayWriter, all_dates, day_path, utc_date
+from tnc.store.days import DayWriter, all_dates, day_path, utc_date
+from tnc.store.dayschema import SCHEMA
 
 OTHER = WorkspaceId("other")
 LANDER = LanderClick(at_ms=NOON_MS + 1_000, offer=OfferId("shoes"))

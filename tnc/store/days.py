@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from itertools import chain
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, Literal, Self, TypeVar
 
-from tnc.errors import FailedError, RefusedError
 from tnc.model import Click, ClickId, ConversionChange, Event, WorkspaceId
+from tnc.store.dayschema import CLOSED_INDEXES, check_schema, make_tables
+from tnc.store.deliveries import Deliveries, DeliveryWriter
+from tnc.store.inbox import Inbox, InboxWriter
 from tnc.store.keyring import DayKeys
 from tnc.store.numbers import Numbers
 from tnc.store.sealing import Sealer
@@ -22,40 +24,10 @@ from tnc.store.tree import PuncturedError
 
 _T = TypeVar("_T")
 
-SCHEMA: Final = 1
-_TABLES: Final = """
-create table clicks (
-  seq      integer primary key,  -- number of the leaf that seals the row
-  sealed   blob not null,
-  click    integer not null,     -- blind tokens: of the click id,
-  visitor  integer,              -- the pseudonym,
-  address  integer,              -- the address (as stored: whole or cut),
-  external integer,              -- the source's click id,
-  browser  integer               -- the browser's cookie
-) strict;
-create index clicks_click on clicks(click);
-create table events (
-  seq       integer primary key,
-  click_seq integer not null,
-  kind      integer not null,    -- 1 lander click, 2 conversion
-  at_ms     integer not null,    -- UTC
-  sealed    blob not null
-) strict;
-create index events_click on events(click_seq);
-create index conversions_at on events(at_ms) where kind = 2;
-create table numbers (           -- numbers that are handed out or counted, by name
-  name  text primary key,
-  value integer not null
-) strict, without rowid;
-"""
-# Made when the day is over, so that the click path does not pay for them; until then these searches read the table.
-_CLOSED_INDEXES: Final = (
-    "create index if not exists clicks_visitor on clicks(visitor) where visitor is not null",
-    "create index if not exists clicks_address on clicks(address) where address is not null",
-    "create index if not exists clicks_external on clicks(external) where external is not null",
-    "create index if not exists clicks_browser on clicks(browser) where browser is not null",
-)
+Table = Literal["clicks", "events", "deliveries", "inbox"]
+
 LANDER, CONVERSION = 1, 2
+LATEST: Final = 1 << 62  # above every number
 
 _ROWS_AT_ONCE: Final = 128
 
@@ -82,8 +54,10 @@ class DayReader:
         self.keys = keys
         self._database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0, check_same_thread=False)
         self._database.execute("pragma query_only = on")
-        _check_schema(self._database, path)
-        self._clicks, self._events = _sealers(keys)
+        check_schema(self._database, path)
+        self._clicks, self._events = _sealer(keys, "clicks"), _sealer(keys, "events")
+        self.deliveries = Deliveries(self._database, _sealer(keys, "deliveries"))
+        self.inbox = Inbox(self._database, _sealer(keys, "inbox"))
 
     def __enter__(self) -> Self:
         return self
@@ -178,7 +152,7 @@ class ClickSealer:
         self.day = (keys.workspace, keys.date)
         self._keys = keys
         self._numbers = numbers
-        self._sealer = Sealer(keys.clicks, workspace=keys.workspace, date=keys.date, table="clicks")
+        self._sealer = _sealer(keys, "clicks")
 
     def row(self, click: Click) -> ClickRow:
         seq = self._numbers.take()
@@ -204,7 +178,7 @@ class DayWriter:
         self._database = sqlite3.connect(
             path, timeout=0.25, isolation_level=None, check_same_thread=False, cached_statements=_ROWS_AT_ONCE + 64
         )
-        version = _check_schema(self._database, path)
+        version = check_schema(self._database, path)
         for pragma in (
             "page_size = 4096",
             "journal_mode = wal",
@@ -216,8 +190,10 @@ class DayWriter:
         ):
             self._database.execute(f"pragma {pragma}")
         if version == 0:
-            self._database.executescript(f"begin; {_TABLES} pragma user_version = {SCHEMA}; commit;")
-        self._clicks, self._events = _sealers(keys)
+            make_tables(self._database)
+        self._clicks, self._events = _sealer(keys, "clicks"), _sealer(keys, "events")
+        self.deliveries = DeliveryWriter(self._database, _sealer(keys, "deliveries"), self._event_number)
+        self.inbox = InboxWriter(self._database, _sealer(keys, "inbox"), self._event_number)
         self._numbers = {"clicks": clicks or Numbers(), "events": Numbers()}
         self._sealer = ClickSealer(keys, self._numbers["clicks"])
         self._start_numbers()
@@ -318,9 +294,13 @@ class DayWriter:
         values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(rows))
         self._database.execute(f"insert into clicks values {values}", tuple(chain.from_iterable(rows)))
 
-    def add_event(self, click_seq: int, event: Event) -> int:
+    def _event_number(self) -> int:
+        """Within a transaction: of the next row that the events' tree seals, whatever table it stands in."""
         self._reserve("events")
-        seq = self._numbers["events"].take()
+        return self._numbers["events"].take()
+
+    def add_event(self, click_seq: int, event: Event) -> int:
+        seq = self._event_number()
         kind = CONVERSION if isinstance(event, ConversionChange) else LANDER
         self._database.execute(
             "insert into events values (?, ?, ?, ?, ?)",
@@ -331,35 +311,20 @@ class DayWriter:
     def find(self, click_id: ClickId) -> tuple[int, Click] | None:
         return _find(self._database, self._clicks, self.keys, click_id)
 
-    def events_of(self, click_seq: int) -> list[Event]:
-        return _events_of(self._database, self._events, click_seq)
+    def events_of(self, click_seq: int, *, up_to: int = LATEST) -> list[Event]:
+        """In the order they were recorded; `up_to` is the number of the last one that is wanted."""
+        return _events_of(self._database, self._events, click_seq, up_to)
 
     def finish_day(self) -> None:
         """The searches of a day that is over become quick; no new rows are expected."""
-        for statement in _CLOSED_INDEXES:
+        for statement in CLOSED_INDEXES:
             self._database.execute(statement)
 
 
-def _sealers(keys: DayKeys) -> tuple[Sealer, Sealer]:
-    return (
-        Sealer(keys.clicks, workspace=keys.workspace, date=keys.date, table="clicks"),
-        Sealer(keys.events, workspace=keys.workspace, date=keys.date, table="events"),
-    )
-
-
-def _check_schema(database: sqlite3.Connection, path: Path) -> int:
-    """The schema's version, 0 in a new file. Raises FailedError or RefusedError when it is none that we can use."""
-    try:
-        version = int(database.execute("pragma user_version").fetchone()[0])
-    except sqlite3.DatabaseError as error:
-        database.close()
-        raise FailedError(f"the day file {path} is damaged ({error}); restore it from a backup.") from error
-    if version > SCHEMA:
-        database.close()
-        raise RefusedError(
-            f"{path} was written by a newer tnc (schema {version}, this one knows {SCHEMA}); upgrade tnc."
-        )
-    return version
+def _sealer(keys: DayKeys, table: Table) -> Sealer:
+    """What seals a table. Clicks have a tree of their own, all that came later shares another."""
+    tree = keys.clicks if table == "clicks" else keys.events
+    return Sealer(tree, workspace=keys.workspace, date=keys.date, table=table)
 
 
 def _latest(database: sqlite3.Connection, table: str) -> int:
@@ -384,6 +349,8 @@ def _find(database: sqlite3.Connection, sealer: Sealer, keys: DayKeys, click_id:
     return None
 
 
-def _events_of(database: sqlite3.Connection, sealer: Sealer, click_seq: int) -> list[Event]:
-    rows = database.execute("select seq, sealed from events where click_seq = ? order by seq", (click_seq,))
+def _events_of(database: sqlite3.Connection, sealer: Sealer, click_seq: int, up_to: int = LATEST) -> list[Event]:
+    rows = database.execute(
+        "select seq, sealed from events where click_seq = ? and seq <= ? order by seq", (click_seq, up_to)
+    )
     return [sealer.open_event(seq, sealed) for seq, sealed in rows.fetchall()]

@@ -7,16 +7,19 @@ moved to another row, day or workspace does not open.
 
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 import zstandard
+from msgspec import Struct
 
 from tnc import crypto
 from tnc.chance import Chance
 from tnc.errors import FailedError, InvalidError
 from tnc.model import Click, Event, WorkspaceId
 from tnc.store.tree import PuncturableKey
+
+_T = TypeVar("_T", bound=Struct)
 
 FORMAT: Final = 1
 _DICTIONARY: Final = zstandard.ZstdCompressionDict(Path(__file__).with_name("records.dictionary").read_bytes())
@@ -35,13 +38,17 @@ class Sealer:
         self._compressor = zstandard.ZstdCompressor(dict_data=_DICTIONARY, level=1, write_dict_id=False)
         self._decompressor = zstandard.ZstdDecompressor(dict_data=_DICTIONARY)
 
-    def seal(self, seq: int, record: Click | Event) -> bytes:
+    def seal(self, seq: int, record: Struct) -> bytes:
         """Raises InvalidError for a record larger than 1 MB, which could not be opened again."""
         text = self._encoder.encode(record)
         if len(text) > _MOST_BYTES:
             raise InvalidError(f"a record of {len(text)} bytes is too large to keep; the most is {_MOST_BYTES}.")
         packed = self._compressor.compress(text)
         return crypto.seal(self._tree.leaf(seq), packed, self._place + b"%d" % seq, chance=self._chance)
+
+    def open(self, seq: int, sealed: bytes, kind: type[_T]) -> _T:
+        """The record of a row. Raises PuncturedError when it was erased, FailedError when it was tampered with."""
+        return msgspec.json.decode(self._open(seq, sealed), type=kind)
 
     def _open(self, seq: int, sealed: bytes) -> bytes:
         key = self._tree.leaf(seq)
@@ -52,7 +59,7 @@ class Sealer:
         return self._decompressor.decompress(packed, max_output_size=_MOST_BYTES)
 
     def open_click(self, seq: int, sealed: bytes) -> Click:
-        return msgspec.json.decode(self._open(seq, sealed), type=Click)
+        return self.open(seq, sealed, Click)
 
     def open_event(self, seq: int, sealed: bytes) -> Event:
         event: Event = msgspec.json.decode(self._open(seq, sealed), type=Event)

@@ -1,0 +1,188 @@
+"""The deliveries of a day: what is to be told of its conversions, to whom, and what became of it.
+
+They lie beside the conversions they tell of: stored in the same transaction, kept as long, forgotten together.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace as amended
+
+from tnc.model import OPEN_STATES, ConversionId, DeliveryKind, DeliveryState, DestinationId
+from tnc.store.sealing import Sealer
+from tnc.store.tree import PuncturedError
+
+DELIVERY_TABLES: Final = """
+create table deliveries (
+  seq           integer primary key,  -- number of the leaf that seals the row, counted together with events
+  click_seq     integer not null,
+  event_seq     integer not null,     -- the word about the conversion that is told
+  destination   text not null,
+  kind          text not null,        -- convert, adjust, retract
+  state         text not null,        -- queued, sending, accepted, done, dropped, dead, cancelled
+  attempts      integer not null,
+  created_at_ms integer not null,     -- all times in UTC
+  next_at_ms    integer not null,
+  expires_at_ms integer not null,
+  done_at_ms    integer,
+  sealed        blob not null
+) strict;
+create index deliveries_click on deliveries(click_seq);
+create index deliveries_open on deliveries(next_at_ms) where state in ('queued', 'sending', 'accepted');
+"""
+
+_COLUMNS: Final = (
+    "seq, click_seq, event_seq, destination, kind, state, attempts,"
+    " created_at_ms, next_at_ms, expires_at_ms, done_at_ms, sealed"
+)
+_OPEN: Final = "state in ('queued', 'sending', 'accepted')"
+
+
+class DeliveryRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The sealed part. `request` and `answer` are beginnings, without secrets, of a request for this one alone."""
+
+    conversion_id: ConversionId
+    number: int = 0  # of the word at this destination; 0 is the first
+    reason: str | None = None  # why it is where it is: codes of the platform and words of ours
+    status: int | None = None  # HTTP status of the last answer
+    request: str | None = None
+    answer: str | None = None
+    receipt: str | None = None  # asks for what became of an accepted request,
+    size: int = 1  # which carried so many deliveries
+    asked: int = 0  # times that it was asked for
+    room: int | None = None  # it goes with at most so many others: one of them is bad
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRow:
+    seq: int
+    click_seq: int
+    event_seq: int
+    destination: DestinationId
+    kind: DeliveryKind
+    state: DeliveryState
+    attempts: int
+    created_at_ms: int
+    next_at_ms: int
+    expires_at_ms: int
+    done_at_ms: int | None
+    record: DeliveryRecord
+
+    @property
+    def event_id(self) -> str:
+        """As the receiver knows it: the same in every attempt."""
+        return f"cv_{self.record.conversion_id}" + (f"_a{self.record.number}" if self.record.number else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What an outbox remembers of an open delivery."""
+
+    seq: int
+    destination: DestinationId
+    next_at_ms: int
+
+
+class Deliveries:
+    """The deliveries of one day, to read."""
+
+    def __init__(self, database: sqlite3.Connection, sealer: Sealer) -> None:
+        self._database = database
+        self._sealer = sealer
+
+    def waiting(self) -> list[Waiting]:
+        rows = self._database.execute(f"select seq, destination, next_at_ms from deliveries where {_OPEN}")
+        return [Waiting(seq=seq, destination=destination, next_at_ms=at) for seq, destination, at in rows]
+
+    def find(self, seq: int) -> DeliveryRow | None:
+        return next(self._rows("where seq = ?", seq), None)
+
+    def of_click(self, click_seq: int) -> list[DeliveryRow]:
+        """Oldest first."""
+        return list(self._rows("where click_seq = ? order by seq", click_seq))
+
+    def newest(self, destination: DestinationId | None = None) -> Iterator[DeliveryRow]:
+        """Newest first, of one destination or of all."""
+        if destination is None:
+            yield from self._rows("order by seq desc")
+        else:
+            yield from self._rows("where destination = ? order by seq desc", destination)
+
+    def counts(self) -> Iterator[tuple[DestinationId, DeliveryState, int]]:
+        """How many of each destination are in each state."""
+        rows = self._database.execute("select destination, state, count(*) from deliveries group by 1, 2")
+        yield from rows
+
+    def _rows(self, clause: str, *values: Any) -> Iterator[DeliveryRow]:
+        """Rows that were erased are passed over."""
+        for *plain, sealed in self._database.execute(f"select {_COLUMNS} from deliveries {clause}", values).fetchall():
+            try:
+                record = self._sealer.open(plain[0], sealed, DeliveryRecord)
+            except PuncturedError:
+                continue
+            yield DeliveryRow(**dict(zip(_PLAIN, plain, strict=True)), record=record)
+
+
+_PLAIN: Final = [name for name in DeliveryRow.__dataclass_fields__ if name != "record"]
+
+
+class DeliveryWriter(Deliveries):
+    """The deliveries of one day, to change within the writer's transaction."""
+
+    def __init__(self, database: sqlite3.Connection, sealer: Sealer, number: Callable[[], int]) -> None:
+        super().__init__(database, sealer)
+        self._number = number
+
+    def add(self, row: DeliveryRow) -> DeliveryRow:
+        """A new row; its number is made here."""
+        row = replace(row, seq=self._number())
+        values = [getattr(row, name) for name in _PLAIN]
+        self._database.execute(
+            f"insert into deliveries ({_COLUMNS}) values ({', '.join('?' * (len(values) + 1))})",
+            (*values, self._sealer.seal(row.seq, row.record)),
+        )
+        return row
+
+    def change(self, row: DeliveryRow) -> bool:
+        """Store what became of it; False when it was erased meanwhile."""
+        if self._database.execute("select 1 from deliveries where seq = ?", (row.seq,)).fetchone() is None:
+            return False
+        self._database.execute(
+            "update deliveries set state = ?, attempts = ?, next_at_ms = ?, expires_at_ms = ?, done_at_ms = ?,"
+            " sealed = ? where seq = ?",
+            (
+                row.state,
+                row.attempts,
+                row.next_at_ms,
+                row.expires_at_ms,
+                row.done_at_ms,
+                self._sealer.seal(row.seq, row.record),
+                row.seq,
+            ),
+        )
+        return True
+
+    def claim(self, row: DeliveryRow) -> DeliveryRow:
+        """One more attempt begins."""
+        self._database.execute(
+            "update deliveries set state = 'sending', attempts = attempts + 1 where seq = ?", (row.seq,)
+        )
+        return replace(row, state="sending", attempts=row.attempts + 1)
+
+    def void_leases(self) -> None:
+        """What a process that is gone was sending is in line again."""
+        self._database.execute("update deliveries set state = 'queued' where state = 'sending'")
+
+    def cancel(self, click_seq: int, *, reason: str, now_ms: int) -> int:
+        """Nothing more of this click goes out, and what was kept of its requests is gone; how many were open."""
+        found = self.of_click(click_seq)
+        for row in found:
+            bare = DeliveryRecord(conversion_id=row.record.conversion_id, number=row.record.number)
+            if row.state in OPEN_STATES:
+                self.change(replace(row, state="cancelled", done_at_ms=now_ms, record=amended(bare, reason=reason)))
+            else:
+                self.change(replace(row, record=bare))
+        return sum(row.state in OPEN_STATES for row in found)

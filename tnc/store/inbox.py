@@ -1,0 +1,118 @@
+"""The postback inbox of a day: every call that said something of a conversion, as it came, and what became of it.
+
+A call lies in the day of its arrival, whatever day its click is of. It is found by its click's blind token.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from msgspec import Struct
+
+from tnc.model import ConversionId, NetworkId
+from tnc.store.sealing import Sealer
+from tnc.store.tree import PuncturedError
+
+INBOX_TABLES: Final = """
+create table inbox (
+  seq     integer primary key,  -- number of the leaf that seals the row, counted together with events
+  at_ms   integer not null,     -- UTC, when it arrived
+  outcome text not null,        -- new, changed, duplicate, unmapped, ignored, unknown-click, refused, invalid, failed
+  click   integer,              -- blind token of the click id that it named
+  sealed  blob not null
+) strict;
+create index inbox_click on inbox(click) where click is not null;
+"""
+
+_COLUMNS: Final = "seq, at_ms, outcome, click, sealed"
+
+CallOutcome = Literal[
+    "new", "changed", "duplicate", "unmapped", "ignored", "unknown-click", "refused", "invalid", "failed"
+]
+UNMATCHED: Final[frozenset[CallOutcome]] = frozenset({"unmapped", "unknown-click", "refused", "invalid", "failed"})
+"""What a person may want to do something about."""
+
+
+class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The sealed part: what was said, and what was answered."""
+
+    method: str
+    path: str  # the address without the words in it that are secret: /postback, /{key}/postback, ...
+    params: dict[str, str]  # as they came; a key reads ***
+    peer: str | None = None  # address of the caller, cut to its network
+    network: NetworkId | None = None  # whose it was taken for
+    conversion_id: ConversionId | None = None
+    status: int = 200  # HTTP
+    answer: str = ""
+    note: str = ""  # what happened, and what would have to change for it to match
+    replays: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxRow:
+    seq: int
+    at_ms: int
+    outcome: CallOutcome
+    click: int | None
+    call: Call
+
+
+class Inbox:
+    """The calls of one day, to read."""
+
+    def __init__(self, database: sqlite3.Connection, sealer: Sealer) -> None:
+        self._database = database
+        self._sealer = sealer
+
+    def find(self, seq: int) -> InboxRow | None:
+        return next(self._rows("where seq = ?", seq), None)
+
+    def newest(self) -> Iterator[InboxRow]:
+        yield from self._rows("order by seq desc")
+
+    def counts(self, since_ms: int = 0) -> dict[CallOutcome, int]:
+        """How many calls since a time came to what."""
+        return dict(
+            self._database.execute(
+                "select outcome, count(*) from inbox where at_ms >= ? group by outcome", (since_ms,)
+            ).fetchall()
+        )
+
+    def _rows(self, clause: str, *values: Any) -> Iterator[InboxRow]:
+        """Rows that were erased are passed over."""
+        for seq, at_ms, outcome, click, sealed in self._database.execute(
+            f"select {_COLUMNS} from inbox {clause}", values
+        ).fetchall():
+            try:
+                call = self._sealer.open(seq, sealed, Call)
+            except PuncturedError:
+                continue
+            yield InboxRow(seq=seq, at_ms=at_ms, outcome=outcome, click=click, call=call)
+
+
+class InboxWriter(Inbox):
+    """The calls of one day, to add to within the writer's transaction."""
+
+    def __init__(self, database: sqlite3.Connection, sealer: Sealer, number: Callable[[], int]) -> None:
+        super().__init__(database, sealer)
+        self._number = number
+
+    def add(self, row: InboxRow) -> InboxRow:
+        """A new row; its number is made here."""
+        row = replace(row, seq=self._number())
+        self._database.execute(
+            f"insert into inbox ({_COLUMNS}) values (?, ?, ?, ?, ?)",
+            (row.seq, row.at_ms, row.outcome, row.click, self._sealer.seal(row.seq, row.call)),
+        )
+        return row
+
+    def change(self, row: InboxRow) -> bool:
+        """Store what a replay came to; False when it was erased meanwhile."""
+        if self._database.execute("select 1 from inbox where seq = ?", (row.seq,)).fetchone() is None:
+            return False
+        self._database.execute(
+            "update inbox set outcome = ?, sealed = ? where seq = ?",
+            (row.outcome, self._sealer.seal(row.seq, row.call), row.seq),
+        )
+        return True
