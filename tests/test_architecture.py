@@ -148,3 +148,10 @@ def test_files_and_functions_can_be_held_in_the_head(module: str) -> None:
 def test_what_is_excused_for_its_length_is_still_there() -> None:
     known = set(MODULES) | {f"{module}.{each.name}" for module in MODULES for each in functions(module)}
     assert LONG.keys() <= known
+
+
+def test_the_page_for_contributors_names_every_room_and_door() -> None:
+    page = (ROOT.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rooms = {unit(module) for module in MODULES} - {"__main__"}
+    assert {room for room in rooms if f"`{room}`" not in page and f"`{room}/`" not in page} == set()
+    assert {library for library in DOORS if library not in page} == set()
