@@ -30,7 +30,10 @@ def test_the_lists_that_name_an_address_are_shown() -> None:
     feed = read_feed(b"9.9.9.0/24", name="x")
     geo = Geo((), Networks(compile_lists([NetworkList(name="my-cloud", kind="datacenter", feed=feed)])))
 
-    assert of_address(geo, "9.9.9.9")["lists"] == ["my-cloud"]
+    shown = of_address(geo, "9.9.9.9")
+    assert (shown["datacenter"], shown["lists"]) == (True, ["my-cloud"])
+    assert shown["sources"]["datacenter"] == {"name": "my-cloud", "built": None}
+    assert "datacenter" not in of_address(geo, "8.8.8.8")["sources"]
     assert of_address(geo, "10.0.0.1")["lists"] == []
 
 

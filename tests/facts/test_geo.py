@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import logging
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +151,10 @@ def test_damage_behind_an_opened_database_is_unknown_and_told_once(caplog: pytes
     assert set(places) == {NOWHERE}
     assert len(caplog.records) == 1
     assert "8.8.8.8" not in caplog.text
+
+
+def test_data_that_was_replaced_lets_go_of_its_file_at_once() -> None:
+    database = Database(needed("geo/dbip-city-sample-ipv4.mmdb"))
+    gone = weakref.ref(Geo([database]))
+
+    assert gone() is None

@@ -3,7 +3,7 @@
 A `Geo` never changes. New data is a new `Geo`, assigned by its owner: readers of the old one finish with it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Final
@@ -34,7 +34,7 @@ class Place(Struct, frozen=True, kw_only=True, gc=False):
 
 
 NOWHERE: Final = Place()
-REMEMBERED: Final = 8192
+REMEMBERED: Final = 8192  # lander clicks, postbacks and people behind one address ask for the same place again
 PLACE_FACTS: Final = frozenset(Place.__struct_fields__)
 
 REGISTRY: Final = About(
@@ -45,6 +45,26 @@ REGISTRY: Final = About(
     ip_version=6,
     licence=Licence(name="MIT or Apache-2.0", url="https://pypi.org/project/iptocc/"),
 )
+
+
+def _finder(
+    for_v4: tuple[Database, ...], for_v6: tuple[Database, ...], networks: Networks, nowhere: Place, *, registry: bool
+) -> Callable[[str], Place]:
+    """What looks an address up. It knows no Geo, so that one that was replaced lets go of its files at once."""
+
+    def find(ip: str) -> Place:
+        packed = pack(ip)
+        if not is_global(packed):
+            return nowhere
+        found: Found = {}
+        for database in for_v6 if ":" in ip else for_v4:
+            database.tell(ip, found)
+        if registry and "country" not in found:
+            found["country"] = country_code(ip)
+        networks.tell(packed, found)
+        return Place(**found)
+
+    return find
 
 
 class Geo:
@@ -66,26 +86,19 @@ class Geo:
         nobody: Found = dict.fromkeys(FLAGS & self.gives(), False)
         self._nowhere = Place(**nobody)
         self.data = self._dates()
-        # Lander clicks, postbacks and people behind one address ask for the same place again.
-        self.lookup = lru_cache(REMEMBERED)(self._lookup)
+        self._find = lru_cache(REMEMBERED)(
+            _finder(self._for_v4, self._for_v6, networks, self._nowhere, registry=registry)
+        )
 
-    def _lookup(self, ip: str) -> Place:
+    def lookup(self, ip: str) -> Place:
         """The place of an address in canonical text. Addresses that no visitor can have are nowhere."""
-        packed = pack(ip)
-        if not is_global(packed):
-            return self._nowhere
-        found: Found = {}
-        for database in self._for_v6 if ":" in ip else self._for_v4:
-            database.tell(ip, found)
-        if self._registry and "country" not in found:
-            found["country"] = country_code(ip)
-        self._networks.tell(packed, found)
-        return Place(**found)
+        return self._find(ip)
 
     def witnesses(self, ip: str) -> dict[str, str]:
         """For each fact that is known of an address, the name of the data that says so."""
         named: dict[str, str] = {}
-        if not is_global(pack(ip)):
+        packed = pack(ip)
+        if not is_global(packed):
             return named
         if self._registry and country_code(ip):
             named["country"] = REGISTRY.name
@@ -93,7 +106,9 @@ class Geo:
             found: Found = {}
             database.tell(ip, found)
             named.update(dict.fromkeys(found, database.about.name))
-        return named
+        place = self.lookup(ip)
+        by_lists = self._networks.witnesses(packed, place.asn)
+        return named | {fact: name for fact, name in by_lists.items() if getattr(place, fact)}
 
     def lists(self, ip: str, asn: int | None) -> tuple[str, ...]:
         """The installed lists that name an address or its network."""

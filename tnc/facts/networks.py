@@ -96,6 +96,7 @@ class Networks:
         """Raises msgspec.DecodeError or ValueError when the blob is damaged."""
         read = msgpack.decode(compiled, type=Compiled) if compiled else _NONE
         self._names = read.names
+        self._kinds = read.kinds
         self._v4 = array("I", read.v4)
         self._v4_groups = array("H", read.v4_groups)
         self._v6 = read.v6
@@ -122,6 +123,14 @@ class Networks:
             found.update(flags)
         if connection:
             found.setdefault("connection", connection)
+
+    def witnesses(self, packed: bytes, asn: int | None) -> dict[str, str]:
+        """For each fact that lists claim of an address, the first list that does."""
+        claimed: dict[str, str] = {}
+        for place in sorted({*self._groups[self._group(packed)], *self._asns.get(asn or 0, ())}):
+            kind = self._kinds[place]
+            claimed.setdefault(kind if kind in FLAGS else "connection", self._names[place])
+        return claimed
 
     def names(self, packed: bytes, asn: int | None) -> tuple[str, ...]:
         """The lists that name an address or its network, for a person who asks why."""
