@@ -74,7 +74,7 @@ def test_names_may_be_separated_by_commas_and_count_once() -> None:
         ({"time": "sale"}, "choose `click` or `conversion`"),
         ({"start": "today", "end": "yesterday"}, "ends before it begins"),
         ({"start": "now", "end": "now"}, "ends before it begins"),
-        ({"limit": 0}, "choose at least 1"),
+        ({"limit": -1}, "choose 0 for the totals alone"),
         ({"sort": "day"}, "cannot be sorted by 'day'; it can be by campaign, visits"),
         ({"currency": "dollars"}, "is not a currency"),
     ],

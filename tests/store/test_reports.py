@@ -160,6 +160,17 @@ def test_nothing_divided_by_nothing_is_null(house: House) -> None:
     assert row["cpv"] == 0
 
 
+@pytest.mark.parametrize("limit", [0, 1, 2, 99])
+def test_a_limit_cuts_the_rows_and_not_the_totals(house: House, limit: int) -> None:
+    workspace = house.busy(10)
+    whole = house.ask(workspace=workspace, by=["country"])
+
+    found = house.ask(workspace=workspace, by=["country"], limit=limit)
+
+    assert found.rows == whole.rows[:limit]
+    assert found.totals == whole.totals
+
+
 def test_without_clicks_there_are_no_rows_and_totals_of_zero(house: House) -> None:
     found = house.ask()
 

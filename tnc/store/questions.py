@@ -106,8 +106,8 @@ def _words(texts: Sequence[str]) -> list[str]:
 def _check(asked: Question) -> None:
     if asked.start_ms >= asked.end_ms:
         raise InvalidError("the report ends before it begins: choose a `from` that is earlier than its `to`.")
-    if asked.limit is not None and asked.limit < 1:
-        raise InvalidError(f"limit is {asked.limit}: choose at least 1, or leave it away for all rows.")
+    if asked.limit is not None and asked.limit < 0:
+        raise InvalidError(f"limit is {asked.limit}: choose 0 for the totals alone, or leave it away for all rows.")
     if asked.sort is not None and asked.sort not in (*asked.by, *METRICS):
         possible = ", ".join((*asked.by, *METRICS))
         raise InvalidError(f"a report cannot be sorted by {asked.sort!r}; it can be by {possible}.")
