@@ -12,7 +12,7 @@ import pytest
 from tests.facts.shared import DATA, cases, needed
 from tnc.errors import InvalidError
 from tnc.facts.geo import NOWHERE, Geo
-from tnc.facts.mmdb import DAMAGE, Database
+from tnc.facts.mmdb import DAMAGE, Database, _flat, _ipinfo
 
 BAD = sorted(
     [
@@ -158,3 +158,33 @@ def test_data_that_was_replaced_lets_go_of_its_file_at_once() -> None:
     gone = weakref.ref(Geo([database]))
 
     assert gone() is None
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (
+            {"country": "Germany", "country_code": "DE", "asn": "AS3320", "as_name": "Deutsche Telekom AG"},
+            {"country": "DE", "asn": 3320, "isp": "Deutsche Telekom AG"},
+        ),
+        ({"country": "fr", "city": "Lyon", "asn": ""}, {"country": "FR", "city": "Lyon"}),
+        ({"country_code": "EU", "asn": "AS0", "as_name": " "}, {}),
+        ({"country_code": 49, "asn": True, "city": ["x"]}, {}),
+    ],
+)  # fmt: skip
+def test_the_records_of_ipinfo_are_read_and_odd_values_are_not_known(
+    record: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    found: dict[str, Any] = {}
+
+    _ipinfo(record, found)
+
+    assert found == expected
+
+
+def test_names_are_composed_so_that_one_city_has_one_name() -> None:
+    found: dict[str, Any] = {}
+
+    _flat({"country_code": "de", "state1": "", "city": "Mu\u0308nchen\n"}, found)
+
+    assert found == {"country": "DE", "city": "M\u00fcnchen"}

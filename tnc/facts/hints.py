@@ -42,8 +42,9 @@ def sent_hints(headers: Mapping[str, str]) -> tuple[str, ...]:
     """The hint headers in the order of `HINTS`, for use as a key; empty when the browser sends none."""
     if "sec-ch-ua" not in headers and "sec-ch-ua-platform" not in headers:
         return ()
-    sent = tuple([headers.get(name, "") for name in HINTS])
-    return sent if sum(map(len, sent)) <= _MAX else tuple(each[:_MAX] for each in sent)
+    said = headers.get
+    sent = tuple([said(name, "") for name in HINTS])
+    return sent if len("".join(sent)) <= _MAX else tuple(each[:_MAX] for each in sent)
 
 
 def read_hints(sent: tuple[str, ...]) -> Hints:

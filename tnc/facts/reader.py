@@ -186,7 +186,7 @@ class VisitReader:
             user_agent=user_agent or None,
             agent=seen.agent,
             referrer_domain=came_from,
-            params=_with_platform_cookies(params, request.cookies) if how == "full" else params,
+            params=_with_platform_cookies(params, request.cookies) if request.cookies and how == "full" else params,
             named=named,
             wishes=wishes,
             mode=how,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import chain
 from typing import Final
 
@@ -82,6 +83,7 @@ def read_cookies(header: str) -> dict[str, str]:
     return found
 
 
+@lru_cache(4096)
 def domain_of(host: str) -> str | None:
     """A host without its port, lower case: the name that was asked."""
     name, colon, port = host.rpartition(":")
