@@ -1,0 +1,227 @@
+"""The data map: every column of every store with what it says about people, how it is erased, how long it lives.
+
+A test compares it with the stores as they are made, so a column without an entry fails the build. The
+privacy page, the export of a person's data and the records of processing are made from it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, Literal, NamedTuple
+
+from tnc.fields import DIMENSION_FIELDS, FIELDS
+from tnc.model import Privacy
+from tnc.store.columnset import COLUMNS
+
+Class = Literal["pii", "pseudonym", "quasi", "business", "secret", "none"]
+Erase = Literal[
+    "key destroyed, row deleted",
+    "row deleted",
+    "file written again without it",
+    "overwritten",
+    "by tnc user remove",
+    "stays, says nothing about a person",
+    "stays, is anonymous",
+    "goes with its term",
+    "with the whole day",
+]
+
+SEALED: Final[Erase] = "key destroyed, row deleted"
+DELETED: Final[Erase] = "row deleted"
+REWRITTEN: Final[Erase] = "file written again without it"
+STAYS: Final[Erase] = "stays, says nothing about a person"
+ANONYMOUS: Final[Erase] = "stays, is anonymous"
+TERM: Final[Erase] = "goes with its term"
+OVERWRITTEN: Final[Erase] = "overwritten"
+WHOLE_DAY: Final[Erase] = "with the whole day"
+ACCOUNT: Final[Erase] = "by tnc user remove"
+
+
+class Entry(NamedTuple):
+    """One column. `keep` names a term of `tnc.store.terms`; a sealed column's contents are entries of their own."""
+
+    store: str
+    table: str
+    column: str
+    kind: Class
+    erase: Erase
+    keep: str
+
+    @property
+    def personal(self) -> bool:
+        return self.kind in ("pii", "pseudonym")
+
+
+def _table(store: str, table: str, keep: str, erase: Erase, columns: Mapping[str, Class]) -> Iterator[Entry]:
+    return (Entry(store, table, column, kind, erase, keep) for column, kind in columns.items())
+
+
+_DAY: Final = "day files"
+_CONTROL: Final = "control database"
+_RING: Final = "keyring"
+
+_DAY_TABLES: Final[Mapping[str, Mapping[str, Class]]] = {
+    "clicks": {
+        "seq": "none",
+        "sealed": "pii",
+        "click": "pseudonym",
+        "visitor": "pseudonym",
+        "address": "pseudonym",
+        "external": "pseudonym",
+        "browser": "pseudonym",
+    },
+    "events": {"seq": "none", "click_seq": "none", "kind": "none", "at_ms": "none", "sealed": "pii"},
+    "deliveries": {
+        "seq": "none",
+        "click_seq": "none",
+        "event_seq": "none",
+        "destination": "business",
+        "kind": "business",
+        "state": "business",
+        "attempts": "none",
+        "created_at_ms": "none",
+        "next_at_ms": "none",
+        "expires_at_ms": "none",
+        "done_at_ms": "none",
+        "sealed": "pii",
+    },
+    "inbox": {"seq": "none", "at_ms": "none", "outcome": "business", "click": "pseudonym", "sealed": "pii"},
+}
+
+# What the sealed records hold beside the click itself, whose fields stand in `tnc.fields`.
+_RECORDS: Final[Mapping[str, Mapping[str, Class]]] = {
+    "LanderClick": {
+        "at_ms": "none",
+        "offer": "business",
+        "network": "business",
+        "number": "business",
+        "found_by": "none",
+    },
+    "ConversionChange": {
+        "conversion_id": "pii",
+        "at_ms": "none",
+        "status": "business",
+        "status_word": "business",
+        "event": "business",
+        "payout_micros": "business",
+        "currency": "business",
+        "txid": "pii",
+        "network": "business",
+        "cost_micros": "business",
+        "cost_currency": "business",
+        "origin": "none",
+    },
+    "DeliveryRecord": {
+        "conversion_id": "pii",
+        "number": "none",
+        "reason": "business",
+        "status": "none",
+        "request": "pii",
+        "answer": "pii",
+        "receipt": "pii",
+        "size": "none",
+        "asked": "none",
+        "room": "none",
+    },
+    "Call": {
+        "method": "none",
+        "path": "business",
+        "params": "pii",
+        "peer": "business",
+        "network": "business",
+        "conversion_id": "pii",
+        "status": "none",
+        "answer": "business",
+        "note": "business",
+        "replays": "none",
+    },
+}
+
+_KEYS: Final[Mapping[str, Mapping[str, Class]]] = {
+    "installation": {"control_key": "secret", "pepper": "secret", "receipt_key": "secret"},
+    "workspace": {"cookie_key": "secret", "tomb_key": "secret", "salts": "secret"},
+    "day": {"clicks": "secret", "events": "secret", "token_key": "secret"},
+}
+_KEY_TERMS: Final = {"installation": "installation", "workspace": "installation", "day": "clicks"}
+
+_STATE: Final = ("schema", "clicks", "judged", "events", "parts", "guard")
+
+_CONTROL_TABLES: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
+    (
+        "config_versions",
+        "installation",
+        STAYS,
+        {
+            "workspace": "business",
+            "version": "business",
+            "made_at_ms": "none",
+            "note": "business",
+            "document": "secret",
+        },
+    ),
+    ("config_versions", "accounts", ACCOUNT, {"made_by": "pii"}),  # an e-mail address of the dashboard
+    ("users", "accounts", ACCOUNT, {"id": "none", "email": "pii", "password": "secret", "created_at_ms": "none"}),
+    (
+        "sessions",
+        "sessions",
+        ACCOUNT,
+        {"token_hash": "secret", "user_id": "none", "opened_at_ms": "none", "seen_at_ms": "none"},
+    ),
+)
+
+# Our own log lines: never a value that came from a visitor (`tnc.logs`).
+_LOG: Final = ("at", "level", "event", "error", "where")
+
+
+def _click_fields() -> Iterator[Entry]:
+    for name, field in FIELDS.items():
+        if name != "headers":  # read by conditions, in memory only
+            yield Entry(_DAY, "record Click", name, _class(field.about.privacy), SEALED, "clicks")
+
+
+def _class(privacy: Privacy) -> Class:
+    kind: Class = privacy.value
+    return kind
+
+
+def _columns() -> Iterator[Entry]:
+    dimensions = {each.name: _class(each.about.privacy) for each in DIMENSION_FIELDS}
+    for kind, columns in COLUMNS.items():
+        for name in columns:
+            yield Entry("columns", kind, name, dimensions.get(name, "business"), REWRITTEN, "clicks")
+    yield from _table("columns", "state.json", "clicks", REWRITTEN, dict.fromkeys(_STATE, "none"))
+
+
+def _all() -> Iterator[Entry]:
+    for table, columns in _DAY_TABLES.items():
+        yield from _table(_DAY, table, "clicks", SEALED, columns)
+    yield from _table(_DAY, "numbers", "clicks", STAYS, {"name": "business", "value": "none"})
+    yield from _click_fields()
+    for record, fields in _RECORDS.items():
+        yield from _table(_DAY, f"record {record}", "clicks", SEALED, fields)
+    yield from _columns()
+    for table, keep, erase, columns in _CONTROL_TABLES:
+        yield from _table(_CONTROL, table, keep, erase, columns)
+    for file, columns in _KEYS.items():
+        yield from _table(_RING, file, _KEY_TERMS[file], WHOLE_DAY if file == "day" else STAYS, columns)
+    yield from _table("logs", "stderr", "logs", STAYS, dict.fromkeys(_LOG, "none"))
+
+
+MAP: Final[tuple[Entry, ...]] = tuple(_all())
+
+
+def map_json(terms: Mapping[str, str]) -> list[dict[str, str]]:
+    """The map as `tnc privacy map --json` prints it; `terms` says each term in words."""
+    return [
+        {
+            "store": entry.store,
+            "table": entry.table,
+            "column": entry.column,
+            "class": entry.kind,
+            "erase": entry.erase,
+            "keep": terms[entry.keep],
+        }
+        for entry in MAP
+    ]
+
+
+def entries(store: str, table: str) -> Iterable[Entry]:
+    return (entry for entry in MAP if entry.store == store and entry.table == table)
