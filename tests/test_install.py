@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,24 @@ def test_the_script_is_plain_posix_shell() -> None:
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 def test_shellcheck_has_nothing_to_say() -> None:
     assert run("shellcheck", "--shell", "sh", SCRIPT).stdout == ""
+
+
+def pins(lock: str) -> set[str]:
+    return set(re.findall(r"^([\w.-]+==\S+)", (ROOT / lock).read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_the_lock_with_the_test_tools_holds_everything_of_the_plain_one() -> None:
+    assert pins("requirements.lock") <= pins("requirements-dev.lock")
+
+
+def test_everything_that_the_project_needs_is_locked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for lock, needed in (
+        ("requirements.lock", project["project"]["dependencies"]),
+        ("requirements-dev.lock", project["dependency-groups"]["dev"]),
+    ):
+        locked = {pin.partition("==")[0].lower().replace("_", "-") for pin in pins(lock)}
+        assert {re.split(r"[<>=]", each)[0] for each in needed} <= locked
 
 
 def test_help_names_every_way_to_call_it() -> None:
