@@ -48,6 +48,7 @@ DOORS = {
     "click": "cli",
     "cryptography": "crypto",
     "duckdb": "store",
+    "httptools": "web",
     "iptocc": "facts",
     "jinja2": "web",
     "maxminddb": "facts",

@@ -19,13 +19,17 @@ from tnc import __version__
 from tnc.control import control_app, short_path
 from tnc.conversions.incoming import Incoming
 from tnc.conversions.present import counts_for_cap
+from tnc.deliver.carrying import Carrier
+from tnc.deliver.courier import Courier
+from tnc.deliver.outbox import Outbox
+from tnc.deliver.send import open_session
 from tnc.desk import Desk
 from tnc.errors import RefusedError, UnavailableError
 from tnc.facts.frequency import Frequency
 from tnc.house import House, Rooms, locked
 from tnc.jobs import HOUR, Job, Jobs
 from tnc.live.tracker import Tracker
-from tnc.model import Click, Conversion
+from tnc.model import Click, Configuration, Conversion
 from tnc.operations import Hooks, Operations
 from tnc.passwords import Passwords
 from tnc.recording import Recorded, Speaker
@@ -35,7 +39,7 @@ from tnc.store.accounts import Accounts
 from tnc.store.clicklog import ClickLog, Day, Days
 from tnc.store.days import DayWriter, utc_date
 from tnc.web.dashboard import dashboard_app
-from tnc.web.tracking import Tracking, front
+from tnc.web.tracking import Lanes, Tracking, front
 from tnc.world import World
 
 log = logging.getLogger(__name__)
@@ -75,10 +79,18 @@ def url_of(bound: socket.socket, address: Address) -> str:
 class Server:
     """One workspace, served. Holds what the parts tell each other while it runs."""
 
-    def __init__(self, house: House, clicklog: ClickLog, tracker: Tracker) -> None:
+    def __init__(self, house: House, clicklog: ClickLog, tracker: Tracker, courier: Courier) -> None:
         self.house = house
         self.clicklog = clicklog
         self.tracker = tracker
+        self.outbox = Outbox(
+            workspace=house.workspace,
+            clicklog=clicklog,
+            stories=house.stories,
+            stops=house.stops,
+            carrier=Carrier(courier=courier, world=house.world, scale=house.settings.retry_scale),
+            versions=self,
+        )
         self._loop = asyncio.get_running_loop()
         self.operations = Operations(
             house, self.transact, Hooks(configured=self._configured, converted=self._converted)
@@ -87,6 +99,13 @@ class Server:
     def transact(self, day: Day, work: Callable[[DayWriter], _T]) -> _T:
         """For operations, which run in threads: lend them the writer."""
         return asyncio.run_coroutine_threadsafe(self.clicklog.run(day, work), self._loop).result()
+
+    def configuration(self) -> tuple[int, Configuration]:
+        """The one that visitors are served by."""
+        return self.tracker.plans.version, self.tracker.plans.configuration
+
+    def version(self, number: int) -> Configuration:
+        return self.house.version(number)
 
     def _on_loop(self, work: Callable[[], None]) -> None:
         """Do `work` on the loop and wait until it is done: what follows an answer must already see it."""
@@ -99,17 +118,23 @@ class Server:
     def _configured(self, version: int) -> None:
         plans = self.house.plans(version)
         anew: set[str] = set()
-        self._on_loop(lambda: anew.update(self.tracker.take_plans(plans)))
+
+        def take() -> None:
+            anew.update(self.tracker.take_plans(plans))
+            self.outbox.configured()
+
+        self._on_loop(take)
         self.house.count_caps(self.tracker, {offer for offer in plans.configuration.offers if offer in anew})
 
     def _converted(self, recorded: Recorded) -> None:
         self._on_loop(lambda: self._note(recorded))
 
     def _note(self, recorded: Recorded) -> None:
-        """Caps and the condition `converted` know of a conversion before its call is answered."""
+        """Caps, the condition `converted` and the outbox know of a conversion before its call is answered."""
         outcome = recorded.outcome
         if outcome is None or outcome.change is None or recorded.click is None:
             return
+        self.outbox.add(utc_date(recorded.click.clicked_at_ms), recorded.deliveries)
         before, after = _counted(outcome.before), _counted(outcome.after)
         if recorded.offer is not None and after != before and outcome.after is not None:
             self.tracker.caps.add(recorded.offer, outcome.after.converted_at_ms, after - before)
@@ -178,9 +203,18 @@ def application(app: web.Application) -> BaseRunner:
     return web.AppRunner(app, handle_signals=False, shutdown_timeout=_DRAIN_SECONDS, **_SERVER_OPTIONS)
 
 
-def plain_server(tracking: Tracking) -> BaseRunner:
+@asynccontextmanager
+async def tracking_site(tracking: Tracking, bound: socket.socket) -> AsyncIterator[None]:
+    """The tracking listener: express lanes in front, aiohttp for all that is no plain click."""
     server = web.Server(front(tracking), **_SERVER_OPTIONS)
-    return web.ServerRunner(server, handle_signals=False, shutdown_timeout=_DRAIN_SECONDS)
+    lanes = Lanes(tracking, server)
+    listening = await asyncio.get_running_loop().create_server(lanes, sock=bound)
+    try:
+        yield
+    finally:
+        listening.close()
+        await lanes.close()
+        await server.shutdown(_DRAIN_SECONDS)
 
 
 @asynccontextmanager
@@ -229,7 +263,8 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         entrance, back = listening_socket(settings.listen), listening_socket(settings.dashboard)
         tracker = house.tracker(house.visit_reader(), house.visit_reader(Frequency()))
         clicklog = await stack.enter_async_context(recording(house))
-        server = Server(house, clicklog, tracker)
+        session = await stack.enter_async_context(open_session(settings.allow_hosts))
+        server = Server(house, clicklog, tracker, Courier(session, world, settings.allow_hosts))
         await server.prepare_days()
         older = server.remember_the_newest()
         reporter = Reporter(config)
@@ -255,7 +290,8 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         dashboard = dashboard_app(desk, accounts, passwords, world, hosts=(settings.dashboard.host,))
         await stack.enter_async_context(local_socket(control_app(server.operations), rooms))
         await stack.enter_async_context(site(application(dashboard), back))
-        await stack.enter_async_context(site(plain_server(tracking), entrance))
+        await stack.enter_async_context(tracking_site(tracking, entrance))
+        await stack.enter_async_context(server.outbox.running())
         stack.enter_context(jobs_of(server).running())
         settle_memory()
         remembering = asyncio.create_task(server.remember_the_rest(older))

@@ -74,6 +74,7 @@ class _Group(click.Group):
 @click.pass_context
 def group(ctx: click.Context, config: str | None) -> None:
     """The click tracker for your own server."""
+    os.umask(0o077)  # whatever is made here is its owner's alone
     ctx.obj = Asker(config)
 
 

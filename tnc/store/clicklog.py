@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from tnc.errors import NotFoundError, RefusedError, TncError, UnavailableError
 from tnc.model import Click, WorkspaceId
@@ -107,16 +107,30 @@ class _Job:
     future: "asyncio.Future[Any]"
 
 
-@dataclass(slots=True)
+class Done(Protocol):
+    """Told once, on the loop, what became of a click: durable, or in line, or given up and counted."""
+
+    def __call__(self, *, durable: bool) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
 class _Put:
-    """A click in line: sealed on the loop, where a sealer of its day was ready, else as it is."""
+    """A click in line: sealed on the loop, where a sealer of its day was ready, else as it is.
+
+    `done` is called once, on the loop; None when its visitor went on already.
+    """
 
     day: Day
     row: ClickRow | Click
-    future: "asyncio.Future[bool] | None"
+    done: Done | None
 
 
-_Answer = tuple["asyncio.Future[Any]", Any, BaseException | None]
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What became of a batch: clicks with whether they are durable, other work with what it gave or why not."""
+
+    clicks: list[tuple[_Put, bool]]
+    jobs: list[tuple[_Job, Any, BaseException | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +158,7 @@ class ClickLog:
         self._failing: str | None = None
         self._failed_at = 0.0
         self._busy_since: float | None = None
-        self._outstanding: set[asyncio.Future[bool]] = set()
+        self._outstanding: set[_Put] = set()
         self._sealers: dict[tuple[WorkspaceId, int], ClickSealer] = {}  # by workspace and number of the day
         self._thread = threading.Thread(target=self._run, name="click log", daemon=True)
 
@@ -168,22 +182,26 @@ class ClickLog:
 
     async def put(self, workspace: WorkspaceId, click: Click) -> bool:
         """Record a click. True: it is durable. False: it waits in memory, or was given up and counted."""
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self.submit(workspace, click, lambda *, durable: None if future.done() else future.set_result(durable))
+        return await future
+
+    def submit(self, workspace: WorkspaceId, click: Click, done: Done) -> None:
+        """Like `put`, for whoever needs no task: `done` is called on the loop, once, perhaps at once."""
         if len(self._line) > self._limit:
             self._lost += 1
-            return False
+            done(durable=False)
+            return
         number = click.clicked_at_ms // _DAY_MS
         ready = self._sealers.get((workspace, number))
         day = (workspace, utc_date(click.clicked_at_ms)) if ready is None else ready.day
         row = click if ready is None else self._sealed(ready.row, click)
         if row is None:
-            return False
-        future: asyncio.Future[bool] = self._loop.create_future()
-        self._outstanding.add(future)
-        self._queue(_Put(day, row, future))
-        try:
-            return await future
-        finally:
-            self._outstanding.discard(future)
+            done(durable=False)
+            return
+        put = _Put(day, row, done)
+        self._outstanding.add(put)
+        self._queue(put)
 
     def _sealed(self, seal: Callable[[Click], ClickRow], click: Click) -> ClickRow | None:
         """None: it cannot be kept, and is counted; it must not keep others from being kept."""
@@ -241,21 +259,28 @@ class ClickLog:
         since = self._busy_since
         if since is not None and time.monotonic() - since > _STALL_SECONDS:
             self._failing = self._failing or "the disk does not answer"
-            for future in self._outstanding:
-                if not future.done():
-                    future.set_result(False)
+            for put in tuple(self._outstanding):
+                self._let_go(put, durable=False)
         self._watch = self._loop.call_later(_STALL_SECONDS / 3, self._look_for_stall)
 
-    def _written(self, answers: list[_Answer]) -> None:
+    def _let_go(self, put: _Put, *, durable: bool) -> None:
+        self._outstanding.discard(put)
+        done, put.done = put.done, None
+        if done is not None:  # else the stall watch has let it go
+            done(durable=durable)
+
+    def _answer(self, written: _Written) -> None:
         self._writing = False
         self._hand_over()
-        for future, result, error in answers:
-            if future.done():
-                continue  # given up by its caller, or let go by the stall watch
+        for put, durable in written.clicks:
+            self._let_go(put, durable=durable)
+        for job, result, error in written.jobs:
+            if job.future.done():
+                continue  # given up by its caller
             if error is None:
-                future.set_result(result)
+                job.future.set_result(result)
             else:
-                future.set_exception(error)
+                job.future.set_exception(error)
 
     # -- in the thread
 
@@ -263,10 +288,10 @@ class ClickLog:
         batch = self._next_batch()
         while batch is not None:
             self._busy_since = time.monotonic()
-            answers = self._write(batch)
+            written = self._write(batch)
             self._busy_since = None
             if batch:
-                self._loop.call_soon_threadsafe(self._written, answers)
+                self._loop.call_soon_threadsafe(self._answer, written)
             batch = self._next_batch()
         if self._waiting:
             self._failed_at = 0.0
@@ -283,16 +308,23 @@ class ClickLog:
         except queue.Empty:
             return []
 
-    def _write(self, batch: list[_Put | _Job]) -> list[_Answer]:
+    def _write(self, batch: list[_Put | _Job]) -> _Written:
         if self._waiting and time.monotonic() - self._failed_at >= _RETRY_SECONDS:
             batch = [*self._waiting, *batch]
             self._waiting.clear()
         by_day: dict[Day, list[_Put | _Job]] = {}
         for item in batch:
             by_day.setdefault(item.day, []).append(item)
-        return [answer for day, items in by_day.items() for answer in self._write_day(day, items)]
+        days = [self._write_day(day, items) for day, items in by_day.items()]
+        return (
+            days[0]
+            if len(days) == 1
+            else _Written(
+                [click for each in days for click in each.clicks], [job for each in days for job in each.jobs]
+            )
+        )
 
-    def _write_day(self, day: Day, items: list[_Put | _Job]) -> list[_Answer]:
+    def _write_day(self, day: Day, items: list[_Put | _Job]) -> _Written:
         if self._waiting and self._failing and time.monotonic() - self._failed_at < _RETRY_SECONDS:
             return self._refuse(items, self._failing)
         try:
@@ -302,45 +334,41 @@ class ClickLog:
         clicks = [item for item in items if isinstance(item, _Put)]
         jobs = [item for item in items if isinstance(item, _Job)]
         try:
-            answers = self._commit(writer, clicks, jobs)
+            written = self._commit(writer, clicks, jobs)
         except (sqlite3.Error, OSError) as error:
             return self._fail(day, items, error)  # closes the writer, and with it undoes the transaction
         if self._failing is not None:
             log.warning("clicks are recorded again")
             self._failing = None
-        return answers
+        return written
 
-    def _commit(self, writer: DayWriter, clicks: list[_Put], jobs: list[_Job]) -> list[_Answer]:
+    def _commit(self, writer: DayWriter, clicks: list[_Put], jobs: list[_Job]) -> _Written:
         """One transaction for all of it; clicks alone need but one statement."""
         sealed = [item.row if isinstance(item.row, tuple) else self._sealed(writer.seal, item.row) for item in clicks]
         rows = [row for row in sealed if row is not None]
-        answers: list[_Answer] = [
-            (item.future, row is not None, None)
-            for item, row in zip(clicks, sealed, strict=True)
-            if item.future is not None
-        ]
+        kept = [(item, row is not None) for item, row in zip(clicks, sealed, strict=True)]
         if not jobs and self._lost == self._lost_told:
             writer.commit_rows(rows)
-            return answers
+            return _Written(kept, [])
         writer.begin()
         writer.add_rows(rows)
-        answers += [self._do(writer, job) for job in jobs]
+        done = [self._do(writer, job) for job in jobs]
         if self._lost > self._lost_told:
             writer.count("clicks lost", self._lost - self._lost_told)
         writer.commit()
         self._lost_told = self._lost
-        return answers
+        return _Written(kept, done)
 
     @staticmethod
-    def _do(writer: DayWriter, job: _Job) -> _Answer:
+    def _do(writer: DayWriter, job: _Job) -> tuple[_Job, Any, BaseException | None]:
         try:
-            return job.future, writer.apart(job.work), None
+            return job, writer.apart(job.work), None
         except (sqlite3.Error, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - it belongs to whoever asked for the work
-            return job.future, None, error
+            return job, None, error
 
-    def _fail(self, day: Day, items: list[_Put | _Job], error: Exception) -> list[_Answer]:
+    def _fail(self, day: Day, items: list[_Put | _Job], error: Exception) -> _Written:
         reason = f"{type(error).__name__}: {error}" if isinstance(error, TncError) else str(error)
         if self._failing is None:
             log.error("clicks cannot be recorded", extra={"reason": reason})
@@ -349,17 +377,16 @@ class ClickLog:
         self._days.discard(day)
         return self._refuse(items, reason)
 
-    def _refuse(self, items: Iterable[_Put | _Job], reason: str) -> list[_Answer]:
+    def _refuse(self, items: Iterable[_Put | _Job], reason: str) -> _Written:
         """Clicks stay in line as far as memory allows, their visitors go on; other work is sent back."""
-        answers: list[_Answer] = []
+        refused = _Written([], [])
         for item in items:
             if isinstance(item, _Job):
-                answers.append((item.future, None, UnavailableError(f"could not be stored: {reason}")))
+                refused.jobs.append((item, None, UnavailableError(f"could not be stored: {reason}")))
                 continue
-            if item.future is not None:
-                answers.append((item.future, False, None))
+            refused.clicks.append((item, False))
             if len(self._waiting) < self._limit:
                 self._waiting.append(_Put(item.day, item.row, None))
             else:
                 self._lost += 1
-        return answers
+        return refused

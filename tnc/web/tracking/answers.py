@@ -14,18 +14,14 @@ from tnc.model import Campaign, Redirect
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _HTML: Final = "text/html"
-_STATUS: Final[dict[Redirect, int]] = {"302": 302, "303": 303, "307": 307}
+PLAIN: Final[dict[Redirect, int]] = {"302": 302, "303": 303, "307": 307}
 _HINTS: Final = "Sec-CH-UA-Model, Sec-CH-UA-Platform-Version, Sec-CH-UA-Full-Version-List"
 _TOKEN_PLACE: Final = b"tnc onward 1"
 
 
 def onward(campaign: Campaign, url: str, *, page_key: bytes, secure: bool) -> web.Response:
     """Send a visitor to `url` in the campaign's way."""
-    headers = dict(_NO_STORE)
-    if secure:
-        headers["Accept-CH"] = _HINTS  # never Critical-CH: the browser would ask twice, and that is two clicks
-    if campaign.referrer_policy is not None:
-        headers["Referrer-Policy"] = campaign.referrer_policy
+    headers = headers_onward(campaign, secure=secure)
     match campaign.redirect:
         case "meta":
             return _page(_meta(url), headers | {"Referrer-Policy": "no-referrer"})
@@ -36,7 +32,17 @@ def onward(campaign: Campaign, url: str, *, page_key: bytes, secure: bool) -> we
             return _script(url, headers)
         case plain:
             headers["Location"] = url
-            return web.Response(status=_STATUS[plain], headers=headers)
+            return web.Response(status=PLAIN[plain], headers=headers)
+
+
+def headers_onward(campaign: Campaign, *, secure: bool) -> dict[str, str]:
+    """What every way onward says, besides where to."""
+    headers = dict(_NO_STORE)
+    if secure:
+        headers["Accept-CH"] = _HINTS  # never Critical-CH: the browser would ask twice, and that is two clicks
+    if campaign.referrer_policy is not None:
+        headers["Referrer-Policy"] = campaign.referrer_policy
+    return headers
 
 
 def second_page(url: str) -> web.Response:

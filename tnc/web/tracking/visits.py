@@ -1,10 +1,12 @@
 """GET /{path}: the whole life of a click."""
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
 
+from tnc.facts.request import Request
 from tnc.live.tracker import COOKIE_DAYS, COOKIE_PLAIN, COOKIE_SECURE, Arrival
 from tnc.rules import Plan
 from tnc.store.days import utc_date
@@ -20,14 +22,19 @@ _COOKIE: Final = f"; Path=/; Max-Age={COOKIE_DAYS * 86400}; HttpOnly; SameSite=L
 async def visit(tracking: Tracking, plan: Plan, request: web.BaseRequest) -> web.StreamResponse:
     """Decide, record, send on; a HEAD request leaves no trace."""
     real, now_ms = request.method == "GET", tracking.world.now_ms()
-    try:
-        arrival = tracking.tracker.arrive(plan, read(request, now_ms), remember=real)  # who, and where to
-    except Exception:
-        log.exception("a visit could not be read")
-        arrival = tracking.tracker.arrive_unread(plan, now_ms)
+    arrival = arrive(tracking, plan, lambda: read(request, now_ms), now_ms, remember=real)  # who, and where to
     if real:
         await record(tracking, arrival)  # remember
     return answer(tracking, arrival)  # go
+
+
+def arrive(tracking: Tracking, plan: Plan, request: Callable[[], Request], now_ms: int, *, remember: bool) -> Arrival:
+    """The decision; whatever is wrong with us, the visitor goes somewhere."""
+    try:
+        return tracking.tracker.arrive(plan, request(), remember=remember)
+    except Exception:
+        log.exception("a visit could not be read")
+        return tracking.tracker.arrive_unread(plan, now_ms)
 
 
 async def record(tracking: Tracking, arrival: Arrival) -> None:
@@ -50,6 +57,9 @@ def answer(tracking: Tracking, arrival: Arrival) -> web.Response:
             arrival.plan.campaign, arrival.destination, page_key=tracking.page_key, secure=arrival.secure
         )
     if arrival.cookie is not None:
-        name, end = (COOKIE_SECURE, "; Secure") if arrival.secure else (COOKIE_PLAIN, "")
-        response.headers["Set-Cookie"] = f"{name}={arrival.cookie}{_COOKIE}{end}"
+        response.headers["Set-Cookie"] = set_cookie(arrival.cookie, secure=arrival.secure)
     return response
+
+
+def set_cookie(text: str, *, secure: bool) -> str:
+    return f"{COOKIE_SECURE}={text}{_COOKIE}; Secure" if secure else f"{COOKIE_PLAIN}={text}{_COOKIE}"

@@ -1,0 +1,174 @@
+"""A tracking listener on a real socket, with a real data directory behind it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tnc.app import listening_socket, recording, tracking_site
+from tnc.conversions.incoming import Incoming
+from tnc.facts.frequency import Frequency
+from tnc.house import House
+from tnc.model import ClickStory
+from tnc.operations import Operations
+from tnc.recording import Recorded, Speaker
+from tnc.settings import Address, Settings
+from tnc.store.clicklog import ClickLog
+from tnc.store.keyring import new_key_text
+from tnc.web.tracking import Tracking
+from tnc.world import World
+
+PHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/18.6 Mobile/15E148 Safari/604.1"
+)
+
+SHOP = """
+[[offer]]
+id = "shoes"
+url = "https://shop.example/shoes?s={click_id}"
+
+[[lander]]
+id = "quiz"
+url = "https://land.example/quiz?k={click_id}"
+
+[[campaign]]
+id = "summer"
+referrer_policy = "no-referrer"
+[[campaign.flow]]
+id = "rest"
+offers = [ { id = "shoes" } ]
+
+[[campaign]]
+id = "lander"
+[[campaign.flow]]
+id = "rest"
+landers = [ { id = "quiz" } ]
+offers = [ { id = "shoes" } ]
+
+[[campaign]]
+id = "meta"
+redirect = "meta"
+[[campaign.flow]]
+id = "rest"
+offers = [ { id = "shoes" } ]
+
+[[campaign]]
+id = "double"
+redirect = "double-meta"
+[[campaign.flow]]
+id = "rest"
+offers = [ { id = "shoes" } ]
+
+[[campaign]]
+id = "script"
+redirect = "js"
+[[campaign.flow]]
+id = "rest"
+offers = [ { id = "shoes" } ]
+
+[[campaign]]
+id = "nowhere"
+[[campaign.flow]]
+id = "nobody"
+when = [ { fact = "device", is = ["console"] } ]
+offers = [ { id = "shoes" } ]
+
+[[campaign]]
+id = "gone"
+archived = true
+[[campaign.flow]]
+id = "rest"
+offers = [ { id = "shoes" } ]
+
+[[campaign]]
+id = "still"
+paused = true
+[[campaign.flow]]
+id = "rest"
+offers = [ { id = "shoes" } ]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+@dataclass(slots=True)
+class Shop:
+    """A running listener and what it recorded."""
+
+    house: House
+    port: int
+    log: ClickLog
+
+    def stories(self) -> list[ClickStory]:
+        return list(self.house.stories.newest())
+
+    async def send(self, *pieces: bytes, pause: float = 0.0) -> bytes:
+        """Everything that comes back until the other side closes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(pause)
+            return await asyncio.wait_for(reader.read(), 10)
+        finally:
+            writer.close()
+
+    async def get(self, target: str, *, method: str = "GET", **headers: str) -> Answer:
+        return read_answer(await self.send(request(target, method=method, **headers)))
+
+
+def request(target: str, *, method: str = "GET", connection: str = "close", **headers: str) -> bytes:
+    named = {"Host": "go.example", "Connection": connection, "User-Agent": PHONE, "Accept-Language": "en"}
+    named |= {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+    return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode()
+
+
+def read_answer(text: bytes) -> Answer:
+    head, _, body = text.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    return Answer(int(first.split(" ")[1]), headers, body.decode())
+
+
+@pytest.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
+    world = World()
+    key = tmp_path / "key"
+    key.write_text(new_key_text())
+    settings = Settings(data=tmp_path / "data", key=key)
+    with House.create(settings, world) as house:
+        async with recording(house) as log:
+            loop = asyncio.get_running_loop()
+
+            def transact(day: object, work: object) -> object:
+                return asyncio.run_coroutine_threadsafe(log.run(day, work), loop).result()  # type: ignore[arg-type]
+
+            operations = Operations(house, transact)  # type: ignore[arg-type]
+            operations.apply(SHOP, file="shop.toml")
+            house.turn_salts()
+
+            async def convert(incoming: Incoming, speaker: Speaker) -> Recorded:
+                return await asyncio.to_thread(operations.convert, incoming, speaker)
+
+            tracking = Tracking(
+                world=world,
+                tracker=house.tracker(house.visit_reader(), house.visit_reader(Frequency())),
+                log=log,
+                stories=house.stories,
+                convert=convert,
+                version="test",
+                page_key=house.keys.control_key,
+            )
+            bound = listening_socket(Address(host="127.0.0.1", port=0))
+            async with tracking_site(tracking, bound):
+                yield Shop(house, bound.getsockname()[1], log)

@@ -1,0 +1,211 @@
+"""A click from the first byte to the row, by the express lane and by the usual way."""
+
+import asyncio
+import html
+import re
+from contextlib import suppress
+
+import pytest
+
+from tests.web.tracking.conftest import PHONE, Shop, read_answer, request
+
+_DIFFERS = frozenset(("date", "server", "connection", "content-length"))  # HEAD may give a length or not
+
+
+def shape(text: bytes) -> tuple[int, str, dict[str, str]]:
+    """An answer without what differs from click to click."""
+    answer = read_answer(text)
+    headers = {name: value for name, value in answer.headers.items() if name not in _DIFFERS}
+    return answer.status, re.sub(r"[0-9a-f]{28}", "ID", answer.body), {
+        name: re.sub(r"[0-9a-f]{28}", "ID", value) for name, value in headers.items()
+    }  # fmt: skip
+
+
+async def test_a_visitor_is_sent_on_and_recorded(shop: Shop) -> None:
+    answer = await shop.get("/summer?ext=abc")
+
+    (story,) = shop.stories()
+    assert answer.status == 302
+    assert answer.headers["location"] == f"https://shop.example/shoes?s={story.click.click_id}"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert (story.click.campaign, story.click.offer, story.click.visit.device) == ("summer", "shoes", "mobile")
+    assert story.click.visit.params == {"ext": "abc"}
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/summer?a=1", "/lander", "/meta", "/nowhere", "/still", "/gone", "/unknown", "/", "/summer/", "/%73ummer"],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_request_in_pieces_gets_the_answer_of_a_whole_one(shop: Shop, target: str, method: str) -> None:
+    whole = request(target, method=method)
+
+    at_once = await shop.send(whole)
+    in_pieces = await shop.send(whole[:20], whole[20:], pause=0.05)
+
+    assert shape(at_once) == shape(in_pieces)
+
+
+async def test_head_is_answered_alike_and_leaves_no_trace(shop: Shop) -> None:
+    answer = await shop.get("/summer", method="HEAD")
+
+    assert (answer.status, answer.body) == (302, "")
+    assert answer.headers["location"].startswith("https://shop.example/shoes?s=")
+    assert shop.stories() == []
+
+
+@pytest.mark.parametrize("target", ["/unknown", "/gone", "/-/nothing", "/click/0"])
+async def test_an_address_that_is_nothing_reveals_nothing(shop: Shop, target: str) -> None:
+    answer = await shop.get(target)
+
+    assert (answer.status, answer.body) == (404, "Not found")
+    assert shop.stories() == []
+
+
+async def test_a_paused_campaign_sends_nobody_on_and_says_so_in_the_log(shop: Shop) -> None:
+    answer = await shop.get("/still")
+
+    (story,) = shop.stories()
+    assert answer.status == 404
+    assert story.click.added_reasons == ("campaign_paused",)
+
+
+async def test_one_connection_carries_several_clicks(shop: Shop) -> None:
+    keep, last = request("/summer?n=1", connection="keep-alive"), request("/summer?n=2")
+
+    text = await shop.send(keep, last, pause=0.3)
+
+    assert text.count(b"HTTP/1.1 302") == 2
+    assert sorted(story.click.visit.params["n"] for story in shop.stories()) == ["1", "2"]
+
+
+async def test_after_a_click_the_connection_may_ask_for_anything_else(shop: Shop) -> None:
+    text = await shop.send(request("/summer", connection="keep-alive"), request("/-/health"), pause=0.3)
+
+    assert text.count(b"HTTP/1.1 302") == 1
+    assert b'"status": "ok"' in text
+
+
+async def test_requests_in_a_pipeline_are_each_answered_once(shop: Shop) -> None:
+    text = await shop.send(request("/summer?n=1", connection="keep-alive") + request("/summer?n=2"))
+
+    assert text.count(b"HTTP/1.1 302") == 2
+    assert sorted(story.click.visit.params["n"] for story in shop.stories()) == ["1", "2"]
+
+
+async def test_a_request_before_the_answer_to_the_first_ends_the_connection(shop: Shop) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+    writer.write(request("/summer?n=1", connection="keep-alive"))
+    await asyncio.sleep(0)
+
+    writer.write(request("/summer?n=2"))
+    text = b""
+    with suppress(ConnectionResetError):
+        text = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+
+    assert text.count(b"HTTP/1.1 302") <= 2
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        b"GET /summer HTTP/1.1\r\nHost: go.example\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+        b"GET /summer HTTP/1.1\r\nHost: go.example\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n",
+        b"GET /summer HTTP/1.1\r\nHost: go.example\r\nUpgrade: websocket\r\nConnection: upgrade, close\r\n\r\n",
+        b"GET http://go.example/summer HTTP/1.1\r\nHost: go.example\r\nConnection: close\r\n\r\n",
+        b"GET /summer HTTP/1.0\r\n\r\n",
+    ],
+    ids=["body", "chunked", "upgrade", "absolute form", "old"],
+)
+async def test_unusual_requests_are_clicks_too(shop: Shop, strange: bytes) -> None:
+    answer = read_answer(await shop.send(strange))
+
+    assert answer.status == 302
+    assert len(shop.stories()) == 1
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"GET /summer\r\n\r\n",
+        b"GET /summer HTTP/9.9\r\n\r\n",
+        b"GET /summer HTTP/1.1\r\nHost : go.example\r\n\r\n",
+        b"GET /summer HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET /summer HTTP/1.1\r\nX: a\x00b\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_refused_and_nothing_recorded(shop: Shop, broken: bytes) -> None:
+    answer = await shop.send(broken)
+
+    assert answer == b"" or read_answer(answer).status == 400
+    assert shop.stories() == []
+
+
+async def test_a_post_to_a_campaign_is_refused_by_name(shop: Shop) -> None:
+    answer = await shop.get("/summer", method="POST", Content_Length="0")
+
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize(
+    "hint", [{"Sec_Purpose": "prefetch;prerender"}, {"Purpose": "prefetch"}, {"X_Moz": "prefetch"}]
+)
+async def test_a_prefetch_is_refused_marked_and_not_a_visit(shop: Shop, hint: dict[str, str]) -> None:
+    answer = await shop.get("/summer", **hint)
+    real = await shop.get("/summer")
+
+    visit, prefetch = shop.stories()
+    assert (answer.status, answer.headers["cache-control"], real.status) == (503, "no-store", 302)
+    assert prefetch.click.visit.traffic == "prefetch"
+    assert (visit.click.visit.traffic, visit.click.visit.unique_campaign) == ("human", True)
+
+
+async def test_a_meta_refresh_goes_on_from_a_page_without_a_referrer(shop: Shop) -> None:
+    answer = await shop.get("/meta")
+
+    (story,) = shop.stories()
+    assert answer.status == 200
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert f'content="0;url=https://shop.example/shoes?s={story.click.click_id}"' in html.unescape(answer.body)
+
+
+async def test_a_double_meta_refresh_passes_an_address_that_says_nothing(shop: Shop) -> None:
+    first = await shop.get("/double")
+    onward = re.search(r"url=(/-/onward/[^\"]+)\"", first.body)
+    assert onward is not None
+    second = await shop.get(onward[1])
+
+    (story,) = shop.stories()
+    assert story.click.click_id not in first.body
+    assert f"https://shop.example/shoes?s={story.click.click_id}" in html.unescape(second.body)
+    assert (await shop.get(onward[1][:-2] + "AA")).status == 404
+
+
+async def test_a_script_goes_on_under_a_policy_that_allows_only_itself(shop: Shop) -> None:
+    answer = await shop.get("/script")
+
+    nonce = re.search(r"'nonce-([^']+)'", answer.headers["content-security-policy"])
+    assert nonce is not None
+    assert f'<script nonce="{nonce[1]}">location.replace("https://shop.example/shoes?s=' in answer.body
+
+
+async def test_an_answer_waits_for_the_disk_only_so_long(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = await asyncio.gather(
+        *(shop.get(f"/summer?n={number}", X_Forwarded_For="1.2.3.4") for number in range(40))
+    )
+
+    assert {answer.status for answer in answers} == {302}
+    assert len(shop.stories()) == 40
+
+
+async def test_the_longest_of_user_agents_and_a_hundred_parameters_are_no_trouble(shop: Shop) -> None:
+    query = "&".join(f"p{number}=v{number}" for number in range(100))
+
+    answer = await shop.get(f"/summer?{query}", User_Agent=PHONE + "x" * 8000)
+
+    (story,) = shop.stories()
+    assert answer.status == 302
+    assert story.click.visit.params == {f"p{number}": f"v{number}" for number in range(100)}

@@ -1,0 +1,216 @@
+"""The express lane: clicks without a task, a router or a response object of their own.
+
+Measured, aiohttp spends on a new connection as much as all that tnc does for a click. So the first lines of a
+connection are looked at here: a plain GET or HEAD of a campaign's path, whole in one piece, is answered here;
+whatever else comes - a fragment, a body, a pipeline, any other address - goes to aiohttp from its first byte,
+and stays there. Both parse with llhttp, and both ask the same functions.
+"""
+
+import asyncio
+from collections.abc import Callable
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Final
+
+import httptools
+from aiohttp import web
+
+from tnc.facts.request import Request
+from tnc.live.tracker import Arrival
+from tnc.rules import Plan
+from tnc.web.tracking import answers
+from tnc.web.tracking.keys import Tracking
+from tnc.web.tracking.visits import answer, arrive, record, set_cookie
+
+_LARGEST: Final = 32 * 1024
+_PATIENCE_SECONDS: Final = 15.0  # for the first byte, and between the requests of one connection
+_METHODS: Final = (b"GET /", b"HEAD /")
+_BARE: Final = frozenset((204, 304))  # these have no body, and no length
+
+
+class Lanes:
+    """All express lanes of one listener."""
+
+    def __init__(self, tracking: Tracking, usual: Callable[[], asyncio.Protocol]) -> None:
+        """`usual` makes aiohttp's protocol for a connection that is handed over."""
+        self.tracking = tracking
+        self.usual = usual
+        self.loop = asyncio.get_running_loop()
+        self.open: set[ExpressLane] = set()
+        self.recording: set[asyncio.Task[None]] = set()
+        self._date = (0, "")
+        self._emptied: asyncio.Future[None] | None = None
+
+    def __call__(self) -> "ExpressLane":
+        return ExpressLane(self)
+
+    def date(self) -> str:
+        """The Date header of this second."""
+        now_s = self.tracking.world.now_ms() // 1000
+        if self._date[0] != now_s:
+            self._date = (now_s, formatdate(now_s, usegmt=True))
+        return self._date[1]
+
+    async def close(self) -> None:
+        """Answer what is under way, take nothing new."""
+        for lane in tuple(self.open):
+            lane.stop()
+        if self.open:
+            self._emptied = self.loop.create_future()
+            await self._emptied
+
+    def leave(self, lane: "ExpressLane") -> None:
+        self.open.discard(lane)
+        if self._emptied is not None and not self.open and not self._emptied.done():
+            self._emptied.set_result(None)
+
+
+class _Head:
+    """What httptools tells of one request; its callbacks have the names that httptools looks for."""
+
+    __slots__ = ("complete", "has_body", "headers", "keep_alive", "parser", "target")
+
+    def __init__(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
+        self.keep_alive = False
+        self.target = b""
+        self.headers: list[tuple[str, str]] = []
+        self.has_body = False
+        self.complete = False
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.decode("latin-1"), value.decode("utf-8", "surrogateescape")))
+
+    def on_headers_complete(self) -> None:
+        self.keep_alive = self.parser.should_keep_alive()  # later it answers for the next request
+
+    def on_body(self, _body: bytes) -> None:
+        self.has_body = True
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+
+class ExpressLane(asyncio.Protocol):
+    """One connection, until it is answered or handed over."""
+
+    __slots__ = ("_keep", "_lanes", "_patience", "_stopping", "_transport", "busy")
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._keep = False
+        self._stopping = False
+        self.busy = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self._lanes.open.add(self)
+        self._patience = self._lanes.loop.call_later(_PATIENCE_SECONDS, self._transport.abort)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._lanes.leave(self)
+        self._patience.cancel()
+
+    def stop(self) -> None:
+        """No further request; the one under way is answered."""
+        self._stopping = True
+        if not self.busy:
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        self._patience.cancel()
+        if self.busy:  # a second request before the first is answered: nobody who clicks does that
+            self._transport.abort()
+            return
+        plan = self._plan_of(data)
+        if plan is None or not self._serve(plan, data):
+            self._hand_over(data)
+
+    def _hand_over(self, data: bytes) -> None:
+        self._lanes.leave(self)
+        usual = self._lanes.usual()
+        self._transport.set_protocol(usual)
+        usual.connection_made(self._transport)
+        usual.data_received(data)
+
+    def _plan_of(self, data: bytes) -> Plan | None:
+        """The plan of a request that is whole and plain and for a campaign, as far as a glance can tell."""
+        if len(data) > _LARGEST or not data.startswith(_METHODS) or data.find(b"\r\n\r\n") != len(data) - 4:
+            return None
+        path = data[data.index(b"/") : data.index(b" ", 5)].partition(b"?")[0].strip(b"/")
+        return self._lanes.tracking.tracker.plans.by_path.get(path.decode("latin-1"))
+
+    def _serve(self, plan: Plan, data: bytes) -> bool:
+        """Decide, record, send on. False: it was no plain request after all, and nothing was done."""
+        head = _Head()
+        try:
+            head.parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):  # aiohttp answers these
+            return False
+        if not head.complete or head.has_body:
+            return False
+        self._keep = head.keep_alive
+        tracking, now_ms = self._lanes.tracking, self._lanes.tracking.world.now_ms()
+        real = head.parser.get_method() == b"GET"
+        arrival = arrive(tracking, plan, lambda: self._request(head, now_ms), now_ms, remember=real)
+        self.busy = True
+        if not real:
+            self._reply(arrival, with_body=False)
+        elif arrival.click.visit.mode == "none":
+            task = self._lanes.loop.create_task(record(tracking, arrival))
+            self._lanes.recording.add(task)
+            task.add_done_callback(self._lanes.recording.discard)
+            task.add_done_callback(lambda _: self._reply(arrival))
+        else:
+            workspace = tracking.tracker.workspace
+            tracking.log.submit(workspace, arrival.stored, lambda *, durable: self._reply(arrival))  # noqa: ARG005
+        return True
+
+    def _request(self, head: _Head, now_ms: int) -> Request:
+        peer = self._transport.get_extra_info("peername")
+        return Request.of(
+            head.headers,
+            host=next((value for name, value in head.headers if name.lower() == "host"), ""),
+            target=head.target.decode("utf-8", "surrogateescape"),
+            peer=peer[0] if peer else "",
+            secure=self._transport.get_extra_info("sslcontext") is not None,
+            arrived_at_ms=now_ms,
+        )
+
+    def _reply(self, arrival: Arrival, *, with_body: bool = True) -> None:
+        self.busy = False
+        if self._transport.is_closing():
+            return
+        keep = self._keep and not self._stopping
+        end = f"Date: {self._lanes.date()}\r\nConnection: {'keep-alive' if keep else 'close'}\r\n\r\n"
+        self._transport.write(_redirect(arrival, end) or _other(answer(self._lanes.tracking, arrival), end, with_body))
+        if keep:
+            self._patience = self._lanes.loop.call_later(_PATIENCE_SECONDS, self._transport.abort)
+        else:
+            self._transport.close()
+
+
+def _redirect(arrival: Arrival, end: str) -> bytes | None:
+    """The answer of nearly every click, or None when it is another."""
+    campaign = arrival.plan.campaign
+    status = answers.PLAIN.get(campaign.redirect)
+    if status is None or arrival.destination is None or arrival.click.visit.traffic == "prefetch":
+        return None
+    headers = answers.headers_onward(campaign, secure=arrival.secure)
+    if arrival.cookie is not None:
+        headers["Set-Cookie"] = set_cookie(arrival.cookie, secure=arrival.secure)
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    start = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nLocation: {arrival.destination}\r\n"
+    return f"{start}{lines}Content-Length: 0\r\n{end}".encode("latin-1")
+
+
+def _other(response: web.Response, end: str, with_body: bool) -> bytes:  # noqa: FBT001 - HEAD has none
+    body = response.body if isinstance(response.body, bytes) else b""
+    headers = [f"{name}: {value}\r\n" for name, value in response.headers.items() if name != "Content-Length"]
+    if response.status not in _BARE:
+        headers.append(f"Content-Length: {len(body)}\r\n")
+    head = f"HTTP/1.1 {response.status} {response.reason}\r\n{''.join(headers)}{end}"
+    return head.encode("latin-1") + (body if with_body else b"")
