@@ -27,6 +27,7 @@ from tnc.store import control
 from tnc.store.control import ConfigVersions
 from tnc.store.days import utc_date
 from tnc.store.keyring import Keyring, read_key
+from tnc.store.stops import Stops
 from tnc.store.stories import Stories
 from tnc.world import World
 
@@ -100,6 +101,7 @@ class House:
         control.prepare(self.database, self.rooms.control)
         self.database_lock = threading.Lock()
         self.versions = ConfigVersions(self.database, self.keys.control_key, self.database_lock)
+        self.stops = Stops(self.database, self.database_lock)
         self.stories = Stories(self.rooms.days, self.keyring, workspace)
         self._plans: dict[int, Plans] = {}
 
@@ -144,6 +146,9 @@ class House:
         """The present version's number and content; version 0 is the empty one."""
         version = self.versions.latest(self.workspace)
         return version, self.plans(version).configuration
+
+    def version(self, number: int) -> Configuration:
+        return self.plans(number).configuration
 
     def plans(self, version: int) -> Plans:
         """A version, compiled; kept, since versions never change."""

@@ -3,15 +3,17 @@
 Each function runs inside the writer's transaction, where nobody else can come between looking and writing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from tnc.conversions.incoming import Incoming
 from tnc.conversions.networks import network_of, refusal
 from tnc.conversions.settle import Origin, Outcome, settle
+from tnc.deliver.rows import queue
 from tnc.model import Click, ClickId, Configuration, ConversionChange, ConversionId, LanderClick, NetworkId, OfferId
 from tnc.store.days import DayWriter
+from tnc.store.deliveries import DeliveryRow
 from tnc.store.stories import story
 
 
@@ -22,6 +24,7 @@ class Recorded:
     click: Click | None
     offer: OfferId | None
     outcome: Outcome | None
+    deliveries: Sequence[DeliveryRow] = ()  # what has to be told of it, stored with it
     refused: Literal["unknown click"] | str | None  # noqa: PYI051 - the one word that has a status of its own
 
 
@@ -54,9 +57,10 @@ def record_conversion(
         refused = refusal(network, key=incoming.key, peer_ip=speaker.peer_ip)
         if refused is not None:
             return Recorded(click=click, offer=so_far.offer, outcome=None, refused=refused)
+    changes = [event for event in events if isinstance(event, ConversionChange)]
     outcome = settle(
         incoming,
-        existing=[event for event in events if isinstance(event, ConversionChange)],
+        existing=changes,
         network=network,
         offer=offer,
         campaign=configuration.campaigns.get(click.campaign),
@@ -64,9 +68,19 @@ def record_conversion(
         new_id=new_id,
         origin=speaker.origin,
     )
-    if outcome.change is not None:
-        writer.add_event(seq, outcome.change)
-    return Recorded(click=click, offer=so_far.offer, outcome=outcome, refused=None)
+    if outcome.change is None:
+        return Recorded(click=click, offer=so_far.offer, outcome=outcome, refused=None)
+    event_seq = writer.add_event(seq, outcome.change)
+    deliveries = queue(
+        writer,
+        click_seq=seq,
+        click=click,
+        changes=[*changes, outcome.change],
+        event_seq=event_seq,
+        configuration=configuration,
+        now_ms=now_ms,
+    )
+    return Recorded(click=click, offer=so_far.offer, outcome=outcome, deliveries=deliveries, refused=None)
 
 
 def record_lander_click(

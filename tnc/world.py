@@ -13,6 +13,10 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000  # noqa: TID251 - the one place that reads the clock
 
 
+def _steady_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
 ID_CHANCE_BYTES: Final = 8
 _ID_LENGTH: Final = 2 * (6 + ID_CHANCE_BYTES)
 
@@ -41,10 +45,18 @@ def id_time_ms(identity: str) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What a program may not make up: the time, chance, and with both, new ids."""
+    """What a program may not make up: the time, chance, and with both, new ids.
+
+    `steady_ms` is for waits: it begins anywhere, and never jumps when somebody sets the clock.
+    """
 
     now_ms: Callable[[], int] = _now_ms
+    steady_ms: Callable[[], int] = _steady_ms
     token: Callable[[int], bytes] = field(default_factory=Chance)
 
     def new_click_id(self, now_ms: int) -> ClickId:
         return ClickId(new_id(now_ms, self.token(ID_CHANCE_BYTES)))
+
+    def chance(self) -> float:
+        """From 0 up to 1."""
+        return int.from_bytes(self.token(4), "big") / 2**32

@@ -68,7 +68,7 @@ async def test_a_strict_receiver_takes_what_is_built(
     address = await listen(PLACES[of].app(receiver))
     visitor = {"minimal": MINIMAL, "full": FULL, "limited": LIMITED}[who]
 
-    [(_, verdict)] = await carry(address, [delivery(of, of=visitor)])
+    [(_, verdict, _)] = await carry(address, [delivery(of, of=visitor)])
 
     assert receiver.refusals == []
     assert verdict.outcome in ("done", "accepted")
@@ -79,7 +79,7 @@ async def test_a_strict_receiver_takes_a_refund(of: DestinationType, listen: Lis
     receiver = PLACES[of].make()
     address = await listen(PLACES[of].app(receiver))
 
-    [(_, verdict)] = await carry(address, [refunded(of)])
+    [(_, verdict, _)] = await carry(address, [refunded(of)])
 
     assert receiver.refusals == []
     assert verdict.outcome in ("done", "accepted")
@@ -91,7 +91,7 @@ async def test_google_ads_finds_the_conversion_that_a_refund_takes_back(listen: 
     address = await listen(google_ads.app(receiver))
 
     await carry(address, [delivery("google-ads", word=conversion(OLD_SALE))])
-    [(_, verdict)] = await carry(address, [refunded("google-ads")])
+    [(_, verdict, _)] = await carry(address, [refunded("google-ads")])
 
     assert verdict.outcome == "done"
     assert receiver.events[1]["adjustmentType"] == "RETRACTION"
@@ -104,7 +104,7 @@ async def test_a_corrected_payout_reaches_google_under_the_id_of_the_conversion(
     corrected = conversion(OLD_SALE, change(payout_micros=8_000_000))
 
     await carry(address, [delivery("google-ads", word=conversion(OLD_SALE))])
-    [(_, verdict)] = await carry(address, [delivery("google-ads", word=corrected, kind="adjust")])
+    [(_, verdict, _)] = await carry(address, [delivery("google-ads", word=corrected, kind="adjust")])
 
     assert verdict.outcome == "done"
     assert receiver.events[1]["restatementValue"] == {"adjustedValue": 8, "currencyCode": "USD"}

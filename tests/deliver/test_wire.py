@@ -42,8 +42,8 @@ async def test_one_bad_event_among_a_hundred_is_found_and_the_others_arrive(list
     fates = await carry(await listen(meta.app(receiver)), many(100, bad=[37]))
 
     assert len(receiver.events) == 99
-    assert [fate.event_id for fate, verdict in fates if verdict.outcome == "drop"] == ["cv_conv37"]
-    assert sum(verdict.outcome == "done" for _, verdict in fates) == 99
+    assert [fate.event_id for fate, verdict, _ in fates if verdict.outcome == "drop"] == ["cv_conv37"]
+    assert sum(verdict.outcome == "done" for _, verdict, _ in fates) == 99
     assert receiver.requests <= 16
     assert set(receiver.ids("event_id").values()) == {1}
 
@@ -64,7 +64,7 @@ async def test_a_refused_token_is_replaced_once_and_then_stops(listen: Listen, c
     await carry(address, [delivery("google-data-manager")])
     receiver.given.append("another")  # the one that the courier holds is void now
 
-    [(_, verdict)] = await carry(address, [delivery("google-data-manager")])
+    [(_, verdict, _)] = await carry(address, [delivery("google-data-manager")])
 
     assert verdict.outcome == "accepted"
     assert receiver.requests == 5  # token, event; event refused, token, event
@@ -83,7 +83,7 @@ async def test_a_token_is_fetched_once_for_many_requests(listen: Listen, carry: 
 async def test_a_void_refresh_token_needs_the_operator(listen: Listen, carry: Carry) -> None:
     receiver = google_data_manager.DataManager(now=lambda: NOW, refresh_token="another")
 
-    [(_, verdict)] = await carry(await listen(google_data_manager.app(receiver)), [delivery("google-data-manager")])
+    [(_, verdict, _)] = await carry(await listen(google_data_manager.app(receiver)), [delivery("google-data-manager")])
 
     assert verdict.outcome == "stop"
     assert receiver.requests == 1
@@ -96,7 +96,7 @@ async def test_data_manager_is_asked_what_became_of_a_request(listen: Listen, co
     moved = at(destination("google-data-manager"), address)
     bad = delivery(moved, of=click({"params": {"gclid": "bad-gclid-of-nobody"}}))
     batch = [delivery(moved), bad]
-    [(_, taken), _] = await courier.deliver(platform, batch)
+    [(_, taken, _), _] = await courier.deliver(platform, batch)
     assert taken.receipt is not None
 
     outcomes = [(await courier.confirm(platform, batch[0], taken.receipt, size)).outcome for size in (2, 2, 1)]
@@ -107,7 +107,7 @@ async def test_data_manager_is_asked_what_became_of_a_request(listen: Listen, co
 async def test_a_wrong_token_is_asked_once_and_stops(listen: Listen, carry: Carry) -> None:
     receiver = meta.Meta(now=lambda: NOW, token="another")
 
-    [(_, verdict)] = await carry(await listen(meta.app(receiver)), [delivery("meta")])
+    [(_, verdict, _)] = await carry(await listen(meta.app(receiver)), [delivery("meta")])
 
     assert verdict.outcome == "stop"
     assert receiver.requests == 1
@@ -117,7 +117,7 @@ async def test_a_request_to_wait_is_understood(listen: Listen, carry: Carry) -> 
     receiver = meta.Meta(now=lambda: NOW)
     receiver.answer_next(429, {"error": {"code": 4}}, {"Retry-After": "30"})
 
-    [(_, verdict)] = await carry(await listen(meta.app(receiver)), [delivery("meta")])
+    [(_, verdict, _)] = await carry(await listen(meta.app(receiver)), [delivery("meta")])
 
     assert (verdict.outcome, verdict.after_ms) == ("throttled", 30_000)
 
@@ -127,10 +127,10 @@ async def test_a_postback_is_encoded_value_by_value_and_its_answer_is_read(liste
     address = await listen(postback.app(receiver))
     words = {"success": "^OK", "failure": "^ERROR"}
 
-    [(_, known)] = await carry(
+    [(_, known, _)] = await carry(
         address, [delivery(destination("postback", words), of=click({"external_id": "a&b=c d/é"}))]
     )
-    [(_, unknown)] = await carry(address, [delivery(destination("postback", words))])
+    [(_, unknown, _)] = await carry(address, [delivery(destination("postback", words))])
 
     assert receiver.events == [{"id": "a&b=c d/é", "rev": "12.5", "st": "sale"}]
     assert (known.outcome, unknown.outcome) == ("done", "drop")
@@ -163,7 +163,7 @@ async def test_answers_that_no_receiver_should_give_are_classified(
     address = await listen(naughty.app(Receiver()))
     expecting = destination("postback", {"url": f"https://ads.example/{page}", "success": "^OK"})
 
-    [(_, verdict)] = await carry(address, [delivery(expecting)])
+    [(_, verdict, _)] = await carry(address, [delivery(expecting)])
 
     assert verdict.outcome == outcome
 

@@ -34,6 +34,10 @@ class Breaker:
         """A request is under way; behind an open breaker it is the only one."""
         return replace(self, probing=self.openings > 0)
 
+    def unsent(self) -> "Breaker":
+        """What was to be sent was not: nothing was learnt."""
+        return replace(self, probing=False)
+
     def after(self, verdict: Verdict, now_ms: int, *, scale: float = 1.0) -> "Breaker":
         """What the breaker is after an answer. A refusal of what was sent is no failure of the receiver."""
         match verdict.outcome:

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 from tnc.configuration.destinations import TYPES, with_defaults
 from tnc.configuration.shapes import MapOf, Secret
 from tnc.errors import InvalidError
-from tnc.model import Click, Configuration, Consent, Conversion, Destination, Mode
+from tnc.model import Click, Configuration, Consent, Conversion, DeliveryKind, Destination, Mode
 
-Kind = Literal["convert", "adjust", "retract"]
+Kind = DeliveryKind
 Why = Literal[
     "consent-denied", "consent-unknown", "status-not-chosen", "not-first", "no-click-id", "too-old",
     "macro-unexpanded", "not-human", "paused",

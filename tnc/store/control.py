@@ -16,6 +16,7 @@ from tnc import crypto
 from tnc.errors import FailedError, NotFoundError, RefusedError
 from tnc.model import WorkspaceId
 from tnc.store.accounts import ACCOUNT_TABLES
+from tnc.store.stops import STOP_TABLE
 
 SCHEMA: Final = 1
 sqlite_version: Final = sqlite3.sqlite_version
@@ -32,6 +33,7 @@ _TABLES: Final = (
     ) strict, without rowid
     """,
     *ACCOUNT_TABLES,
+    STOP_TABLE,
 )
 
 

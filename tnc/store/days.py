@@ -5,7 +5,7 @@ click's number. Everything else is inside the sealed record.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
@@ -19,7 +19,9 @@ from tnc.store.deliveries import Deliveries, DeliveryWriter
 from tnc.store.inbox import Inbox, InboxWriter
 from tnc.store.keyring import DayKeys
 from tnc.store.numbers import Numbers
+from tnc.store.purge import Purge
 from tnc.store.sealing import Sealer
+from tnc.store.search import Search
 from tnc.store.tree import PuncturedError
 
 _T = TypeVar("_T")
@@ -58,6 +60,7 @@ class DayReader:
         self._clicks, self._events = _sealer(keys, "clicks"), _sealer(keys, "events")
         self.deliveries = Deliveries(self._database, _sealer(keys, "deliveries"))
         self.inbox = Inbox(self._database, _sealer(keys, "inbox"))
+        self.search = Search(self._database, keys, self._clicks)
 
     def __enter__(self) -> Self:
         return self
@@ -117,11 +120,7 @@ class DayReader:
                 continue
 
     def click(self, seq: int) -> Click | None:
-        row = self._database.execute("select sealed from clicks where seq = ?", (seq,)).fetchone()
-        try:
-            return None if row is None else self._clicks.open_click(seq, row[0])
-        except PuncturedError:
-            return None
+        return _click(self._database, self._clicks, seq)
 
     def conversions_since(self, since_ms: int) -> Iterator[tuple[int, int]]:
         """(number of the click, time) of each word about a conversion at or after a time."""
@@ -194,6 +193,7 @@ class DayWriter:
         self._clicks, self._events = _sealer(keys, "clicks"), _sealer(keys, "events")
         self.deliveries = DeliveryWriter(self._database, _sealer(keys, "deliveries"), self._event_number)
         self.inbox = InboxWriter(self._database, _sealer(keys, "inbox"), self._event_number)
+        self.purge = Purge(self._database, self._clicks, self._events, self.add_story)
         self._numbers = {"clicks": clicks or Numbers(), "events": Numbers()}
         self._sealer = ClickSealer(keys, self._numbers["clicks"])
         self._start_numbers()
@@ -269,6 +269,12 @@ class DayWriter:
         self.add_rows([row])
         return row[0]
 
+    def add_story(self, click: Click, events: Iterable[Event]) -> None:
+        """A click with what became of it."""
+        seq = self.add_click(click)
+        for event in events:
+            self.add_event(seq, event)
+
     def add_rows(self, rows: Sequence[ClickRow]) -> None:
         """Within a transaction."""
         self._reserve("clicks")
@@ -308,6 +314,9 @@ class DayWriter:
         )
         return seq
 
+    def click(self, seq: int) -> Click | None:
+        return _click(self._database, self._clicks, seq)
+
     def find(self, click_id: ClickId) -> tuple[int, Click] | None:
         return _find(self._database, self._clicks, self.keys, click_id)
 
@@ -334,6 +343,14 @@ def _latest(database: sqlite3.Connection, table: str) -> int:
 def _number(database: sqlite3.Connection, name: str) -> int:
     row = database.execute("select value from numbers where name = ?", (name,)).fetchone()
     return 0 if row is None else int(row[0])
+
+
+def _click(database: sqlite3.Connection, sealer: Sealer, seq: int) -> Click | None:
+    row = database.execute("select sealed from clicks where seq = ?", (seq,)).fetchone()
+    try:
+        return None if row is None else sealer.open_click(seq, row[0])
+    except PuncturedError:
+        return None
 
 
 def _find(database: sqlite3.Connection, sealer: Sealer, keys: DayKeys, click_id: ClickId) -> tuple[int, Click] | None:

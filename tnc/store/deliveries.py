@@ -100,6 +100,11 @@ class Deliveries:
     def find(self, seq: int) -> DeliveryRow | None:
         return next(self._rows("where seq = ?", seq), None)
 
+    def state(self, seq: int) -> DeliveryState | None:
+        found = self._database.execute("select state from deliveries where seq = ?", (seq,)).fetchone()
+        state: DeliveryState | None = None if found is None else found[0]
+        return state
+
     def of_click(self, click_seq: int) -> list[DeliveryRow]:
         """Oldest first."""
         return list(self._rows("where click_seq = ? order by seq", click_seq))
@@ -146,10 +151,8 @@ class DeliveryWriter(Deliveries):
         )
         return row
 
-    def change(self, row: DeliveryRow) -> bool:
-        """Store what became of it; False when it was erased meanwhile."""
-        if self._database.execute("select 1 from deliveries where seq = ?", (row.seq,)).fetchone() is None:
-            return False
+    def change(self, row: DeliveryRow) -> None:
+        """Store what became of it."""
         self._database.execute(
             "update deliveries set state = ?, attempts = ?, next_at_ms = ?, expires_at_ms = ?, done_at_ms = ?,"
             " sealed = ? where seq = ?",
@@ -163,7 +166,6 @@ class DeliveryWriter(Deliveries):
                 row.seq,
             ),
         )
-        return True
 
     def claim(self, row: DeliveryRow) -> DeliveryRow:
         """One more attempt begins."""

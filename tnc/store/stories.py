@@ -38,6 +38,9 @@ class Stories:
     def dates(self) -> list[Date]:
         return all_dates(self.folder, self.workspace)
 
+    def has(self, date: Date) -> bool:
+        return day_path(self.folder, self.workspace, date).exists()
+
     @contextmanager
     def day(self, date: Date) -> Iterator[DayReader]:
         """A reader of one day. Raises NotFoundError when there is no such day."""
