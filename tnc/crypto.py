@@ -1,9 +1,10 @@
-"""Sealing: AES-256-GCM with the nonce in front. The only door to the cryptography library."""
+"""Sealing: AES-256-GCM with the nonce in front; signing: Ed25519. The only door to the cryptography library."""
 
 import secrets
 from collections.abc import Callable
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
@@ -26,3 +27,20 @@ def unseal(key: bytes, sealed: bytes, place: bytes) -> bytes:
         return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], place)
     except (InvalidTag, ValueError) as error:
         raise CannotOpenError from error
+
+
+def public_key(seed: bytes) -> bytes:
+    """The Ed25519 key by which anybody can check what `seed` signs."""
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
+def sign(seed: bytes, text: bytes) -> bytes:
+    return Ed25519PrivateKey.from_private_bytes(seed).sign(text)
+
+
+def is_signed(public: bytes, text: bytes, signature: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, text)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

@@ -12,92 +12,31 @@ import queue
 import sqlite3
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
-from tnc.errors import NotFoundError, RefusedError, TncError, UnavailableError
+from tnc.errors import TncError, UnavailableError
 from tnc.model import Click, WorkspaceId
-from tnc.store.days import ClickRow, ClickSealer, DayWriter, day_path, utc_date
-from tnc.store.keyring import DayKeys, Keyring
-from tnc.store.numbers import Numbers
+from tnc.store.dayfiles import Day, Days
+from tnc.store.days import ClickRow, ClickSealer, DayWriter, utc_date
+
+__all__ = ["WAITING_LIMIT", "ClickLog", "Day", "Days", "Done", "Recording"]
 
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-Day = tuple[WorkspaceId, Date]
 
 WAITING_LIMIT: Final = 50_000
 """Clicks kept in memory while the disk refuses: about 100 MB at the very most."""
 
 _RETRY_SECONDS: Final = 0.5
 _STALL_SECONDS: Final = 1.5
-_OPEN_DAYS: Final = 4
 _DAY_MS: Final = 86_400_000
 _EPOCH: Final = Date(1970, 1, 1)
-
-
-class Days:
-    """The day files as their one writer holds them: opened when needed, the least used closed again."""
-
-    def __init__(self, folder: Path, keyring: Keyring) -> None:
-        self.folder = folder
-        self._keyring = keyring
-        self._open: OrderedDict[Day, DayWriter] = OrderedDict()
-        self._numbers: dict[Day, Numbers] = {}
-
-    def writer(self, day: Day) -> DayWriter:
-        """The writer of a day; makes its keys and then its file when it is new."""
-        found = self._open.get(day)
-        if found is None:
-            numbers = self._numbers.setdefault(day, Numbers())
-            found = self._open[day] = DayWriter(day_path(self.folder, *day), self._keys(day), numbers)
-            while len(self._open) > _OPEN_DAYS:
-                self._open.popitem(last=False)[1].close()
-        self._open.move_to_end(day)
-        return found
-
-    def _keys(self, day: Day) -> DayKeys:
-        try:
-            return self._keyring.day(*day)
-        except NotFoundError:
-            if day_path(self.folder, *day).exists():
-                raise RefusedError(
-                    f"there are clicks of {day[1]} but no key for them in {self._keyring.folder}; put the newest copy "
-                    "of that folder back."
-                ) from None
-            return self._keyring.create_day(*day)
-
-    def sealer(self, day: Day) -> ClickSealer:
-        """For another thread: makes rows of a day with keys of its own and the writer's numbers."""
-        self.writer(day)
-        return ClickSealer(self._keyring.open_day(*day), self._numbers[day])
-
-    def transact(self, day: Day, work: Callable[[DayWriter], _T]) -> _T:
-        """Do `work` in one durable transaction, or not at all."""
-        writer = self.writer(day)
-        writer.begin()
-        try:
-            result = work(writer)
-            writer.commit()
-        except BaseException:
-            writer.rollback()
-            raise
-        return result
-
-    def discard(self, day: Day) -> None:
-        """Close a day; the next use opens it anew."""
-        found = self._open.pop(day, None)
-        if found is not None:
-            found.close()
-
-    def close(self) -> None:
-        while self._open:
-            self._open.popitem()[1].close()
 
 
 @dataclass(slots=True)
@@ -123,6 +62,7 @@ class _Put:
     day: Day
     row: ClickRow | Click
     done: Done | None
+    sealer: ClickSealer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +92,7 @@ class ClickLog:
         self._handing_over = False
         self._writing = False
         self._batches: queue.SimpleQueue[list[_Put | _Job] | None] = queue.SimpleQueue()  # holds one at most
+        self._errands: queue.SimpleQueue[tuple[Callable[[Days], Any], asyncio.Future[Any]]] = queue.SimpleQueue()
         self._waiting: deque[_Put] = deque()
         self._lost = 0
         self._lost_told = 0
@@ -195,11 +136,7 @@ class ClickLog:
         number = click.clicked_at_ms // _DAY_MS
         ready = self._sealers.get((workspace, number))
         day = (workspace, utc_date(click.clicked_at_ms)) if ready is None else ready.day
-        row = click if ready is None else self._sealed(ready.row, click)
-        if row is None:
-            done(durable=False)
-            return
-        put = _Put(day, row, done)
+        put = _Put(day, click, done, ready)
         self._outstanding.add(put)
         self._queue(put)
 
@@ -239,6 +176,16 @@ class ClickLog:
         self._queue(_Job(day, work, future))
         return await future
 
+    async def alone(self, work: Callable[[Days], _T]) -> _T:
+        """Do `work` in the writer's thread with the day files themselves, outside any transaction.
+
+        Clicks wait meanwhile, so it must be short. Raises what `work` raises.
+        """
+        future: asyncio.Future[_T] = self._loop.create_future()
+        self._errands.put((work, future))
+        self._batches.put([])  # so that the thread looks up
+        return await future
+
     def _queue(self, item: _Put | _Job) -> None:
         self._line.append(item)
         if not self._handing_over and not self._writing:
@@ -250,9 +197,25 @@ class ClickLog:
     def _hand_over(self) -> None:
         self._handing_over = False
         if self._line and not self._writing:
-            self._writing = True
             line, self._line = self._line, []
-            self._batches.put(line)
+            batch = [item for item in line if isinstance(item, _Job) or self._seal(item)]
+            self._writing = bool(batch)
+            if batch:
+                self._batches.put(batch)
+
+    def _seal(self, put: _Put) -> bool:
+        """Seal a click here, where a sealer is ready; False: it cannot be kept.
+
+        All of a batch one after the other: the cipher's and the compressor's tables are in the processor's
+        cache then, which makes a third of it.
+        """
+        if put.sealer is not None and not isinstance(put.row, tuple):
+            row = self._sealed(put.sealer.row, put.row)
+            if row is None:
+                self._let_go(put, durable=False)
+                return False
+            put.row = row
+        return True
 
     def _look_for_stall(self) -> None:
         """A commit that hangs must not keep visitors waiting: they go on, their clicks stay in line."""
@@ -275,12 +238,7 @@ class ClickLog:
         for put, durable in written.clicks:
             self._let_go(put, durable=durable)
         for job, result, error in written.jobs:
-            if job.future.done():
-                continue  # given up by its caller
-            if error is None:
-                job.future.set_result(result)
-            else:
-                job.future.set_exception(error)
+            _settle(job.future, result, error)
 
     # -- in the thread
 
@@ -289,9 +247,11 @@ class ClickLog:
         while batch is not None:
             self._busy_since = time.monotonic()
             written = self._write(batch)
-            self._busy_since = None
             if batch:
                 self._loop.call_soon_threadsafe(self._answer, written)
+            while not self._errands.empty():
+                self._do_errand(*self._errands.get())
+            self._busy_since = None
             batch = self._next_batch()
         if self._waiting:
             self._failed_at = 0.0
@@ -300,6 +260,14 @@ class ClickLog:
             self._lost += len(self._waiting)
             log.error("clicks lost at shutdown", extra={"count": len(self._waiting)})
         self._days.close()
+
+    def _do_errand(self, work: Callable[[Days], Any], future: "asyncio.Future[Any]") -> None:
+        result, error = None, None
+        try:
+            result = work(self._days)
+        except Exception as raised:  # noqa: BLE001 - it belongs to whoever asked for the work
+            error = raised
+        self._loop.call_soon_threadsafe(_settle, future, result, error)
 
     def _next_batch(self) -> list[_Put | _Job] | None:
         """What was handed over; nothing when it is time to try again with what waits; None to stop."""
@@ -390,3 +358,12 @@ class ClickLog:
             else:
                 self._lost += 1
         return refused
+
+
+def _settle(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return  # given up by its caller
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)

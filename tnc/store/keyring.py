@@ -9,7 +9,7 @@ Nothing here is ever made anew over something that is there: a file that does no
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - `date` is what a day's key is called here
 from datetime import timedelta
@@ -171,6 +171,10 @@ class Keyring:
             self._workspace_file(workspace).write(msgspec.msgpack.encode(content))
         return salts
 
+    def intent_file(self, workspace: WorkspaceId) -> SlotFile:
+        """Where an erasure is written down before it begins: gone with it, as keys are, and in no backup."""
+        return SlotFile(self.folder / workspace / "intent", kek=self._kek, context=f"intent|{workspace}")
+
     # -- a day
 
     def _day_file(self, workspace: WorkspaceId, date: Date) -> SlotFile:
@@ -209,6 +213,14 @@ class Keyring:
     def save_day(self, keys: DayKeys) -> None:
         content = _DayContent(keys.clicks.dump(), keys.events.dump(), keys.token_key)
         self._day_file(keys.workspace, keys.date).write(msgspec.msgpack.encode(content))
+
+    def puncture_day(self, workspace: WorkspaceId, date: Date, *, clicks: Iterable[int], events: Iterable[int]) -> None:
+        """Make these leaves underivable for ever, durable before this returns; keys opened before are old ones."""
+        keys = self.open_day(workspace, date)
+        punctured = [keys.clicks.puncture(seq) for seq in clicks] + [keys.events.puncture(seq) for seq in events]
+        if any(punctured):
+            self.save_day(keys)
+        self._days.pop((workspace, date), None)
 
     def destroy_day(self, workspace: WorkspaceId, date: Date) -> None:
         self._days.pop((workspace, date), None)

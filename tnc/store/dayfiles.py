@@ -1,0 +1,82 @@
+"""The day files as their one writer holds them."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from pathlib import Path
+from typing import Final, TypeVar
+
+from tnc.errors import NotFoundError, RefusedError
+from tnc.model import WorkspaceId
+from tnc.store.days import ClickSealer, DayWriter, day_path
+from tnc.store.keyring import DayKeys, Keyring
+from tnc.store.numbers import Numbers
+
+_T = TypeVar("_T")
+Day = tuple[WorkspaceId, Date]
+
+_OPEN_DAYS: Final = 4
+
+
+class Days:
+    """The day files as their one writer holds them: opened when needed, the least used closed again."""
+
+    def __init__(self, folder: Path, keyring: Keyring) -> None:
+        self.folder = folder
+        self._keyring = keyring
+        self._open: OrderedDict[Day, DayWriter] = OrderedDict()
+        self._numbers: dict[Day, Numbers] = {}
+
+    def writer(self, day: Day) -> DayWriter:
+        """The writer of a day; makes its keys and then its file when it is new."""
+        found = self._open.get(day)
+        if found is None:
+            numbers = self._numbers.setdefault(day, Numbers())
+            found = self._open[day] = DayWriter(day_path(self.folder, *day), self._keys(day), numbers)
+            while len(self._open) > _OPEN_DAYS:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(day)
+        return found
+
+    def puncture(self, day: Day, *, clicks: Iterable[int], events: Iterable[int]) -> None:
+        """Make these leaves of a day underivable for ever; the next use opens it with the keys that are left."""
+        self.discard(day)
+        self._keyring.puncture_day(*day, clicks=clicks, events=events)
+
+    def _keys(self, day: Day) -> DayKeys:
+        try:
+            return self._keyring.day(*day)
+        except NotFoundError:
+            if day_path(self.folder, *day).exists():
+                raise RefusedError(
+                    f"there are clicks of {day[1]} but no key for them in {self._keyring.folder}; put the newest copy "
+                    "of that folder back."
+                ) from None
+            return self._keyring.create_day(*day)
+
+    def sealer(self, day: Day) -> ClickSealer:
+        """For another thread: makes rows of a day with keys of its own and the writer's numbers."""
+        self.writer(day)
+        return ClickSealer(self._keyring.open_day(*day), self._numbers[day])
+
+    def transact(self, day: Day, work: Callable[[DayWriter], _T]) -> _T:
+        """Do `work` in one durable transaction, or not at all."""
+        writer = self.writer(day)
+        writer.begin()
+        try:
+            result = work(writer)
+            writer.commit()
+        except BaseException:
+            writer.rollback()
+            raise
+        return result
+
+    def discard(self, day: Day) -> None:
+        """Close a day; the next use opens it anew."""
+        found = self._open.pop(day, None)
+        if found is not None:
+            found.close()
+
+    def close(self) -> None:
+        while self._open:
+            self._open.popitem()[1].close()

@@ -1,0 +1,139 @@
+"""What must be remembered of what was forgotten: keyed hashes, receipts, and who wants no trace.
+
+None of it names anybody. The hashes are made under a key of the workspace; those of addresses and ids could be
+tried out by whoever has that key, so they are kept no longer than their term (`tnc.store.terms`).
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from typing import Any, Final
+
+from tnc.errors import NotFoundError
+from tnc.model import ClickId, WorkspaceId
+
+FORGOTTEN_TABLES: Final[tuple[str, ...]] = (
+    """
+    create table tombstones (
+      workspace     text not null,
+      hash          blob not null,     -- of an erased click's id, under the workspace's key
+      expires_at_ms integer not null,
+      primary key (workspace, hash)
+    ) strict, without rowid
+    """,
+    """
+    create table receipts (
+      receipt_id text primary key,
+      workspace  text not null,
+      made_at_ms integer not null,
+      document   text not null         -- JSON; holds no identifier of a person
+    ) strict, without rowid
+    """,
+    """
+    create table objections (
+      workspace     text not null,
+      hash          blob not null,     -- of a visitor's pseudonym or of an address, under the workspace's key
+      kind          text not null,     -- visitor, address
+      made_at_ms    integer not null,
+      expires_at_ms integer not null,
+      primary key (workspace, hash)
+    ) strict, without rowid
+    """,
+)
+
+
+def keyed_hash(key: bytes, kind: str, value: str) -> bytes:
+    return blake2b(value.encode(), key=key, digest_size=16, person=kind.encode()).digest()
+
+
+class Forgotten:
+    """Of one workspace. Safe for several threads, which share `lock`."""
+
+    def __init__(
+        self, database: sqlite3.Connection, lock: threading.Lock, workspace: WorkspaceId, tomb_key: bytes
+    ) -> None:
+        self._database = database
+        self._lock = lock
+        self._workspace = workspace
+        self._key = tomb_key
+
+    def hash(self, kind: str, value: str) -> bytes:
+        return keyed_hash(self._key, kind, value)
+
+    # -- erased clicks
+
+    def bury(self, hashes: Iterable[bytes], *, expires_at_ms: int) -> None:
+        """Erased clicks must not come back; their hashes are `hash("click", id)`."""
+        with self._lock:
+            self._database.executemany(
+                "insert or replace into tombstones values (?, ?, ?)",
+                [(self._workspace, each, expires_at_ms) for each in hashes],
+            )
+
+    def is_erased(self, click_id: ClickId) -> bool:
+        with self._lock:
+            row = self._database.execute(
+                "select 1 from tombstones where workspace = ? and hash = ?",
+                (self._workspace, self.hash("click", click_id)),
+            ).fetchone()
+        return row is not None
+
+    # -- receipts
+
+    def keep_receipt(self, receipt: Mapping[str, Any], *, made_at_ms: int) -> None:
+        with self._lock:
+            self._database.execute(
+                "insert or replace into receipts values (?, ?, ?, ?)",
+                (receipt["receipt_id"], self._workspace, made_at_ms, json.dumps(receipt)),
+            )
+
+    def receipt(self, receipt_id: str) -> dict[str, Any]:
+        """Raises NotFoundError."""
+        with self._lock:
+            row = self._database.execute(
+                "select document from receipts where workspace = ? and receipt_id = ?", (self._workspace, receipt_id)
+            ).fetchone()
+        if row is None:
+            raise NotFoundError(f"there is no receipt {receipt_id!r}, or its time is over.")
+        found: dict[str, Any] = json.loads(row[0])
+        return found
+
+    # -- objections
+
+    def object(self, kind: str, values: Iterable[str], *, now_ms: int, expires_at_ms: int) -> None:
+        with self._lock:
+            self._database.executemany(
+                "insert or replace into objections values (?, ?, ?, ?, ?)",
+                [(self._workspace, self.hash(kind, each), kind, now_ms, expires_at_ms) for each in values],
+            )
+
+    def objections(self, *, now_ms: int) -> dict[str, set[bytes]]:
+        """Hashes by kind of those who want no trace now."""
+        with self._lock:
+            rows = self._database.execute(
+                "select kind, hash from objections where workspace = ? and expires_at_ms > ?",
+                (self._workspace, now_ms),
+            ).fetchall()
+        found: dict[str, set[bytes]] = {}
+        for kind, value in rows:
+            found.setdefault(kind, set()).add(value)
+        return found
+
+    def expire(self, *, now_ms: int, receipts_before_ms: int) -> dict[str, int]:
+        """Drop what has reached its term; how many of each."""
+        with self._lock:
+            gone = {
+                name: self._database.execute(
+                    f"delete from {name} where workspace = ? and expires_at_ms <= ?", at
+                ).rowcount
+                for name, at in (
+                    ("tombstones", (self._workspace, now_ms)),
+                    ("objections", (self._workspace, now_ms)),
+                )
+            }
+            gone["receipts"] = self._database.execute(
+                "delete from receipts where workspace = ? and made_at_ms < ?", (self._workspace, receipts_before_ms)
+            ).rowcount
+        return gone

@@ -1,0 +1,56 @@
+"""What was promised to be forgotten, written down before the first step, so that no crash can undo the promise.
+
+One intent at a time, in a slot file of the keyring: it names rows by number and holds, until it is done, the
+bytes to look for at the end. When it is done its file is overwritten.
+"""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from tnc.store.keyring import Token
+from tnc.store.slots import SlotFile
+
+Kind = Literal["erase", "restrict", "unrestrict"]
+
+
+class DayPart(Struct, kw_only=True):
+    """What is to be done in one day. `leaves` are numbers in the events' tree."""
+
+    date: str
+    clicks: list[int]
+    calls: list[int]  # postbacks that arrived on this day, of clicks of any day
+    leaves: list[int] = []
+    marks: list[bytes] = []
+    tokens: dict[Token, list[int]] = {}
+    done: bool = False  # the rows are gone and their keys punctured
+
+
+class Intent(Struct, kw_only=True):
+    kind: Kind
+    receipt_id: str
+    subject: str  # keyed hash
+    requested_at_ms: int
+    tombstones: list[bytes]
+    values: list[bytes]  # of the person, as no file may hold them
+    before: dict[str, int]  # rows by store
+    sent: dict[str, int]  # deliveries that had left the house, by destination
+    days: list[DayPart]
+
+
+class Journal:
+    """The intent of a workspace, if there is one. `file` lies in the keyring, beside the keys it concerns."""
+
+    def __init__(self, file: SlotFile) -> None:
+        self._file = file
+
+    def read(self) -> Intent | None:
+        return msgspec.msgpack.decode(self._file.read(), type=Intent) if self._file.exists() else None
+
+    def write(self, intent: Intent) -> None:
+        """Durable when this returns."""
+        self._file.write(msgspec.msgpack.encode(intent))
+
+    def clear(self) -> None:
+        self._file.destroy()

@@ -1,0 +1,103 @@
+"""Finding what a day file holds of somebody, by the blind tokens of that day."""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from tnc.model import Click
+from tnc.store.keyring import DayKeys, Token
+from tnc.store.sealing import Sealer
+from tnc.store.tree import PuncturedError
+
+_AMONG: Final = "in (select value from json_each(?))"
+_MARK_BYTES: Final = 24  # nonce and the beginning of what it seals: nothing else in the world begins like this
+
+VALUES: Final[Mapping[Token, str]] = {
+    "visitor": "visitor",
+    "address": "ip",
+    "external": "external_id",
+    "browser": "browser_id",
+}
+"""The columns of blind tokens beside the click's own, and the field of a visit that each stands for."""
+
+
+class Search:
+    """One day, to read."""
+
+    def __init__(self, database: sqlite3.Connection, keys: DayKeys, clicks: Sealer) -> None:
+        self._database = database
+        self._keys = keys
+        self._clicks = clicks
+
+    def clicks(self, kind: Token, value: str) -> Iterator[tuple[int, Click]]:
+        """(number, click) of every click that has this value, oldest first."""
+        token = self._keys.token(kind, value)
+        rows = self._database.execute(f"select seq, sealed from clicks where {kind} = ? order by seq", (token,))
+        for seq, sealed in rows.fetchall():
+            try:
+                click = self._clicks.open_click(seq, sealed)
+            except PuncturedError:
+                continue
+            if (click.click_id if kind == "click" else getattr(click.visit, VALUES[kind])) == value:
+                yield seq, click
+
+    def calls(self, clicks: Iterable[str]) -> list[int]:
+        """Numbers of the postbacks of this day that named one of these click ids."""
+        tokens = [self._keys.token("click", each) for each in clicks]
+        rows = self._database.execute(f"select seq from inbox where click {_AMONG}", (json.dumps(tokens),))
+        return [seq for (seq,) in rows]
+
+    def counts(self, clicks: Sequence[int], calls: Sequence[int]) -> Counter[str]:
+        """How many rows of each kind there are of these numbers."""
+        listed = json.dumps(clicks)
+        found: Counter[str] = Counter()
+        for store, sql, numbers in (
+            ("clicks", "select count(*) from clicks where seq", listed),
+            ("lander clicks", "select count(*) from events where kind = 1 and click_seq", listed),
+            ("conversions", "select count(*) from events where kind = 2 and click_seq", listed),
+            ("deliveries", "select count(*) from deliveries where click_seq", listed),
+            ("postbacks", "select count(*) from inbox where seq", json.dumps(calls)),
+        ):
+            found[store] = int(self._database.execute(f"{sql} {_AMONG}", (numbers,)).fetchone()[0])
+        return found
+
+    def marks(self, clicks: Sequence[int], calls: Sequence[int]) -> list[bytes]:
+        """The bytes by which these rows, and what is told of them, can be told from all others in the file."""
+        listed = json.dumps(clicks)
+        sealed = [
+            row[:_MARK_BYTES]
+            for sql, numbers in (
+                ("select sealed from clicks where seq", listed),
+                ("select sealed from events where click_seq", listed),
+                ("select sealed from deliveries where click_seq", listed),
+                ("select sealed from inbox where seq", json.dumps(calls)),
+            )
+            for (row,) in self._database.execute(f"{sql} {_AMONG}", (numbers,))
+        ]
+        rows = self._database.execute(f"select click from clicks where seq {_AMONG}", (listed,))
+        return [*sealed, *(token_bytes(token) for (token,) in rows)]
+
+    def tokens(self, clicks: Sequence[int]) -> dict[Token, list[int]]:
+        """The other blind tokens of these clicks, which clicks of others may share."""
+        names = list(VALUES)
+        rows = self._database.execute(
+            f"select {', '.join(names)} from clicks where seq {_AMONG}", (json.dumps(clicks),)
+        ).fetchall()
+        return {name: sorted({row[at] for row in rows if row[at] is not None}) for at, name in enumerate(names)}
+
+    def unused(self, tokens: Mapping[Token, Sequence[int]]) -> list[bytes]:
+        """Those of the tokens that no click has any more, as they would stand in the file."""
+        gone: list[bytes] = []
+        for name, values in tokens.items():
+            rows = self._database.execute(
+                f"select distinct {name} from clicks where {name} {_AMONG}", (json.dumps(values),)
+            )
+            gone += [token_bytes(token) for token in set(values) - {token for (token,) in rows}]
+        return gone
+
+
+def token_bytes(token: int) -> bytes:
+    """How SQLite writes it: 48 bits with their sign, the first byte first."""
+    return token.to_bytes(6, "big", signed=True)
