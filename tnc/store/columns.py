@@ -6,9 +6,8 @@ dimension of its click: `clicks`, `landers` (somebody went on from a lander), `c
 """
 
 import fcntl
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from pathlib import Path
 from typing import Self
@@ -17,7 +16,7 @@ from tnc.errors import FailedError
 from tnc.model import WorkspaceId
 from tnc.store.columnfeed import CatchUp, DaySource, Feed
 from tnc.store.columnset import COLUMNS, KINDS
-from tnc.store.dayshelf import DayShelf
+from tnc.store.dayshelf import DayShelf, remove_shelf, shelves_locked
 from tnc.store.duck import Duck, UnreadableError, Values
 
 __all__ = ["CatchUp", "Columns", "DaySource"]
@@ -57,8 +56,7 @@ class Columns:
 
     def forget(self, workspace: WorkspaceId, date: Date) -> None:
         """Remove a day. What its source still has comes back with the next `catch_up`."""
-        with self._lock(workspace, fcntl.LOCK_EX):
-            self._shelf(workspace, date).remove()
+        remove_shelf(self.folder / workspace, date)
 
     def forget_unreadable(self, workspace: WorkspaceId, dates: Sequence[Date]) -> None:
         """Remove those of the days that cannot be read through to the end."""
@@ -88,13 +86,5 @@ class Columns:
     def _shelf(self, workspace: WorkspaceId, date: Date) -> DayShelf:
         return DayShelf(self.folder / workspace / date.isoformat())
 
-    @contextmanager
-    def _lock(self, workspace: WorkspaceId, operation: int) -> Iterator[None]:
-        folder = self.folder / workspace
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, operation)
-            yield
-        finally:
-            os.close(descriptor)
+    def _lock(self, workspace: WorkspaceId, operation: int) -> AbstractContextManager[None]:
+        return shelves_locked(self.folder / workspace, operation)

@@ -1,7 +1,11 @@
 """The folder of one day's columns: which files count, written so that a crash leaves the old or the new."""
 
+import fcntl
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from pathlib import Path
 from typing import Final
 
@@ -94,6 +98,24 @@ class DayShelf:
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def shelves_locked(folder: Path, operation: int) -> Iterator[None]:
+    """Hold the lock of a workspace's columns: `LOCK_SH` while reading, `LOCK_EX` to write or remove."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, operation)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_shelf(folder: Path, date: Date) -> None:
+    """Remove the columns of a day of a workspace, once nobody reads them; what its source still has comes back."""
+    with shelves_locked(folder, fcntl.LOCK_EX):
+        DayShelf(folder / date.isoformat()).remove()
 
 
 def tail_to_merge(rows: list[int], *, most: int) -> int:
