@@ -215,12 +215,15 @@ class VisitReader:
 
 
 def for_storage(visit: Visit) -> Visit:
-    """The visit as it may be kept: never its headers, and without consent no address and no full user agent."""
+    """The visit as it may be kept: never its headers, nor its address, whose parts are fields of their own; without
+    consent the visitor's address is cut and the user agent reduced.
+    """
     if visit.mode != "cookieless":
-        return replace(visit, headers={})
+        return replace(visit, headers={}, url=None)
     return replace(
         visit,
         headers={},
+        url=None,
         ip=cut(visit.ip) if visit.ip else None,
         user_agent=family(visit.browser, visit.os) if visit.user_agent else None,
     )
