@@ -21,11 +21,12 @@ from tnc.conversions.incoming import Incoming
 from tnc.conversions.present import counts_for_cap
 from tnc.deliver.carrying import Carrier
 from tnc.deliver.courier import Courier
-from tnc.deliver.outbox import Outbox
+from tnc.deliver.outbox import FromThreads, Outbox
 from tnc.deliver.send import open_session
 from tnc.desk import Desk
 from tnc.errors import RefusedError, UnavailableError
 from tnc.facts.frequency import Frequency
+from tnc.forwarding import Forwarding
 from tnc.house import House, Rooms, locked
 from tnc.jobs import HOUR, Job, Jobs
 from tnc.live.tracker import Tracker
@@ -92,6 +93,7 @@ class Server:
             versions=self,
         )
         self._loop = asyncio.get_running_loop()
+        self.forwarding = Forwarding(house, self.transact, FromThreads(self.outbox, asyncio.get_running_loop()))
         self.operations = Operations(
             house, self.transact, Hooks(configured=self._configured, converted=self._converted)
         )
@@ -288,7 +290,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         accounts = Accounts(lambda: house.database, house.database_lock)
         passwords = Passwords(house.keys.pepper)
         dashboard = dashboard_app(desk, accounts, passwords, world, hosts=(settings.dashboard.host,))
-        await stack.enter_async_context(local_socket(control_app(server.operations), rooms))
+        await stack.enter_async_context(local_socket(control_app(server.operations, server.forwarding), rooms))
         await stack.enter_async_context(site(application(dashboard), back))
         await stack.enter_async_context(tracking_site(tracking, entrance))
         await stack.enter_async_context(server.outbox.running())

@@ -9,7 +9,7 @@ import http.client
 import json
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +19,11 @@ from aiohttp import web
 from tnc import errors
 from tnc.conversions.incoming import read_postback
 from tnc.errors import FailedError, TncError
+from tnc.forwarding import Forwarding
 from tnc.operations import Operations
 
 OPERATIONS: Final = web.AppKey("OPERATIONS", Operations)
+FORWARDING: Final = web.AppKey("FORWARDING", Forwarding)
 _LARGEST: Final = 1 << 31
 _REFUSALS: Final = {
     kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TncError)
@@ -33,7 +35,8 @@ _REFUSALS: Final = {
 
 async def _apply(request: web.Request) -> Any:
     given = await request.json()
-    return request.app[OPERATIONS].apply, (given["text"],), {"file": given["file"], "prune": given["prune"]}
+    told = {"file": given["file"], "prune": given["prune"], "secret": given["secrets"].__getitem__}
+    return request.app[OPERATIONS].apply, (given["text"],), told
 
 
 async def _roll_back(request: web.Request) -> Any:
@@ -49,6 +52,23 @@ async def _import_clicks(request: web.Request) -> Any:
     return request.app[OPERATIONS].import_clicks, (lines,), {"file": request.query["file"]}
 
 
+async def _destinations(request: web.Request) -> Any:
+    return request.app[FORWARDING].listed, (), {}
+
+
+async def _destination(request: web.Request) -> Any:
+    return request.app[FORWARDING].shown, ((await request.json())["destination"],), {}
+
+
+async def _replay(request: web.Request) -> Any:
+    given = await request.json()
+    return request.app[FORWARDING].replay, (given["destination"],), {"delivery": given["delivery"]}
+
+
+async def _resume(request: web.Request) -> Any:
+    return request.app[FORWARDING].resume, ((await request.json())["destination"],), {}
+
+
 def _handler(read: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
@@ -60,15 +80,20 @@ def _handler(read: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]
     return handle
 
 
-def control_app(operations: Operations) -> web.Application:
+def control_app(operations: Operations, forwarding: Forwarding) -> web.Application:
     app = web.Application(client_max_size=_LARGEST)
     app[OPERATIONS] = operations
+    app[FORWARDING] = forwarding
     app.add_routes(
         [
             web.post("/apply", _handler(_apply)),
             web.post("/roll-back", _handler(_roll_back)),
             web.post("/conversion", _handler(_add_conversion)),
             web.post("/clicks", _handler(_import_clicks)),
+            web.post("/destinations", _handler(_destinations)),
+            web.post("/destination", _handler(_destination)),
+            web.post("/replay", _handler(_replay)),
+            web.post("/resume", _handler(_resume)),
         ]
     )
     return app
@@ -131,8 +156,10 @@ class Remote:
             raise FailedError("the running server could not do it; see its log.")
         return told
 
-    def apply(self, text: str, *, file: str, prune: bool = False) -> dict[str, Any]:
-        told: dict[str, Any] = self._ask("/apply", json.dumps({"text": text, "file": file, "prune": prune}).encode())
+    def apply(self, text: str, *, file: str, prune: bool, secrets: Mapping[str, str]) -> dict[str, Any]:
+        """`secrets` are those that the text refers to, read by who asks."""
+        said = {"text": text, "file": file, "prune": prune, "secrets": dict(secrets)}
+        told: dict[str, Any] = self._ask("/apply", json.dumps(said).encode())
         return told
 
     def roll_back(self, version: int) -> dict[str, Any]:
@@ -145,4 +172,21 @@ class Remote:
 
     def import_clicks(self, lines: Iterable[bytes], *, file: str) -> dict[str, Any]:
         told: dict[str, Any] = self._ask(f"/clicks?file={file}", b"\n".join(line.rstrip(b"\n") for line in lines))
+        return told
+
+    def destinations(self) -> list[dict[str, Any]]:
+        told: list[dict[str, Any]] = self._ask("/destinations", b"{}")
+        return told
+
+    def destination(self, destination: str) -> dict[str, Any]:
+        told: dict[str, Any] = self._ask("/destination", json.dumps({"destination": destination}).encode())
+        return told
+
+    def replay(self, destination: str, *, delivery: str | None) -> dict[str, Any]:
+        said = {"destination": destination, "delivery": delivery}
+        told: dict[str, Any] = self._ask("/replay", json.dumps(said).encode())
+        return told
+
+    def resume(self, destination: str) -> dict[str, Any]:
+        told: dict[str, Any] = self._ask("/resume", json.dumps({"destination": destination}).encode())
         return told

@@ -6,7 +6,7 @@ An operation is plain code that waits; a server runs it in a thread and lends it
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -19,21 +19,16 @@ from tnc.facts.geo import PLACE_FACTS
 from tnc.house import House
 from tnc.imports import click_of
 from tnc.model import Click, Configuration, ConversionId, Event
-from tnc.recording import Recorded, Speaker, record_conversion
+from tnc.recording import Recorded, Speaker, Transact, record_conversion
 from tnc.rules import needed_facts
 from tnc.settings import resolve_secret
-from tnc.store.clicklog import Day
 from tnc.store.days import DayWriter, utc_date
 from tnc.world import ID_CHANCE_BYTES, new_id
 
-_T = TypeVar("_T")
+Resolve = Callable[[str], str]
 
 _LINES_AT_ONCE = 500
 _ERRORS_SHOWN = 20
-
-
-class Transact(Protocol):
-    def __call__(self, day: Day, work: Callable[[DayWriter], _T], /) -> _T: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +68,12 @@ class _Imported:
 class Operations:
     def __init__(self, house: House, transact: Transact, hooks: Hooks = Hooks()) -> None:
         self._house = house
-        self._transact = transact
+        self.transact = transact
         self._hooks = hooks
 
     # -- configuration
 
-    def plan(self, text: str, *, file: str, prune: bool = False) -> Planned:
+    def plan(self, text: str, *, file: str, prune: bool = False, secret: Resolve = resolve_secret) -> Planned:
         """What `apply` would do. Raises InvalidError with everything that is wrong."""
         _, present = self._house.configuration()
         wanted = read_toml(
@@ -87,7 +82,7 @@ class Operations:
             base=present,
             prune=prune,
             allow_hosts=self._house.settings.allow_hosts,
-            secret=resolve_secret,
+            secret=secret,
         )
         self._refuse_missing_data(present, wanted)
         changes = diff(present, wanted)
@@ -109,9 +104,20 @@ class Operations:
                     "`tnc ipdb add FILE`, or leave the condition away."
                 )
 
-    def apply(self, text: str, *, file: str, prune: bool = False, by: str = "command line") -> dict[str, Any]:
-        """All or nothing: a new version, or none when nothing changes. Answers with its number and the diff."""
-        planned = self.plan(text, file=file, prune=prune)
+    def apply(
+        self,
+        text: str,
+        *,
+        file: str,
+        prune: bool = False,
+        by: str = "command line",
+        secret: Resolve = resolve_secret,
+    ) -> dict[str, Any]:
+        """All or nothing: a new version, or none when nothing changes. Answers with its number and the diff.
+
+        `secret` reads "env:NAME" and "file:/path" where the one who applies can: a server cannot.
+        """
+        planned = self.plan(text, file=file, prune=prune, secret=secret)
         return self._make_version(planned, by=by)
 
     def roll_back(self, version: int, *, by: str = "command line") -> dict[str, Any]:
@@ -151,7 +157,7 @@ class Operations:
             return Recorded(click=None, offer=None, outcome=None, refused="unknown click")
         now_ms = house.world.now_ms()
         _, configuration = house.configuration()
-        recorded: Recorded = self._transact(
+        recorded: Recorded = self.transact(
             (house.workspace, date),
             lambda writer: record_conversion(
                 writer,
@@ -222,7 +228,7 @@ class Operations:
                     added += 1
             return added
 
-        added = self._transact((self._house.workspace, date), work)
+        added = self.transact((self._house.workspace, date), work)
         told.added += added
         told.known += len(clicks) - added
 

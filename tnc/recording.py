@@ -5,16 +5,25 @@ Each function runs inside the writer's transaction, where nobody else can come b
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from tnc.conversions.incoming import Incoming
 from tnc.conversions.networks import network_of, refusal
 from tnc.conversions.settle import Origin, Outcome, settle
 from tnc.deliver.rows import queue
 from tnc.model import Click, ClickId, Configuration, ConversionChange, ConversionId, LanderClick, NetworkId, OfferId
+from tnc.store.clicklog import Day
 from tnc.store.days import DayWriter
 from tnc.store.deliveries import DeliveryRow
 from tnc.store.stories import story
+
+_T = TypeVar("_T")
+
+
+class Transact(Protocol):
+    """Whoever has the writer lends it: for `work` in one durable transaction."""
+
+    def __call__(self, day: Day, work: Callable[[DayWriter], _T], /) -> _T: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,10 +116,12 @@ class Office:
             self.outbox.add(DATE, recorded.deliveries)
         return recorded
 
-    def rows(self, destination: Destination | None = None) -> list[DeliveryRow]:
+    def rows(self) -> list[DeliveryRow]:
         """What is on disk, oldest first."""
+        _, configuration = self.versions.configuration()
         with self.stories.day(DATE) as reader:
-            return list(reader.deliveries.newest(None if destination is None else destination.id))[::-1]
+            found = [row for each in configuration.destinations for row in reader.deliveries.newest(each)]
+        return sorted(found, key=lambda row: row.seq)
 
     def states(self) -> list[str]:
         return [row.state for row in self.rows()]

@@ -8,9 +8,11 @@ import click
 
 from tnc.cli.root import Asker, print_json, read_file, with_json
 from tnc.configuration.write import export_toml
+from tnc.control import Remote
 from tnc.errors import InvalidError
 from tnc.fields import rfc3339
 from tnc.operations import Operations
+from tnc.settings import resolve_secret
 from tnc.store.clicklog import Day
 from tnc.store.days import DayWriter
 
@@ -57,6 +59,16 @@ def _no_writing(_day: Day, _work: Callable[[DayWriter], _T]) -> _T:
     raise AssertionError("a plan writes nothing")
 
 
+def _apply_there(asker: Asker, server: Remote, text: str, name: str, *, prune: bool) -> dict[str, Any]:
+    """Secrets are read here: the server has another environment, and may not open the files of its operator."""
+    secrets: dict[str, str] = {}
+    with asker.house() as house:
+        Operations(house, _no_writing).plan(
+            text, file=name, prune=prune, secret=lambda name: secrets.setdefault(name, resolve_secret(name))
+        )
+    return server.apply(text, file=name, prune=prune, secrets=secrets)
+
+
 @click.command()
 @from_file_or_version
 @click.pass_obj
@@ -67,7 +79,7 @@ def apply(asker: Asker, file: str | None, prune: bool, version: int | None, as_j
     name = "" if file is None else Path(file).name
     server = asker.server()
     if server is not None:
-        told = server.roll_back(version or 0) if text is None else server.apply(text, file=name, prune=prune)
+        told = server.roll_back(version or 0) if text is None else _apply_there(asker, server, text, name, prune=prune)
     else:
         with asker.alone() as (_, operations):
             told = (

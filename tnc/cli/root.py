@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "click": "tnc.cli.clicks:one",
     "clicks": "tnc.cli.clicks:many",
     "conversion": "tnc.cli.conversions:conversion",
+    "destination": "tnc.cli.destinations:destination",
     "doctor": "tnc.cli.appliance:doctor",
     "explain": "tnc.cli.deciding:explain_",
     "export": "tnc.cli.configuration:export",

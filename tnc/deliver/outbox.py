@@ -246,3 +246,26 @@ class Outbox:
 
 def _void_leases(writer: DayWriter) -> None:
     writer.deliveries.void_leases()
+
+
+class FromThreads:
+    """An outbox for other threads: what they ask is done on its loop, and waited for."""
+
+    def __init__(self, outbox: Outbox, loop: asyncio.AbstractEventLoop) -> None:
+        self._outbox = outbox
+        self._loop = loop
+
+    def standings(self) -> Mapping[DestinationId, Standing]:
+        return self._ask(self._outbox.standings)
+
+    def add(self, date: Date, waiting: Sequence[DeliveryRow]) -> None:
+        self._ask(lambda: self._outbox.add(date, waiting))
+
+    def resume(self, destination: DestinationId) -> None:
+        self._ask(lambda: self._outbox.resume(destination))
+
+    def _ask(self, question: Callable[[], _T]) -> _T:
+        async def answer() -> _T:
+            return question()
+
+        return asyncio.run_coroutine_threadsafe(answer(), self._loop).result()

@@ -109,12 +109,10 @@ class Deliveries:
         """Oldest first."""
         return list(self._rows("where click_seq = ? order by seq", click_seq))
 
-    def newest(self, destination: DestinationId | None = None) -> Iterator[DeliveryRow]:
-        """Newest first, of one destination or of all."""
-        if destination is None:
-            yield from self._rows("order by seq desc")
-        else:
-            yield from self._rows("where destination = ? order by seq desc", destination)
+    def newest(self, destination: DestinationId, *, limit: int | None = None) -> Iterator[DeliveryRow]:
+        """Of one destination, newest first."""
+        most = -1 if limit is None else limit
+        yield from self._rows("where destination = ? order by seq desc limit ?", destination, most)
 
     def counts(self) -> Iterator[tuple[DestinationId, DeliveryState, int]]:
         """How many of each destination are in each state."""

@@ -1,0 +1,209 @@
+"""`tnc destination`: where conversions are sent on to, and what became of them."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from tnc.cli.root import Asker, plain, print_json, print_json_line, with_json
+from tnc.deliver.courier import Courier
+from tnc.deliver.send import open_session
+from tnc.deliver.testing import Tested, send_test
+from tnc.errors import FailedError, InvalidError
+from tnc.forwarding import ClosedPost, Forwarding, delivery_json
+from tnc.house import House
+from tnc.model import Destination
+from tnc.store.clicklog import Day
+from tnc.store.days import DayWriter
+
+_T = TypeVar("_T")
+
+
+@click.group()
+def destination() -> None:
+    """Where conversions are sent on to: ad platforms, sources, systems of your own."""
+
+
+def _no_writing(_day: Day, _work: Callable[[DayWriter], _T]) -> _T:
+    raise AssertionError("looking writes nothing")
+
+
+@contextmanager
+def _looking(asker: Asker) -> Iterator[tuple[House, Forwarding]]:
+    with asker.house() as house:
+        yield house, Forwarding(house, _no_writing, ClosedPost(house))
+
+
+@contextmanager
+def _changing(asker: Asker) -> Iterator[Forwarding]:
+    """While no server runs."""
+    with asker.alone() as (house, operations):
+        yield Forwarding(house, operations.transact, ClosedPost(house))
+
+
+@destination.command("list")
+@with_json
+@click.pass_obj
+def list_(asker: Asker, as_json: bool) -> None:
+    """All destinations, and how they stand."""
+    server = asker.server()
+    if server is not None:
+        told = server.destinations()
+    else:
+        with _looking(asker) as (_, forwarding):
+            told = forwarding.listed()
+    if as_json:
+        print_json(told)
+        return
+    for each in told:
+        counts = ", ".join(f"{count} {state}" for state, count in each["deliveries"].items()) or "nothing sent yet"
+        click.echo(f"{each['id']:24} {each['type']:20} {in_words(each)}\n{'':24} {counts}")
+
+
+def in_words(standing: dict[str, Any]) -> str:
+    """`active`, `waiting until 2026-11-24T14:05:06.000Z`, `stopped: meta-190 ...`"""
+    match standing["state"]:
+        case "waiting":
+            return f"waiting until {standing['until']}"
+        case "stopped":
+            return f"stopped: {plain(standing['why'])}"
+        case state:
+            return str(state)
+
+
+@destination.command("show")
+@click.argument("destination_id", metavar="ID")
+@with_json
+@click.pass_obj
+def show(asker: Asker, destination_id: str, as_json: bool) -> None:
+    """One destination: how it stands, its settings without secrets, its last answers."""
+    server = asker.server()
+    if server is not None:
+        told = server.destination(destination_id)
+    else:
+        with _looking(asker) as (_, forwarding):
+            told = forwarding.shown(destination_id)
+    if as_json:
+        print_json(told)
+        return
+    for name in ("id", "name", "type"):
+        click.echo(f"{name:10} {plain(told[name])}")
+    click.echo(f"{'state':10} {in_words(told)}")
+    for name, value in told["settings"].items():
+        click.echo(f"{name:18} {plain(value)}")
+    if told["file"] is not None:
+        click.echo(f"file       https://YOUR-TRACKING-DOMAIN{told['file']}")
+    for each in told["last"]:
+        click.echo(_line(each))
+
+
+@destination.command("preview")
+@click.argument("destination_id", metavar="ID")
+@click.option("--click", "click_id", required=True, metavar="CLICK", help="The click whose conversion would be sent.")
+@click.option("--conversion", "conversion_id", metavar="CONVERSION", help="Which of them; else the last.")
+@with_json
+@click.pass_obj
+def preview(asker: Asker, destination_id: str, click_id: str, conversion_id: str | None, as_json: bool) -> None:
+    """What would be sent, byte for byte, without sending it."""
+    with _looking(asker) as (_, forwarding):
+        told = forwarding.preview(destination_id, click_id, conversion_id)
+    if as_json:
+        print_json(told)
+        return
+    click.echo("would be sent" if told["send"] else f"would not be sent: {told['why']}")
+    if told["method"] is not None:
+        click.echo(f"{told['method']} {told['url']}")
+        for name, value in told["headers"].items():
+            click.echo(f"{name}: {value}")
+        body = told["body"]
+        click.echo("" if body is None else body if isinstance(body, str) else json.dumps(body, indent=2))
+
+
+@destination.command("test")
+@click.argument("destination_id", metavar="ID")
+@with_json
+@click.pass_obj
+def test(asker: Asker, destination_id: str, as_json: bool) -> None:
+    """Send one marked test event now."""
+    with _looking(asker) as (house, forwarding):
+        found = forwarding.get(destination_id)
+        tested = asyncio.run(_send_test(house, found))
+    if as_json:
+        print_json(tested.json(found))
+    elif tested.ok:
+        click.echo(f"taken: {tested.event_id}" + (f"\n{tested.note}" if tested.note else ""))
+    if not tested.ok:
+        raise FailedError(f"{found.id} did not take it ({tested.error}): {plain(tested.answer or 'no answer')}")
+
+
+async def _send_test(house: House, destination: Destination) -> Tested:
+    allowed = house.settings.allow_hosts
+    async with open_session(allowed) as session:
+        courier = Courier(session, house.world, allowed)
+        return await send_test(courier, destination, house.configuration()[1], house.world)
+
+
+@destination.command("log")
+@click.argument("destination_id", metavar="ID")
+@click.option("--limit", type=click.IntRange(1), help="At most so many; 20 when they are not printed as JSON.")
+@with_json
+@click.pass_obj
+def log(asker: Asker, destination_id: str, limit: int | None, as_json: bool) -> None:
+    """Deliveries, newest first; with --json one object a line."""
+    with _looking(asker) as (_, forwarding):
+        found = forwarding.get(destination_id)
+        for date, row in forwarding.rows(found.id, limit=limit or (None if as_json else 20)):
+            told = delivery_json(date, row)
+            if as_json:
+                print_json_line(told)
+            else:
+                click.echo(_line(told))
+
+
+def _line(told: dict[str, Any]) -> str:
+    reason = f"  {plain(told['error'])}" if told["error"] else ""
+    attempts = f"{told['attempts']} attempt{'s' if told['attempts'] != 1 else ''}"
+    return f"{told['created_at']}  {told['delivery_id']:18} {told['kind']:8} {told['state']:10} {attempts}{reason}"
+
+
+@destination.command("replay")
+@click.argument("destination_id", metavar="ID")
+@click.option("--delivery", "delivery_id", metavar="D", help="One delivery, as `log` names it.")
+@click.option("--dead", is_flag=True, help="All that were given up or refused.")
+@with_json
+@click.pass_obj
+def replay(asker: Asker, destination_id: str, delivery_id: str | None, dead: bool, as_json: bool) -> None:
+    """Send again, under the same event ids."""
+    if dead == (delivery_id is not None):
+        raise InvalidError("say what to send again: --delivery D for one, or --dead for all that are dead.")
+    server = asker.server()
+    if server is not None:
+        told = server.replay(destination_id, delivery=delivery_id)
+    else:
+        with _changing(asker) as forwarding:
+            told = forwarding.replay(destination_id, delivery=delivery_id)
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(f"{told['replayed']} in line again")
+
+
+@destination.command("resume")
+@click.argument("destination_id", metavar="ID")
+@with_json
+@click.pass_obj
+def resume(asker: Asker, destination_id: str, as_json: bool) -> None:
+    """Let a destination that stopped go again."""
+    server = asker.server()
+    if server is not None:
+        told = server.resume(destination_id)
+    else:
+        with _changing(asker) as forwarding:
+            told = forwarding.resume(destination_id)
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(f"{told['destination']}: {told['state']}")
