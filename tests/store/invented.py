@@ -126,6 +126,7 @@ def _any_click(chance: random.Random, at_ms: int, *, currencies: list[str]) -> C
                 "sub1": _maybe(chance, ["top", "side", "=cmd()", "bot\ttom"]),
                 "sub2": f"{chance.getrandbits(64):016x}",
                 "sub3": _maybe(chance, ["ann@example.com", "plain"]),
+                "sub4": f"zone-{chance.randrange(15)}",  # looks like an identifier at noon, and not in the evening
             }.items()
             if value is not None
         },

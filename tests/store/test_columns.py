@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.store.invented import DATE, Day, any_day, click, conversion, day_start_ms
 from tests.store.killed_feed import whole_day
 from tnc.fields import DIMENSION_FIELDS, FIELDS
-from tnc.model import MAIN, LanderClick, NetworkId, OfferId
+from tnc.model import MAIN, LanderClick, LanderId, NetworkId, OfferId
 from tnc.store.columns import Columns
 from tnc.store.columnset import COLUMNS, KINDS, Kind
 from tnc.store.dayshelf import tail_to_merge
@@ -178,6 +178,33 @@ def test_an_older_copy_of_the_day_file_is_followed(columns: Columns) -> None:
 
     assert report.again
     assert len(rows(columns, "clicks")) == sum(not each.test for _, each in day.numbered_clicks[:20])
+
+
+def test_only_the_first_way_from_a_lander_counts_whenever_the_others_come(columns: Columns) -> None:
+    day = Day()
+    seq = day.add(click(lander=LanderId("quiz")))
+    for at_ms in (5, 6, 7):
+        day.happen(seq, LanderClick(at_ms=at_ms))
+        columns.catch_up(MAIN, DATE, day)
+
+    assert rows(columns, "landers", "counts", order="event_seq") == [(True,), (False,), (False,)]
+
+
+def test_an_identifier_is_taken_out_of_what_was_written_and_comes_back_when_it_is_none(columns: Columns) -> None:
+    day = Day()
+    for number in range(19):
+        day.add(click(subs={"sub1": f"zone-{number}"}))
+    columns.catch_up(MAIN, DATE, day)
+    assert len(rows(columns, "clicks", "distinct sub1", order="sub1")) == 19
+
+    day.add(click(subs={"sub1": "zone-19"}))
+    assert columns.catch_up(MAIN, DATE, day).again
+    assert rows(columns, "clicks", "distinct sub1", order="sub1") == [(None,)]
+
+    for number in range(20):
+        day.add(click(subs={"sub1": f"zone-{number}"}))
+    assert columns.catch_up(MAIN, DATE, day).again
+    assert len(rows(columns, "clicks", "distinct sub1", order="sub1")) == 20
 
 
 def test_the_offer_of_a_conversion_is_the_one_last_gone_to(columns: Columns) -> None:

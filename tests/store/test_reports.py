@@ -96,6 +96,24 @@ def assert_equal_to_recount(answer: Answer, days: Days) -> None:
 GROUPABLE = sorted(set(DIMENSIONS) - set(SUBS))
 
 
+def recounted(house: House, seed: int, by: tuple[str, ...], **of: Any) -> None:
+    """Ask about a busy workspace, in one currency or in three, and compare."""
+    workspace = house.busy(seed, currencies=("USD", "EUR", "INR") if seed % 2 else ("EUR",))
+    asked = Question(workspace=workspace, by=by, metrics=tuple(METRICS), **of)
+    found = house.reports.ask(asked, Exchange(home="USD", rates=RATES))
+    assert_equal_to_recount(found, house.days[workspace])
+
+
+@pytest.mark.parametrize(
+    "by", [("campaign", "country"), ("offer", "network"), ("day", "lander"), ("reasons", "currency")]
+)
+@pytest.mark.parametrize("time", ["click", "conversion"])
+@pytest.mark.parametrize("seed", range(4))
+def test_all_days_equal_an_independent_recount(house: House, seed: int, time: EventTime, by: tuple[str, ...]) -> None:
+    start_ms = day_start_ms(DATE) - 2 * DAY_MS
+    recounted(house, seed, by, start_ms=start_ms, end_ms=start_ms + 10 * DAY_MS, time=time)
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 3),
@@ -107,21 +125,8 @@ GROUPABLE = sorted(set(DIMENSIONS) - set(SUBS))
 def test_every_cell_equals_an_independent_recount(
     house: House, *, seed: int, by: list[str], timezone: str, time: EventTime, span: tuple[int, int]
 ) -> None:
-    workspace = house.busy(seed, currencies=("USD", "EUR", "INR") if seed % 2 else ("EUR",))
     start_ms = day_start_ms(DATE) - 2 * DAY_MS + span[0]
-    asked = Question(
-        workspace=workspace,
-        by=tuple(by),
-        metrics=tuple(METRICS),
-        start_ms=start_ms,
-        end_ms=start_ms + span[1],
-        timezone=timezone,
-        time=time,
-    )
-
-    found = house.reports.ask(asked, Exchange(home="USD", rates=RATES))
-
-    assert_equal_to_recount(found, house.days[workspace])
+    recounted(house, seed, tuple(by), start_ms=start_ms, end_ms=start_ms + span[1], timezone=timezone, time=time)
 
 
 @pytest.mark.parametrize("name", DIMENSIONS)
@@ -232,6 +237,17 @@ def test_by_conversion_time_a_sale_is_on_its_own_day(house: House) -> None:
 
     assert [[*row.values()] for row in by_click.rows] == [["2026-03-28", 1, 1]]
     assert [[*row.values()] for row in by_sale.rows] == [["2026-03-28", 1, 0], ["2026-03-29", 0, 1]]
+
+
+def test_from_is_included_and_to_is_not(house: House) -> None:
+    house.holds(one_click(at_ms=day_start_ms(DATE) + 3_600_000))
+
+    def visits(start: str, end: str) -> Any:
+        return house.ask(start=start, end=end).totals["visits"]
+
+    assert visits("2026-03-28T01:00", "2026-03-28T01:00:00.001") == 1
+    assert visits("2026-03-28T00:59", "2026-03-28T01:00") == 0
+    assert visits("2026-03-28T01:00:00.001", "2026-03-28T02:00") == 0
 
 
 def test_half_hour_zones_and_summer_time_are_on_the_clock_of_the_report(house: House) -> None:
