@@ -77,6 +77,12 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         [outbound]
         allow_hosts = ["crm.internal", "10.0.0.7:8443", "[::1]:9000", "::1"]
         retry_scale = 0.001
+        [addresses]
+        renew = false
+        base_url = "https://mirror.example/geo"
+        maxmind_account = "123456"
+        maxmind_key = "file:/etc/tnc/maxmind"
+        ipinfo_token = "env:IPINFO"
         [privacy]
         default_mode_elsewhere = "limited"
         [retention]
@@ -98,6 +104,11 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         currency="EUR",
         allow_hosts=("crm.internal", "10.0.0.7:8443", "[::1]:9000", "::1"),
         retry_scale=0.001,
+        renew=False,
+        base_url="https://mirror.example/geo",
+        maxmind_account="123456",
+        maxmind_key="file:/etc/tnc/maxmind",
+        ipinfo_token="env:IPINFO",
         default_mode_elsewhere="limited",
         clicks_days=30,
         rollups_days=400,
@@ -112,9 +123,13 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
 LISTEN = 'an address and a port like "127.0.0.1:8080" or "[::]:8080"'
 KNOWN = (
     "Known: data, key, listen, dashboard, trusted_proxies, currency, [outbound] allow_hosts, [outbound] retry_scale,"
-    " [privacy] default_mode_elsewhere, [retention] clicks_days, [retention] rollups_days, [retention] logs_days,"
-    " [retention] support_days, [retention] billing_days, [retention] accounts_days."
+    " [addresses] renew, [addresses] base_url, [addresses] maxmind_account, [addresses] maxmind_key,"
+    " [addresses] ipinfo_token, [privacy] default_mode_elsewhere, [retention] clicks_days,"
+    " [retention] rollups_days, [retention] logs_days, [retention] support_days,"
+    " [retention] billing_days, [retention] accounts_days."
 )
+BASE_URL = 'an address like "https://mirror.example/geo", or "" for the publishers\' own'
+SECRET = 'where the secret is, like "file:/etc/tnc/secret" or "env:NAME", or "" for none'
 
 
 @pytest.mark.parametrize(
@@ -154,6 +169,22 @@ KNOWN = (
         ("[outbound]\nretry_scale = -1", "[outbound] retry_scale must be a number from 0 to 1000."),
         ("[outbound]\nretry_scale = nan", "[outbound] retry_scale must be a number from 0 to 1000."),
         ("[outbound]\nretry_scale = true", "[outbound] retry_scale must be a number from 0 to 1000."),
+        ("[addresses]\nrenew = 1", "[addresses] renew must be true or false."),
+        *(
+            (f'[addresses]\nbase_url = "{url}"', f"[addresses] base_url must be {BASE_URL}.")
+            for url in (
+                "mirror.example",
+                "ftp://mirror.example",
+                "https://",
+                "https://me:pw@mirror.example",
+                "http://[",
+            )
+        ),
+        ('[addresses]\nmaxmind_key = "0123456789"', f"[addresses] maxmind_key must be {SECRET}."),
+        (
+            "[addresses]\nmaxmind_account = 7",
+            '[addresses] maxmind_account must be a text like "123456", or "" for none.',
+        ),
         (
             '[privacy]\ndefault_mode_elsewhere = "all"',
             "[privacy] default_mode_elsewhere must be one of full, limited, cookieless, none.",

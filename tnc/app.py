@@ -34,6 +34,7 @@ from tnc.model import Click, Configuration, Conversion
 from tnc.operations import Hooks, Operations
 from tnc.passwords import Passwords
 from tnc.recording import Recorded, Speaker
+from tnc.renewal import Renewal, newest_in_use
 from tnc.reporting import Reporter
 from tnc.settings import Address, Settings
 from tnc.store.accounts import Accounts
@@ -92,8 +93,8 @@ class Server:
             carrier=Carrier(courier=courier, world=house.world, scale=house.settings.retry_scale),
             versions=self,
         )
-        self._loop = asyncio.get_running_loop()
         self.forwarding = Forwarding(house, self.transact, FromThreads(self.outbox, asyncio.get_running_loop()))
+        self._loop = asyncio.get_running_loop()
         self.operations = Operations(
             house, self.transact, Hooks(configured=self._configured, converted=self._converted)
         )
@@ -294,7 +295,10 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         await stack.enter_async_context(site(application(dashboard), back))
         await stack.enter_async_context(tracking_site(tracking, entrance))
         await stack.enter_async_context(server.outbox.running())
-        stack.enter_context(jobs_of(server).running())
+        await stack.enter_async_context(newest_in_use(house, tracker))
+        renewal = Renewal(config, house)
+        stack.callback(renewal.stop)
+        stack.enter_context(jobs_of(server, renewal).running())
         settle_memory()
         remembering = asyncio.create_task(server.remember_the_rest(older))
         stack.callback(remembering.cancel)
@@ -307,7 +311,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         log.info("stopping")
 
 
-def jobs_of(server: Server) -> Jobs:
+def jobs_of(server: Server, renewal: Renewal) -> Jobs:
     """What the appliance does by itself."""
     house = server.house
 
@@ -317,9 +321,12 @@ def jobs_of(server: Server) -> Jobs:
             if date < today and not house.stories.is_finished(date):
                 server.transact((house.workspace, date), DayWriter.finish_day)
 
+    # Not all in the same minute, and not all at the full hour: publishers have many who ask.
+    renewing = (1 + house.world.chance()) * HOUR
     return Jobs(
         (
             Job("turn-day", "destroy old salts, have the next day's keys ready", HOUR, server.turn_day),
             Job("finish-days", "make the searches of finished days quick", HOUR, finish_days),
+            Job("renew-address-data", "fetch what is older than it should be", renewing, renewal.start_if_due),
         )
     )

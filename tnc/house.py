@@ -6,9 +6,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+from tnc import crypto
 from tnc.configuration.document import from_document, to_document
 from tnc.conversions.present import counts_for_cap
 from tnc.errors import NotFoundError, RefusedError
@@ -16,7 +18,7 @@ from tnc.facts.address import ClientAddress
 from tnc.facts.agent import Agents
 from tnc.facts.frequency import Frequency
 from tnc.facts.geo import Geo
-from tnc.facts.mmdb import Database
+from tnc.facts.ipdb import AddressData, Installed
 from tnc.facts.reader import VisitReader
 from tnc.live.identity import Pseudonyms
 from tnc.live.tracker import Tracker
@@ -26,6 +28,7 @@ from tnc.settings import Settings
 from tnc.store import control
 from tnc.store.control import ConfigVersions
 from tnc.store.days import utc_date
+from tnc.store.forgotten import Forgotten
 from tnc.store.keyring import Keyring, read_key
 from tnc.store.stops import Stops
 from tnc.store.stories import Stories
@@ -49,6 +52,11 @@ class Rooms:
     @property
     def ring(self) -> Path:
         return self.data / "ring"
+
+    @property
+    def restricted(self) -> Path:
+        """Day files of clicks that may be kept and not used."""
+        return self.data / "restricted"
 
     @property
     def columns(self) -> Path:
@@ -94,7 +102,9 @@ class House:
         self.rooms = Rooms(settings.data)
         if not self.rooms.control.exists():
             raise NotFoundError(f"{settings.data} is no data directory of tnc; make one with `tnc init --data DIR`.")
-        self.keyring = Keyring(self.rooms.ring, read_key(settings.key))
+        kek = read_key(settings.key)
+        self.keyring = Keyring(self.rooms.ring, kek)
+        self.restricted_keyring = Keyring(self.rooms.ring / "restricted", kek)
         self.keys = self.keyring.installation()
         connect = control.connect if to_write else control.connect_to_read
         self.database = connect(self.rooms.control)
@@ -102,6 +112,9 @@ class House:
         self.database_lock = threading.Lock()
         self.versions = ConfigVersions(self.database, self.keys.control_key, self.database_lock)
         self.stops = Stops(self.database, self.database_lock)
+        self.addresses = AddressData(self.rooms.addresses)
+        # Who writes is a server or works in its place: nobody may pull a file from under it.
+        self._installed = Installed(self.addresses, private=to_write)
         self.stories = Stories(self.rooms.days, self.keyring, workspace)
         self._plans: dict[int, Plans] = {}
 
@@ -118,6 +131,16 @@ class House:
         control.prepare(database, rooms.control)
         database.close()
         return cls(settings, world, to_write=True)
+
+    @cached_property
+    def forgotten(self) -> Forgotten:
+        tomb_key = self.keyring.workspace(self.workspace).tomb_key
+        return Forgotten(self.database, self.database_lock, self.workspace, tomb_key)
+
+    @property
+    def public_key(self) -> bytes:
+        """By which anybody can check our receipts."""
+        return crypto.public_key(self.keys.receipt_key)
 
     def close(self) -> None:
         self.database.close()
@@ -181,14 +204,19 @@ class House:
     # -- the tracker
 
     def geo(self) -> Geo:
-        """All address data that is installed, opened."""
-        return Geo([Database(path) for path in sorted(self.rooms.addresses.glob("*.mmdb"))])
+        """All address data that is installed now. Of one that was replaced, only its readers know."""
+        return self._installed.geo()
+
+    @cached_property
+    def agents(self) -> Agents:
+        """What reads user agents; it remembers them, so all readers share it."""
+        return Agents()
 
     def visit_reader(self, frequency: Frequency | None = None) -> VisitReader:
         return VisitReader(
             address=ClientAddress(self.settings.trusted_proxies),
             geo=self.geo(),
-            agents=Agents(),
+            agents=self.agents,
             elsewhere=self.settings.default_mode_elsewhere,
             frequency=frequency,
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
+from urllib.parse import urlsplit
 
 import tomli_w
 
@@ -46,6 +47,11 @@ class Settings:
     currency: str = "USD"
     allow_hosts: tuple[str, ...] = ()
     retry_scale: float = 1.0
+    renew: bool = True  # address data, by itself
+    base_url: str = ""  # of all address data; empty: each publisher's own
+    maxmind_account: str = ""
+    maxmind_key: str = ""  # where it is, like those below: "file:/path" or "env:NAME"
+    ipinfo_token: str = ""
     default_mode_elsewhere: Mode = "full"
     clicks_days: int = 90
     rollups_days: int = 365
@@ -201,6 +207,40 @@ def _scale(value: Any) -> float:
     return float(value)
 
 
+def _switch(value: Any) -> bool:
+    if value is not True and value is not False:
+        raise ValueError("true or false")
+    return value
+
+
+def _base_url(value: Any) -> str:
+    wanted = 'an address like "https://mirror.example/geo", or "" for the publishers\' own'
+    if not isinstance(value, str) or not (value == "" or _is_base(value)):
+        raise ValueError(wanted)
+    return value
+
+
+def _is_base(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    plain = not (parts.query or parts.fragment or "@" in parts.netloc)
+    return plain and parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _word(value: Any) -> str:
+    if not isinstance(value, str) or not value.isascii() or not (value.isprintable() or value == ""):
+        raise ValueError('a text like "123456", or "" for none')
+    return value
+
+
+def _secret_place(value: Any) -> str:
+    if not isinstance(value, str) or not (value == "" or value.startswith(("file:/", "env:"))):
+        raise ValueError('where the secret is, like "file:/etc/tnc/secret" or "env:NAME", or "" for none')
+    return value
+
+
 def _mode(value: Any) -> Mode:
     if value not in get_args(Mode):
         raise ValueError(f"one of {', '.join(get_args(Mode))}")
@@ -236,6 +276,23 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "retry_scale": Setting(
         section="outbound", text="Multiplies every wait between attempts and of the breaker.", read=_scale
     ),
+    "renew": Setting(
+        section="addresses",
+        text="Fetch new address data by itself: databases weekly, lists daily; else only `tnc ipdb update` does.",
+        read=_switch,
+    ),
+    "base_url": Setting(
+        section="addresses", text="Ask here for all address data, a mirror say, and not its publishers.", read=_base_url
+    ),
+    "maxmind_account": Setting(
+        section="addresses", text="Account number at MaxMind, to use its free or paid databases.", read=_word
+    ),
+    "maxmind_key": Setting(
+        section="addresses",
+        text='Where its licence key is: "file:/path" (closed to others: chmod 600) or "env:NAME".',
+        read=_secret_place,
+    ),
+    "ipinfo_token": Setting(section="addresses", text="Where the token for IPinfo is, likewise.", read=_secret_place),
     "default_mode_elsewhere": Setting(
         section="privacy",
         text="How visits are processed outside the EEA, the UK and Switzerland: full, limited, cookieless or none.",

@@ -36,10 +36,13 @@ COMMANDS: Final[Mapping[str, str]] = {
     "export": "tnc.cli.configuration:export",
     "import": "tnc.cli.clicks:import_",
     "init": "tnc.cli.appliance:init",
+    "ip": "tnc.cli.addresses:ip",
+    "ipdb": "tnc.cli.addresses:ipdb",
     "plan": "tnc.cli.configuration:plan",
     "report": "tnc.cli.reporting:report",
     "serve": "tnc.cli.serving:serve",
     "try": "tnc.cli.deciding:try_",
+    "ua": "tnc.cli.addresses:ua",
     "version": "tnc.cli.appliance:version",
     "versions": "tnc.cli.configuration:versions",
 }

@@ -84,9 +84,10 @@ class Change:
             return self._database(plain, name=name, source=source, now_ms=now_ms)
         if kind is not None:
             return self._list(plain, name=name, source=source, kind=kind, now_ms=now_ms)
+        advice = f"; if it is a list of networks, say what it means: --kind {'|'.join(KINDS)}"
+        was_fetched = "://" in source
         raise InvalidError(
-            f"{source} is no address database, it begins with {_beginning(plain)}; if it is a list of networks,"
-            f" say what it means: --kind {'|'.join(KINDS)}"
+            f"{source} is no address database, it begins with {_beginning(plain)}{'' if was_fetched else advice}"
         )
 
     def put(self, item: Item, licence: Licence | None = None) -> None:

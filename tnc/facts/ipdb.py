@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import logging
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,6 +117,11 @@ class AddressData:
         shown = [_described(each, now_ms, _problem(each, manifest)) for each in manifest.items]
         return [*shown, _registry()]
 
+    def describe_one(self, name: str, now_ms: int) -> dict[str, Any]:
+        """The entry of `describe` for one name. Raises NotFoundError."""
+        item = self.find(name)
+        return _described(item, now_ms, _problem(item, self.manifest()))
+
     def open(self, *, private: bool = False, registry: bool = True) -> Geo:
         """All installed data, ready to answer. What is damaged is told in one line and left out.
 
@@ -178,6 +184,31 @@ class AddressData:
         for path in self.folder.iterdir():
             if path.name not in named and path.is_file():
                 path.unlink(missing_ok=True)
+
+
+class Installed:
+    """The address data as it is now: opened when it is first asked for, and anew when the folder has changed."""
+
+    def __init__(self, data: AddressData, *, private: bool) -> None:
+        self._data = data
+        self._private = private
+        self._lock = threading.Lock()
+        self._opened: tuple[tuple[int, int], Geo] | None = None
+
+    def geo(self) -> Geo:
+        """Costs a look at one file when nothing has changed."""
+        with self._lock:
+            state = self._data.state()
+            if self._opened is None or self._opened[0] != state:
+                self._opened = state, self._open()
+            return self._opened[1]
+
+    def _open(self) -> Geo:
+        try:
+            return self._data.open(private=self._private)
+        except FailedError as error:  # a damaged folder ends no server: what was opened before goes on
+            log.error("address data cannot be used", extra={"why": str(error)})  # noqa: TRY400 - the sentence says it
+            return Geo() if self._opened is None else self._opened[1]
 
 
 def digest(path: Path, copy: IO[bytes] | None = None) -> str:

@@ -141,7 +141,7 @@ def _lists() -> tuple[Wanted, ...]:
     return tuple(
         Wanted(
             name=name,
-            ways=((Download(name=name, url=url, kind=kind, licence=licence or _fetched(url), most_bytes=64 << 20),),),
+            ways=((Download(name=name, url=url, kind=kind, licence=licence or _fetched(url), most_bytes=32 << 20),),),
             every_ms=_DAY_MS,
         )
         for name, kind, url, licence in _LISTS

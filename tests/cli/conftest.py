@@ -1,0 +1,51 @@
+"""Commands in this process, over a data directory of their own."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tnc.cli.root import group
+from tnc.house import House
+from tnc.settings import Settings, render
+from tnc.store.keyring import new_key_text
+from tnc.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Tnc = Callable[..., Done]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data=tmp_path / "data", key=tmp_path / "key")
+
+
+@pytest.fixture
+def tnc(settings: Settings) -> Tnc:
+    """Types a command."""
+    settings.key.write_text(new_key_text())
+    settings.key.chmod(0o600)
+    House.create(settings, World()).close()
+    config = settings.data / "config.toml"
+    config.write_text(render(settings, settings.data))
+
+    def run(*words: str) -> Done:
+        done = CliRunner().invoke(group, ["--config", str(config), *words], catch_exceptions=False)
+        return Done(done.exit_code, done.stdout, done.stderr)
+
+    return run

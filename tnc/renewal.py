@@ -1,0 +1,116 @@
+"""Address data kept fresh, by the settings of this installation: from where, with which keys, and what is due."""
+
+import asyncio
+import logging
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from tnc.deliver.fetch import fetching
+from tnc.errors import RefusedError
+from tnc.facts.ipdb import AddressData
+from tnc.facts.sources import Keys, Wanted, standard
+from tnc.facts.updating import Report, due, update
+from tnc.house import House
+from tnc.live.tracker import Tracker
+from tnc.settings import Settings, resolve_secret
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS: Final = 1.0
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+def wanted_data(settings: Settings, now_ms: int, *, with_keys: bool = True) -> tuple[Wanted, ...]:
+    """All that is kept fresh. Without keys, which nobody needs to tell what is due, no file is read.
+
+    Raises RefusedError when others on this machine can read a key, InvalidError when there is none.
+    """
+    keys = _keys(settings) if with_keys else Keys()
+    return standard(now_ms, keys=keys, base_url=settings.base_url or None)
+
+
+def is_due(settings: Settings, data: AddressData, now_ms: int) -> bool:
+    return bool(due(data, wanted_data(settings, now_ms, with_keys=False), now_ms))
+
+
+async def renew(settings: Settings, data: AddressData, now_ms: int, *, all_of_it: bool = True) -> Report:
+    """Fetch everything, or only what is older than it should be."""
+    wanted = wanted_data(settings, now_ms)
+    if not all_of_it:
+        wanted = due(data, wanted, now_ms)
+    async with fetching(settings.base_url or None, settings.allow_hosts) as fetch:
+        return await update(data, wanted, fetch=fetch, now_ms=now_ms)
+
+
+def _keys(settings: Settings) -> Keys:
+    return Keys(
+        maxmind_account=settings.maxmind_account or None,
+        maxmind_key=_secret(settings.maxmind_key),
+        ipinfo_token=_secret(settings.ipinfo_token),
+    )
+
+
+def _secret(reference: str) -> str | None:
+    if not reference:
+        return None
+    kind, _, path = reference.partition(":")
+    if kind == "file" and Path(path).exists() and Path(path).stat().st_mode & _OTHERS:
+        raise RefusedError(f"others on this machine can read the key in {path}; type: chmod 600 {path}")
+    return resolve_secret(reference)
+
+
+# ------------------------------------------------------------------------------------------ in a running server
+
+
+class Renewal:
+    """The child process that fetches for a server: one at a time, of low priority, with a memory of its own."""
+
+    def __init__(self, config: Path, house: House) -> None:
+        self._command = (sys.executable, "-m", "tnc", "--config", str(config), "ipdb", "update", "--due")
+        self._house = house
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start_if_due(self) -> None:
+        """Start a child when there is something to fetch, and do not wait for it."""
+        house = self._house
+        if self._is_running() or not house.settings.renew:
+            return
+        if is_due(house.settings, house.addresses, house.world.now_ms()):
+            self._child = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S603 - our own words
+
+    def _is_running(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    def stop(self) -> None:
+        """An update that is cut off leaves what was there."""
+        if self._child is not None and self._is_running():
+            self._child.terminate()
+            self._child.wait()
+
+
+@asynccontextmanager
+async def newest_in_use(house: House, tracker: Tracker) -> AsyncIterator[None]:
+    """While this lasts, a server uses what is installed within a second, without a pause."""
+    looking = asyncio.create_task(_look_for_newer(house, tracker))
+    try:
+        yield
+    finally:
+        looking.cancel()
+
+
+async def _look_for_newer(house: House, tracker: Tracker) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            geo = await asyncio.to_thread(house.geo)
+        except OSError:
+            log.exception("address data cannot be looked at")
+            continue
+        if geo is not tracker.reader.geo:
+            tracker.reader.geo = tracker.looker.geo = geo
+            log.info("new address data is in use", extra={"data": geo.data})
