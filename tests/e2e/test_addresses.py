@@ -1,0 +1,77 @@
+"""Address data under a running server: swapped without a failure, damaged without harm."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.shop import Stream, ask, click_of, told
+from tests.facts.shared import needed
+from tnc.bench.appliance import Appliance
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+CITY = "geo/dbip-city-sample-ipv4.mmdb"
+WALTHAM = {"X-Forwarded-For": "50.224.126.45"}
+
+
+def city(appliance: Appliance) -> object:
+    """Where the server says that this visitor is from."""
+    return told(appliance, "click", click_of(ask(appliance, "/summer", headers=WALTHAM)))["city"]
+
+
+def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+
+
+def test_data_is_swapped_under_load_without_a_failure(appliance: Appliance) -> None:
+    with Stream(appliance).flowing() as stream:
+        stream.wait_for(50)
+        for _ in range(2):
+            assert city(appliance) is None
+            assert told(appliance, "ipdb", "add", str(needed(CITY)))["kind"] == "city"
+            until(lambda: city(appliance) == "Waltham (West End)")
+            assert told(appliance, "ipdb", "remove", "dbip-city-sample-ipv4")
+            until(lambda: city(appliance) is None)
+        stream.wait_for(len(stream.heard) + 50)
+
+    assert stream.answers.failed == 0
+    assert len(stream.redirected) == len(stream.heard)
+
+
+def test_writing_over_a_file_in_use_harms_nobody_and_costs_one_line(appliance: Appliance) -> None:
+    told(appliance, "ipdb", "add", str(needed(CITY)))
+    until(lambda: city(appliance) == "Waltham (West End)")
+    (database,) = (appliance.data / "ipdb").glob("*.mmdb")
+
+    with Stream(appliance).flowing() as stream:
+        stream.wait_for(50)
+        database.write_bytes(b"")  # as `cp` does it: the same file, cut to nothing and written anew
+        database.write_bytes(needed(CITY).read_bytes()[:50_000])
+        assert city(appliance) == "Waltham (West End)"
+        stream.wait_for(len(stream.heard) + 50)
+    assert appliance.stop() == 0
+    appliance.serve()
+
+    assert city(appliance) is None
+    assert all(ask(appliance, "/summer", headers=WALTHAM).status == 302 for _ in range(100))
+    assert stream.answers.failed == 0
+    assert appliance.log.read_text().count("address data cannot be used") == 1
+
+
+def test_a_flow_on_what_nobody_knows_is_refused_by_name(stopped: Appliance, tmp_path: Path) -> None:
+    file = tmp_path / "city.toml"
+    file.write_text(
+        '[[offer]]\nid = "shoes"\nurl = "https://shop.example/"\n[[campaign]]\nid = "c"\n[[campaign.flow]]\nid = "f"\n'
+        'when = [ { fact = "city", is = ["Oslo"] } ]\noffers = [ { id = "shoes" } ]\n'
+    )
+    refused = stopped.command("apply", str(file))
+    told(stopped, "ipdb", "add", str(needed(CITY)))
+    allowed = stopped.command("apply", str(file))
+
+    assert refused.returncode == 2
+    assert "flow 'f' of campaign 'c': no installed address data knows city" in refused.stderr
+    assert allowed.returncode == 0
