@@ -54,7 +54,7 @@ DOORS = {
     "jinja2": "web",
     "maxminddb": "facts",
     "msgspec": " ".join(LAYERS),
-    "re2": "rules facts",
+    "re2": "rules facts store",
     "sqlite3": "store",
     "tomli_w": "configuration settings",
     "tomllib": "configuration settings",

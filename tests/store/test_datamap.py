@@ -19,6 +19,7 @@ from tnc.store.days import day_path
 from tnc.store.dayshelf import State
 from tnc.store.deliveries import DeliveryRecord
 from tnc.store.inbox import Call
+from tnc.store.journal import Intent
 from tnc.store.terms import TERMS, days_of
 
 
@@ -71,6 +72,7 @@ def test_every_key_has_an_entry() -> None:
         fields_of("installation", keyring._InstallationContent)
         | fields_of("workspace", keyring._WorkspaceContent)
         | fields_of("day", keyring._DayContent)
+        | fields_of("intent", Intent)
     )
 
     assert real == mapped("keyring")

@@ -16,6 +16,7 @@ from tnc import crypto
 from tnc.errors import FailedError, NotFoundError, RefusedError
 from tnc.model import WorkspaceId
 from tnc.store.accounts import ACCOUNT_TABLES
+from tnc.store.forgotten import FORGOTTEN_TABLES
 from tnc.store.stops import STOP_TABLE
 
 SCHEMA: Final = 1
@@ -34,6 +35,7 @@ _TABLES: Final = (
     """,
     *ACCOUNT_TABLES,
     STOP_TABLE,
+    *FORGOTTEN_TABLES,
 )
 
 

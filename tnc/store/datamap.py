@@ -125,7 +125,8 @@ _RECORDS: Final[Mapping[str, Mapping[str, Class]]] = {
         "method": "none",
         "path": "business",
         "params": "pii",
-        "peer": "business",
+        "peer": "business",  # a network's, cut
+        "origin": "none",
         "network": "business",
         "conversion_id": "pii",
         "status": "none",
@@ -141,6 +142,19 @@ _KEYS: Final[Mapping[str, Mapping[str, Class]]] = {
     "day": {"clicks": "secret", "events": "secret", "token_key": "secret"},
 }
 _KEY_TERMS: Final = {"installation": "installation", "workspace": "installation", "day": "clicks"}
+# While an erasure is under way, and overwritten when it is done.
+_INTENT: Final[Mapping[str, Class]] = {
+    "kind": "none",
+    "receipt_id": "none",
+    "subject": "pseudonym",
+    "cut": "none",
+    "requested_at_ms": "none",
+    "tombstones": "pseudonym",
+    "values": "pii",
+    "before": "none",
+    "sent": "business",
+    "days": "pseudonym",
+}
 
 _STATE: Final = ("schema", "clicks", "judged", "events", "parts", "guard")
 
@@ -165,6 +179,25 @@ _CONTROL_TABLES: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] 
         ACCOUNT,
         {"token_hash": "secret", "user_id": "none", "opened_at_ms": "none", "seen_at_ms": "none"},
     ),
+)
+
+# Of the settings, the outbox and what was forgotten: nothing here names anybody.
+_REST: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
+    (
+        "stopped_destinations",
+        "installation",
+        STAYS,
+        dict.fromkeys(("workspace", "destination", "reason", "at_ms", "config_version"), "business"),
+    ),
+    ("tombstones", "tombstones", TERM, {"workspace": "business", "hash": "pseudonym", "expires_at_ms": "none"}),
+    (
+        "receipts",
+        "receipts",
+        STAYS,
+        {"receipt_id": "none", "workspace": "business", "made_at_ms": "none", "document": "none"},
+    ),
+    ("objections", "objections", TERM, {"hash": "pseudonym"}),
+    ("objections", "objections", STAYS, dict.fromkeys(("workspace", "kind", "made_at_ms", "expires_at_ms"), "none")),
 )
 
 # Our own log lines: never a value that came from a visitor (`tnc.logs`).
@@ -198,10 +231,11 @@ def _all() -> Iterator[Entry]:
     for record, fields in _RECORDS.items():
         yield from _table(_DAY, f"record {record}", "clicks", SEALED, fields)
     yield from _columns()
-    for table, keep, erase, columns in _CONTROL_TABLES:
+    for table, keep, erase, columns in (*_CONTROL_TABLES, *_REST):
         yield from _table(_CONTROL, table, keep, erase, columns)
     for file, columns in _KEYS.items():
         yield from _table(_RING, file, _KEY_TERMS[file], WHOLE_DAY if file == "day" else STAYS, columns)
+    yield from _table(_RING, "intent", "sessions", OVERWRITTEN, _INTENT)
     yield from _table("logs", "stderr", "logs", STAYS, dict.fromkeys(_LOG, "none"))
 
 

@@ -193,6 +193,7 @@ class DayWriter:
         self._clicks, self._events = _sealer(keys, "clicks"), _sealer(keys, "events")
         self.deliveries = DeliveryWriter(self._database, _sealer(keys, "deliveries"), self._event_number)
         self.inbox = InboxWriter(self._database, _sealer(keys, "inbox"), self._event_number)
+        self.search = Search(self._database, keys, self._clicks)
         self.purge = Purge(self._database, self._clicks, self._events, self.add_story)
         self._numbers = {"clicks": clicks or Numbers(), "events": Numbers()}
         self._sealer = ClickSealer(keys, self._numbers["clicks"])

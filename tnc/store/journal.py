@@ -13,11 +13,13 @@ from tnc.store.keyring import Token
 from tnc.store.slots import SlotFile
 
 Kind = Literal["erase", "restrict", "unrestrict"]
+VaultName = Literal["days", "restricted"]
 
 
 class DayPart(Struct, kw_only=True):
     """What is to be done in one day. `leaves` are numbers in the events' tree."""
 
+    vault: VaultName
     date: str
     clicks: list[int]
     calls: list[int]  # postbacks that arrived on this day, of clicks of any day
@@ -31,6 +33,7 @@ class Intent(Struct, kw_only=True):
     kind: Kind
     receipt_id: str
     subject: str  # keyed hash
+    cut: bool  # clicks with a cut address were meant too
     requested_at_ms: int
     tombstones: list[bytes]
     values: list[bytes]  # of the person, as no file may hold them

@@ -22,7 +22,7 @@ import msgspec
 from tnc import crypto
 from tnc.errors import FailedError, InvalidError, NotFoundError, RefusedError
 from tnc.model import WorkspaceId
-from tnc.store.slots import SlotFile
+from tnc.store.slots import SlotFile, sweep
 from tnc.store.tree import PuncturableKey
 
 Token = Literal["click", "visitor", "address", "external", "browser"]
@@ -108,6 +108,11 @@ class Keyring:
         self.folder = folder
         self._kek = kek
         self._days: dict[tuple[WorkspaceId, Date], DayKeys] = {}
+
+    def sweep(self) -> None:
+        """Finish destroying what was being destroyed when a crash came."""
+        for folder in (self.folder, *(path for path in self.folder.iterdir() if path.is_dir())):
+            sweep(folder)
 
     # -- the installation
 

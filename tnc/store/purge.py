@@ -79,5 +79,10 @@ class Purge:
         """Outside a transaction: the write-ahead log is emptied into the file. False while somebody still reads
         an older state of it; then what was deleted is not gone yet.
         """
-        busy, _, _ = self._database.execute("pragma wal_checkpoint(truncate)").fetchone()
+        (patience_ms,) = self._database.execute("pragma busy_timeout").fetchone()
+        self._database.execute("pragma busy_timeout = 0")  # clicks wait for this connection: ask again rather
+        try:
+            busy, _, _ = self._database.execute("pragma wal_checkpoint(truncate)").fetchone()
+        finally:
+            self._database.execute(f"pragma busy_timeout = {patience_ms}")
         return not busy

@@ -21,6 +21,7 @@ _SIZE = struct.Struct(">I")
 _HEAD = struct.Struct(">QI")
 _START = len(_MAGIC) + _SIZE.size
 _SLOT_STEP = 4096
+GONE = ".gone"
 
 
 class SlotFile:
@@ -124,12 +125,25 @@ class SlotFile:
             _sync_folder(self.path.parent)
 
     def destroy(self) -> None:
-        """Overwrite and unlink: what only this file could open is gone."""
-        for path in (self._leftover, self.path):
-            if path.exists():
-                overwrite(path)
-                path.unlink()
-        _sync_folder(self.path.parent)
+        """Overwrite and unlink: what only this file could open is gone.
+
+        It loses its name first: a crash leaves a file that is there or one that is not, never half of one.
+        """
+        self._wipe_leftover()
+        if self.path.exists():
+            self.path.replace(self.path.with_name(self.path.name + GONE))
+            _sync_folder(self.path.parent)
+        sweep(self.path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Overwrite what a crash left of files that were being destroyed."""
+    gone = sorted(folder.glob(f"*{GONE}"))
+    for path in gone:
+        overwrite(path)
+        path.unlink()
+    if gone:
+        _sync_folder(folder)
 
 
 def overwrite(path: Path) -> None:

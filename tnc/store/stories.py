@@ -91,13 +91,13 @@ class Stories:
         )
 
     def newest(self, *, before_ms: int | None = None) -> Iterator[ClickStory]:
-        """All clicks, newest first."""
+        """All clicks but what is left of erased ones, newest first."""
         for date in reversed(self.dates()):
             if before_ms is not None and date > utc_date(before_ms):
                 continue
             with self.day(date) as reader:
                 for seq, click in reader.newest_clicks():
-                    if before_ms is None or click.clicked_at_ms < before_ms:
+                    if not click.erased and (before_ms is None or click.clicked_at_ms < before_ms):
                         yield story(click, reader.events_of(seq))
 
     def latest_of_visitors(self, visitors: tuple[str, ...], *, since_ms: int, now_ms: int) -> Click | None:

@@ -72,6 +72,13 @@ class PuncturableKey:
                 return place
         raise PuncturedError
 
+    def is_punctured(self, seq: int) -> bool:
+        try:
+            self._cover(seq)
+        except PuncturedError:
+            return True
+        return False
+
     def leaf(self, seq: int) -> bytes:
         """The 32-byte key of record `seq`; raises PuncturedError when it was erased."""
         if not 0 <= seq < 1 << DEPTH:

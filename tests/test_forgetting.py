@@ -1,0 +1,283 @@
+"""Erasure: rows, tokens, keys and bytes are gone, and no total moves."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date as Date  # noqa: N812
+from pathlib import Path
+
+import pytest
+
+from tests.forgetful import CANARY_SUBJECT, DAYS, Estate, bytes_of, estate, noon_ms, rows_of, stranger
+from tests.store.records import PERSONAL, canary_click
+from tnc.errors import InvalidError, NotFoundError, PartlyDoneError
+from tnc.forgetting import STORES
+from tnc.model import MAIN, ClickId
+from tnc.store.days import day_path
+from tnc.store.keyring import Keyring
+
+METRICS = ("visits", "valid", "invalid", "unique_visits", "lander_clicks", "conversions", "sales", "revenue", "cost")
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Estate]:
+    """Three days with five clicks of the canary and forty of others on each."""
+    with estate(tmp_path) as made:
+        made.strangers()
+        made.canary_clicks()
+        yield made
+
+
+def counts(told: dict[str, object]) -> dict[str, int]:
+    return {each["store"]: each["count"] for each in told["stores"]}  # type: ignore[attr-defined]
+
+
+# ------------------------------------------------------------------------------------------------- looking
+
+
+def test_everything_of_a_visitor_is_found_by_store(full: Estate) -> None:
+    found = full.forgetting().find(full.forgetting().subject(visitor=CANARY_SUBJECT))
+
+    assert counts(found) == {
+        "clicks": 15,
+        "lander clicks": 3,
+        "conversions": 3,
+        "deliveries": 3,
+        "postbacks": 3,
+        "restricted clicks": 0,
+    }
+
+
+def test_a_click_stands_for_the_visitor_who_made_it(full: Estate) -> None:
+    forgetting = full.forgetting()
+
+    whole = forgetting.find(forgetting.subject(click="canary-2026-11-23-0002"))
+    alone = forgetting.find(forgetting.subject(click="canary-2026-11-23-0002", only=True))
+
+    assert (counts(whole)["clicks"], counts(alone)["clicks"]) == (15, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "clicks"),
+    [
+        ({"ip": PERSONAL["ip"]}, 15),
+        ({"ip": "203.0.113.78"}, 0),
+        ({"ip": PERSONAL["ip"], "since_ms": noon_ms(DAYS[1])}, 10),
+        ({"ip": PERSONAL["ip"], "since_ms": noon_ms(DAYS[1]), "until_ms": noon_ms(DAYS[1]) + 2}, 2),
+        ({"external_id": PERSONAL["external_id"]}, 15),
+        ({"visitor": "nobody"}, 0),
+        ({"click": "never-there"}, 0),
+    ],
+)
+def test_people_are_found_by_what_they_say(full: Estate, words: dict[str, object], clicks: int) -> None:
+    forgetting = full.forgetting()
+
+    assert counts(forgetting.find(forgetting.subject(**words)))["clicks"] == clicks  # type: ignore[arg-type]
+
+
+def test_an_address_also_finds_the_visits_that_kept_only_its_network(full: Estate) -> None:
+    cut = {"ip": "203.0.113.0/24", "mode": "cookieless", "visitor": "7" * 32}
+    full.record(canary_click("cookieless-1", at_ms=noon_ms(DAYS[0]), **cut))
+    forgetting = full.forgetting()
+
+    assert counts(forgetting.find(forgetting.subject(ip="203.0.113.9")))["clicks"] == 1
+    assert counts(forgetting.find(forgetting.subject(ip="203.0.113.0/24")))["clicks"] == 1
+
+
+def test_who_is_meant_must_be_said_once(full: Estate) -> None:
+    with pytest.raises(InvalidError, match="exactly one"):
+        full.forgetting().subject()
+    with pytest.raises(InvalidError, match="exactly one"):
+        full.forgetting().subject(ip="1.2.3.4", visitor="x")
+
+
+# ------------------------------------------------------------------------------------------------- erasing
+
+
+def test_an_erased_visitor_is_nowhere_any_more(full: Estate) -> None:
+    ids = {click for click in full.click_ids() if click.startswith("canary")}
+    others = full.click_ids() - ids
+    forgetting = full.forgetting()
+    marks = [bytes(sealed[:24]) for date in DAYS for (sealed,) in _sealed(full, date, "canary")]
+    assert len(marks) == 15
+
+    receipt = forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+
+    assert full.click_ids() == others
+    assert receipt["scan"]["found_in"] == []
+    whole = b"".join(bytes_of(full.data).values())
+    assert [mark for mark in marks if mark in whole] == []
+    assert full.leaks() == []
+    for click_id in ids:
+        with pytest.raises(NotFoundError):
+            full.house.stories.get(ClickId(click_id))
+
+
+def _sealed(full: Estate, date: Date, beginning: str) -> list[tuple[bytes]]:
+    with full.house.stories.day(date) as reader:
+        numbers = [seq for seq, click in reader.clicks() if click.click_id.startswith(beginning)]
+    listed = ", ".join(map(str, numbers))
+    return rows_of(day_path(full.data / "days", MAIN, date), f"select sealed from clicks where seq in ({listed})")
+
+
+def test_the_receipt_says_what_was_there_and_what_is(full: Estate) -> None:
+    forgetting = full.forgetting()
+
+    receipt = forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+
+    assert [(each["store"], each["before"], each["after"]) for each in receipt["stores"]] == [
+        ("clicks", 15, 0),
+        ("lander clicks", 3, 0),
+        ("conversions", 3, 0),
+        ("deliveries", 3, 0),
+        ("postbacks", 3, 0),
+        ("restricted clicks", 0, 0),
+    ]
+    assert "3 reports of conversions had been sent to meta-main" in receipt["limits"][-1]
+    assert receipt["requested_at"] == "2026-11-24T18:00:00.000Z"
+    assert full.house.forgotten.receipt(receipt["receipt_id"]) == receipt
+    text = str(receipt)
+    assert [value for value in PERSONAL.values() if value in text] == []
+
+
+@pytest.mark.parametrize("by", [(), ("campaign", "offer", "day"), ("hour",), ("network", "flow", "lander", "domain")])
+@pytest.mark.parametrize("timezone", ["UTC", "Asia/Kolkata"])
+@pytest.mark.parametrize("time", ["click", "conversion"])
+def test_no_report_of_the_owners_side_changes(full: Estate, by: tuple[str, ...], timezone: str, time: str) -> None:
+    before = full.report(*by, timezone=timezone, time=time)
+
+    forgetting = full.forgetting()
+    forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+
+    after = full.report(*by, timezone=timezone, time=time)
+    assert before["totals"]["visits"] == 135
+    assert (after["totals"], after["rows"]) == (before["totals"], before["rows"])
+
+
+def test_the_visitors_side_reads_erased(full: Estate) -> None:
+    before = full.report("country", metrics=("visits", "revenue"))
+    forgetting = full.forgetting()
+
+    forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+
+    after = full.report("country", metrics=("visits", "revenue"))
+    assert before["rows"] == [{"country": "US", "visits": 135, "revenue": 262.5}]
+    assert {row["country"]: row["visits"] for row in after["rows"]} == {"US": 120, "erased": 15}
+
+
+def test_the_keys_of_exactly_these_records_are_gone(full: Estate) -> None:
+    forgetting = full.forgetting()
+    with full.house.stories.day(DAYS[0]) as reader:
+        numbers = {seq: click.click_id.startswith("canary") for seq, click in reader.clicks()}
+
+    forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+
+    keys = Keyring(full.house.rooms.ring, _kek(full)).open_day(MAIN, DAYS[0])
+    assert {seq: keys.clicks.is_punctured(seq) for seq in numbers} == numbers
+
+
+def _kek(full: Estate) -> bytes:
+    return bytes.fromhex(full.house.settings.key.read_text().strip())
+
+
+def test_no_block_of_the_former_keys_is_left(full: Estate) -> None:
+    ring = full.house.rooms.ring / MAIN / DAYS[0].isoformat()
+    before = ring.read_bytes()
+    forgetting = full.forgetting()
+
+    forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+
+    after = b"".join(bytes_of(full.data).values())
+    blocks = [before[at : at + 32] for at in range(64, len(before) - 32, 32)]
+    assert [block for block in blocks if block in after] == []
+
+
+def test_an_erasure_of_one_click_leaves_the_visitors_others(full: Estate) -> None:
+    forgetting = full.forgetting()
+
+    forgetting.erase(forgetting.subject(click="canary-2026-11-23-0002", only=True))
+
+    assert "canary-2026-11-23-0002" not in full.click_ids()
+    assert "canary-2026-11-23-0003" in full.click_ids()
+
+
+def test_erasing_again_finds_nothing(full: Estate) -> None:
+    forgetting = full.forgetting()
+    subject = forgetting.subject(visitor=CANARY_SUBJECT)
+    forgetting.erase(subject)
+    before = full.report("campaign", "day")
+
+    again = forgetting.erase(subject)
+
+    assert [each["before"] for each in again["stores"]] == [0] * len(STORES)
+    assert full.report("campaign", "day") == before
+
+
+def test_an_erased_click_is_remembered_as_a_hash_only(full: Estate) -> None:
+    forgetting = full.forgetting()
+
+    forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+
+    assert full.house.forgotten.is_erased(ClickId("canary-2026-11-22-0000"))
+    assert not full.house.forgotten.is_erased(ClickId("stranger-2026-11-22-000000"))
+    assert b"canary-2026-11-22" not in (full.data / "control.db").read_bytes()
+
+
+def test_clicks_that_are_erased_keep_counting_towards_caps(full: Estate) -> None:
+    forgetting = full.forgetting()
+    before = sum(len(each.conversions) for each in full.house.stories.converted_since(0))
+
+    forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+
+    assert sum(len(each.conversions) for each in full.house.stories.converted_since(0)) == before
+
+
+# --------------------------------------------------------------------------------------- readers and crashes
+
+
+def test_an_open_reader_keeps_an_erasure_from_being_called_done(full: Estate) -> None:
+    path = day_path(full.data / "days", MAIN, DAYS[1])
+    forgetting = full.forgetting()
+    full.record(stranger(999, DAYS[1]))
+    reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    reader.execute("begin")
+    reader.execute("select count(*) from clicks").fetchone()
+
+    with pytest.raises(PartlyDoneError, match="somebody still reads"):
+        forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT), patience_seconds=0.2)
+    reader.close()
+
+    assert forgetting.resume()
+    assert not forgetting.resume()
+    assert counts(forgetting.find(forgetting.subject(visitor=CANARY_SUBJECT)))["clicks"] == 0
+    (document,) = rows_of(full.data / "control.db", "select document from receipts")
+    assert '"found_in": []' in document[0]
+
+
+@pytest.mark.timeout(180)
+def test_an_erasure_that_was_killed_completes_at_the_next_start(tmp_path: Path) -> None:
+    with estate(tmp_path / "begun") as made:
+        made.strangers(4)
+        ids = set(made.canary_clicks(2))
+        others = made.click_ids() - ids
+        totals = made.report("campaign", "offer", "day")["totals"]
+
+    subprocess.run([sys.executable, "-m", "tests.killed_erasure", str(tmp_path)], check=True)
+
+    steps = sorted((path for path in tmp_path.iterdir() if path.name != "begun"), key=lambda path: int(path.name))
+    assert len(steps) > 20
+    for folder in steps:
+        with estate(folder) as made:
+            made.forgetting().resume()
+            accepted = made.house.forgotten.is_erased(ClickId("canary-2026-11-22-0000"))
+            assert made.click_ids() == (others if accepted else others | ids)
+            assert accepted == (int(folder.name) > 1), "a promise that was written down is kept"
+            assert made.report("campaign", "offer", "day")["totals"] == totals
+            assert not accepted or made.leaks() == []
+            assert [_count(made, date) for date in DAYS] == [6, 6, 6], "no click is lost and none is there twice"
+
+
+def _count(made: Estate, date: Date) -> int:
+    with made.house.stories.day(date) as reader:
+        return reader.count()

@@ -1,0 +1,405 @@
+"""Erasure, restriction, objection: what the house does when a person asks for it.
+
+Every change is written down before it begins (`tnc.store.journal`) and done in steps that can be done again,
+so a promise survives a crash: `resume` is called at every start, before anything is served.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+from tnc import receipts
+from tnc.errors import InvalidError, NotFoundError, RefusedError
+from tnc.fields import rfc3339
+from tnc.house import House
+from tnc.model import Click, ClickId
+from tnc.store.dayfiles import Days
+from tnc.store.days import DayReader
+from tnc.store.dayshelf import remove_shelf
+from tnc.store.journal import DayPart, Intent, Journal, Kind, VaultName
+from tnc.store.remainder import remainder
+from tnc.store.scan import Scanner
+from tnc.store.subject import Subject, traces
+from tnc.store.terms import DAY_MS, days_of
+from tnc.store.vault import Alone, Story, Vault
+from tnc.world import new_id
+
+_T = TypeVar("_T")
+
+STORES: Final = ("clicks", "lander clicks", "conversions", "deliveries", "postbacks", "restricted clicks")
+PATIENCE_SECONDS: Final = 60.0
+
+_OWN_FILES: Final = ("config.toml", "lock", "socket")  # the owner's words, and nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What a running server forgets with us."""
+
+    forgotten: Callable[[frozenset[str]], None] = lambda _visitors: None  # pseudonyms
+    renewed: Callable[[], None] = lambda: None  # keys of a day are others now
+    objected: Callable[[], None] = lambda: None
+
+
+@dataclass(slots=True)
+class _Found:
+    """What there is of somebody."""
+
+    parts: list[DayPart] = field(default_factory=list)
+    clicks: list[Click] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    sent: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def visitors(self) -> frozenset[str]:
+        return frozenset(click.visit.visitor for click in self.clicks if click.visit.visitor is not None)
+
+
+class Forgetting:
+    """`alone` lends the day files; without a server that is whoever holds the lock of the data directory."""
+
+    def __init__(self, house: House, alone: Alone, hooks: Hooks = Hooks()) -> None:
+        self._house = house
+        self._hooks = hooks
+        self._turn = threading.Lock()
+        self._journal = Journal(house.keyring.intent_file(house.workspace))
+        self.vaults: dict[VaultName, Vault] = {
+            "days": Vault(folder=house.rooms.days, keyring=house.keyring, workspace=house.workspace, alone=alone),
+            "restricted": Vault(
+                folder=house.rooms.restricted,
+                keyring=house.restricted_keyring,
+                workspace=house.workspace,
+                alone=self._restricted_alone,
+            ),
+        }
+
+    def _restricted_alone(self, work: Callable[[Days], _T]) -> _T:
+        """Nobody but us writes there, and never two at once."""
+        days = Days(self._house.rooms.restricted, self._house.restricted_keyring)
+        try:
+            return work(days)
+        finally:
+            days.close()
+
+    # -- who is meant
+
+    def subject(
+        self,
+        *,
+        click: str | None = None,
+        only: bool = False,
+        ip: str | None = None,
+        external_id: str | None = None,
+        visitor: str | None = None,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+    ) -> Subject:
+        """Exactly one of them. A click stands for the visitor who made it, unless `only` it is meant."""
+        given = {"click": click, "ip": ip, "external-id": external_id, "visitor": visitor}
+        named = [(kind, value) for kind, value in given.items() if value]
+        if len(named) != 1:
+            raise InvalidError("say who is meant with exactly one of --click, --ip, --external-id and --visitor.")
+        ((kind, value),) = named
+        bounds = {name: at for name, at in (("since_ms", since_ms), ("until_ms", until_ms)) if at is not None}
+        if kind == "click" and not only:
+            its_visitor = self._visitor_of(ClickId(value))
+            if its_visitor is not None:
+                return Subject(kind="visitor", value=its_visitor, **bounds)
+        return Subject(kind=kind, value=value, **bounds)  # type: ignore[arg-type]
+
+    def _visitor_of(self, click_id: ClickId) -> str | None:
+        for vault in self.vaults.values():
+            for date in vault.dates():
+                with vault.reader(date) as reader:
+                    found = reader.find(click_id)
+                if found is not None:
+                    return found[1].visit.visitor
+        return None
+
+    def _told(self, subject: Subject) -> str:
+        """The subject without a word about the person."""
+        return f"{subject.kind}:{self._house.forgotten.hash(subject.kind, subject.value).hex()}"
+
+    # -- looking
+
+    def find(self, subject: Subject) -> dict[str, Any]:
+        """How much there is, by store."""
+        counts = self._look(subject).counts
+        return {
+            "subject": self._told(subject),
+            "stores": [{"store": store, "count": counts[store]} for store in STORES],
+        }
+
+    def _look(self, subject: Subject, vaults: Iterable[VaultName] = ("days", "restricted")) -> _Found:
+        found = _Found()
+        for name in vaults:
+            for date in self.vaults[name].dates():
+                with self.vaults[name].reader(date) as reader:
+                    clicks = dict(subject.clicks(reader))
+                if clicks:
+                    found.parts.append(DayPart(vault=name, date=date.isoformat(), clicks=sorted(clicks), calls=[]))
+                    found.clicks += clicks.values()
+        ids = {click.click_id for click in found.clicks} | ({subject.value} if subject.kind == "click" else set())
+        if "days" in vaults and ids:
+            self._look_for_calls(found, ids)
+        for part in found.parts:
+            with self.vaults[part.vault].reader(Date.fromisoformat(part.date)) as reader:
+                counts = reader.search.counts(part.clicks, part.calls)
+                found.sent += _sent(reader, part.clicks)
+            if part.vault == "restricted":
+                found.counts["restricted clicks"] += counts["clicks"]
+            else:
+                found.counts += counts
+        return found
+
+    def _look_for_calls(self, found: _Found, ids: set[str]) -> None:
+        """Postbacks lie in the day in which they arrived."""
+        parts = {part.date: part for part in found.parts if part.vault == "days"}
+        for date in self.vaults["days"].dates():
+            with self.vaults["days"].reader(date) as reader:
+                calls = reader.search.calls(ids)
+            if calls:
+                part = parts.get(date.isoformat())
+                if part is None:
+                    part = DayPart(vault="days", date=date.isoformat(), clicks=[], calls=[])
+                    found.parts.append(part)
+                part.calls = calls
+
+    # -- erasing
+
+    def erase(self, subject: Subject, *, patience_seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
+        """Erase, and give the receipt. Raises PartlyDoneError when a reader keeps the bytes; it is done later."""
+        with self._turn:
+            self._finish_what_was_begun(patience_seconds)
+            found = self._look(subject)
+            intent = self._intent("erase", subject, found)
+            self._journal.write(intent)
+            receipt = self._carry_out(intent, patience_seconds)
+        self._hooks.forgotten(found.visitors)
+        return receipt
+
+    def _intent(self, kind: Kind, subject: Subject, found: _Found) -> Intent:
+        forgotten = self._house.forgotten
+        buried = [forgotten.hash("click", click.click_id) for click in found.clicks] if kind == "erase" else []
+        return Intent(
+            kind=kind,
+            receipt_id=new_id(self._house.world.now_ms(), self._house.world.token(8)),
+            subject=self._told(subject),
+            cut=subject.kind == "ip",
+            requested_at_ms=self._house.world.now_ms(),
+            tombstones=buried,
+            values=sorted({trace for click in found.clicks for trace in traces(click)}) if kind == "erase" else [],
+            before={store: found.counts[store] for store in STORES},
+            sent=dict(found.sent),
+            days=found.parts,
+        )
+
+    def resume(self, *, patience_seconds: float = PATIENCE_SECONDS) -> bool:
+        """Complete what was begun before a crash; whether there was something."""
+        with self._turn:
+            return self._finish_what_was_begun(patience_seconds)
+
+    def _finish_what_was_begun(self, patience_seconds: float) -> bool:
+        intent = self._journal.read()
+        if intent is not None:
+            self._carry_out(intent, patience_seconds)
+        return intent is not None
+
+    def _carry_out(self, intent: Intent, patience_seconds: float) -> dict[str, Any]:
+        if intent.kind == "erase":
+            self._bury(intent)
+        for part in intent.days:
+            self._move(intent, part)
+        self._hooks.renewed()
+        for part in intent.days:
+            if part.vault == "days":
+                remove_shelf(self._house.rooms.columns / self._house.workspace, Date.fromisoformat(part.date))
+        hits = [hit for part in intent.days if self._is_there(part) for hit in self._clean(part, patience_seconds)]
+        scanner = Scanner(intent.values)
+        hits += scanner.look(self._all_files(intent)) if intent.values else []
+        done = self._conclude(intent, scanner, {str(hit.path.relative_to(self._house.rooms.data)) for hit in hits})
+        self._journal.clear()
+        return done
+
+    def _bury(self, intent: Intent) -> None:
+        days = days_of("tombstones", self._house.settings)
+        expires_at_ms = intent.requested_at_ms + (days or 0) * DAY_MS
+        self._house.forgotten.bury(intent.tombstones, expires_at_ms=expires_at_ms)
+
+    def _is_there(self, part: DayPart) -> bool:
+        """A day may have gone by its term since."""
+        return Date.fromisoformat(part.date) in self.vaults[part.vault].dates()
+
+    def _clean(self, part: DayPart, patience_seconds: float) -> Iterator[Any]:
+        yield from self.vaults[part.vault].clean(Date.fromisoformat(part.date), part, patience_seconds=patience_seconds)
+
+    def _move(self, intent: Intent, part: DayPart) -> None:
+        """Take a part out of its day, after what stays of it was put where it belongs."""
+        if part.done or not self._is_there(part):
+            return
+        date = Date.fromisoformat(part.date)
+        source = self.vaults[part.vault]
+        beside: VaultName = "restricted" if part.vault == "days" else "days"
+        if intent.kind != "erase" or part.vault == "restricted":
+            self._put_beside(intent, part, beside)
+        stays = intent.kind == "erase" and part.vault == "days"
+        source.take_out(
+            date,
+            part,
+            left=lambda stories: self._remainders(intent, stories) if stays else [],
+            written_down=lambda: self._journal.write(intent),
+        )
+        part.done = True
+        self._journal.write(intent)
+
+    def _put_beside(self, intent: Intent, part: DayPart, beside: VaultName) -> None:
+        """Copy a part into the other vault; into a day that has gone by its term nothing goes back."""
+        date = Date.fromisoformat(part.date)
+        if beside == "days" and date not in self.vaults["days"].dates():
+            return
+        with self.vaults[part.vault].reader(date) as reader:
+            stories = [(click, reader.events_of(seq)) for seq in part.clicks if (click := reader.click(seq))]
+        kept = self._remainders(intent, stories) if intent.kind == "erase" else stories
+        self.vaults[beside].put_in(date, kept)
+
+    def _remainders(self, intent: Intent, stories: Sequence[Story]) -> list[Story]:
+        """Their ids are made from ours under the workspace's key: the same again after a crash, and nobody's."""
+        forgotten = self._house.forgotten
+        return [
+            remainder(
+                click,
+                events,
+                ClickId(forgotten.hash("rest", f"{intent.receipt_id}|{click.click_id}").hex()),
+            )
+            for click, events in stories
+        ]
+
+    def _all_files(self, intent: Intent) -> Iterator[Path]:
+        """Every file of the data directory but the owner's own words and days in which there was nothing."""
+        rooms = self._house.rooms
+        dates = {part.date for part in intent.days}
+        for path in sorted(rooms.data.rglob("*")):
+            if path.name in _OWN_FILES or not path.is_file() or rooms.addresses in path.parents:
+                continue
+            date = _date_in(path.relative_to(rooms.data))
+            if date is None or date in dates:
+                yield path
+
+    # -- what is said of it
+
+    def _conclude(self, intent: Intent, scanner: Scanner, found_in: set[str]) -> dict[str, Any]:
+        after = self._left_of(intent)
+        stores = [{"store": store, "before": intent.before[store], "after": after[store]} for store in STORES]
+        if intent.kind != "erase":
+            return {"subject": intent.subject, "kind": intent.kind, "stores": stores}
+        now_ms = self._house.world.now_ms()
+        receipt = receipts.signed(
+            {
+                "receipt_id": intent.receipt_id,
+                "subject": intent.subject,
+                "requested_at": rfc3339(intent.requested_at_ms),
+                "completed_at": rfc3339(now_ms),
+                "stores": stores,
+                "backups": receipts.BACKUPS,
+                "keys": [
+                    {"vault": part.vault, "date": part.date, "clicks": part.clicks, "events": part.leaves}
+                    for part in intent.days
+                ],
+                "scan": {"files": scanner.files, "bytes": scanner.bytes, "found_in": sorted(found_in)},
+                "limits": receipts.limits(intent, self._house.configuration()[1]),
+            },
+            self._house.keys.receipt_key,
+        )
+        self._house.forgotten.keep_receipt(receipt, made_at_ms=now_ms)
+        return receipt
+
+    def _left_of(self, intent: Intent) -> Counter[str]:
+        left: Counter[str] = Counter()
+        for part in intent.days:
+            with suppress(NotFoundError), self.vaults[part.vault].reader(Date.fromisoformat(part.date)) as reader:
+                counts = reader.search.counts(part.clicks, part.calls)
+                left += Counter({"restricted clicks": counts["clicks"]}) if part.vault == "restricted" else counts
+        return left
+
+    # -- verifying
+
+    def verify(self, receipt: Mapping[str, Any]) -> list[str]:
+        """What does not hold of a receipt now; nothing when all does."""
+        wrong = receipts.wrong_with(receipt, self._house.public_key)
+        if wrong is not None:
+            return [wrong]
+        return [
+            f"{each['date']}: {count} of its records can be opened or are there again."
+            for each in receipt["keys"]
+            if (count := self._readable(each))
+        ]
+
+    def _readable(self, told: Mapping[str, Any]) -> int:
+        vault = self.vaults[told["vault"]]
+        date = Date.fromisoformat(told["date"])
+        try:
+            keys = vault.keyring.open_day(vault.workspace, date)
+        except NotFoundError:
+            return 0
+        derivable = sum(not keys.clicks.is_punctured(seq) for seq in told["clicks"])
+        derivable += sum(not keys.events.is_punctured(seq) for seq in told["events"])
+        if derivable or date not in vault.dates():
+            return derivable
+        with vault.reader(date) as reader:
+            return reader.search.counts(told["clicks"], [])["clicks"]
+
+    # -- restriction and objection
+
+    def restrict(self, subject: Subject) -> dict[str, Any]:
+        """Out of reports, exports and deliveries, and kept beyond its term, until it is lifted."""
+        return self._move_between("restrict", subject, "days")
+
+    def unrestrict(self, subject: Subject) -> dict[str, Any]:
+        """Back to where it was; what has outlived its term meanwhile is erased."""
+        return self._move_between("unrestrict", subject, "restricted")
+
+    def _move_between(
+        self, kind: Literal["restrict", "unrestrict"], subject: Subject, source: VaultName
+    ) -> dict[str, Any]:
+        with self._turn:
+            self._finish_what_was_begun(PATIENCE_SECONDS)
+            intent = self._intent(kind, subject, self._look(subject, (source,)))
+            self._journal.write(intent)
+            return self._carry_out(intent, PATIENCE_SECONDS)
+
+    def object(self, subject: Subject) -> dict[str, Any]:
+        """From now on the person's visits leave no trace. Raises RefusedError when nobody could be told again."""
+        now_ms = self._house.world.now_ms()
+        if subject.kind == "ip":
+            kind, values, term = "address", frozenset(subject.values(whole_only=True)), "objections by address"
+        else:
+            found = self._look(subject)
+            kind, values, term = "visitor", found.visitors, "objections"
+            values |= {subject.value} if subject.kind == "visitor" else set()
+        if not values:
+            raise RefusedError(
+                "nothing is stored by which this visitor could be told again, so his objection cannot be kept here; "
+                "he can opt out himself on the page /privacy of any tracking domain."
+            )
+        days = days_of(term, self._house.settings) or 0
+        self._house.forgotten.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS)
+        self._hooks.objected()
+        return {"subject": self._told(subject), "objections": len(values), "until": rfc3339(now_ms + days * DAY_MS)}
+
+
+def _sent(reader: DayReader, clicks: Sequence[int]) -> Counter[str]:
+    """Deliveries that have left the house, by destination."""
+    return Counter(row.destination for seq in clicks for row in reader.deliveries.of_click(seq) if row.attempts)
+
+
+def _date_in(path: Path) -> str | None:
+    """The day to which a file belongs, by its name or that of a folder."""
+    for part in path.parts:
+        with suppress(ValueError):
+            return Date.fromisoformat(part[:10]).isoformat()
+    return None

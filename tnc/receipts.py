@@ -1,0 +1,76 @@
+"""The receipt of an erasure: what was there, what is there now, and what nobody here can reach. Signed.
+
+Anybody can check the signature with an Ed25519 library: it is over the line `tnc receipt 1` and then the receipt
+without its `signature`, as JSON with sorted keys and no spaces, in UTF-8.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from tnc import crypto
+from tnc.model import Configuration, DestinationId
+from tnc.store.journal import Intent
+
+_SIGNED: Final = b"tnc receipt 1\n"
+
+BACKUPS: Final = (
+    "no backup has to be touched: the keys of these records are destroyed, so no copy of them can be opened, wherever "
+    "it lies, and a restore drops them."
+)
+_COPIES: Final = (
+    "A copy of the folder `ring` from before this erasure still opens these records in old backups: replace it.",
+    "A snapshot of the whole machine that holds both the data and the key file keeps what it held until it is deleted.",
+    "Flash memory may keep overwritten blocks below the file system; the records in them are sealed.",
+    "The browser may hold our cookie until it expires; it stands for nothing that is stored here.",
+)
+_NEIGHBOURS: Final = (
+    "Visits that were stored with a cut address belong to a network of many people; all of that network were erased."
+)
+_LETTER: Final = "write to the receiver and ask for deletion."
+_RETRACTION: Final = "a retraction sets the conversion to nothing there, but deletes nothing; " + _LETTER
+# What can be asked of a receiver afterwards.
+_AFTERWARDS: Final[Mapping[str, str]] = {
+    "meta": "Meta has no call to delete an event; delete it by hand in the data set, or ask its support.",
+    "tiktok": "TikTok has no call to delete an event; ask its support.",
+    "google-data-manager": _RETRACTION,
+    "google-ads": _RETRACTION,
+    "google-csv": _RETRACTION,
+    "microsoft-csv": _RETRACTION,
+}
+
+
+def signed(receipt: Mapping[str, Any], key: bytes) -> dict[str, Any]:
+    """The receipt with our public key and its signature."""
+    whole = {**receipt, "public_key": crypto.public_key(key).hex()}
+    return {**whole, "signature": crypto.sign(key, _text(whole)).hex()}
+
+
+def wrong_with(receipt: Mapping[str, Any], public_key: bytes) -> str | None:
+    """Why the signature does not hold; None when it does."""
+    if receipt.get("public_key") != public_key.hex():
+        return "it was signed by another installation."
+    try:
+        signature = bytes.fromhex(str(receipt.get("signature")))
+    except ValueError:
+        signature = b""
+    if not crypto.is_signed(public_key, _text(receipt), signature):
+        return "its signature does not hold: it was changed."
+    return None
+
+
+def _text(receipt: Mapping[str, Any]) -> bytes:
+    bare = {name: value for name, value in receipt.items() if name != "signature"}
+    return _SIGNED + json.dumps(bare, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def limits(intent: Intent, configuration: Configuration) -> list[str]:
+    """What an erasure here cannot reach, a sentence each with what to do."""
+    return [*_COPIES, *([_NEIGHBOURS] if intent.cut and intent.days else []), *_sent(intent, configuration)]
+
+
+def _sent(intent: Intent, configuration: Configuration) -> Iterator[str]:
+    for destination, count in sorted(intent.sent.items()):
+        its = configuration.destinations.get(DestinationId(destination))
+        what = _AFTERWARDS.get(its.type, _LETTER) if its is not None else _LETTER
+        yield f"{count} reports of conversions had been sent to {destination} before: {what}"

@@ -1,0 +1,70 @@
+"""Who is meant: the words by which somebody is looked for, and what a day holds of him."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tnc.facts.address import canonical, cut
+from tnc.model import Click
+from tnc.store.days import LATEST, DayReader
+from tnc.store.guard import Look, look
+from tnc.store.keyring import Token
+
+SubjectKind = Literal["click", "ip", "external-id", "visitor", "browser"]
+_TOKENS: Final[dict[SubjectKind, Token]] = {
+    "click": "click",
+    "ip": "address",
+    "external-id": "external",
+    "visitor": "visitor",
+    "browser": "browser",
+}
+_SHORTEST: Final = 8  # bytes of a value that cannot stand somewhere by chance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Clicks that have `value`, made from `since_ms` up to, not including, `until_ms`.
+
+    An address means the clicks that were stored with it, and those that were stored with the network that is
+    kept of it where the person may not be: these may be of its neighbours, and nobody can tell them apart.
+    """
+
+    kind: SubjectKind
+    value: str
+    since_ms: int = 0
+    until_ms: int = LATEST
+
+    def values(self, *, whole_only: bool = False) -> list[str]:
+        """The forms in which the value is stored."""
+        if self.kind != "ip":
+            return [self.value]
+        address = canonical(self.value)
+        if address is None:  # a network, as it is stored
+            return [self.value]
+        return [address] if whole_only else [address, cut(address)]
+
+    def clicks(self, reader: DayReader, *, whole_only: bool = False) -> Iterator[tuple[int, Click]]:
+        """(number, click) of one day."""
+        for value in self.values(whole_only=whole_only):
+            for seq, click in reader.search.clicks(_TOKENS[self.kind], value):
+                if self.since_ms <= click.clicked_at_ms < self.until_ms:
+                    yield seq, click
+
+
+def traces(click: Click) -> set[bytes]:
+    """What a click knows of the person, as no file may hold it: text, and the bytes that pseudonyms stand for."""
+    visit = click.visit
+    texts = {click.click_id, visit.ip, visit.external_id, visit.referrer, visit.url, visit.visitor, visit.browser_id}
+    texts |= {value for value in (*visit.subs.values(), *visit.params.values()) if look(value) is Look.PERSONAL}
+    if visit.mode != "cookieless":  # else it is a family of browsers, of which there are few
+        texts.add(visit.user_agent)
+    pseudonyms = {bytes.fromhex(each) for each in (visit.visitor, visit.browser_id) if each and _is_hex(each)}
+    return pseudonyms | {text.encode() for text in texts if text and len(text) >= _SHORTEST}
+
+
+def _is_hex(text: str) -> bool:
+    try:
+        bytes.fromhex(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,139 @@
+"""A set of day files from which clicks can be taken so that nothing of them stays: rows, keys and bytes."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+from tnc.errors import NotFoundError, PartlyDoneError
+from tnc.model import Click, Event, WorkspaceId
+from tnc.store.dayfiles import Day, Days
+from tnc.store.days import DayReader, DayWriter, all_dates, day_path
+from tnc.store.journal import DayPart
+from tnc.store.keyring import Keyring
+from tnc.store.scan import Hit, Scanner
+from tnc.store.scrub import scrub
+
+_T = TypeVar("_T")
+
+Story = tuple[Click, list[Event]]
+
+_PAUSE_SECONDS: Final = 0.05
+_ROUNDS: Final = 3
+
+
+class Alone(Protocol):
+    """Do `work` with the day files of a vault while nobody else writes to them, outside any transaction."""
+
+    def __call__(self, work: Callable[[Days], _T], /) -> _T: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vault:
+    """The day files of a workspace below `folder`, with their keys."""
+
+    folder: Path
+    keyring: Keyring
+    workspace: WorkspaceId
+    alone: Alone
+
+    def dates(self) -> list[Date]:
+        return all_dates(self.folder, self.workspace)
+
+    @contextmanager
+    def reader(self, date: Date) -> Iterator[DayReader]:
+        """Raises NotFoundError when there is no such day, or no key for it any more."""
+        path = self.path(date)
+        if not path.exists():
+            raise NotFoundError(f"there are no clicks of {date}.")
+        with DayReader(path, self.keyring.open_day(self.workspace, date)) as reader:
+            yield reader
+
+    def path(self, date: Date) -> Path:
+        return day_path(self.folder, self.workspace, date)
+
+    def files(self, date: Date) -> list[Path]:
+        """The day file and its write-ahead log."""
+        path = self.path(date)
+        return [each for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()]
+
+    def _day(self, date: Date) -> Day:
+        return self.workspace, date
+
+    def put_in(self, date: Date, stories: Sequence[Story]) -> None:
+        """Add clicks with what became of them; those that are there already, by their ids, are not added again."""
+
+        def work(writer: DayWriter) -> None:
+            for click, events in stories:
+                if writer.find(click.click_id) is None:
+                    writer.add_story(click, events)
+
+        self.alone(lambda days: days.transact(self._day(date), work))
+
+    def take_out(
+        self,
+        date: Date,
+        part: DayPart,
+        *,
+        left: Callable[[list[Story]], Sequence[Story]],
+        written_down: Callable[[], None],
+    ) -> None:
+        """Replace the rows of a part by what is left of them, and puncture their keys.
+
+        `written_down` makes the part durable, with the numbers and bytes that were found, before anything
+        is lost: what is interrupted after it can be done again from the part alone.
+        """
+
+        def rows(writer: DayWriter) -> None:
+            there = writer.purge.present(part.clicks)
+            part.leaves = sorted({*part.leaves, *writer.purge.leaves(there, part.calls)})
+            part.marks = [*{*part.marks, *writer.search.marks(there, part.calls)}]
+            part.tokens = writer.search.tokens(there) if there else part.tokens
+            written_down()
+            writer.purge.replace(there, part.calls, left(writer.purge.stories(there)))
+
+        def work(days: Days) -> None:
+            days.transact(self._day(date), rows)
+            days.puncture(self._day(date), clicks=part.clicks, events=part.leaves)
+
+        self.alone(work)
+
+    def settle(self, date: Date, *, patience_seconds: float) -> None:
+        """Empty the write-ahead log. Raises PartlyDoneError when somebody reads an older state for longer than that."""
+
+        def work(days: Days) -> bool:
+            settled = days.writer(self._day(date)).purge.settle()
+            days.discard(self._day(date))
+            return settled
+
+        until = time.monotonic() + patience_seconds
+        while not self.alone(work):
+            if time.monotonic() > until:
+                raise PartlyDoneError(
+                    f"the keys are destroyed and the rows deleted, but somebody still reads an older state of {date}, "
+                    "so their bytes cannot be overwritten yet. It is done within a minute after he stops; end commands "
+                    "like `tnc clicks --follow`, then look again."
+                )
+            time.sleep(_PAUSE_SECONDS)
+
+    def clean(self, date: Date, part: DayPart, *, patience_seconds: float) -> list[Hit]:
+        """Overwrite what SQLite left of the rows of a part; what could not be is returned."""
+        with self.reader(date) as reader:
+            scanner = Scanner([*part.marks, *reader.search.unused(part.tokens)])
+        hits: list[Hit] = []
+        for _ in range(_ROUNDS):
+            self.settle(date, patience_seconds=patience_seconds)
+            hits = scanner.look(self.files(date))
+            if not hits:
+                break
+            self.alone(lambda days, found=hits: self._scrub(days, date, found))  # type: ignore[misc]
+        return hits
+
+    def _scrub(self, days: Days, date: Date, hits: Sequence[Hit]) -> None:
+        if days.writer(self._day(date)).purge.settle():
+            days.discard(self._day(date))
+            path = self.path(date)
+            scrub(path, (hit for hit in hits if hit.path == path))
