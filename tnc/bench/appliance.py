@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Self
 
@@ -25,10 +25,11 @@ class Appliance:
     process: "subprocess.Popen[str] | None" = None
     tracking: tuple[str, int] = ("", 0)
     dashboard: tuple[str, int] = ("", 0)
-    log: Path = field(init=False)
+    log: Path = Path()  # of the server; else beside the data
 
     def __post_init__(self) -> None:
-        self.log = self.data.with_name(f"{self.data.name}.log")
+        if self.log == Path():
+            self.log = self.data.with_name(f"{self.data.name}.log")
 
     @property
     def config(self) -> Path:

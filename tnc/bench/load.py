@@ -135,6 +135,7 @@ class Crowd:
 
     def _leave(self, visitor: _Visitor) -> None:
         del self._visitors[visitor.connection.fileno()]
+        self._poll.unregister(visitor.connection)  # closing is not enough while a forked process holds a copy
         visitor.connection.close()
 
     def close(self) -> None:

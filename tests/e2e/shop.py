@@ -1,0 +1,218 @@
+"""A small shop with a campaign of every kind, and what visitors, networks and the owner say to it while it runs."""
+
+import http.client
+import json
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from click.testing import CliRunner
+
+from tnc.bench.appliance import Appliance
+from tnc.bench.load import Answers, Crowd, get
+from tnc.cli.root import group
+
+SHOP: Final = """
+[[source]]
+id = "ads"
+click_id = "ext"
+cost = "cpc"
+params = { sub1 = "site" }
+
+[[network]]
+id = "good"
+statuses = { sale = ["approved"], lead = ["pending"], rejected = ["declined"] }
+key = "s3cret"
+
+[[offer]]
+id = "shoes"
+network = "good"
+url = "https://shop.example/shoes?s2={click_id}&site={sub1}"
+payout = 12.5
+
+[[offer]]
+id = "boots"
+url = "https://shop.example/boots?s2={click_id}"
+payout = 3
+
+[[offer]]
+id = "few"
+url = "https://shop.example/few?s2={click_id}"
+payout = 1
+cap = { conversions = 7, per = "total", then = "boots" }
+
+[[lander]]
+id = "quiz"
+url = "https://land.example/quiz?k={click_id}"
+
+[[campaign]]
+id = "summer"
+source = "ads"
+cost = { model = "auto", amount = 0.02, currency = "USD" }
+[[campaign.flow]]
+id = "all"
+offers = [ { id = "shoes" } ]
+
+[[campaign]]
+id = "quizzed"
+[[campaign.flow]]
+id = "all"
+landers = [ { id = "quiz" } ]
+offers = [ { id = "boots" }, { id = "shoes" } ]
+
+[[campaign]]
+id = "capped"
+[[campaign.flow]]
+id = "all"
+offers = [ { id = "few" } ]
+
+[[campaign]]
+id = "doubled"
+redirect = "double-meta"
+[[campaign.flow]]
+id = "all"
+offers = [ { id = "boots" } ]
+
+[[campaign]]
+id = "scripted"
+source = "ads"
+redirect = "js"
+[[campaign.flow]]
+id = "all"
+offers = [ { id = "shoes" } ]
+"""
+
+_CLICK = re.compile(rb"\r\nLocation: [^\r]*?[?&](?:s2|k)=([0-9a-z]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: dict[str, str]  # by lower-case name
+    body: str
+
+    @property
+    def location(self) -> str:
+        return self.headers["location"]
+
+
+def ask(
+    appliance: Appliance,
+    target: str,
+    *,
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+    body: bytes | None = None,
+) -> Answer:
+    """One request, no redirect followed. Without a user agent that is named it is a desktop browser's."""
+    connection = http.client.HTTPConnection(*appliance.tracking, timeout=20)
+    agent = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"}
+    try:
+        connection.request(method, target, body=body, headers=agent | (headers or {}))
+        got = connection.getresponse()
+        text = got.read().decode("utf-8", "replace")
+    finally:
+        connection.close()
+    return Answer(got.status, {name.lower(): value for name, value in got.getheaders()}, text)
+
+
+def click_of(answer: Answer | bytes) -> str:
+    """The click id in the address that a visitor was sent to."""
+    text = f"\r\nLocation: {answer.location}".encode() if isinstance(answer, Answer) else answer
+    found = _CLICK.search(text)
+    assert found is not None, text
+    return found[1].decode()
+
+
+def postback(appliance: Appliance, click_id: str, **said: str) -> Answer:
+    return ask(appliance, "/postback?" + urlencode({"cid": click_id, "key": "s3cret"} | said))
+
+
+@contextmanager
+def _logs_as_they_are() -> Iterator[None]:
+    """A command sets up the logs of its process, and here that is the tests'."""
+    root, raising = logging.getLogger(), logging.raiseExceptions
+    handlers, level = root.handlers, root.level
+    try:
+        yield
+    finally:
+        root.handlers, logging.raiseExceptions = handlers, raising
+        root.setLevel(level)
+
+
+def printed(appliance: Appliance, *words: str) -> str:
+    """What a command prints that succeeds; run here, which takes no second to start."""
+    with _logs_as_they_are():
+        done = CliRunner().invoke(group, ["--config", str(appliance.config), *words])
+    assert done.exit_code == 0, (done.stderr, done.exception)
+    return done.stdout
+
+
+def told(appliance: Appliance, *words: str) -> Any:
+    """What a command prints as JSON."""
+    return json.loads(printed(appliance, *words, "--json"))
+
+
+def all_clicks(appliance: Appliance) -> list[dict[str, Any]]:
+    """The click log, oldest first."""
+    lines = printed(appliance, "clicks", "--json").split("\n")
+    return [json.loads(line) for line in lines if line][::-1]
+
+
+def recorded(appliance: Appliance) -> list[str]:
+    return [click["click_id"] for click in all_clicks(appliance)]
+
+
+def newest(appliance: Appliance) -> dict[str, Any]:
+    click = told(appliance, "clicks", "--limit", "1")
+    assert isinstance(click, dict)
+    return click
+
+
+class Stream:
+    """Visitors who come one after the other in a thread until they are told to stop."""
+
+    def __init__(self, appliance: Appliance, path: str = "/summer") -> None:
+        self.heard: list[bytes] = []
+        self.answers = Answers()
+        self._numbers = count()
+        self._stop = threading.Event()
+        self._path = path
+        self._address = appliance.tracking
+        self._thread = threading.Thread(target=self._run)
+
+    def _requests(self) -> Iterator[bytes]:
+        for number in self._numbers:
+            yield get(f"{self._path}?ext=e{number}", {"Host": "go.example", "User-Agent": f"Stream/{number % 50}"})
+
+    def _run(self) -> None:
+        crowd = Crowd(self._address, self._requests(), self.heard.append)
+        while not self._stop.is_set():
+            answers = crowd.in_turn(8, 0.1)
+            self.answers.latencies_ms += answers.latencies_ms
+            self.answers.failed += answers.failed
+        crowd.close()
+
+    @property
+    def redirected(self) -> list[str]:
+        """Click ids of those who got their redirect."""
+        return [click_of(answer) for answer in list(self.heard) if answer.startswith(b"HTTP/1.1 302")]
+
+    def wait_for(self, number: int) -> None:
+        while len(self.heard) < number and self._thread.is_alive():
+            self._stop.wait(0.01)
+
+    @contextmanager
+    def flowing(self) -> Iterator["Stream"]:
+        self._thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            self._thread.join()

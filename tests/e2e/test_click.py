@@ -1,0 +1,297 @@
+"""From the first click to the report, against a real server."""
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.shop import Answer, ask, click_of, newest, postback, recorded, told
+from tnc.bench.appliance import Appliance
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_click_is_sent_on_stored_explained_converted_and_reported(appliance: Appliance) -> None:
+    answer = ask(
+        appliance,
+        "/summer?ext=abc-1&cpc=0.25&site=news.example&other=x%20y",
+        headers={"Referer": "https://news.example/a"},
+    )
+
+    assert answer.status == 302
+    assert answer.headers["cache-control"] == "no-store"
+    click_id = click_of(answer)
+    assert answer.location == f"https://shop.example/shoes?s2={click_id}&site=news.example"
+
+    click = told(appliance, "click", click_id)
+    assert (click["campaign"], click["source"], click["flow"], click["offer"]) == ("summer", "ads", "all", "shoes")
+    assert (click["external_id"], click["cost"], click["sub1"]) == ("abc-1", 0.25, "news.example")
+    assert click["params"] == {"ext": "abc-1", "cpc": "0.25", "site": "news.example", "other": "x y"}
+    assert (click["browser"], click["traffic"], click["destination"]) == ("Firefox", "human", answer.location)
+
+    explained = told(appliance, "explain", click_id)
+    assert explained["same"] is True
+    assert explained["recorded"] == explained["recomputed"]
+
+    said = postback(appliance, click_id, payout="12.50", currency="USD", status="pending", txid="T-1")
+    assert (said.status, said.body) == (200, "ok")
+    again = postback(appliance, click_id, payout="12.50", currency="USD", status="pending", txid="T-1")
+    assert (again.status, again.body) == (200, "duplicate")
+    assert postback(appliance, click_id, status="approved", txid="T-1").body == "ok"
+
+    (conversion,) = told(appliance, "click", click_id)["conversions"]
+    assert (conversion["status"], conversion["payout"], len(conversion["history"])) == ("sale", 12.5, 2)
+
+    report = told(appliance, "report", "--by", "campaign,offer", "--from", "today")
+    (row,) = report["rows"]
+    assert (row["campaign"], row["offer"]) == ("summer", "shoes")
+    assert (row["visits"], row["conversions"], row["sales"]) == (1, 1, 1)
+    assert (row["revenue"], row["cost"], row["profit"]) == (12.5, 0.25, 12.25)
+    assert report["totals"]["visits"] == 1
+
+
+def test_the_log_is_newest_first_and_complete_at_once(appliance: Appliance) -> None:
+    made = [click_of(ask(appliance, f"/summer?ext={number}")) for number in range(25)]
+
+    assert recorded(appliance) == made
+
+
+def test_all_of_it_works_without_a_server(appliance: Appliance) -> None:
+    click_id = click_of(ask(appliance, "/summer"))
+    assert appliance.stop() == 0
+
+    assert recorded(appliance) == [click_id]
+    assert told(appliance, "explain", click_id)["same"] is True
+    assert appliance.command("conversion", "add", "--click", click_id, "--payout", "3").returncode == 0
+    assert len(told(appliance, "click", click_id)["conversions"]) == 1
+    assert told(appliance, "report", "--by", "campaign", "--from", "today")["totals"]["sales"] == 1
+
+
+def test_try_says_what_a_click_then_does(shared: Appliance) -> None:
+    tried = told(shared, "try", "quizzed", "--ip", "203.0.113.7", "--user-agent", "Trier/1.0", "--query", "a=1")
+    answer = ask(shared, "/quizzed?a=1", headers={"User-Agent": "Trier/1.0", "X-Forwarded-For": "203.0.113.7"})
+
+    click = told(shared, "click", click_of(answer))
+    assert {name: tried["decision"][name] for name in ("flow", "lander", "offer")} == {
+        name: click[name] for name in ("flow", "lander", "offer")
+    }
+
+
+# ----------------------------------------------------------------------------------- what is not a visit
+
+
+def test_head_answers_alike_and_leaves_no_row(shared: Appliance) -> None:
+    answer = ask(shared, "/summer", method="HEAD")
+
+    assert (answer.status, answer.body) == (302, "")
+    assert shared.command("click", click_of(answer)).returncode == 3
+
+
+@pytest.mark.parametrize(
+    "header", [("Sec-Purpose", "prefetch"), ("Purpose", "prefetch"), ("X-Moz", "prefetch")], ids=str
+)
+def test_a_prefetch_is_put_off_and_marked(shared: Appliance, header: tuple[str, str]) -> None:
+    host = f"{header[0].lower()}.example"
+
+    answer = ask(shared, "/summer", headers={"Host": host, header[0]: header[1]})
+
+    assert answer.status == 503
+    assert answer.headers["cache-control"] == "no-store"
+    assert "location" not in answer.headers
+    assert newest(shared)["traffic"] == "prefetch"
+    where = f"domain={host}"
+    assert told(shared, "report", "--by", "campaign", "--from", "today", "--where", where)["totals"]["visits"] == 0
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_another_method_is_refused(shared: Appliance, method: str) -> None:
+    answer = ask(shared, "/summer", method=method)
+
+    assert answer.status == 405
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
+UNKNOWN = (
+    "/",
+    "/winter",
+    "/summer/more",
+    "/SUMMER",
+    "/-/",
+    "/-/onward/x",
+    "/click",
+    "/click/2",
+    "/../etc",
+    "/%00",
+    "//",
+)
+
+
+def test_an_unknown_address_reveals_nothing(shared: Appliance) -> None:
+    before = recorded(shared)
+
+    answers = [ask(shared, target, headers={"User-Agent": "Stranger/1.0"}) for target in UNKNOWN]
+
+    assert {(answer.status, answer.body) for answer in answers} == {(404, "Not found")}
+    assert {tuple(sorted(answer.headers)) for answer in answers} == {tuple(sorted(answers[0].headers))}
+    assert not any("tnc" in value.lower() for answer in answers for value in answer.headers.values())
+    assert recorded(shared) == before
+
+
+def test_a_paused_campaign_is_gone(appliance: Appliance, tmp_path: Path) -> None:
+    file = tmp_path / "paused.toml"
+    file.write_text('[[campaign]]\nid = "summer"\npaused = true\n')
+
+    appliance.apply(file)
+
+    assert ask(appliance, "/summer").status == 404
+    assert ask(appliance, "/quizzed").status == 302
+
+
+# ------------------------------------------------------------------------------------------- pages that send on
+
+
+def refreshed(answer: Answer) -> str:
+    """Where a page's meta refresh leads."""
+    assert answer.status == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    found = re.search(r'<meta http-equiv="refresh" content="0;url=([^"]+)"', answer.body)
+    assert found is not None
+    return unescape(found[1])
+
+
+def test_a_double_meta_refresh_leads_over_a_page_of_ours(shared: Appliance) -> None:
+    first = ask(shared, "/doubled")
+    onward = refreshed(first)
+    assert onward.startswith("/-/onward/")
+    assert "shop.example" not in first.body
+    assert first.headers["referrer-policy"] == "no-referrer"
+
+    second = ask(shared, onward)
+    click_id = newest(shared)["click_id"]
+    assert refreshed(second) == f"https://shop.example/boots?s2={click_id}"
+    assert second.headers["referrer-policy"] == "no-referrer"
+    assert ask(shared, onward[:-2] + "xx").status == 404
+
+
+def test_a_script_leads_on_and_so_does_its_page_without_scripts(shared: Appliance) -> None:
+    answer = ask(shared, "/scripted?site=" + "%22%3C%2Fscript%3E%27%E2%80%A8")
+
+    click_id = newest(shared)["click_id"]
+    found = re.search(r"location\.replace\((\".*?\")\)</script>", answer.body)
+    assert found is not None
+    assert json.loads(found[1]) == refreshed(answer)
+    assert json.loads(found[1]).startswith(f"https://shop.example/shoes?s2={click_id}&")
+    assert "</script>'" not in answer.body
+    nonce = re.search(r'<script nonce="([^"]+)"', answer.body)
+    assert nonce is not None
+    assert f"'nonce-{nonce[1]}'" in answer.headers["content-security-policy"]
+
+
+# ------------------------------------------------------------------------------------------------ landers
+
+
+def offer_and_way(appliance: Appliance, click_id: str) -> tuple[str | None, bool]:
+    click = told(appliance, "click", click_id)
+    return click["offer"], click["lander_clicked_at"] is not None
+
+
+def test_from_a_lander_one_goes_on_by_the_click_id(shared: Appliance) -> None:
+    click_id = click_of(ask(shared, "/quizzed"))
+
+    first = ask(shared, f"/click/1?cid={click_id}")
+    second = ask(shared, f"/click/2?cid={click_id}")
+
+    assert first.location == f"https://shop.example/boots?s2={click_id}"
+    assert second.location.startswith(f"https://shop.example/shoes?s2={click_id}")
+    assert told(shared, "click", click_id)["lander_clicked_at"] is not None
+    assert ask(shared, f"/click/3?cid={click_id}").status == 404
+    assert ask(shared, "/click?cid=nobody").status == 404
+
+
+def test_from_a_lander_one_goes_on_by_the_cookie(shared: Appliance) -> None:
+    visit = ask(shared, "/quizzed?tnc_consent=granted", headers={"X-Forwarded-For": "203.0.113.9"})
+    cookie = visit.headers["set-cookie"].partition(";")[0]
+
+    away = ask(shared, "/click", headers={"Cookie": cookie, "User-Agent": "another", "X-Forwarded-For": "203.0.113.1"})
+
+    assert click_of(away) == click_of(visit)
+    assert told(shared, "click", click_of(visit))["lander_clicked_at"] is not None
+
+
+def test_from_a_lander_one_goes_on_by_the_pseudonym(shared: Appliance) -> None:
+    headers = {"X-Forwarded-For": "203.0.113.9", "User-Agent": "Somebody/1.0"}
+    visit = ask(shared, "/quizzed", headers=headers)
+
+    assert click_of(ask(shared, "/click", headers=headers)) == click_of(visit)
+    assert ask(shared, "/click", headers=headers | {"User-Agent": "Somebody/2.0"}).status == 404
+
+
+def test_going_on_twice_counts_once(appliance: Appliance) -> None:
+    click_id = click_of(ask(appliance, "/quizzed"))
+    for _ in range(3):
+        assert ask(appliance, f"/click/1?cid={click_id}").status == 302
+
+    totals = told(appliance, "report", "--by", "campaign", "--from", "today")["totals"]
+    assert (totals["lander_views"], totals["lander_clicks"]) == (1, 1)
+
+
+# -------------------------------------------------------------------------------------------------- postbacks
+
+
+def test_postbacks_are_answered_as_the_contract_says(shared: Appliance) -> None:
+    click_id = click_of(ask(shared, "/summer"))
+
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    answers = [
+        ask(shared, "/postback?cid=nobody&key=wrong"),
+        postback(shared, click_id, key="wrong"),
+        ask(shared, "/postback"),
+        postback(shared, click_id, payout="lots"),
+        postback(shared, click_id, currency="doubloons"),
+        ask(shared, "/postback", method="POST", body=f"cid={click_id}&key=s3cret&txid=1".encode(), headers=form),
+        ask(shared, f"/s3cret/postback?subid={click_id}&tid=2"),
+        ask(shared, f"/click.php?cnv_id={click_id}&key=s3cret"),
+        ask(shared, f"/gpb.php?subid={click_id}&amount=4&key=s3cret"),
+    ]
+
+    assert [answer.status for answer in answers] == [404, 403, 400, 400, 400, 200, 200, 200, 200]
+    assert [answer.body for answer in answers[:2]] == ["unknown click", "wrong key"]
+    assert all(
+        "content-type" in answer.headers and "text/plain" in answer.headers["content-type"] for answer in answers
+    )
+
+
+def test_a_cap_is_exact_under_fifty_postbacks_at_once(appliance: Appliance) -> None:
+    clicks = [click_of(ask(appliance, "/capped", headers={"User-Agent": f"Buyer/{n}"})) for n in range(50)]
+
+    with ThreadPoolExecutor(50) as threads:
+        said = list(threads.map(lambda click_id: postback(appliance, click_id, txid="T"), clicks[:6]))
+        assert ask(appliance, "/capped").location.startswith("https://shop.example/few")
+        said += threads.map(lambda click_id: postback(appliance, click_id, txid="T"), [clicks[6]] * 50)
+
+    assert {answer.status for answer in said} == {200}
+    assert sorted(answer.body for answer in said[6:]) == ["duplicate"] * 49 + ["ok"]
+    assert ask(appliance, "/capped").location.startswith("https://shop.example/boots")
+    assert postback(appliance, clicks[0], txid="T", status="rejected").body == "ok"
+    assert ask(appliance, "/capped").location.startswith("https://shop.example/few")
+
+    appliance.stop()
+    appliance.serve()
+    assert ask(appliance, "/capped").location.startswith("https://shop.example/few")
+    postback(appliance, clicks[7], txid="T")
+    assert ask(appliance, "/capped").location.startswith("https://shop.example/boots")
+
+
+def test_the_same_postback_fifty_times_at_once_is_one_conversion(shared: Appliance) -> None:
+    click_id = click_of(ask(shared, "/summer"))
+
+    with ThreadPoolExecutor(50) as threads:
+        said = list(threads.map(lambda _: postback(shared, click_id, txid="T").body, range(50)))
+
+    assert sorted(said) == ["duplicate"] * 49 + ["ok"]
+    assert len(told(shared, "click", click_id)["conversions"]) == 1

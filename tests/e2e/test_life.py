@@ -1,0 +1,306 @@
+"""A server's life: started, changed under load, told to stop, killed, and in places where it must not start."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.shop import Stream, all_clicks, ask, click_of, recorded, told
+from tnc.bench.appliance import Appliance
+from tnc.errors import FailedError
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith("-shm")  # SQLite's own index of the log, made anew by anybody
+    }
+
+
+# ------------------------------------------------------------------------------------------------ under load
+
+
+def test_a_new_configuration_under_load_fails_nobody(appliance: Appliance, tmp_path: Path) -> None:
+    with Stream(appliance).flowing() as stream:
+        for number in range(4):
+            stream.wait_for(len(stream.heard) + 100)
+            file = tmp_path / "other.toml"
+            file.write_text(f'[[offer]]\nid = "shoes"\nurl = "https://shop{number}.example/shoes?s2={{click_id}}"\n')
+            appliance.apply(file)
+            assert ask(appliance, "/summer").location.startswith(f"https://shop{number}.example/")
+        stream.wait_for(len(stream.heard) + 100)
+
+    assert stream.answers.failed == 0
+    assert len(stream.redirected) == len(stream.heard)
+    versions = {click["config_version"] for click in all_clicks(appliance)}
+    assert versions == {1, 2, 3, 4, 5}
+
+
+def test_an_unfit_configuration_changes_nothing(appliance: Appliance, tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text('[[offer]]\nid = "shoes"\nurl = "ftp://shop.example/"\n')
+    before = appliance.command("export").stdout
+
+    done = appliance.command("apply", str(file))
+
+    assert done.returncode == 2
+    assert "bad.toml" in done.stderr
+    assert "url" in done.stderr
+    assert "http" in done.stderr
+    assert appliance.command("export").stdout == before
+    assert ask(appliance, "/summer").location.startswith("https://shop.example/shoes")
+
+
+def test_who_was_answered_is_there_after_a_graceful_stop(appliance: Appliance) -> None:
+    with Stream(appliance).flowing() as stream:
+        stream.wait_for(500)
+        assert appliance.stop() == 0
+        answered = set(stream.redirected)
+
+    assert not list((appliance.data / "days").rglob("*-wal"))
+    assert answered <= set(recorded(appliance))
+    assert len(answered) >= 500
+
+
+def test_who_was_answered_is_there_after_every_kill(appliance: Appliance) -> None:
+    answered: list[str] = []
+    for _ in range(3):
+        with Stream(appliance).flowing() as stream:
+            stream.wait_for(300)
+            appliance.kill()
+        answered += stream.redirected
+        appliance.serve()
+
+    stored = recorded(appliance)
+    assert len(answered) >= 900
+    assert set(answered) <= set(stored)
+    assert len(set(stored)) == len(stored)
+    assert [line for line in told(appliance, "explain", answered[-1])["trace"] if line]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_signal_ends_it_in_peace(appliance: Appliance, number: signal.Signals) -> None:
+    assert appliance.process is not None
+    appliance.process.send_signal(number)
+
+    assert appliance.stop() == 0
+    assert "Traceback" not in appliance.log.read_text()
+
+
+def test_it_starts_again_after_a_kill_left_its_socket_and_lock(appliance: Appliance) -> None:
+    click_id = click_of(ask(appliance, "/summer"))
+    appliance.kill()
+    assert (appliance.data / "socket").exists()
+    assert recorded(appliance) == [click_id]
+
+    appliance.serve()
+
+    assert ask(appliance, "/-/health").status == 200
+    assert appliance.stop() == 0
+    assert not (appliance.data / "socket").exists()
+
+
+# ---------------------------------------------------------------------------------------------- uniqueness
+
+
+def test_who_was_seen_before_a_restart_is_known_after_it(appliance: Appliance) -> None:
+    def visit() -> dict[str, object]:
+        click_id = click_of(ask(appliance, "/summer", headers={"X-Forwarded-For": "203.0.113.5"}))
+        shown = told(appliance, "click", click_id)
+        assert isinstance(shown, dict)
+        return shown
+
+    first, second = visit(), visit()
+    appliance.kill()
+    appliance.serve()
+    third = visit()
+
+    assert [each["unique_campaign"] for each in (first, second, third)] == [True, False, False]
+    assert len({each["visitor"] for each in (first, second, third)}) == 1
+
+
+# ---------------------------------------------------------------------------------- where it must not start
+
+
+def refused(appliance: Appliance, code: int) -> str:
+    """A start that ends with `code` and one sentence."""
+    done = appliance.command("serve")
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    return done.stderr
+
+
+def refused_untouched(appliance: Appliance, code: int) -> str:
+    """The same, and no file is another than before."""
+    before = hashes(appliance.data)
+    said = refused(appliance, code)
+    assert hashes(appliance.data) == before
+    return said
+
+
+def test_a_second_server_on_the_same_data_is_refused(appliance: Appliance) -> None:
+    with Stream(appliance).flowing() as stream:
+        stream.wait_for(10)
+        done = appliance.command("serve")
+        stream.wait_for(len(stream.heard) + 10)
+
+    assert done.returncode == 4
+    assert "another tnc is using" in done.stderr
+    assert stream.answers.failed == 0
+    assert told(appliance, "clicks", "--limit", "1")["campaign"] == "summer"
+
+
+@pytest.mark.parametrize("name", ["listen", "dashboard"])
+def test_a_port_in_use_is_named(stopped: Appliance, name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = stopped.config.read_text()
+        lines = [f'{name} = "127.0.0.1:{port}"' if line.startswith(f"{name} =") else line for line in text.splitlines()]
+        stopped.config.write_text("\n".join(lines))
+
+        assert f"127.0.0.1:{port}" in refused(stopped, 4)
+
+
+def test_data_of_a_newer_version_is_refused(appliance: Appliance) -> None:
+    click_of(ask(appliance, "/summer"))
+    appliance.stop()
+    day = min((appliance.data / "days" / "main").glob("*.db"))
+    for path in (appliance.data / "control.db", day):
+        with sqlite3.connect(path) as database:
+            version = database.execute("pragma user_version").fetchone()[0]
+            database.execute("pragma user_version = 99")
+        assert "newer tnc" in refused_untouched(appliance, 4)
+        with sqlite3.connect(path) as database:
+            database.execute(f"pragma user_version = {version}")
+
+    appliance.serve()
+
+
+def test_without_its_key_it_does_not_start_and_makes_no_new_one(appliance: Appliance) -> None:
+    click_id = click_of(ask(appliance, "/summer"))
+    appliance.stop()
+    key = appliance.data.with_name("data.key")
+    kept = key.read_text()
+
+    key.unlink()
+    assert "key file" in refused_untouched(appliance, 4)
+    assert not key.exists()
+    key.write_text("0" * 64)
+    assert "another installation's key" in refused_untouched(appliance, 4)
+    key.write_text("no key")
+    assert "64 hexadecimal digits" in refused_untouched(appliance, 2)
+
+    key.write_text(kept)
+    appliance.serve()
+    assert recorded(appliance) == [click_id]
+
+
+@pytest.mark.parametrize("what", ["a day's key", "the workspace's keys", "the installation's keys", "all keys"])
+def test_without_part_of_its_keyring_it_does_not_start(appliance: Appliance, what: str) -> None:
+    click_of(ask(appliance, "/summer"))
+    appliance.stop()
+    ring = appliance.data / "ring"
+    gone = {
+        "a day's key": next(ring.glob("main/20*")),
+        "the workspace's keys": ring / "main" / "keys",
+        "the installation's keys": ring / "installation",
+        "all keys": ring,
+    }[what]
+    away = appliance.data.with_name("away")
+    shutil.move(gone, away)
+
+    done = appliance.command("serve")
+
+    assert done.returncode in (3, 4), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not gone.exists()
+    shutil.move(away, gone)
+    appliance.serve()
+
+
+def test_a_damaged_keyring_is_refused(appliance: Appliance) -> None:
+    click_of(ask(appliance, "/summer"))
+    appliance.stop()
+    day = next((appliance.data / "ring").glob("main/20*"))
+    day.write_bytes(os.urandom(day.stat().st_size))
+
+    assert "damaged" in refused_untouched(appliance, 1)
+
+
+def test_a_folder_that_is_no_data_directory_is_refused(tmp_path: Path, stopped: Appliance) -> None:
+    (stopped.data / "control.db").unlink()
+
+    assert "no data directory" in refused_untouched(stopped, 3)
+
+
+def test_init_never_overwrites(appliance: Appliance) -> None:
+    click_id = click_of(ask(appliance, "/summer"))
+    appliance.stop()
+    before = hashes(appliance.data)
+
+    with pytest.raises(FailedError, match="ended with 4"):
+        appliance.init()
+
+    assert hashes(appliance.data) == before
+    assert recorded(appliance) == [click_id]
+
+
+# ------------------------------------------------------------------------------------------------- full disk
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk")
+    place = tmp_path / "small"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tnc-test", place], check=True)
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+async def test_on_a_full_disk_visitors_go_on_and_nothing_is_lost_when_there_is_room_again(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    with Appliance(small_disk / "data", log=tmp_path / "log") as appliance:
+        appliance.init()
+        file = tmp_path / "small.toml"
+        file.write_text(
+            '[[campaign]]\nid = "summer"\notherwise = { type = "url", url = "https://e.example/?s2={click_id}" }\n'
+        )
+        appliance.apply(file)
+        appliance.serve()
+        ballast = small_disk / "ballast"
+        ballast.write_bytes(bytes(_free(small_disk) - 200_000))
+
+        with Stream(appliance).flowing() as stream:
+            while ask(appliance, "/-/health").status == 200:
+                await asyncio.sleep(0.05)
+            stream.wait_for(len(stream.heard) + 200)
+        assert stream.answers.failed == 0
+        assert len(stream.redirected) == len(stream.heard)
+
+        ballast.unlink()
+        while ask(appliance, "/-/health").status != 200:
+            await asyncio.sleep(0.05)
+
+        assert set(stream.redirected) <= set(recorded(appliance))
+        assert len(set(recorded(appliance))) == len(recorded(appliance))
+        assert appliance.stop() == 0
+
+
+def _free(place: Path) -> int:
+    space = os.statvfs(place)
+    return space.f_bavail * space.f_frsize
