@@ -7,6 +7,7 @@ and stays there. Both parse with llhttp, and both ask the same functions.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
@@ -94,6 +95,33 @@ class _Head:
         self.complete = True
 
 
+def _read(data: bytes) -> _Head | None:
+    """A whole request without a body; None for anything else, which aiohttp answers."""
+    head = _Head()
+    try:
+        head.parser.feed_data(data)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        return None
+    return head if head.complete and not head.has_body else None
+
+
+_NOT_IN_TARGETS: Final = re.compile(rb"[^\x21-\x7e]")
+_NOT_IN_HEADERS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def mended(data: bytes) -> bytes:
+    """A request that parsers refuse for a byte or two, as its sender should have written it.
+
+    Some apps and ad platforms put raw UTF-8 or spaces into addresses, and some bytes come from nowhere: whoever
+    clicks is sent on all the same.
+    """
+    line, end, headers = data.partition(b"\r\n")
+    method, _, rest = line.partition(b" ")
+    target, _, version = rest.rpartition(b" ")
+    target = _NOT_IN_TARGETS.sub(lambda found: b"%%%02X" % found[0][0], target)
+    return b" ".join((method, target, version)) + end + _NOT_IN_HEADERS.sub(b" ", headers)
+
+
 class ExpressLane(asyncio.Protocol):
     """One connection, until it is answered or handed over."""
 
@@ -145,12 +173,8 @@ class ExpressLane(asyncio.Protocol):
 
     def _serve(self, plan: Plan, data: bytes) -> bool:
         """Decide, record, send on. False: it was no plain request after all, and nothing was done."""
-        head = _Head()
-        try:
-            head.parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):  # aiohttp answers these
-            return False
-        if not head.complete or head.has_body:
+        head = _read(data) or _read(mended(data))
+        if head is None:
             return False
         self._keep = head.keep_alive
         tracking, now_ms = self._lanes.tracking, self._lanes.tracking.world.now_ms()
