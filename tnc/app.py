@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -17,23 +17,26 @@ from aiohttp.web_runner import BaseRunner
 
 from tnc import __version__
 from tnc.control import control_app, short_path
-from tnc.conversions.incoming import Incoming
 from tnc.conversions.present import counts_for_cap
 from tnc.deliver.carrying import Carrier
 from tnc.deliver.courier import Courier
 from tnc.deliver.outbox import FromThreads, Outbox
 from tnc.deliver.send import open_session
 from tnc.desk import Desk
-from tnc.errors import RefusedError, UnavailableError
+from tnc.errands import errands_of
+from tnc.errors import PartlyDoneError, RefusedError, UnavailableError
 from tnc.facts.frequency import Frequency
+from tnc.forgetting import Forgetting
+from tnc.forgetting import Hooks as ForgettingHooks
 from tnc.forwarding import Forwarding
 from tnc.house import House, Rooms, locked
-from tnc.jobs import HOUR, Job, Jobs
+from tnc.jobs import HOUR, MINUTE, Job, Jobs
 from tnc.live.tracker import Tracker
 from tnc.model import Click, Configuration, Conversion
 from tnc.operations import Hooks, Operations
 from tnc.passwords import Passwords
-from tnc.recording import Recorded, Speaker
+from tnc.receiving import Answered, Heard
+from tnc.recording import Recorded
 from tnc.renewal import Renewal, newest_in_use
 from tnc.reporting import Reporter
 from tnc.settings import Address, Settings
@@ -52,6 +55,7 @@ _REMEMBER_AT_ONCE: Final = 4_000  # clicks taken up before the port opens; the o
 _REMEMBER_BESIDE: Final = 100
 _LARGEST_LINE: Final = 32 * 1024  # of a request line and of a header: aiohttp's 8 kB refuse what browsers send
 _DRAIN_SECONDS: Final = 10.0
+_START_PATIENCE_SECONDS: Final = 2.0
 
 
 def listening_socket(address: Address) -> socket.socket:
@@ -95,13 +99,34 @@ class Server:
         )
         self.forwarding = Forwarding(house, self.transact, FromThreads(self.outbox, asyncio.get_running_loop()))
         self._loop = asyncio.get_running_loop()
+        self.forgetting = Forgetting(
+            house,
+            self.alone,
+            ForgettingHooks(forgotten=self._forgotten, renewed=self._renewed, objected=self._objected),
+        )
         self.operations = Operations(
-            house, self.transact, Hooks(configured=self._configured, converted=self._converted)
+            house,
+            self.transact,
+            Hooks(configured=self._configured, converted=self._converted, later=self._later),
         )
 
     def transact(self, day: Day, work: Callable[[DayWriter], _T]) -> _T:
         """For operations, which run in threads: lend them the writer."""
         return asyncio.run_coroutine_threadsafe(self.clicklog.run(day, work), self._loop).result()
+
+    def alone(self, work: Callable[[Days], _T]) -> _T:
+        """For what must have the day files to itself; clicks wait for it."""
+        return asyncio.run_coroutine_threadsafe(self.clicklog.alone(work), self._loop).result()
+
+    def _forgotten(self, visitors: frozenset[str]) -> None:
+        self._on_loop(lambda: self.tracker.forget(visitors))
+
+    def _renewed(self) -> None:
+        asyncio.run_coroutine_threadsafe(self.prepare_days(), self._loop).result()
+
+    def _objected(self) -> None:
+        held = self.house.forgotten.objections(now_ms=self.house.world.now_ms())
+        self._on_loop(lambda: self.tracker.objections.take(held))
 
     def configuration(self) -> tuple[int, Configuration]:
         """The one that visitors are served by."""
@@ -109,6 +134,17 @@ class Server:
 
     def version(self, number: int) -> Configuration:
         return self.house.version(number)
+
+    def _later(self, day: Day, work: Callable[[DayWriter], Any]) -> None:
+        """What nobody waits for."""
+
+        async def do() -> None:
+            try:
+                await self.clicklog.run(day, work)
+            except UnavailableError:
+                log.warning("a call could not be kept in the inbox")
+
+        asyncio.run_coroutine_threadsafe(do(), self._loop)
 
     def _on_loop(self, work: Callable[[], None]) -> None:
         """Do `work` on the loop and wait until it is done: what follows an answer must already see it."""
@@ -144,6 +180,10 @@ class Server:
         if after:
             self.tracker.note_conversion(recorded.click, outcome.change.at_ms)
 
+    def complete_erasures(self) -> None:
+        with suppress(PartlyDoneError):
+            self.forgetting.resume()
+
     def turn_day(self) -> None:
         """Salts and keys of today and tomorrow, ahead of midnight."""
         self.tracker.take_salts(self.house.turn_salts())
@@ -156,8 +196,8 @@ class Server:
         except UnavailableError:
             log.exception("the day's file could not be made ready")  # visitors are sent on; their clicks wait
 
-    async def convert(self, incoming: Incoming, speaker: Speaker) -> Recorded:
-        return await asyncio.to_thread(self.operations.convert, incoming, speaker)
+    async def hear(self, heard: Heard) -> Answered:
+        return await asyncio.to_thread(self.operations.receiving.hear, heard)
 
     def remember_the_newest(self) -> Iterator[Click]:
         """Take up who was seen last, before the port opens; returns the older clicks for `remember_the_rest`."""
@@ -254,6 +294,16 @@ async def recording(house: House) -> AsyncIterator[ClickLog]:
         await clicklog.close()
 
 
+def keep_promises(house: House) -> None:
+    """What was to be forgotten is, before anything is served."""
+    house.keyring.sweep()
+    with closing(Days(house.rooms.days, house.keyring)) as days:
+        try:
+            Forgetting(house, lambda work: work(days)).resume(patience_seconds=_START_PATIENCE_SECONDS)
+        except PartlyDoneError:
+            log.warning("an erasure waits for a reader")  # its keys are gone; a job goes on with it
+
+
 async def serve(config: Path, settings: Settings, world: World, *, ready: Callable[[str, str], None]) -> None:
     """Run until SIGTERM or SIGINT. `ready` is told the tracking and the dashboard address once both answer."""
     rooms = Rooms(settings.data)
@@ -261,6 +311,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         house = stack.enter_context(House(settings, world, to_write=False))
         stack.enter_context(locked(rooms))
         house = stack.enter_context(House(settings, world, to_write=True))
+        keep_promises(house)
         house.check_keys()
         house.turn_salts()
         entrance, back = listening_socket(settings.listen), listening_socket(settings.dashboard)
@@ -284,14 +335,16 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
             tracker=tracker,
             log=clicklog,
             stories=house.stories,
-            convert=server.convert,
+            hear=server.hear,
             version=__version__,
             page_key=house.keys.control_key,
         )
         accounts = Accounts(lambda: house.database, house.database_lock)
         passwords = Passwords(house.keys.pepper)
         dashboard = dashboard_app(desk, accounts, passwords, world, hosts=(settings.dashboard.host,))
-        await stack.enter_async_context(local_socket(control_app(server.operations, server.forwarding), rooms))
+        await stack.enter_async_context(
+            local_socket(control_app(server.operations, server.forwarding, errands_of(server.forgetting)), rooms)
+        )
         await stack.enter_async_context(site(application(dashboard), back))
         await stack.enter_async_context(tracking_site(tracking, entrance))
         await stack.enter_async_context(server.outbox.running())
@@ -327,6 +380,7 @@ def jobs_of(server: Server, renewal: Renewal) -> Jobs:
         (
             Job("turn-day", "destroy old salts, have the next day's keys ready", HOUR, server.turn_day),
             Job("finish-days", "make the searches of finished days quick", HOUR, finish_days),
+            Job("keep-promises", "complete erasures that wait for a reader", MINUTE, server.complete_erasures),
             Job("renew-address-data", "fetch what is older than it should be", renewing, renewal.start_if_due),
         )
     )

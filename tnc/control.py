@@ -18,12 +18,14 @@ from aiohttp import web
 
 from tnc import errors
 from tnc.conversions.incoming import read_postback
+from tnc.errands import Errands
 from tnc.errors import FailedError, TncError
 from tnc.forwarding import Forwarding
 from tnc.operations import Operations
 
 OPERATIONS: Final = web.AppKey("OPERATIONS", Operations)
 FORWARDING: Final = web.AppKey("FORWARDING", Forwarding)
+ERRANDS: Final = web.AppKey("ERRANDS", Mapping[str, Callable[..., Any]])
 _LARGEST: Final = 1 << 31
 _REFUSALS: Final = {
     kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TncError)
@@ -69,6 +71,10 @@ async def _resume(request: web.Request) -> Any:
     return request.app[FORWARDING].resume, ((await request.json())["destination"],), {}
 
 
+async def _errand(request: web.Request) -> Any:
+    return request.app[ERRANDS][request.match_info["name"]], (), await request.json()
+
+
 def _handler(read: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
@@ -80,10 +86,11 @@ def _handler(read: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]
     return handle
 
 
-def control_app(operations: Operations, forwarding: Forwarding) -> web.Application:
+def control_app(operations: Operations, forwarding: Forwarding, errands: Errands) -> web.Application:
     app = web.Application(client_max_size=_LARGEST)
     app[OPERATIONS] = operations
     app[FORWARDING] = forwarding
+    app[ERRANDS] = errands
     app.add_routes(
         [
             web.post("/apply", _handler(_apply)),
@@ -94,6 +101,7 @@ def control_app(operations: Operations, forwarding: Forwarding) -> web.Applicati
             web.post("/destination", _handler(_destination)),
             web.post("/replay", _handler(_replay)),
             web.post("/resume", _handler(_resume)),
+            web.post("/errands/{name}", _handler(_errand)),
         ]
     )
     return app
@@ -155,6 +163,10 @@ class Remote:
         if answer.status != 200:
             raise FailedError("the running server could not do it; see its log.")
         return told
+
+    def do(self, errand: str, **given: Any) -> Any:
+        """One of `tnc.errands`."""
+        return self._ask(f"/errands/{errand}", json.dumps(given).encode())
 
     def apply(self, text: str, *, file: str, prune: bool, secrets: Mapping[str, str]) -> dict[str, Any]:
         """`secrets` are those that the text refers to, read by who asks."""

@@ -6,9 +6,9 @@ so a promise survives a crash: `resume` is called at every start, before anythin
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -17,10 +17,10 @@ from tnc import receipts
 from tnc.errors import InvalidError, NotFoundError, RefusedError
 from tnc.fields import rfc3339
 from tnc.house import House
-from tnc.model import Click, ClickId
+from tnc.model import ClickId
 from tnc.store.dayfiles import Days
-from tnc.store.days import DayReader
 from tnc.store.dayshelf import remove_shelf
+from tnc.store.finding import Found, look_for
 from tnc.store.journal import DayPart, Intent, Journal, Kind, VaultName
 from tnc.store.remainder import remainder
 from tnc.store.scan import Scanner
@@ -44,20 +44,6 @@ class Hooks:
     forgotten: Callable[[frozenset[str]], None] = lambda _visitors: None  # pseudonyms
     renewed: Callable[[], None] = lambda: None  # keys of a day are others now
     objected: Callable[[], None] = lambda: None
-
-
-@dataclass(slots=True)
-class _Found:
-    """What there is of somebody."""
-
-    parts: list[DayPart] = field(default_factory=list)
-    clicks: list[Click] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-    sent: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def visitors(self) -> frozenset[str]:
-        return frozenset(click.visit.visitor for click in self.clicks if click.visit.visitor is not None)
 
 
 class Forgetting:
@@ -129,46 +115,11 @@ class Forgetting:
 
     def find(self, subject: Subject) -> dict[str, Any]:
         """How much there is, by store."""
-        counts = self._look(subject).counts
+        counts = look_for(self.vaults, subject).counts
         return {
             "subject": self._told(subject),
             "stores": [{"store": store, "count": counts[store]} for store in STORES],
         }
-
-    def _look(self, subject: Subject, vaults: Iterable[VaultName] = ("days", "restricted")) -> _Found:
-        found = _Found()
-        for name in vaults:
-            for date in self.vaults[name].dates():
-                with self.vaults[name].reader(date) as reader:
-                    clicks = dict(subject.clicks(reader))
-                if clicks:
-                    found.parts.append(DayPart(vault=name, date=date.isoformat(), clicks=sorted(clicks), calls=[]))
-                    found.clicks += clicks.values()
-        ids = {click.click_id for click in found.clicks} | ({subject.value} if subject.kind == "click" else set())
-        if "days" in vaults and ids:
-            self._look_for_calls(found, ids)
-        for part in found.parts:
-            with self.vaults[part.vault].reader(Date.fromisoformat(part.date)) as reader:
-                counts = reader.search.counts(part.clicks, part.calls)
-                found.sent += _sent(reader, part.clicks)
-            if part.vault == "restricted":
-                found.counts["restricted clicks"] += counts["clicks"]
-            else:
-                found.counts += counts
-        return found
-
-    def _look_for_calls(self, found: _Found, ids: set[str]) -> None:
-        """Postbacks lie in the day in which they arrived."""
-        parts = {part.date: part for part in found.parts if part.vault == "days"}
-        for date in self.vaults["days"].dates():
-            with self.vaults["days"].reader(date) as reader:
-                calls = reader.search.calls(ids)
-            if calls:
-                part = parts.get(date.isoformat())
-                if part is None:
-                    part = DayPart(vault="days", date=date.isoformat(), clicks=[], calls=[])
-                    found.parts.append(part)
-                part.calls = calls
 
     # -- erasing
 
@@ -176,14 +127,14 @@ class Forgetting:
         """Erase, and give the receipt. Raises PartlyDoneError when a reader keeps the bytes; it is done later."""
         with self._turn:
             self._finish_what_was_begun(patience_seconds)
-            found = self._look(subject)
+            found = look_for(self.vaults, subject)
             intent = self._intent("erase", subject, found)
             self._journal.write(intent)
             receipt = self._carry_out(intent, patience_seconds)
         self._hooks.forgotten(found.visitors)
         return receipt
 
-    def _intent(self, kind: Kind, subject: Subject, found: _Found) -> Intent:
+    def _intent(self, kind: Kind, subject: Subject, found: Found) -> Intent:
         forgotten = self._house.forgotten
         buried = [forgotten.hash("click", click.click_id) for click in found.clicks] if kind == "erase" else []
         return Intent(
@@ -368,7 +319,7 @@ class Forgetting:
     ) -> dict[str, Any]:
         with self._turn:
             self._finish_what_was_begun(PATIENCE_SECONDS)
-            intent = self._intent(kind, subject, self._look(subject, (source,)))
+            intent = self._intent(kind, subject, look_for(self.vaults, subject, (source,)))
             self._journal.write(intent)
             return self._carry_out(intent, PATIENCE_SECONDS)
 
@@ -378,7 +329,7 @@ class Forgetting:
         if subject.kind == "ip":
             kind, values, term = "address", frozenset(subject.values(whole_only=True)), "objections by address"
         else:
-            found = self._look(subject)
+            found = look_for(self.vaults, subject)
             kind, values, term = "visitor", found.visitors, "objections"
             values |= {subject.value} if subject.kind == "visitor" else set()
         if not values:
@@ -390,11 +341,6 @@ class Forgetting:
         self._house.forgotten.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS)
         self._hooks.objected()
         return {"subject": self._told(subject), "objections": len(values), "until": rfc3339(now_ms + days * DAY_MS)}
-
-
-def _sent(reader: DayReader, clicks: Sequence[int]) -> Counter[str]:
-    """Deliveries that have left the house, by destination."""
-    return Counter(row.destination for seq in clicks for row in reader.deliveries.of_click(seq) if row.attempts)
 
 
 def _date_in(path: Path) -> str | None:

@@ -232,6 +232,8 @@ class House:
             plans=self.plans(self.versions.latest(self.workspace)),
             pseudonyms=Pseudonyms(self.workspace, keys.cookie_key),
         )
+        tracker.objections.hashed = self.forgotten.hash
+        tracker.objections.take(self.forgotten.objections(now_ms=self.world.now_ms()))
         tracker.take_salts(keys.salts)
         self.count_caps(tracker, tracker.take_plans(tracker.plans))
         return tracker

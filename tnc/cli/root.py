@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -13,7 +13,9 @@ import click
 
 from tnc import settings as appliance_settings
 from tnc.control import Remote
+from tnc.errands import errands_of
 from tnc.errors import InvalidError, TncError
+from tnc.forgetting import Forgetting
 from tnc.house import House, locked
 from tnc.logs import set_up_logs
 from tnc.operations import Operations
@@ -104,19 +106,30 @@ class Asker:
             yield house
 
     @contextmanager
-    def alone(self) -> Iterator[tuple[House, Operations]]:
-        """To change something while no server runs. Raises RefusedError when one does."""
+    def writing(self) -> Iterator[tuple[House, Days]]:
+        """The house and its day files while no server runs. Raises RefusedError when one does."""
         settings = self.settings()
         with (
             House(settings, self.world, to_write=False) as reading,
             locked(reading.rooms),
             House(settings, self.world, to_write=True) as house,
+            closing(Days(house.rooms.days, house.keyring)) as days,
         ):
-            days = Days(house.rooms.days, house.keyring)
-            try:
-                yield house, Operations(house, days.transact)
-            finally:
-                days.close()
+            yield house, days
+
+    @contextmanager
+    def alone(self) -> Iterator[tuple[House, Operations]]:
+        """To change something while no server runs. Raises RefusedError when one does."""
+        with self.writing() as (house, days):
+            yield house, Operations(house, days.transact)
+
+    def do(self, errand: str, **given: Any) -> Any:
+        """One of `tnc.errands`: by the running server, else here."""
+        server = self.server()
+        if server is not None:
+            return server.do(errand, **given)
+        with self.writing() as (house, days):
+            return errands_of(Forgetting(house, lambda work: work(days)))[errand](**given)
 
     def server(self) -> Remote | None:
         """The running server of this data directory, if there is one."""

@@ -94,6 +94,13 @@ class Seen:
                 return
         self.mark(key, at_s, 1)
 
+    def forget(self, key: int) -> None:
+        """As if there had been no visit; the slot is free for the next one."""
+        for table in self._tables:
+            slot = table.find(key)
+            if slot is not None:
+                table.values[slot] = 0
+
     def _make_room(self, table: _Table, key: int) -> tuple[_Table, int]:
         oldest_s = table.latest_s - self.window_s
         lasting = [each for each in self._tables if each.latest_s >= oldest_s]

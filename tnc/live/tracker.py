@@ -1,6 +1,6 @@
 """A workspace while it is served: from a request to a click, with nothing but memory."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from datetime import timedelta
@@ -15,6 +15,7 @@ from tnc.facts.reader import Identity as VisitIdentity
 from tnc.facts.request import Request
 from tnc.live.caps import Caps
 from tnc.live.identity import Identity, Pseudonyms
+from tnc.live.objections import Objections
 from tnc.live.seen import Seen, seen_key
 from tnc.model import Campaign, Click, OfferId, Source, Visit, WorkspaceId
 from tnc.money import micros, read_amount, read_currency
@@ -57,6 +58,7 @@ class Tracker:
     caps: Caps = field(default_factory=Caps)
     seen: Seen = field(default_factory=Seen)
     duplicates: Duplicates = field(default_factory=Duplicates)
+    objections: Objections = field(default_factory=Objections)
     _salts: dict[Date, bytes] = field(default_factory=dict)
 
     # -- settings
@@ -108,6 +110,9 @@ class Tracker:
         reader = self.reader if remember else self.looker
         facts = reader.facts(request, self.source_of(campaign))
         identity = self.identify(facts, now_ms)
+        if self.objections.include(identity.visitor, facts.ip):
+            facts = replace(facts, mode="none")
+            identity = self.identify(facts, now_ms)
         counts = remember and facts.verdict.traffic != "prefetch" and facts.mode != "none"
         visit = facts.visit(self._known(campaign, identity, now_ms, remember=counts))
         click, destination = self._decide(plan, visit, trace)
@@ -180,6 +185,14 @@ class Tracker:
             return
         for key in (seen_key(visit.visitor, click.campaign), seen_key(visit.visitor)):
             self.seen.recall(key, at_s)
+
+    def forget(self, visitors: Iterable[str]) -> None:
+        """Whoever was erased is new here when he comes again."""
+        for visitor in visitors:
+            self.seen.forget(seen_key(visitor))
+            for campaign in self.plans.by_id:
+                self.seen.forget(seen_key(visitor, campaign))
+                self.seen.forget(seen_key(visitor, campaign, "converted"))
 
     def note_conversion(self, click: Click, at_ms: int) -> None:
         """A visitor who bought is known to have, for the condition `converted`."""

@@ -109,6 +109,15 @@ _RECORDS: Final[Mapping[str, Mapping[str, Class]]] = {
         "cost_currency": "business",
         "origin": "none",
     },
+    "LabelChange": {"at_ms": "none", "traffic": "quasi", "reasons": "quasi", "crawler_verified": "quasi"},
+    "FilterChange": {
+        "at_ms": "none",
+        "by": "business",
+        "filter": "business",
+        "stopped": "business",
+        "reasons": "quasi",
+        "undone": "none",
+    },
     "DeliveryRecord": {
         "conversion_id": "pii",
         "number": "none",

@@ -1,0 +1,18 @@
+"""What a command may ask of a house by name: done by the running server for it, or by the command alone."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tnc.forgetting import Forgetting
+
+Errands = Mapping[str, Callable[..., Any]]
+"""Each takes and gives what JSON can say."""
+
+
+def errands_of(forgetting: Forgetting) -> Errands:
+    return {
+        "erase": lambda **who: forgetting.erase(forgetting.subject(**who)),
+        "restrict": lambda **who: forgetting.restrict(forgetting.subject(**who)),
+        "unrestrict": lambda **who: forgetting.unrestrict(forgetting.subject(**who)),
+        "object": lambda **who: forgetting.object(forgetting.subject(**who)),
+    }
