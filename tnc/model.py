@@ -424,7 +424,27 @@ class ConversionChange(Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     origin: Literal["postback", "hand", "import", "pixel", "test"] = "postback"
 
 
-Event = LanderClick | ConversionChange
+class LabelChange(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="label"):
+    """What was found out about a visit after its answer: whether a crawler is one, what its page saw of it."""
+
+    at_ms: int
+    traffic: Traffic
+    reasons: tuple[str, ...]
+    crawler_verified: bool | None = None
+
+
+class FilterChange(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="filter"):
+    """What a filter's later conditions say of a past click. Where the click went stays as it was."""
+
+    at_ms: int
+    by: FilterId  # whose conditions were tried
+    filter: FilterId | None = None  # None: it passed
+    stopped: bool = False  # it counts as stopped
+    reasons: tuple[str, ...] = ()  # that the decision adds
+    undone: bool = False  # taken back: the verdict of the click itself counts again
+
+
+Event = LanderClick | ConversionChange | LabelChange | FilterChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -457,9 +477,11 @@ OPEN_STATES: tuple[DeliveryState, ...] = ("queued", "sending", "accepted")
 class ClickStory:
     """A click with everything that happened to it since."""
 
-    click: Click
+    click: Click  # as it is called now
     lander_clicked_at_ms: int | None
     found_by: Literal["cid", "cookie", "visitor"] | None
     conversions: tuple[Conversion, ...]
     offer: OfferId | None  # the one the visitor went on to, else the one of the click
     network: NetworkId | None
+    changes: tuple[LabelChange | FilterChange, ...] = ()  # of what it is called, oldest first
+    decided: Click | None = None  # as it was decided, where it is called something else now

@@ -15,7 +15,9 @@ from tnc.model import (
     ConversionChange,
     ConversionId,
     Event,
+    FilterChange,
     FilterId,
+    LabelChange,
     LanderClick,
     LanderId,
     NetworkId,
@@ -50,6 +52,9 @@ class Day:
 
     def events(self, after_seq: int) -> Iterator[tuple[int, int, Event]]:
         return (each for each in self.numbered_events if each[0] > after_seq)
+
+    def events_of(self, click_seq: int) -> list[Event]:
+        return [event for _, seq, event in self.numbered_events if seq == click_seq]
 
     def add(self, each: Click, *, skip: int = 0) -> int:
         seq = self.latest()[0] + 1 + skip
@@ -167,10 +172,32 @@ def _any_change(chance: random.Random, conversion_id: str, at_ms: int, *, curren
     )
 
 
+def _any_event(chance: random.Random, conversion_id: str, at_ms: int, *, currencies: list[str]) -> Event:
+    match chance.choices(["lander", "conversion", "label", "filter"], [8, 9, 2, 3])[0]:
+        case "lander":
+            offer, network = _maybe(chance, [OfferId("boots")]), _maybe(chance, [NetworkId("x")])
+            return LanderClick(at_ms=at_ms, offer=offer, network=network)
+        case "label":
+            failed = LabelChange(at_ms=at_ms, traffic="bot", reasons=("crawler_failed",))
+            return chance.choice([failed, LabelChange(at_ms=at_ms, traffic="human", reasons=())])
+        case "filter":
+            passed = chance.random() < 0.4
+            return FilterChange(
+                at_ms=at_ms,
+                by=FilterId("strict"),
+                filter=None if passed else FilterId("strict"),
+                stopped=not passed and chance.random() < 0.7,
+                reasons=() if passed else ("filter_country",),
+                undone=chance.random() < 0.2,
+            )
+        case _:
+            return _any_change(chance, conversion_id, at_ms, currencies=currencies)
+
+
 def any_day(
     seed: int, *, date: Date = DATE, clicks: int = 60, events: int = 40, currencies: tuple[str, ...] = ("USD",)
 ) -> Day:
-    """A day with clicks of every kind, lander clicks, and conversions that change their status."""
+    """A day with clicks of every kind that change their label, lander clicks, conversions that change their status."""
     chance = random.Random(seed)
     day, start_ms = Day(), day_start_ms(date)
     for at_ms in sorted(start_ms + chance.randrange(DAY_MS) for _ in range(clicks)):
@@ -178,10 +205,6 @@ def any_day(
     for number in range(events):
         seq, its_click = chance.choice(day.numbered_clicks)
         at_ms = its_click.clicked_at_ms + chance.randrange(3 * DAY_MS)
-        event: Event = (
-            LanderClick(at_ms=at_ms, offer=_maybe(chance, [OfferId("boots")]), network=_maybe(chance, [NetworkId("x")]))
-            if chance.random() < 0.4
-            else _any_change(chance, f"{seq}-{number % 3}", at_ms, currencies=[*currencies])
-        )
+        event = _any_event(chance, f"{seq}-{number % 3}", at_ms, currencies=[*currencies])
         day.happen(seq, event, skip=chance.choice([0, 0, 2]))
     return day

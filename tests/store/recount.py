@@ -10,6 +10,7 @@ from tests.store.invented import Day
 from tnc.conversions.present import fold
 from tnc.fields import FIELDS
 from tnc.model import Click, ConversionChange, LanderClick
+from tnc.store.labels import relabelled
 from tnc.store.questions import Question
 
 Sums = dict[str, int]
@@ -51,7 +52,7 @@ def recount(question: Question, days: Iterable[Day], rates: Mapping[str, float])
             events[seq].append(event)
         for seq, click in day.numbered_clicks:
             if not click.test:
-                _count_click(question, click, events[seq], zone, groups)
+                _count_click(question, relabelled(click, events[seq]), events[seq], zone, groups)
     return {group: _in_one_currency(sums, question.currency, rates) for group, sums in groups.items()}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.store.records import DATE, day_writer
 from tnc.fields import DIMENSION_FIELDS, FIELDS
-from tnc.model import MAIN, ConversionChange, LanderClick, Privacy
+from tnc.model import MAIN, ConversionChange, FilterChange, LabelChange, LanderClick, Privacy
 from tnc.settings import Settings
 from tnc.store import control, keyring
 from tnc.store.columnset import COLUMNS
@@ -47,7 +47,14 @@ def test_every_column_of_a_day_file_has_an_entry(tmp_path: Path) -> None:
 
 def test_every_field_of_a_sealed_record_has_an_entry() -> None:
     click = {("record Click", name) for name in FIELDS if name != "headers"}
-    sealed: tuple[type[msgspec.Struct], ...] = (LanderClick, ConversionChange, DeliveryRecord, Call)
+    sealed: tuple[type[msgspec.Struct], ...] = (
+        LanderClick,
+        ConversionChange,
+        LabelChange,
+        FilterChange,
+        DeliveryRecord,
+        Call,
+    )
     real = click.union(*(fields_of(f"record {struct.__name__}", struct) for struct in sealed))
 
     assert real == {each for each in mapped("day files") if each[0].startswith("record ")}

@@ -14,11 +14,22 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from tnc.conversions.present import fold
-from tnc.model import Click, Conversion, ConversionChange, Event, LanderClick
-from tnc.store.columnset import COLUMNS, INVALID, LANDER_VIEW, QUARTER_MS, VISIT, Kind, click_row
+from tnc.model import Click, Conversion, ConversionChange, Event, FilterChange, LabelChange, LanderClick
+from tnc.store.columnset import (
+    COLUMNS,
+    INVALID,
+    LABELS,
+    LANDER_VIEW,
+    QUARTER_MS,
+    VISIT,
+    Kind,
+    click_row,
+    label_row,
+)
 from tnc.store.dayshelf import DayShelf, Part, State, tail_to_merge
 from tnc.store.duck import Duck, Values
 from tnc.store.guard import Guard
+from tnc.store.labels import relabelled
 
 _BATCH: Final = 20_000
 _MOST_PARTS: Final = 8
@@ -26,6 +37,9 @@ _MOST_PARTS: Final = 8
 _CLICK_SPOOL: Final = {**COLUMNS["clicks"], "clicked_at": "bigint"}
 _LANDER_SPOOL: Final = {**COLUMNS["landers"], "went_at": "bigint"}
 _CONVERSION_SPOOL: Final = {**COLUMNS["conversions"], "converted_at": "bigint"}
+_LABEL_SPOOL: Final = {name: COLUMNS["clicks"][name] for name in ("seq", *LABELS)}
+# What holds labels and is not made anew with each batch, and by which column it is sorted.
+_RELABELLED: Final[tuple[tuple[Kind, str], ...]] = (("clicks", "seq"), ("landers", "event_seq"))
 
 
 class DaySource(Protocol):
@@ -40,6 +54,8 @@ class DaySource(Protocol):
     def events(self, after_seq: int) -> Iterator[tuple[int, int, Event]]:
         """(number, number of the click, event)"""
         ...
+
+    def events_of(self, click_seq: int) -> list[Event]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +144,7 @@ class Feed:
         count = 0
         while batch := self._next_events(latest):
             count += len(batch)
+            self._relabel(batch)
             self._write_landers(batch)
             self._write_conversions(batch)
             self._shelf.state.events = batch[-1][0]
@@ -142,6 +159,51 @@ class Feed:
         known = takewhile(lambda each: each[0] <= latest, self._source.events(self._shelf.state.events))
         return list(islice(known, _BATCH))
 
+    def _relabel(self, batch: Sequence[tuple[int, int, Event]]) -> None:
+        """Rows of clicks that are called something else by now; before the others, which copy from them.
+
+        Files that a crash leaves newer than the state are made again with their day.
+        """
+        touched = sorted({seq for _, seq, event in batch if isinstance(event, LabelChange | FilterChange)})
+        clicks = ((seq, self._read_click(seq)) for seq in touched)
+        rows = [
+            label_row(seq, relabelled(click, self._source.events_of(seq)))
+            for seq, click in clicks
+            if click is not None and not click.test
+        ]
+        if not rows:
+            return
+        with self._spool(rows) as spool:
+            for kind, order in _RELABELLED:
+                for place, part in enumerate(self._shelf.parts(kind)):
+                    if self._holds(kind, part, touched):
+                        self._shelf.parts(kind)[place] = self._relabel_part(kind, part, spool, order)
+
+    def _holds(self, kind: Kind, part: Part, seqs: Sequence[int]) -> bool:
+        values = Values()
+        listed = f"select unnest({values.bind(seqs)})"
+        return bool(
+            self._duck.rows(f"select 1 from {self._only(values, kind, part)} where seq in ({listed}) limit 1", values)
+        )
+
+    def _relabel_part(self, kind: Kind, part: Part, spool: Path, order: str) -> Part:
+        values = Values()
+
+        def own(name: str, new: str) -> str:
+            return f"case when new.seq is null then old.{_quoted(name)} else {new} end"
+
+        labels = {name: own(name, f"new.{_quoted(name)}") for name in LABELS}
+        if kind == "landers":
+            first = f"(select min(event_seq) from {self._all(values, kind)} known where known.seq = old.seq)"
+            labels["counts"] = own("counts", f"{_counts('new')} and old.event_seq = {first}")
+        select = f"""
+            select {_columns(kind, labels, of="old")}
+            from {self._only(values, kind, part)} old
+            left join {values.json(spool, _LABEL_SPOOL)} new on new.seq = old.seq
+            order by old.{order}
+        """
+        return self._write(kind, part.first, part.last, select, values)
+
     def _write_landers(self, batch: Sequence[tuple[int, int, Event]]) -> None:
         rows = [_lander_row(number, seq, event) for number, seq, event in batch if isinstance(event, LanderClick)]
         if not rows:
@@ -153,7 +215,7 @@ class Feed:
                 "went_at": "make_timestamp_ms(new.went_at)",
                 "went_offer": "new.went_offer",
                 "went_network": "new.went_network",
-                "counts": f"""(click.flags & {VISIT | INVALID | LANDER_VIEW}) = {VISIT | LANDER_VIEW}
+                "counts": f"""{_counts("click")}
                   and new.event_seq = min(new.event_seq) over (partition by new.seq)
                   and new.seq not in (select seq from {self._all(values, "landers")})""",
             }
@@ -229,6 +291,9 @@ class Feed:
     def _all(self, values: Values, kind: Kind) -> str:
         return values.parquet(self._shelf.files(kind), COLUMNS[kind])
 
+    def _only(self, values: Values, kind: Kind, part: Part) -> str:
+        return values.parquet([str(self._shelf.path(kind, part.first, part.last))], COLUMNS[kind])
+
     def _clicks_of(self, values: Values, seqs: Sequence[int]) -> str:
         """The clicks around these numbers: bounds let DuckDB pass over the rest of the day."""
         first, last = values.bind(min(seqs)), values.bind(max(seqs))
@@ -277,6 +342,11 @@ def _columns(kind: Kind, own: Mapping[str, str], *, of: str = "") -> str:
 
 def _quoted(name: str) -> str:
     return f'"{name}"'
+
+
+def _counts(click: str) -> str:
+    """SQL: a valid visit that was sent to a lander."""
+    return f"({click}.flags & {VISIT | INVALID | LANDER_VIEW}) = {VISIT | LANDER_VIEW}"
 
 
 def _lander_row(number: int, seq: int, event: LanderClick) -> dict[str, Any]:

@@ -64,6 +64,14 @@ def click_row(seq: int, click: Click, subs: Mapping[str, str]) -> dict[str, Any]
     return row
 
 
+LABELS: Final = ("flags", "traffic", "reasons", "filter")  # what a click is called, which may change later
+
+
+def label_row(seq: int, click: Click) -> dict[str, Any]:
+    row = click_row(seq, click, {})
+    return {"seq": seq} | {name: row.get(name) for name in LABELS}
+
+
 def _text(value: object) -> str:
     if value is False:
         return "false"

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, Literal, Self, TypeVar
 
-from tnc.model import Click, ClickId, ConversionChange, Event, WorkspaceId
+from tnc.model import Click, ClickId, ConversionChange, Event, FilterChange, LabelChange, LanderClick, WorkspaceId
 from tnc.store.dayschema import CLOSED_INDEXES, check_schema, make_tables
 from tnc.store.deliveries import Deliveries, DeliveryWriter
 from tnc.store.inbox import Inbox, InboxWriter
@@ -28,7 +28,8 @@ _T = TypeVar("_T")
 
 Table = Literal["clicks", "events", "deliveries", "inbox"]
 
-LANDER, CONVERSION = 1, 2
+LANDER, CONVERSION, LABEL = 1, 2, 3
+_KINDS: Final = {LanderClick: LANDER, ConversionChange: CONVERSION, LabelChange: LABEL, FilterChange: LABEL}
 LATEST: Final = 1 << 62  # above every number
 
 _ROWS_AT_ONCE: Final = 128
@@ -308,7 +309,7 @@ class DayWriter:
 
     def add_event(self, click_seq: int, event: Event) -> int:
         seq = self._event_number()
-        kind = CONVERSION if isinstance(event, ConversionChange) else LANDER
+        kind = _KINDS[type(event)]
         self._database.execute(
             "insert into events values (?, ?, ?, ?, ?)",
             (seq, click_seq, kind, event.at_ms, self._events.seal(seq, event)),

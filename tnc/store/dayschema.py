@@ -23,7 +23,7 @@ create index clicks_click on clicks(click);
 create table events (
   seq       integer primary key,
   click_seq integer not null,
-  kind      integer not null,    -- 1 lander click, 2 conversion
+  kind      integer not null,    -- 1 lander click, 2 conversion, 3 what it is called
   at_ms     integer not null,    -- UTC
   sealed    blob not null
 ) strict;

@@ -5,11 +5,24 @@ from contextlib import contextmanager
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from tnc.conversions.present import fold
 from tnc.errors import NotFoundError
-from tnc.model import Click, ClickId, ClickStory, ConversionChange, Event, LanderClick, WorkspaceId
+from tnc.model import (
+    Click,
+    ClickId,
+    ClickStory,
+    ConversionChange,
+    Event,
+    FilterChange,
+    LabelChange,
+    LanderClick,
+    WorkspaceId,
+)
 from tnc.store.days import DayReader, all_dates, day_path, utc_date
 from tnc.store.keyring import Keyring
+from tnc.store.labels import relabelled
 from tnc.world import id_time_ms
 
 
@@ -17,13 +30,18 @@ def story(click: Click, events: list[Event]) -> ClickStory:
     """A click and its events, folded."""
     landers = [event for event in events if isinstance(event, LanderClick)]
     changes = [event for event in events if isinstance(event, ConversionChange)]
+    called = tuple(event for event in events if isinstance(event, LabelChange | FilterChange))
+    # Whether it counts as stopped is for reports; whether it was stopped says where it went.
+    now = replace(relabelled(click, called), stopped=click.stopped) if called else click
     return ClickStory(
-        click=click,
+        click=now,
         lander_clicked_at_ms=landers[0].at_ms if landers else None,
         found_by=landers[0].found_by if landers else None,
         conversions=fold(changes),
         offer=(landers[-1].offer if landers else None) or click.offer,
         network=(landers[-1].network if landers else None) or click.network,
+        changes=called,
+        decided=click if called else None,
     )
 
 
