@@ -29,6 +29,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 # Where each command lives. Loaded when it is called: a server must not carry the libraries of a report.
 COMMANDS: Final[Mapping[str, str]] = {
     "apply": "tnc.cli.configuration:apply",
+    "bench": "tnc.cli.benching:bench",
     "click": "tnc.cli.clicks:one",
     "clicks": "tnc.cli.clicks:many",
     "conversion": "tnc.cli.conversions:conversion",
@@ -41,6 +42,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "ip": "tnc.cli.addresses:ip",
     "ipdb": "tnc.cli.addresses:ipdb",
     "plan": "tnc.cli.configuration:plan",
+    "privacy": "tnc.cli.privacy:privacy",
     "report": "tnc.cli.reporting:report",
     "serve": "tnc.cli.serving:serve",
     "try": "tnc.cli.deciding:try_",

@@ -58,3 +58,11 @@ def days_of(name: str, settings: Settings) -> int | None:
         return term.days
     days = int(getattr(settings, term.setting))
     return days + BACKUP_HORIZON_DAYS if name == "tombstones" else days
+
+
+def in_words(settings: Settings) -> dict[str, str]:
+    """Each term as people read it."""
+    return {
+        name: term.text if (days := days_of(name, settings)) is None else f"{name}: {days} days"
+        for name, term in TERMS.items()
+    }

@@ -1,0 +1,107 @@
+"""Rights of people at a running appliance: found, erased, refused afterwards, while others go on clicking."""
+
+import json
+from pathlib import Path
+
+from tests.e2e.shop import Stream, ask, click_of, postback, recorded, told
+from tnc.bench.appliance import Appliance
+
+AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0 zz-CANARY-UA"
+CANARY = {"User-Agent": AGENT, "Referer": "https://canary-referrer.example/page"}
+
+
+def visit(appliance: Appliance, number: int) -> str:
+    return click_of(ask(appliance, f"/summer?ext=canary-external-{number}&tnc_consent=granted", headers=CANARY))
+
+
+def stores(answer: dict[str, object]) -> dict[str, int]:
+    return {each["store"]: each.get("count", each.get("after")) for each in answer["stores"]}  # type: ignore[attr-defined]
+
+
+def everything(data: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(data.rglob("*")) if path.is_file())
+
+
+def test_a_person_is_found_erased_and_not_known_any_more(appliance: Appliance) -> None:
+    ids = [visit(appliance, number) for number in range(5)]
+    other = click_of(ask(appliance, "/summer?ext=other&tnc_consent=granted"))
+    assert postback(appliance, ids[0], payout="7", txid="T1").body == "ok"
+    before = told(appliance, "report", "--by", "campaign,offer,day")
+    found = told(appliance, "privacy", "find", "--click", ids[2])
+
+    receipt = told(appliance, "privacy", "erase", "--click", ids[2])
+
+    assert (stores(found)["clicks"], stores(found)["conversions"]) == (5, 1)
+    assert set(stores(receipt).values()) == {0}
+    assert receipt["scan"]["found_in"] == []
+    assert recorded(appliance) == [other]
+    after = told(appliance, "report", "--by", "campaign,offer,day")
+    assert (after["rows"], after["totals"]) == (before["rows"], before["totals"])
+    whole = everything(appliance.data)
+    needles = [AGENT, CANARY["Referer"], "canary-external-1", *ids]
+    assert [needle for needle in needles if needle.encode() in whole] == []
+    assert postback(appliance, ids[0], payout="7", txid="T1").status == 404
+    assert appliance.command("click", ids[0]).returncode == 3
+    assert ids[0].encode() not in everything(appliance.data)
+    again = told(appliance, "privacy", "erase", "--click", ids[2])
+    assert {each["before"] for each in again["stores"]} == {0}
+
+
+def test_a_receipt_is_verified_and_a_changed_one_is_not(appliance: Appliance, tmp_path: Path) -> None:
+    visit(appliance, 1)
+    receipt = told(appliance, "privacy", "erase", "--click", visit(appliance, 2))
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(receipt))
+
+    assert appliance.command("privacy", "verify", str(file)).returncode == 0
+    file.write_text(json.dumps(receipt | {"completed_at": "2020-01-01T00:00:00.000Z"}))
+    assert appliance.command("privacy", "verify", str(file)).returncode == 1
+
+
+def test_visitors_go_on_while_somebody_is_erased(appliance: Appliance) -> None:
+    click = visit(appliance, 1)
+    stream = Stream(appliance)
+    with stream.flowing():
+        stream.wait_for(200)
+        receipt = told(appliance, "privacy", "erase", "--click", click)
+        stream.wait_for(len(stream.heard) + 200)
+
+    assert receipt["scan"]["found_in"] == []
+    assert stream.answers.failed == 0
+    assert set(stream.redirected) <= set(recorded(appliance))
+
+
+def test_an_erasure_survives_the_loss_of_power(appliance: Appliance) -> None:
+    click = visit(appliance, 1)
+    told(appliance, "privacy", "erase", "--click", click)
+    appliance.kill()
+    appliance.serve()
+
+    assert recorded(appliance) == []
+    assert click.encode() not in everything(appliance.data)
+
+
+def test_who_objects_leaves_no_trace_from_then_on(appliance: Appliance) -> None:
+    first = ask(appliance, "/summer?tnc_consent=granted", headers=CANARY)
+    cookie = first.headers["set-cookie"].partition(";")[0]
+    told(appliance, "privacy", "object", "--click", click_of(first))
+
+    again = ask(appliance, "/summer?tnc_consent=granted", headers=CANARY | {"Cookie": cookie})
+
+    assert again.status == 302
+    assert again.location.partition("?")[0] == first.location.partition("?")[0]
+    assert recorded(appliance) == [click_of(first)]
+
+
+def test_restricted_clicks_leave_reports_and_come_back(appliance: Appliance) -> None:
+    ids = [visit(appliance, number) for number in range(3)]
+    before = told(appliance, "report", "--by", "campaign")["totals"]
+
+    told(appliance, "privacy", "restrict", "--click", ids[0])
+
+    assert recorded(appliance) == []
+    assert told(appliance, "report", "--by", "campaign")["totals"]["visits"] == 0
+    assert stores(told(appliance, "privacy", "find", "--click", ids[1]))["restricted clicks"] == 3
+    told(appliance, "privacy", "unrestrict", "--click", ids[1])
+    assert sorted(recorded(appliance)) == sorted(ids)
+    assert told(appliance, "report", "--by", "campaign")["totals"] == before

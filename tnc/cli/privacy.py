@@ -1,0 +1,156 @@
+"""`tnc privacy`: what is known of a person, and its end."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+
+from tnc.cli.root import Asker, print_json, read_file, with_json
+from tnc.errors import FailedError, InvalidError, PartlyDoneError
+from tnc.forgetting import Forgetting
+from tnc.store.datamap import map_json
+from tnc.store.questions import moment_ms
+from tnc.store.terms import in_words
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@click.group()
+def privacy() -> None:
+    """People's rights: find, export, erase, restrict, object; requests, receipts and the map of what is stored."""
+
+
+def who(command: _F) -> _F:
+    """The options by which a person is meant."""
+    for option in (
+        click.option("--to", "until", metavar="T", help="Clicks before this time only."),
+        click.option("--from", "since", metavar="T", help="Clicks from this time on only."),
+        click.option("--visitor", metavar="V", help="Clicks of this pseudonym."),
+        click.option("--external-id", metavar="X", help="Clicks with this id of the traffic source."),
+        click.option("--ip", metavar="IP", help="Clicks from this address, and those that kept only its network."),
+        click.option("--only", is_flag=True, help="With --click: that click alone."),
+        click.option("--click", metavar="ID", help="Clicks of the visitor who made this one."),
+    ):
+        command = option(command)
+    return command
+
+
+def subject_of(asker: Asker, *, since: str | None, until: str | None, **given: Any) -> dict[str, Any]:
+    """The words as `Forgetting.subject` takes them."""
+    now_ms, utc = asker.world.now_ms(), ZoneInfo("UTC")
+    for name, text in (("since_ms", since), ("until_ms", until)):
+        if text is not None:
+            given[name] = moment_ms(text, now_ms=now_ms, zone=utc, name=name.partition("_")[0])
+    return given
+
+
+def looking(_work: Any) -> Any:
+    raise AssertionError("looking changes nothing")
+
+
+def _print_stores(told: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(told)
+        return
+    for each in told["stores"]:
+        after = f" -> {each['after']}" if "after" in each else ""
+        click.echo(f"{each['store']:20} {each.get('count', each.get('before'))}{after}")
+
+
+@privacy.command("find")
+@who
+@with_json
+@click.pass_obj
+def find(asker: Asker, /, as_json: bool, **given: Any) -> None:
+    """How much is stored of a person, by store."""
+    with asker.house() as house:
+        forgetting = Forgetting(house, looking)
+        told = forgetting.find(forgetting.subject(**subject_of(asker, **given)))
+    _print_stores(told, as_json=as_json)
+
+
+@privacy.command("erase")
+@who
+@with_json
+@click.pass_obj
+def erase(asker: Asker, /, as_json: bool, **given: Any) -> None:  # noqa: ARG001 - a receipt is JSON anyway
+    """Erase a person, everywhere and in every backup, and print the receipt; totals of reports stay."""
+    receipt = asker.do("erase", **subject_of(asker, **given))
+    print_json(receipt)
+    if receipt["scan"]["found_in"]:
+        raise PartlyDoneError(
+            "the keys are destroyed and the rows are gone, but words of this person were found in files of the data "
+            f"directory: {', '.join(receipt['scan']['found_in'])}. Look where they come from."
+        )
+
+
+@privacy.command("restrict")
+@who
+@with_json
+@click.pass_obj
+def restrict(asker: Asker, /, as_json: bool, **given: Any) -> None:
+    """Keep a person's clicks beyond their term, and out of reports, exports and deliveries."""
+    _print_stores(asker.do("restrict", **subject_of(asker, **given)), as_json=as_json)
+
+
+@privacy.command("unrestrict")
+@who
+@with_json
+@click.pass_obj
+def unrestrict(asker: Asker, /, as_json: bool, **given: Any) -> None:
+    """Put restricted clicks back; what has outlived its term is erased."""
+    _print_stores(asker.do("unrestrict", **subject_of(asker, **given)), as_json=as_json)
+
+
+@privacy.command("object")
+@who
+@with_json
+@click.pass_obj
+def object_(asker: Asker, /, as_json: bool, **given: Any) -> None:
+    """From now on this visitor leaves no trace; what is stored stays until it is erased."""
+    told = asker.do("object", **subject_of(asker, **given))
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(f"{told['objections']} kept until {told['until']}")
+
+
+@privacy.command("verify")
+@click.argument("receipt", metavar="RECEIPT")
+@with_json
+@click.pass_obj
+def verify(asker: Asker, receipt: str, as_json: bool) -> None:
+    """Check a receipt against the keys and stores as they are now; exit 1 when it does not hold."""
+    try:
+        given = json.loads(read_file(receipt))
+    except ValueError as error:
+        raise InvalidError(
+            f"{Path(receipt).name} is not JSON: give the file that `tnc privacy erase` printed."
+        ) from error
+    if not isinstance(given, dict) or "keys" not in given:
+        raise InvalidError(f"{Path(receipt).name} is no receipt: give the file that `tnc privacy erase` printed.")
+    with asker.house() as house:
+        wrong = Forgetting(house, looking).verify(given)
+    if as_json:
+        print_json({"receipt_id": given.get("receipt_id"), "holds": not wrong, "wrong": wrong})
+    elif not wrong:
+        click.echo("The receipt holds: nothing of it can be opened.")
+    if wrong:
+        raise FailedError("the receipt does not hold: " + " ".join(wrong))
+
+
+@privacy.command("map")
+@with_json
+@click.pass_obj
+def map_(asker: Asker, as_json: bool) -> None:
+    """Every column of every store: what it says of people, how it is erased, how long it lives."""
+    told = map_json(in_words(asker.settings()))
+    if as_json:
+        print_json(told)
+        return
+    for each in told:
+        place = f"{each['store']} / {each['table']} / {each['column']}"
+        click.echo(f"{place:56} {each['class']:10} {each['erase']:36} {each['keep']}")
