@@ -54,6 +54,15 @@ async def _import_clicks(request: web.Request) -> Any:
     return request.app[OPERATIONS].import_clicks, (lines,), {"file": request.query["file"]}
 
 
+async def _import_conversions(request: web.Request) -> Any:
+    given = await request.json()
+    return request.app[OPERATIONS].import_conversions, (given["text"],), {"dry_run": given["dry_run"]}
+
+
+async def _hear_again(request: web.Request) -> Any:
+    return request.app[OPERATIONS].receiving.replay, ((await request.json())["call"],), {}
+
+
 async def _destinations(request: web.Request) -> Any:
     return request.app[FORWARDING].listed, (), {}
 
@@ -97,6 +106,8 @@ def control_app(operations: Operations, forwarding: Forwarding, errands: Errands
             web.post("/roll-back", _handler(_roll_back)),
             web.post("/conversion", _handler(_add_conversion)),
             web.post("/clicks", _handler(_import_clicks)),
+            web.post("/conversions", _handler(_import_conversions)),
+            web.post("/hear-again", _handler(_hear_again)),
             web.post("/destinations", _handler(_destinations)),
             web.post("/destination", _handler(_destination)),
             web.post("/replay", _handler(_replay)),
@@ -184,6 +195,15 @@ class Remote:
 
     def import_clicks(self, lines: Iterable[bytes], *, file: str) -> dict[str, Any]:
         told: dict[str, Any] = self._ask(f"/clicks?file={file}", b"\n".join(line.rstrip(b"\n") for line in lines))
+        return told
+
+    def import_conversions(self, text: str, *, dry_run: bool) -> dict[str, Any]:
+        said = {"text": text, "dry_run": dry_run}
+        told: dict[str, Any] = self._ask("/conversions", json.dumps(said).encode())
+        return told
+
+    def hear_again(self, call: str | None) -> dict[str, Any]:
+        told: dict[str, Any] = self._ask("/hear-again", json.dumps({"call": call}).encode())
         return told
 
     def destinations(self) -> list[dict[str, Any]]:

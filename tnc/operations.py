@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tnc.bulk import ConversionFile
 from tnc.configuration.diff import diff, diff_json, diff_text
 from tnc.configuration.document import to_document
 from tnc.configuration.read import read_toml
@@ -18,12 +19,13 @@ from tnc.errors import InvalidError, NotFoundError
 from tnc.facts.geo import PLACE_FACTS
 from tnc.house import House
 from tnc.imports import click_of
-from tnc.model import Click, Configuration, ConversionId, Event
-from tnc.recording import Recorded, Speaker, Transact, record_conversion
+from tnc.model import Click, Configuration, Event
+from tnc.receiving import Later, Receiving
+from tnc.recording import Recorded, Speaker, Transact
+from tnc.remapping import remap_all, words_differ
 from tnc.rules import needed_facts
 from tnc.settings import resolve_secret
 from tnc.store.days import DayWriter, utc_date
-from tnc.world import ID_CHANCE_BYTES, new_id
 
 Resolve = Callable[[str], str]
 
@@ -37,6 +39,7 @@ class Hooks:
 
     configured: Callable[[int], None] = lambda _version: None
     converted: Callable[[Recorded], None] = lambda _recorded: None
+    later: Later | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ class Operations:
         self._house = house
         self.transact = transact
         self._hooks = hooks
+        self.receiving = Receiving(house, transact, converted=hooks.converted, later=hooks.later)
 
     # -- configuration
 
@@ -135,7 +139,7 @@ class Operations:
 
     def _make_version(self, planned: Planned, *, by: str) -> dict[str, Any]:
         house = self._house
-        version = house.versions.latest(house.workspace)
+        version, before = house.configuration()
         if planned.changes:
             version = house.versions.add(
                 house.workspace,
@@ -145,35 +149,20 @@ class Operations:
                 note=planned.text,
             )
             self._hooks.configured(version)
+            if words_differ(before, planned.configuration):
+                self._understand_anew()
         return {"version": version, "changed": bool(planned.changes), "text": planned.text, **planned.json}
 
     # -- conversions
 
-    def convert(self, incoming: Incoming, speaker: Speaker) -> Recorded:
-        """Store what is said about a conversion; durable when this returns."""
-        house = self._house
-        date = house.stories.date_of(incoming.click_id)
-        if date is None:
-            return Recorded(click=None, offer=None, outcome=None, refused="unknown click")
-        now_ms = house.world.now_ms()
-        _, configuration = house.configuration()
-        recorded: Recorded = self.transact(
-            (house.workspace, date),
-            lambda writer: record_conversion(
-                writer,
-                incoming,
-                configuration=configuration,
-                speaker=speaker,
-                now_ms=now_ms,
-                new_id=lambda: ConversionId(new_id(now_ms, house.world.token(ID_CHANCE_BYTES))),
-            ),
-        )
-        self._hooks.converted(recorded)
-        return recorded
+    def _understand_anew(self) -> None:
+        """Words that a network said before they were mapped, and the calls that said them."""
+        remap_all(self._house, self.transact, converted=self._hooks.converted)
+        self.receiving.replay(outcomes={"unmapped"})
 
     def add_conversion(self, incoming: Incoming) -> dict[str, Any]:
         """By hand. Raises NotFoundError for an unknown click."""
-        recorded = self.convert(incoming, Speaker(origin="hand"))
+        recorded = self.receiving.convert(incoming, Speaker(origin="hand"))
         if recorded.refused == "unknown click" or recorded.outcome is None:
             raise NotFoundError(
                 "there is no such click: it was never recorded here, is older than the retention, or was erased."
@@ -185,6 +174,11 @@ class Operations:
             "conversion_id": None if after is None else after.conversion_id,
             "note": recorded.outcome.note,
         }
+
+    def import_conversions(self, text: str, *, dry_run: bool) -> dict[str, Any]:
+        """Conversions as CSV. What is there already adds nothing; each line is told what became of it."""
+        file = ConversionFile(self._house, self.transact, converted=self._hooks.converted, dry_run=dry_run)
+        return file.read(text)
 
     # -- import
 
@@ -199,6 +193,7 @@ class Operations:
             try:
                 click, events = click_of(_object(line), workspace=self._house.workspace)
                 self._check_time(click)
+                self._check_not_erased(click)
             except InvalidError as error:
                 told.refuse(f"{file}, line {number}: {error}")
                 continue
@@ -209,6 +204,10 @@ class Operations:
         for date, clicks in sorted(waiting.items()):
             self._add(date, clicks, told)
         return asdict(told)
+
+    def _check_not_erased(self, click: Click) -> None:
+        if self._house.forgotten.is_erased(click.click_id):
+            raise InvalidError("this click was erased here; it does not come back.")
 
     def _check_time(self, click: Click) -> None:
         settings, now_ms = self._house.settings, self._house.world.now_ms()

@@ -11,19 +11,39 @@ from tnc.conversions.incoming import Incoming
 from tnc.conversions.networks import network_of, refusal
 from tnc.conversions.settle import Origin, Outcome, settle
 from tnc.deliver.rows import queue
-from tnc.model import Click, ClickId, Configuration, ConversionChange, ConversionId, LanderClick, NetworkId, OfferId
+from tnc.facts.verdict import after_check
+from tnc.model import (
+    Click,
+    ClickId,
+    Configuration,
+    ConversionChange,
+    ConversionId,
+    LabelChange,
+    LanderClick,
+    NetworkId,
+    OfferId,
+)
 from tnc.store.clicklog import Day
 from tnc.store.days import DayWriter
 from tnc.store.deliveries import DeliveryRow
+from tnc.store.labels import relabelled
 from tnc.store.stories import story
 
 _T = TypeVar("_T")
+
+UNMAPPED = "words without a mapping"
+"""Name of the number that a day counts them under, so that a new mapping knows where to look."""
 
 
 class Transact(Protocol):
     """Whoever has the writer lends it: for `work` in one durable transaction."""
 
     def __call__(self, day: Day, work: Callable[[DayWriter], _T], /) -> _T: ...
+
+
+def no_writing(_day: Day, _work: Callable[[DayWriter], _T]) -> _T:
+    """For those who only look."""
+    raise AssertionError("looking writes nothing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,17 +99,34 @@ def record_conversion(
     )
     if outcome.change is None:
         return Recorded(click=click, offer=so_far.offer, outcome=outcome, refused=None)
-    event_seq = writer.add_event(seq, outcome.change)
-    deliveries = queue(
+    deliveries = store_change(
+        writer, seq, click, [*changes, outcome.change], configuration=configuration, now_ms=now_ms
+    )
+    return Recorded(click=click, offer=so_far.offer, outcome=outcome, deliveries=deliveries, refused=None)
+
+
+def store_change(
+    writer: DayWriter,
+    click_seq: int,
+    click: Click,
+    changes: Sequence[ConversionChange],
+    *,
+    configuration: Configuration,
+    now_ms: int,
+) -> list[DeliveryRow]:
+    """Store the last of a click's changes, and with it what has to be told of it; returns what is in line."""
+    event_seq = writer.add_event(click_seq, changes[-1])
+    if changes[-1].status is None:
+        writer.count(UNMAPPED, 1)
+    return queue(
         writer,
-        click_seq=seq,
+        click_seq=click_seq,
         click=click,
-        changes=[*changes, outcome.change],
+        changes=changes,
         event_seq=event_seq,
         configuration=configuration,
         now_ms=now_ms,
     )
-    return Recorded(click=click, offer=so_far.offer, outcome=outcome, deliveries=deliveries, refused=None)
 
 
 def record_lander_click(
@@ -111,4 +148,18 @@ def record_lander_click(
     if before and before[-1].offer == offer:
         return False
     writer.add_event(seq, LanderClick(at_ms=at_ms, offer=offer, network=network, number=number, found_by=found_by))
+    return True
+
+
+def record_check(writer: DayWriter, click_id: ClickId, *, verified: bool, at_ms: int) -> bool:
+    """Remember whether a declared crawler is the one it says it is; False where that is no news."""
+    found = writer.find(click_id)
+    if found is None:
+        return False
+    seq, click = found
+    visit = relabelled(click, writer.events_of(seq)).visit
+    traffic, reasons = after_check(visit.reasons, verified=verified)
+    if reasons == visit.reasons:
+        return False
+    writer.add_event(seq, LabelChange(at_ms=at_ms, traffic=traffic, reasons=reasons, crawler_verified=verified))
     return True

@@ -12,11 +12,9 @@ from tnc.control import Remote
 from tnc.errors import InvalidError
 from tnc.fields import rfc3339
 from tnc.operations import Operations
+from tnc.recording import no_writing
 from tnc.settings import resolve_secret
-from tnc.store.clicklog import Day
-from tnc.store.days import DayWriter
 
-_T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -44,7 +42,7 @@ def plan(asker: Asker, file: str | None, prune: bool, version: int | None, as_js
     """Show what `apply` would change."""
     _one(file, version)
     with asker.house() as house:
-        operations = Operations(house, _no_writing)
+        operations = Operations(house, no_writing)
         if file is not None:
             planned = operations.plan(read_file(file), file=Path(file).name, prune=prune)
         else:
@@ -55,15 +53,11 @@ def plan(asker: Asker, file: str | None, prune: bool, version: int | None, as_js
         click.echo(planned.text)
 
 
-def _no_writing(_day: Day, _work: Callable[[DayWriter], _T]) -> _T:
-    raise AssertionError("a plan writes nothing")
-
-
 def _apply_there(asker: Asker, server: Remote, text: str, name: str, *, prune: bool) -> dict[str, Any]:
     """Secrets are read here: the server has another environment, and may not open the files of its operator."""
     secrets: dict[str, str] = {}
     with asker.house() as house:
-        Operations(house, _no_writing).plan(
+        Operations(house, no_writing).plan(
             text, file=name, prune=prune, secret=lambda name: secrets.setdefault(name, resolve_secret(name))
         )
     return server.apply(text, file=name, prune=prune, secrets=secrets)

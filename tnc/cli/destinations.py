@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -16,10 +16,7 @@ from tnc.errors import FailedError, InvalidError
 from tnc.forwarding import ClosedPost, Forwarding, delivery_json
 from tnc.house import House
 from tnc.model import Destination
-from tnc.store.clicklog import Day
-from tnc.store.days import DayWriter
-
-_T = TypeVar("_T")
+from tnc.recording import no_writing
 
 
 @click.group()
@@ -27,14 +24,10 @@ def destination() -> None:
     """Where conversions are sent on to: ad platforms, sources, systems of your own."""
 
 
-def _no_writing(_day: Day, _work: Callable[[DayWriter], _T]) -> _T:
-    raise AssertionError("looking writes nothing")
-
-
 @contextmanager
 def _looking(asker: Asker) -> Iterator[tuple[House, Forwarding]]:
     with asker.house() as house:
-        yield house, Forwarding(house, _no_writing, ClosedPost(house))
+        yield house, Forwarding(house, no_writing, ClosedPost(house))
 
 
 @contextmanager

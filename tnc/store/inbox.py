@@ -3,8 +3,9 @@
 A call lies in the day of its arrival, whatever day its click is of. It is found by its click's blind token.
 """
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -18,7 +19,7 @@ INBOX_TABLES: Final = """
 create table inbox (
   seq     integer primary key,  -- number of the leaf that seals the row, counted together with events
   at_ms   integer not null,     -- UTC, when it arrived
-  outcome text not null,        -- new, changed, duplicate, unmapped, ignored, unknown-click, refused, invalid, failed
+  outcome text not null,        -- new, changed, duplicate, unmapped, ignored, unknown-click, refused, invalid
   click   integer,              -- blind token of the click id that it named
   sealed  blob not null
 ) strict;
@@ -27,10 +28,8 @@ create index inbox_click on inbox(click) where click is not null;
 
 _COLUMNS: Final = "seq, at_ms, outcome, click, sealed"
 
-CallOutcome = Literal[
-    "new", "changed", "duplicate", "unmapped", "ignored", "unknown-click", "refused", "invalid", "failed"
-]
-UNMATCHED: Final[frozenset[CallOutcome]] = frozenset({"unmapped", "unknown-click", "refused", "invalid", "failed"})
+CallOutcome = Literal["new", "changed", "duplicate", "unmapped", "ignored", "unknown-click", "refused", "invalid"]
+UNMATCHED: Final[frozenset[CallOutcome]] = frozenset({"unmapped", "unknown-click", "refused", "invalid"})
 """What a person may want to do something about."""
 
 
@@ -38,8 +37,9 @@ class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The sealed part: what was said, and what was answered."""
 
     method: str
-    path: str  # the address without the words in it that are secret: /postback, /{key}/postback, ...
+    path: str  # /postback, /click.php, ...; without the key that may stand in it
     params: dict[str, str]  # as they came; a key reads ***
+    origin: Literal["postback", "pixel"] = "postback"
     peer: str | None = None  # address of the caller, cut to its network
     network: NetworkId | None = None  # whose it was taken for
     conversion_id: ConversionId | None = None
@@ -68,8 +68,15 @@ class Inbox:
     def find(self, seq: int) -> InboxRow | None:
         return next(self._rows("where seq = ?", seq), None)
 
-    def newest(self) -> Iterator[InboxRow]:
-        yield from self._rows("order by seq desc")
+    def newest(self, *, outcomes: Collection[CallOutcome] | None = None, limit: int = -1) -> Iterator[InboxRow]:
+        """Newest first, those that came to certain outcomes only."""
+        if outcomes is None:
+            yield from self._rows("order by seq desc limit ?", limit)
+        else:
+            wanted = json.dumps(sorted(outcomes))
+            yield from self._rows(
+                "where outcome in (select value from json_each(?)) order by seq desc limit ?", wanted, limit
+            )
 
     def counts(self, since_ms: int = 0) -> dict[CallOutcome, int]:
         """How many calls since a time came to what."""

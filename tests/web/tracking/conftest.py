@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from tnc.app import listening_socket, recording, tracking_site
-from tnc.conversions.incoming import Incoming
 from tnc.facts.frequency import Frequency
 from tnc.house import House
 from tnc.model import ClickStory
 from tnc.operations import Operations
-from tnc.recording import Recorded, Speaker
+from tnc.receiving import Answered, Heard
 from tnc.settings import Address, Settings
 from tnc.store.clicklog import ClickLog
 from tnc.store.keyring import new_key_text
@@ -106,6 +105,7 @@ class Shop:
     house: House
     port: int
     log: ClickLog
+    operations: Operations
 
     def stories(self) -> list[ClickStory]:
         return list(self.house.stories.newest())
@@ -157,18 +157,18 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
             operations.apply(SHOP, file="shop.toml")
             house.turn_salts()
 
-            async def convert(incoming: Incoming, speaker: Speaker) -> Recorded:
-                return await asyncio.to_thread(operations.convert, incoming, speaker)
+            async def hear(heard: Heard) -> Answered:
+                return await asyncio.to_thread(operations.receiving.hear, heard)
 
             tracking = Tracking(
                 world=world,
                 tracker=house.tracker(house.visit_reader(), house.visit_reader(Frequency())),
                 log=log,
                 stories=house.stories,
-                convert=convert,
+                hear=hear,
                 version="test",
                 page_key=house.keys.control_key,
             )
             bound = listening_socket(Address(host="127.0.0.1", port=0))
             async with tracking_site(tracking, bound):
-                yield Shop(house, bound.getsockname()[1], log)
+                yield Shop(house, bound.getsockname()[1], log, operations)

@@ -3,9 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tnc.conversions.incoming import Incoming
 from tnc.live.tracker import Tracker
-from tnc.recording import Recorded, Speaker
+from tnc.receiving import Answered, Heard
 from tnc.store.clicklog import ClickLog
 from tnc.store.stories import Stories
 from tnc.world import World
@@ -13,12 +12,12 @@ from tnc.world import World
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tracking:
-    """One served workspace. `convert` stores a word about a conversion and tells the caps."""
+    """One served workspace. `hear` takes a call that tells of a conversion: stored when it is answered."""
 
     world: World
     tracker: Tracker
     log: ClickLog
     stories: Stories
-    convert: Callable[[Incoming, Speaker], Awaitable[Recorded]]
+    hear: Callable[[Heard], Awaitable[Answered]]
     version: str
     page_key: bytes

@@ -1,48 +1,85 @@
-"""GET and POST /postback: a network tells of a conversion. Answered in plain text, after it is durable."""
+"""GET and POST /postback, and the pixel: somebody tells of a conversion. Answered after it is durable."""
 
+import base64
 import json
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 
-from tnc.conversions.incoming import read_postback
+from tnc.conversions.incoming import NAMES
 from tnc.errors import InvalidError, TncError
 from tnc.facts.query import read_query, split_target
-from tnc.recording import Speaker
+from tnc.receiving import Heard
+from tnc.web.tracking.finding import find
 from tnc.web.tracking.keys import Tracking
-from tnc.web.tracking.reading import read
+from tnc.web.tracking.reading import path_of, read
 
 _LARGEST: Final = 64 * 1024
+_DOT: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+_NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
 async def postback(tracking: Tracking, request: web.BaseRequest, key: str) -> web.StreamResponse:
-    """`key` is the one in the path, as networks set up for Keitaro send it."""
+    """In plain text. `key` is the one in the path, as networks set up for Keitaro send it."""
     asked = read(request, tracking.world.now_ms())
+    params = read_query(split_target(asked.target)[1])
+    if key:
+        params.setdefault("key", key)
+    problem = None
     try:
-        params = {**read_query(split_target(asked.target)[1]), **await _posted(request)}
-        if key:
-            params.setdefault("key", key)
-        speaker = Speaker(origin="postback", peer_ip=tracking.tracker.looker.facts(asked, None).ip)
-        recorded = await tracking.convert(read_postback(params), speaker)
+        params |= await _posted(request)
     except InvalidError as error:
-        return _plain(400, str(error))
+        problem = str(error)
+    path = "/postback" if key else f"/{path_of(request)}"
+    peer_ip = tracking.tracker.looker.facts(asked, None).ip
+    status, text = await _hear(tracking, request, path, params, peer_ip=peer_ip, problem=problem)
+    return web.Response(status=status, text=text, headers=_NO_STORE)
+
+
+async def pixel(tracking: Tracking, request: web.BaseRequest, _word: str) -> web.StreamResponse:
+    """GET /conversion.gif: by `cid`, else by the visitor's own click. A picture in any case."""
+    now_ms = tracking.world.now_ms()
+    asked = read(request, now_ms)
+    params = read_query(split_target(asked.target)[1])
+    facts = tracking.tracker.looker.facts(asked, None)
+    if not any(name.lower() in NAMES["click_id"] for name in params) and facts.mode != "none":
+        found = await find(tracking, facts, now_ms)
+        if found is not None:
+            params["cid"] = found.click.click_id
+    status, _ = await _hear(tracking, request, "/conversion.gif", params, peer_ip=facts.ip, origin="pixel")
+    return web.Response(status=status, body=_DOT, content_type="image/gif", headers=_NO_STORE)
+
+
+async def _hear(
+    tracking: Tracking,
+    request: web.BaseRequest,
+    path: str,
+    params: Mapping[str, str],
+    *,
+    peer_ip: str | None,
+    origin: Literal["postback", "pixel"] = "postback",
+    problem: str | None = None,
+) -> tuple[int, str]:
+    heard = Heard(method=request.method, path=path, params=params, peer_ip=peer_ip, origin=origin, problem=problem)
+    try:
+        answered = await tracking.hear(heard)
     except TncError as error:
-        return _plain(error.http_status, str(error))
-    if recorded.refused is not None:
-        return _plain(404 if recorded.refused == "unknown click" else 403, recorded.refused)
-    return _plain(200, recorded.outcome.answer if recorded.outcome is not None else "ok")
+        return error.http_status, str(error)
+    return answered.status, answered.text
 
 
-async def _posted(request: web.BaseRequest) -> Mapping[str, str]:
+async def _posted(request: web.BaseRequest) -> dict[str, str]:
     """The parameters of a POST: a form or a flat JSON object. Raises InvalidError."""
     if request.method != "POST" or not request.can_read_body:
         return {}
-    body = await request.content.read(_LARGEST + 1)
-    if len(body) > _LARGEST:
-        raise InvalidError("the body is too large: send the parameters only.")
+    body = b""
+    while part := await request.content.read(_LARGEST + 1 - len(body)):
+        body += part
+        if len(body) > _LARGEST:
+            raise InvalidError("the body is too large: send the parameters only.")
     if "json" not in request.content_type:
-        return read_query(body.decode(errors="replace"))
+        return dict(read_query(body.decode(errors="replace")))
     try:
         given = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -56,7 +93,3 @@ def _text(value: object) -> str:
     if isinstance(value, dict | list):
         raise InvalidError("the body holds more than plain values: send a flat object of parameters.")
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _plain(status: int, text: str) -> web.Response:
-    return web.Response(status=status, text=text, headers={"Cache-Control": "no-store"})

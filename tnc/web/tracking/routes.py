@@ -10,7 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
-from tnc.web.tracking import answers, landers, pages, postbacks
+from tnc.web.tracking import answers, landers, pages, postbacks, scripts
 from tnc.web.tracking.keys import Tracking
 from tnc.web.tracking.reading import path_of
 from tnc.web.tracking.visits import visit
@@ -18,23 +18,28 @@ from tnc.web.tracking.visits import visit
 Handler = Callable[[Tracking, web.BaseRequest, str], Awaitable[web.StreamResponse]]
 
 _ASK: Final = frozenset(("GET", "HEAD"))
+_GET: Final = frozenset(("GET",))
 _TELL: Final = frozenset(("GET", "POST"))
 
-# A click on its way; conversions, also at the addresses of networks set up for Binom and Prosper202; our own pages.
+# A click on its way; conversions, also at the addresses of networks set up for Binom and Prosper202; pages with a
+# script or a pixel of ours; our own pages.
 FIXED: Final[dict[str, tuple[frozenset[str], Handler]]] = {
     "click": (_ASK, landers.lander_click),
     "postback": (_TELL, postbacks.postback),
     "click.php": (_TELL, postbacks.postback),
     "gpb.php": (_TELL, postbacks.postback),
+    "conversion.gif": (_GET, postbacks.pixel),
+    "tnc.js": (_ASK, scripts.script),
     "-/health": (_ASK, pages.health),
     "robots.txt": (_ASK, pages.robots),
     "favicon.ico": (_ASK, pages.nothing),
 }
 
-# The same with a word of its own in the path: the n-th offer, Keitaro's key, a sealed destination.
+# The same with a word of its own in the path: the n-th offer, Keitaro's key, a campaign, a sealed destination.
 PATTERNS: Final[tuple[tuple[re.Pattern[str], frozenset[str], Handler], ...]] = (
     (re.compile(r"click/([1-9][0-9]?)"), _ASK, landers.lander_click),
     (re.compile(r"([^/]{1,128})/postback"), _TELL, postbacks.postback),
+    (re.compile(r"tnc\.js/(.{1,256})"), _ASK, scripts.visit_by_script),
     (re.compile(r"-/onward/([A-Za-z0-9_-]+)"), _ASK, pages.second_page),
 )
 

@@ -1,0 +1,237 @@
+"""Who tells of a conversion is answered, and what he said is kept: as it came, with what became of it."""
+
+import asyncio
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.web.tracking.conftest import Answer, Shop, request
+from tnc.store.days import utc_date
+from tnc.store.inbox import UNMATCHED, InboxRow
+
+NETWORK = """
+[[network]]
+id = "good"
+key = "s3cret"
+statuses = { sale = ["bought"] }
+[[offer]]
+id = "shoes"
+network = "good"
+url = "https://shop.example/shoes?s={click_id}"
+payout = 12.5
+"""
+MAPPED = NETWORK.replace('sale = ["bought"]', 'sale = ["bought", "paid out"], rejected = ["no"]')
+DOT = b"GIF89a"
+
+
+async def click(shop: Shop) -> str:
+    answer = await shop.get("/summer")
+    return answer.headers["location"].partition("s=")[2]
+
+
+async def tell(shop: Shop, **said: str) -> Answer:
+    return await shop.get("/postback?" + urlencode({"key": "s3cret"} | said))
+
+
+async def inbox(shop: Shop, count: int) -> list[InboxRow]:
+    """The calls, oldest first, as soon as so many are kept."""
+    while len(rows := [row for _, row in shop.operations.receiving.rows()]) < count:
+        await asyncio.sleep(0.005)
+    return rows[::-1]
+
+
+async def apply(shop: Shop, text: str) -> dict[str, Any]:
+    """As the command does it: in a thread, with the listener at work."""
+    return await asyncio.to_thread(shop.operations.apply, text, file="network.toml")
+
+
+# ------------------------------------------------------------------------------------------------ heard
+
+
+@pytest.fixture
+async def shop_with_network(shop: Shop) -> Shop:
+    await apply(shop, NETWORK)
+    return shop
+
+
+async def test_each_call_is_kept_with_what_became_of_it(shop_with_network: Shop) -> None:
+    shop = shop_with_network
+    cid = await click(shop)
+
+    answers = [
+        await tell(shop, cid=cid, status="bought", txid="T-1"),
+        await tell(shop, cid=cid, status="bought", txid="T-1"),
+        await tell(shop, cid=cid, status="paid out", txid="T-2"),
+        await tell(shop, cid="somebody-elses"),
+        await tell(shop, cid=cid, key="wrong"),
+        await tell(shop, cid=cid, payout="a lot"),
+        await tell(shop),
+    ]
+
+    assert [each.status for each in answers] == [200, 200, 200, 404, 403, 400, 400]
+    rows = await inbox(shop, 7)
+    outcomes = {"new", "duplicate", "unmapped", "unknown-click", "refused", "invalid"}
+    assert {row.outcome for row in rows} == outcomes
+    assert [row.call.status for row in sorted(rows, key=lambda row: row.at_ms)] == [each.status for each in answers]
+    assert all(row.call.note for row in rows)
+
+
+async def test_the_secret_of_a_network_is_kept_nowhere(shop_with_network: Shop) -> None:
+    await tell(shop_with_network, cid=await click(shop_with_network))
+    await shop_with_network.get(f"/s3cret/postback?subid={await click(shop_with_network)}")
+
+    rows = await inbox(shop_with_network, 2)
+
+    assert [(row.call.path, row.call.params["key"]) for row in rows] == [("/postback", "***")] * 2
+    assert "s3cret" not in str(rows)
+
+
+async def test_a_body_in_pieces_is_read_to_its_end(shop_with_network: Shop) -> None:
+    body = json.dumps({"cid": await click(shop_with_network), "key": "s3cret", "payout": 4}).encode()
+    head = request("/postback", method="POST", Content_Type="application/json", Content_Length=str(len(body)))
+
+    text = await shop_with_network.send(head, body[:10], body[10:], pause=0.05)
+
+    assert text.endswith(b"ok")
+    [row] = await inbox(shop_with_network, 1)
+    assert row.call.params["payout"] == "4"
+
+
+async def test_what_cannot_be_read_is_kept_too(shop_with_network: Shop) -> None:
+    head = request("/postback", method="POST", Content_Type="application/json", Content_Length="3")
+
+    text = await shop_with_network.send(head + b"{a:")
+
+    assert b" 400 " in text.partition(b"\r\n")[0]
+    [row] = await inbox(shop_with_network, 1)
+    assert (row.outcome, row.call.method) == ("invalid", "POST")
+
+
+async def test_fifty_at_once_make_one_conversion(shop_with_network: Shop) -> None:
+    cid = await click(shop_with_network)
+
+    answers = await asyncio.gather(*(tell(shop_with_network, cid=cid, status="bought", txid="T") for _ in range(50)))
+
+    assert sorted(each.body for each in answers) == ["duplicate"] * 49 + ["ok"]
+    [story] = shop_with_network.stories()
+    assert len(story.conversions) == 1
+
+
+# ----------------------------------------------------------------------------------------- heard again
+
+
+async def test_a_word_that_is_mapped_later_counts_from_the_start(shop_with_network: Shop) -> None:
+    shop = shop_with_network
+    cid = await click(shop)
+    await tell(shop, cid=cid, status="paid out", payout="20")
+    await inbox(shop, 1)
+
+    await apply(shop, MAPPED)
+
+    [story] = shop.stories()
+    assert [(each.status, each.payout_micros) for each in story.conversions] == [("sale", 20_000_000)]
+    [row] = await inbox(shop, 1)
+    assert row.outcome == "changed"
+    before = len(story.conversions[0].history)
+    await apply(shop, NETWORK)
+    await apply(shop, MAPPED)
+    assert len(shop.stories()[0].conversions[0].history) == before
+
+
+async def test_a_call_that_was_refused_matches_when_it_is_heard_again(shop_with_network: Shop) -> None:
+    shop = shop_with_network
+    await tell(shop, cid=await click(shop), status="bought", key="wrong")
+    await inbox(shop, 1)
+
+    told = await asyncio.to_thread(shop.operations.receiving.replay)
+
+    assert told == {"replayed": 1, "outcomes": {"new": 1}}
+    [row] = await inbox(shop, 1)
+    assert (row.outcome, row.call.replays) == ("new", 1)
+    assert [each.status for each in shop.stories()[0].conversions] == ["sale"]
+    again = await asyncio.to_thread(shop.operations.receiving.replay)
+    assert again == {"replayed": 0, "outcomes": {}}
+
+
+async def test_hearing_a_call_twice_changes_nothing(shop_with_network: Shop) -> None:
+    shop = shop_with_network
+    await tell(shop, cid=await click(shop), status="bought")
+    [row] = await inbox(shop, 1)
+    date = utc_date(row.at_ms)
+
+    await asyncio.to_thread(shop.operations.receiving.replay, f"{date:%Y%m%d}-{row.seq}")
+
+    [row] = await inbox(shop, 1)
+    assert (row.outcome, row.call.replays) == ("new", 1)
+    assert len(shop.stories()[0].conversions[0].history) == 1
+
+
+async def test_a_call_for_an_erased_click_is_counted_and_kept_nowhere(shop_with_network: Shop) -> None:
+    shop = shop_with_network
+    erased = "01a20c3d4bae97f348208cd1b707"
+    forgotten = shop.house.forgotten
+    forgotten.bury([forgotten.hash("click", erased)], expires_at_ms=1 << 60)
+
+    answer = await tell(shop, cid=erased)
+    await tell(shop, cid="another")
+
+    assert (answer.status, answer.body) == (404, "unknown click")
+    [row] = await inbox(shop, 1)
+    assert row.call.params["cid"] == "another"
+    with shop.house.stories.day(shop.house.stories.dates()[0]) as reader:
+        assert reader.number("postbacks for erased clicks") == 1
+
+
+def test_what_a_person_may_want_to_look_at_is_named() -> None:
+    assert {"unmapped", "unknown-click", "refused", "invalid"} == UNMATCHED
+
+
+# ------------------------------------------------------------------------------------ pixel and script
+
+
+async def test_a_pixel_finds_its_click_by_the_id_and_by_the_cookie(shop: Shop) -> None:
+    first = await shop.get("/summer?tnc_consent=granted")
+    cookie = first.headers["set-cookie"].partition(";")[0]
+
+    by_cookie = await shop.send(request("/conversion.gif?payout=3&txid=1", Cookie=cookie))
+    by_id = await shop.send(request(f"/conversion.gif?cid={await click(shop)}&payout=4"))
+
+    assert DOT in by_cookie
+    assert DOT in by_id
+    assert b"image/gif" in by_id
+    told = {each.payout_micros: each.history[0].origin for story in shop.stories() for each in story.conversions}
+    assert told == {3_000_000: "pixel", 4_000_000: "pixel"}
+
+
+async def test_a_pixel_of_nobody_is_a_picture_all_the_same(shop: Shop) -> None:
+    answer = await shop.send(request("/conversion.gif?payout=3", User_Agent="somebody else"))
+
+    assert DOT in answer
+    assert b" 400 " in answer.partition(b"\r\n")[0]
+
+
+async def test_the_script_records_a_visit_as_if_the_link_had_been_followed(shop: Shop) -> None:
+    answer = await shop.get(
+        "/tnc.js/summer?tnc_referrer=https%3A%2F%2Fads.example%2Fx&fbclid=AbC",
+        Origin="https://land.example",
+        Referer="https://land.example/",
+        Sec_Fetch_Mode="cors",
+        Sec_Fetch_Dest="empty",
+    )
+
+    assert answer.headers["access-control-allow-origin"] == "https://land.example"
+    [story] = shop.stories()
+    visit = story.click.visit
+    assert json.loads(answer.body) == {"click_id": story.click.click_id}
+    assert (story.click.campaign, visit.referrer, visit.traffic) == ("summer", "https://ads.example/x", "human")
+    assert visit.params == {"fbclid": "AbC"}
+
+
+async def test_the_script_itself_is_served_and_campaigns_that_are_not_there_are_not(shop: Shop) -> None:
+    script, nobody = await shop.get("/tnc.js"), await shop.get("/tnc.js/nothing")
+
+    assert "javascript" in script.headers["content-type"]
+    assert "tncConversion" in script.body
+    assert nobody.status == 404
