@@ -30,6 +30,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 COMMANDS: Final[Mapping[str, str]] = {
     "apply": "tnc.cli.configuration:apply",
     "bench": "tnc.cli.benching:bench",
+    "bench": "tnc.cli.benching:bench",
     "click": "tnc.cli.clicks:one",
     "clicks": "tnc.cli.clicks:many",
     "conversion": "tnc.cli.conversions:conversion",
