@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.store.invented import DATE, DAY_MS, Day, any_day, click, conversion, day_start_ms
 from tests.store.recount import metrics, recount
-from tnc.errors import InvalidError
+from tnc.errors import InvalidError, NotFoundError
 from tnc.fields import money
 from tnc.model import MAIN, SUBS, CampaignId, LanderClick, LanderId, WorkspaceId
 from tnc.store.answers import Answer, word
@@ -35,7 +35,10 @@ class House:
         self.reports = Reports(columns, open_day=self._open, dates=lambda workspace: list(self.days[workspace]))
 
     def _open(self, workspace: WorkspaceId, date: Date) -> Day:
-        return self.days[workspace][date]
+        day = self.days[workspace][date]
+        if not day.numbered_clicks:
+            raise NotFoundError("the day is gone.")
+        return day
 
     def holds(self, days: Days) -> None:
         for date in self.days[MAIN]:
@@ -372,6 +375,12 @@ def test_a_damaged_file_is_made_again_on_the_way(house: House) -> None:
         file.write_bytes(b"\x00" * file.stat().st_size)
 
     assert house.ask(by=["country"]) == expected
+
+
+def test_a_day_that_goes_while_it_is_asked_for_is_passed_over(house: House) -> None:
+    house.holds(one_click() | {DATE + timedelta(days=1): Day()})
+
+    assert house.ask().totals["visits"] == 1
 
 
 def test_workspaces_do_not_see_each_other(house: House) -> None:

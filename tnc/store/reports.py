@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from typing import Any
 
-from tnc.errors import FailedError, InvalidError
+from tnc.errors import FailedError, InvalidError, NotFoundError
 from tnc.fields import money
 from tnc.model import SUBS, WorkspaceId
 from tnc.store.answers import Answer, Cell, Row
@@ -34,7 +34,7 @@ class Exchange:
 
 
 class Reports:
-    """`dates` are the UTC days of which a workspace has clicks, `open_day` gives those of one."""
+    """`dates` are the UTC days of which a workspace has clicks, `open_day` gives those of one or raises NotFoundError."""
 
     def __init__(self, columns: Columns, *, open_day: OpenDay, dates: Dates) -> None:
         self._columns = columns
@@ -43,29 +43,38 @@ class Reports:
 
     def ask(self, question: Question, exchange: Exchange | None = None) -> Answer:
         """Raises InvalidError when currencies cannot be added up, FailedError when it cannot be computed."""
-        known = self._dates(question.workspace)
-        needed = question.dates_of_conversions(known)
-        self._catch_up(question.workspace, needed, newest=max(known, default=None))
         try:
-            return self._answer(question, needed, exchange or Exchange())
+            return self._try(question, exchange or Exchange())
         except UnreadableError:
-            self._columns.forget_unreadable(question.workspace, needed)
-        self._catch_up(question.workspace, needed, newest=max(known, default=None))
+            self._columns.forget_unreadable(question.workspace, self._needed(question))
         try:
-            return self._answer(question, needed, exchange or Exchange())
+            return self._try(question, exchange or Exchange())
         except UnreadableError as error:
             raise FailedError(
-                f"this report cannot be computed: {error}. Tell its authors with `tnc doctor`."
+                f"this report cannot be computed: {error}. Its columns were made again, which did not help; "
+                "`tnc doctor` looks for what is wrong with the disk."
             ) from error
 
-    def _catch_up(self, workspace: WorkspaceId, dates: Sequence[Date], *, newest: Date | None) -> None:
-        for date in dates:
-            with self._open_day(workspace, date) as source:
-                self._columns.catch_up(workspace, date, source, over=date != newest)
+    def _needed(self, question: Question) -> list[Date]:
+        return question.dates_of_conversions(self._dates(question.workspace))
 
-    def _answer(self, question: Question, dates: Sequence[Date], exchange: Exchange) -> Answer:
+    def _try(self, question: Question, exchange: Exchange) -> Answer:
+        dates = self._catch_up(question)
         with self._columns.reading(question.workspace, dates) as shelves:
             return answer(self._columns.duck, question, shelves, exchange)
+
+    def _catch_up(self, question: Question) -> list[Date]:
+        """Bring the days up to date that the question needs; which of them there are."""
+        newest = max(self._dates(question.workspace), default=None)
+        there = []
+        for date in self._needed(question):
+            try:
+                with self._open_day(question.workspace, date) as source:
+                    self._columns.catch_up(question.workspace, date, source, over=date != newest)
+            except NotFoundError:
+                continue  # its term ended just now
+            there.append(date)
+        return there
 
 
 def answer(duck: Duck, question: Question, shelves: Mapping[Date, DayShelf], exchange: Exchange) -> Answer:
