@@ -34,7 +34,7 @@ class Exchange:
 
 
 class Reports:
-    """`dates` are the UTC days of which a workspace has clicks, `open_day` gives those of one or raises NotFoundError."""
+    """`dates` are the UTC days with clicks of a workspace; `open_day` gives one of them or raises NotFoundError."""
 
     def __init__(self, columns: Columns, *, open_day: OpenDay, dates: Dates) -> None:
         self._columns = columns
