@@ -20,7 +20,7 @@ MODULES = {
 # Each line may import the lines above it. Neighbours on one line do not know each other.
 LAYERS = (
     "model errors chance",
-    "fields money where",
+    "fields money where trials",
     "world settings crypto passwords",
     "rules",
     "configuration conversions imports logs",

@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.web_runner import BaseRunner
 
 from tnc import __version__
+from tnc.checking import Checks
 from tnc.control import control_app, short_path
 from tnc.conversions.present import counts_for_cap
 from tnc.deliver.carrying import Carrier
@@ -171,7 +172,7 @@ class Server:
     def _note(self, recorded: Recorded) -> None:
         """Caps, the condition `converted` and the outbox know of a conversion before its call is answered."""
         outcome = recorded.outcome
-        if outcome is None or outcome.change is None or recorded.click is None:
+        if outcome is None or outcome.change is None or recorded.click is None or recorded.click.test:
             return
         self.outbox.add(utc_date(recorded.click.clicked_at_ms), recorded.deliveries)
         before, after = _counted(outcome.before), _counted(outcome.after)
@@ -195,6 +196,17 @@ class Server:
             await self.clicklog.prepare((self.house.workspace, today + timedelta(days=n)) for n in range(2))
         except UnavailableError:
             log.exception("the day's file could not be made ready")  # visitors are sent on; their clicks wait
+
+    def tracking(self) -> Tracking:
+        return Tracking(
+            world=self.house.world,
+            tracker=self.tracker,
+            log=self.clicklog,
+            stories=self.house.stories,
+            hear=self.hear,
+            version=__version__,
+            page_key=self.house.keys.control_key,
+        )
 
     async def hear(self, heard: Heard) -> Answered:
         return await asyncio.to_thread(self.operations.receiving.hear, heard)
@@ -294,6 +306,18 @@ async def recording(house: House) -> AsyncIterator[ClickLog]:
         await clicklog.close()
 
 
+@asynccontextmanager
+async def tracking_alone(house: House) -> AsyncIterator[str]:
+    """While no server runs: the tracking listener by itself, on a free port of this machine; its address."""
+    async with recording(house) as clicklog, open_session(()) as session:
+        server = Server(house, clicklog, house.tracker(house.visit_reader()), Courier(session, house.world, ()))
+        await server.prepare_days()
+        nearby = Address(host="127.0.0.1", port=0)
+        bound = listening_socket(nearby)
+        async with tracking_site(server.tracking(), bound):
+            yield url_of(bound, nearby)
+
+
 def keep_promises(house: House) -> None:
     """What was to be forgotten is, before anything is served."""
     house.keyring.sweep()
@@ -330,15 +354,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
             clicklog=clicklog,
             reporter=reporter,
         )
-        tracking = Tracking(
-            world=world,
-            tracker=tracker,
-            log=clicklog,
-            stories=house.stories,
-            hear=server.hear,
-            version=__version__,
-            page_key=house.keys.control_key,
-        )
+        tracking = server.tracking()
         accounts = Accounts(lambda: house.database, house.database_lock)
         passwords = Passwords(house.keys.pepper)
         dashboard = dashboard_app(desk, accounts, passwords, world, hosts=(settings.dashboard.host,))
@@ -349,6 +365,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         await stack.enter_async_context(tracking_site(tracking, entrance))
         await stack.enter_async_context(server.outbox.running())
         await stack.enter_async_context(newest_in_use(house, tracker))
+        await stack.enter_async_context(Checks(tracker, clicklog, house.agents.crawlers).running())
         renewal = Renewal(config, house)
         stack.callback(renewal.stop)
         stack.enter_context(jobs_of(server, renewal).running())

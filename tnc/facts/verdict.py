@@ -37,6 +37,11 @@ class Verdict(Struct, frozen=True, kw_only=True, gc=False):
     verified: bool | None = None
     reasons: tuple[str, ...] = ()
 
+    @property
+    def is_declared(self) -> bool:
+        """It says that it is a crawler, whether that holds or not."""
+        return self.traffic == "crawler" or self.verified is not None
+
 
 HUMAN: Final = Verdict()
 

@@ -5,7 +5,9 @@ What it finds corrects the label of a click in the numbers and nothing else.
 
 import asyncio
 import socket
+import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from tnc.facts.crawlers import Crawler, DnsAnswer
@@ -19,10 +21,37 @@ Resolve = Callable[[str], Awaitable[DnsAnswer]]
 
 
 async def resolve(ip: str) -> DnsAnswer:
-    """The name of an address and the addresses of that name, by the system's resolver. Raises OSError."""
+    """The name of an address and the addresses of that name, by the system's resolver. Raises OSError.
+
+    Asked in a thread of its own: a resolver that hangs keeps nobody waiting, not even a server that stops.
+    """
     loop = asyncio.get_running_loop()
-    name, _ = await loop.getnameinfo((ip, 0), socket.NI_NAMEREQD)
-    found = await loop.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    answered: asyncio.Future[DnsAnswer] = loop.create_future()
+
+    def settle(answer: DnsAnswer | None, error: OSError | None) -> None:
+        if answered.done():  # nobody waits for it any more
+            return
+        if answer is None:
+            answered.set_exception(error or OSError("no answer"))
+        else:
+            answered.set_result(answer)
+
+    def ask() -> None:
+        answer, failed = None, None
+        try:
+            answer = _look_up(ip)
+        except OSError as error:
+            failed = error
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, answer, failed)
+
+    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    return await answered
+
+
+def _look_up(ip: str) -> DnsAnswer:
+    name, _ = socket.getnameinfo((ip, 0), socket.NI_NAMEREQD)
+    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     return DnsAnswer(name, tuple(str(address[0]) for *_, address in found))
 
 

@@ -14,6 +14,7 @@ from tnc.facts.reader import Facts, VisitReader, for_storage
 from tnc.facts.reader import Identity as VisitIdentity
 from tnc.facts.request import Request
 from tnc.live.caps import Caps
+from tnc.live.claims import Claims
 from tnc.live.identity import Identity, Pseudonyms
 from tnc.live.objections import Objections
 from tnc.live.seen import Seen, seen_key
@@ -27,6 +28,9 @@ from tnc.world import World
 COOKIE_PLAIN: Final = "tnc"
 COOKIE_SECURE: Final = "__Host-tnc"
 COOKIE_DAYS: Final = 90
+
+# A declared crawler is no person, so it is nobody's first visit.
+_NOBODY_NEW: Final = {"unique_campaign": False, "unique_workspace": False}
 
 
 class Arrival(NamedTuple):
@@ -58,6 +62,7 @@ class Tracker:
     caps: Caps = field(default_factory=Caps)
     seen: Seen = field(default_factory=Seen)
     duplicates: Duplicates = field(default_factory=Duplicates)
+    claims: Claims = field(default_factory=Claims)
     objections: Objections = field(default_factory=Objections)
     _salts: dict[Date, bytes] = field(default_factory=dict)
 
@@ -113,9 +118,13 @@ class Tracker:
         if self.objections.include(identity.visitor, facts.ip):
             facts = replace(facts, mode="none")
             identity = self.identify(facts, now_ms)
-        counts = remember and facts.verdict.traffic != "prefetch" and facts.mode != "none"
-        visit = facts.visit(self._known(campaign, identity, now_ms, remember=counts))
+        verdict = facts.verdict
+        known = remember and verdict.traffic != "prefetch" and not verdict.is_declared and facts.mode != "none"
+        who = self._known(campaign, identity, now_ms, remember=known)
+        visit = facts.visit(replace(who, **_NOBODY_NEW) if verdict.is_declared else who)
         click, destination = self._decide(plan, visit, trace)
+        if remember and verdict.is_declared and facts.mode != "none":
+            self.claims.note(click)
         cookie = None if identity.secret is None else self.pseudonyms.cookie(identity, click.click_id)
         return Arrival(plan=plan, click=click, destination=destination, secure=facts.secure, cookie=cookie)
 
@@ -181,7 +190,7 @@ class Tracker:
     def remember(self, click: Click) -> None:
         """Take up a click of the past at a start."""
         visit, at_s = click.visit, click.clicked_at_ms // 1000
-        if visit.visitor is None or visit.traffic == "prefetch" or click.imported:
+        if visit.visitor is None or visit.traffic == "prefetch" or click.imported or click.test:
             return
         for key in (seen_key(visit.visitor, click.campaign), seen_key(visit.visitor)):
             self.seen.recall(key, at_s)

@@ -94,6 +94,7 @@ class Inquiry:
 _NO_REVIEWER: Final[Mapping[str, Any]] = {
     "traffic": "human", "bot": None, "reasons": (), "ip": None, "asn": None, "isp": None, "connection": None,
     "vpn": False, "proxy": False, "tor": False, "datacenter": False, "relay": False, "user_agent": None, "headers": {},
+    "visit_number": 0, "unique_campaign": True, "unique_workspace": True, "converted": False,
 }  # fmt: skip
 
 
@@ -103,5 +104,5 @@ def is_declared_crawler(visit: Visit) -> bool:
 
 
 def as_ordinary(visit: Visit) -> Visit:
-    """A declared crawler as an ordinary visitor of the same country and device: what it is decided as."""
+    """A declared crawler as an ordinary visitor of the same country and device, who comes for the first time."""
     return replace(visit, **_NO_REVIEWER)
