@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from datetime import timedelta
@@ -12,26 +11,24 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from aiohttp import web
-from aiohttp.web_runner import BaseRunner
-
 from tnc import __version__
 from tnc.checking import Checks
-from tnc.control import control_app, short_path
+from tnc.control import control_app
 from tnc.conversions.present import counts_for_cap
 from tnc.deliver.carrying import Carrier
 from tnc.deliver.courier import Courier
 from tnc.deliver.outbox import FromThreads, Outbox
 from tnc.deliver.send import open_session
 from tnc.desk import Desk
-from tnc.errands import errands_of
-from tnc.errors import PartlyDoneError, RefusedError, UnavailableError
+from tnc.errands import Errands, errands_of
+from tnc.errors import PartlyDoneError, UnavailableError
 from tnc.facts.frequency import Frequency
 from tnc.forgetting import Forgetting
 from tnc.forgetting import Hooks as ForgettingHooks
 from tnc.forwarding import Forwarding
 from tnc.house import House, Rooms, locked
 from tnc.jobs import HOUR, MINUTE, Job, Jobs
+from tnc.listening import application, listening_socket, local_socket, site, tracking_site, url_of
 from tnc.live.tracker import Tracker
 from tnc.model import Click, Configuration, Conversion
 from tnc.operations import Hooks, Operations
@@ -45,7 +42,7 @@ from tnc.store.accounts import Accounts
 from tnc.store.clicklog import ClickLog, Day, Days
 from tnc.store.days import DayWriter, utc_date
 from tnc.web.dashboard import dashboard_app
-from tnc.web.tracking import Lanes, Tracking, front
+from tnc.web.tracking import Tracking
 from tnc.world import World
 
 log = logging.getLogger(__name__)
@@ -54,33 +51,7 @@ _T = TypeVar("_T")
 
 _REMEMBER_AT_ONCE: Final = 4_000  # clicks taken up before the port opens; the others follow while it serves
 _REMEMBER_BESIDE: Final = 100
-_LARGEST_LINE: Final = 32 * 1024  # of a request line and of a header: aiohttp's 8 kB refuse what browsers send
-_DRAIN_SECONDS: Final = 10.0
 _START_PATIENCE_SECONDS: Final = 2.0
-
-
-def listening_socket(address: Address) -> socket.socket:
-    """A bound socket. `[::]` answers IPv4 too. Raises RefusedError when the port is not to be had."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if family == socket.AF_INET6:
-        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    try:
-        bound.bind((address.host, address.port))
-    except OSError as error:
-        bound.close()
-        raise RefusedError(
-            f"cannot listen on {address}: {error.strerror}. Stop what uses the port (`ss -ltnp` names it), or choose "
-            "another in config.toml."
-        ) from error
-    bound.listen(1024)
-    bound.setblocking(False)  # noqa: FBT003 - the socket's own words
-    return bound
-
-
-def url_of(bound: socket.socket, address: Address) -> str:
-    return f"http://{Address(host=address.host, port=bound.getsockname()[1])}"
 
 
 class Server:
@@ -208,6 +179,10 @@ class Server:
             page_key=self.house.keys.control_key,
         )
 
+    def errands(self, tracking_base: str) -> Errands:
+        own = {"tracking": lambda: tracking_base}
+        return {**errands_of(self.forgetting, self.operations, self.forwarding), **own}
+
     async def hear(self, heard: Heard) -> Answered:
         return await asyncio.to_thread(self.operations.receiving.hear, heard)
 
@@ -244,56 +219,6 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
-
-
-_SERVER_OPTIONS: Final[dict[str, Any]] = {
-    "access_log": None,  # aiohttp's own writes addresses, queries and user agents
-    "keepalive_timeout": 15.0,
-    "max_line_size": _LARGEST_LINE,
-    "max_field_size": _LARGEST_LINE,
-}
-
-
-def application(app: web.Application) -> BaseRunner:
-    return web.AppRunner(app, handle_signals=False, shutdown_timeout=_DRAIN_SECONDS, **_SERVER_OPTIONS)
-
-
-@asynccontextmanager
-async def tracking_site(tracking: Tracking, bound: socket.socket) -> AsyncIterator[None]:
-    """The tracking listener: express lanes in front, aiohttp for all that is no plain click."""
-    server = web.Server(front(tracking), **_SERVER_OPTIONS)
-    lanes = Lanes(tracking, server)
-    listening = await asyncio.get_running_loop().create_server(lanes, sock=bound)
-    try:
-        yield
-    finally:
-        listening.close()
-        await lanes.close()
-        await server.shutdown(_DRAIN_SECONDS)
-
-
-@asynccontextmanager
-async def site(runner: BaseRunner, bound: socket.socket) -> AsyncIterator[None]:
-    await runner.setup()
-    await web.SockSite(runner, bound).start()
-    try:
-        yield
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
-async def local_socket(app: web.Application, rooms: Rooms) -> AsyncIterator[None]:
-    rooms.socket.unlink(missing_ok=True)
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with short_path(rooms.socket) as path:
-        bound.bind(path)
-    rooms.socket.chmod(0o600)
-    bound.listen(16)
-    bound.setblocking(False)  # noqa: FBT003 - the socket's own words
-    async with site(application(app), bound):
-        yield
-    rooms.socket.unlink(missing_ok=True)
 
 
 @asynccontextmanager
@@ -358,9 +283,8 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         accounts = Accounts(lambda: house.database, house.database_lock)
         passwords = Passwords(house.keys.pepper)
         dashboard = dashboard_app(desk, accounts, passwords, world, hosts=(settings.dashboard.host,))
-        await stack.enter_async_context(
-            local_socket(control_app(server.operations, server.forwarding, errands_of(server.forgetting)), rooms)
-        )
+        errands = server.errands(url_of(entrance, settings.listen))
+        await stack.enter_async_context(local_socket(control_app(server.operations, errands), rooms))
         await stack.enter_async_context(site(application(dashboard), back))
         await stack.enter_async_context(tracking_site(tracking, entrance))
         await stack.enter_async_context(server.outbox.running())

@@ -20,11 +20,9 @@ from tnc import errors
 from tnc.conversions.incoming import read_postback
 from tnc.errands import Errands
 from tnc.errors import FailedError, TncError
-from tnc.forwarding import Forwarding
 from tnc.operations import Operations
 
 OPERATIONS: Final = web.AppKey("OPERATIONS", Operations)
-FORWARDING: Final = web.AppKey("FORWARDING", Forwarding)
 ERRANDS: Final = web.AppKey("ERRANDS", Mapping[str, Callable[..., Any]])
 _LARGEST: Final = 1 << 31
 _REFUSALS: Final = {
@@ -54,32 +52,6 @@ async def _import_clicks(request: web.Request) -> Any:
     return request.app[OPERATIONS].import_clicks, (lines,), {"file": request.query["file"]}
 
 
-async def _import_conversions(request: web.Request) -> Any:
-    given = await request.json()
-    return request.app[OPERATIONS].import_conversions, (given["text"],), {"dry_run": given["dry_run"]}
-
-
-async def _hear_again(request: web.Request) -> Any:
-    return request.app[OPERATIONS].receiving.replay, ((await request.json())["call"],), {}
-
-
-async def _destinations(request: web.Request) -> Any:
-    return request.app[FORWARDING].listed, (), {}
-
-
-async def _destination(request: web.Request) -> Any:
-    return request.app[FORWARDING].shown, ((await request.json())["destination"],), {}
-
-
-async def _replay(request: web.Request) -> Any:
-    given = await request.json()
-    return request.app[FORWARDING].replay, (given["destination"],), {"delivery": given["delivery"]}
-
-
-async def _resume(request: web.Request) -> Any:
-    return request.app[FORWARDING].resume, ((await request.json())["destination"],), {}
-
-
 async def _errand(request: web.Request) -> Any:
     return request.app[ERRANDS][request.match_info["name"]], (), await request.json()
 
@@ -95,10 +67,9 @@ def _handler(read: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]
     return handle
 
 
-def control_app(operations: Operations, forwarding: Forwarding, errands: Errands) -> web.Application:
+def control_app(operations: Operations, errands: Errands) -> web.Application:
     app = web.Application(client_max_size=_LARGEST)
     app[OPERATIONS] = operations
-    app[FORWARDING] = forwarding
     app[ERRANDS] = errands
     app.add_routes(
         [
@@ -106,12 +77,6 @@ def control_app(operations: Operations, forwarding: Forwarding, errands: Errands
             web.post("/roll-back", _handler(_roll_back)),
             web.post("/conversion", _handler(_add_conversion)),
             web.post("/clicks", _handler(_import_clicks)),
-            web.post("/conversions", _handler(_import_conversions)),
-            web.post("/hear-again", _handler(_hear_again)),
-            web.post("/destinations", _handler(_destinations)),
-            web.post("/destination", _handler(_destination)),
-            web.post("/replay", _handler(_replay)),
-            web.post("/resume", _handler(_resume)),
             web.post("/errands/{name}", _handler(_errand)),
         ]
     )
@@ -195,30 +160,4 @@ class Remote:
 
     def import_clicks(self, lines: Iterable[bytes], *, file: str) -> dict[str, Any]:
         told: dict[str, Any] = self._ask(f"/clicks?file={file}", b"\n".join(line.rstrip(b"\n") for line in lines))
-        return told
-
-    def import_conversions(self, text: str, *, dry_run: bool) -> dict[str, Any]:
-        said = {"text": text, "dry_run": dry_run}
-        told: dict[str, Any] = self._ask("/conversions", json.dumps(said).encode())
-        return told
-
-    def hear_again(self, call: str | None) -> dict[str, Any]:
-        told: dict[str, Any] = self._ask("/hear-again", json.dumps({"call": call}).encode())
-        return told
-
-    def destinations(self) -> list[dict[str, Any]]:
-        told: list[dict[str, Any]] = self._ask("/destinations", b"{}")
-        return told
-
-    def destination(self, destination: str) -> dict[str, Any]:
-        told: dict[str, Any] = self._ask("/destination", json.dumps({"destination": destination}).encode())
-        return told
-
-    def replay(self, destination: str, *, delivery: str | None) -> dict[str, Any]:
-        said = {"destination": destination, "delivery": delivery}
-        told: dict[str, Any] = self._ask("/replay", json.dumps(said).encode())
-        return told
-
-    def resume(self, destination: str) -> dict[str, Any]:
-        told: dict[str, Any] = self._ask("/resume", json.dumps({"destination": destination}).encode())
         return told

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tnc.forgetting import Forgetting
+from tnc.forwarding import Forwarding
+from tnc.operations import Operations
 
 Errands = Mapping[str, Callable[..., Any]]
 """Each takes and gives what JSON can say."""
 
 
-def errands_of(forgetting: Forgetting) -> Errands:
+def errands_of(forgetting: Forgetting, operations: Operations, forwarding: Forwarding) -> Errands:
     return {
         "erase": lambda **who: forgetting.erase(forgetting.subject(**who)),
         "restrict": lambda **who: forgetting.restrict(forgetting.subject(**who)),

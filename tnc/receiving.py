@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from functools import partial
 from heapq import merge
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from msgspec.structs import replace as amended
 
@@ -23,7 +23,7 @@ from tnc.model import ClickId, ConversionId
 from tnc.recording import Recorded, Speaker, Transact, record_conversion
 from tnc.store.clicklog import Day
 from tnc.store.days import DayWriter, utc_date
-from tnc.store.inbox import UNMATCHED, Call, CallOutcome, InboxRow
+from tnc.store.inbox import UNMATCHED, Call, CallOutcome, InboxRow, Origin
 from tnc.world import ID_CHANCE_BYTES, new_id
 
 _MASK: Final = "***"
@@ -47,7 +47,7 @@ class Heard:
     path: str
     params: Mapping[str, str]
     peer_ip: str | None
-    origin: Literal["postback", "pixel"] = "postback"
+    origin: Origin = "postback"
     problem: str | None = None
 
 

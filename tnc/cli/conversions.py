@@ -50,13 +50,7 @@ def add(asker: Asker, /, click_id: str, as_json: bool, **given: str | None) -> N
 @click.pass_obj
 def import_(asker: Asker, file: str, dry_run: bool, as_json: bool) -> None:
     """Conversions as CSV, one a line; running it twice adds nothing."""
-    text = read_file(file)
-    server = asker.server()
-    if server is not None:
-        told = server.import_conversions(text, dry_run=dry_run)
-    else:
-        with asker.alone() as (_, operations):
-            told = operations.import_conversions(text, dry_run=dry_run)
+    told = asker.do("import-conversions", text=read_file(file), dry_run=dry_run)
     if as_json:
         print_json(told)
     else:
@@ -104,12 +98,7 @@ def replay(asker: Asker, call_id: str | None, unmatched: bool, as_json: bool) ->
         raise InvalidError(
             "say which calls to hear again: --call C for one, or --unmatched for all that did not match."
         )
-    server = asker.server()
-    if server is not None:
-        told = server.hear_again(call_id)
-    else:
-        with asker.alone() as (_, operations):
-            told = operations.receiving.replay(call_id)
+    told = asker.do("hear-again", call=call_id)
     if as_json:
         print_json(told)
     else:

@@ -30,13 +30,6 @@ def _looking(asker: Asker) -> Iterator[tuple[House, Forwarding]]:
         yield house, Forwarding(house, no_writing, ClosedPost(house))
 
 
-@contextmanager
-def _changing(asker: Asker) -> Iterator[Forwarding]:
-    """While no server runs."""
-    with asker.alone() as (house, operations):
-        yield Forwarding(house, operations.transact, ClosedPost(house))
-
-
 @destination.command("list")
 @with_json
 @click.pass_obj
@@ -44,7 +37,7 @@ def list_(asker: Asker, as_json: bool) -> None:
     """All destinations, and how they stand."""
     server = asker.server()
     if server is not None:
-        told = server.destinations()
+        told = server.do("destinations")
     else:
         with _looking(asker) as (_, forwarding):
             told = forwarding.listed()
@@ -75,7 +68,7 @@ def show(asker: Asker, destination_id: str, as_json: bool) -> None:
     """One destination: how it stands, its settings without secrets, its last answers."""
     server = asker.server()
     if server is not None:
-        told = server.destination(destination_id)
+        told = server.do("destination", destination=destination_id)
     else:
         with _looking(asker) as (_, forwarding):
             told = forwarding.shown(destination_id)
@@ -172,12 +165,7 @@ def replay(asker: Asker, destination_id: str, delivery_id: str | None, dead: boo
     """Send again, under the same event ids."""
     if dead == (delivery_id is not None):
         raise InvalidError("say what to send again: --delivery D for one, or --dead for all that are dead.")
-    server = asker.server()
-    if server is not None:
-        told = server.replay(destination_id, delivery=delivery_id)
-    else:
-        with _changing(asker) as forwarding:
-            told = forwarding.replay(destination_id, delivery=delivery_id)
+    told = asker.do("replay", destination=destination_id, delivery=delivery_id)
     if as_json:
         print_json(told)
     else:
@@ -190,12 +178,7 @@ def replay(asker: Asker, destination_id: str, delivery_id: str | None, dead: boo
 @click.pass_obj
 def resume(asker: Asker, destination_id: str, as_json: bool) -> None:
     """Let a destination that stopped go again."""
-    server = asker.server()
-    if server is not None:
-        told = server.resume(destination_id)
-    else:
-        with _changing(asker) as forwarding:
-            told = forwarding.resume(destination_id)
+    told = asker.do("resume", destination=destination_id)
     if as_json:
         print_json(told)
     else:

@@ -16,6 +16,7 @@ from tnc.control import Remote
 from tnc.errands import errands_of
 from tnc.errors import InvalidError, TncError
 from tnc.forgetting import Forgetting
+from tnc.forwarding import ClosedPost, Forwarding
 from tnc.house import House, locked
 from tnc.logs import set_up_logs
 from tnc.operations import Operations
@@ -33,7 +34,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "bench": "tnc.cli.benching:bench",
     "click": "tnc.cli.clicks:one",
     "clicks": "tnc.cli.clicks:many",
-    "conversion": "tnc.cli.conversions:conversion",
+    "conversion": "tnc.cli.simulating:conversion",
     "destination": "tnc.cli.destinations:destination",
     "doctor": "tnc.cli.appliance:doctor",
     "explain": "tnc.cli.deciding:explain_",
@@ -132,7 +133,9 @@ class Asker:
         if server is not None:
             return server.do(errand, **given)
         with self.writing() as (house, days):
-            return errands_of(Forgetting(house, lambda work: work(days)))[errand](**given)
+            forgetting = Forgetting(house, lambda work: work(days))
+            forwarding = Forwarding(house, days.transact, ClosedPost(house))
+            return errands_of(forgetting, Operations(house, days.transact), forwarding)[errand](**given)
 
     def server(self) -> Remote | None:
         """The running server of this data directory, if there is one."""

@@ -28,6 +28,7 @@ create index inbox_click on inbox(click) where click is not null;
 
 _COLUMNS: Final = "seq, at_ms, outcome, click, sealed"
 
+Origin = Literal["postback", "pixel", "test"]
 CallOutcome = Literal["new", "changed", "duplicate", "unmapped", "ignored", "unknown-click", "refused", "invalid"]
 UNMATCHED: Final[frozenset[CallOutcome]] = frozenset({"unmapped", "unknown-click", "refused", "invalid"})
 """What a person may want to do something about."""
@@ -39,7 +40,7 @@ class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
     method: str
     path: str  # /postback, /click.php, ...; without the key that may stand in it
     params: dict[str, str]  # as they came; a key reads ***
-    origin: Literal["postback", "pixel"] = "postback"
+    origin: Origin = "postback"
     peer: str | None = None  # address of the caller, cut to its network
     network: NetworkId | None = None  # whose it was taken for
     conversion_id: ConversionId | None = None

@@ -133,10 +133,10 @@ class Stories:
         return max(found, key=lambda click: click.clicked_at_ms, default=None)
 
     def converted_since(self, since_ms: int) -> Iterator[ClickStory]:
-        """Clicks that had a word about a conversion at or after a time, each once."""
+        """Clicks that had a word about a conversion at or after a time, each once; trials count nowhere."""
         for date in self.dates():
             with self.day(date) as reader:
                 for seq in sorted({click_seq for click_seq, _ in reader.conversions_since(since_ms)}):
                     found = reader.click(seq)
-                    if found is not None:
+                    if found is not None and not found.test:
                         yield story(found, reader.events_of(seq))

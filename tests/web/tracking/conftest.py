@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tnc.app import listening_socket, recording, tracking_site
+from tnc.app import recording
 from tnc.facts.frequency import Frequency
 from tnc.house import House
+from tnc.listening import listening_socket, tracking_site
 from tnc.model import ClickStory
 from tnc.operations import Operations
 from tnc.receiving import Answered, Heard

@@ -10,6 +10,7 @@ import pytest
 from tests.web.tracking.conftest import Answer, Shop, request
 from tnc.store.days import utc_date
 from tnc.store.inbox import UNMATCHED, InboxRow
+from tnc.trials import PARAMETER, signature
 
 NETWORK = """
 [[network]]
@@ -235,3 +236,34 @@ async def test_the_script_itself_is_served_and_campaigns_that_are_not_there_are_
     assert "javascript" in script.headers["content-type"]
     assert "tncConversion" in script.body
     assert nobody.status == 404
+
+
+# -------------------------------------------------------------------------------------------- on trial
+
+
+def signed(shop: Shop, target: str) -> str:
+    token = signature(shop.house.keys.control_key, shop.house.world.now_ms())
+    return f"{target}{'&' if '?' in target else '?'}{PARAMETER}={token}"
+
+
+async def test_a_signed_click_is_a_trial_that_nobody_remembers(shop: Shop) -> None:
+    answer = await shop.get(signed(shop, "/summer?x=1&tnc_consent=granted"))
+    forged = await shop.get(f"/summer?x=2&{PARAMETER}=1-2")
+
+    assert answer.status == forged.status == 302
+    trials = {story.click.visit.params["x"]: story.click.test for story in shop.stories()}
+    assert trials == {"1": True, "2": False}
+    assert "set-cookie" not in answer.headers
+    assert all(PARAMETER not in story.click.visit.params for story in shop.stories())
+
+
+async def test_a_signed_postback_needs_no_key_and_tells_nobody(shop_with_network: Shop) -> None:
+    shop = shop_with_network
+    cid = (await shop.get(signed(shop, "/summer"))).headers["location"].partition("s=")[2]
+
+    answer = await shop.get(signed(shop, f"/postback?cid={cid}"))
+
+    assert (answer.status, answer.body) == (200, "ok")
+    [conversion] = shop.stories()[0].conversions
+    assert conversion.history[0].origin == "test"
+    assert list(shop.house.stories.converted_since(0)) == []

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from aiohttp import web
 
@@ -11,6 +11,8 @@ from tnc.conversions.incoming import NAMES
 from tnc.errors import InvalidError, TncError
 from tnc.facts.query import read_query, split_target
 from tnc.receiving import Heard
+from tnc.store.inbox import Origin
+from tnc.trials import PARAMETER, is_signed
 from tnc.web.tracking.finding import find
 from tnc.web.tracking.keys import Tracking
 from tnc.web.tracking.reading import path_of, read
@@ -33,7 +35,10 @@ async def postback(tracking: Tracking, request: web.BaseRequest, key: str) -> we
         problem = str(error)
     path = "/postback" if key else f"/{path_of(request)}"
     peer_ip = tracking.tracker.looker.facts(asked, None).ip
-    status, text = await _hear(tracking, request, path, params, peer_ip=peer_ip, problem=problem)
+    origin: Origin = "postback"
+    if is_signed(params.pop(PARAMETER, ""), tracking.page_key, asked.arrived_at_ms):
+        peer_ip, origin = None, "test"  # its owner needs no network's key
+    status, text = await _hear(tracking, request, path, params, peer_ip=peer_ip, origin=origin, problem=problem)
     return web.Response(status=status, text=text, headers=_NO_STORE)
 
 
@@ -58,7 +63,7 @@ async def _hear(
     params: Mapping[str, str],
     *,
     peer_ip: str | None,
-    origin: Literal["postback", "pixel"] = "postback",
+    origin: Origin,
     problem: str | None = None,
 ) -> tuple[int, str]:
     heard = Heard(method=request.method, path=path, params=params, peer_ip=peer_ip, origin=origin, problem=problem)

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
+from msgspec.structs import replace as amended
 
+from tnc.facts.query import split_target
 from tnc.facts.request import Request
 from tnc.live.tracker import COOKIE_DAYS, COOKIE_PLAIN, COOKIE_SECURE, Arrival
 from tnc.rules import Plan
 from tnc.store.days import utc_date
+from tnc.trials import PARAMETER, is_signed, without
 from tnc.web.tracking import answers
 from tnc.web.tracking.keys import Tracking
 from tnc.web.tracking.reading import read
@@ -31,10 +34,24 @@ async def visit(tracking: Tracking, plan: Plan, request: web.BaseRequest) -> web
 def arrive(tracking: Tracking, plan: Plan, request: Callable[[], Request], now_ms: int, *, remember: bool) -> Arrival:
     """The decision; whatever is wrong with us, the visitor goes somewhere."""
     try:
-        return tracking.tracker.arrive(plan, request(), remember=remember)
+        asked = request()
+        if PARAMETER in asked.target:
+            return _arrive_on_trial(tracking, plan, asked, now_ms, remember=remember)
+        return tracking.tracker.arrive(plan, asked, remember=remember)
     except Exception:
         log.exception("a visit could not be read")
         return tracking.tracker.arrive_unread(plan, now_ms)
+
+
+def _arrive_on_trial(tracking: Tracking, plan: Plan, asked: Request, now_ms: int, *, remember: bool) -> Arrival:
+    """A signed trial is decided like any visit, known by nobody afterwards, and never counted."""
+    path, query = split_target(asked.target)
+    query, text = without(query)
+    asked = amended(asked, target=f"{path}?{query}" if query else path)
+    if not is_signed(text, tracking.page_key, now_ms):
+        return tracking.tracker.arrive(plan, asked, remember=remember)
+    arrival = tracking.tracker.arrive(plan, asked, remember=False)
+    return arrival._replace(click=amended(arrival.click, test=True), cookie=None)
 
 
 async def record(tracking: Tracking, arrival: Arrival) -> None:

@@ -1,0 +1,93 @@
+"""Sockets and what answers on them: tracking, the dashboard, and the local socket for commands."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.web_runner import BaseRunner
+
+from tnc.control import short_path
+from tnc.errors import RefusedError
+from tnc.house import Rooms
+from tnc.settings import Address
+from tnc.web.tracking import Lanes, Tracking, front
+
+_LARGEST_LINE: Final = 32 * 1024  # of a request line and of a header: aiohttp's 8 kB refuse what browsers send
+_DRAIN_SECONDS: Final = 10.0
+
+
+def listening_socket(address: Address) -> socket.socket:
+    """A bound socket. `[::]` answers IPv4 too. Raises RefusedError when the port is not to be had."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    try:
+        bound.bind((address.host, address.port))
+    except OSError as error:
+        bound.close()
+        raise RefusedError(
+            f"cannot listen on {address}: {error.strerror}. Stop what uses the port (`ss -ltnp` names it), or choose "
+            "another in config.toml."
+        ) from error
+    bound.listen(1024)
+    bound.setblocking(False)  # noqa: FBT003 - the socket's own words
+    return bound
+
+
+def url_of(bound: socket.socket, address: Address) -> str:
+    return f"http://{Address(host=address.host, port=bound.getsockname()[1])}"
+
+
+_SERVER_OPTIONS: Final[dict[str, Any]] = {
+    "access_log": None,  # aiohttp's own writes addresses, queries and user agents
+    "keepalive_timeout": 15.0,
+    "max_line_size": _LARGEST_LINE,
+    "max_field_size": _LARGEST_LINE,
+}
+
+
+def application(app: web.Application) -> BaseRunner:
+    return web.AppRunner(app, handle_signals=False, shutdown_timeout=_DRAIN_SECONDS, **_SERVER_OPTIONS)
+
+
+@asynccontextmanager
+async def tracking_site(tracking: Tracking, bound: socket.socket) -> AsyncIterator[None]:
+    """The tracking listener: express lanes in front, aiohttp for all that is no plain click."""
+    server = web.Server(front(tracking), **_SERVER_OPTIONS)
+    lanes = Lanes(tracking, server)
+    listening = await asyncio.get_running_loop().create_server(lanes, sock=bound)
+    try:
+        yield
+    finally:
+        listening.close()
+        await lanes.close()
+        await server.shutdown(_DRAIN_SECONDS)
+
+
+@asynccontextmanager
+async def site(runner: BaseRunner, bound: socket.socket) -> AsyncIterator[None]:
+    await runner.setup()
+    await web.SockSite(runner, bound).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def local_socket(app: web.Application, rooms: Rooms) -> AsyncIterator[None]:
+    rooms.socket.unlink(missing_ok=True)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with short_path(rooms.socket) as path:
+        bound.bind(path)
+    rooms.socket.chmod(0o600)
+    bound.listen(16)
+    bound.setblocking(False)  # noqa: FBT003 - the socket's own words
+    async with site(application(app), bound):
+        yield
+    rooms.socket.unlink(missing_ok=True)
