@@ -13,6 +13,12 @@ Errands = Mapping[str, Callable[..., Any]]
 
 def errands_of(forgetting: Forgetting, operations: Operations, forwarding: Forwarding) -> Errands:
     return {
+        "import-conversions": operations.import_conversions,
+        "hear-again": operations.receiving.replay,
+        "destinations": forwarding.listed,
+        "destination": forwarding.shown,
+        "replay": forwarding.replay,
+        "resume": forwarding.resume,
         "erase": lambda **who: forgetting.erase(forgetting.subject(**who)),
         "restrict": lambda **who: forgetting.restrict(forgetting.subject(**who)),
         "unrestrict": lambda **who: forgetting.unrestrict(forgetting.subject(**who)),
