@@ -31,7 +31,6 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 COMMANDS: Final[Mapping[str, str]] = {
     "apply": "tnc.cli.configuration:apply",
     "bench": "tnc.cli.benching:bench",
-    "bench": "tnc.cli.benching:bench",
     "click": "tnc.cli.clicks:one",
     "clicks": "tnc.cli.clicks:many",
     "conversion": "tnc.cli.simulating:conversion",
