@@ -23,7 +23,7 @@ from tnc.store.dayshelf import remove_shelf
 from tnc.store.finding import Found, look_for
 from tnc.store.journal import DayPart, Intent, Journal, Kind, VaultName
 from tnc.store.remainder import remainder
-from tnc.store.scan import Scanner
+from tnc.store.scan import Hit, Scanner
 from tnc.store.subject import Subject, traces
 from tnc.store.terms import DAY_MS, days_of
 from tnc.store.vault import Alone, Story, Vault
@@ -170,10 +170,8 @@ class Forgetting:
         for part in intent.days:
             if part.vault == "days":
                 remove_shelf(self._house.rooms.columns / self._house.workspace, Date.fromisoformat(part.date))
-        hits = [hit for part in intent.days if self._is_there(part) for hit in self._clean(part, patience_seconds)]
-        scanner = Scanner(intent.values)
-        hits += scanner.look(self._all_files(intent)) if intent.values else []
-        done = self._conclude(intent, scanner, {str(hit.path.relative_to(self._house.rooms.data)) for hit in hits})
+        scanned = self._scan(intent, patience_seconds)
+        done = self._conclude(intent, scanned)
         self._journal.clear()
         return done
 
@@ -186,8 +184,23 @@ class Forgetting:
         """A day may have gone by its term since."""
         return Date.fromisoformat(part.date) in self.vaults[part.vault].dates()
 
-    def _clean(self, part: DayPart, patience_seconds: float) -> Iterator[Any]:
-        yield from self.vaults[part.vault].clean(Date.fromisoformat(part.date), part, patience_seconds=patience_seconds)
+    def _scan(self, intent: Intent, patience_seconds: float) -> dict[str, Any]:
+        """Look through everything for the person's words, and overwrite what is left in the day files."""
+        hits: list[Hit] = []
+        scanners = [Scanner(intent.values)]
+        seen: set[Path] = set()
+        for part in filter(self._is_there, intent.days):
+            vault, date = self.vaults[part.vault], Date.fromisoformat(part.date)
+            cleaned = vault.clean(date, part, intent.values, patience_seconds=patience_seconds)
+            hits += cleaned.hits
+            scanners.append(cleaned.scanner)
+            seen.update(vault.files(date))
+        hits += scanners[0].look(self._other_files(intent, seen)) if intent.values else []
+        return {
+            "files": sum(scanner.files for scanner in scanners),
+            "bytes": sum(scanner.bytes for scanner in scanners),
+            "found_in": sorted({str(hit.path.relative_to(self._house.rooms.data)) for hit in hits}),
+        }
 
     def _move(self, intent: Intent, part: DayPart) -> None:
         """Take a part out of its day, after what stays of it was put where it belongs."""
@@ -230,12 +243,12 @@ class Forgetting:
             for click, events in stories
         ]
 
-    def _all_files(self, intent: Intent) -> Iterator[Path]:
+    def _other_files(self, intent: Intent, seen: set[Path]) -> Iterator[Path]:
         """Every file of the data directory but the owner's own words and days in which there was nothing."""
         rooms = self._house.rooms
         dates = {part.date for part in intent.days}
         for path in sorted(rooms.data.rglob("*")):
-            if path.name in _OWN_FILES or not path.is_file() or rooms.addresses in path.parents:
+            if path in seen or path.name in _OWN_FILES or not path.is_file() or rooms.addresses in path.parents:
                 continue
             date = _date_in(path.relative_to(rooms.data))
             if date is None or date in dates:
@@ -243,7 +256,7 @@ class Forgetting:
 
     # -- what is said of it
 
-    def _conclude(self, intent: Intent, scanner: Scanner, found_in: set[str]) -> dict[str, Any]:
+    def _conclude(self, intent: Intent, scanned: dict[str, Any]) -> dict[str, Any]:
         after = self._left_of(intent)
         stores = [{"store": store, "before": intent.before[store], "after": after[store]} for store in STORES]
         if intent.kind != "erase":
@@ -261,7 +274,7 @@ class Forgetting:
                     {"vault": part.vault, "date": part.date, "clicks": part.clicks, "events": part.leaves}
                     for part in intent.days
                 ],
-                "scan": {"files": scanner.files, "bytes": scanner.bytes, "found_in": sorted(found_in)},
+                "scan": scanned,
                 "limits": receipts.limits(intent, self._house.configuration()[1]),
             },
             self._house.keys.receipt_key,

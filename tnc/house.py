@@ -32,6 +32,7 @@ from tnc.store.forgotten import Forgotten
 from tnc.store.keyring import Keyring, read_key
 from tnc.store.stops import Stops
 from tnc.store.stories import Stories
+from tnc.store.terms import WorkspaceTerms
 from tnc.world import World
 
 
@@ -96,7 +97,6 @@ class House:
     """The keys, the configuration and the recorded clicks of one workspace. Safe for several threads."""
 
     def __init__(self, settings: Settings, world: World, *, to_write: bool, workspace: WorkspaceId = MAIN) -> None:
-        self.settings = settings
         self.world = world
         self.workspace = workspace
         self.rooms = Rooms(settings.data)
@@ -111,6 +111,9 @@ class House:
         control.prepare(self.database, self.rooms.control)
         self.database_lock = threading.Lock()
         self.versions = ConfigVersions(self.database, self.keys.control_key, self.database_lock)
+        self.terms = WorkspaceTerms(self.database, self.database_lock, workspace)
+        self._given = settings
+        self.take_terms()
         self.stops = Stops(self.database, self.database_lock)
         self.addresses = AddressData(self.rooms.addresses)
         # Who writes is a server or works in its place: nobody may pull a file from under it.
@@ -131,6 +134,10 @@ class House:
         control.prepare(database, rooms.control)
         database.close()
         return cls(settings, world, to_write=True)
+
+    def take_terms(self) -> None:
+        """Keep to the terms of the workspace as they are now."""
+        self.settings = self.terms.applied_to(self._given)
 
     @cached_property
     def forgotten(self) -> Forgotten:

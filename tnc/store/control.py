@@ -18,6 +18,7 @@ from tnc.model import WorkspaceId
 from tnc.store.accounts import ACCOUNT_TABLES
 from tnc.store.forgotten import FORGOTTEN_TABLES
 from tnc.store.stops import STOP_TABLE
+from tnc.store.terms import TERM_TABLE
 
 SCHEMA: Final = 1
 sqlite_version: Final = sqlite3.sqlite_version
@@ -36,6 +37,7 @@ _TABLES: Final = (
     *ACCOUNT_TABLES,
     STOP_TABLE,
     *FORGOTTEN_TABLES,
+    TERM_TABLE,
 )
 
 

@@ -198,6 +198,7 @@ _REST: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
         STAYS,
         dict.fromkeys(("workspace", "destination", "reason", "at_ms", "config_version"), "business"),
     ),
+    ("terms", "installation", STAYS, dict.fromkeys(("workspace", "setting", "days"), "business")),
     ("tombstones", "tombstones", TERM, {"workspace": "business", "hash": "pseudonym", "expires_at_ms": "none"}),
     (
         "receipts",

@@ -11,6 +11,7 @@ from tnc.model import WorkspaceId
 from tnc.store.days import ClickSealer, DayWriter, day_path
 from tnc.store.keyring import DayKeys, Keyring
 from tnc.store.numbers import Numbers
+from tnc.store.slots import GONE
 
 _T = TypeVar("_T")
 Day = tuple[WorkspaceId, Date]
@@ -42,6 +43,22 @@ class Days:
         """Make these leaves of a day underivable for ever; the next use opens it with the keys that are left."""
         self.discard(day)
         self._keyring.puncture_day(*day, clicks=clicks, events=events)
+
+    def drop(self, day: Day) -> list[Path]:
+        """Destroy the key of a day, then take its files out of sight; they are returned, to be removed at leisure.
+
+        A crash on the way leaves a file without a key, which the next call takes away.
+        """
+        self.discard(day)
+        self._numbers.pop(day, None)
+        self._keyring.destroy_day(*day)
+        path = day_path(self.folder, *day)
+        files = [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))]
+        return [file.replace(file.with_name(file.name + GONE)) for file in files if file.exists()]
+
+    def leftovers(self, workspace: WorkspaceId) -> list[Path]:
+        """Files that were taken out of sight before a crash."""
+        return sorted((self.folder / workspace).glob(f"*{GONE}"))
 
     def _keys(self, day: Day) -> DayKeys:
         try:

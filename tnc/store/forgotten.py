@@ -7,7 +7,8 @@ tried out by whoever has that key, so they are kept no longer than their term (`
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -62,11 +63,23 @@ class Forgotten:
     def hash(self, kind: str, value: str) -> bytes:
         return keyed_hash(self._key, kind, value)
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """All of it or nothing, while no other thread uses the connection."""
+        with self._lock:
+            self._database.execute("begin immediate")
+            try:
+                yield
+                self._database.execute("commit")
+            except BaseException:
+                self._database.execute("rollback")
+                raise
+
     # -- erased clicks
 
     def bury(self, hashes: Iterable[bytes], *, expires_at_ms: int) -> None:
         """Erased clicks must not come back; their hashes are `hash("click", id)`."""
-        with self._lock:
+        with self._writing():
             self._database.executemany(
                 "insert or replace into tombstones values (?, ?, ?)",
                 [(self._workspace, each, expires_at_ms) for each in hashes],
@@ -103,7 +116,7 @@ class Forgotten:
     # -- objections
 
     def object(self, kind: str, values: Iterable[str], *, now_ms: int, expires_at_ms: int) -> None:
-        with self._lock:
+        with self._writing():
             self._database.executemany(
                 "insert or replace into objections values (?, ?, ?, ?, ?)",
                 [(self._workspace, self.hash(kind, each), kind, now_ms, expires_at_ms) for each in values],
@@ -121,19 +134,24 @@ class Forgotten:
             found.setdefault(kind, set()).add(value)
         return found
 
-    def expire(self, *, now_ms: int, receipts_before_ms: int) -> dict[str, int]:
-        """Drop what has reached its term; how many of each."""
+    def expired(self, *, now_ms: int, receipts_before_ms: int) -> dict[str, int]:
+        """How many of each have reached their term."""
         with self._lock:
-            gone = {
-                name: self._database.execute(
-                    f"delete from {name} where workspace = ? and expires_at_ms <= ?", at
-                ).rowcount
-                for name, at in (
-                    ("tombstones", (self._workspace, now_ms)),
-                    ("objections", (self._workspace, now_ms)),
-                )
+            return {
+                name: int(self._database.execute(f"select count(*) {what}", (self._workspace, at)).fetchone()[0])
+                for name, what, at in _terms(now_ms, receipts_before_ms)
             }
-            gone["receipts"] = self._database.execute(
-                "delete from receipts where workspace = ? and made_at_ms < ?", (self._workspace, receipts_before_ms)
-            ).rowcount
-        return gone
+
+    def expire(self, *, now_ms: int, receipts_before_ms: int) -> None:
+        """Drop what has reached its term."""
+        with self._writing():
+            for _, what, at in _terms(now_ms, receipts_before_ms):
+                self._database.execute(f"delete {what}", (self._workspace, at))
+
+
+def _terms(now_ms: int, receipts_before_ms: int) -> tuple[tuple[str, str, int], ...]:
+    return (
+        ("tombstones", "from tombstones where workspace = ? and expires_at_ms <= ?", now_ms),
+        ("objections", "from objections where workspace = ? and expires_at_ms <= ?", now_ms),
+        ("receipts", "from receipts where workspace = ? and made_at_ms < ?", receipts_before_ms),
+    )

@@ -1,10 +1,14 @@
 """How long everything is kept: one table, which the map, the retention, the pages and the documents read."""
 
+import sqlite3
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from tnc.settings import Settings
+from tnc.errors import InvalidError
+from tnc.model import WorkspaceId
+from tnc.settings import SETTINGS, Settings
 
 BACKUP_HORIZON_DAYS: Final = 180
 """How long a copy that somebody made of an import or with another tool may turn up again."""
@@ -34,7 +38,6 @@ TERMS: Final[Mapping[str, Term]] = {
         Term(name="accounts", text="the data of a deleted account", setting="accounts_days"),
         Term(name="sessions", text="who is signed in to the dashboard", days=1),
         Term(name="salts", text="what makes the pseudonyms of visitors without a cookie", days=2),
-        Term(name="exports", text="copies made for a person", days=7),
         Term(name="requests", text="requests of people, after they are closed", days=730),
         Term(name="receipts", text="receipts of erasures", days=730),
         Term(name="objections by address", text="addresses whose visits leave no trace", days=30),
@@ -66,3 +69,52 @@ def in_words(settings: Settings) -> dict[str, str]:
         name: term.text if (days := days_of(name, settings)) is None else f"{name}: {days} days"
         for name, term in TERMS.items()
     }
+
+
+# ------------------------------------------------------------------------------------------ of a workspace
+
+TERM_TABLE: Final = """
+create table terms (
+  workspace text not null,
+  setting   text not null,     -- a key of [retention]
+  days      integer not null,  -- instead of those in config.toml
+  primary key (workspace, setting)
+) strict, without rowid
+"""
+
+
+class WorkspaceTerms:
+    """What a workspace keeps longer or shorter than `config.toml` says. Safe for threads that share `lock`."""
+
+    def __init__(self, database: sqlite3.Connection, lock: threading.Lock, workspace: WorkspaceId) -> None:
+        self._database = database
+        self._lock = lock
+        self._workspace = workspace
+
+    def applied_to(self, settings: Settings) -> Settings:
+        with self._lock:
+            rows = self._database.execute("select setting, days from terms where workspace = ?", (self._workspace,))
+            own = dict(rows.fetchall())
+        return replace(settings, **own)
+
+    def put(self, days: Mapping[str, int]) -> None:
+        with self._lock:
+            self._database.executemany(
+                "insert or replace into terms values (?, ?, ?)",
+                [(self._workspace, setting, number) for setting, number in days.items()],
+            )
+
+
+def read_terms(wanted: Mapping[str, object]) -> dict[str, int]:
+    """Names of terms with their days, as settings. Raises InvalidError for what cannot be set."""
+    known = {term.name: term.setting for term in TERMS.values() if term.setting and term.name != "tombstones"}
+    read: dict[str, int] = {}
+    for name, days in wanted.items():
+        setting = known.get(name.removesuffix("_days"))
+        if setting is None:
+            raise InvalidError(f"{name} cannot be set; what can be is {', '.join(known)}.")
+        try:
+            read[setting] = SETTINGS[setting].read(days)
+        except ValueError as error:
+            raise InvalidError(f"{name} must be {error}.") from error
+    return read

@@ -32,6 +32,14 @@ class Alone(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned:
+    """What could not be overwritten, and how much was looked through."""
+
+    hits: Sequence[Hit]
+    scanner: Scanner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vault:
     """The day files of a workspace below `folder`, with their keys."""
 
@@ -119,10 +127,10 @@ class Vault:
                 )
             time.sleep(_PAUSE_SECONDS)
 
-    def clean(self, date: Date, part: DayPart, *, patience_seconds: float) -> list[Hit]:
-        """Overwrite what SQLite left of the rows of a part; what could not be is returned."""
+    def clean(self, date: Date, part: DayPart, values: Sequence[bytes], *, patience_seconds: float) -> Cleaned:
+        """Overwrite what SQLite left of the rows of a part; `values` are looked for as well."""
         with self.reader(date) as reader:
-            scanner = Scanner([*part.marks, *reader.search.unused(part.tokens)])
+            scanner = Scanner([*values, *part.marks, *reader.search.unused(part.tokens)])
         hits: list[Hit] = []
         for _ in range(_ROUNDS):
             self.settle(date, patience_seconds=patience_seconds)
@@ -130,7 +138,7 @@ class Vault:
             if not hits:
                 break
             self.alone(lambda days, found=hits: self._scrub(days, date, found))  # type: ignore[misc]
-        return hits
+        return Cleaned(hits=hits, scanner=scanner)
 
     def _scrub(self, days: Days, date: Date, hits: Sequence[Hit]) -> None:
         if days.writer(self._day(date)).purge.settle():
