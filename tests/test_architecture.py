@@ -30,7 +30,7 @@ LAYERS = (
     "deliver reporting receipts",
     "live recording",
     "house demo",
-    "bulk forwarding receiving remapping",
+    "bulk forwarding receiving remapping reclassifying",
     "explaining operations forgetting install answering renewal checking",
     "errands",
     "control reportchild",

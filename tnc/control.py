@@ -121,7 +121,8 @@ class Remote:
             connection.connect()
         except OSError:
             return False
-        connection.close()
+        finally:
+            connection.close()
         return True
 
     def _ask(self, address: str, body: bytes) -> Any:

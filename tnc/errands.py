@@ -14,6 +14,7 @@ Errands = Mapping[str, Callable[..., Any]]
 def errands_of(forgetting: Forgetting, operations: Operations, forwarding: Forwarding) -> Errands:
     return {
         "import-conversions": operations.import_conversions,
+        "say-of-clicks": operations.say_of_clicks,
         "hear-again": operations.receiving.replay,
         "destinations": forwarding.listed,
         "destination": forwarding.shown,

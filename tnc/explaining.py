@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from tnc.errors import FailedError
 from tnc.facts.request import Request
-from tnc.fields import click_json
+from tnc.fields import click_json, rfc3339
 from tnc.house import House
 from tnc.live.tracker import Arrival, Tracker
-from tnc.model import Click, ClickId, ClickStory
+from tnc.model import Click, ClickId, ClickStory, FilterChange, LabelChange
 from tnc.rules import Plan, Step
 from tnc.rules.decision import Trace
 
@@ -46,15 +46,24 @@ class Explained:
     same: bool
     trace: Sequence[Step]
 
+    @property
+    def click(self) -> Click:
+        """As it was decided, whatever it is called now."""
+        return self.story.decided or self.story.click
+
     def json(self) -> dict[str, Any]:
-        click = self.story.click
-        return {
-            "click_id": click.click_id,
-            "recorded": decision_json(click, self.destination if self.same else None),
+        """As the contract has it; `now` is there when the click is called something else by now."""
+        told = {
+            "click_id": self.click.click_id,
+            "recorded": decision_json(self.click, self.destination if self.same else None),
             "recomputed": decision_json(self.recomputed, self.destination),
             "same": self.same,
             "trace": [step_json(step) for step in self.trace],
         }
+        if self.story.changes:
+            now = decision_json(self.story.click, None)
+            told["now"] = {name: now[name] for name in ("filter", "reasons", "traffic")}
+        return told
 
 
 def step_json(step: Step) -> dict[str, Any]:
@@ -65,7 +74,7 @@ def step_json(step: Step) -> dict[str, Any]:
 def explain(house: House, click_id: ClickId) -> Explained:
     """Raises NotFoundError for an unknown click, FailedError for one that was imported without a configuration."""
     story = house.stories.get(click_id)
-    click = story.click
+    click = story.decided or story.click
     plan = house.plan_of(click)
     if plan is None:
         raise FailedError(
@@ -74,9 +83,25 @@ def explain(house: House, click_id: ClickId) -> Explained:
         )
     trace: Trace = []
     recomputed = decide_again(plan, click, trace)
+    trace += [_later(each) for each in story.changes]
     destination = plan.destination(recomputed)
     same = recomputed == click and (_is_cut(plan, click) or _check(plan, destination) == click.destination_check)
     return Explained(story=story, recomputed=recomputed, destination=destination, same=same, trace=trace)
+
+
+def _later(change: LabelChange | FilterChange) -> Step:
+    """What was said of the click after it was decided, as the last lines of its trace."""
+    when = rfc3339(change.at_ms)
+    if isinstance(change, LabelChange):
+        why = ", ".join(change.reasons) or "no reason left"
+        return Step(kind="label", text=f"{when}: the visit is called {change.traffic} ({why})")
+    if change.undone:
+        return Step(kind="label", text=f"{when}: what filter {change.by} said later is taken back", id=change.by)
+    if change.filter is None:
+        return Step(kind="label", text=f"{when}: filter {change.by} lets it pass now", id=change.by)
+    does = "would stop it" if change.stopped else "records it"
+    why = ", ".join(change.reasons)
+    return Step(kind="label", text=f"{when}: filter {change.by} {does} now: {why}; it went where it went", id=change.by)
 
 
 def _check(plan: Plan, destination: str | None) -> str | None:

@@ -21,6 +21,7 @@ from tnc.house import House
 from tnc.imports import click_of
 from tnc.model import Click, Configuration, Event
 from tnc.receiving import Later, Receiving
+from tnc.reclassifying import Change, write_changes
 from tnc.recording import Recorded, Speaker, Transact
 from tnc.remapping import remap_all, words_differ
 from tnc.rules import needed_facts
@@ -179,6 +180,15 @@ class Operations:
         """Conversions as CSV. What is there already adds nothing; each line is told what became of it."""
         file = ConversionFile(self._house, self.transact, converted=self._hooks.converted, dry_run=dry_run)
         return file.read(text)
+
+    # -- what a click is called
+
+    def say_of_clicks(self, date: str, changes: Sequence[tuple[int, Any]]) -> int:
+        """Store what a filter says of clicks of a day, as `tnc.reclassifying` found it; how many are still there."""
+        said = msgspec.convert(changes, list[Change])
+        day = (self._house.workspace, Date.fromisoformat(date))
+        written: int = self.transact(day, lambda writer: write_changes(writer, said))
+        return written
 
     # -- import
 

@@ -110,12 +110,13 @@ def test_a_click_is_decided_again_alike_after_everything_personal_is_gone(
 
 @law
 @given(plans, visits)
-def test_a_crawler_is_decided_like_a_human_of_the_same_country_and_device(campaign: Plan, someone: Visit) -> None:
+def test_a_crawler_is_decided_like_a_new_human_of_the_same_country_and_device(campaign: Plan, someone: Visit) -> None:
     crawler = replace(someone, traffic="crawler", bot="adsbot-google", datacenter=True, asn=15169)
     human = replace(
         crawler, traffic="human", bot=None, reasons=(), crawler_verified=None, ip=None, asn=None, isp=None,
         connection=None,
         vpn=False, proxy=False, tor=False, datacenter=False, relay=False, user_agent=None, headers={},
+        visit_number=0, unique_campaign=True, unique_workspace=True, converted=False,
     )  # fmt: skip
 
     found, ordinary = campaign.decide(crawler), campaign.decide(human)

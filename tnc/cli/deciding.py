@@ -1,14 +1,17 @@
-"""`tnc try` and `tnc explain`: where a visitor would go, and why a click went where it went."""
+"""`tnc try`, `tnc explain`, `tnc reclassify`: where a visitor would go, why one went there, what a filter says now."""
 
 from collections.abc import Sequence
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 
 import click
+import msgspec
 
 from tnc.cli.root import Asker, plain, print_json, print_json_line, with_json
 from tnc.errors import InvalidError
 from tnc.explaining import Invented, explain, try_visitor
 from tnc.fields import parse_rfc3339_ms
 from tnc.model import CampaignId, ClickId
+from tnc.reclassifying import Change, reclassify
 from tnc.rules import Step
 
 
@@ -77,6 +80,32 @@ def explain_(asker: Asker, click_ids: Sequence[str], as_json: bool) -> None:
             click.echo(
                 "decided again: the same" if explained.same else "decided again: DIFFERENT from what was recorded"
             )
+
+
+@click.command("reclassify")
+@click.argument("filter_id", metavar="FILTER")
+@click.option("--from", "start", metavar="T", help="Included: a date, a time, today, 7d; else all that is kept.")
+@click.option("--to", "end", metavar="T", help="Not included; else now.")
+@click.option("--dry-run", is_flag=True, help="Say how many would change, and change nothing.")
+@click.option("--undo", is_flag=True, help="Take back what the filter said later.")
+@with_json
+@click.pass_obj
+def reclassify_(
+    asker: Asker, /, filter_id: str, start: str | None, end: str | None, dry_run: bool, undo: bool, as_json: bool
+) -> None:
+    """Try a filter's present conditions on past clicks. Verdicts and reports change, where a click went does not."""
+    if dry_run and undo:
+        raise InvalidError("--dry-run and --undo cannot both be; leave one away.")
+
+    def write(date: Date, changes: Sequence[Change]) -> None:
+        asker.do("say-of-clicks", date=date.isoformat(), changes=msgspec.to_builtins(changes))
+
+    with asker.house() as house:
+        told = reclassify(house, filter_id, start=start, end=end, undo=undo, write=None if dry_run else write)
+    if as_json:
+        print_json(told.json())
+    else:
+        click.echo(f"{told.examined} clicks examined, {told.changed} {'would change' if dry_run else 'changed'}")
 
 
 def _print_trace(trace: Sequence[Step]) -> None:

@@ -44,6 +44,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "ipdb": "tnc.cli.addresses:ipdb",
     "plan": "tnc.cli.configuration:plan",
     "privacy": "tnc.cli.privacy:privacy",
+    "reclassify": "tnc.cli.deciding:reclassify_",
     "report": "tnc.cli.reporting:report",
     "serve": "tnc.cli.serving:serve",
     "try": "tnc.cli.deciding:try_",

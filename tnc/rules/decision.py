@@ -27,7 +27,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     witness: int = 0
 
 
-StepKind = Literal["campaign", "filter", "flow", "condition", "draw", "cap", "end"]
+StepKind = Literal["campaign", "filter", "flow", "condition", "draw", "cap", "end", "label"]
 
 
 class Step(Struct, frozen=True, kw_only=True, omit_defaults=True):

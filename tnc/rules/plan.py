@@ -27,7 +27,7 @@ def destination_check(url: str) -> str:
     return blake2b(url.encode(), digest_size=4).hexdigest()
 
 
-class _Verdict(NamedTuple):
+class Verdict(NamedTuple):
     """What the filter says: itself when it holds, why, and where the visit ends when it is stopped."""
 
     filter: FilterId | None
@@ -35,7 +35,7 @@ class _Verdict(NamedTuple):
     end: End | None
 
 
-_PASSED: Final = _Verdict(None, (), None)
+_PASSED: Final = Verdict(None, (), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +86,16 @@ class Plan:
         inquiry.no("flow", self.campaign.id, "no flow of campaign {0} took the visit")
         return self._finish(self.otherwise, inquiry, verdict)
 
-    def _skip_filter(self, inquiry: Inquiry) -> _Verdict:
+    def _skip_filter(self, inquiry: Inquiry) -> Verdict:
         inquiry.yes("filter", self.campaign.id, "a declared crawler: no filter, decided as an ordinary visitor")
         return _PASSED
 
-    def _judge(self, inquiry: Inquiry) -> _Verdict:
+    def _judge(self, inquiry: Inquiry) -> Verdict:
         for judge, holding in inquiry.matching(self.filters):
-            return _Verdict(judge.id, judge.reasons(holding, inquiry), judge.end)
+            return Verdict(judge.id, judge.reasons(holding, inquiry), judge.end)
         return _PASSED
 
-    def _go(self, flow: FlowRoute, target: Target, inquiry: Inquiry, verdict: _Verdict) -> Decision:
+    def _go(self, flow: FlowRoute, target: Target, inquiry: Inquiry, verdict: Verdict) -> Decision:
         lander, offer, template = target
         inquiry.yes("end", template.host, "goes to {0}, by {1}", self.campaign.redirect)
         return Decision(
@@ -110,7 +110,7 @@ class Plan:
             witness=inquiry.witness,
         )
 
-    def _finish(self, end: End, inquiry: Inquiry, verdict: _Verdict) -> Decision:
+    def _finish(self, end: End, inquiry: Inquiry, verdict: Verdict) -> Decision:
         """A visit that a filter stopped, or that no flow took."""
         stopped = end is verdict.end
         reasons = verdict.reasons if stopped else (*verdict.reasons, "no_flow")
@@ -134,6 +134,11 @@ class Plan:
         )
 
     # ---------------------------------------------------------------------------------- afterwards
+
+    def verdict(self, visit: Visit, *, witness: int) -> Verdict:
+        """What the filter alone says of a recorded visit; of a declared crawler it says nothing."""
+        inquiry = Inquiry(visit, frozenset(), witness, None)
+        return _PASSED if is_declared_crawler(visit) else self._judge(inquiry)
 
     def lander_offer(
         self, click: Click, *, number: int | None = None, capped: frozenset[OfferId] = frozenset()

@@ -10,6 +10,7 @@ from tnc.rules.conditions import Check
 from tnc.rules.decision import draw_step
 from tnc.rules.inquiry import Inquiry, Question
 from tnc.rules.urls import UrlTemplate
+from tnc.rules.vocabulary import FILTER_REASON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,7 @@ class FilterRoute:
 
     def reasons(self, holding: list[Check], inquiry: Inquiry) -> tuple[str, ...]:
         """Codes of the conditions that hold, like `filter_datacenter`."""
-        reasons = tuple(dict.fromkeys(f"filter_{check.fact.name}" for check in holding))
+        reasons = tuple(dict.fromkeys(f"{FILTER_REASON}{check.fact.name}" for check in holding))
         if self.end is None:
             inquiry.yes("filter", self.id, "filter {0} only records: {1}", ", ".join(reasons))
         else:

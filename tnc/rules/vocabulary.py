@@ -75,7 +75,8 @@ def share_of(visit: Visit) -> float | None:
 
 # Codes that a decision adds to the reasons of a visit begin so; no condition sees them, also not when a click that
 # was recorded with them is decided again.
-_DECISION_CODES: Final = ("filter_", "no_flow", "offer_gone", "campaign_", "source_")
+FILTER_REASON: Final = "filter_"
+_DECISION_CODES: Final = (FILTER_REASON, "no_flow", "offer_gone", "campaign_", "source_")
 
 
 def is_decision_code(reason: str) -> bool:

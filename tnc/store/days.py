@@ -87,8 +87,8 @@ class DayReader:
     def find(self, click_id: ClickId) -> tuple[int, Click] | None:
         return _find(self._database, self._clicks, self.keys, click_id)
 
-    def events_of(self, click_seq: int) -> list[Event]:
-        return _events_of(self._database, self._events, click_seq)
+    def events_of(self, click_seq: int, *, up_to: int = LATEST) -> list[Event]:
+        return _events_of(self._database, self._events, click_seq, up_to)
 
     def clicks(self, after_seq: int = -1) -> Iterator[tuple[int, Click]]:
         """(number, click) in the order they were recorded; erased rows are passed over."""
@@ -117,6 +117,15 @@ class DayReader:
         for seq, click_seq, sealed in rows:
             try:
                 yield seq, click_seq, self._events.open_event(seq, sealed)
+            except PuncturedError:
+                continue
+
+    def labels(self) -> Iterator[tuple[int, Event]]:
+        """(number of the click, change of what it is called) in the order they were recorded."""
+        rows = self._database.execute("select seq, click_seq, sealed from events where kind = 3 order by seq")
+        for seq, click_seq, sealed in rows:
+            try:
+                yield click_seq, self._events.open_event(seq, sealed)
             except PuncturedError:
                 continue
 
