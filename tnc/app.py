@@ -57,10 +57,14 @@ _START_PATIENCE_SECONDS: Final = 2.0
 class Server:
     """One workspace, served. Holds what the parts tell each other while it runs."""
 
-    def __init__(self, house: House, clicklog: ClickLog, tracker: Tracker, courier: Courier) -> None:
+    def __init__(
+        self, house: House, clicklog: ClickLog, tracker: Tracker, courier: Courier, reporter: Reporter
+    ) -> None:
         self.house = house
         self.clicklog = clicklog
         self.tracker = tracker
+        self.reporter = reporter
+        self._fed = 0
         self.outbox = Outbox(
             workspace=house.workspace,
             clicklog=clicklog,
@@ -156,6 +160,13 @@ class Server:
         with suppress(PartlyDoneError):
             self.forgetting.resume()
 
+    def feed_columns(self) -> None:
+        """So that the next report has little to catch up; while nothing comes, no child is started for it."""
+        written = self.clicklog.recording().written
+        if written != self._fed:
+            self._fed = written
+            asyncio.run_coroutine_threadsafe(self.reporter.catch_up(), self._loop).result()
+
     def turn_day(self) -> None:
         """Salts and keys of today and tomorrow, ahead of midnight."""
         self.tracker.take_salts(self.house.turn_salts())
@@ -175,6 +186,7 @@ class Server:
             log=self.clicklog,
             stories=self.house.stories,
             hear=self.hear,
+            file=self.file,
             version=__version__,
             page_key=self.house.keys.control_key,
         )
@@ -182,6 +194,9 @@ class Server:
     def errands(self, tracking_base: str) -> Errands:
         own = {"tracking": lambda: tracking_base}
         return {**errands_of(self.forgetting, self.operations, self.forwarding), **own}
+
+    async def file(self, secret: str) -> str | None:
+        return await asyncio.to_thread(self.forwarding.file, secret)
 
     async def hear(self, heard: Heard) -> Answered:
         return await asyncio.to_thread(self.operations.receiving.hear, heard)
@@ -267,11 +282,11 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         tracker = house.tracker(house.visit_reader(), house.visit_reader(Frequency()))
         clicklog = await stack.enter_async_context(recording(house))
         session = await stack.enter_async_context(open_session(settings.allow_hosts))
-        server = Server(house, clicklog, tracker, Courier(session, world, settings.allow_hosts))
-        await server.prepare_days()
-        older = server.remember_the_newest()
         reporter = Reporter(config)
         stack.push_async_callback(reporter.close)
+        server = Server(house, clicklog, tracker, Courier(session, world, settings.allow_hosts), reporter)
+        await server.prepare_days()
+        older = server.remember_the_newest()
         desk = Desk(
             house,
             tracking_base=url_of(entrance, settings.listen),
@@ -321,6 +336,7 @@ def jobs_of(server: Server, renewal: Renewal) -> Jobs:
         (
             Job("turn-day", "destroy old salts, have the next day's keys ready", HOUR, server.turn_day),
             Job("finish-days", "make the searches of finished days quick", HOUR, finish_days),
+            Job("feed-columns", "copy new clicks into the columns that reports read", 2 * MINUTE, server.feed_columns),
             Job("keep-promises", "complete erasures that wait for a reader", MINUTE, server.complete_erasures),
             Job("renew-address-data", "fetch what is older than it should be", renewing, renewal.start_if_due),
         )

@@ -80,6 +80,7 @@ class Recording:
     failing: str | None
     waiting: int
     lost: int
+    written: int  # clicks since the start
 
 
 class ClickLog:
@@ -95,6 +96,7 @@ class ClickLog:
         self._errands: queue.SimpleQueue[tuple[Callable[[Days], Any], asyncio.Future[Any]]] = queue.SimpleQueue()
         self._waiting: deque[_Put] = deque()
         self._lost = 0
+        self._count = 0
         self._lost_told = 0
         self._failing: str | None = None
         self._failed_at = 0.0
@@ -119,7 +121,7 @@ class ClickLog:
         await asyncio.to_thread(self._thread.join)
 
     def recording(self) -> Recording:
-        return Recording(failing=self._failing, waiting=len(self._waiting), lost=self._lost)
+        return Recording(failing=self._failing, waiting=len(self._waiting), lost=self._lost, written=self._count)
 
     async def put(self, workspace: WorkspaceId, click: Click) -> bool:
         """Record a click. True: it is durable. False: it waits in memory, or was given up and counted."""
@@ -235,6 +237,7 @@ class ClickLog:
     def _answer(self, written: _Written) -> None:
         self._writing = False
         self._hand_over()
+        self._count += len(written.clicks)
         for put, durable in written.clicks:
             self._let_go(put, durable=durable)
         for job, result, error in written.jobs:
