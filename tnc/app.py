@@ -57,13 +57,10 @@ _START_PATIENCE_SECONDS: Final = 2.0
 class Server:
     """One workspace, served. Holds what the parts tell each other while it runs."""
 
-    def __init__(
-        self, house: House, clicklog: ClickLog, tracker: Tracker, courier: Courier, reporter: Reporter
-    ) -> None:
+    def __init__(self, house: House, clicklog: ClickLog, tracker: Tracker, courier: Courier) -> None:
         self.house = house
         self.clicklog = clicklog
         self.tracker = tracker
-        self.reporter = reporter
         self._fed = 0
         self.outbox = Outbox(
             workspace=house.workspace,
@@ -160,12 +157,12 @@ class Server:
         with suppress(PartlyDoneError):
             self.forgetting.resume()
 
-    def feed_columns(self) -> None:
+    def feed_columns(self, reporter: Reporter) -> None:
         """So that the next report has little to catch up; while nothing comes, no child is started for it."""
         written = self.clicklog.recording().written
         if written != self._fed:
             self._fed = written
-            asyncio.run_coroutine_threadsafe(self.reporter.catch_up(), self._loop).result()
+            asyncio.run_coroutine_threadsafe(reporter.catch_up(), self._loop).result()
 
     def turn_day(self) -> None:
         """Salts and keys of today and tomorrow, ahead of midnight."""
@@ -284,7 +281,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         session = await stack.enter_async_context(open_session(settings.allow_hosts))
         reporter = Reporter(config)
         stack.push_async_callback(reporter.close)
-        server = Server(house, clicklog, tracker, Courier(session, world, settings.allow_hosts), reporter)
+        server = Server(house, clicklog, tracker, Courier(session, world, settings.allow_hosts))
         await server.prepare_days()
         older = server.remember_the_newest()
         desk = Desk(
@@ -307,7 +304,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         await stack.enter_async_context(Checks(tracker, clicklog, house.agents.crawlers).running())
         renewal = Renewal(config, house)
         stack.callback(renewal.stop)
-        stack.enter_context(jobs_of(server, renewal).running())
+        stack.enter_context(jobs_of(server, renewal, reporter).running())
         settle_memory()
         remembering = asyncio.create_task(server.remember_the_rest(older))
         stack.callback(remembering.cancel)
@@ -320,7 +317,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         log.info("stopping")
 
 
-def jobs_of(server: Server, renewal: Renewal) -> Jobs:
+def jobs_of(server: Server, renewal: Renewal, reporter: Reporter) -> Jobs:
     """What the appliance does by itself."""
     house = server.house
 
@@ -330,13 +327,16 @@ def jobs_of(server: Server, renewal: Renewal) -> Jobs:
             if date < today and not house.stories.is_finished(date):
                 server.transact((house.workspace, date), DayWriter.finish_day)
 
+    def feed_columns() -> None:
+        server.feed_columns(reporter)
+
     # Not all in the same minute, and not all at the full hour: publishers have many who ask.
     renewing = (1 + house.world.chance()) * HOUR
     return Jobs(
         (
             Job("turn-day", "destroy old salts, have the next day's keys ready", HOUR, server.turn_day),
             Job("finish-days", "make the searches of finished days quick", HOUR, finish_days),
-            Job("feed-columns", "copy new clicks into the columns that reports read", 2 * MINUTE, server.feed_columns),
+            Job("feed-columns", "copy new clicks into the columns that reports read", 2 * MINUTE, feed_columns),
             Job("keep-promises", "complete erasures that wait for a reader", MINUTE, server.complete_erasures),
             Job("renew-address-data", "fetch what is older than it should be", renewing, renewal.start_if_due),
         )
