@@ -177,7 +177,7 @@ def try_visitor(house: House, tracker: Tracker, plan: Plan, invented: Invented) 
         host=invented.host,
         target=f"/{plan.campaign.path}" + (f"?{query}" if query else ""),
         peer=invented.ip or "",
-        secure=True,
+        secure=False,  # an invented browser does not send all the headers that a real one does over HTTPS
         arrived_at_ms=house.world.now_ms() if invented.visited_at_ms is None else invented.visited_at_ms,
     )
     trace: Trace = []
