@@ -106,19 +106,21 @@ def visit(at_ms: int) -> Visit:
         **flag,
         user_agent=f"{browser} on {system}" if cookieless else text,
         device=device,  # type: ignore[arg-type]
+        brand=CHANCE.choice((None, "Apple", "Samsung", "Google", "Xiaomi")),
+        model=CHANCE.choice((None, "iPhone", "iPad", "SM-A546B", "Pixel 9")),
         os=system,
         os_version=CHANCE.choice((None, f"{CHANCE.randrange(10, 27)}.{CHANCE.randrange(8)}", "14", "11")),
         browser=browser,
         browser_version=f"{CHANCE.randrange(16, 150)}.{CHANCE.choice((0, 0, 0, 1, 2, 3))}",
         language=CHANCE.choice(("en", "en", "en", "de", "fr", "es", "pt", "hi", "it", "pl", None)),
-        referrer=CHANCE.choice((None, f"https://{site}/{word()}/{word()}", f"https://{site}/", "https://www.facebook.com/", "https://www.google.com/")),
+        referrer=CHANCE.choice((None, f"https://{site}/{word()}/{word()}", f"https://{site}/{word()}/{CHANCE.randrange(5000)}", f"https://{site}/", "https://www.facebook.com/", "https://www.google.com/")),
         referrer_domain=CHANCE.choice((None, site)),
         external_id=external,
         subs={"sub1": params[next(n for n in params if n in ("site", "zone", "placement"))], "sub2": word(), "sub3": str(CHANCE.randrange(10**6))},
         params=params,
         traffic=CHANCE.choice(("human",) * 9 + ("bot", "suspect")),  # type: ignore[arg-type]
         bot=None,
-        reasons=CHANCE.choice(((),) * 9 + (("ua_bot",), ("net_datacenter",), ("headers_missing",), ("duplicate",))),
+        reasons=CHANCE.choice(((),) * 9 + (("ua_bot",), ("net_datacenter",), ("headers_missing",), ("duplicate",), ("ua_empty",))),
         visitor="%032x" % CHANCE.getrandbits(128),
         browser_id=None if cookieless else "%032x" % CHANCE.getrandbits(128),
         visit_number=CHANCE.choice((0, 0, 0, 1, 2)),
@@ -127,8 +129,16 @@ def visit(at_ms: int) -> Visit:
         consent=CHANCE.choice(("unknown", "unknown", "granted", "denied")),  # type: ignore[arg-type]
         gpc=CHANCE.random() < 0.1,
         mode="cookieless" if cookieless else "full",
-        data={"country": f"2026-{CHANCE.randrange(1, 13):02}-{CHANCE.randrange(1, 29):02}", "ua": "202610"},
+        converted=CHANCE.random() < 0.05,
+        data=data(),
     )  # fmt: skip
+
+
+def data() -> dict[str, str]:
+    """What judged, with its builds."""
+    build = f"2026-{CHANCE.randrange(1, 13):02}-{CHANCE.randrange(1, 29):02}"
+    iptocc = f"3.{CHANCE.randrange(9)}.{CHANCE.randrange(200)}"
+    return CHANCE.choice(({"iptocc": iptocc}, {"iptocc": iptocc}, {"iptocc": iptocc, "city": build, "asn": build}))
 
 
 def click() -> Click:
@@ -171,11 +181,11 @@ def event() -> LanderClick | ConversionChange:
 
 
 def main() -> None:
-    samples = [msgspec.json.encode(click()) for _ in range(12_000)] + [
-        msgspec.json.encode(event()) for _ in range(3000)
+    samples = [msgspec.json.encode(click()) for _ in range(20_000)] + [
+        msgspec.json.encode(event()) for _ in range(1500)
     ]
     CHANCE.shuffle(samples)
-    dictionary = zstandard.train_dictionary(16_384, samples, dict_id=1, level=3)
+    dictionary = zstandard.train_dictionary(8_192, samples, dict_id=1, level=3)
     target = Path(__file__).parent.parent / "tnc" / "store" / "records.dictionary"
     target.write_bytes(dictionary.as_bytes())
     compressor = zstandard.ZstdCompressor(dict_data=dictionary, level=3)

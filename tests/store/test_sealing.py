@@ -1,5 +1,6 @@
 """A record comes back as it was from its own place, and from no other."""
 
+import hashlib
 import json
 from datetime import date as Date  # noqa: N812
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from tests.store.records import DATE, NEEDLES, canary_click
 from tnc.errors import FailedError, InvalidError
 from tnc.model import MAIN, Click, ConversionChange, LanderClick, WorkspaceId
+from tnc.store import sealing
 from tnc.store.sealing import Sealer
 from tnc.store.tree import PuncturableKey, PuncturedError
 
@@ -121,6 +123,12 @@ def test_the_row_that_was_erased_neither_opens_nor_can_be_sealed_again() -> None
 def test_what_could_not_be_opened_again_is_not_sealed() -> None:
     with pytest.raises(InvalidError, match="too large"):
         sealer().seal(7, canary_click(params={"q": "x" * (1 << 20)}))
+
+
+def test_the_dictionary_is_the_one_that_records_were_written_with() -> None:
+    there = hashlib.sha256((Path(sealing.__file__).with_name("records.dictionary")).read_bytes()).hexdigest()
+
+    assert there == VECTORS["construction"]["dictionary_sha256"], "another dictionary is another FORMAT"
 
 
 @pytest.mark.parametrize("vector", VECTORS["records"], ids=lambda vector: f"{vector['table']} {vector['seq']}")

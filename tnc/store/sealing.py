@@ -24,6 +24,12 @@ _T = TypeVar("_T", bound=Struct)
 FORMAT: Final = 1
 _DICTIONARY: Final = zstandard.ZstdCompressionDict(Path(__file__).with_name("records.dictionary").read_bytes())
 _MOST_BYTES: Final = 1 << 20
+_USUAL_BYTES: Final = 1_000
+# Without zstd's four magic bytes: what the bytes are is known, and there is one frame for every click.
+_MAGICLESS: Final = zstandard.FORMAT_ZSTD1_MAGICLESS
+_SETTINGS: Final = zstandard.ZstdCompressionParameters.from_level(
+    3, source_size=_USUAL_BYTES, dict_size=len(_DICTIONARY), format=_MAGICLESS, write_dict_id=False
+)
 
 
 class Sealer:
@@ -35,8 +41,8 @@ class Sealer:
         self._place = f"tnc record {FORMAT}|{workspace}|{date}|{table}|".encode()
         self._where = f"{table} of {date} in workspace {workspace!r}"
         self._encoder = msgspec.json.Encoder()
-        self._compressor = zstandard.ZstdCompressor(dict_data=_DICTIONARY, level=1, write_dict_id=False)
-        self._decompressor = zstandard.ZstdDecompressor(dict_data=_DICTIONARY)
+        self._compressor = zstandard.ZstdCompressor(dict_data=_DICTIONARY, compression_params=_SETTINGS)
+        self._decompressor = zstandard.ZstdDecompressor(dict_data=_DICTIONARY, format=_MAGICLESS)
 
     def seal(self, seq: int, record: Struct) -> bytes:
         """Raises InvalidError for a record larger than 1 MB, which could not be opened again."""
