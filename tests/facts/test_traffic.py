@@ -269,7 +269,7 @@ def test_the_same_click_twice_within_two_seconds_is_a_duplicate() -> None:
     assert not duplicates.is_duplicate("v", "summer", 909_000)
 
 
-def test_a_duplicate_is_suspect_and_says_so() -> None:
+def test_a_duplicate_is_a_persons_and_says_so() -> None:
     read = visit(BROWSER, identity=Identity(duplicate=True))
 
-    assert (read.traffic, read.reasons) == ("suspect", ("duplicate",))
+    assert (read.traffic, read.reasons) == ("human", ("duplicate",))

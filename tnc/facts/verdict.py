@@ -25,7 +25,7 @@ _LINK_SCANNERS: Final = (
 CLAIMS: Final[Mapping[ClaimKind, str]] = {"bot": "ua_bot", "client": "ua_client", "automation": "ua_automation"}
 _REASON_OF_CHECK: Final = {True: "crawler_verified", False: "crawler_failed", None: "crawler_claimed"}
 _SUSPECT: Final = frozenset(
-    {"net_datacenter", "net_tor", "net_proxy", "hints_contradict", "headers_missing", "scanner", "freq_ip", "duplicate"}
+    {"net_datacenter", "net_tor", "net_proxy", "hints_contradict", "headers_missing", "scanner", "freq_ip"}
 )
 
 
@@ -105,6 +105,8 @@ def after_check(reasons: tuple[str, ...], *, verified: bool | None) -> tuple[Tra
 
 
 def with_duplicate(verdict: Verdict) -> Verdict:
-    """The verdict on a click that came twice within a moment."""
+    """The verdict on a click that came twice within a moment: still a person's, who may be impatient. A filter can
+    take the reason for more.
+    """
     reasons = (*verdict.reasons, "duplicate")
     return Verdict(traffic=_kind(list(reasons)), bot=verdict.bot, verified=verdict.verified, reasons=reasons)
