@@ -233,6 +233,13 @@ def test_many_people_behind_one_address_are_no_surplus(kind: NetworkKind) -> Non
     assert {visit(BROWSER, by=frequent, at_ms=10 + at).traffic for at in range(200)} == {"human"}
 
 
+@pytest.mark.parametrize("ip", ["127.0.0.1", "10.0.0.7", "fd00::1"])
+def test_an_address_that_no_visitor_can_have_is_no_surplus(ip: str) -> None:
+    frequent = reader(frequency=Frequency())
+
+    assert {visit(BROWSER, by=frequent, ip=ip, at_ms=10 + at).traffic for at in range(200)} == {"human"}
+
+
 def test_addresses_of_one_64_are_counted_together() -> None:
     frequency = Frequency()
     for host in range(CLICKS_A_MINUTE):

@@ -205,7 +205,8 @@ class VisitReader:
         )
 
     def _is_surplus(self, ip: str | None, place: Place, now_ms: int) -> bool:
-        if self._frequency is None or ip is None:
+        # An address of no visitor's own, such as that of a proxy that was not declared, stands for everybody.
+        if self._frequency is None or ip is None or place is NOWHERE:
             return False
         shared = place.relay is True or place.connection in _SHARED
         return self._frequency.is_surplus(ip, now_ms, shared=shared)
