@@ -6,7 +6,7 @@ dimension of its click: `clicks`, `landers` (somebody went on from a lander), `c
 """
 
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from pathlib import Path
@@ -14,10 +14,12 @@ from typing import Self
 
 from tnc.errors import FailedError
 from tnc.model import WorkspaceId
+from tnc.store.cold import ColdDay
 from tnc.store.columnfeed import CatchUp, DaySource, Feed
 from tnc.store.columnset import COLUMNS, KINDS
 from tnc.store.dayshelf import DayShelf, remove_shelf, shelves_locked
 from tnc.store.duck import Duck, UnreadableError, Values
+from tnc.store.rollup import Rollup
 
 __all__ = ["CatchUp", "Columns", "DaySource"]
 
@@ -53,6 +55,12 @@ class Columns:
                     f"the report columns of {date} cannot be written: {error}. Clicks are not concerned. "
                     "Look for free space and rights below the data directory, then ask again."
                 ) from error
+
+    def roll_up(self, workspace: WorkspaceId, date: Date, people: Iterable[tuple[int, int | None]]) -> None:
+        """Make the sums of a day that outlive its clicks; its columns must be caught up. See `tnc.store.rollup`."""
+        with self._lock(workspace, fcntl.LOCK_EX):
+            day = ColdDay(self.folder / workspace, date)
+            Rollup(self.duck, self._shelf(workspace, date), day).make(people)
 
     def forget(self, workspace: WorkspaceId, date: Date) -> None:
         """Remove a day. What its source still has comes back with the next `catch_up`."""

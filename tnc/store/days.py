@@ -50,6 +50,12 @@ def all_dates(folder: Path, workspace: WorkspaceId) -> list[Date]:
     return sorted(Date.fromisoformat(path.stem) for path in (folder / workspace).glob("????-??-??.db"))
 
 
+def count_clicks(path: Path) -> int:
+    """How many clicks a file holds, without its keys."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        return int(database.execute("select count(*) from clicks").fetchone()[0])
+
+
 class DayReader:
     """Reads one day beside the writer: its own connection, which can neither change nor checkpoint anything."""
 

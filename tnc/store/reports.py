@@ -8,18 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from types import MappingProxyType
 from typing import Any
 
 from tnc.errors import FailedError, InvalidError, NotFoundError
 from tnc.fields import money
 from tnc.model import SUBS, WorkspaceId
 from tnc.store.answers import Answer, Cell, Row
+from tnc.store.cold import GROUP, OTHER, ColdDay, cold_dates
 from tnc.store.columns import Columns, DaySource
 from tnc.store.dayshelf import DayShelf
 from tnc.store.dimensions import DIMENSIONS, METRICS, MONEY_SUMS, SUMS, UNKNOWN, Dimension, Metric
 from tnc.store.duck import Duck, UnreadableError, Values
 from tnc.store.questions import Question
-from tnc.store.reportsql import sums_select
+from tnc.store.reportsql import cold_reading, sums_select
 
 OpenDay = Callable[[WorkspaceId, Date], AbstractContextManager[DaySource]]
 Dates = Callable[[WorkspaceId], Sequence[Date]]
@@ -60,8 +62,16 @@ class Reports:
 
     def _try(self, question: Question, exchange: Exchange) -> Answer:
         dates = self._catch_up(question)
+        cold = self._cold(question)
         with self._columns.reading(question.workspace, dates) as shelves:
-            return answer(self._columns.duck, question, shelves, exchange)
+            return answer(self._columns.duck, question, shelves, exchange, cold)
+
+    def _cold(self, question: Question) -> dict[Date, ColdDay]:
+        """The days that the question needs and of which only sums are left."""
+        folder = self._columns.folder / question.workspace
+        hot = {*self._dates(question.workspace)}
+        dates = question.dates_of_conversions(cold_dates(folder))
+        return {date: ColdDay(folder, date) for date in dates if date not in hot}
 
     def _catch_up(self, question: Question) -> list[Date]:
         """Bring the days up to date that the question needs; which of them there are."""
@@ -77,10 +87,16 @@ class Reports:
         return there
 
 
-def answer(duck: Duck, question: Question, shelves: Mapping[Date, DayShelf], exchange: Exchange) -> Answer:
-    """The answer from columns as they are. `shelves` are the days that the question needs."""
+def answer(
+    duck: Duck,
+    question: Question,
+    shelves: Mapping[Date, DayShelf],
+    exchange: Exchange,
+    cold: Mapping[Date, ColdDay] = MappingProxyType({}),
+) -> Answer:
+    """The answer from columns as they are. `shelves` and `cold` are the days that the question needs."""
     values = Values()
-    duck.rows(f"create or replace temp table sums as {sums_select(question, shelves, values)}", values)
+    duck.rows(f"create or replace temp table sums as {sums_select(question, shelves, cold, values)}", values)
     currency, factors = _currency(duck, question, exchange)
     (totals,) = _table(duck, (), question.metrics, factors)
     return Answer(
@@ -90,7 +106,7 @@ def answer(duck: Duck, question: Question, shelves: Mapping[Date, DayShelf], exc
         if question.by
         else [],
         totals=totals,
-        notes=_notes(question, shelves),
+        notes=[*_cold_notes(question, cold), *_notes(question, shelves)],
     )
 
 
@@ -173,6 +189,23 @@ def _order(question: Question) -> str:
 def _upwards(name: str) -> str:
     value = f'"{name}"'
     return f"{DIMENSIONS[name].ordered(value)} nulls last, {value} nulls last"
+
+
+def _cold_notes(question: Question, cold: Mapping[Date, ColdDay]) -> list[str]:
+    """What days can no longer tell whose clicks are gone."""
+    if not cold:
+        return []
+    reading = cold_reading(question)
+    days = f"{min(cold)} to {max(cold)}" if len(cold) > 1 else str(min(cold))
+    notes = [f"Clicks of {days} are gone by their term; their numbers come from sums."]
+    if reading.missing:
+        notes.append(
+            f"Of these days {', '.join(reading.missing)} is known only by itself or with the campaign and the day, and "
+            f"reads `{UNKNOWN}` here."
+        )
+    elif reading.of is not None:
+        notes.append(f"Of these days, groups of fewer than {GROUP} visitors are added up under `{OTHER}`.")
+    return notes
 
 
 def _notes(question: Question, shelves: Mapping[Date, DayShelf]) -> list[str]:

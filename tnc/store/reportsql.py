@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from typing import Final
 
+from tnc.store.cold import ColdDay, Reading
 from tnc.store.columnset import COLUMNS, INVALID, LANDER_VIEW, QUARTER_MS, UNIQUE, VISIT, Kind
 from tnc.store.dayshelf import DayShelf
 from tnc.store.dimensions import DIMENSIONS, SUMS, UNKNOWN
@@ -18,9 +19,18 @@ from tnc.store.questions import Filter, Question
 _DAY_MS: Final = 86_400_000
 
 
-def sums_select(question: Question, shelves: Mapping[Date, DayShelf], values: Values) -> str:
-    """The select that adds up what the question is about. `shelves` are the days it needs."""
-    return _Composer(question, shelves, values).sums()
+def sums_select(
+    question: Question, shelves: Mapping[Date, DayShelf], cold: Mapping[Date, ColdDay], values: Values
+) -> str:
+    """The select that adds up what the question is about. `shelves` are the days it needs, `cold` those of them
+    of which only sums are left.
+    """
+    return _Composer(question, shelves, cold, values).sums()
+
+
+def cold_reading(question: Question) -> Reading:
+    """How days of which only sums are left answer a question."""
+    return Reading.by([*question.by, *(each.dimension for each in question.where)])
 
 
 def condition(asked: Filter, values: Values) -> str:
@@ -42,9 +52,14 @@ def condition(asked: Filter, values: Values) -> str:
 
 
 class _Composer:
-    def __init__(self, question: Question, shelves: Mapping[Date, DayShelf], values: Values) -> None:
+    def __init__(
+        self, question: Question, shelves: Mapping[Date, DayShelf], cold: Mapping[Date, ColdDay], values: Values
+    ) -> None:
         self._question = question
         self._shelves = shelves
+        self._cold = cold
+        self._reading = cold_reading(question)
+        self._count = "sum(weight)" if cold else "count(*)"
         self._values = values
         self._of_time = [each for each in question.where if DIMENSIONS[each.dimension].is_time]
         self._of_click = [each for each in question.where if not DIMENSIONS[each.dimension].is_time]
@@ -74,7 +89,7 @@ class _Composer:
     def _visits(self) -> str:
         return self._fact(
             f"""
-            select {self._grouped("quarter", "currency as money")}, flags, count(*) as n, sum(cost_micros) as spent
+            select {self._grouped("quarter", "currency as money")}, flags, {self._count} as n, sum(cost_micros) as spent
             from {self._scan("clicks")}
             where {self._conditions()}
             group by all
@@ -92,7 +107,7 @@ class _Composer:
     def _lander_clicks(self) -> str:
         return self._fact(
             f"""
-            select {self._grouped("quarter", "null::varchar as money")}, count(*) as n
+            select {self._grouped("quarter", "null::varchar as money")}, {self._count} as n
             from {self._scan("landers")}
             where counts and {self._conditions()}
             group by all
@@ -104,7 +119,7 @@ class _Composer:
         return self._fact(
             f"""
             select {self._grouped(self._conversion_quarter, "payout_currency as money")},
-                   conversion_status as status, count(*) as n, coalesce(sum(payout_micros), 0) as paid
+                   conversion_status as status, {self._count} as n, coalesce(sum(payout_micros), 0) as paid
             from {self._scan("conversions")}
             where {self._conditions()}
             group by all
@@ -154,8 +169,8 @@ class _Composer:
     def _scan(self, kind: Kind) -> str:
         """The rows of a kind that lie in the time of the question."""
         if kind == "conversions" and self._question.time == "conversion":
-            return self._within(kind, list(self._shelves), at="converted_at")
-        dates = self._question.dates_of_visits(self._shelves)
+            return self._within(kind, [*self._cold, *self._shelves], at="converted_at")
+        dates = self._question.dates_of_visits([*self._cold, *self._shelves])
         whole = [date for date in dates if self._is_whole(date)]
         cut = [date for date in dates if not self._is_whole(date)]
         if not cut:
@@ -179,8 +194,16 @@ class _Composer:
         )"""
 
     def _files(self, kind: Kind, dates: Sequence[Date]) -> str:
-        files = [file for date in dates for file in self._shelves[date].files(kind)]
-        return self._values.parquet(files, COLUMNS[kind])
+        files = [file for date in dates if date in self._shelves for file in self._shelves[date].files(kind)]
+        rows = self._values.parquet(files, COLUMNS[kind])
+        if not self._cold:
+            return rows
+        grouped = self._reading.of is not None
+        sums = [str(self._cold[date].path(kind, grouped=grouped)) for date in dates if date in self._cold]
+        weighed = f"select *, 1::hugeint as weight from {rows}"
+        if sums:
+            weighed += f" union all by name {self._reading.select(kind, self._values.parquet(sums, {}))}"
+        return f"({weighed})"
 
 
 def _where_flags(mask: int, wanted: int) -> str:

@@ -43,6 +43,12 @@ class Search:
             if (click.click_id if kind == "click" else getattr(click.visit, VALUES[kind])) == value:
                 yield seq, click
 
+    def people(self) -> Iterator[tuple[int, int | None]]:
+        """(number, which of the day's visitors) of every click: numbers that mean nothing outside this call."""
+        known: dict[int, int] = {}
+        for seq, token in self._database.execute("select seq, visitor from clicks"):
+            yield seq, None if token is None else known.setdefault(token, len(known))
+
     def calls(self, clicks: Iterable[str]) -> list[int]:
         """Numbers of the postbacks of this day that named one of these click ids."""
         tokens = [self._keys.token("click", each) for each in clicks]

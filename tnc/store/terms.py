@@ -4,7 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from tnc.errors import InvalidError
 from tnc.model import WorkspaceId
@@ -95,7 +95,7 @@ class WorkspaceTerms:
         with self._lock:
             rows = self._database.execute("select setting, days from terms where workspace = ?", (self._workspace,))
             own = dict(rows.fetchall())
-        return replace(settings, **own)
+        return with_days(settings, own)
 
     def put(self, days: Mapping[str, int]) -> None:
         with self._lock:
@@ -103,6 +103,11 @@ class WorkspaceTerms:
                 "insert or replace into terms values (?, ?, ?)",
                 [(self._workspace, setting, number) for setting, number in days.items()],
             )
+
+
+def with_days(settings: Settings, days: Mapping[str, Any]) -> Settings:
+    """The settings with other days, by the keys of [retention]."""
+    return replace(settings, **days)
 
 
 def read_terms(wanted: Mapping[str, object]) -> dict[str, int]:

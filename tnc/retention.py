@@ -1,0 +1,152 @@
+"""The end of what has been kept long enough: whole days go by their keys, everything else by its own term.
+
+A day goes when its first moment is as old as clicks are kept, so no click is ever older than that. Its key is
+destroyed first, which is what makes every copy unreadable; its files follow.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from pathlib import Path
+from typing import Any
+
+from tnc.errors import TncError
+from tnc.fields import rfc3339
+from tnc.house import House
+from tnc.settings import Settings
+from tnc.store.cold import cold_dates, remove_cold
+from tnc.store.days import count_clicks, day_path
+from tnc.store.dayshelf import remove_shelf
+from tnc.store.terms import DAY_MS, TERMS, days_of, read_terms, with_days
+from tnc.store.vault import Alone
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """`roll_up` keeps the sums of days that go; `retiring` is told of each before, `renewed` after all."""
+
+    roll_up: Callable[[Sequence[Date]], None]
+    retiring: Callable[[Date], None] = lambda _date: None
+    renewed: Callable[[], None] = lambda: None
+
+
+class Retention:
+    def __init__(self, house: House, alone: Alone, hooks: Hooks) -> None:
+        self._house = house
+        self._alone = alone
+        self._hooks = hooks
+        self._turn = threading.Lock()
+
+    # -- what holds
+
+    def show(self) -> dict[str, Any]:
+        """Every term with its days, and what goes next."""
+        house = self._house
+        dates = house.stories.dates()
+        goes_ms = _start_ms(dates[0]) + _days("clicks", house.settings) * DAY_MS if dates else None
+        return {
+            "workspace": house.workspace,
+            "terms": [
+                {
+                    "name": name,
+                    "text": term.text,
+                    "days": days_of(name, house.settings),
+                    "can_be_set": term.setting is not None and name != "tombstones",
+                }
+                for name, term in TERMS.items()
+            ],
+            "oldest": dates[0].isoformat() if dates else None,
+            "goes_at": None if goes_ms is None else rfc3339(goes_ms),
+        }
+
+    # -- change it
+
+    def set(self, terms: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+        """Change terms, and let go at once what they no longer keep. What has gone does not come back."""
+        wanted = read_terms(terms)
+        house = self._house
+        before = {name: getattr(house.settings, name) for name in wanted}
+        settings = with_days(house.settings, wanted)
+        if not dry_run:
+            house.terms.put(wanted)
+            house.take_terms()
+        return {"set": wanted, "before": before, **self._run(settings, house.world.now_ms(), dry_run=dry_run)}
+
+    # -- let go
+
+    def run(self, *, as_of_ms: int | None = None, dry_run: bool = False) -> dict[str, Any]:
+        """Let go what has reached its term, or tell what would go."""
+        at_ms = self._house.world.now_ms() if as_of_ms is None else as_of_ms
+        return self._run(self._house.settings, at_ms, dry_run=dry_run)
+
+    def _run(self, settings: Settings, at_ms: int, *, dry_run: bool) -> dict[str, Any]:
+        clicks_ms = at_ms - _days("clicks", settings) * DAY_MS
+        rollups_ms = at_ms - _days("rollups", settings) * DAY_MS
+        receipts_ms = at_ms - _days("receipts", settings) * DAY_MS
+        with self._turn:
+            days = [date for date in self._known_days() if _start_ms(date) <= clicks_ms]
+            sums = [date for date in cold_dates(self._columns) if _start_ms(date) <= rollups_ms]
+            told = {
+                "as_of": rfc3339(at_ms),
+                "dry_run": dry_run,
+                "days": [{"date": date.isoformat(), "clicks": self._count(date)} for date in days],
+                "rollups": [date.isoformat() for date in sums],
+                "expired": self._house.forgotten.expired(now_ms=at_ms, receipts_before_ms=receipts_ms),
+            }
+            if not dry_run:
+                self._keep_sums([date for date in days if _start_ms(date) > rollups_ms])
+                self._drop(days)
+                for date in sums:
+                    remove_cold(self._columns, date)
+                self._house.forgotten.expire(now_ms=at_ms, receipts_before_ms=receipts_ms)
+        return told
+
+    @property
+    def _columns(self) -> Path:
+        return self._house.rooms.columns / self._house.workspace
+
+    def _known_days(self) -> list[Date]:
+        """Days that have a file or a key: a crash may have left only one of both."""
+        return sorted({*self._house.stories.dates(), *self._house.keyring.all_days(self._house.workspace)})
+
+    def _count(self, date: Date) -> int:
+        path = day_path(self._house.rooms.days, self._house.workspace, date)
+        return count_clicks(path) if path.exists() else 0
+
+    def _drop(self, days: Sequence[Date]) -> None:
+        """Key, name, bytes and columns of each; also what a crash left of earlier ones."""
+        house = self._house
+        for date in days:
+            self._hooks.retiring(date)
+            for path in self._alone(lambda files, date=date: files.drop((house.workspace, date))):  # type: ignore[misc]
+                path.unlink()
+            remove_shelf(self._columns, date)
+        for path in self._alone(lambda files: files.leftovers(house.workspace)):
+            path.unlink()
+        house.keyring.sweep()
+        if days:
+            log.info("days let go", extra={"count": len(days)})
+            self._hooks.renewed()
+
+    def _keep_sums(self, days: Sequence[Date]) -> None:
+        """Sums that cannot be made are lost: a promise to let go does not wait for them."""
+        with_clicks = [date for date in days if self._count(date)]
+        if not with_clicks:
+            return
+        try:
+            self._hooks.roll_up(with_clicks)
+        except (TncError, OSError):
+            log.exception("sums of days that go could not be kept")
+
+
+def _days(term: str, settings: Settings) -> int:
+    return days_of(term, settings) or 0
+
+
+def _start_ms(date: Date) -> int:
+    return int(datetime(date.year, date.month, date.day, tzinfo=UTC).timestamp()) * 1000
