@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tnc.facts.address import AddressSource, ClientAddress, cut
+from tnc.facts.address import AddressSource, ClientAddress, cut, is_global, pack
 from tnc.facts.agent import UNSEEN, Agent, Agents, family
 from tnc.facts.consent import Wishes, has_opted_out, mode, read_wishes
 from tnc.facts.frequency import Frequency
@@ -206,7 +206,7 @@ class VisitReader:
 
     def _is_surplus(self, ip: str | None, place: Place, now_ms: int) -> bool:
         # An address of no visitor's own, such as that of a proxy that was not declared, stands for everybody.
-        if self._frequency is None or ip is None or place is NOWHERE:
+        if self._frequency is None or ip is None or not is_global(pack(ip)):
             return False
         shared = place.relay is True or place.connection in _SHARED
         return self._frequency.is_surplus(ip, now_ms, shared=shared)
