@@ -6,6 +6,7 @@ from typing import cast
 from tnc import __version__
 from tnc.doctor import problems
 from tnc.explaining import Invented, explain, try_visitor
+from tnc.facts.mmdb import Licence
 from tnc.fields import rfc3339
 from tnc.house import House
 from tnc.live.tracker import Tracker
@@ -16,6 +17,7 @@ from tnc.web.dashboard.ports import (
     About,
     AddressData,
     Answer,
+    Attribution,
     ClickQuestion,
     Explanation,
     ReportQuestion,
@@ -124,11 +126,20 @@ class Desk:
                     name=each.name,
                     kind=each.kind,
                     built=None if each.built_ms is None else rfc3339(each.built_ms)[:10],
-                    attribution=each.licence.attribution or each.licence.name,
+                    licence=each.licence.name,
+                    attribution=_attribution(each.licence),
                 )
                 for each in self._tracker.reader.geo.sources()
             ],
         )
+
+    def attributions(self) -> Sequence[Attribution]:
+        told = (_attribution(each.licence) for each in self._tracker.reader.geo.sources())
+        return tuple(dict.fromkeys(each for each in told if each is not None))
+
+
+def _attribution(licence: Licence) -> Attribution | None:
+    return None if licence.attribution is None else Attribution(text=licence.attribution, url=licence.url)
 
 
 def _answers(click: Click, question: ClickQuestion) -> bool:

@@ -36,6 +36,7 @@ from tnc.web.dashboard.ports import (
     About,
     AddressData,
     Answer,
+    Attribution,
     ClickQuestion,
     Explanation,
     ReportQuestion,
@@ -47,6 +48,8 @@ from tnc.world import new_id
 NOW_MS = 1_795_442_706_123  # 2026-11-23T14:05:06.123Z
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
+
+DB_IP = Attribution(text="IP Geolocation by DB-IP", url="https://db-ip.com")
 
 _IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 Version/26.0 Safari/604.1"
 _PEOPLE: Sequence[Mapping[str, Any]] = (
@@ -147,6 +150,7 @@ def invent_story(time_ms: int, number: int, *, now_ms: int = NOW_MS) -> ClickSto
         status=404 if stopped else None,
         filter=FilterId("standard") if stopped else None,
         stopped=stopped,
+        added_reasons=("filter_traffic", "filter_datacenter") if stopped else (),
         cost_micros=20_000 if campaign == "summer" else None,
         currency="USD",
         config_version=3,
@@ -247,11 +251,11 @@ class InventedAppliance:
             raise InvalidError(f"there is no time zone {question.timezone!r}; write one like Europe/Berlin") from error
         readers = [_reader(name, zone) for name in question.by]
         groups: defaultdict[tuple[Any, ...], list[ClickStory]] = defaultdict(list)
-        wanted = {where.partition("=")[2] for where in question.where}
+        conditions = [_condition(where) for where in question.where]
         counted = [
             story
             for story in self.told
-            if start_ms <= story.click.clicked_at_ms < end_ms and (not wanted or story.click.campaign in wanted)
+            if start_ms <= story.click.clicked_at_ms < end_ms and all(each(story.click) for each in conditions)
         ]
         for story in counted:
             groups[tuple(read(story.click) for read in readers)].append(story)
@@ -280,10 +284,14 @@ class InventedAppliance:
                     name="dbip-country-2026-06.mmdb",
                     kind="country",
                     built="2026-06-01",
-                    attribution="IP Geolocation by DB-IP",
+                    licence="CC BY 4.0",
+                    attribution=DB_IP,
                 ),
             ),
         )
+
+    def attributions(self) -> Sequence[Attribution]:
+        return (DB_IP,)
 
     def _time(self, text: str) -> int:
         midnight_ms = self.now_ms // DAY_MS * DAY_MS
@@ -291,6 +299,7 @@ class InventedAppliance:
             "now": self.now_ms + 1000,
             "today": midnight_ms,
             "yesterday": midnight_ms - DAY_MS,
+            "24h": self.now_ms - DAY_MS,
             "7d": midnight_ms - 7 * DAY_MS,
             "30d": midnight_ms - 30 * DAY_MS,
             "this-month": midnight_ms - 22 * DAY_MS,
@@ -308,6 +317,13 @@ def _place(story: ClickStory) -> tuple[int, ClickId]:
 _TIMES = {"hour": "%Y-%m-%dT%H:00", "day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m", "weekday": "%a"}
 
 
+def _condition(where: str) -> Callable[[Click], bool]:
+    """`campaign=summer` and `filter!=unknown`"""
+    name, _, value = where.partition("=")
+    read = fields.FIELDS[name.removesuffix("!")].read
+    return lambda click: (str(read(click) or "unknown") == value) is not name.endswith("!")
+
+
 def _reader(name: str, zone: ZoneInfo) -> Callable[[Click], Any]:
     if name in _TIMES:
         return lambda click: (
@@ -317,7 +333,8 @@ def _reader(name: str, zone: ZoneInfo) -> Callable[[Click], Any]:
         return lambda click: datetime.fromtimestamp(click.clicked_at_ms / 1000, UTC).astimezone(zone).hour
     if name not in fields.FIELDS:
         raise InvalidError(f"{name!r} is nothing to group by; choose a dimension like country")
-    return fields.FIELDS[name].read
+    read = fields.FIELDS[name].read
+    return (lambda click: ",".join(read(click)) or None) if name == "reasons" else read
 
 
 def _metrics(stories: Sequence[ClickStory]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ PAGES = {
     "/campaigns/{campaign_id}": ("/campaigns/summer", "/campaigns/spring"),
     "/clicks": ("/clicks", "/clicks?campaign=nowhere"),
     "/clicks/{click_id}": (f"/clicks/{SALE}", f"/clicks/{BOT}"),
+    "/filters": ("/filters", "/filters?period=24h"),
     "/try": ("/try", "/try?campaign=summer&browser=curl&try=1"),
     "/reports": ("/reports", "/reports?by=country&by=device&by=day&period=30d"),
     "/settings": ("/settings",),

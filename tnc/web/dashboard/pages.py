@@ -9,7 +9,7 @@ from aiohttp import web
 from tnc import fields
 from tnc.web.dashboard import words
 from tnc.web.dashboard.assets import Assets
-from tnc.web.dashboard.keys import TEMPLATES, USER, WORLD
+from tnc.web.dashboard.keys import APPLIANCE, TEMPLATES, USER, WORLD
 
 _SENTENCES: Final = {
     403: ("Not allowed", "This is not for you, or not from here."),
@@ -56,6 +56,7 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: ob
             **values,
             user=request.get(USER),
             here=request.path,
+            attributions=request.app[APPLIANCE].attributions() if request.get(USER) else (),
             ago=lambda time_ms: words.ago(time_ms, now_ms),
         )
     )

@@ -75,13 +75,22 @@ class Answer(TypedDict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """A sentence that a licence asks to be shown with what its data says, and where it links to."""
+
+    text: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AddressData:
-    """One installed source of address facts, with the words its licence asks us to show."""
+    """One installed source of address facts."""
 
     name: str
     kind: str
     built: str | None
-    attribution: str
+    licence: str
+    attribution: Attribution | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,3 +141,7 @@ class Appliance(Protocol):
         ...
 
     def about(self) -> About: ...
+
+    def attributions(self) -> Sequence[Attribution]:
+        """What stands on every page that shows geography. Answers from memory."""
+        ...

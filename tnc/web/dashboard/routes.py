@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
-from tnc.web.dashboard import campaigns, clicks, overview, reports, settings, signin, trying
+from tnc.web.dashboard import campaigns, clicks, filters, overview, reports, settings, signin, trying
 from tnc.web.dashboard.keys import ASSETS
 
 
@@ -18,6 +18,7 @@ ROUTES: Final = [
     web.get("/campaigns/{campaign_id}", campaigns.show),
     web.get("/clicks", clicks.index),
     web.get("/clicks/{click_id}", clicks.show),
+    web.get("/filters", filters.show),
     web.get("/try", trying.show),
     web.get("/reports", reports.show),
     web.get("/reports.csv", reports.download),
