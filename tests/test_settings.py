@@ -122,9 +122,9 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
 
 LISTEN = 'an address and a port like "127.0.0.1:8080" or "[::]:8080"'
 KNOWN = (
-    "Known: data, key, listen, dashboard, trusted_proxies, currency, [outbound] allow_hosts, [outbound] retry_scale,"
-    " [addresses] renew, [addresses] base_url, [addresses] maxmind_account, [addresses] maxmind_key,"
-    " [addresses] ipinfo_token, [privacy] default_mode_elsewhere, [retention] clicks_days,"
+    "Known: data, key, listen, dashboard, trusted_proxies, currency, rates, [outbound] allow_hosts,"
+    " [outbound] retry_scale, [addresses] renew, [addresses] base_url, [addresses] maxmind_account,"
+    " [addresses] maxmind_key, [addresses] ipinfo_token, [privacy] default_mode_elsewhere, [retention] clicks_days,"
     " [retention] rollups_days, [retention] logs_days, [retention] support_days,"
     " [retention] billing_days, [retention] accounts_days."
 )
@@ -157,6 +157,10 @@ SECRET = 'where the secret is, like "file:/etc/tnc/secret" or "env:NAME", or "" 
             'trusted_proxies must be a list of addresses or networks like "10.0.0.0/8".',
         ),
         ('trusted_proxies = ["all"]', 'trusted_proxies must be a list of addresses or networks like "10.0.0.0/8".'),
+        *(
+            (f"rates = {text}", "rates must be a table of currencies and numbers above 0, like { EUR = 1.08 }.")
+            for text in ("1.08", "{ XXX = 1 }", '{ EUR = "1" }', "{ EUR = 0 }", "{ EUR = inf }", "{ EUR = true }")
+        ),
         ('currency = "usd"', "currency must be a currency of ISO 4217 like USD, in capitals."),
         (
             '[outbound]\nallow_hosts = ["http://crm.internal"]',
@@ -264,6 +268,7 @@ addresses = st.builds(
         dashboard=addresses,
         trusted_proxies=st.lists(st.sampled_from(("10.0.0.0/8", "::1")), max_size=2).map(tuple),
         currency=st.sampled_from(("USD", "EUR")),
+        rates=st.sampled_from(((), (("EUR", 1.08), ("GBP", 0.0000127)))),
         allow_hosts=st.lists(st.sampled_from(("localhost", "10.0.0.7:80")), max_size=2).map(tuple),
         retry_scale=st.floats(0, 1000),
         default_mode_elsewhere=st.sampled_from(("full", "none")),

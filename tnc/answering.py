@@ -40,8 +40,14 @@ def question_of(house: House, asked: Asked) -> Question:
     )
 
 
+def exchange_of(house: House) -> Exchange:
+    """The workspace's currency, and what others are worth in it."""
+    home = house.settings.currency
+    return Exchange(home=home, rates={**dict(house.settings.rates), home: 1.0})
+
+
 def answer(house: House, asked: Asked) -> Answer:
     """Bring the columns up to date and ask them. Raises InvalidError with what can be asked instead."""
     asked_for = question_of(house, asked)
     with Columns(house.rooms.columns) as columns:
-        return reports_of(house, columns).ask(asked_for, Exchange(home=house.settings.currency))
+        return reports_of(house, columns).ask(asked_for, exchange_of(house))

@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -15,10 +16,15 @@ from tnc.live.tracker import Tracker
 from tnc.rules import Plan
 from tnc.store.clicklog import Recording
 from tnc.store.control import damage, sqlite_is_mended, sqlite_version
+from tnc.store.inbox import UNMATCHED
 
 State = Literal["ok", "warning", "failed"]
 
 _LOW_DISK_BYTES: Final = 1 << 30
+_DAY_MS: Final = 86_400_000
+_DAYS_BEFORE: Final = 8
+_ENOUGH_CALLS: Final = 20
+_MUCH: Final = 0.1
 
 _CHROME: Final = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36"
 ORDINARY: Final = f"Mozilla/5.0 (Linux; Android 10; K) {_CHROME}"
@@ -178,4 +184,52 @@ def _goes_to(house: House, plan: Plan, tracker: Tracker, user_agent: str) -> tup
     return click.action, click.status, click.flow
 
 
-CHECKS: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (_folders, _keys, _database, _server, _campaigns)
+def _postbacks(house: House) -> Iterator[Finding]:
+    """Whether more calls than before cannot be matched."""
+    now_ms = house.world.now_ms()
+    lately, before = Counter[str](), Counter[str]()
+    for date in house.stories.dates()[-_DAYS_BEFORE:]:
+        with house.stories.day(date) as reader:
+            new, all_ = Counter(reader.inbox.counts(now_ms - _DAY_MS)), Counter(reader.inbox.counts())
+        lately += new
+        before += all_ - new
+    share, usual = _unmatched(lately), _unmatched(before)
+    if lately.total() >= _ENOUGH_CALLS and share > max(_MUCH, 2 * usual):
+        worst = max(UNMATCHED, key=lambda outcome: lately[outcome])
+        yield Finding(
+            check="postbacks",
+            state="warning",
+            text=f"{share:.0%} of {lately.total()} postbacks since yesterday did not match (before, {usual:.0%}): "
+            f"mostly {worst}.",
+            fix="Type: tnc conversion inbox --unmatched",
+        )
+    else:
+        yield _ok("postbacks", f"{lately.total()} postbacks since yesterday, of which {share:.0%} did not match.")
+
+
+def _unmatched(counts: Counter[str]) -> float:
+    return sum(counts[outcome] for outcome in UNMATCHED) / counts.total() if counts else 0.0
+
+
+def _destinations(house: House) -> Iterator[Finding]:
+    stops = house.stops.all_of(house.workspace)
+    for stop in stops:
+        yield Finding(
+            check="destinations",
+            state="failed",
+            text=f"The destination {stop.destination} was stopped, and what it should be told waits: {stop.reason}.",
+            fix=f"Mend it and apply, or type: tnc destination resume {stop.destination}",
+        )
+    if not stops:
+        yield _ok("destinations", "No destination is stopped.")
+
+
+CHECKS: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
+    _folders,
+    _keys,
+    _database,
+    _server,
+    _campaigns,
+    _postbacks,
+    _destinations,
+)

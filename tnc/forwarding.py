@@ -4,6 +4,7 @@ import hmac
 from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from functools import partial
 from heapq import merge
@@ -13,12 +14,15 @@ from tnc.configuration.destinations import all_destinations
 from tnc.configuration.nouns import NOUNS
 from tnc.configuration.shapes import KEPT, Hidden
 from tnc.conversions.present import fold
+from tnc.deliver.csv_feeds import feed
 from tnc.deliver.delivery import Delivery, Kind
 from tnc.deliver.due import Due, due
+from tnc.deliver.gates import gate
 from tnc.deliver.leases import revive
 from tnc.deliver.outbox import Standing
 from tnc.deliver.preview import invented_sale, preview
 from tnc.deliver.registry import DESTINATIONS
+from tnc.deliver.rows import delivery_of
 from tnc.errors import InvalidError, NotFoundError, RefusedError
 from tnc.fields import rfc3339
 from tnc.house import House
@@ -26,13 +30,15 @@ from tnc.model import (
     OPEN_STATES,
     ClickId,
     ClickStory,
+    Configuration,
     Conversion,
+    ConversionChange,
     DeliveryState,
     Destination,
     DestinationId,
 )
 from tnc.recording import Transact
-from tnc.store.days import DayWriter
+from tnc.store.days import DayReader, DayWriter
 from tnc.store.deliveries import DeliveryRow
 
 LAST: Final = 10
@@ -190,6 +196,26 @@ class Forwarding:
             rows = list(reader.deliveries.newest(destination, limit=limit))
         return sorted(((date, row) for row in rows), key=lambda each: each[1].created_at_ms, reverse=True)
 
+    # -- what its platform fetches
+
+    def file(self, secret: str) -> str | None:
+        """The file at a secret address, with the conversions as they are now; None: there is none."""
+        for destination in all_destinations(self._house.configuration()[1]).values():
+            if self.file_path(destination) == f"/-/feed/{secret}.csv" and not destination.archived:
+                return feed(destination, self._in_file(destination))
+        return None
+
+    def _in_file(self, destination: Destination) -> Iterator[Delivery]:
+        """Oldest click first, so that a file that is read again says the same in the same order."""
+        _, configuration = self._house.configuration()
+        now_ms = self._house.world.now_ms()
+        for date in self._house.stories.dates():
+            with self._house.stories.day(date) as reader:
+                for row in reversed(list(reader.deliveries.newest(destination.id))):
+                    delivery = None if row.state != "done" else _as_it_is_now(reader, row, configuration)
+                    if delivery is not None and gate(delivery, DESTINATIONS[destination.type], now_ms) is None:
+                        yield delivery
+
     # -- what it would send
 
     def preview(self, destination: str, click_id: str, conversion_id: str | None = None) -> dict[str, Any]:
@@ -304,6 +330,18 @@ def _chosen(story: ClickStory, conversion_id: str | None) -> tuple[int, Conversi
     if not found and conversion_id is not None:
         raise NotFoundError("that click has no such conversion; `tnc click ID` lists them.")
     return found[-1] if found else None
+
+
+def _as_it_is_now(reader: DayReader, row: DeliveryRow, configuration: Configuration) -> Delivery | None:
+    """A delivery with its conversion in its present state; None when its click is gone."""
+    click = reader.click(row.click_seq)
+    if click is None:
+        return None
+    changes = [each for each in reader.events_of(row.click_seq) if isinstance(each, ConversionChange)]
+    present = next(each for each in fold(changes) if each.conversion_id == row.record.conversion_id)
+    then = [each for each in reader.events_of(row.click_seq, up_to=row.event_seq) if isinstance(each, ConversionChange)]
+    delivery = delivery_of(row, click, then, configuration)
+    return None if delivery is None else replace(delivery, conversion=present)
 
 
 def _last_word(destination: Destination, conversion: Conversion) -> tuple[Due, Conversion]:

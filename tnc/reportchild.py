@@ -14,13 +14,13 @@ from typing import Final
 import msgspec
 
 from tnc import settings
-from tnc.answering import question_of, reports_of
+from tnc.answering import exchange_of, question_of, reports_of
 from tnc.errors import TncError
 from tnc.house import House
 from tnc.logs import set_up_logs
 from tnc.reporting import Asked, Told
 from tnc.store.columns import Columns
-from tnc.store.reports import Exchange, Reports
+from tnc.store.reports import Reports
 from tnc.world import World
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def main() -> None:
 def _told(house: House, reports: Reports, line: bytes) -> Told:
     try:
         asked = msgspec.json.decode(line, type=Asked)
-        answer = reports.ask(question_of(house, asked), Exchange(home=house.settings.currency))
+        answer = reports.ask(question_of(house, asked), exchange_of(house))
         return Told(answer=answer.json())
     except TncError as error:
         return Told(refused=type(error).__name__, text=str(error))

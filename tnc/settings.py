@@ -45,6 +45,7 @@ class Settings:
     dashboard: Address = Address(host="127.0.0.1", port=8400)
     trusted_proxies: tuple[str, ...] = ()
     currency: str = "USD"
+    rates: tuple[tuple[str, float], ...] = ()  # what one unit of a currency is worth in `currency`
     allow_hosts: tuple[str, ...] = ()
     retry_scale: float = 1.0
     renew: bool = True  # address data, by itself
@@ -108,7 +109,7 @@ def render(settings: Settings, folder: Path) -> str:
             section = setting.section
             lines.append(f"[{section}]\n")
         value, default = getattr(settings, key), DEFAULTS.get(key)
-        written = tomli_w.dumps({key: _told(value, folder)}).strip()
+        written = _inline(key, value) if key == "rates" else tomli_w.dumps({key: _told(value, folder)}).strip()
         lines.append(f"# {setting.text}\n{'# ' if value == default else ''}{written}\n")
     return "\n".join(lines)
 
@@ -201,6 +202,16 @@ def _currency(value: Any) -> str:
     return value
 
 
+def _rates(value: Any) -> tuple[tuple[str, float], ...]:
+    wanted = "a table of currencies and numbers above 0, like { EUR = 1.08 }"
+    given = value if isinstance(value, dict) else {"": value}
+    for currency, rate in given.items():
+        number = isinstance(rate, int | float) and not isinstance(rate, bool)
+        if currency not in CURRENCIES or not number or not 0 < rate < math.inf:
+            raise ValueError(wanted)
+    return tuple((currency, float(rate)) for currency, rate in sorted(given.items()))
+
+
 def _scale(value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1000 or math.isnan(value):
         raise ValueError("a number from 0 to 1000")
@@ -268,6 +279,11 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         section="", text="Whose X-Forwarded-For is believed, as addresses or networks.", read=read_networks
     ),
     "currency": Setting(section="", text="The currency of reports that are asked for none.", read=_currency),
+    "rates": Setting(
+        section="",
+        text="What one unit of other currencies is worth in that one, like {EUR=1.08}; for reports in one currency.",
+        read=_rates,
+    ),
     "allow_hosts": Setting(
         section="outbound",
         text="Receivers that may be private, loopback or plain http: host or host:port.",
@@ -378,3 +394,9 @@ def _told(value: Any, folder: Path) -> Any:
             return list(value)
         case _:
             return value
+
+
+def _inline(key: str, pairs: tuple[tuple[str, float], ...]) -> str:
+    """A table on one line, which may stand before the sections."""
+    inside = ", ".join(f"{name} = {value!r}" for name, value in pairs)
+    return f"{key} = {{ {inside} }}" if pairs else f"{key} = {{}}"

@@ -62,6 +62,7 @@ def test_every_setting_of_config_toml_stands_in_the_page() -> None:
         place = f"[{setting.section}] {name}" if setting.section else name
         value = DEFAULTS.get(name)
         shown = "" if value is None else tomli_w.dumps({"_": plain(value)}).removeprefix("_ = ").strip()
+        shown = "{}" if name == "rates" else shown
 
         assert f"| `{place}` | {setting.text} | {f'`{shown}`' if shown else ''} |" in PAGE
 

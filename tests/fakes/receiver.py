@@ -1,10 +1,13 @@
 """What all the fakes share: a clock, a count of requests, answers to be given out of turn, and a way to be started."""
 
 import argparse
+import asyncio
 import json
+import threading
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,3 +67,25 @@ def start(make_app: Callable[[], web.Application], name: str) -> None:
     parser = argparse.ArgumentParser(description=f"A strict stand-in for {name}.")
     parser.add_argument("--port", type=int, required=True)
     web.run_app(make_app(), host="127.0.0.1", port=parser.parse_args().port)
+
+
+@contextmanager
+def in_a_thread(app: web.Application) -> Iterator[str]:
+    """For tests of programs that have a loop of their own, or none; the address of the receiver."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    runner = web.AppRunner(app)
+
+    async def listen() -> str:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    try:
+        yield asyncio.run_coroutine_threadsafe(listen(), loop).result()
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -8,7 +8,6 @@ import click
 
 from tnc.cli.root import Asker, print_json, read_file, with_json
 from tnc.configuration.write import export_toml
-from tnc.control import Remote
 from tnc.errors import InvalidError
 from tnc.fields import rfc3339
 from tnc.operations import Operations
@@ -53,8 +52,12 @@ def plan(asker: Asker, file: str | None, prune: bool, version: int | None, as_js
         click.echo(planned.text)
 
 
-def _apply_there(asker: Asker, server: Remote, text: str, name: str, *, prune: bool) -> dict[str, Any]:
-    """Secrets are read here: the server has another environment, and may not open the files of its operator."""
+def apply_text(asker: Asker, text: str, name: str, *, prune: bool) -> dict[str, Any]:
+    """Make a text live. Its secrets are read here: a server has another environment, and other rights."""
+    server = asker.server()
+    if server is None:
+        with asker.alone() as (_, operations):
+            return operations.apply(text, file=name, prune=prune)
     secrets: dict[str, str] = {}
     with asker.house() as house:
         Operations(house, no_writing).plan(
@@ -63,22 +66,24 @@ def _apply_there(asker: Asker, server: Remote, text: str, name: str, *, prune: b
     return server.apply(text, file=name, prune=prune, secrets=secrets)
 
 
+def _roll_back(asker: Asker, version: int) -> dict[str, Any]:
+    server = asker.server()
+    if server is not None:
+        return server.roll_back(version)
+    with asker.alone() as (_, operations):
+        return operations.roll_back(version)
+
+
 @click.command()
 @from_file_or_version
 @click.pass_obj
 def apply(asker: Asker, file: str | None, prune: bool, version: int | None, as_json: bool) -> None:
     """Make a configuration live, all or nothing."""
     _one(file, version)
-    text = None if file is None else read_file(file)
-    name = "" if file is None else Path(file).name
-    server = asker.server()
-    if server is not None:
-        told = server.roll_back(version or 0) if text is None else _apply_there(asker, server, text, name, prune=prune)
+    if file is None:
+        told = _roll_back(asker, version or 0)
     else:
-        with asker.alone() as (_, operations):
-            told = (
-                operations.roll_back(version or 0) if text is None else operations.apply(text, file=name, prune=prune)
-            )
+        told = apply_text(asker, read_file(file), Path(file).name, prune=prune)
     if as_json:
         print_json({key: value for key, value in told.items() if key != "text"})
     else:

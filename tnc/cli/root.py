@@ -48,6 +48,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "report": "tnc.cli.reporting:report",
     "serve": "tnc.cli.serving:serve",
     "try": "tnc.cli.deciding:try_",
+    "template": "tnc.cli.templates:template",
     "ua": "tnc.cli.addresses:ua",
     "version": "tnc.cli.appliance:version",
     "versions": "tnc.cli.configuration:versions",

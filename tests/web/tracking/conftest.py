@@ -9,6 +9,7 @@ import pytest
 
 from tnc.app import recording
 from tnc.facts.frequency import Frequency
+from tnc.forwarding import ClosedPost, Forwarding
 from tnc.house import House
 from tnc.listening import listening_socket, tracking_site
 from tnc.model import ClickStory
@@ -161,12 +162,17 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
             async def hear(heard: Heard) -> Answered:
                 return await asyncio.to_thread(operations.receiving.hear, heard)
 
+            async def file(secret: str) -> str | None:
+                forwarding = Forwarding(house, operations.transact, ClosedPost(house))
+                return await asyncio.to_thread(forwarding.file, secret)
+
             tracking = Tracking(
                 world=world,
                 tracker=house.tracker(house.visit_reader(), house.visit_reader(Frequency())),
                 log=log,
                 stories=house.stories,
                 hear=hear,
+                file=file,
                 version="test",
                 page_key=house.keys.control_key,
             )

@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.web.tracking.conftest import Answer, Shop, request
+from tnc.forwarding import feed_secret
+from tnc.model import DestinationId
 from tnc.store.days import utc_date
 from tnc.store.inbox import UNMATCHED, InboxRow
 from tnc.trials import PARAMETER, signature
@@ -267,3 +269,43 @@ async def test_a_signed_postback_needs_no_key_and_tells_nobody(shop_with_network
     [conversion] = shop.stories()[0].conversions
     assert conversion.history[0].origin == "test"
     assert list(shop.house.stories.converted_since(0)) == []
+
+
+# --------------------------------------------------------------------------------------------- fetched
+
+FILE = """
+[[offer]]
+id = "shoes"
+url = "https://shop.example/shoes?s={click_id}"
+payout = 12.5
+[[destination]]
+id = "file"
+type = "google-csv"
+conversion_name = "Sale"
+[[campaign]]
+id = "summer"
+destinations = ["file"]
+[[campaign.flow]]
+id = "rest"
+offers = [ { id = "shoes" } ]
+"""
+
+
+async def test_a_platform_fetches_conversions_as_they_are_now_at_a_secret_address(shop: Shop) -> None:
+    await apply(shop, FILE)
+    place = f"/-/feed/{feed_secret(shop.house, DestinationId('file'))}.csv"
+    cids = {}
+    for gclid in ("EAIaSold", "EAIaRefused", "EAIaRaised"):
+        answer = await shop.get(f"/summer?gclid={gclid}&tnc_consent=granted")
+        cids[gclid] = answer.headers["location"].partition("s=")[2]
+        await shop.get(f"/postback?cid={cids[gclid]}&txid=1")
+    await shop.get(f"/postback?cid={cids['EAIaRefused']}&txid=1&status=rejected")
+    await shop.get("/summer?gclid=EAIaDenied&tnc_consent=denied")
+
+    answer = await shop.get(place)
+
+    lines = answer.body.splitlines()
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    assert [line.split(",")[0] for line in lines[2:]] == ["EAIaSold", "EAIaRaised"]
+    assert (await shop.get(place)).body == answer.body
+    assert (await shop.get("/-/feed/" + "x" * 32 + ".csv")).status == 404

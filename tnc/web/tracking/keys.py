@@ -12,12 +12,16 @@ from tnc.world import World
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tracking:
-    """One served workspace. `hear` takes a call that tells of a conversion: stored when it is answered."""
+    """One served workspace. `hear` takes a call that tells of a conversion: stored when it is answered.
+
+    `file` gives what lies at a secret address for an ad platform to fetch.
+    """
 
     world: World
     tracker: Tracker
     log: ClickLog
     stories: Stories
     hear: Callable[[Heard], Awaitable[Answered]]
+    file: Callable[[str], Awaitable[str | None]]
     version: str
     page_key: bytes

@@ -27,6 +27,15 @@ async def second_page(tracking: Tracking, _request: web.BaseRequest, token: str)
     return answers.status(404) if url is None else answers.second_page(url)
 
 
+async def file(tracking: Tracking, _request: web.BaseRequest, secret: str) -> web.StreamResponse:
+    """GET /-/feed/{secret}.csv: conversions for an ad platform that fetches them itself."""
+    text = await tracking.file(secret)
+    if text is None:
+        return answers.status(404)
+    headers = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+    return web.Response(text=text, content_type="text/csv", charset="utf-8", headers=headers)
+
+
 async def robots(_tracking: Tracking, _request: web.BaseRequest, _word: str) -> web.StreamResponse:
     """GET /robots.txt: nothing is closed to anybody, reviewers of ads least of all."""
     return web.Response(text="User-agent: *\nDisallow:\n")

@@ -1,0 +1,258 @@
+"""`tnc destination` without a server: everything can be looked at, tried, and put in line again."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Tnc
+from tests.fakes import webhook
+from tests.fakes.receiver import in_a_thread
+from tnc.house import House
+from tnc.model import MAIN, CampaignId, Click, ClickId, DestinationId, OfferId, Visit
+from tnc.settings import Settings
+from tnc.store.clicklog import Days
+from tnc.store.days import utc_date
+from tnc.store.stops import Stop
+from tnc.world import World
+
+SECRET = "whsec_YSBrZXkgb2YgdGhpcnR5LXR3byBieXRlcywgbm8gbGVzcw=="
+SHOP = """
+[[source]]
+id = "ads"
+postback = { url = "https://ads.example/pb?id={external_id}" }
+[[offer]]
+id = "shoes"
+url = "https://shop.example/"
+payout = 12.5
+[[destination]]
+id = "meta-main"
+type = "meta"
+pixel = "123"
+access_token = "EAAsecret"
+[[destination]]
+id = "file"
+type = "google-csv"
+conversion_name = "Sale"
+[[destination]]
+id = "quiet"
+type = "tiktok"
+pixel = "ABC"
+access_token = "TTsecret"
+paused = true
+[[campaign]]
+id = "summer"
+source = "ads"
+destinations = ["meta-main", "file", "quiet"]
+[[campaign.flow]]
+id = "all"
+offers = [ { id = "shoes" } ]
+"""
+HOOK = f"""
+[[destination]]
+id = "hook"
+type = "webhook"
+url = "{{url}}"
+secret = "{SECRET}"
+"""
+LOGGED = [
+    "delivery_id", "destination", "conversion_id", "event_id", "kind", "state", "attempts", "next_at", "status",
+    "error", "created_at", "done_at",
+]  # fmt: skip
+
+Clicked = Callable[..., ClickId]
+
+
+@pytest.fixture
+def shop(tnc: Tnc, tmp_path: Path) -> Tnc:
+    file = tmp_path / "shop.toml"
+    file.write_text(SHOP)
+    assert tnc("apply", str(file)).code == 0
+    return tnc
+
+
+@pytest.fixture
+def clicked(shop: Tnc, settings: Settings) -> Clicked:
+    """Records a click of now, as a visit leaves it."""
+
+    def click(**visit: Any) -> ClickId:
+        world = World()
+        now_ms = world.now_ms()
+        facts: dict[str, Any] = {
+            "country": "US",
+            "ip": "203.0.113.7",
+            "user_agent": "Mozilla/5.0",
+            "domain": "go.example",
+            "external_id": "e-1",
+            "params": {"fbclid": "AbC", "gclid": "Cj0KCQ"},
+        }
+        made = Click(
+            click_id=world.new_click_id(now_ms),
+            clicked_at_ms=now_ms,
+            campaign=CampaignId("summer"),
+            offer=OfferId("shoes"),
+            visit=Visit(visited_at_ms=now_ms, **facts | visit),
+        )
+        with House(settings, world, to_write=True) as house:
+            days = Days(house.rooms.days, house.keyring)
+            days.transact((MAIN, utc_date(now_ms)), lambda writer: writer.add_click(made))
+            days.close()
+        return made.click_id
+
+    return click
+
+
+@pytest.fixture
+def converted(shop: Tnc, clicked: Clicked) -> Clicked:
+    def convert(**visit: Any) -> ClickId:
+        click_id = clicked(**visit)
+        assert shop("conversion", "add", "--click", click_id).code == 0
+        return click_id
+
+    return convert
+
+
+def logged(shop: Tnc, destination: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in shop("destination", "log", destination, "--json").out.splitlines()]
+
+
+def test_all_are_listed_with_their_standing_and_what_waits(shop: Tnc, converted: Clicked) -> None:
+    converted()
+
+    told = {each["id"]: each for each in shop("destination", "list", "--json").json}
+
+    assert {name: each["state"] for name, each in told.items()} == {
+        "meta-main": "active", "file": "active", "quiet": "paused", "source-ads": "active",
+    }  # fmt: skip
+    assert told["meta-main"]["deliveries"] == {"queued": 1}
+    assert told["file"]["deliveries"] == {"done": 1}
+    assert "active" in shop("destination", "list").out
+
+
+def test_a_delivery_is_logged_with_everything_that_is_known_of_it(shop: Tnc, converted: Clicked) -> None:
+    converted()
+    converted(consent="denied")
+
+    dropped, queued = logged(shop, "meta-main")
+
+    assert list(queued) == LOGGED
+    assert (queued["state"], queued["kind"], queued["attempts"], queued["error"]) == ("queued", "convert", 0, None)
+    assert queued["event_id"] == f"cv_{queued['conversion_id']}"
+    assert (dropped["state"], dropped["error"], dropped["next_at"]) == ("dropped", "consent-denied", None)
+    assert shop("destination", "log", "meta-main", "--limit", "1").out.count("\n") == 1
+
+
+def test_a_preview_shows_what_would_go_without_its_secrets(shop: Tnc, clicked: Clicked, converted: Clicked) -> None:
+    bare = shop("destination", "preview", "meta-main", "--click", clicked(), "--json").json
+    real = shop("destination", "preview", "meta-main", "--click", converted(), "--json").json
+    quiet = shop("destination", "preview", "quiet", "--click", converted(), "--json").json
+
+    assert bare["event_id"] == "cv_preview"
+    assert real["event_id"].startswith("cv_0")
+    assert (real["send"], real["method"], real["body"]["access_token"]) == (True, "POST", "***")
+    assert real["body"]["data"][0]["custom_data"] == {"value": 12.5, "currency": "USD"}
+    assert (quiet["send"], quiet["why"]) == (False, "paused")
+
+
+def test_a_preview_names_the_conversion_that_is_meant(shop: Tnc, converted: Clicked) -> None:
+    click_id = converted()
+    [first] = [each["conversion_id"] for each in shop("click", click_id, "--json").json["conversions"]]
+    shop("conversion", "add", "--click", click_id, "--event", "deposit", "--payout", "50")
+
+    words = ("destination", "preview", "meta-main", "--click", click_id, "--json")
+
+    assert shop(*words, "--conversion", first).json["event_id"] == f"cv_{first}"
+    assert shop(*words).json["event_id"] != f"cv_{first}"
+    assert shop(*words, "--conversion", "nothing").code == 3
+
+
+def test_a_destination_shows_its_settings_its_file_and_no_secret(shop: Tnc) -> None:
+    meta, file = (shop("destination", "show", each, "--json") for each in ("meta-main", "file"))
+
+    assert meta.json["settings"] == {"pixel": "123", "access_token": "(kept)"}
+    assert "EAAsecret" not in meta.out
+    assert meta.json["file"] is None
+    assert file.json["file"] == shop("destination", "show", "file", "--json").json["file"]
+    assert file.json["file"].startswith("/-/feed/")
+    assert file.json["file"] in shop("destination", "show", "file").out
+
+
+def test_what_was_refused_is_put_in_line_again_under_its_id(shop: Tnc, converted: Clicked, settings: Settings) -> None:
+    converted()
+    [before] = logged(shop, "meta-main")
+    on_its_way = shop("destination", "replay", "meta-main", "--delivery", before["delivery_id"])
+    with House(settings, World(), to_write=True) as house:
+        days = Days(house.rooms.days, house.keyring)
+        for date in house.stories.dates():
+            days.transact((MAIN, date), lambda writer: writer._database.execute("update deliveries set state = 'dead'"))
+        days.close()
+
+    done = shop("destination", "replay", "meta-main", "--dead", "--json").json
+
+    assert on_its_way.code == 4
+    assert done == {"destination": "meta-main", "replayed": 1}
+    [after] = logged(shop, "meta-main")
+    assert (after["state"], after["event_id"]) == ("queued", before["event_id"])
+
+
+def test_a_stop_is_told_with_its_reason_until_the_operator_resumes(shop: Tnc, settings: Settings) -> None:
+    with House(settings, World(), to_write=True) as house:
+        house.stops.put(
+            MAIN, Stop(destination=DestinationId("meta-main"), reason="meta-190", at_ms=0, config_version=1)
+        )
+    assert "stopped: meta-190" in shop("destination", "list").out
+
+    assert shop("destination", "resume", "meta-main", "--json").json == {"destination": "meta-main", "state": "active"}
+
+    assert "stopped" not in shop("destination", "list").out
+
+
+def test_a_test_event_goes_out_marked_and_its_answer_is_told(shop: Tnc, tmp_path: Path, settings: Settings) -> None:
+    receiver = webhook.Webhook()
+    with in_a_thread(webhook.app(receiver)) as address:
+        config = settings.data / "config.toml"
+        config.write_text(config.read_text().replace("# allow_hosts = []", 'allow_hosts = ["127.0.0.1"]'))
+        file = tmp_path / "hook.toml"
+        file.write_text(
+            f'[[destination]]\nid = "hook"\ntype = "webhook"\nurl = "{address}/hook"\nsecret = "{SECRET}"\n'
+        )
+        assert shop("apply", str(file)).code == 0
+
+        told = shop("destination", "test", "hook", "--json")
+        receiver.answer_next(400, "no")
+        refused = shop("destination", "test", "hook")
+
+    assert (told.code, told.json["ok"], told.json["status"]) == (0, True, 204)
+    assert [each["id"] for each in receiver.events] == [told.json["event_id"]]
+    assert refused.code == 1
+    assert "http-400" in refused.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "nobody"),
+        ("log", "nobody"),
+        ("preview", "nobody", "--click", "x"),
+        ("preview", "meta-main", "--click", "x"),
+        ("test", "nobody"),
+        ("replay", "nobody", "--dead"),
+        ("replay", "meta-main", "--delivery", "20200101-1"),
+        ("replay", "meta-main", "--delivery", "nonsense"),
+        ("resume", "nobody"),
+    ],
+)
+def test_what_is_not_there_is_told_so(shop: Tnc, words: tuple[str, ...]) -> None:
+    assert shop("destination", *words).code == 3
+
+
+def test_what_to_send_again_must_be_said_and_a_file_is_not_sent(shop: Tnc, converted: Clicked) -> None:
+    converted()
+    [row] = logged(shop, "file")
+
+    assert shop("destination", "replay", "meta-main").code == 2
+    assert shop("destination", "replay", "meta-main", "--dead", "--delivery", "x-1").code == 2
+    assert shop("destination", "replay", "file", "--delivery", row["delivery_id"]).code == 2
+    assert shop("destination", "test", "file").code == 2

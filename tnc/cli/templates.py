@@ -1,0 +1,93 @@
+"""`tnc template`: ready sources and networks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import msgspec
+
+from tnc.cli.configuration import apply_text
+from tnc.cli.root import Asker, plain, print_json, with_json
+from tnc.errors import InvalidError, RefusedError
+from tnc.templates.catalogue import SourceTemplate, Template, all_templates, find_template, recognise
+from tnc.templates.render import open_words, render
+
+_DOMAIN = click.option("--domain", default="YOUR-DOMAIN", help="Your tracking domain, for the comments.")
+
+
+@click.group()
+def template() -> None:
+    """Ready sources and networks, with how well each is known."""
+
+
+def _kind(found: Template) -> str:
+    return "source" if isinstance(found, SourceTemplate) else "network"
+
+
+def _json(found: Template) -> dict[str, Any]:
+    known = {name: value for name, value in msgspec.to_builtins(found).items() if value not in (None, [], {}, ())}
+    return {"type": _kind(found), **known, "open": list(open_words(found))}
+
+
+@template.command("list")
+@click.option("--type", "kind", type=click.Choice(["source", "network"]), help="Only these.")
+@click.option("--url", metavar="OFFER_URL", help="Only the networks that this offer's address may come from.")
+@with_json
+def list_(kind: str | None, url: str | None, as_json: bool) -> None:
+    """What there is, or whose an offer's address is."""
+    found: Sequence[Template] = all_templates() if url is None else recognise(url)
+    found = [each for each in found if kind in (None, _kind(each))]
+    if as_json:
+        print_json([_json(each) for each in found])
+        return
+    for each in found:
+        click.echo(f"{each.id:28} {_kind(each):8} {each.confidence:13} {each.name}")
+
+
+@template.command("show")
+@click.argument("template_id", metavar="ID")
+@_DOMAIN
+@with_json
+def show(template_id: str, domain: str, as_json: bool) -> None:
+    """One of them as TOML, with what to do at the other side."""
+    found = find_template(template_id)
+    text = render(found, domain=domain)
+    if as_json:
+        print_json({**_json(found), "toml": text})
+    else:
+        click.echo(text, nl=False)
+
+
+@template.command("apply")
+@click.argument("template_id", metavar="ID")
+@click.option("--set", "given", multiple=True, metavar="WORD=VALUE", help="Fill in a YOUR_... word; repeatable.")
+@_DOMAIN
+@with_json
+@click.pass_obj
+def apply(asker: Asker, template_id: str, given: Sequence[str], domain: str, as_json: bool) -> None:
+    """Make it part of the configuration; refused while a YOUR_... word is open or its id is taken."""
+    found = find_template(template_id)
+    text = render(found, domain=domain, words=_words(given))
+    with asker.house() as house:
+        _, configuration = house.configuration()
+    taken = configuration.sources if isinstance(found, SourceTemplate) else configuration.networks
+    if found.id in taken:
+        raise RefusedError(
+            f"there is a {_kind(found)} {found.id!r} already, which this would replace; "
+            f"`tnc template show {found.id}` prints it for you to take what you need."
+        )
+    told = apply_text(asker, text, f"{found.id}.toml", prune=False)
+    if as_json:
+        print_json({key: value for key, value in told.items() if key != "text"})
+        return
+    click.echo(told["text"])
+    for line in text.splitlines():
+        if line.startswith("#"):
+            click.echo(plain(line.removeprefix("# ")))
+
+
+def _words(given: Sequence[str]) -> dict[str, str]:
+    words = dict(each.partition("=")[::2] for each in given)
+    if not all(words.values()):
+        raise InvalidError("--set takes a word of the template and its value, like --set YOUR_KEY=abc.")
+    return words
