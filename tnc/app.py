@@ -5,7 +5,8 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -21,13 +22,13 @@ from tnc.deliver.outbox import FromThreads, Outbox
 from tnc.deliver.send import open_session
 from tnc.desk import Desk
 from tnc.errands import Errands, errands_of
-from tnc.errors import PartlyDoneError, UnavailableError
+from tnc.errors import UnavailableError
 from tnc.facts.frequency import Frequency
-from tnc.forgetting import Forgetting
-from tnc.forgetting import Hooks as ForgettingHooks
 from tnc.forwarding import Forwarding
 from tnc.house import House, Rooms, locked
 from tnc.jobs import HOUR, MINUTE, Job, Jobs
+from tnc.keeping import Hooks as KeepingHooks
+from tnc.keeping import Keeping
 from tnc.listening import application, listening_socket, local_socket, site, tracking_site, url_of
 from tnc.live.tracker import Tracker
 from tnc.model import Click, Configuration, Conversion
@@ -51,7 +52,6 @@ _T = TypeVar("_T")
 
 _REMEMBER_AT_ONCE: Final = 4_000  # clicks taken up before the port opens; the others follow while it serves
 _REMEMBER_BESIDE: Final = 100
-_START_PATIENCE_SECONDS: Final = 2.0
 
 
 class Server:
@@ -72,10 +72,12 @@ class Server:
         )
         self.forwarding = Forwarding(house, self.transact, FromThreads(self.outbox, asyncio.get_running_loop()))
         self._loop = asyncio.get_running_loop()
-        self.forgetting = Forgetting(
+        self.keeping = Keeping(
             house,
             self.alone,
-            ForgettingHooks(forgotten=self._forgotten, renewed=self._renewed, objected=self._objected),
+            KeepingHooks(
+                forgotten=self._forgotten, objected=self._objected, retiring=self._retire, renewed=self._renew
+            ),
         )
         self.operations = Operations(
             house,
@@ -91,10 +93,13 @@ class Server:
         """For what must have the day files to itself; clicks wait for it."""
         return asyncio.run_coroutine_threadsafe(self.clicklog.alone(work), self._loop).result()
 
+    def _retire(self, date: Date) -> None:
+        asyncio.run_coroutine_threadsafe(self.clicklog.retire((self.house.workspace, date)), self._loop).result()
+
     def _forgotten(self, visitors: frozenset[str]) -> None:
         self._on_loop(lambda: self.tracker.forget(visitors))
 
-    def _renewed(self) -> None:
+    def _renew(self) -> None:
         asyncio.run_coroutine_threadsafe(self.prepare_days(), self._loop).result()
 
     def _objected(self) -> None:
@@ -153,10 +158,6 @@ class Server:
         if after:
             self.tracker.note_conversion(recorded.click, outcome.change.at_ms)
 
-    def complete_erasures(self) -> None:
-        with suppress(PartlyDoneError):
-            self.forgetting.resume()
-
     def feed_columns(self, reporter: Reporter) -> None:
         """So that the next report has little to catch up; while nothing comes, no child is started for it."""
         written = self.clicklog.recording().written
@@ -190,7 +191,7 @@ class Server:
 
     def errands(self, tracking_base: str) -> Errands:
         own = {"tracking": lambda: tracking_base}
-        return {**errands_of(self.forgetting, self.operations, self.forwarding), **own}
+        return {**errands_of(self.keeping, self.operations, self.forwarding), **own}
 
     async def file(self, secret: str) -> str | None:
         return await asyncio.to_thread(self.forwarding.file, secret)
@@ -255,16 +256,6 @@ async def tracking_alone(house: House) -> AsyncIterator[str]:
             yield url_of(bound, nearby)
 
 
-def keep_promises(house: House) -> None:
-    """What was to be forgotten is, before anything is served."""
-    house.keyring.sweep()
-    with closing(Days(house.rooms.days, house.keyring)) as days:
-        try:
-            Forgetting(house, lambda work: work(days)).resume(patience_seconds=_START_PATIENCE_SECONDS)
-        except PartlyDoneError:
-            log.warning("an erasure waits for a reader")  # its keys are gone; a job goes on with it
-
-
 async def serve(config: Path, settings: Settings, world: World, *, ready: Callable[[str, str], None]) -> None:
     """Run until SIGTERM or SIGINT. `ready` is told the tracking and the dashboard address once both answer."""
     rooms = Rooms(settings.data)
@@ -272,7 +263,8 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         house = stack.enter_context(House(settings, world, to_write=False))
         stack.enter_context(locked(rooms))
         house = stack.enter_context(House(settings, world, to_write=True))
-        keep_promises(house)
+        with closing(Days(house.rooms.days, house.keyring)) as days:
+            Keeping(house, lambda work: work(days)).keep_promises()
         house.check_keys()
         house.turn_salts()
         entrance, back = listening_socket(settings.listen), listening_socket(settings.dashboard)
@@ -319,7 +311,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
 
 def jobs_of(server: Server, renewal: Renewal, reporter: Reporter) -> Jobs:
     """What the appliance does by itself."""
-    house = server.house
+    house, keeping = server.house, server.keeping
 
     def finish_days() -> None:
         today = utc_date(house.world.now_ms())
@@ -337,7 +329,9 @@ def jobs_of(server: Server, renewal: Renewal, reporter: Reporter) -> Jobs:
             Job("turn-day", "destroy old salts, have the next day's keys ready", HOUR, server.turn_day),
             Job("finish-days", "make the searches of finished days quick", HOUR, finish_days),
             Job("feed-columns", "copy new clicks into the columns that reports read", 2 * MINUTE, feed_columns),
-            Job("keep-promises", "complete erasures that wait for a reader", MINUTE, server.complete_erasures),
+            Job("forget", "complete erasures that wait for a reader", MINUTE, keeping.forgetting.complete),
+            Job("retention", "let go what has reached its term", MINUTE, keeping.retention.keep_to_terms),
+            Job("sums", "make the sums that outlive their clicks", HOUR, keeping.retention.keep_sums),
             Job("renew-address-data", "fetch what is older than it should be", renewing, renewal.start_if_due),
         )
     )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -143,7 +144,7 @@ class Remote:
 
     def do(self, errand: str, **given: Any) -> Any:
         """One of `tnc.errands`."""
-        return self._ask(f"/errands/{errand}", json.dumps(given).encode())
+        return self._ask(f"/errands/{quote(errand)}", json.dumps(given).encode())
 
     def apply(self, text: str, *, file: str, prune: bool, secrets: Mapping[str, str]) -> dict[str, Any]:
         """`secrets` are those that the text refers to, read by who asks."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from tnc import receipts
-from tnc.errors import InvalidError, NotFoundError, RefusedError
+from tnc.errors import InvalidError, NotFoundError, PartlyDoneError, RefusedError
 from tnc.fields import rfc3339
 from tnc.house import House
 from tnc.model import ClickId
@@ -154,6 +154,11 @@ class Forgetting:
         """Complete what was begun before a crash; whether there was something."""
         with self._turn:
             return self._finish_what_was_begun(patience_seconds)
+
+    def complete(self) -> None:
+        """Go on with what waits for a reader."""
+        with suppress(PartlyDoneError):
+            self.resume()
 
     def _finish_what_was_begun(self, patience_seconds: float) -> bool:
         intent = self._journal.read()

@@ -7,8 +7,11 @@ analytic library ever lives in the process that serves.
 import asyncio
 import os
 import signal
+import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +19,7 @@ import msgspec
 
 from tnc import errors
 from tnc.errors import FailedError, TncError
+from tnc.settings import Settings
 
 _LONGEST_LINE: Final = 1 << 28
 _PATIENCE_SECONDS: Final = 300.0
@@ -97,3 +101,11 @@ class Reporter:
             with suppress(ProcessLookupError):
                 os.kill(child.pid, signal.SIGKILL)
             await child.wait()
+
+
+def keep_sums(settings: Settings, dates: Sequence[Date]) -> None:
+    """Have a child make the sums of these days, and wait for it. Raises FailedError."""
+    words = (str(settings.data), str(settings.key), *(date.isoformat() for date in dates))
+    command = (sys.executable, "-m", "tnc.sumschild", *words)
+    if subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode:  # noqa: S603 - our own program
+        raise FailedError("the sums of days that go could not be made; the log says why.")

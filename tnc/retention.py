@@ -17,7 +17,7 @@ from tnc.errors import TncError
 from tnc.fields import rfc3339
 from tnc.house import House
 from tnc.settings import Settings
-from tnc.store.cold import cold_dates, remove_cold
+from tnc.store.cold import ColdDay, cold_dates, remove_cold
 from tnc.store.days import count_clicks, day_path
 from tnc.store.dayshelf import remove_shelf
 from tnc.store.terms import DAY_MS, TERMS, days_of, read_terms, with_days
@@ -84,6 +84,10 @@ class Retention:
         at_ms = self._house.world.now_ms() if as_of_ms is None else as_of_ms
         return self._run(self._house.settings, at_ms, dry_run=dry_run)
 
+    def keep_to_terms(self) -> None:
+        """As a job: now."""
+        self.run()
+
     def _run(self, settings: Settings, at_ms: int, *, dry_run: bool) -> dict[str, Any]:
         clicks_ms = at_ms - _days("clicks", settings) * DAY_MS
         rollups_ms = at_ms - _days("rollups", settings) * DAY_MS
@@ -133,15 +137,30 @@ class Retention:
             log.info("days let go", extra={"count": len(days)})
             self._hooks.renewed()
 
+    def keep_sums(self) -> None:
+        """Make the sums of days that are over ahead of their end: once, and again on their last day."""
+        now_ms = self._house.world.now_ms()
+        last_ms = now_ms - (_days("clicks", self._house.settings) - 1) * DAY_MS
+        over = [date for date in self._house.stories.dates() if _start_ms(date) + DAY_MS <= now_ms]
+        due = [date for date in over if _start_ms(date) <= last_ms or not ColdDay(self._columns, date).is_whole()]
+        self._keep_sums(due)
+
     def _keep_sums(self, days: Sequence[Date]) -> None:
         """Sums that cannot be made are lost: a promise to let go does not wait for them."""
-        with_clicks = [date for date in days if self._count(date)]
-        if not with_clicks:
+        due = [date for date in days if self._count(date) and not self._has_present_sums(date)]
+        if not due:
             return
         try:
-            self._hooks.roll_up(with_clicks)
+            self._hooks.roll_up(due)
         except (TncError, OSError):
-            log.exception("sums of days that go could not be kept")
+            log.exception("sums of days could not be kept")
+
+    def _has_present_sums(self, date: Date) -> bool:
+        """Whether nothing was written to a day since its sums were made."""
+        made_ns = ColdDay(self._columns, date).made_ns()
+        path = day_path(self._house.rooms.days, self._house.workspace, date)
+        files = [each for each in (path, path.with_name(f"{path.name}-wal")) if each.exists() and each.stat().st_size]
+        return made_ns is not None and all(each.stat().st_mtime_ns < made_ns for each in files)
 
 
 def _days(term: str, settings: Settings) -> int:

@@ -105,3 +105,35 @@ def test_restricted_clicks_leave_reports_and_come_back(appliance: Appliance) -> 
     told(appliance, "privacy", "unrestrict", "--click", ids[1])
     assert sorted(recorded(appliance)) == sorted(ids)
     assert told(appliance, "report", "--by", "campaign")["totals"] == before
+
+
+def test_a_day_can_go_while_it_is_being_clicked(appliance: Appliance) -> None:
+    click = visit(appliance, 1)
+    totals = told(appliance, "report", "--by", "campaign")["totals"]
+    stream = Stream(appliance)
+    with stream.flowing():
+        stream.wait_for(100)
+        dry = told(appliance, "retention", "run", "--as-of", "2099-01-01", "--dry-run")
+        done = told(appliance, "retention", "run", "--as-of", "2099-01-01")
+        stream.wait_for(len(stream.heard) + 200)
+
+    assert totals["visits"] == 1
+    assert len(dry["days"]) == len(done["days"]) > 0
+    assert stream.answers.failed == 0
+    assert appliance.command("click", click).returncode == 3
+    there = recorded(appliance)
+    assert there
+    assert set(there) <= set(stream.redirected)
+    assert set(stream.redirected[-100:]) <= set(there), "whoever came after it is recorded"
+
+
+def test_terms_are_shown_and_set(appliance: Appliance) -> None:
+    visit(appliance, 1)
+
+    done = told(appliance, "retention", "set", "clicks=30")
+
+    assert done["set"] == {"clicks_days": 30}
+    shown = {each["name"]: each["days"] for each in told(appliance, "retention", "show")["terms"]}
+    assert shown["clicks"] == 30
+    assert appliance.command("retention", "set", "clicks=0").returncode == 2
+    assert len(recorded(appliance)) == 1

@@ -15,9 +15,9 @@ from tnc import settings as appliance_settings
 from tnc.control import Remote
 from tnc.errands import errands_of
 from tnc.errors import InvalidError, TncError
-from tnc.forgetting import Forgetting
 from tnc.forwarding import ClosedPost, Forwarding
 from tnc.house import House, locked
+from tnc.keeping import Keeping
 from tnc.logs import set_up_logs
 from tnc.operations import Operations
 from tnc.settings import Settings
@@ -44,11 +44,12 @@ COMMANDS: Final[Mapping[str, str]] = {
     "ipdb": "tnc.cli.addresses:ipdb",
     "plan": "tnc.cli.configuration:plan",
     "privacy": "tnc.cli.privacy:privacy",
+    "retention": "tnc.cli.retention:retention",
     "reclassify": "tnc.cli.deciding:reclassify_",
     "report": "tnc.cli.reporting:report",
     "serve": "tnc.cli.serving:serve",
-    "try": "tnc.cli.deciding:try_",
     "template": "tnc.cli.templates:template",
+    "try": "tnc.cli.deciding:try_",
     "ua": "tnc.cli.addresses:ua",
     "version": "tnc.cli.appliance:version",
     "versions": "tnc.cli.configuration:versions",
@@ -134,9 +135,9 @@ class Asker:
         if server is not None:
             return server.do(errand, **given)
         with self.writing() as (house, days):
-            forgetting = Forgetting(house, lambda work: work(days))
+            keeping = Keeping(house, lambda work: work(days))
             forwarding = Forwarding(house, days.transact, ClosedPost(house))
-            return errands_of(forgetting, Operations(house, days.transact), forwarding)[errand](**given)
+            return errands_of(keeping, Operations(house, days.transact), forwarding)[errand](**given)
 
     def server(self) -> Remote | None:
         """The running server of this data directory, if there is one."""

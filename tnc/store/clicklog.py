@@ -159,6 +159,11 @@ class ClickLog:
             sealers[day[0], (day[1] - _EPOCH).days] = sealer
         self._sealers = sealers
 
+    async def retire(self, day: Day) -> None:
+        """From now on a day's clicks are sealed by its writer alone, and none that was sealed before is on its way."""
+        self._sealers = {at: sealer for at, sealer in self._sealers.items() if sealer.day != day}
+        await self.run(day, lambda _writer: None)
+
     def _sealer(self, day: Day, _writer: DayWriter) -> ClickSealer:
         return self._days.sealer(day)
 

@@ -69,6 +69,10 @@ class ColdDay:
     def is_whole(self) -> bool:
         return all(path.exists() for path in self.all_files)
 
+    def made_ns(self) -> int | None:
+        """When the first of them was made; None unless all are there."""
+        return min(path.stat().st_mtime_ns for path in self.all_files) if self.is_whole() else None
+
 
 def cold_dates(folder: Path) -> list[Date]:
     """Days of which there are sums, oldest first."""

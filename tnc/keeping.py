@@ -1,0 +1,69 @@
+"""What is kept, for how long, and what is forgotten: all of it, put together once for a server and for a command."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from typing import Any, Final
+
+from tnc import forgetting, retention
+from tnc.errors import PartlyDoneError
+from tnc.forgetting import Forgetting
+from tnc.house import House
+from tnc.reporting import keep_sums
+from tnc.retention import Retention
+from tnc.store.vault import Alone
+
+log = logging.getLogger(__name__)
+
+_START_PATIENCE_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What a running server does along; a command on files alone needs none of it."""
+
+    forgotten: Callable[[frozenset[str]], None] = lambda _visitors: None  # pseudonyms
+    objected: Callable[[], None] = lambda: None
+    retiring: Callable[[Date], None] = lambda _date: None
+    renewed: Callable[[], None] = lambda: None  # keys of a day are others now
+
+
+class Keeping:
+    """`alone` lends the day files."""
+
+    def __init__(self, house: House, alone: Alone, hooks: Hooks = Hooks()) -> None:
+        self._house = house
+        self.forgetting = Forgetting(
+            house,
+            alone,
+            forgetting.Hooks(forgotten=hooks.forgotten, renewed=hooks.renewed, objected=hooks.objected),
+        )
+        self.retention = Retention(
+            house,
+            alone,
+            retention.Hooks(
+                roll_up=lambda dates: keep_sums(house.settings, dates), retiring=hooks.retiring, renewed=hooks.renewed
+            ),
+        )
+
+    def keep_promises(self) -> None:
+        """What was to be forgotten is, and what has outlived its term is gone: before anything is served."""
+        self._house.keyring.sweep()
+        try:
+            self.forgetting.resume(patience_seconds=_START_PATIENCE_SECONDS)
+        except PartlyDoneError:
+            log.warning("an erasure waits for a reader")  # its keys are gone; a job goes on with it
+        self.retention.run()
+
+    def errands(self) -> Mapping[str, Callable[..., Any]]:
+        """By name, as commands ask for them."""
+        subject = self.forgetting.subject
+        return {
+            "erase": lambda **who: self.forgetting.erase(subject(**who)),
+            "restrict": lambda **who: self.forgetting.restrict(subject(**who)),
+            "unrestrict": lambda **who: self.forgetting.unrestrict(subject(**who)),
+            "object": lambda **who: self.forgetting.object(subject(**who)),
+            "retention-set": self.retention.set,
+            "retention-run": self.retention.run,
+        }

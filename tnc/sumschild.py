@@ -1,0 +1,45 @@
+"""The child process that keeps the sums of days: `python -m tnc.sumschild DATA KEY DATE...`.
+
+A process of its own and of low priority: no analytic library ever lives in the one that serves.
+"""
+
+import logging
+import os
+import sys
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from pathlib import Path
+from typing import Final
+
+from tnc.errors import NotFoundError
+from tnc.house import House
+from tnc.logs import set_up_logs
+from tnc.settings import Settings
+from tnc.store.columns import Columns
+from tnc.world import World
+
+log = logging.getLogger(__name__)
+
+_NICENESS: Final = 19
+
+
+def main() -> None:
+    os.nice(_NICENESS)
+    data, key, *dates = sys.argv[1:]
+    set_up_logs("info")
+    settings = Settings(data=Path(data), key=Path(key))
+    with House(settings, World(), to_write=False) as house, Columns(house.rooms.columns) as columns:
+        for text in dates:
+            keep(house, columns, Date.fromisoformat(text))
+
+
+def keep(house: House, columns: Columns, date: Date) -> None:
+    try:
+        with house.stories.day(date) as reader:
+            columns.catch_up(house.workspace, date, reader, over=True)
+            columns.roll_up(house.workspace, date, reader.search.people())
+    except NotFoundError:
+        log.warning("a day went before its sums were made", extra={"date": date.isoformat()})
+
+
+if __name__ == "__main__":
+    main()
