@@ -79,3 +79,13 @@ def test_it_leaves_nothing_behind_and_clears_up_after_the_killed(tmp_path: Path)
         assert not leftover.exists()
 
     assert list((tmp_path / "temp").iterdir()) == []
+
+
+def test_what_is_larger_than_memory_is_answered_and_leaves_nothing(tmp_path: Path) -> None:
+    with Duck(tmp_path, memory_mb=64) as duck:
+        duck.rows("create temp table large as select i, md5(i::varchar) as a from range(1500000) its(i)", bound())
+
+        assert any(path.is_file() for path in (tmp_path / "temp").rglob("*")), "it did spill"
+        assert duck.rows("select count(distinct a) from large", bound()) == [(1_500_000,)]
+
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))

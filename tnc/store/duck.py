@@ -54,7 +54,6 @@ class Duck:
         for setting in (
             f"memory_limit = '{memory_mb}MB'",
             f"temp_directory = {_literal(self._temporary)}",
-            "temp_file_encryption = true",
             f"allowed_directories = [{_literal(folder)}]",
             "enable_external_access = false",
             "autoinstall_known_extensions = false",
