@@ -236,7 +236,7 @@ def settle_memory() -> None:
 
 @asynccontextmanager
 async def recording(house: House) -> AsyncIterator[ClickLog]:
-    clicklog = ClickLog(Days(house.rooms.days, house.keyring))
+    clicklog = ClickLog(Days(house.rooms.days, house.keyring, house.words))
     clicklog.start()
     try:
         yield clicklog

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -30,6 +31,7 @@ from tnc.store.control import ConfigVersions
 from tnc.store.days import utc_date
 from tnc.store.forgotten import Forgotten
 from tnc.store.keyring import Keyring, read_key
+from tnc.store.sealing import words_of
 from tnc.store.stops import Stops
 from tnc.store.stories import Stories
 from tnc.store.terms import WorkspaceTerms
@@ -176,6 +178,13 @@ class House:
         """The present version's number and content; version 0 is the empty one."""
         version = self.versions.latest(self.workspace)
         return version, self.plans(version).configuration
+
+    def words(self) -> bytes:
+        """The owner's ids, which the records of a new day need not say again."""
+        _, present = self.configuration()
+        flows = {flow.id for campaign in present.campaigns.values() for flow in campaign.flows}
+        tables = (present.filters, present.landers, present.networks, present.sources, present.offers)
+        return words_of(chain(sorted(flows), *tables, present.campaigns))
 
     def version(self, number: int) -> Configuration:
         return self.plans(number).configuration

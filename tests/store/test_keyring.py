@@ -208,6 +208,14 @@ def test_a_punctured_day_stays_punctured(tmp_path: Path, ring: Keyring) -> None:
     assert again.events.leaf(5) == keys.events.leaf(5)
 
 
+def test_the_words_of_a_day_stay_with_its_keys(tmp_path: Path, ring: Keyring) -> None:
+    ring.create_day(MAIN, DATE, words=b"summer shoes")
+
+    ring.puncture_day(MAIN, DATE, clicks=[5], events=[])
+
+    assert keyring(tmp_path).day(MAIN, DATE).words == b"summer shoes"
+
+
 def test_a_destroyed_day_is_gone_from_file_and_memory(tmp_path: Path, ring: Keyring) -> None:
     ring.create_day(MAIN, DATE)
     path = tmp_path / "ring" / MAIN / DATE.isoformat()

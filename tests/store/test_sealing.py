@@ -10,12 +10,13 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.store.records import DATE, NEEDLES, canary_click
 from tnc.errors import FailedError, InvalidError
 from tnc.model import MAIN, Click, ConversionChange, LanderClick, WorkspaceId
 from tnc.store import sealing
-from tnc.store.sealing import Sealer
+from tnc.store.sealing import Sealer, words_of
 from tnc.store.tree import PuncturableKey, PuncturedError
 
 ROOT = b"r" * 32
@@ -36,8 +37,15 @@ visits: dict[str, st.SearchStrategy[Any]] = {
 clicks = st.builds(canary_click, texts, at_ms=st.integers(0, 1 << 45), **visits)
 
 
-def sealer(*, root: bytes = ROOT, workspace: WorkspaceId = MAIN, date: Date = DATE, table: str = "clicks") -> Sealer:
-    return Sealer(PuncturableKey.from_root(root), workspace=workspace, date=date, table=table)
+def sealer(
+    *,
+    root: bytes = ROOT,
+    workspace: WorkspaceId = MAIN,
+    date: Date = DATE,
+    table: str = "clicks",
+    words: bytes = b"",
+) -> Sealer:
+    return Sealer(PuncturableKey.from_root(root), workspace=workspace, date=date, table=table, words=words)
 
 
 @given(clicks, st.integers(0, 2**28 - 1))
@@ -118,6 +126,24 @@ def test_the_row_that_was_erased_neither_opens_nor_can_be_sealed_again() -> None
         own.open_click(7, sealed)
     with pytest.raises(PuncturedError):
         own.seal(7, canary_click())
+
+
+@given(clicks, st.lists(texts, max_size=5))
+def test_a_click_comes_back_whatever_the_words_of_its_day_are(click: Click, ids: list[str]) -> None:
+    words = words_of(ids)
+
+    assert sealer(words=words).open_click(7, sealer(words=words).seal(7, click)) == click
+
+
+def test_the_words_of_a_day_make_its_records_smaller() -> None:
+    words = words_of(["an-offer-with-a-long-name", "summer-sale-of-the-north"])
+    click = replace(canary_click(), campaign="summer-sale-of-the-north", offer="an-offer-with-a-long-name")
+
+    assert len(sealer(words=words).seal(7, click)) < len(sealer().seal(7, click)) - 20
+
+
+def test_a_great_many_words_are_cut() -> None:
+    assert len(words_of(f"campaign-{number}" for number in range(100_000))) <= 4_096
 
 
 def test_what_could_not_be_opened_again_is_not_sealed() -> None:

@@ -119,7 +119,7 @@ class Asker:
             House(settings, self.world, to_write=False) as reading,
             locked(reading.rooms),
             House(settings, self.world, to_write=True) as house,
-            closing(Days(house.rooms.days, house.keyring)) as days,
+            closing(Days(house.rooms.days, house.keyring, house.words)) as days,
         ):
             yield house, days
 

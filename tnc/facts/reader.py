@@ -216,15 +216,18 @@ class VisitReader:
 
 
 def for_storage(visit: Visit) -> Visit:
-    """The visit as it may be kept: never its headers, nor its address, whose parts are fields of their own; without
-    consent the visitor's address is cut and the user agent reduced.
+    """The visit as it may be kept: never its headers, nor its address, whose parts are fields of their own, nor
+    the cost as it was sent, which the click knows as money; without consent the visitor's address is cut and the
+    user agent reduced.
     """
     if visit.mode != "cookieless":
-        return replace(visit, headers={}, url=None)
+        return replace(visit, headers={}, url=None, cost_param=None, currency_param=None)
     return replace(
         visit,
         headers={},
         url=None,
+        cost_param=None,
+        currency_param=None,
         ip=cut(visit.ip) if visit.ip else None,
         user_agent=family(visit.browser, visit.os) if visit.user_agent else None,
     )

@@ -148,7 +148,7 @@ _RECORDS: Final[Mapping[str, Mapping[str, Class]]] = {
 _KEYS: Final[Mapping[str, Mapping[str, Class]]] = {
     "installation": {"control_key": "secret", "pepper": "secret", "receipt_key": "secret"},
     "workspace": {"cookie_key": "secret", "tomb_key": "secret", "salts": "secret"},
-    "day": {"clicks": "secret", "events": "secret", "token_key": "secret"},
+    "day": {"clicks": "secret", "events": "secret", "token_key": "secret", "words": "business"},
 }
 _KEY_TERMS: Final = {"installation": "installation", "workspace": "installation", "day": "clicks"}
 # While an erasure is under way, and overwritten when it is done.

@@ -33,6 +33,7 @@ class _DayContent(msgspec.Struct):
     clicks: bytes
     events: bytes
     token_key: bytes
+    words: bytes = b""
 
 
 class _WorkspaceContent(msgspec.Struct):
@@ -56,6 +57,7 @@ class DayKeys:
     clicks: PuncturableKey
     events: PuncturableKey
     token_key: bytes
+    words: bytes = b""  # what its records need not say again: see `Sealer`
 
     def token(self, kind: Token, value: str) -> int:
         """A blind token: 48 bits that stand for `value` on this day only, as long as the day's key lives.
@@ -203,20 +205,20 @@ class Keyring:
             raise NotFoundError(f"the keyring holds no key for {date} of workspace {workspace!r}.")
         content = _decode(file, _DayContent)
         clicks, events = PuncturableKey.load(content.clicks), PuncturableKey.load(content.events)
-        return DayKeys(workspace, date, clicks, events, content.token_key)
+        return DayKeys(workspace, date, clicks, events, content.token_key, content.words)
 
-    def create_day(self, workspace: WorkspaceId, date: Date) -> DayKeys:
+    def create_day(self, workspace: WorkspaceId, date: Date, *, words: bytes = b"") -> DayKeys:
         """New keys for a new day, durable before this returns."""
         if self.has_day(workspace, date):
             raise RefusedError(f"{date} of workspace {workspace!r} has keys already.")
         clicks, events = (PuncturableKey.from_root(secrets.token_bytes(32)) for _ in range(2))
-        keys = DayKeys(workspace, date, clicks, events, secrets.token_bytes(32))
+        keys = DayKeys(workspace, date, clicks, events, secrets.token_bytes(32), words)
         self.save_day(keys)
         self._days[workspace, date] = keys
         return keys
 
     def save_day(self, keys: DayKeys) -> None:
-        content = _DayContent(keys.clicks.dump(), keys.events.dump(), keys.token_key)
+        content = _DayContent(keys.clicks.dump(), keys.events.dump(), keys.token_key, keys.words)
         self._day_file(keys.workspace, keys.date).write(msgspec.msgpack.encode(content))
 
     def puncture_day(self, workspace: WorkspaceId, date: Date, *, clicks: Iterable[int], events: Iterable[int]) -> None:
