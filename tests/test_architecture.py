@@ -38,7 +38,7 @@ LAYERS = (
     "doctor",
     "web jobs",
     "listening",
-    "desk",
+    "desk maildesk",
     "app",
     "bench",
     "cli",

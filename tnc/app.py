@@ -31,6 +31,7 @@ from tnc.keeping import Hooks as KeepingHooks
 from tnc.keeping import Keeping
 from tnc.listening import application, listening_socket, local_socket, site, tracking_site, url_of
 from tnc.live.tracker import Tracker
+from tnc.maildesk import MailDesk
 from tnc.model import Click, Configuration, Conversion
 from tnc.operations import Hooks, Operations
 from tnc.passwords import Passwords
@@ -273,7 +274,8 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         session = await stack.enter_async_context(open_session(settings.allow_hosts))
         reporter = Reporter(config)
         stack.push_async_callback(reporter.close)
-        server = Server(house, clicklog, tracker, Courier(session, world, settings.allow_hosts))
+        courier = Courier(session, world, settings.allow_hosts)
+        server = Server(house, clicklog, tracker, courier)
         await server.prepare_days()
         older = server.remember_the_newest()
         desk = Desk(
@@ -282,6 +284,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
             tracker=tracker,
             clicklog=clicklog,
             reporter=reporter,
+            mail=MailDesk(house, server.operations, server.forwarding, courier),
         )
         tracking = server.tracking()
         accounts = Accounts(lambda: house.database, house.database_lock)

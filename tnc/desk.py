@@ -20,6 +20,7 @@ from tnc.web.dashboard.ports import (
     Attribution,
     ClickQuestion,
     Explanation,
+    Mail,
     ReportQuestion,
     TryRequest,
     TryResult,
@@ -31,8 +32,16 @@ _LOOKED_THROUGH = 100_000  # clicks that a filtered page of the log may read bef
 
 class Desk:
     def __init__(
-        self, house: House, *, tracking_base: str, tracker: Tracker, clicklog: ClickLog, reporter: Reporter
+        self,
+        house: House,
+        *,
+        tracking_base: str,
+        tracker: Tracker,
+        clicklog: ClickLog,
+        reporter: Reporter,
+        mail: Mail,
     ) -> None:
+        self.mail = mail
         self._house = house
         self._base = tracking_base
         self._tracker = tracker

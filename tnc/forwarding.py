@@ -137,9 +137,12 @@ class Forwarding:
             )
         return found
 
+    def standings(self) -> Mapping[DestinationId, Standing]:
+        return self._post.standings()
+
     def listed(self) -> list[dict[str, Any]]:
-        counts = self._counts()
-        standings = self._post.standings()
+        counts = self.counts()
+        standings = self.standings()
         return [
             {
                 "id": each.id,
@@ -153,7 +156,7 @@ class Forwarding:
             if not each.archived
         ]
 
-    def _counts(self) -> Counter[tuple[DestinationId, DeliveryState]]:
+    def counts(self) -> Counter[tuple[DestinationId, DeliveryState]]:
         counts: Counter[tuple[DestinationId, DeliveryState]] = Counter()
         for date in self._house.stories.dates():
             with self._house.stories.day(date) as reader:

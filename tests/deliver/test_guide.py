@@ -7,6 +7,7 @@ import pytest
 
 from tnc.configuration.destinations import TYPES
 from tnc.deliver.delivery import Why
+from tnc.deliver.guides import WHERE
 from tnc.deliver.registry import DESTINATIONS
 from tnc.model import DestinationType
 
@@ -22,3 +23,11 @@ def test_every_type_is_built_and_its_keys_are_explained(of: DestinationType) -> 
 
 def test_every_reason_not_to_send_is_explained() -> None:
     assert [why for why in get_args(Why) if f"`{why}`" not in GUIDE] == []
+
+
+@pytest.mark.parametrize("of", get_args(DestinationType))
+def test_the_dashboard_explains_every_key_in_the_same_words(of: DestinationType) -> None:
+    text = " ".join(GUIDE.split())
+
+    assert WHERE[of].keys() == TYPES[of].keys.keys()
+    assert [key for key, where in WHERE[of].items() if where not in text] == []

@@ -11,7 +11,7 @@ import click
 from tnc.cli.root import Asker, plain, print_json, print_json_line, with_json
 from tnc.deliver.courier import Courier
 from tnc.deliver.send import open_session
-from tnc.deliver.testing import Tested, send_test
+from tnc.deliver.testing import Rehearsal, send_test
 from tnc.errors import FailedError, InvalidError
 from tnc.forwarding import ClosedPost, Forwarding, delivery_json
 from tnc.house import House
@@ -125,7 +125,7 @@ def test(asker: Asker, destination_id: str, as_json: bool) -> None:
         raise FailedError(f"{found.id} did not take it ({tested.error}): {plain(tested.answer or 'no answer')}")
 
 
-async def _send_test(house: House, destination: Destination) -> Tested:
+async def _send_test(house: House, destination: Destination) -> Rehearsal:
     allowed = house.settings.allow_hosts
     async with open_session(allowed) as session:
         courier = Courier(session, house.world, allowed)

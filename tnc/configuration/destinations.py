@@ -279,7 +279,7 @@ def _unfilled(destination: Destination) -> Iterable[WrongError]:
 
 def _unreachable(destination: Destination, context: Context) -> Iterable[WrongError]:
     keys = TYPES[destination.type].keys
-    secret = any(_is_secret(keys[key].shape) for key in destination.settings)
+    secret = any(is_secret(keys[key].shape) for key in destination.settings)
     for key, url in (("base_url", destination.base_url), *destination.settings.items()):
         if key in {"base_url", "url", "token_url"} and isinstance(url, str):
             complaint = host_complaint(url, secret=secret, allow_hosts=context.allow_hosts)
@@ -292,5 +292,5 @@ def _unfit_settings(destination: Destination) -> Iterable[WrongError]:
         yield wrong('is sent with method = "POST" only', "body")
 
 
-def _is_secret(shape: Shape) -> bool:
+def is_secret(shape: Shape) -> bool:
     return isinstance(shape, Secret) or (isinstance(shape, MapOf) and isinstance(shape.value, Secret))

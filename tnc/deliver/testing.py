@@ -25,7 +25,7 @@ _MARK = "tnc-test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tested:
+class Rehearsal:
     """`outcome` is the verdict's; `error` its reason, `answer` the beginning of what was answered."""
 
     event_id: str
@@ -51,7 +51,9 @@ class Tested:
         }
 
 
-async def send_test(courier: Courier, destination: Destination, configuration: Configuration, world: World) -> Tested:
+async def send_test(
+    courier: Courier, destination: Destination, configuration: Configuration, world: World
+) -> Rehearsal:
     """Nothing is stored. Raises InvalidError where the platform fetches a file, for then nothing is sent at all."""
     platform = DESTINATIONS[destination.type]
     if platform.served:
@@ -60,7 +62,7 @@ async def send_test(courier: Courier, destination: Destination, configuration: C
         )
     delivery = invented(destination, configuration, world)
     [(_, verdict, told)] = await courier.deliver(platform, [delivery])
-    return Tested(
+    return Rehearsal(
         event_id=delivery.event_id,
         outcome=verdict.outcome,
         status=told.status,

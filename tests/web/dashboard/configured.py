@@ -8,6 +8,8 @@ from tnc.model import (
     Condition,
     Configuration,
     Cost,
+    Destination,
+    DestinationId,
     Filter,
     FilterId,
     Flow,
@@ -72,6 +74,17 @@ CONFIGURATION = Configuration(
             ),
         )
     },
+    destinations={
+        DestinationId("meta-main"): Destination(
+            id=DestinationId("meta-main"),
+            name="Meta, main pixel",
+            type="meta",
+            settings={"pixel": "123456789012345", "access_token": "EAAsecret"},
+        ),
+        DestinationId("google-file"): Destination(
+            id=DestinationId("google-file"), name="Google file", type="google-csv", settings={"conversion_name": "Sale"}
+        ),
+    },
     campaigns={
         CampaignId("summer"): Campaign(
             id=CampaignId("summer"),
@@ -81,6 +94,7 @@ CONFIGURATION = Configuration(
             filter=FilterId("standard"),
             cost=Cost(model="cpc", amount=0.02),
             sticky="offer",
+            destinations=(DestinationId("meta-main"),),
             flows=(
                 Flow(
                     id=FlowId("us-mobile"),

@@ -3,8 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from tests.web.dashboard.configured import CONFIGURATION
 from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_conversion, invent_story
+from tests.web.dashboard.invented_mail import META, InventedMail, invent_call, invent_delivery
+from tnc.deliver.outbox import Standing
 from tnc.model import (
     CampaignId,
     Click,
@@ -79,6 +83,7 @@ def hostile(text: str) -> InventedAppliance:
         campaigns={CampaignId("summer"): summer},
         sources={SourceId("native-ads"): Source(id=SourceId("native-ads"), name=text, click_id=text)},
         offers={OfferId("shoes"): Offer(id=OfferId("shoes"), name=text, url=text, network=NetworkId("n"))},
+        destinations={META: replace(CONFIGURATION.destinations[META], name=text, events={text: text})},
         networks={NetworkId("n"): Network(id=NetworkId("n"), name=text, key=text)},
     )
     return InventedAppliance(
@@ -88,6 +93,20 @@ def hostile(text: str) -> InventedAppliance:
         trace=(Step(kind="end", text=text),),
         notes=(text,),
         tracking_base=text,
+        mail=_hostile_mail(text),
+    )
+
+
+def _hostile_mail(text: str) -> InventedMail:
+    row = invent_call(1, now_ms=NOW_MS, outcome="unmapped", note=text)
+    call = structs.replace(row.call, params={text: text}, network=NetworkId(text), answer=text)
+    sent = invent_delivery(1, now_ms=NOW_MS, state="dead", reason=text)
+    record = structs.replace(sent.record, request=text, answer=text, conversion_id=ConversionId(text))
+    return InventedMail(
+        now_ms=NOW_MS,
+        rows=[replace(row, call=call)],
+        sent=[replace(sent, record=record)],
+        stands={META: Standing(state="stopped", reason=text)},
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tests.web.dashboard.configured import CONFIGURATION
+from tests.web.dashboard.invented_mail import InventedMail, invent_mail
 from tnc import fields
 from tnc.errors import InvalidError, NotFoundError
 from tnc.model import (
@@ -194,6 +195,7 @@ class InventedAppliance:
     tracking_base: str = "http://127.0.0.1:8080"
     now_ms: int = NOW_MS
     notes: tuple[str, ...] = ()
+    mail: InventedMail = field(default_factory=lambda: invent_mail(NOW_MS))
 
     def configuration(self) -> tuple[int, Configuration]:
         return 3, self.config

@@ -53,7 +53,8 @@ async def test_no_word_becomes_an_element(owner: Open, attack: str) -> None:
     client = await owner(appliance)
     click_id = appliance.told[0].click.click_id
     pages = ["/", "/campaigns", "/campaigns/summer", "/clicks", f"/clicks/{click_id}", "/try?campaign=summer&try=1",
-             "/reports?by=isp&by=sub1", "/filters", "/settings"]  # fmt: skip
+             "/reports?by=isp&by=sub1", "/filters", "/settings",
+             "/inbox", "/destinations", "/destinations/meta-main", "/destinations/meta-main/edit"]  # fmt: skip
 
     for path in pages:
         elements = Elements()

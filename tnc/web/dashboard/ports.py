@@ -1,11 +1,26 @@
 """All that the dashboard asks of the rest of the house."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, Protocol, TypedDict
 
-from tnc.model import CampaignId, Click, ClickId, ClickStory, Configuration, Traffic, WorkspaceId
+from tnc.deliver.outbox import Standing
+from tnc.deliver.testing import Rehearsal
+from tnc.model import (
+    CampaignId,
+    Click,
+    ClickId,
+    ClickStory,
+    Configuration,
+    DeliveryState,
+    Destination,
+    DestinationId,
+    Traffic,
+    WorkspaceId,
+)
 from tnc.rules.decision import Step
+from tnc.store.deliveries import DeliveryRow
+from tnc.store.inbox import CallOutcome, InboxRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +118,45 @@ class About:
     address_data: Sequence[AddressData]
 
 
+class Mail(Protocol):
+    """What comes in from networks and goes out to destinations. Calls and deliveries stand with their ids.
+
+    Every method may be called from any thread, and all but `test` may wait for the disk.
+    """
+
+    def calls(self, *, outcomes: Collection[CallOutcome] | None, limit: int) -> Sequence[tuple[str, InboxRow]]:
+        """The inbox, newest first."""
+        ...
+
+    def hear_again(self, call: str | None) -> int:
+        """One call, or all that did not match; how many were heard."""
+        ...
+
+    def standings(self) -> Mapping[DestinationId, Standing]: ...
+
+    def counts(self) -> Mapping[tuple[DestinationId, DeliveryState], int]: ...
+
+    def deliveries(self, destination: DestinationId, *, limit: int) -> Sequence[tuple[str, DeliveryRow]]:
+        """Newest first."""
+        ...
+
+    def file_path(self, destination: Destination) -> str | None:
+        """Where on a tracking domain its platform fetches a file; None: it fetches none."""
+        ...
+
+    def replay(self, destination: DestinationId, delivery: str | None) -> int:
+        """One delivery, or all that are dead; how many are in line again."""
+        ...
+
+    def resume(self, destination: DestinationId) -> None: ...
+
+    async def test(self, destination: Destination) -> Rehearsal: ...
+
+    def apply(self, text: str, *, by: str) -> int:
+        """Make a change of the configuration live; the number of the version. Raises InvalidError."""
+        ...
+
+
 class Appliance(Protocol):
     """The running tracker, as its owner's screen sees it. Every method may be called from any thread.
 
@@ -112,6 +166,9 @@ class Appliance(Protocol):
 
     @property
     def workspace(self) -> WorkspaceId: ...
+
+    @property
+    def mail(self) -> Mail: ...
 
     @property
     def tracking_base(self) -> str:

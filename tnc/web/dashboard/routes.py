@@ -4,7 +4,20 @@ from typing import Final
 
 from aiohttp import web
 
-from tnc.web.dashboard import campaigns, clicks, filters, overview, reports, settings, signin, trying
+from tnc.web.dashboard import (
+    campaigns,
+    catalogue,
+    clicks,
+    destination_form,
+    destinations,
+    filters,
+    inbox,
+    overview,
+    reports,
+    settings,
+    signin,
+    trying,
+)
 from tnc.web.dashboard.keys import ASSETS
 
 
@@ -19,6 +32,20 @@ ROUTES: Final = [
     web.get("/clicks", clicks.index),
     web.get("/clicks/{click_id}", clicks.show),
     web.get("/filters", filters.show),
+    web.get("/inbox", inbox.index),
+    web.post("/inbox/replay", inbox.replay),
+    web.get("/destinations", destinations.index),
+    web.get("/destinations/new", destination_form.new),
+    web.post("/destinations/new", destination_form.create),
+    web.get("/destinations/{destination_id}", destinations.show),
+    web.post("/destinations/{destination_id}/test", destinations.test),
+    web.post("/destinations/{destination_id}/resume", destinations.resume),
+    web.post("/destinations/{destination_id}/replay", destinations.replay),
+    web.get("/destinations/{destination_id}/edit", destination_form.edit),
+    web.post("/destinations/{destination_id}/edit", destination_form.change),
+    web.get("/templates", catalogue.index),
+    web.get("/templates/{template_id}", catalogue.show),
+    web.post("/templates/{template_id}", catalogue.apply),
     web.get("/try", trying.show),
     web.get("/reports", reports.show),
     web.get("/reports.csv", reports.download),
