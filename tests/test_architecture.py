@@ -32,7 +32,7 @@ LAYERS = (
     "house demo",
     "bulk forwarding receiving remapping reclassifying reviewers",
     "explaining operations forgetting retention install answering renewal checking",
-    "keeping",
+    "keeping backups",
     "errands",
     "control reportchild sumschild",
     "doctor",

@@ -44,7 +44,7 @@ def initialise(settings: Settings, first: Owner, world: World) -> Path:
         )
     made_key = not settings.key.exists()
     if made_key:
-        _write_new(settings.key, new_key_text())
+        write_new(settings.key, new_key_text())
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     data.chmod(0o700)
     with House.create(settings, world) as house:
@@ -52,11 +52,11 @@ def initialise(settings: Settings, first: Owner, world: World) -> Path:
         verifier = Passwords(house.keys.pepper).hash(first.password)
         accounts.add_user(email=first.email, verifier=verifier, now_ms=world.now_ms())
     config = data / "config.toml"
-    _write_new(config, render(settings, data))
+    write_new(config, render(settings, data))
     return config
 
 
-def _write_new(path: Path, text: str) -> None:
+def write_new(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -8,7 +8,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from tnc.settings import Settings
 from tnc.store.cold import ColdDay, cold_dates, remove_cold
 from tnc.store.days import count_clicks, day_path
 from tnc.store.dayshelf import remove_shelf
-from tnc.store.terms import DAY_MS, TERMS, days_of, read_terms, with_days
+from tnc.store.terms import DAY_MS, TERMS, days_of, is_over, read_terms, start_ms, with_days
 from tnc.store.vault import Alone
 
 log = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ class Retention:
         """Every term with its days, and what goes next."""
         house = self._house
         dates = house.stories.dates()
-        goes_ms = _start_ms(dates[0]) + _days("clicks", house.settings) * DAY_MS if dates else None
+        goes_ms = start_ms(dates[0]) + _days("clicks", house.settings) * DAY_MS if dates else None
         return {
             "workspace": house.workspace,
             "terms": [
@@ -89,12 +88,10 @@ class Retention:
         self.run()
 
     def _run(self, settings: Settings, at_ms: int, *, dry_run: bool) -> dict[str, Any]:
-        clicks_ms = at_ms - _days("clicks", settings) * DAY_MS
-        rollups_ms = at_ms - _days("rollups", settings) * DAY_MS
         receipts_ms = at_ms - _days("receipts", settings) * DAY_MS
         with self._turn:
-            days = [date for date in self._known_days() if _start_ms(date) <= clicks_ms]
-            sums = [date for date in cold_dates(self._columns) if _start_ms(date) <= rollups_ms]
+            days = [date for date in self._known_days() if is_over(date, "clicks", settings, at_ms)]
+            sums = [date for date in cold_dates(self._columns) if is_over(date, "rollups", settings, at_ms)]
             told = {
                 "as_of": rfc3339(at_ms),
                 "dry_run": dry_run,
@@ -103,7 +100,7 @@ class Retention:
                 "expired": self._house.forgotten.expired(now_ms=at_ms, receipts_before_ms=receipts_ms),
             }
             if not dry_run:
-                self._keep_sums([date for date in days if _start_ms(date) > rollups_ms])
+                self._keep_sums([date for date in days if not is_over(date, "rollups", settings, at_ms)])
                 self._drop(days)
                 for date in sums:
                     remove_cold(self._columns, date)
@@ -141,8 +138,8 @@ class Retention:
         """Make the sums of days that are over ahead of their end: once, and again on their last day."""
         now_ms = self._house.world.now_ms()
         last_ms = now_ms - (_days("clicks", self._house.settings) - 1) * DAY_MS
-        over = [date for date in self._house.stories.dates() if _start_ms(date) + DAY_MS <= now_ms]
-        due = [date for date in over if _start_ms(date) <= last_ms or not ColdDay(self._columns, date).is_whole()]
+        over = [date for date in self._house.stories.dates() if start_ms(date) + DAY_MS <= now_ms]
+        due = [date for date in over if start_ms(date) <= last_ms or not ColdDay(self._columns, date).is_whole()]
         self._keep_sums(due)
 
     def _keep_sums(self, days: Sequence[Date]) -> None:
@@ -165,7 +162,3 @@ class Retention:
 
 def _days(term: str, settings: Settings) -> int:
     return days_of(term, settings) or 0
-
-
-def _start_ms(date: Date) -> int:
-    return int(datetime(date.year, date.month, date.day, tzinfo=UTC).timestamp()) * 1000

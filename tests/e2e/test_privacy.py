@@ -137,3 +137,22 @@ def test_terms_are_shown_and_set(appliance: Appliance) -> None:
     assert shown["clicks"] == 30
     assert appliance.command("retention", "set", "clicks=0").returncode == 2
     assert len(recorded(appliance)) == 1
+
+
+def test_a_backup_of_a_running_server_forgets_who_was_erased_since(appliance: Appliance, tmp_path: Path) -> None:
+    gone = [visit(appliance, number) for number in range(3)]
+    stays = click_of(ask(appliance, "/summer?ext=other&tnc_consent=granted"))
+    made = told(appliance, "backup", "create", str(tmp_path / "copies"))
+    told(appliance, "privacy", "erase", "--click", gone[0])
+
+    tried = told(appliance, "backup", "verify", made["file"])
+    back = told(appliance, "backup", "restore", made["file"], "--data", str(tmp_path / "again"))
+
+    assert (made["clicks"], tried["records"], tried["opened"], tried["refused"]) == (4, 4, 1, 3)
+    assert (back["clicks"], back["refused"]) == (1, 3)
+    with Appliance(tmp_path / "again") as again:
+        again.serve()
+        assert recorded(again) == [stays]
+        assert told(again, "report", "--by", "campaign")["totals"]["visits"] == 1
+        assert postback(again, gone[0], payout="1").status == 404
+        assert postback(again, stays, payout="1").body == "ok"

@@ -31,6 +31,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 COMMANDS: Final[Mapping[str, str]] = {
     "apply": "tnc.cli.configuration:apply",
     "bench": "tnc.cli.benching:bench",
+    "backup": "tnc.cli.backup:backup",
     "click": "tnc.cli.clicks:one",
     "clicks": "tnc.cli.clicks:many",
     "conversion": "tnc.cli.simulating:conversion",

@@ -5,10 +5,11 @@ A version is one sealed document, written once and never changed. Rolling back i
 
 import sqlite3
 import threading
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import zstandard
 
@@ -83,6 +84,37 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
     if version == 0:
         script = ";".join(_TABLES)
         database.executescript(f"begin; {script}; pragma user_version = {SCHEMA}; commit;")
+
+
+Tables = Mapping[str, tuple[list[str], list[tuple[Any, ...]]]]
+"""Columns and rows of tables by name."""
+
+
+def read_tables(database: sqlite3.Connection, names: Iterable[str]) -> Tables:
+    found = {}
+    for name in names:
+        columns = [row[1] for row in database.execute(f"pragma table_info({name})")]
+        found[name] = (columns, database.execute(f"select {', '.join(columns)} from {name}").fetchall())
+    return found
+
+
+def all_tables(database: sqlite3.Connection) -> list[str]:
+    return [name for (name,) in database.execute("select name from sqlite_master where type = 'table' order by 1")]
+
+
+def put_back(database: sqlite3.Connection, tables: Tables) -> None:
+    """Rows of a backup into the tables of a new database; what this version does not know stays out."""
+    known = all_tables(database)
+    database.execute("begin")
+    for table, (columns, rows) in tables.items():
+        if table in known:
+            there = {row[1] for row in database.execute(f"pragma table_info({table})")}
+            kept = [at for at, column in enumerate(columns) if column in there]
+            names, marks = ", ".join(columns[at] for at in kept), ", ".join("?" * len(kept))
+            database.executemany(
+                f"insert or replace into {table} ({names}) values ({marks})", [[row[at] for at in kept] for row in rows]
+            )
+    database.execute("commit")
 
 
 # SQLite from 3.7.0 can lose commits when two connections write and checkpoint at once; mended in these and later.

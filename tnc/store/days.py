@@ -64,9 +64,9 @@ class DayReader:
         self._database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0, check_same_thread=False)
         self._database.execute("pragma query_only = on")
         check_schema(self._database, path)
-        self._clicks, self._events = _sealer(keys, "clicks"), _sealer(keys, "events")
-        self.deliveries = Deliveries(self._database, _sealer(keys, "deliveries"))
-        self.inbox = Inbox(self._database, _sealer(keys, "inbox"))
+        self._clicks, self._events = sealer_of(keys, "clicks"), sealer_of(keys, "events")
+        self.deliveries = Deliveries(self._database, sealer_of(keys, "deliveries"))
+        self.inbox = Inbox(self._database, sealer_of(keys, "inbox"))
         self.search = Search(self._database, keys, self._clicks)
 
     def __enter__(self) -> Self:
@@ -167,20 +167,23 @@ class ClickSealer:
         self.day = (keys.workspace, keys.date)
         self._keys = keys
         self._numbers = numbers
-        self._sealer = _sealer(keys, "clicks")
+        self._sealer = sealer_of(keys, "clicks")
 
     def row(self, click: Click) -> ClickRow:
         seq = self._numbers.take()
-        token, visit = self._keys.token, click.visit
-        return (
-            seq,
-            self._sealer.seal(seq, click),
-            token("click", click.click_id),
-            None if visit.visitor is None else token("visitor", visit.visitor),
-            None if visit.ip is None else token("address", visit.ip),
-            None if visit.external_id is None else token("external", visit.external_id),
-            None if visit.browser_id is None else token("browser", visit.browser_id),
-        )
+        return (seq, self._sealer.seal(seq, click), *tokens_of(click, self._keys))
+
+
+def tokens_of(click: Click, keys: DayKeys) -> tuple[int, int | None, int | None, int | None, int | None]:
+    """The blind tokens of a click's row, in the order of its columns."""
+    token, visit = keys.token, click.visit
+    return (
+        token("click", click.click_id),
+        None if visit.visitor is None else token("visitor", visit.visitor),
+        None if visit.ip is None else token("address", visit.ip),
+        None if visit.external_id is None else token("external", visit.external_id),
+        None if visit.browser_id is None else token("browser", visit.browser_id),
+    )
 
 
 class DayWriter:
@@ -206,9 +209,9 @@ class DayWriter:
             self._database.execute(f"pragma {pragma}")
         if version == 0:
             make_tables(self._database)
-        self._clicks, self._events = _sealer(keys, "clicks"), _sealer(keys, "events")
-        self.deliveries = DeliveryWriter(self._database, _sealer(keys, "deliveries"), self._event_number)
-        self.inbox = InboxWriter(self._database, _sealer(keys, "inbox"), self._event_number)
+        self._clicks, self._events = sealer_of(keys, "clicks"), sealer_of(keys, "events")
+        self.deliveries = DeliveryWriter(self._database, sealer_of(keys, "deliveries"), self._event_number)
+        self.inbox = InboxWriter(self._database, sealer_of(keys, "inbox"), self._event_number)
         self.search = Search(self._database, keys, self._clicks)
         self.purge = Purge(self._database, self._clicks, self._events, self.add_story)
         self._numbers = {"clicks": clicks or Numbers(), "events": Numbers()}
@@ -347,7 +350,7 @@ class DayWriter:
             self._database.execute(statement)
 
 
-def _sealer(keys: DayKeys, table: Table) -> Sealer:
+def sealer_of(keys: DayKeys, table: Table) -> Sealer:
     """What seals a table. Clicks have a tree of their own, all that came later shares another."""
     tree = keys.clicks if table == "clicks" else keys.events
     return Sealer(tree, workspace=keys.workspace, date=keys.date, table=table, words=keys.words)

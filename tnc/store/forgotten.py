@@ -44,6 +44,8 @@ FORGOTTEN_TABLES: Final[tuple[str, ...]] = (
     """,
 )
 
+FORGOTTEN: Final = ("tombstones", "receipts", "objections")
+
 
 def keyed_hash(key: bytes, kind: str, value: str) -> bytes:
     return blake2b(value.encode(), key=key, digest_size=16, person=kind.encode()).digest()

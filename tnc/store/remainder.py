@@ -10,14 +10,12 @@ from tnc.conversions.present import fold
 from tnc.model import Click, ClickId, Conversion, ConversionChange, ConversionId, Event, LanderClick, Traffic, Visit
 from tnc.store.columnset import QUARTER_MS
 from tnc.store.labels import relabelled
-from tnc.store.labels import relabelled
 
 
 def remainder(click: Click, events: Sequence[Event], click_id: ClickId) -> tuple[Click, list[Event]]:
     """The click and its events as they stay; every sum of every report is the same with them."""
     click = relabelled(click, events)
     at_ms = _quarter(click.clicked_at_ms)
-    click = relabelled(click, events)
     left = Click(
         click_id=click_id,
         clicked_at_ms=at_ms,

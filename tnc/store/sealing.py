@@ -19,7 +19,7 @@ from tnc import crypto
 from tnc.chance import Chance
 from tnc.errors import FailedError, InvalidError
 from tnc.model import Click, Event, WorkspaceId
-from tnc.store.tree import PuncturableKey
+from tnc.store.tree import PuncturableKey, PuncturedError
 
 _T = TypeVar("_T", bound=Struct)
 
@@ -75,6 +75,14 @@ class Sealer:
     def open(self, seq: int, sealed: bytes, kind: type[_T]) -> _T:
         """The record of a row. Raises PuncturedError when it was erased, FailedError when it was tampered with."""
         return msgspec.json.decode(self._open(seq, sealed), type=kind)
+
+    def opens(self, seq: int, sealed: bytes) -> bool:
+        """Whether the record of a row can be read at all."""
+        try:
+            self._open(seq, sealed)
+        except (PuncturedError, FailedError):
+            return False
+        return True
 
     def _open(self, seq: int, sealed: bytes) -> bytes:
         key = self._tree.leaf(seq)

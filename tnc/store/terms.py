@@ -4,6 +4,8 @@ import sqlite3
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from typing import Any, Final
 
 from tnc.errors import InvalidError
@@ -69,6 +71,17 @@ def in_words(settings: Settings) -> dict[str, str]:
         name: term.text if (days := days_of(name, settings)) is None else f"{name}: {days} days"
         for name, term in TERMS.items()
     }
+
+
+def start_ms(date: Date) -> int:
+    """The first moment of a UTC day."""
+    return int(datetime(date.year, date.month, date.day, tzinfo=UTC).timestamp()) * 1000
+
+
+def is_over(date: Date, name: str, settings: Settings, at_ms: int) -> bool:
+    """Whether a day has reached the end of a term: when its first moment is as old as that."""
+    days = days_of(name, settings)
+    return days is not None and start_ms(date) + days * DAY_MS <= at_ms
 
 
 # ------------------------------------------------------------------------------------------ of a workspace
