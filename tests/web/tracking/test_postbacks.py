@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,7 +12,7 @@ import pytest
 from tests.web.tracking.conftest import Answer, Shop, request
 from tnc.forwarding import feed_secret
 from tnc.model import DestinationId
-from tnc.store.days import utc_date
+from tnc.store.days import day_path, utc_date
 from tnc.store.inbox import UNMATCHED, InboxRow
 from tnc.trials import PARAMETER, signature
 
@@ -120,6 +122,24 @@ async def test_fifty_at_once_make_one_conversion(shop_with_network: Shop) -> Non
     assert sorted(each.body for each in answers) == ["duplicate"] * 49 + ["ok"]
     [story] = shop_with_network.stories()
     assert len(story.conversions) == 1
+
+
+async def test_a_call_that_cannot_be_stored_is_told_to_come_again(shop_with_network: Shop) -> None:
+    shop = shop_with_network
+    cid = await click(shop)
+    path = day_path(shop.house.rooms.days, shop.house.workspace, utc_date(shop.house.world.now_ms()))
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("begin immediate")  # a disk that refuses
+        refused = await tell(shop, cid=cid, status="bought")
+        redirected = await shop.get("/summer")
+        holder.execute("rollback")
+
+    assert refused.status == 503
+    assert redirected.status == 302
+    while (again := await tell(shop, cid=cid, status="bought")).status == 503:
+        await asyncio.sleep(0.05)
+    assert (again.status, again.body) == (200, "ok")
+    assert [len(story.conversions) for story in shop.stories() if story.click.click_id == cid] == [1]
 
 
 # ----------------------------------------------------------------------------------------- heard again

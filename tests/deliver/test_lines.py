@@ -1,0 +1,131 @@
+"""Who goes next: a day of outage, a stranger, a crowd, and a receiver that hangs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.deliver.conftest import Listen, at
+from tests.deliver.office import DATE, Clocks, Office, Versions, sending_to
+from tests.deliver.test_outbox import until
+from tests.deliver.things import DAY_MS, HOUR_MS, destination
+from tests.fakes import postback
+from tnc.deliver.breaker import LAST_PROBE_MS
+from tnc.deliver.lines import PROMPT, Line, Place
+from tnc.deliver.request import Answer
+from tnc.deliver.retry import PER_DESTINATION, wait_ms
+from tnc.deliver.verdict import Verdict, done, retry, stop, throttled
+from tnc.model import DestinationId
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+FAILED, TAKEN = retry("no-answer: connect"), done()
+SECOND = 1_000
+
+
+def line(count: int, *, at_ms: int = 0) -> Line:
+    made = Line()
+    for seq in range(count):
+        made.add(Place(DATE, seq), at_ms)
+    return made
+
+
+def go(waiting: Line, now_ms: int, verdict: Verdict, *, took_ms: int = 100) -> list[Place]:
+    """Everything that may start now is answered alike; returns what was sent."""
+    sent: list[list[Place]] = []
+    while waiting.may_start(now_ms):
+        sent.append(waiting.take(now_ms, 1))
+    for _ in sent:
+        waiting.learn([verdict], now_ms=now_ms, took_ms=took_ms, scale=1.0)
+    return [place for places in sent for place in places]
+
+
+def test_a_day_of_outage_costs_few_requests_and_a_return_is_quick() -> None:
+    waiting, now_ms, requests = line(50_000), 0, 0
+    attempts: dict[Place, int] = {}
+    while now_ms < DAY_MS:
+        for place in go(waiting, now_ms, FAILED):
+            requests += 1
+            attempts[place] = attempts.get(place, 0) + 1
+            wait = wait_ms(FAILED, attempts=attempts[place], chance=0.5)
+            waiting.add(place, now_ms + wait)
+        starts_ms = waiting.starts_ms()
+        assert starts_ms is not None
+        now_ms = max(starts_ms, now_ms + 1)
+
+    back_ms = now_ms
+    while waiting:
+        go(waiting, now_ms, TAKEN)
+        now_ms += 100  # what each answer takes
+
+    assert requests <= 200
+    assert max(attempts.values()) <= 40
+    assert now_ms - back_ms <= 15 * 60 * SECOND + LAST_PROBE_MS
+
+
+def test_a_stranger_gets_one_request_and_a_prompt_receiver_many() -> None:
+    waiting = line(10_000)
+
+    sizes = [len(go(waiting, now_ms, TAKEN)) for now_ms in range(40)]
+
+    assert sizes[0] == 1
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == PROMPT
+
+
+def test_a_slow_receiver_gets_few_and_one_that_fails_fewer() -> None:
+    waiting = line(10_000)
+    for now_ms in range(40):
+        go(waiting, now_ms, TAKEN)
+    slow = [len(go(waiting, now_ms, TAKEN, took_ms=5 * SECOND)) for now_ms in range(40, 50)]
+    failing = len(go(waiting, 60, FAILED)), len(go(waiting, 61, FAILED))
+
+    assert slow[-1] == PER_DESTINATION
+    assert failing[1] < failing[0]
+
+
+@given(st.lists(st.sampled_from([TAKEN, FAILED, stop("x"), throttled("y", Answer(status=429))]), max_size=60))
+def test_a_line_lends_out_no_more_than_it_may_and_gets_everything_back(verdicts: list[Verdict]) -> None:
+    waiting, now_ms = line(200), 0
+    for verdict in verdicts:
+        now_ms += HOUR_MS
+        go(waiting, now_ms, verdict)
+        assert waiting.running == 0
+        assert 1 <= waiting.width <= waiting.most
+    if waiting.breaker.stopped is not None:
+        assert go(waiting, now_ms + DAY_MS, TAKEN) == []
+        waiting.breaker = waiting.breaker.resumed()
+    assert go(waiting, now_ms + DAY_MS, TAKEN) or not waiting
+
+
+async def test_a_receiver_that_hangs_keeps_nobody_else_waiting(tmp_path: Path, listen: Listen) -> None:
+    clocks, versions = Clocks(), Versions()
+    office, released = Office(tmp_path, clocks, versions), asyncio.Event()
+    good, hung = postback.Postback(), postback.Postback()
+    hanging, asked = postback.app(hung), list[web.Request]()
+
+    @web.middleware
+    async def hang(request: web.Request, handler: Handler) -> web.StreamResponse:
+        asked.append(request)
+        await released.wait()
+        return await handler(request)
+
+    hanging.middlewares.insert(0, hang)
+    addresses = {"good": await listen(postback.app(good)), "hung": await listen(hanging)}
+    both = [replace(at(destination("postback"), to), id=DestinationId(name)) for name, to in addresses.items()]
+    versions.all.append(sending_to(*both))
+
+    async with office.open():
+        for _ in range(30):
+            await office.say(await office.click())
+        await until(lambda: len(good.events) == 30)
+        under_way = len(asked)
+        released.set()
+        await until(lambda: set(office.states()) == {"done"})
+
+    assert 1 <= under_way <= PER_DESTINATION
+    assert len(hung.events) == 30

@@ -1,0 +1,203 @@
+"""Conversions through a real appliance that is killed again and again: none lost, none unknown, no secret told."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.e2e.shop import ask, told
+from tests.fakes import meta, postback, webhook
+from tests.fakes.receiver import in_a_thread
+from tnc.bench.appliance import Appliance
+from tnc.errors import FailedError
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+KILLS = 4
+SECRETS = ("EAAmetatoken", "bmV2ZXIgc2hvd24gYW55d2hlcmU", "s3cretkey", "ext-", "fbclid-")
+HOOK = "whsec_bmV2ZXIgc2hvd24gYW55d2hlcmUgYXQgYWxs"
+SHOP = """
+[[source]]
+id = "ads"
+click_id = "ext"
+postback = {{ url = "{source}/pb?id={{external_id}}&rev={{payout}}&cv={{conversion_id}}" }}
+[[network]]
+id = "good"
+key = "s3cretkey"
+[[offer]]
+id = "shoes"
+network = "good"
+url = "https://shop.example/?s2={{click_id}}"
+payout = 3
+[[destination]]
+id = "meta-main"
+type = "meta"
+pixel = "123456789012345"
+access_token = "EAAmetatoken"
+base_url = "{meta}"
+[[destination]]
+id = "hook"
+type = "webhook"
+url = "{hook}/hook"
+secret = "{secret}"
+[[campaign]]
+id = "summer"
+source = "ads"
+destinations = ["meta-main", "hook"]
+[[campaign.flow]]
+id = "all"
+offers = [ {{ id = "shoes" }} ]
+"""
+
+
+@dataclass
+class Receivers:
+    source: postback.Postback = field(default_factory=postback.Postback)
+    ads: meta.Meta = field(default_factory=meta.Meta)
+    hook: webhook.Webhook = field(default_factory=lambda: webhook.Webhook(secret=HOOK))
+
+    def ids(self) -> list[Counter[str]]:
+        """What each took, by conversion."""
+        return [
+            Counter(event["cv"] for event in self.source.events),
+            Counter(event["event_id"].removeprefix("cv_") for event in self.ads.events),
+            Counter(event["id"].removeprefix("cv_") for event in self.hook.events),
+        ]
+
+    def refusals(self) -> list[str]:
+        return [*self.source.refusals, *self.ads.refusals, *self.hook.refusals]
+
+
+@pytest.fixture
+def receivers() -> Receivers:
+    return Receivers()
+
+
+@pytest.fixture
+def shop(tmp_path: Path, receivers: Receivers) -> Iterator[Appliance]:
+    with ExitStack() as stack:
+        address = {
+            "source": stack.enter_context(in_a_thread(postback.app(receivers.source))),
+            "meta": stack.enter_context(in_a_thread(meta.app(receivers.ads))),
+            "hook": stack.enter_context(in_a_thread(webhook.app(receivers.hook))),
+        }
+        made = stack.enter_context(Appliance(tmp_path / "data"))
+        made.init()
+        text = made.config.read_text()
+        text = text.replace("# allow_hosts = []", 'allow_hosts = ["127.0.0.1"]')
+        made.config.write_text(text.replace("# retry_scale = 1.0", "retry_scale = 0.02"))
+        file = tmp_path / "shop.toml"
+        file.write_text(SHOP.format(secret=HOOK, **address))
+        made.apply(file)
+        yield made
+
+
+class Network:
+    """Clicks and tells of each, in threads, as long as it may; knows what was answered with 200."""
+
+    def __init__(self, shop: Appliance, round_: int) -> None:
+        self.answered: list[str] = []
+        self._shop = shop
+        self._round = round_
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(4)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, lane: int) -> None:
+        number = 0
+        while not self._stop.is_set():
+            number += 1
+            name = f"{self._round}-{lane}-{number}"
+            try:
+                query = {"ext": f"ext-{name}", "fbclid": f"fbclid-{name}", "tnc_consent": "granted"}
+                click = ask(self._shop, "/summer?" + urlencode(query)).location.partition("s2=")[2]
+                answer = ask(self._shop, "/postback?" + urlencode({"cid": click, "key": "s3cretkey", "txid": name}))
+            except (OSError, KeyError, ValueError):
+                return  # it was killed
+            if answer.status == 200:
+                self.answered.append(click)
+
+    def stop(self) -> list[str]:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        return self.answered
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.05)
+
+
+def test_what_was_answered_reaches_every_receiver_however_often_it_is_killed(
+    shop: Appliance, receivers: Receivers
+) -> None:
+    chance, answered = Random(7), list[str]()
+    for number in range(KILLS):
+        shop.serve()
+        network = Network(shop, number)
+        time.sleep(chance.uniform(0.3, 1.2))
+        shop.kill()
+        answered += network.stop()
+    shop.serve()
+    wanted = {conversion_of(shop, click) for click in answered}
+
+    until(lambda: all(wanted <= ids.keys() for ids in receivers.ids()))
+
+    assert answered
+    assert receivers.refusals() == []
+    for ids in receivers.ids():
+        assert sum(ids.values()) - len(ids) <= KILLS * 40  # what was under way at a kill, and no more
+    states = {state for each in told(shop, "destination", "list") for state in each["deliveries"]}
+    until(lambda: {state for each in told(shop, "destination", "list") for state in each["deliveries"]} == {"done"})
+    assert states <= {"done", "queued", "sending"}
+    assert [word for word in SECRETS if word in shop.log.read_text()] == []
+
+
+def conversion_of(shop: Appliance, click: str) -> str:
+    [conversion] = told(shop, "click", click)["conversions"]
+    conversion_id: str = conversion["conversion_id"]
+    return conversion_id
+
+
+def test_a_stop_by_the_operator_loses_nothing_and_sends_nothing_twice(shop: Appliance, receivers: Receivers) -> None:
+    shop.serve()
+    network = Network(shop, 0)
+    time.sleep(1.0)
+    answered = network.stop()
+    assert shop.stop() == 0
+    shop.serve()
+
+    until(lambda: all(len(ids) == len(answered) for ids in receivers.ids()))
+
+    assert [max(ids.values()) for ids in receivers.ids()] == [1, 1, 1]
+
+
+def test_secrets_are_read_where_they_are_applied_and_shown_nowhere(
+    shop: Appliance, receivers: Receivers, tmp_path: Path
+) -> None:
+    shop.serve()
+    secret = tmp_path / "token"
+    secret.write_text("EAAmetatoken\n")
+    file = tmp_path / "secret.toml"
+    file.write_text(
+        f'[[destination]]\nid = "other"\ntype = "meta"\npixel = "123456789012345"\naccess_token = "file:{secret}"\n'
+    )
+    shop.apply(file)
+    secret.unlink()
+
+    shown = shop.command("destination", "show", "other", "--json").stdout + shop.command("export").stdout
+
+    assert "EAAmetatoken" not in shown
+    with pytest.raises(FailedError, match="token"):
+        shop.apply(file)  # whose secret is gone
