@@ -10,12 +10,12 @@ Nothing here is ever made anew over something that is there: a file that does no
 
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date as Date  # noqa: N812 - `date` is what a day's key is called here
 from datetime import timedelta
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -58,14 +58,23 @@ class DayKeys:
     events: PuncturableKey
     token_key: bytes
     words: bytes = b""  # what its records need not say again: see `Sealer`
+    _hashes: dict[str, Any] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Begun once for each kind: a click makes five tokens, and the key is most of what there is to hash.
+        self._hashes = {
+            kind: blake2b(digest_size=_TOKEN_BYTES, key=self.token_key, person=kind.encode())
+            for kind in get_args(Token)
+        }
 
     def token(self, kind: Token, value: str) -> int:
         """A blind token: 48 bits that stand for `value` on this day only, as long as the day's key lives.
 
         Whoever finds a row by it opens the record and compares, so a chance hit is harmless.
         """
-        digest = blake2b(value.encode(), digest_size=_TOKEN_BYTES, key=self.token_key, person=kind.encode())
-        return int.from_bytes(digest.digest(), "big") - (1 << 47)  # SQLite stores 48 signed bits in six bytes
+        hashed = self._hashes[kind].copy()
+        hashed.update(value.encode())
+        return int.from_bytes(hashed.digest(), "big") - (1 << 47)  # SQLite stores 48 signed bits in six bytes
 
 
 @dataclass(frozen=True, slots=True)
