@@ -21,6 +21,7 @@ MODULES = {
 LAYERS = (
     "model errors chance",
     "fields money where trials",
+    "readings",
     "world settings crypto passwords",
     "rules",
     "configuration conversions imports logs",

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tnc.errors import InvalidError
-from tnc.settings import DEFAULTS, SETTINGS, Address, Settings, find, load, read_address, render, resolve_secret
+from tnc.readings import Address, read_address
+from tnc.settings import DEFAULTS, SETTINGS, Settings, find, load, render, resolve_secret
 
 ROOT = Path(__file__).parent.parent
 SERVER = Settings(data=Path("/var/lib/tnc"), key=Path("/etc/tnc/key"))

@@ -35,11 +35,12 @@ from tnc.maildesk import MailDesk
 from tnc.model import Click, Configuration, Conversion
 from tnc.operations import Hooks, Operations
 from tnc.passwords import Passwords
+from tnc.readings import Address
 from tnc.receiving import Answered, Heard
 from tnc.recording import Recorded
 from tnc.renewal import Renewal, newest_in_use
 from tnc.reporting import Reporter
-from tnc.settings import Address, Settings
+from tnc.settings import Settings
 from tnc.store.accounts import Accounts
 from tnc.store.clicklog import ClickLog, Day, Days
 from tnc.store.days import DayWriter, utc_date

@@ -10,10 +10,11 @@ from typing import Final, Literal
 
 from tnc.control import Remote
 from tnc.errors import TncError
-from tnc.explaining import Invented, try_visitor
+from tnc.facts.geo import PLACE_FACTS
+from tnc.facts.ipdb import DAY_MS
 from tnc.house import House
-from tnc.live.tracker import Tracker
-from tnc.rules import Plan
+from tnc.reviewers import led_astray
+from tnc.rules import needed_facts
 from tnc.store.clicklog import Recording
 from tnc.store.control import damage, sqlite_is_mended, sqlite_version
 from tnc.store.inbox import UNMATCHED
@@ -25,13 +26,6 @@ _DAY_MS: Final = 86_400_000
 _DAYS_BEFORE: Final = 8
 _ENOUGH_CALLS: Final = 20
 _MUCH: Final = 0.1
-
-_CHROME: Final = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36"
-ORDINARY: Final = f"Mozilla/5.0 (Linux; Android 10; K) {_CHROME}"
-REVIEWERS: Final[tuple[str, ...]] = (
-    f"{ORDINARY} (compatible; AdsBot-Google-Mobile; +http://www.google.com/mobile/adsbot.html)",
-    "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,31 +151,57 @@ def _campaigns(house: House) -> Iterator[Finding]:
 
 def _reviewers(house: House) -> Iterator[Finding]:
     """The declared crawlers of ad platforms go where an ordinary visitor goes, in every campaign."""
-    _, configuration = house.configuration()
-    tracker = house.tracker(house.visit_reader())
-    odd: list[str] = []
-    for campaign in configuration.campaigns.values():
-        if campaign.archived or campaign.paused:
-            continue
-        plan = house.plan(campaign.id)
-        ordinary = _goes_to(house, plan, tracker, ORDINARY)
-        if any(_goes_to(house, plan, tracker, reviewer) != ordinary for reviewer in REVIEWERS):
-            odd.append(campaign.id)
-    if odd:
+    astray = led_astray(house)
+    for campaign, crawlers in astray.items():
         yield Finding(
             check="reviewers",
             state="failed",
-            text=f"Declared crawlers of ad platforms would not go where ordinary visitors go: {', '.join(odd)}.",
-            fix="Take conditions on the user agent out of these campaigns' flows; see docs/rules.md.",
+            text=f"In campaign {campaign} declared crawlers would not go where ordinary visitors go: "
+            f"{', '.join(crawlers)}.",
+            fix="Take conditions on the user agent or on headers out of its flows; see docs/rules.md.",
         )
-    else:
+    if not astray:
         yield _ok("reviewers", "Declared crawlers of ad platforms go where ordinary visitors go.")
 
 
-def _goes_to(house: House, plan: Plan, tracker: Tracker, user_agent: str) -> tuple[object, ...]:
-    tried = try_visitor(house, tracker, plan, Invented(ip="81.2.69.142", user_agent=user_agent, language="en"))
-    click = tried.arrival.click
-    return click.action, click.status, click.flow
+def _address_data(house: House) -> Iterator[Finding]:
+    """What conditions ask for and nobody knows, what is old, and what could not be renewed."""
+    now_ms = house.world.now_ms()
+    try:
+        manifest = house.addresses.manifest()
+    except TncError as error:
+        yield Finding(check="address data", state="failed", text=f"{error}.")
+        return
+    _, configuration = house.configuration()
+    missing = PLACE_FACTS - house.geo().gives()
+    for fact, places in needed_facts(configuration).items():
+        if fact in missing:
+            yield Finding(
+                check="address data",
+                state="warning",
+                text=f"No installed address data knows {fact}, so it is unknown for {', '.join(places)}; nobody is "
+                "dropped for it.",
+                fix="Type: tnc ipdb update",
+            )
+    for item in manifest.items:
+        if item.is_stale(now_ms):
+            days = (now_ms - item.dated_ms) // DAY_MS
+            yield Finding(
+                check="address data",
+                state="warning",
+                text=f"Address data {item.name} ({item.kind}) is {days} days old; it is used all the same.",
+                fix="Type: tnc ipdb update",
+            )
+    for name, why in manifest.problems.items():
+        yield Finding(
+            check="address data",
+            state="warning",
+            text=f"{name} could not be renewed: {why}.",
+            fix="Type: tnc ipdb update",
+        )
+    kinds = ", ".join(sorted({each.kind for each in manifest.items}))
+    more = "" if "city" in kinds else "Cities, networks and VPNs come with: tnc ipdb update"
+    yield Finding(check="address data", state="ok", text=f"Known are: countries{kinds and f', {kinds}'}.", fix=more)
 
 
 def _postbacks(house: House) -> Iterator[Finding]:
@@ -229,6 +249,7 @@ CHECKS: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
     _keys,
     _database,
     _server,
+    _address_data,
     _campaigns,
     _postbacks,
     _destinations,

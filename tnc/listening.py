@@ -12,7 +12,7 @@ from aiohttp.web_runner import BaseRunner
 from tnc.control import short_path
 from tnc.errors import RefusedError
 from tnc.house import Rooms
-from tnc.settings import Address
+from tnc.readings import Address
 from tnc.web.tracking import Lanes, Tracking, front
 
 _LARGEST_LINE: Final = 32 * 1024  # of a request line and of a header: aiohttp's 8 kB refuse what browsers send

@@ -96,18 +96,18 @@ class Operations:
     def _refuse_missing_data(self, present: Configuration, wanted: Configuration) -> None:
         """A new flow on a fact that nothing installed can tell is refused: it would take everybody or nobody.
 
-        A filter is let through (it stops nobody for what is unknown); `tnc doctor` names it.
+        Likewise a filter that asks for nothing else; one that asks for other things too does its work without.
         """
-        known = self._house.geo().gives()
+        missing = PLACE_FACTS - self._house.geo().gives()
         before = needed_facts(present)
         for fact, places in needed_facts(wanted).items():
             new = [place for place in places if place.startswith("flow") and place not in before.get(fact, ())]
-            if fact in PLACE_FACTS - known and new:
-                raise InvalidError(
-                    f"{new[0]}: no installed address data knows {fact}, so the condition could not be judged; "
-                    "`tnc ipdb list` shows what there is. Install data that has it with `tnc ipdb update` or "
-                    "`tnc ipdb add FILE`, or leave the condition away."
-                )
+            if fact in missing and new:
+                raise InvalidError(_unknown_to_all(new[0], fact))
+        for judge in wanted.filters.values():
+            asked = {condition.fact for condition in judge.when}
+            if asked and asked <= missing and not judge.archived and judge != present.filters.get(judge.id):
+                raise InvalidError(_unknown_to_all(f"filter {judge.id!r}", " or ".join(sorted(asked))))
 
     def apply(
         self,
@@ -250,3 +250,11 @@ def _object(line: bytes) -> Mapping[str, Any]:
     if not isinstance(given, dict):
         raise InvalidError("this is not a JSON object.")
     return given
+
+
+def _unknown_to_all(place: str, fact: str) -> str:
+    return (
+        f"{place}: no installed address data knows {fact}, so the condition could not be judged; `tnc ipdb list` shows "
+        "what there is. Install data that has it with `tnc ipdb update` or `tnc ipdb add FILE`, or leave the condition "
+        "away."
+    )

@@ -1,38 +1,27 @@
 """The appliance's own settings: `config.toml`, and the few things that come from the environment."""
 
 import difflib
-import ipaddress
-import math
 import os
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
-from urllib.parse import urlsplit
 
 import tomli_w
 
+from tnc import readings
 from tnc.errors import InvalidError
 from tnc.model import Mode
-from tnc.money import CURRENCIES
+from tnc.readings import Address
 
 SYSTEM_FILE: Final = Path("/etc/tnc/config.toml")
 ENVIRONMENT: Final[Mapping[str, str]] = os.environ
 
+_TRACKING: Final = Address(host="127.0.0.1", port=8080)
+_DASHBOARD: Final = Address(host="127.0.0.1", port=8400)
+
 LogLevel = Literal["debug", "info", "warning", "error"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where to listen. Port 0 is any free one; `[::]` answers IPv4 too."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +30,8 @@ class Settings:
 
     data: Path
     key: Path
-    listen: Address = Address(host="127.0.0.1", port=8080)
-    dashboard: Address = Address(host="127.0.0.1", port=8400)
+    listen: Address = _TRACKING
+    dashboard: Address = _DASHBOARD
     trusted_proxies: tuple[str, ...] = ()
     currency: str = "USD"
     rates: tuple[tuple[str, float], ...] = ()  # what one unit of a currency is worth in `currency`
@@ -142,184 +131,76 @@ class Setting:
     read: Callable[[Any], Any]
 
 
-def _path(value: Any) -> str:
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError("a path in quotes")
-    return value
-
-
-_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252})", re.ASCII)
-_LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[0-9]{1,5})", re.ASCII)
-
-
-def read_address(value: Any) -> Address:
-    """`"127.0.0.1:8080"`, `"[::]:443"`, `"localhost:0"`. Raises ValueError."""
-    wanted = 'an address and a port like "127.0.0.1:8080" or "[::]:8080"'
-    found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
-    if found is None or int(found["port"]) > 65535:
-        raise ValueError(wanted)
-    host = found["v6"] or found["host"]
-    if not (_is_network(host) if found["v6"] else _HOST.fullmatch(host)):
-        raise ValueError(wanted)
-    return Address(host=host, port=int(found["port"]))
-
-
-def _texts(value: Any, wanted: str, fits: Callable[[str], bool]) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(each, str) and fits(each) for each in value):
-        raise ValueError(wanted)
-    return tuple(value)
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_host(text: str) -> bool:
-    if _HOST.fullmatch(text) or _is_network(text):
-        return "/" not in text
-    try:
-        read_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def read_networks(value: Any) -> tuple[str, ...]:
-    return _texts(value, 'a list of addresses or networks like "10.0.0.0/8"', _is_network)
-
-
-def _hosts(value: Any) -> tuple[str, ...]:
-    return _texts(value, 'a list of hosts like "crm.internal" or "10.0.0.7:8443"', _is_host)
-
-
-def _currency(value: Any) -> str:
-    if not isinstance(value, str) or value not in CURRENCIES:
-        raise ValueError("a currency of ISO 4217 like USD, in capitals")
-    return value
-
-
-def _rates(value: Any) -> tuple[tuple[str, float], ...]:
-    wanted = "a table of currencies and numbers above 0, like { EUR = 1.08 }"
-    given = value if isinstance(value, dict) else {"": value}
-    for currency, rate in given.items():
-        number = isinstance(rate, int | float) and not isinstance(rate, bool)
-        if currency not in CURRENCIES or not number or not 0 < rate < math.inf:
-            raise ValueError(wanted)
-    return tuple((currency, float(rate)) for currency, rate in sorted(given.items()))
-
-
-def _scale(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1000 or math.isnan(value):
-        raise ValueError("a number from 0 to 1000")
-    return float(value)
-
-
-def _switch(value: Any) -> bool:
-    if value is not True and value is not False:
-        raise ValueError("true or false")
-    return value
-
-
-def _base_url(value: Any) -> str:
-    wanted = 'an address like "https://mirror.example/geo", or "" for the publishers\' own'
-    if not isinstance(value, str) or not (value == "" or _is_base(value)):
-        raise ValueError(wanted)
-    return value
-
-
-def _is_base(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    plain = not (parts.query or parts.fragment or "@" in parts.netloc)
-    return plain and parts.scheme in ("http", "https") and bool(parts.hostname)
-
-
-def _word(value: Any) -> str:
-    if not isinstance(value, str) or not value.isascii() or not (value.isprintable() or value == ""):
-        raise ValueError('a text like "123456", or "" for none')
-    return value
-
-
-def _secret_place(value: Any) -> str:
-    if not isinstance(value, str) or not (value == "" or value.startswith(("file:/", "env:"))):
-        raise ValueError('where the secret is, like "file:/etc/tnc/secret" or "env:NAME", or "" for none')
-    return value
-
-
-def _mode(value: Any) -> Mode:
-    if value not in get_args(Mode):
-        raise ValueError(f"one of {', '.join(get_args(Mode))}")
-    mode: Mode = value
-    return mode
-
-
-def _days(most: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-            raise ValueError(f"a whole number of days from 1 to {most}")
-        return value
-
-    return read
-
-
-_TEN_YEARS: Final = 3653
-
 SETTINGS: Final[Mapping[str, Setting]] = {
-    "data": Setting(section="", text="Where everything is stored; relative to the folder of this file.", read=_path),
-    "key": Setting(section="", text="The key that opens it; keep it outside the data and out of backups.", read=_path),
-    "listen": Setting(section="", text="Where tracking links are answered; [::] answers IPv4 too.", read=read_address),
-    "dashboard": Setting(section="", text="Where the dashboard and the API are answered.", read=read_address),
-    "trusted_proxies": Setting(
-        section="", text="Whose X-Forwarded-For is believed, as addresses or networks.", read=read_networks
+    "data": Setting(
+        section="", text="Where everything is stored; relative to the folder of this file.", read=readings.read_path
     ),
-    "currency": Setting(section="", text="The currency of reports that are asked for none.", read=_currency),
+    "key": Setting(
+        section="", text="The key that opens it; keep it outside the data and out of backups.", read=readings.read_path
+    ),
+    "listen": Setting(
+        section="", text="Where tracking links are answered; [::] answers IPv4 too.", read=readings.read_address
+    ),
+    "dashboard": Setting(section="", text="Where the dashboard and the API are answered.", read=readings.read_address),
+    "trusted_proxies": Setting(
+        section="", text="Whose X-Forwarded-For is believed, as addresses or networks.", read=readings.read_networks
+    ),
+    "currency": Setting(
+        section="", text="The currency of reports that are asked for none.", read=readings.read_currency
+    ),
     "rates": Setting(
         section="",
         text="What one unit of other currencies is worth in that one, like {EUR=1.08}; for reports in one currency.",
-        read=_rates,
+        read=readings.read_rates,
     ),
     "allow_hosts": Setting(
         section="outbound",
         text="Receivers that may be private, loopback or plain http: host or host:port.",
-        read=_hosts,
+        read=readings.read_hosts,
     ),
     "retry_scale": Setting(
-        section="outbound", text="Multiplies every wait between attempts and of the breaker.", read=_scale
+        section="outbound", text="Multiplies every wait between attempts and of the breaker.", read=readings.read_scale
     ),
     "renew": Setting(
         section="addresses",
         text="Fetch new address data by itself: databases weekly, lists daily; else only `tnc ipdb update` does.",
-        read=_switch,
+        read=readings.read_switch,
     ),
     "base_url": Setting(
-        section="addresses", text="Ask here for all address data, a mirror say, and not its publishers.", read=_base_url
+        section="addresses",
+        text="Ask here for all address data, a mirror say, and not its publishers.",
+        read=readings.read_base_url,
     ),
     "maxmind_account": Setting(
-        section="addresses", text="Account number at MaxMind, to use its free or paid databases.", read=_word
+        section="addresses",
+        text="Account number at MaxMind, to use its free or paid databases.",
+        read=readings.read_word,
     ),
     "maxmind_key": Setting(
         section="addresses",
         text='Where its licence key is: "file:/path" (closed to others: chmod 600) or "env:NAME".',
-        read=_secret_place,
+        read=readings.read_secret_place,
     ),
-    "ipinfo_token": Setting(section="addresses", text="Where the token for IPinfo is, likewise.", read=_secret_place),
+    "ipinfo_token": Setting(
+        section="addresses", text="Where the token for IPinfo is, likewise.", read=readings.read_secret_place
+    ),
     "default_mode_elsewhere": Setting(
         section="privacy",
         text="How visits are processed outside the EEA, the UK and Switzerland: full, limited, cookieless or none.",
-        read=_mode,
+        read=readings.read_mode,
     ),
-    "clicks_days": Setting(section="retention", text="Clicks, with their conversions.", read=_days(_TEN_YEARS)),
-    "rollups_days": Setting(section="retention", text="Sums for reports of older times.", read=_days(_TEN_YEARS)),
-    "logs_days": Setting(section="retention", text="Server logs.", read=_days(_TEN_YEARS)),
-    "support_days": Setting(section="retention", text="Support messages.", read=_days(_TEN_YEARS)),
-    "billing_days": Setting(section="retention", text="Billing records.", read=_days(2 * _TEN_YEARS)),
-    "accounts_days": Setting(section="retention", text="The data of a deleted account.", read=_days(30)),
+    "clicks_days": Setting(
+        section="retention", text="Clicks, with their conversions.", read=readings.read_days(readings.TEN_YEARS)
+    ),
+    "rollups_days": Setting(
+        section="retention", text="Sums for reports of older times.", read=readings.read_days(readings.TEN_YEARS)
+    ),
+    "logs_days": Setting(section="retention", text="Server logs.", read=readings.read_days(readings.TEN_YEARS)),
+    "support_days": Setting(section="retention", text="Support messages.", read=readings.read_days(readings.TEN_YEARS)),
+    "billing_days": Setting(
+        section="retention", text="Billing records.", read=readings.read_days(2 * readings.TEN_YEARS)
+    ),
+    "accounts_days": Setting(section="retention", text="The data of a deleted account.", read=readings.read_days(30)),
 }
 DEFAULTS: Final[Mapping[str, Any]] = {
     each.name: each.default for each in fields(Settings) if each.name in SETTINGS and each.default is not MISSING

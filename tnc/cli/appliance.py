@@ -11,7 +11,8 @@ from tnc.cli.root import Asker, print_json, with_json
 from tnc.doctor import examine
 from tnc.errors import InvalidError
 from tnc.install import initialise, owner
-from tnc.settings import Settings, read_address, read_networks
+from tnc.readings import read_address, read_networks
+from tnc.settings import Settings
 from tnc.world import World
 
 

@@ -4,6 +4,7 @@ Whatever the check says, such a request is routed like an ordinary visitor's: li
 never see another page than people do. The check only decides what the request is called in the numbers.
 """
 
+from collections.abc import Iterator
 from importlib.resources import files
 from ipaddress import ip_network
 from typing import NamedTuple
@@ -84,6 +85,9 @@ class Crawlers:
     def __init__(self) -> None:
         read = json.decode(files("tnc.facts").joinpath("data", "crawlers.json").read_bytes(), type=_File)
         self._all = tuple(Crawler(each, read.ranges) for each in read.crawlers)
+
+    def __iter__(self) -> Iterator[Crawler]:
+        return iter(self._all)
 
     def claimed(self, user_agent: str) -> Crawler | None:
         """The crawler that a user agent says it is."""

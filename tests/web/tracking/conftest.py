@@ -14,8 +14,9 @@ from tnc.house import House
 from tnc.listening import listening_socket, tracking_site
 from tnc.model import ClickStory
 from tnc.operations import Operations
+from tnc.readings import Address
 from tnc.receiving import Answered, Heard
-from tnc.settings import Address, Settings
+from tnc.settings import Settings
 from tnc.store.clicklog import ClickLog
 from tnc.store.keyring import new_key_text
 from tnc.web.tracking import Tracking

@@ -1,0 +1,134 @@
+"""`tnc doctor` on visitors: what nobody knows, what is old, and the proof that reviewers see what people see."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Tnc
+from tests.facts.shared import DATA, needed
+from tnc.facts.ipdb import MANIFEST
+from tnc.settings import Settings
+
+CAMPAIGN = """
+[[offer]]
+id = "shoes"
+url = "https://shop.example/shoes"
+[[offer]]
+id = "boots"
+url = "https://shop.example/boots"
+[[filter]]
+id = "standard"
+when = [ { fact = "traffic", is = ["bot"] }, { fact = "vpn", is = [true] } ]
+[[campaign]]
+id = "summer"
+filter = "standard"
+[[campaign.flow]]
+id = "phones"
+when = [ WHEN ]
+offers = [ { id = "shoes" } ]
+[[campaign.flow]]
+id = "rest"
+offers = [ { id = "boots" } ]
+"""
+
+
+def applied(tnc: Tnc, folder: Path, when: str) -> None:
+    file = folder / "shop.toml"
+    file.write_text(CAMPAIGN.replace("WHEN", when))
+    done = tnc("apply", str(file))
+    assert done.code == 0, done.err
+
+
+def findings(tnc: Tnc, check: str) -> list[dict[str, Any]]:
+    return [each for each in tnc("doctor", "--json").json if each["check"] == check]
+
+
+def test_a_fresh_installation_is_told_how_to_know_more(tnc: Tnc) -> None:
+    (found,) = findings(tnc, "address data")
+
+    assert found == {
+        "check": "address data",
+        "state": "ok",
+        "text": "Known are: countries.",
+        "fix": "Cities, networks and VPNs come with: tnc ipdb update",
+    }
+
+
+def test_what_nobody_knows_is_named_with_who_asks_for_it(tnc: Tnc, tmp_path: Path) -> None:
+    if not DATA.exists():
+        pytest.skip("needs the shared data")
+    tnc("ipdb", "add", str(needed("geo/dbip-city-sample-ipv4.mmdb")))
+    applied(tnc, tmp_path, '{ fact = "city", is = ["Oslo"] }')
+    tnc("ipdb", "remove", "dbip-city-sample-ipv4")
+
+    texts = [each["text"] for each in findings(tnc, "address data") if each["state"] == "warning"]
+
+    places = {"vpn": "filter 'standard'", "city": "flow 'phones' of campaign 'summer'"}
+    assert texts == [
+        f"No installed address data knows {fact}, so it is unknown for {place}; nobody is dropped for it."
+        for fact, place in places.items()
+    ]
+
+
+def test_old_data_and_data_that_could_not_be_renewed_are_named(tnc: Tnc, settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("9.9.9.0/24\n")
+    tnc("ipdb", "add", str(file), "--kind", "tor")
+    manifest = settings.data / "ipdb" / MANIFEST
+    told = json.loads(manifest.read_text())
+    told["items"][0]["added_at_ms"] -= 3 * 86_400_000
+    told["problems"] = {"mine": "the server answered 500"}
+    manifest.write_text(json.dumps(told))
+
+    found = findings(tnc, "address data")
+
+    assert [each["text"] for each in found] == [
+        "Address data mine (tor) is 3 days old; it is used all the same.",
+        "mine could not be renewed: the server answered 500.",
+        "Known are: countries, tor.",
+    ]
+
+
+def test_a_damaged_manifest_is_a_finding(tnc: Tnc, settings: Settings) -> None:
+    (settings.data / "ipdb" / MANIFEST).write_text("{")
+
+    (found,) = findings(tnc, "address data")
+
+    assert found["state"] == "failed"
+    assert "is damaged" in found["text"]
+    assert tnc("ip", "81.2.69.142", "--json").json["country"] == "GB"
+
+
+def test_reviewers_are_proved_to_see_what_people_see(tnc: Tnc, tmp_path: Path) -> None:
+    applied(tnc, tmp_path, '{ fact = "device", is = ["mobile"] }, { fact = "unique_campaign", is = [true] }')
+
+    assert [each["state"] for each in findings(tnc, "reviewers")] == ["ok"]
+
+
+def test_a_campaign_that_would_lead_a_reviewer_astray_is_named(tnc: Tnc, tmp_path: Path) -> None:
+    applied(tnc, tmp_path, '{ fact = "user_agent", contains = "Mobile" }')
+
+    (found,) = findings(tnc, "reviewers")
+
+    assert found["state"] == "failed"
+    assert found["text"].startswith("In campaign summer declared crawlers would not go where ordinary visitors go: ")
+
+
+@pytest.mark.parametrize("fact", ["vpn", "tor", "datacenter"])
+def test_a_filter_that_could_judge_nobody_is_refused_by_name(tnc: Tnc, tmp_path: Path, fact: str) -> None:
+    file = tmp_path / "filter.toml"
+    file.write_text(f'[[filter]]\nid = "f"\nwhen = [ {{ fact = "{fact}", is = [true] }} ]\n')
+
+    done = tnc("apply", str(file))
+
+    assert done.code == 2
+    assert f"filter 'f': no installed address data knows {fact}" in done.err
+
+
+def test_the_standard_filter_applies_at_once_and_only_records(tnc: Tnc) -> None:
+    file = Path(__file__).parents[2] / "tnc" / "templates" / "standard.toml"
+
+    assert tnc("apply", str(file)).code == 0
+    assert 'mode = "monitor"' in tnc("export").out
