@@ -1,0 +1,113 @@
+"""What must not be on the disk is not: every byte under the data directory and of the log, at every moment."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.e2e.shop import Answer, ask, click_of, postback, printed, recorded
+from tests.store.records import NEEDLES, PERSONAL
+from tnc.bench.appliance import Appliance
+
+pytestmark = pytest.mark.e2e
+
+SUB = NEEDLES["sub1"].decode()
+QUERY = urlencode(
+    {
+        "ext": PERSONAL["external_id"],
+        "site": SUB,
+        "q": "zz-canary-param",
+        "fbclid": "zz-canary-url",
+        "tnc_consent": "granted",
+    }
+)
+HEADERS = {"X-Forwarded-For": PERSONAL["ip"], "User-Agent": PERSONAL["user_agent"], "Referer": PERSONAL["referrer"]}
+
+
+def visit(appliance: Appliance) -> Answer:
+    return ask(appliance, f"/summer?{QUERY}", headers=HEADERS)
+
+
+def leaks(appliance: Appliance, *more: str) -> list[str]:
+    """Personal facts in clear: `file: fact`."""
+    needles = NEEDLES | {text: text.encode() for text in more}
+    files = [path for path in appliance.data.rglob("*") if path.is_file() and not path.is_socket()]
+    found = []
+    for path in [*files, appliance.log]:
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:  # a temporary one, gone since
+            continue
+        found += [f"{path.name}: {name}" for name, needle in needles.items() if needle in text]
+    return found
+
+
+@contextmanager
+def watched(appliance: Appliance) -> Iterator[list[str]]:
+    """Look again and again while something happens."""
+    found: list[str] = []
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.wait(0.05):
+            found.extend(leaks(appliance))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield found
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_nothing_personal_is_ever_in_clear_while_it_serves(appliance: Appliance) -> None:
+    ids: list[str] = []
+    end = time.monotonic() + 3
+    with watched(appliance) as found:
+        while time.monotonic() < end:
+            ids.append(click_of(visit(appliance)))
+            postback(appliance, ids[-1], txid="zz-canary-external-0001")
+            ask(appliance, f"/click?cid={ids[-1]}", headers=HEADERS)
+            ask(appliance, f"/nowhere?{QUERY}", headers=HEADERS)
+            ask(appliance, f"/postback?cid={PERSONAL['external_id']}&payout={SUB}", headers=HEADERS)
+        printed(appliance, "report", "--by", "campaign,sub1,referrer_domain,browser", "--from", "today")
+
+    assert found == []
+    assert leaks(appliance, *ids[:50]) == []
+    assert set(ids) <= set(recorded(appliance))
+
+
+def test_nothing_personal_is_in_clear_after_a_kill_and_the_start_after_it(appliance: Appliance) -> None:
+    ids = [click_of(visit(appliance)) for _ in range(200)]
+    appliance.kill()
+    assert list((appliance.data / "days").rglob("*-wal"))
+    assert leaks(appliance, *ids) == []
+
+    appliance.serve()
+    assert leaks(appliance, *ids) == []
+    assert appliance.stop() == 0
+    assert leaks(appliance, *ids) == []
+    assert recorded(appliance) == ids
+
+
+def test_a_visitor_without_consent_leaves_no_more_than_a_cut_address_even_sealed(appliance: Appliance) -> None:
+    answer = ask(appliance, "/summer", headers=HEADERS | {"X-Forwarded-For": "2.247.10.77"})
+
+    shown = printed(appliance, "click", click_of(answer))
+    assert "2.247.10.0/24" in shown
+    assert "2.247.10.77" not in shown
+    assert "set-cookie" not in answer.headers
+
+
+def test_files_are_for_their_owner_only(appliance: Appliance, tmp_path: Path) -> None:
+    visit(appliance)
+
+    assert appliance.data.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in (appliance.data / "ring").rglob("*") if path.is_file()} == {0o600}
+    assert (tmp_path / "data.key").stat().st_mode & 0o777 in (0o400, 0o600)
+    assert {path.stat().st_mode & 0o777 for path in appliance.data.iterdir() if path.is_dir()} == {0o700}
