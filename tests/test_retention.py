@@ -215,10 +215,15 @@ def test_tombstones_objections_and_receipts_end_too(full: Estate) -> None:
     forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
     keeper = without_sums(full)
 
-    assert keeper.run(as_of_ms=NOW_MS, dry_run=True)["expired"] == {"tombstones": 0, "objections": 0, "receipts": 0}
+    assert keeper.run(as_of_ms=NOW_MS, dry_run=True)["expired"] == {
+        "tombstones": 0,
+        "objections": 0,
+        "receipts": 0,
+        "requests": 0,
+    }
     late = keeper.run(as_of_ms=NOW_MS + 800 * DAY_MS)
 
-    assert late["expired"] == {"tombstones": 6, "objections": 1, "receipts": 1}
+    assert late["expired"] == {"tombstones": 6, "objections": 1, "receipts": 1, "requests": 0}
     assert not full.house.forgotten.is_erased(ClickId("canary-2026-11-22-0000"))
 
 

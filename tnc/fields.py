@@ -7,6 +7,7 @@ a new field is one line in `tnc.model`.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 import msgspec
@@ -60,13 +61,13 @@ def _fields_of(struct: type[msgspec.Struct], path: Callable[[str], Callable[[Cli
 
 
 def _of_click(name: str) -> Callable[[Click], Any]:
-    return lambda click: getattr(click, name)
+    return attrgetter(name)
 
 
 def _of_visit(name: str) -> Callable[[Click], Any]:
     if name == "reasons":  # the visit's own, and those that the decision added
         return lambda click: click.visit.reasons + click.added_reasons
-    return lambda click: getattr(click.visit, name)
+    return attrgetter(f"visit.{name}")
 
 
 def _sub(name: str) -> Field:
@@ -145,14 +146,15 @@ def click_json(story: ClickStory, *, destination: str | None) -> dict[str, Any]:
     for each in FIELDS.values():
         if each.about.public:
             value = each.read(click)
-            shown[each.name] = _plain(each.kind, value)
+            shown[each.name] = plain(each.kind, value)
     shown["destination"] = destination
     shown["lander_clicked_at"] = None if story.lander_clicked_at_ms is None else rfc3339(story.lander_clicked_at_ms)
     shown["conversions"] = [conversion_json(each) for each in story.conversions]
     return shown
 
 
-def _plain(kind: Kind, value: Any) -> Any:
+def plain(kind: Kind, value: Any) -> Any:
+    """A value as JSON shows it."""
     if value is None:
         return None
     match kind:

@@ -107,7 +107,7 @@ class Forgetting:
                     return found[1].visit.visitor
         return None
 
-    def _told(self, subject: Subject) -> str:
+    def told(self, subject: Subject) -> str:
         """The subject without a word about the person."""
         return f"{subject.kind}:{self._house.forgotten.hash(subject.kind, subject.value).hex()}"
 
@@ -117,7 +117,7 @@ class Forgetting:
         """How much there is, by store."""
         counts = look_for(self.vaults, subject).counts
         return {
-            "subject": self._told(subject),
+            "subject": self.told(subject),
             "stores": [{"store": store, "count": counts[store]} for store in STORES],
         }
 
@@ -140,7 +140,7 @@ class Forgetting:
         return Intent(
             kind=kind,
             receipt_id=new_id(self._house.world.now_ms(), self._house.world.token(8)),
-            subject=self._told(subject),
+            subject=self.told(subject),
             cut=subject.kind == "ip",
             requested_at_ms=self._house.world.now_ms(),
             tombstones=buried,
@@ -358,7 +358,7 @@ class Forgetting:
         days = days_of(term, self._house.settings) or 0
         self._house.forgotten.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS)
         self._hooks.objected()
-        return {"subject": self._told(subject), "objections": len(values), "until": rfc3339(now_ms + days * DAY_MS)}
+        return {"subject": self.told(subject), "objections": len(values), "until": rfc3339(now_ms + days * DAY_MS)}
 
 
 def _date_in(path: Path) -> str | None:

@@ -31,6 +31,7 @@ from tnc.store.control import ConfigVersions
 from tnc.store.days import utc_date
 from tnc.store.forgotten import Forgotten
 from tnc.store.keyring import Keyring, read_key
+from tnc.store.requests import Register
 from tnc.store.sealing import words_of
 from tnc.store.stops import Stops
 from tnc.store.stories import Stories
@@ -145,6 +146,11 @@ class House:
     def forgotten(self) -> Forgotten:
         tomb_key = self.keyring.workspace(self.workspace).tomb_key
         return Forgotten(self.database, self.database_lock, self.workspace, tomb_key)
+
+    @cached_property
+    def register(self) -> Register:
+        """The requests of people."""
+        return Register(self.database, self.database_lock, self.workspace, self.keys.control_key)
 
     @property
     def public_key(self) -> bytes:

@@ -12,6 +12,7 @@ from tnc.forgetting import Forgetting
 from tnc.house import House
 from tnc.reporting import keep_sums
 from tnc.retention import Retention
+from tnc.rights import Rights
 from tnc.store.vault import Alone
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ class Keeping:
             ),
         )
 
+        self.rights = Rights(house, self.forgetting)
+
     def keep_promises(self) -> None:
         """What was to be forgotten is, and what has outlived its term is gone: before anything is served."""
         self._house.keyring.sweep()
@@ -64,6 +67,9 @@ class Keeping:
             "restrict": lambda **who: self.forgetting.restrict(subject(**who)),
             "unrestrict": lambda **who: self.forgetting.unrestrict(subject(**who)),
             "object": lambda **who: self.forgetting.object(subject(**who)),
+            "request-add": self.rights.add,
+            "request-move": self.rights.move,
+            "request-extend": self.rights.extend,
             "retention-set": self.retention.set,
             "retention-run": self.retention.run,
         }

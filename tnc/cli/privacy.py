@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from tnc.cli.root import Asker, print_json, read_file, with_json
+from tnc.cli.root import Asker, plain, print_json, read_file, with_json
+from tnc.disclosing import copy_of, file_name
 from tnc.errors import FailedError, InvalidError, PartlyDoneError
 from tnc.forgetting import Forgetting
+from tnc.rights import Rights
 from tnc.store.datamap import map_json
 from tnc.store.questions import moment_ms
 from tnc.store.terms import in_words
@@ -87,6 +89,25 @@ def erase(asker: Asker, /, as_json: bool, **given: Any) -> None:  # noqa: ARG001
         )
 
 
+@privacy.command("export")
+@who
+@click.option("--out", metavar="PATH", help="Where to write it; else a new file here.")
+@with_json
+@click.pass_obj
+def export(asker: Asker, /, out: str | None, as_json: bool, **given: Any) -> None:
+    """A copy of everything stored about a person, as a ZIP; the same bytes when it is made twice."""
+    with asker.house() as house:
+        forgetting = Forgetting(house, looking)
+        subject = forgetting.subject(**subject_of(asker, **given))
+        content = copy_of(house, forgetting.vaults, subject)
+        path = Path(out or file_name(forgetting.told(subject))).resolve()
+    path.write_bytes(content)
+    if as_json:
+        print_json({"file": str(path)})
+    else:
+        click.echo(f"{path}: hand it to the person, then delete it")
+
+
 @privacy.command("restrict")
 @who
 @with_json
@@ -154,3 +175,94 @@ def map_(asker: Asker, as_json: bool) -> None:
     for each in told:
         place = f"{each['store']} / {each['table']} / {each['column']}"
         click.echo(f"{place:56} {each['class']:10} {each['erase']:36} {each['keep']}")
+
+
+# ------------------------------------------------------------------------------------------------- the register
+
+
+@privacy.command("requests")
+@click.option("--overdue", is_flag=True, help="Only those that are late; exit 1 when there are some.")
+@with_json
+@click.pass_obj
+@click.pass_context
+def requests(ctx: click.Context, asker: Asker, overdue: bool, as_json: bool) -> None:
+    """The register: what people asked for, and until when it must be answered."""
+    with asker.house() as house:
+        told = Rights(house, Forgetting(house, looking)).requests(only_open=overdue)
+    told = [each for each in told if each["overdue"]] if overdue else told
+    if as_json:
+        print_json(told)
+    else:
+        for each in told:
+            left = "closed" if each["days_left"] is None else f"{each['days_left']} days left"
+            click.echo(f"{each['request_id']}  {each['kind']:14} {each['state']:18} due {each['due_at'][:10]}  {left}")
+    if overdue and told:
+        ctx.exit(1)
+
+
+@privacy.group("request")
+def request() -> None:
+    """One request: take it down, look at it, answer it."""
+
+
+def _print_request(told: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(told)
+        return
+    for name, value in told.items():
+        if name != "steps" and value not in (None, "", False):
+            click.echo(f"{name:14} {plain(value)}")
+    for step in told.get("steps", ()):
+        click.echo(f"  {step['at']}  {step['actor']:8} {step['state']:18} {plain(step['reason'])}")
+
+
+@request.command("add")
+@click.argument("kind", metavar="KIND")
+@click.option("--channel", type=click.Choice(("email", "letter", "command line")), default="command line")
+@click.option("--text", default="", help="What was asked for, in the person's words.")
+@click.option("--contact", default="", help="Where to answer.")
+@who
+@with_json
+@click.pass_obj
+def add(asker: Asker, /, kind: str, channel: str, text: str, contact: str, as_json: bool, **given: Any) -> None:
+    """Take down a request that came by letter or e-mail: access, erasure, restriction, objection, ..."""
+    meant = {name: value for name, value in subject_of(asker, **given).items() if value}
+    told = asker.do("request-add", kind=kind, channel=channel, text=text, contact=contact, who=meant or None)
+    _print_request(told, as_json=as_json)
+
+
+@request.command("show")
+@click.argument("request_id", metavar="ID")
+@with_json
+@click.pass_obj
+def show(asker: Asker, request_id: str, as_json: bool) -> None:
+    """One request with its steps."""
+    with asker.house() as house:
+        told = Rights(house, Forgetting(house, looking)).request(request_id)
+    _print_request(told, as_json=as_json)
+
+
+@request.command("move")
+@click.argument("request_id", metavar="ID")
+@click.argument("state", metavar="STATE")
+@click.option("--reason", default="", help="Needed when it is denied or only partly fulfilled.")
+@click.option("--answer", default="", help="What the person reads on his status page.")
+@with_json
+@click.pass_obj
+def move(asker: Asker, request_id: str, state: str, reason: str, answer: str, as_json: bool) -> None:
+    """The next state: acknowledged, needs_identity, verified, approved, fulfilled, denied, ..."""
+    told = asker.do("request-move", request_id=request_id, state=state, reason=reason, answer=answer)
+    _print_request(told, as_json=as_json)
+
+
+@request.command("extend")
+@click.argument("request_id", metavar="ID")
+@click.option("--until", "until", required=True, metavar="DATE", help="At most two further months.")
+@click.option("--reason", required=True, help="Told to the person.")
+@with_json
+@click.pass_obj
+def extend(asker: Asker, request_id: str, until: str, reason: str, as_json: bool) -> None:
+    """More time, with its reason, before it is due."""
+    until_ms = moment_ms(until, now_ms=asker.world.now_ms(), zone=ZoneInfo("UTC"), name="until")
+    told = asker.do("request-extend", request_id=request_id, until_ms=until_ms, reason=reason)
+    _print_request(told, as_json=as_json)

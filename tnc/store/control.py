@@ -18,6 +18,7 @@ from tnc.errors import FailedError, NotFoundError, RefusedError
 from tnc.model import WorkspaceId
 from tnc.store.accounts import ACCOUNT_TABLES
 from tnc.store.forgotten import FORGOTTEN_TABLES
+from tnc.store.requests import REQUEST_TABLES
 from tnc.store.stops import STOP_TABLE
 from tnc.store.terms import TERM_TABLE
 
@@ -39,6 +40,7 @@ _TABLES: Final = (
     STOP_TABLE,
     *FORGOTTEN_TABLES,
     TERM_TABLE,
+    *REQUEST_TABLES,
 )
 
 

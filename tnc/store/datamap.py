@@ -207,6 +207,35 @@ _REST: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
         {"receipt_id": "none", "workspace": "business", "made_at_ms": "none", "document": "none"},
     ),
     ("objections", "objections", TERM, {"hash": "pseudonym"}),
+    ("requests", "requests", TERM, {"subject": "pseudonym", "link_hash": "secret", "sealed": "pii"}),
+    (
+        "requests",
+        "requests",
+        STAYS,
+        dict.fromkeys(
+            (
+                "request_id",
+                "workspace",
+                "kind",
+                "channel",
+                "state",
+                "received_at_ms",
+                "due_at_ms",
+                "extended",
+                "closed_at_ms",
+                "evidence",
+                "receipt_id",
+                "duplicate_of",
+            ),
+            "none",
+        ),
+    ),
+    (
+        "request_steps",
+        "requests",
+        STAYS,
+        dict.fromkeys(("request_id", "number", "at_ms", "actor", "state", "reason"), "none"),
+    ),
     ("objections", "objections", STAYS, dict.fromkeys(("workspace", "kind", "made_at_ms", "expires_at_ms"), "none")),
 )
 

@@ -1,0 +1,196 @@
+"""A copy of everything that is stored about somebody: one ZIP, the same bytes whenever it is made of the same data.
+
+JSON as it is stored, the same as CSV that no spreadsheet takes for formulas, and a page of plain words.
+"""
+
+import csv
+import io
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from tnc.fields import FIELDS, plain, rfc3339
+from tnc.house import House
+from tnc.model import Click, ConversionChange, FilterChange, LabelChange, LanderClick
+from tnc.store.answers import harmless
+from tnc.store.days import DayReader
+from tnc.store.journal import VaultName
+from tnc.store.subject import Subject
+from tnc.store.terms import TERMS, days_of
+from tnc.store.vault import Vault
+
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # a ZIP says when its files were made; then two of the same would differ
+
+_KINDS: Final[Mapping[type[msgspec.Struct], str]] = {
+    ConversionChange: "conversions",
+    LanderClick: "lander_clicks",
+    LabelChange: "judgements",
+    FilterChange: "judgements",
+}
+TABLES: Final = ("clicks", "conversions", "lander_clicks", "judgements", "deliveries", "postbacks")
+
+Record = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Copy:
+    """What there is, by table, and who was told of it how often."""
+
+    tables: dict[str, list[Record]] = field(default_factory=lambda: {name: [] for name in TABLES})
+    told: Counter[str] = field(default_factory=Counter)
+
+
+def copy_of(house: House, vaults: Mapping[VaultName, Vault], subject: Subject) -> bytes:
+    """The ZIP. Of an address only the clicks that were stored with it whole: a network's may be of others."""
+    copy = Copy()
+    for name, vault in vaults.items():
+        for date in vault.dates():
+            with vault.reader(date) as reader:
+                for seq, click in subject.clicks(reader, whole_only=True):
+                    _add(copy, house, reader, seq, click, restricted=name == "restricted")
+    _add_calls(copy, vaults["days"])
+    for records in copy.tables.values():
+        records.sort(key=lambda record: json.dumps(record, sort_keys=True))
+    return _zip(copy, house)
+
+
+def _add(copy: Copy, house: House, reader: DayReader, seq: int, click: Click, *, restricted: bool) -> None:
+    copy.tables["clicks"].append(_click(house, click, restricted=restricted))
+    for event in reader.events_of(seq):
+        copy.tables[_KINDS[type(event)]].append({"click_id": click.click_id, **_whole(event)})
+    for row in reader.deliveries.of_click(seq):
+        copy.tables["deliveries"].append(
+            {
+                "click_id": click.click_id,
+                "destination": row.destination,
+                "kind": row.kind,
+                "state": row.state,
+                "attempts": row.attempts,
+                "created_at": rfc3339(row.created_at_ms),
+                "done_at": None if row.done_at_ms is None else rfc3339(row.done_at_ms),
+                **_whole(row.record),
+            }
+        )
+        if row.attempts:
+            copy.told[row.destination] += 1
+
+
+def _click(house: House, click: Click, *, restricted: bool) -> Record:
+    """Every field of the registry but the headers, which are never stored."""
+    record = {name: plain(each.kind, each.read(click)) for name, each in FIELDS.items() if name != "headers"}
+    return record | {"destination": house.destination(click), "restricted": restricted}
+
+
+def _whole(record: msgspec.Struct) -> Record:
+    """Every field, also those that are not written when they are empty."""
+    return {**dict.fromkeys(record.__struct_fields__), **msgspec.to_builtins(record)}
+
+
+def _add_calls(copy: Copy, days: Vault) -> None:
+    """Postbacks lie in the day in which they arrived."""
+    ids = [record["click_id"] for record in copy.tables["clicks"]]
+    for date in days.dates() if ids else ():
+        with days.reader(date) as reader:
+            for seq in reader.search.calls(ids):
+                row = reader.inbox.find(seq)
+                if row is not None:
+                    told = {"at": rfc3339(row.at_ms), "outcome": row.outcome}
+                    copy.tables["postbacks"].append(told | _whole(row.call))
+
+
+# ------------------------------------------------------------------------------------------------- as files
+
+
+def _zip(copy: Copy, house: House) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for name, text in (("readme.txt", _readme(copy, house)), *_files(copy)):
+            member = zipfile.ZipInfo(name, _EPOCH)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            member.external_attr = 0o600 << 16
+            archive.writestr(member, text)
+    return content.getvalue()
+
+
+def _files(copy: Copy) -> Iterator[tuple[str, str]]:
+    for name, records in copy.tables.items():
+        yield f"{name}.json", json.dumps(records, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+        yield f"{name}.csv", _csv(records)
+
+
+def _csv(records: Iterable[Record]) -> str:
+    text = io.StringIO()
+    rows = list(records)
+    columns = sorted({column for record in rows for column in record})
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(columns)
+    for record in rows:
+        writer.writerow([harmless(_cell(record.get(column))) for column in columns])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+# --------------------------------------------------------------------------------------------- in plain words
+
+
+def _readme(copy: Copy, house: House) -> str:
+    counts = "\n".join(f"  {len(records):>6}  {name}" for name, records in copy.tables.items())
+    told = "\n".join(f"  {name}: {count}" for name, count in sorted(copy.told.items())) or "  nobody"
+    clicks_days = days_of("clicks", house.settings)
+    return _README.format(counts=counts, told=told, clicks_days=clicks_days, receipts=TERMS["receipts"].days)
+
+
+_README: Final = """\
+This is everything that is stored here about you, as far as you can be told from others.
+
+What it is
+----------
+You followed a link that counts visits. Each visit is a line in clicks.json: when it was, which link it was,
+where you were sent on to, and what your browser said. What happened later stands in the other files.
+
+{counts}
+
+Each .json file has its .csv twin with the same lines, for a spreadsheet.
+
+Why it is stored
+----------------
+To count visits and to credit whoever sent you; to tell people from programs; and, where you consented or the
+law where you are allows it, to tell the advertiser's platform of a purchase. What your visit was measured by is
+in the fields `mode` and `consent` of each click: `full`, `limited`, `cookieless` or `none`.
+
+How it was decided where you went
+---------------------------------
+By the rules of the campaign on what is in clicks.json, and by a draw that is the same each time for the same
+visitor. No profile of you is made, and where you are sent never depends on whether you consent.
+
+For how long
+------------
+{clicks_days} days from each visit; then the key of that day is destroyed, which also makes every backup of it
+unreadable. Sums in which nobody can be found are kept longer.
+
+Who was told
+------------
+Reports of conversions that were sent to others, by receiver:
+{told}
+The network of the offer you were sent to knows the click id, which was part of that address.
+
+Your rights
+-----------
+You can have this erased, restricted or corrected, object to it and withdraw your consent, on the page /privacy
+of the link's domain or by writing to its owner; and you can complain to your data protection authority. An
+erasure gives a receipt that anybody can verify; it is kept for {receipts} days and names nobody.
+"""
+
+
+def file_name(subject_hash: str) -> str:
+    return f"tnc-copy-{subject_hash.partition(':')[2][:12]}.zip"

@@ -1,0 +1,165 @@
+"""What a person may do by himself, with the cookie in his browser as the only proof, and what he may ask for.
+
+Possession of the cookie's secret is the identity of somebody without an account: whoever has it is answered at
+once, whoever has not learns nothing, not even whether there is something.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tnc.disclosing import copy_of
+from tnc.errors import InvalidError
+from tnc.fields import rfc3339
+from tnc.forgetting import Forgetting
+from tnc.house import House
+from tnc.store.finding import look_for
+from tnc.store.requests import Channel, Request, RequestKind, State, Words
+from tnc.store.subject import Subject
+
+_PROOF: Final = "the cookie of the browser"
+_MOST_WORDS: Final = 4_000
+_MOST_CONTACT: Final = 254
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """What is stored about a browser."""
+
+    clicks: int
+    conversions: int
+    first_at: str | None
+    last_at: str | None
+
+
+class Rights:
+    def __init__(self, house: House, forgetting: Forgetting) -> None:
+        self._house = house
+        self._forgetting = forgetting
+
+    # -- by the person
+
+    def holdings(self, browser_id: str) -> Holdings:
+        found = look_for(self._forgetting.vaults, _browser(browser_id))
+        times = sorted(click.clicked_at_ms for click in found.clicks)
+        return Holdings(
+            clicks=len(times),
+            conversions=found.counts["conversions"],
+            first_at=rfc3339(times[0]) if times else None,
+            last_at=rfc3339(times[-1]) if times else None,
+        )
+
+    def copy(self, browser_id: str) -> bytes:
+        """Everything that is stored about a browser, as a ZIP."""
+        subject = _browser(browser_id)
+        content = copy_of(self._house, self._forgetting.vaults, subject)
+        self._note("access", subject)
+        return content
+
+    def erase(self, browser_id: str, *, kind: RequestKind = "erasure") -> dict[str, Any]:
+        """Erase what is stored about a browser; the receipt."""
+        subject = _browser(browser_id)
+        receipt = self._forgetting.erase(subject)
+        self._note(kind, subject, receipt_id=receipt["receipt_id"])
+        return receipt
+
+    def _note(self, kind: RequestKind, subject: Subject, *, receipt_id: str | None = None) -> None:
+        """What was granted at once stands in the register as well."""
+        register, now_ms = self._house.register, self._house.world.now_ms()
+        request = register.open(
+            self._new_id(),
+            kind,
+            channel="page",
+            now_ms=now_ms,
+            subject=self._forgetting.told(subject),
+            evidence=_PROOF,
+        )
+        register.move(request.request_id, "fulfilled", now_ms=now_ms, actor="tnc", receipt_id=receipt_id)
+
+    def _new_id(self) -> str:
+        return self._house.world.token(5).hex()
+
+    # -- to the owner
+
+    def ask(
+        self, kind: RequestKind, *, text: str, contact: str, channel: Channel = "page", subject: Subject | None = None
+    ) -> tuple[Request, str]:
+        """A request for the owner, and the secret of its status link. Raises InvalidError for too many words."""
+        if not text.strip() and channel == "page":
+            raise InvalidError("write what you ask for.")
+        if len(text) > _MOST_WORDS or len(contact) > _MOST_CONTACT:
+            raise InvalidError(f"that is too long: {_MOST_WORDS} characters are the most.")
+        link = self._house.world.token(16).hex()
+        request = self._house.register.open(
+            self._new_id(),
+            kind,
+            channel=channel,
+            now_ms=self._house.world.now_ms(),
+            words=Words(text=text.strip(), contact=contact.strip()),
+            subject=None if subject is None else self._forgetting.told(subject),
+            link=link,
+        )
+        return request, link
+
+    def case(self, link: str) -> Request | None:
+        return self._house.register.by_link(link)
+
+    # -- by the owner
+
+    def requests(self, *, only_open: bool = False) -> list[dict[str, Any]]:
+        return [self.shown(request) for request in self._house.register.all_of(only_open=only_open)]
+
+    def request(self, request_id: str) -> dict[str, Any]:
+        return self.shown(self._house.register.get(request_id))
+
+    def add(
+        self,
+        kind: RequestKind,
+        *,
+        channel: Channel,
+        text: str = "",
+        contact: str = "",
+        who: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """A request that came by letter or e-mail."""
+        subject = self._forgetting.subject(**who) if who else None
+        request, link = self.ask(kind, text=text, contact=contact, channel=channel, subject=subject)
+        return self.shown(request) | {"link": f"/privacy/case/{link}"}
+
+    def move(self, request_id: str, state: State, *, reason: str = "", answer: str = "") -> dict[str, Any]:
+        now_ms = self._house.world.now_ms()
+        return self.shown(self._house.register.move(request_id, state, now_ms=now_ms, reason=reason, answer=answer))
+
+    def extend(self, request_id: str, *, until_ms: int, reason: str) -> dict[str, Any]:
+        now_ms = self._house.world.now_ms()
+        return self.shown(self._house.register.extend(request_id, until_ms=until_ms, reason=reason, now_ms=now_ms))
+
+    def shown(self, request: Request) -> dict[str, Any]:
+        """A request as JSON."""
+        now_ms = self._house.world.now_ms()
+        return {
+            "request_id": request.request_id,
+            "kind": request.kind,
+            "channel": request.channel,
+            "state": request.state,
+            "received_at": rfc3339(request.received_at_ms),
+            "due_at": rfc3339(request.due_at_ms),
+            "days_left": request.days_left(now_ms) if request.is_open else None,
+            "overdue": request.is_open and request.due_at_ms <= now_ms,
+            "extended": request.extended,
+            "closed_at": None if request.closed_at_ms is None else rfc3339(request.closed_at_ms),
+            "subject": request.subject,
+            "evidence": request.evidence,
+            "receipt_id": request.receipt_id,
+            "duplicate_of": request.duplicate_of,
+            "text": request.words.text,
+            "contact": request.words.contact,
+            "answer": request.words.answer,
+            "steps": [
+                {"at": rfc3339(step.at_ms), "actor": step.actor, "state": step.state, "reason": step.reason}
+                for step in request.steps
+            ],
+        }
+
+
+def _browser(browser_id: str) -> Subject:
+    return Subject(kind="browser", value=browser_id)

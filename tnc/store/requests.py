@@ -1,0 +1,326 @@
+"""The register of requests: what people asked for, until when it must be answered, and what was done.
+
+What a person wrote and how to reach him is sealed; the steps hold no personal data.
+"""
+
+import calendar
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final, Literal, get_args
+
+import msgspec
+from msgspec import Struct
+
+from tnc import crypto
+from tnc.errors import InvalidError, NotFoundError
+from tnc.model import WorkspaceId
+
+RequestKind = Literal["access", "erasure", "restriction", "objection", "rectification", "withdrawal", "question"]
+Channel = Literal["page", "command line", "email", "letter", "api"]
+State = Literal[
+    "received", "acknowledged", "needs_identity", "identity_failed", "verified", "review", "approved", "executing",
+    "awaiting_downstream", "fulfilled", "partly_fulfilled", "denied", "withdrawn", "expired_unverified",
+]  # fmt: skip
+
+ENDED: Final[frozenset[State]] = frozenset(
+    {"fulfilled", "partly_fulfilled", "denied", "withdrawn", "expired_unverified"}
+)
+# What may follow what; whoever waits for somebody else's answer may be withdrawn at any time.
+_FOLLOWS: Final[dict[State, tuple[State, ...]]] = {
+    "received": ("acknowledged", "needs_identity", "verified", "approved", "fulfilled", "denied"),
+    "acknowledged": ("needs_identity", "verified", "review", "approved", "fulfilled", "denied"),
+    "needs_identity": ("identity_failed", "verified", "expired_unverified", "denied"),
+    "identity_failed": ("needs_identity", "denied", "expired_unverified"),
+    "verified": ("review", "approved", "executing", "fulfilled", "denied"),
+    "review": ("approved", "denied", "needs_identity"),
+    "approved": ("executing", "fulfilled", "partly_fulfilled"),
+    "executing": ("awaiting_downstream", "fulfilled", "partly_fulfilled"),
+    "awaiting_downstream": ("fulfilled", "partly_fulfilled"),
+}
+_NEEDS_REASON: Final = frozenset({"denied", "partly_fulfilled", "identity_failed"})
+_MOST_EXTENDED_MONTHS: Final = 2
+REMIND_DAYS: Final = (20, 10, 5, 2)  # before it is due: days 10, 20, 25 and 28 of 30
+
+REQUEST_TABLES: Final[tuple[str, ...]] = (
+    """
+    create table requests (
+      request_id     text primary key,
+      workspace      text not null,
+      kind           text not null,
+      channel        text not null,
+      state          text not null,
+      received_at_ms integer not null,
+      due_at_ms      integer not null,
+      extended       integer not null,  -- 1: the person was told why it takes longer
+      closed_at_ms   integer,
+      subject        text,              -- keyed hash of who is meant, as far as that is known
+      evidence       text,              -- how he proved to be who he is, never the proof itself
+      receipt_id     text,
+      duplicate_of   text,
+      link_hash      blob,              -- SHA-256 of the secret in the status link
+      sealed         blob not null      -- what the person wrote and how to reach him, and what was answered
+    ) strict, without rowid
+    """,
+    """
+    create table request_steps (
+      request_id text not null references requests (request_id) on delete cascade,
+      number     integer not null,
+      at_ms      integer not null,
+      actor      text not null,         -- person, owner, tnc
+      state      text not null,
+      reason     text not null,
+      primary key (request_id, number)
+    ) strict, without rowid
+    """,
+)
+
+
+class Words(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The sealed part."""
+
+    text: str = ""
+    contact: str = ""
+    answer: str = ""
+
+
+NO_WORDS: Final = Words()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    at_ms: int
+    actor: str
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    request_id: str
+    kind: RequestKind
+    channel: Channel
+    state: State
+    received_at_ms: int
+    due_at_ms: int
+    extended: bool
+    closed_at_ms: int | None
+    subject: str | None
+    evidence: str | None
+    receipt_id: str | None
+    duplicate_of: str | None
+    words: Words
+    steps: tuple[Step, ...]
+
+    @property
+    def is_open(self) -> bool:
+        return self.state not in ENDED
+
+    def days_left(self, now_ms: int) -> int:
+        """Whole days until it is due; negative when it is late."""
+        return (self.due_at_ms - now_ms) // 86_400_000
+
+
+def due_ms(received_at_ms: int) -> int:
+    """30 days or one calendar month, whichever is first: GDPR 12(3), and the shorter month of February."""
+    received = datetime.fromtimestamp(received_at_ms / 1000, UTC)
+    return _ms(min(received + timedelta(days=30), months_later(received, 1)))
+
+
+def months_later(moment: datetime, months: int) -> datetime:
+    """The same day of a later month, or its last one."""
+    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
+    day = min(moment.day, calendar.monthrange(year, month + 1)[1])
+    return moment.replace(year=year, month=month + 1, day=day)
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+class Register:
+    """Of one workspace. Safe for several threads, which share `lock`."""
+
+    def __init__(
+        self, database: sqlite3.Connection, lock: threading.Lock, workspace: WorkspaceId, control_key: bytes
+    ) -> None:
+        self._database = database
+        self._lock = lock
+        self._workspace = workspace
+        self._key = control_key
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock:
+            self._database.execute("begin immediate")
+            try:
+                yield
+                self._database.execute("commit")
+            except BaseException:
+                self._database.execute("rollback")
+                raise
+
+    def _place(self, request_id: str) -> bytes:
+        return f"tnc request 1|{self._workspace}|{request_id}".encode()
+
+    # -- come in
+
+    def open(
+        self,
+        request_id: str,
+        kind: RequestKind,
+        *,
+        channel: Channel,
+        now_ms: int,
+        words: Words = NO_WORDS,
+        subject: str | None = None,
+        evidence: str | None = None,
+        link: str | None = None,
+    ) -> Request:
+        """A new request. One of the same kind by the same subject that is open already is named in it."""
+        if kind not in get_args(RequestKind):
+            raise InvalidError(f"there is no request {kind!r}; there are {', '.join(get_args(RequestKind))}.")
+        sealed = crypto.seal(self._key, msgspec.json.encode(words), self._place(request_id))
+        link_hash = None if link is None else sha256(link.encode()).digest()
+        with self._writing():
+            duplicate = self._database.execute(
+                f"select request_id from requests where workspace = ? and kind = ? and subject = ?"
+                f" and state not in ({_MARKS}) order by received_at_ms limit 1",
+                (self._workspace, kind, subject, *sorted(ENDED)),
+            ).fetchone()
+            self._database.execute(
+                "insert into requests values (?, ?, ?, ?, 'received', ?, ?, 0, null, ?, ?, null, ?, ?, ?)",
+                (request_id, self._workspace, kind, channel, now_ms, due_ms(now_ms), subject, evidence,
+                 duplicate and duplicate[0], link_hash, sealed),
+            )  # fmt: skip
+            self._step(request_id, now_ms, "person", "received", "")
+        return self.get(request_id)
+
+    # -- go on
+
+    def move(
+        self,
+        request_id: str,
+        state: State,
+        *,
+        now_ms: int,
+        actor: str = "owner",
+        reason: str = "",
+        answer: str = "",
+        receipt_id: str | None = None,
+        evidence: str | None = None,
+    ) -> Request:
+        """The next state. Raises InvalidError for one that cannot follow, or without a reason where one is owed."""
+        request = self.get(request_id)
+        possible = (*_FOLLOWS.get(request.state, ()), *(("withdrawn",) if request.is_open else ()))
+        if state not in possible:
+            after = ", ".join(possible) or "nothing: it is closed"
+            raise InvalidError(f"a request that is {request.state} cannot become {state}; what can follow is {after}.")
+        if state in _NEEDS_REASON and not reason:
+            raise InvalidError(f"say why it becomes {state}: give a reason.")
+        with self._writing():
+            self._database.execute(
+                "update requests set state = ?, closed_at_ms = ?, receipt_id = coalesce(?, receipt_id),"
+                " evidence = coalesce(?, evidence) where request_id = ?",
+                (state, now_ms if state in ENDED else None, receipt_id, evidence, request_id),
+            )
+            if answer:
+                words = msgspec.structs.replace(request.words, answer=answer)
+                sealed = crypto.seal(self._key, msgspec.json.encode(words), self._place(request_id))
+                self._database.execute("update requests set sealed = ? where request_id = ?", (sealed, request_id))
+            self._step(request_id, now_ms, actor, state, reason)
+        return self.get(request_id)
+
+    def extend(self, request_id: str, *, until_ms: int, reason: str, now_ms: int) -> Request:
+        """More time, told to the person with its reason before it was due; at most two further months."""
+        request = self.get(request_id)
+        latest = months_later(datetime.fromtimestamp(due_ms(request.received_at_ms) / 1000, UTC), _MOST_EXTENDED_MONTHS)
+        if not request.is_open or now_ms >= due_ms(request.received_at_ms):
+            raise InvalidError("it is too late to extend this request: that is possible only before it is due.")
+        if not reason:
+            raise InvalidError("say why it takes longer: the person must be told the reason.")
+        if not request.due_at_ms <= until_ms <= _ms(latest):
+            raise InvalidError(f"it can be extended to {latest:%Y-%m-%d} at the latest: two further months.")
+        with self._writing():
+            self._database.execute(
+                "update requests set due_at_ms = ?, extended = 1 where request_id = ?", (until_ms, request_id)
+            )
+            self._step(request_id, now_ms, "owner", request.state, f"extended: {reason}")
+        return self.get(request_id)
+
+    def _step(self, request_id: str, at_ms: int, actor: str, state: str, reason: str) -> None:
+        self._database.execute(
+            "insert into request_steps select ?, coalesce(max(number), 0) + 1, ?, ?, ?, ? from request_steps"
+            " where request_id = ?",
+            (request_id, at_ms, actor, state, reason, request_id),
+        )
+
+    # -- look
+
+    def get(self, request_id: str) -> Request:
+        """Raises NotFoundError."""
+        found = self._select("where workspace = ? and request_id = ?", (self._workspace, request_id))
+        if not found:
+            raise NotFoundError(f"there is no request {request_id!r}; `tnc privacy requests` lists them.")
+        return found[0]
+
+    def by_link(self, link: str) -> Request | None:
+        """The request of a secret status link."""
+        found = self._select("where workspace = ? and link_hash = ?", (self._workspace, sha256(link.encode()).digest()))
+        return found[0] if found else None
+
+    def all_of(self, *, only_open: bool = False) -> list[Request]:
+        """Those that are due first on top."""
+        where = f"where workspace = ? and state not in ({_MARKS})" if only_open else "where workspace = ?"
+        values = (self._workspace, *sorted(ENDED)) if only_open else (self._workspace,)
+        return self._select(f"{where} order by closed_at_ms is not null, due_at_ms, request_id", values)
+
+    def late(self, now_ms: int) -> list[Request]:
+        return [request for request in self.all_of(only_open=True) if request.due_at_ms <= now_ms]
+
+    def _select(self, clause: str, values: Sequence[Any]) -> list[Request]:
+        with self._lock:
+            rows = self._database.execute(
+                "select request_id, kind, channel, state, received_at_ms, due_at_ms, extended, closed_at_ms, subject,"
+                f" evidence, receipt_id, duplicate_of, sealed from requests {clause}",
+                values,
+            ).fetchall()
+            steps = {row[0]: self._steps_of(row[0]) for row in rows}
+        names = tuple(name for name in Request.__dataclass_fields__ if name not in ("words", "steps"))
+        return [
+            Request(
+                **{**dict(zip(names, row, strict=False)), "extended": bool(row[6])},
+                words=self._words(row[0], row[-1]),
+                steps=steps[row[0]],
+            )
+            for row in rows
+        ]
+
+    def _words(self, request_id: str, sealed: bytes) -> Words:
+        return msgspec.json.decode(crypto.unseal(self._key, sealed, self._place(request_id)), type=Words)
+
+    def _steps_of(self, request_id: str) -> tuple[Step, ...]:
+        rows = self._database.execute(
+            "select at_ms, actor, state, reason from request_steps where request_id = ? order by number", (request_id,)
+        )
+        return tuple(Step(at_ms=at, actor=actor, state=state, reason=reason) for at, actor, state, reason in rows)
+
+    def count_closed_before(self, time_ms: int) -> int:
+        with self._lock:
+            row = self._database.execute(
+                "select count(*) from requests where workspace = ? and closed_at_ms < ?", (self._workspace, time_ms)
+            ).fetchone()
+        return int(row[0])
+
+    def drop_closed_before(self, time_ms: int) -> None:
+        with self._writing():
+            self._database.execute(
+                "delete from requests where workspace = ? and closed_at_ms < ?", (self._workspace, time_ms)
+            )
+
+
+_MARKS: Final = ", ".join("?" * len(ENDED))
