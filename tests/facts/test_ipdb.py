@@ -21,6 +21,7 @@ import pytest
 
 from tests.facts.shared import DATA, needed
 from tnc.errors import FailedError, InvalidError, NotFoundError, TncError
+from tnc.facts.feeds import pack_feed, read_feed, unpack_feed
 from tnc.facts.installing import add, remove
 from tnc.facts.ipdb import DAY_MS, MANIFEST, AddressData
 from tnc.facts.sources import Download, Keys, Wanted, standard
@@ -93,6 +94,15 @@ def test_a_list_is_taken_with_its_meaning(data: AddressData, tmp_path: Path) -> 
     assert (item.name, item.kind, item.entries, item.unfit) == ("list", "datacenter", 2, 1)
     assert data.open().lookup("9.9.9.9").datacenter is True
     assert data.open().lookup("9.8.9.9").datacenter is False
+
+
+@pytest.mark.parametrize("network", ["2a00:1450::/32", "9.9.0.0/16", "AS64496"])
+def test_every_kind_of_network_is_kept_and_found_again(data: AddressData, tmp_path: Path, network: str) -> None:
+    feed = read_feed(f"{network}\n9.8.7.0/24\n2a02:8108::/40\nrubbish\n".encode(), name="list")
+
+    assert unpack_feed(pack_feed(feed)) == feed
+    add(data, listed(tmp_path, "9.8.7.0/24\n2a02:8108::/40\n2a00:1450::/32"), kind="vpn", now_ms=NOW_MS)
+    assert [data.open().lookup(ip).vpn for ip in ("2a02:8108::1", "2a02:8109::1", "9.8.7.6")] == [True, False, True]
 
 
 def test_a_list_without_its_meaning_is_refused(data: AddressData, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from itertools import chain
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, msgpack
 
 from tnc.errors import InvalidError
 from tnc.facts.address import INTERNAL
@@ -30,6 +30,9 @@ _COMMENT: Final = re.compile(r"[#;,]")
 Span = tuple[int, int]  # half-open
 
 
+_WIDE: Final = 17  # bytes: the end of the last IPv6 network is a number beyond 128 bits
+
+
 class Feed(Struct, frozen=True, kw_only=True):
     """A list that was read: networks as half-open spans of numbers, merged and sorted, and AS numbers."""
 
@@ -40,6 +43,42 @@ class Feed(Struct, frozen=True, kw_only=True):
     unfit: int = 0
     # A list that is known to name access networks too: it supports what others say, and decides nothing alone.
     weak: bool = False
+
+
+class _Packed(Struct, frozen=True, kw_only=True, array_like=True):
+    """A feed on disk, where no number may have more than 64 bits."""
+
+    v4: list[Span]
+    v6: list[tuple[bytes, bytes]]
+    asns: list[int]
+    entries: int
+    unfit: int
+    weak: bool
+
+
+def pack_feed(feed: Feed) -> bytes:
+    packed = _Packed(
+        v4=feed.v4,
+        v6=[(start.to_bytes(_WIDE, "big"), end.to_bytes(_WIDE, "big")) for start, end in feed.v6],
+        asns=sorted(feed.asns),
+        entries=feed.entries,
+        unfit=feed.unfit,
+        weak=feed.weak,
+    )
+    return msgpack.encode(packed)
+
+
+def unpack_feed(raw: bytes) -> Feed:
+    """Raises msgspec.DecodeError when it is none."""
+    packed = msgpack.decode(raw, type=_Packed)
+    return Feed(
+        v4=packed.v4,
+        v6=[(int.from_bytes(start, "big"), int.from_bytes(end, "big")) for start, end in packed.v6],
+        asns=frozenset(packed.asns),
+        entries=packed.entries,
+        unfit=packed.unfit,
+        weak=packed.weak,
+    )
 
 
 def read_feed(raw: bytes, *, name: str) -> Feed:

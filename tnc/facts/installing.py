@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct, json, msgpack
+from msgspec import Struct, json
 from msgspec.structs import replace
 
 from tnc.errors import FailedError, InvalidError
 from tnc.facts.archives import unpack
 from tnc.facts.canaries import sing
-from tnc.facts.feeds import Feed, read_feed
+from tnc.facts.feeds import pack_feed, read_feed, unpack_feed
 from tnc.facts.ipdb import DAY_MS, MANIFEST, AddressData, Item, Manifest, digest
 from tnc.facts.mmdb import Database, Licence
 from tnc.facts.networks import KINDS, NetworkKind, NetworkList, compile_lists
@@ -138,7 +138,7 @@ class Change:
             raise InvalidError(f"{source} has more than {_MOST_LIST_BYTES >> 20} MB; that is no list of networks")
         feed = read_feed(plain.read_bytes(), name=source)
         parsed = self.incoming()
-        parsed.write_bytes(msgpack.encode(feed))
+        parsed.write_bytes(pack_feed(feed))
         item = Item(
             name=name,
             kind=kind,
@@ -177,7 +177,7 @@ class Change:
             NetworkList(
                 name=each.name,
                 kind=next(kind for kind in KINDS if kind == each.kind),
-                feed=msgpack.decode((self._folder / each.file).read_bytes(), type=Feed),
+                feed=unpack_feed((self._folder / each.file).read_bytes()),
             )
             for each in items
         ]
