@@ -187,6 +187,8 @@ class Server:
             stories=self.house.stories,
             hear=self.hear,
             file=self.file,
+            rights=self.keeping.rights,
+            clicks_days=lambda: self.house.settings.clicks_days,
             version=__version__,
             page_key=self.house.keys.control_key,
         )

@@ -12,6 +12,7 @@ from tnc.model import Consent, Mode
 
 # On plain HTTP browsers refuse the prefix, and an opt-out must work there too.
 OPT_OUT_COOKIES: Final = ("__Host-tnc_out", "tnc_out")
+CONSENT_COOKIES: Final = ("__Host-tnc_no", "tnc_no")  # consent was withdrawn
 
 # The EEA with its outermost regions and Åland, the United Kingdom, Switzerland.
 CONSENT_COUNTRIES: Final = frozenset(
@@ -93,6 +94,10 @@ def mode(
 
 def has_opted_out(cookies: Mapping[str, str]) -> bool:
     return bool(cookies) and any(cookies.get(name) == "1" for name in OPT_OUT_COOKIES)
+
+
+def has_withdrawn(cookies: Mapping[str, str]) -> bool:
+    return any(cookies.get(name) == "1" for name in CONSENT_COOKIES)
 
 
 def _sum(said: list[Consent]) -> Consent:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tnc.facts.address import AddressSource, ClientAddress, cut, is_global, pack
 from tnc.facts.agent import UNSEEN, Agent, Agents, family
-from tnc.facts.consent import Wishes, has_opted_out, mode, read_wishes
+from tnc.facts.consent import Wishes, has_opted_out, has_withdrawn, mode, read_wishes
 from tnc.facts.frequency import Frequency
 from tnc.facts.geo import NOWHERE, Geo, Place
 from tnc.facts.hints import sent_hints
@@ -171,6 +171,8 @@ class VisitReader:
         params = read_query(query)
         named = _named(params, source, query)
         wishes = read_wishes(params, headers)
+        if has_withdrawn(request.cookies):
+            wishes = wishes._replace(consent="denied")
         how = mode(place.country, wishes, opted_out=has_opted_out(request.cookies), elsewhere=self.elsewhere)
         seen = self._agents.see(user_agent, sent_hints(headers)) if user_agent else UNSEEN
         secure = request.secure or (client.source != "peer" and headers.get("x-forwarded-proto") == "https")

@@ -9,6 +9,7 @@ import pytest
 
 from tnc.app import recording
 from tnc.facts.frequency import Frequency
+from tnc.forgetting import Forgetting
 from tnc.forwarding import ClosedPost, Forwarding
 from tnc.house import House
 from tnc.listening import listening_socket, tracking_site
@@ -16,6 +17,7 @@ from tnc.model import ClickStory
 from tnc.operations import Operations
 from tnc.readings import Address
 from tnc.receiving import Answered, Heard
+from tnc.rights import Rights
 from tnc.settings import Settings
 from tnc.store.clicklog import ClickLog
 from tnc.store.keyring import new_key_text
@@ -156,6 +158,9 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
             def transact(day: object, work: object) -> object:
                 return asyncio.run_coroutine_threadsafe(log.run(day, work), loop).result()  # type: ignore[arg-type]
 
+            def alone(work: object) -> object:
+                return asyncio.run_coroutine_threadsafe(log.alone(work), loop).result()  # type: ignore[arg-type]
+
             operations = Operations(house, transact)  # type: ignore[arg-type]
             operations.apply(SHOP, file="shop.toml")
             house.turn_salts()
@@ -174,6 +179,8 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
                 stories=house.stories,
                 hear=hear,
                 file=file,
+                rights=Rights(house, Forgetting(house, alone)),  # type: ignore[arg-type]
+                clicks_days=lambda: 90,
                 version="test",
                 page_key=house.keys.control_key,
             )

@@ -1,10 +1,12 @@
 """What the tracking side's handlers share; there is no other state."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from tnc.facts.frequency import Frequency
 from tnc.live.tracker import Tracker
 from tnc.receiving import Answered, Heard
+from tnc.rights import Rights
 from tnc.store.clicklog import ClickLog
 from tnc.store.stories import Stories
 from tnc.world import World
@@ -23,5 +25,8 @@ class Tracking:
     stories: Stories
     hear: Callable[[Heard], Awaitable[Answered]]
     file: Callable[[str], Awaitable[str | None]]
+    rights: Rights
+    clicks_days: Callable[[], int]
     version: str
     page_key: bytes
+    asking: Frequency = field(default_factory=Frequency)  # forms of the privacy page, by address

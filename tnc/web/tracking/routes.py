@@ -10,7 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
-from tnc.web.tracking import answers, landers, pages, postbacks, scripts
+from tnc.web.tracking import answers, landers, pages, postbacks, privacy, scripts
 from tnc.web.tracking.keys import Tracking
 from tnc.web.tracking.reading import path_of
 from tnc.web.tracking.visits import visit
@@ -30,6 +30,8 @@ FIXED: Final[dict[str, tuple[frozenset[str], Handler]]] = {
     "gpb.php": (_TELL, postbacks.postback),
     "conversion.gif": (_GET, postbacks.pixel),
     "tnc.js": (_ASK, scripts.script),
+    "privacy": (frozenset((*_ASK, "POST")), privacy.show),
+    ".well-known/gpc.json": (_ASK, privacy.gpc),
     "-/health": (_ASK, pages.health),
     "robots.txt": (_ASK, pages.robots),
     "favicon.ico": (_ASK, pages.nothing),
@@ -39,6 +41,7 @@ FIXED: Final[dict[str, tuple[frozenset[str], Handler]]] = {
 # sealed destination.
 PATTERNS: Final[tuple[tuple[re.Pattern[str], frozenset[str], Handler], ...]] = (
     (re.compile(r"click/([1-9][0-9]?)"), _ASK, landers.lander_click),
+    (re.compile(r"privacy/case/([0-9a-f]{32})"), _ASK, privacy.case),
     (re.compile(r"([^/]{1,128})/postback"), _TELL, postbacks.postback),
     (re.compile(r"tnc\.js/(.{1,256})"), _ASK, scripts.visit_by_script),
     (re.compile(r"-/feed/([A-Za-z0-9_-]{32})\.csv"), _ASK, pages.file),

@@ -1,0 +1,249 @@
+"""The page for the people who are clicked on: plain, by the proof of their cookie, and done at once."""
+
+import io
+import json
+import re
+import zipfile
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.web.tracking.conftest import Answer, Shop, read_answer
+from tnc.facts.consent import has_opted_out
+
+WITH_CONSENT = "/summer?tnc_consent=granted"
+
+
+def cookie_of(answer: Answer) -> str:
+    return answer.headers["set-cookie"].partition(";")[0]
+
+
+async def post(shop: Shop, cookie: str | None = None, *, headers: str = "", **given: str) -> bytes:
+    body = urlencode(given).encode()
+    head = (
+        "POST /privacy HTTP/1.1\r\nHost: go.example\r\nConnection: close\r\nUser-Agent: Test/1\r\n"
+        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n{headers}"
+        + (f"Cookie: {cookie}\r\n" if cookie else "")
+    )
+    return await shop.send(head.encode() + b"\r\n" + body)
+
+
+async def told(shop: Shop, cookie: str | None = None, *, headers: str = "", **given: str) -> Answer:
+    return read_answer(await post(shop, cookie, headers=headers, **given))
+
+
+def set_cookie(answer: bytes) -> str:
+    """The cookie that says something, among those that are taken away."""
+    (found,) = re.findall(rb"Set-Cookie: (tnc_[a-z]+=1);", answer)
+    return str(found.decode())
+
+
+async def visited(shop: Shop) -> str:
+    return cookie_of(await shop.get(WITH_CONSENT))
+
+
+# ----------------------------------------------------------------------------------------------------- the page
+
+
+async def test_the_page_is_plain_html_that_asks_nobody_else(shop: Shop) -> None:
+    page = await shop.get("/privacy")
+
+    assert page.status == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "script" not in page.body.lower().replace("javascript", "")
+    assert re.findall(r"(?:src|href|action)=\"(https?:)?//", page.body) == []
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'nonce-")
+    assert "set-cookie" not in page.headers
+    assert shop.stories() == []
+
+
+async def test_the_page_says_what_a_record_holds_and_for_how_long(shop: Shop) -> None:
+    page = (await shop.get("/privacy")).body
+
+    for words in ("address of the visitor", "click id of the traffic source", "90 days", "within 30 days"):
+        assert words in page
+
+
+async def test_the_page_does_not_tell_by_itself_whether_something_is_stored(shop: Shop) -> None:
+    cookie = await visited(shop)
+
+    page = (await shop.get("/privacy", Cookie=cookie)).body
+
+    assert "carries our cookie" in page
+    assert "visit is stored" not in page
+
+
+# --------------------------------------------------------------------------------------------- with the cookie
+
+
+async def test_the_holder_of_the_cookie_sees_what_is_stored(shop: Shop) -> None:
+    cookie = await visited(shop)
+    await shop.get(WITH_CONSENT, Cookie=cookie)
+
+    page = (await told(shop, cookie, do="show")).body
+
+    assert "<strong>2</strong> visits are stored" in page
+
+
+async def test_the_holder_of_the_cookie_gets_a_copy(shop: Shop) -> None:
+    cookie = await visited(shop)
+
+    answer = await post(shop, cookie, do="copy")
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"application/zip" in head
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        (click,) = json.loads(archive.read("clicks.json"))
+    assert click["campaign"] == "summer"
+
+
+async def test_the_holder_of_the_cookie_is_erased_at_once_and_gets_the_receipt(shop: Shop) -> None:
+    cookie = await visited(shop)
+
+    done = await told(shop, cookie, do="erase", sure="yes")
+
+    assert "It is erased" in done.body
+    assert "&#34;signature&#34;" in done.body
+    assert done.headers["set-cookie"].startswith("tnc=; Path=/; Max-Age=0")
+    assert shop.stories() == []
+    again = await told(shop, cookie, do="show")
+    assert "Nothing is stored by it" in again.body
+
+
+async def test_an_erasure_needs_to_be_meant(shop: Shop) -> None:
+    cookie = await visited(shop)
+
+    asked = await told(shop, cookie, do="erase")
+
+    assert asked.status == 422
+    assert "tick the box" in asked.body
+    assert len(shop.stories()) == 1
+
+
+# -------------------------------------------------------------------------------------------- without a cookie
+
+
+@pytest.mark.parametrize("do", ["show", "copy"])
+async def test_without_the_cookie_nothing_is_said_whatever_is_stored(shop: Shop, do: str) -> None:
+    def bare(answer: Answer) -> tuple[int, str]:
+        return answer.status, re.sub(r'nonce="[^"]*"', "", answer.body)
+
+    before = bare(await told(shop, do=do))
+    cookie = await visited(shop)
+    guessed = cookie[:-36] + "A" * 8 + cookie[-28:]
+
+    assert bare(await told(shop, do=do)) == before
+    assert bare(await told(shop, guessed, do=do)) == before
+
+
+async def test_somebody_elses_cookie_erases_only_what_is_his(shop: Shop) -> None:
+    await visited(shop)
+    other = await visited(shop)
+
+    await told(shop, other, do="erase", sure="yes")
+
+    assert len(shop.stories()) == 1
+
+
+# ---------------------------------------------------------------------------------------------------- decisions
+
+
+async def test_who_opts_out_leaves_only_a_number(shop: Shop) -> None:
+    cookie = await visited(shop)
+    out = set_cookie(await post(shop, cookie, do="opt-out"))
+    assert has_opted_out(dict([out.split("=")]))
+    before = len(shop.stories())
+
+    sent_on = await shop.get(WITH_CONSENT, Cookie=out)
+
+    assert sent_on.status == 302
+    assert len(shop.stories()) == before
+    assert "not at all" in (await shop.get("/privacy", Cookie=out)).body
+
+
+async def test_who_withdraws_his_consent_is_erased_and_not_asked_again(shop: Shop) -> None:
+    cookie = await visited(shop)
+
+    done = await post(shop, cookie, do="withdraw")
+
+    assert "withdrawn" in read_answer(done).body
+    assert shop.stories() == []
+    sent_on = await shop.get(WITH_CONSENT, Cookie=set_cookie(done))
+    assert "set-cookie" not in sent_on.headers
+    (story,) = shop.stories()
+    assert (story.click.visit.mode, story.click.visit.consent) == ("cookieless", "denied")
+
+
+async def test_who_changes_his_mind_is_counted_again(shop: Shop) -> None:
+    done = await post(shop, "tnc_out=1", do="opt-in")
+
+    assert b"Set-Cookie: tnc_out=; Path=/; Max-Age=0\r\n" in done
+
+
+# ---------------------------------------------------------------------------------------------------- questions
+
+
+async def test_a_question_gets_a_case_that_only_its_link_shows(shop: Shop) -> None:
+    asked = await told(shop, do="ask", kind="question", text="Who <b>are</b> you?", contact="ann@example.com")
+    link = re.search(r"/privacy/case/[0-9a-f]{32}", asked.body)
+    assert link is not None
+
+    case = await shop.get(link[0])
+
+    assert case.status == 200
+    assert "Who &lt;b&gt;are&lt;/b&gt; you?" in case.body
+    assert "ann@example.com" not in case.body
+    assert (await shop.get("/privacy/case/" + "0" * 32)).status == 404
+    (request,) = shop.house.register.all_of()
+    assert (request.kind, request.channel) == ("question", "page")
+
+
+async def test_the_answer_stands_in_the_case(shop: Shop) -> None:
+    asked = await told(shop, do="ask", kind="access", text="What is there?", contact="")
+    link = re.search(r"/privacy/case/[0-9a-f]{32}", asked.body)
+    assert link is not None
+    (request,) = shop.house.register.all_of()
+    now_ms = request.received_at_ms
+    shop.house.register.move(request.request_id, "denied", now_ms=now_ms, reason="no proof", answer="We cannot tell.")
+
+    case = await shop.get(link[0])
+
+    assert "We cannot tell." in case.body
+    assert "denied: no proof" in case.body
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"do": "dance"}, {"do": "ask", "text": ""}, {"do": "ask", "kind": "x", "text": "y"}]
+)
+async def test_unfit_forms_are_answered_in_words(shop: Shop, given: dict[str, str]) -> None:
+    answer = await told(shop, **given)
+
+    assert answer.status == 422
+    assert "That did not work" in answer.body
+
+
+async def test_a_form_that_is_too_large_is_refused(shop: Shop) -> None:
+    assert (await told(shop, do="ask", text="x" * 20_000)).status == 413
+
+
+@pytest.mark.parametrize("headers", ["Sec-Fetch-Site: cross-site\r\n", "Origin: https://evil.example\r\n"])
+async def test_forms_of_other_sites_do_nothing(shop: Shop, headers: str) -> None:
+    cookie = await visited(shop)
+
+    assert (await told(shop, cookie, headers=headers, do="erase", sure="yes")).status == 403
+    assert len(shop.stories()) == 1
+
+
+async def test_a_flood_of_forms_is_slowed_down(shop: Shop) -> None:
+    answers = [(await told(shop, do="show")).status for _ in range(62)]
+
+    assert answers[0] == 200
+    assert answers[-1] == 429
+
+
+async def test_global_privacy_control_is_declared(shop: Shop) -> None:
+    declared = await shop.get("/.well-known/gpc.json")
+
+    assert json.loads(declared.body) == {"gpc": True, "lastUpdate": "2026-11-24"}
+    page = await shop.get("/privacy", Sec_GPC="1")
+    assert "Global Privacy Control, and it is respected" in page.body
