@@ -1,11 +1,10 @@
 """`tnc` with a click log that keeps nothing and answers at once: the other half of what recording costs."""
 
 from tnc.cli import main
-from tnc.model import Click, WorkspaceId
 from tnc.store.clicklog import ClickLog, Done
 
 
-def forget(_log: ClickLog, _workspace: WorkspaceId, _click: Click, done: Done) -> None:
+def forget(_log: ClickLog, _workspace: object, _clicked_at_ms: int, _make: object, done: Done) -> None:
     done(durable=True)
 
 

@@ -60,7 +60,7 @@ class _Put:
     """
 
     day: Day
-    row: ClickRow | Click
+    row: ClickRow | Callable[[], Click]
     done: Done | None
     sealer: ClickSealer | None = None
 
@@ -126,26 +126,34 @@ class ClickLog:
     async def put(self, workspace: WorkspaceId, click: Click) -> bool:
         """Record a click. True: it is durable. False: it waits in memory, or was given up and counted."""
         future: asyncio.Future[bool] = self._loop.create_future()
-        self.submit(workspace, click, lambda *, durable: None if future.done() else future.set_result(durable))
+
+        def done(*, durable: bool) -> None:
+            if not future.done():
+                future.set_result(durable)
+
+        self.submit(workspace, click.clicked_at_ms, lambda: click, done)
         return await future
 
-    def submit(self, workspace: WorkspaceId, click: Click, done: Done) -> None:
-        """Like `put`, for whoever needs no task: `done` is called on the loop, once, perhaps at once."""
+    def submit(self, workspace: WorkspaceId, clicked_at_ms: int, make: Callable[[], Click], done: Done) -> None:
+        """Like `put`, for whoever needs no task: `done` is called on the loop, once, perhaps at once.
+
+        `make` gives the click as it may be kept, when its batch is sealed.
+        """
         if len(self._line) > self._limit:
             self._lost += 1
             done(durable=False)
             return
-        number = click.clicked_at_ms // _DAY_MS
+        number = clicked_at_ms // _DAY_MS
         ready = self._sealers.get((workspace, number))
-        day = (workspace, utc_date(click.clicked_at_ms)) if ready is None else ready.day
-        put = _Put(day, click, done, ready)
+        day = (workspace, utc_date(clicked_at_ms)) if ready is None else ready.day
+        put = _Put(day, make, done, ready)
         self._outstanding.add(put)
         self._queue(put)
 
-    def _sealed(self, seal: Callable[[Click], ClickRow], click: Click) -> ClickRow | None:
+    def _sealed(self, seal: Callable[[Click], ClickRow], make: Callable[[], Click]) -> ClickRow | None:
         """None: it cannot be kept, and is counted; it must not keep others from being kept."""
         try:
-            return seal(click)
+            return seal(make())
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one click, its visitor goes on
             self._lost += 1
             log.error("a click could not be sealed", extra={"reason": type(error).__name__})  # noqa: TRY400 - no values

@@ -39,11 +39,27 @@ class Lanes:
         self.loop = asyncio.get_running_loop()
         self.open: set[ExpressLane] = set()
         self.recording: set[asyncio.Task[None]] = set()
+        self._line: list[tuple[ExpressLane, Plan, bytes]] = []
         self._date = (0, "")
         self._emptied: asyncio.Future[None] | None = None
 
     def __call__(self) -> "ExpressLane":
         return ExpressLane(self)
+
+    def queue(self, lane: "ExpressLane", plan: Plan, data: bytes) -> None:
+        """Serve what is ready to be read now one after the other, once all of it was read.
+
+        Between two calls of the kernel a decision finds nothing of itself in the processor's cache.
+        """
+        if not self._line:
+            self.loop.call_soon(self._serve)
+        self._line.append((lane, plan, data))
+
+    def _serve(self) -> None:
+        line, self._line = self._line, []
+        for lane, plan, data in line:
+            if lane in self.open and not lane.serve(plan, data):
+                lane.hand_over(data)
 
     def date(self) -> str:
         """The Date header of this second."""
@@ -154,10 +170,15 @@ class ExpressLane(asyncio.Protocol):
             self._transport.abort()
             return
         plan = self._plan_of(data)
-        if plan is None or not self._serve(plan, data):
-            self._hand_over(data)
+        if plan is None:
+            self.hand_over(data)
+        else:
+            self.busy = True
+            self._lanes.queue(self, plan, data)
 
-    def _hand_over(self, data: bytes) -> None:
+    def hand_over(self, data: bytes) -> None:
+        """To aiohttp, from the first byte."""
+        self.busy = False
         self._lanes.leave(self)
         usual = self._lanes.usual()
         self._transport.set_protocol(usual)
@@ -171,7 +192,7 @@ class ExpressLane(asyncio.Protocol):
         path = data[data.index(b"/") : data.index(b" ", 5)].partition(b"?")[0].strip(b"/")
         return self._lanes.tracking.tracker.plans.by_path.get(path.decode("latin-1"))
 
-    def _serve(self, plan: Plan, data: bytes) -> bool:
+    def serve(self, plan: Plan, data: bytes) -> bool:
         """Decide, record, send on. False: it was no plain request after all, and nothing was done."""
         head = _read(data) or _read(mended(data))
         if head is None:
@@ -180,7 +201,6 @@ class ExpressLane(asyncio.Protocol):
         tracking, now_ms = self._lanes.tracking, self._lanes.tracking.world.now_ms()
         real = head.parser.get_method() == b"GET"
         arrival = arrive(tracking, plan, lambda: self._request(head, now_ms), now_ms, remember=real)
-        self.busy = True
         if not real:
             self._reply(arrival, with_body=False)
         elif arrival.click.visit.mode == "none":
@@ -189,8 +209,12 @@ class ExpressLane(asyncio.Protocol):
             task.add_done_callback(self._lanes.recording.discard)
             task.add_done_callback(lambda _: self._reply(arrival))
         else:
-            workspace = tracking.tracker.workspace
-            tracking.log.submit(workspace, arrival.stored, lambda *, durable: self._reply(arrival))  # noqa: ARG005
+            tracking.log.submit(
+                tracking.tracker.workspace,
+                now_ms,
+                lambda: arrival.stored,
+                lambda *, durable: self._reply(arrival),  # noqa: ARG005 - sent on in both cases
+            )
         return True
 
     def _request(self, head: _Head, now_ms: int) -> Request:
