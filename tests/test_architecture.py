@@ -33,7 +33,7 @@ LAYERS = (
     "house demo",
     "bulk forwarding receiving remapping reclassifying reviewers",
     "explaining operations forgetting retention disclosing install answering renewal checking",
-    "rights",
+    "rights keys",
     "keeping backups",
     "errands",
     "control reportchild sumschild",

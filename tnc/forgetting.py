@@ -280,7 +280,9 @@ class Forgetting:
                     for part in intent.days
                 ],
                 "scan": scanned,
-                "limits": receipts.limits(intent, self._house.configuration()[1]),
+                "limits": receipts.limits(
+                    intent, self._house.configuration()[1], escrow_ms=self._house.forgotten.latest_escrow()
+                ),
             },
             self._house.keys.receipt_key,
         )

@@ -30,7 +30,7 @@ from tnc.store import control
 from tnc.store.control import ConfigVersions
 from tnc.store.days import utc_date
 from tnc.store.forgotten import Forgotten
-from tnc.store.keyring import Keyring, read_key
+from tnc.store.keyring import Keyring, read_key, read_keys
 from tnc.store.requests import Register
 from tnc.store.sealing import words_of
 from tnc.store.stops import Stops
@@ -105,9 +105,9 @@ class House:
         self.rooms = Rooms(settings.data)
         if not self.rooms.control.exists():
             raise NotFoundError(f"{settings.data} is no data directory of tnc; make one with `tnc init --data DIR`.")
-        kek = read_key(settings.key)
-        self.keyring = Keyring(self.rooms.ring, kek)
-        self.restricted_keyring = Keyring(self.rooms.ring / "restricted", kek)
+        keys = read_keys(settings.key)
+        self.keyring = Keyring(self.rooms.ring, *keys[:2])
+        self.restricted_keyring = Keyring(self.rooms.ring / "restricted", *keys[:2])
         self.keys = self.keyring.installation()
         connect = control.connect if to_write else control.connect_to_read
         self.database = connect(self.rooms.control)

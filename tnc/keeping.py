@@ -10,6 +10,7 @@ from tnc import forgetting, retention
 from tnc.errors import PartlyDoneError
 from tnc.forgetting import Forgetting
 from tnc.house import House
+from tnc.keys import Keys
 from tnc.reporting import keep_sums
 from tnc.retention import Retention
 from tnc.rights import Rights
@@ -49,10 +50,13 @@ class Keeping:
         )
 
         self.rights = Rights(house, self.forgetting)
+        self.keys = Keys(house)
 
     def keep_promises(self) -> None:
         """What was to be forgotten is, and what has outlived its term is gone: before anything is served."""
-        self._house.keyring.sweep()
+        for ring in (self._house.keyring, self._house.restricted_keyring):
+            ring.sweep()
+        self.keys.complete_change()
         try:
             self.forgetting.resume(patience_seconds=_START_PATIENCE_SECONDS)
         except PartlyDoneError:
@@ -70,6 +74,8 @@ class Keeping:
             "request-add": self.rights.add,
             "request-move": self.rights.move,
             "request-extend": self.rights.extend,
+            "keys-rotate": self.keys.rotate,
+            "keys-escrow": self.keys.escrow,
             "retention-set": self.retention.set,
             "retention-run": self.retention.run,
         }

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tnc import crypto
+from tnc.fields import rfc3339
 from tnc.model import Configuration, DestinationId
 from tnc.store.journal import Intent
 
@@ -19,11 +20,15 @@ BACKUPS: Final = (
     "it lies, and a restore drops them."
 )
 _COPIES: Final = (
-    "A copy of the folder `ring` from before this erasure still opens these records in old backups: replace it.",
     "A snapshot of the whole machine that holds both the data and the key file keeps what it held until it is deleted.",
     "Flash memory may keep overwritten blocks below the file system; the records in them are sealed.",
     "The browser may hold our cookie until it expires; it stands for nothing that is stored here.",
 )
+_ESCROW: Final = (
+    "The copy of the keyring that was made at {made_at} still opens these records in old backups: make a new one with "
+    "`tnc keys escrow FILE`, then destroy the old one."
+)
+_NO_ESCROW: Final = "A copy of the folder `ring` that somebody made before still opens these records: replace it."
 _NEIGHBOURS: Final = (
     "Visits that were stored with a cut address belong to a network of many people; all of that network were erased."
 )
@@ -64,9 +69,10 @@ def _text(receipt: Mapping[str, Any]) -> bytes:
     return _SIGNED + json.dumps(bare, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def limits(intent: Intent, configuration: Configuration) -> list[str]:
-    """What an erasure here cannot reach, a sentence each with what to do."""
-    return [*_COPIES, *([_NEIGHBOURS] if intent.cut and intent.days else []), *_sent(intent, configuration)]
+def limits(intent: Intent, configuration: Configuration, *, escrow_ms: int | None) -> list[str]:
+    """What an erasure here cannot reach, a sentence each with what to do. `escrow_ms`: when the keyring was copied."""
+    copy = _NO_ESCROW if escrow_ms is None else _ESCROW.format(made_at=rfc3339(escrow_ms))
+    return [copy, *_COPIES, *([_NEIGHBOURS] if intent.cut and intent.days else []), *_sent(intent, configuration)]
 
 
 def _sent(intent: Intent, configuration: Configuration) -> Iterator[str]:

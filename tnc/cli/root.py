@@ -43,6 +43,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "init": "tnc.cli.appliance:init",
     "ip": "tnc.cli.addresses:ip",
     "ipdb": "tnc.cli.addresses:ipdb",
+    "keys": "tnc.cli.keys:keys",
     "plan": "tnc.cli.configuration:plan",
     "privacy": "tnc.cli.privacy:privacy",
     "retention": "tnc.cli.retention:retention",

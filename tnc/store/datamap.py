@@ -73,6 +73,7 @@ _DAY_TABLES: Final[Mapping[str, Mapping[str, Class]]] = {
         "seq": "none",
         "click_seq": "none",
         "event_seq": "none",
+        "first_seq": "none",
         "destination": "business",
         "kind": "business",
         "state": "business",
@@ -206,6 +207,7 @@ _REST: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
         STAYS,
         {"receipt_id": "none", "workspace": "business", "made_at_ms": "none", "document": "none"},
     ),
+    ("escrows", "installation", STAYS, {"made_at_ms": "none", "digest": "none"}),
     ("objections", "objections", TERM, {"hash": "pseudonym"}),
     ("requests", "requests", TERM, {"subject": "pseudonym", "link_hash": "secret", "sealed": "pii"}),
     (

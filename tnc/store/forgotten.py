@@ -33,6 +33,12 @@ FORGOTTEN_TABLES: Final[tuple[str, ...]] = (
     ) strict, without rowid
     """,
     """
+    create table escrows (             -- copies of the keyring that were made for another place
+      made_at_ms integer primary key,
+      digest     text not null         -- SHA-256 of the file
+    ) strict
+    """,
+    """
     create table objections (
       workspace     text not null,
       hash          blob not null,     -- of a visitor's pseudonym or of an address, under the workspace's key
@@ -114,6 +120,25 @@ class Forgotten:
             raise NotFoundError(f"there is no receipt {receipt_id!r}, or its time is over.")
         found: dict[str, Any] = json.loads(row[0])
         return found
+
+    # -- copies of the keyring
+
+    def note_escrow(self, made_at_ms: int, digest: str) -> None:
+        with self._writing():
+            self._database.execute("insert or replace into escrows values (?, ?)", (made_at_ms, digest))
+
+    def latest_escrow(self) -> int | None:
+        """When the newest copy was made; None when there is none."""
+        with self._lock:
+            row = self._database.execute("select max(made_at_ms) from escrows").fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def count_receipts_since(self, time_ms: int) -> int:
+        with self._lock:
+            row = self._database.execute(
+                "select count(*) from receipts where workspace = ? and made_at_ms > ?", (self._workspace, time_ms)
+            ).fetchone()
+        return int(row[0])
 
     # -- objections
 

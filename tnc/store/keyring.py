@@ -9,6 +9,7 @@ Nothing here is ever made anew over something that is there: a file that does no
 """
 
 import secrets
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date as Date  # noqa: N812 - `date` is what a day's key is called here
@@ -19,11 +20,15 @@ from typing import Any, Final, Literal, TypeVar, get_args
 
 import msgspec
 
-from tnc import crypto
-from tnc.errors import FailedError, InvalidError, NotFoundError, RefusedError
+from tnc.errors import FailedError, NotFoundError, RefusedError
 from tnc.model import WorkspaceId
+from tnc.store.keyfile import new_key_text, read_key, read_keys
 from tnc.store.slots import SlotFile, sweep
 from tnc.store.tree import PuncturableKey
+
+__all__ = [
+    "DayKeys", "InstallationKeys", "Keyring", "Token", "WorkspaceKeys", "new_key_text", "read_key", "read_keys",
+]  # fmt: skip
 
 Token = Literal["click", "visitor", "address", "external", "browser"]
 _TOKEN_BYTES: Final = 6
@@ -91,44 +96,59 @@ class InstallationKeys:
     receipt_key: bytes
 
 
-def new_key_text() -> str:
-    return secrets.token_hex(crypto.KEY_BYTES) + "\n"
-
-
-def read_key(path: Path) -> bytes:
-    """The key-encryption key: 64 hexadecimal digits. Raises InvalidError with what to do."""
-    try:
-        text = path.read_text(encoding="ascii").strip()
-        key = bytes.fromhex(text)
-    except FileNotFoundError:
-        raise RefusedError(
-            f"the key file {path} is missing; without it the data cannot be read, and tnc makes no new one over data "
-            "that is there. Put the file back from your own copy."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InvalidError(f"the key file {path} cannot be read: it must hold 64 hexadecimal digits.") from error
-    if len(key) != crypto.KEY_BYTES:
-        raise InvalidError(f"the key file {path} is not whole: it must hold 64 hexadecimal digits.")
-    return key
-
-
 class Keyring:
     """All keys of one installation, opened on demand and kept."""
 
-    def __init__(self, folder: Path, kek: bytes) -> None:
+    def __init__(self, folder: Path, kek: bytes, former: bytes | None = None) -> None:
+        """`former` is another key-encryption key that opens too, while it is being changed."""
         self.folder = folder
         self._kek = kek
+        self._former = former
+        self._changing = threading.RLock()  # one at a time reads a file and writes it back
         self._days: dict[tuple[WorkspaceId, Date], DayKeys] = {}
+
+    def _file(self, name: str, context: str) -> SlotFile:
+        return SlotFile(self.folder / name, kek=self._kek, context=context, former=self._former)
+
+    def _all_files(self) -> Iterator[SlotFile]:
+        """Every file of the ring that holds keys."""
+        if self._installation_file().exists():
+            yield self._installation_file()
+        for folder in sorted(path for path in self.folder.glob("*") if (path / "keys").exists() or any(_days_in(path))):
+            workspace = WorkspaceId(folder.name)
+            files = (self._workspace_file(workspace), self.intent_file(workspace))
+            yield from (file for file in files if file.exists())
+            yield from (self._day_file(workspace, date) for date in self.all_days(workspace))
+
+    def examine(self) -> int:
+        """Open every file; how many there are. Raises what the first one refuses with."""
+        return sum(1 for file in self._all_files() if file.read() is not None)
+
+    def take_key(self, kek: bytes) -> None:
+        """Seal with another key from now on; the present one opens what `reseal` has not done yet."""
+        with self._changing:
+            self._kek, self._former = kek, self._kek
+
+    def reseal(self) -> int:
+        """Seal every file under the key that seals; how many there are."""
+        with self._changing:
+            files = list(self._all_files())
+            for file in files:
+                file.write(file.read())
+        return len(files)
+
+    def forget_former_key(self) -> None:
+        self._former = None
 
     def sweep(self) -> None:
         """Finish destroying what was being destroyed when a crash came."""
-        for folder in (self.folder, *(path for path in self.folder.iterdir() if path.is_dir())):
+        for folder in (self.folder, *(path for path in self.folder.glob("*") if path.is_dir())):
             sweep(folder)
 
     # -- the installation
 
     def _installation_file(self) -> SlotFile:
-        return SlotFile(self.folder / "installation", kek=self._kek, context="installation")
+        return self._file("installation", "installation")
 
     def create(self) -> None:
         """Keys of a new installation; refused where there are some."""
@@ -151,7 +171,7 @@ class Keyring:
     # -- a workspace
 
     def _workspace_file(self, workspace: WorkspaceId) -> SlotFile:
-        return SlotFile(self.folder / workspace / "keys", kek=self._kek, context=f"workspace|{workspace}")
+        return self._file(f"{workspace}/keys", f"workspace|{workspace}")
 
     def _workspace_content(self, workspace: WorkspaceId) -> _WorkspaceContent:
         file = self._workspace_file(workspace)
@@ -177,25 +197,28 @@ class Keyring:
 
         Older ones are destroyed for ever. Tomorrow's is there ahead, so that midnight waits for no disk.
         """
-        content = self._workspace_content(workspace)
-        yesterday, tomorrow = today - timedelta(days=1), today + timedelta(days=1)
-        salts = {day: salt for day, salt in content.salts.items() if yesterday <= Date.fromisoformat(day) <= tomorrow}
-        for day in (today, tomorrow):
-            salts.setdefault(day.isoformat(), secrets.token_bytes(16))
-        if salts != content.salts:
-            content.salts = salts
-            self._workspace_file(workspace).write(msgspec.msgpack.encode(content))
-        return salts
+        with self._changing:
+            content = self._workspace_content(workspace)
+            yesterday, tomorrow = today - timedelta(days=1), today + timedelta(days=1)
+            salts = {
+                day: salt for day, salt in content.salts.items() if yesterday <= Date.fromisoformat(day) <= tomorrow
+            }
+            for day in (today, tomorrow):
+                salts.setdefault(day.isoformat(), secrets.token_bytes(16))
+            if salts != content.salts:
+                content.salts = salts
+                self._workspace_file(workspace).write(msgspec.msgpack.encode(content))
+            return salts
 
     def intent_file(self, workspace: WorkspaceId) -> SlotFile:
         """Where an erasure is written down before it begins: gone with it, as keys are, and in no backup."""
-        return SlotFile(self.folder / workspace / "intent", kek=self._kek, context=f"intent|{workspace}")
+        return self._file(f"{workspace}/intent", f"intent|{workspace}")
 
     # -- a day
 
     def _day_file(self, workspace: WorkspaceId, date: Date) -> SlotFile:
         name = date.isoformat()
-        return SlotFile(self.folder / workspace / name, kek=self._kek, context=f"day|{workspace}|{name}")
+        return self._file(f"{workspace}/{name}", f"day|{workspace}|{name}")
 
     def has_day(self, workspace: WorkspaceId, date: Date) -> bool:
         return self._day_file(workspace, date).exists()
@@ -232,20 +255,25 @@ class Keyring:
 
     def puncture_day(self, workspace: WorkspaceId, date: Date, *, clicks: Iterable[int], events: Iterable[int]) -> None:
         """Make these leaves underivable for ever, durable before this returns; keys opened before are old ones."""
-        keys = self.open_day(workspace, date)
-        punctured = [keys.clicks.puncture(seq) for seq in clicks] + [keys.events.puncture(seq) for seq in events]
-        if any(punctured):
-            self.save_day(keys)
-        self._days.pop((workspace, date), None)
+        with self._changing:
+            keys = self.open_day(workspace, date)
+            punctured = [keys.clicks.puncture(seq) for seq in clicks] + [keys.events.puncture(seq) for seq in events]
+            if any(punctured):
+                self.save_day(keys)
+            self._days.pop((workspace, date), None)
 
     def destroy_day(self, workspace: WorkspaceId, date: Date) -> None:
-        self._days.pop((workspace, date), None)
-        self._day_file(workspace, date).destroy()
+        with self._changing:
+            self._days.pop((workspace, date), None)
+            self._day_file(workspace, date).destroy()
 
     def all_days(self, workspace: WorkspaceId) -> Iterator[Date]:
         """Days that have keys, oldest first."""
-        names = sorted(path.name for path in (self.folder / workspace).glob("????-??-??"))
-        return (Date.fromisoformat(name) for name in names)
+        return (Date.fromisoformat(path.name) for path in _days_in(self.folder / workspace))
+
+
+def _days_in(folder: Path) -> list[Path]:
+    return sorted(folder.glob("????-??-??"))
 
 
 _T = TypeVar("_T")

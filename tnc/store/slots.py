@@ -25,11 +25,15 @@ GONE = ".gone"
 
 
 class SlotFile:
-    """Content of any length under `kek`, bound to `context` (for example workspace and date)."""
+    """Content of any length under `kek`, bound to `context` (for example workspace and date).
 
-    def __init__(self, path: Path, *, kek: bytes, context: str) -> None:
+    While a key is being changed, `former` opens what was not sealed anew yet.
+    """
+
+    def __init__(self, path: Path, *, kek: bytes, context: str, former: bytes | None = None) -> None:
         self.path = path
         self._kek = kek
+        self._former = former
         self._context = context.encode()
 
     def exists(self) -> bool:
@@ -70,6 +74,8 @@ class SlotFile:
         try:
             return crypto.unseal(self._kek, sealed, self._place(generation))
         except crypto.CannotOpenError as error:
+            if self._former is not None:
+                return SlotFile(self.path, kek=self._former, context=self._context.decode()).read()
             raise RefusedError(
                 f"the key does not open {self.path}: it is another installation's key, or the file was swapped. "
                 "Nothing was changed. Name the right key file in config.toml (`key = ...`)."

@@ -1,0 +1,81 @@
+"""`tnc keys`: the keyring."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from tnc.cli.root import Asker, print_json, with_json
+from tnc.errors import FailedError
+from tnc.keys import Keys
+
+
+@click.group()
+def keys() -> None:
+    """The keyring: without it nobody can read the data, not even you."""
+
+
+@keys.command("status")
+@with_json
+@click.pass_obj
+def status(asker: Asker, as_json: bool) -> None:
+    """Where the key comes from, how many days have keys, and whether the copy elsewhere is behind."""
+    with asker.house() as house:
+        told = Keys(house).status()
+    if as_json:
+        print_json(told)
+        return
+    click.echo(f"key file   {told['key_file']} ({told['kind']})")
+    click.echo(f"days       {told['days']} have keys, and {told['restricted_days']} of restricted clicks")
+    escrow = told["escrow"]
+    if escrow is None:
+        click.echo("escrow     none: a lost keyring is lost data; type: tnc keys escrow FILE")
+    elif escrow["opens_what_was_erased"]:
+        click.echo(f"escrow     of {escrow['made_at']} still opens what was erased since: make a new one, destroy it")
+    else:
+        click.echo(f"escrow     of {escrow['made_at']} is up to date")
+
+
+@keys.command("verify")
+@with_json
+@click.pass_obj
+def verify(asker: Asker, as_json: bool) -> None:
+    """Open every file of the keyring; exit 1 when one does not open or a day has none."""
+    with asker.house() as house:
+        told = Keys(house).verify()
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(f"{told['files']} files of the keyring open")
+    if told["problems"]:
+        raise FailedError(" ".join(told["problems"]))
+
+
+@keys.command("rotate")
+@click.option("--to", "kind", type=click.Choice(("file", "passphrase", "split")), default="file")
+@click.option("--secret-stdin", is_flag=True, help="Read the new passphrase from standard input.")
+@with_json
+@click.pass_obj
+def rotate(asker: Asker, kind: str, secret_stdin: bool, as_json: bool) -> None:
+    """A new key for the keyring; no record is written anew. With `split` it prints the half to take away, once."""
+    secret = sys.stdin.readline().rstrip("\r\n") if secret_stdin else None
+    told = asker.do("keys-rotate", kind=kind, secret=secret)
+    if as_json:
+        print_json(told)
+        return
+    click.echo(f"{told['files']} files of the keyring are closed by a new key now; keep a copy of {told['key_file']}")
+    if "other_half" in told:
+        click.echo(f"other half {told['other_half']}: give it at each start as TNC_KEY_SECRET; it is shown this once")
+
+
+@keys.command("escrow")
+@click.argument("file", metavar="FILE")
+@with_json
+@click.pass_obj
+def escrow(asker: Asker, file: str, as_json: bool) -> None:
+    """Copy the keyring for another place; the key file closes it. Destroy the copy before: it opens what was erased."""
+    told = asker.do("keys-escrow", path=str(Path(file).resolve()))
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(f"{told['file']}: sha256 {told['sha256']}")

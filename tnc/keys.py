@@ -1,0 +1,106 @@
+"""The keyring as its owner sees it: is it whole, does a copy of it lie elsewhere, and a new key for it."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+from typing import Any, Final
+
+from tnc.errors import RefusedError, TncError
+from tnc.fields import rfc3339
+from tnc.house import House
+from tnc.store.keyfile import KeyKind, kind_of, new_line, read_keys, replace_lines
+from tnc.store.keyring import Keyring
+
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+
+
+class Keys:
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    @property
+    def _rings(self) -> tuple[Keyring, Keyring]:
+        return self._house.keyring, self._house.restricted_keyring
+
+    def status(self) -> dict[str, Any]:
+        """Where the key comes from, how many days have keys, and whether the copy elsewhere is behind."""
+        house = self._house
+        made_ms = house.forgotten.latest_escrow()
+        behind = house.forgotten.count_receipts_since(made_ms or 0)
+        return {
+            "key_file": str(house.settings.key),
+            "kind": kind_of(house.settings.key),
+            "changing": len(read_keys(house.settings.key)) > 1,
+            "days": len(list(house.keyring.all_days(house.workspace))),
+            "restricted_days": len(list(house.restricted_keyring.all_days(house.workspace))),
+            "public_key": house.public_key.hex(),
+            "escrow": None
+            if made_ms is None
+            else {"made_at": rfc3339(made_ms), "erasures_since": behind, "opens_what_was_erased": behind > 0},
+        }
+
+    def verify(self) -> dict[str, Any]:
+        """Open every file of the keyring, and look whether every day of clicks has its key."""
+        house = self._house
+        problems: list[str] = []
+        files = 0
+        for ring in self._rings:
+            try:
+                files += ring.examine()
+            except TncError as error:
+                problems.append(str(error))
+        try:
+            house.check_keys()
+        except TncError as error:
+            problems.append(str(error))
+        return {"files": files, "problems": problems}
+
+    def rotate(self, kind: KeyKind = "file", *, secret: str | None = None) -> dict[str, Any]:
+        """Another key-encryption key; the old one opens nothing any more, but for copies of the former keyring."""
+        path = self._house.settings.key
+        self.complete_change()
+        (former,) = _lines(path)
+        line, kek, other_half = new_line(kind, secret=secret)
+        try:
+            replace_lines(path, line, former)
+        except OSError as error:
+            raise RefusedError(
+                f"the key file {path} cannot be written ({error.strerror}); stop the service and do it as the owner of "
+                "that file. Nothing was changed."
+            ) from error
+        for ring in self._rings:
+            ring.take_key(kek)
+        files = self._finish(line)
+        told = {"files": files, "kind": kind, "key_file": str(path)}
+        return told if other_half is None else told | {"other_half": other_half}
+
+    def complete_change(self) -> None:
+        """Go on with a change of keys that was cut off: both keys open until every file is closed by the new one."""
+        lines = _lines(self._house.settings.key)
+        if len(lines) > 1:
+            self._finish(lines[0])
+
+    def _finish(self, line: str) -> int:
+        files = sum(ring.reseal() for ring in self._rings)
+        replace_lines(self._house.settings.key, line)
+        for ring in self._rings:
+            ring.forget_former_key()
+        return files
+
+    def escrow(self, path: str) -> dict[str, Any]:
+        """A copy of the keyring for another place. It is closed by the key file, of which a copy belongs elsewhere."""
+        file = Path(path)
+        now_ms = self._house.world.now_ms()
+        with zipfile.ZipFile(file, "x") as archive:
+            for each in sorted(self._house.rooms.ring.rglob("*")):
+                if each.is_file() and each.name != "intent":
+                    member = zipfile.ZipInfo(str(each.relative_to(self._house.rooms.data)), _EPOCH)
+                    archive.writestr(member, each.read_bytes())
+        file.chmod(0o600)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        self._house.forgotten.note_escrow(now_ms, digest)
+        return {"file": str(file), "sha256": digest, "made_at": rfc3339(now_ms)}
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="ascii").strip().split("\n")
