@@ -1,0 +1,89 @@
+"""A real Chromium fetches ahead: that is no visit, and the click that follows is one, once."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.e2e.shop import all_clicks, told
+from tests.web.dashboard.browser import Browser, chromium
+from tnc.bench.appliance import Appliance
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+RULES = '<script type="speculationrules">{{"KIND": [{{"urls": ["{link}"], "eagerness": "immediate"}}]}}</script>'
+# What a page says to have a link fetched before anybody clicks it.
+AHEAD = {
+    "speculation rules": RULES.replace("KIND", "prefetch"),
+    "prerender": RULES.replace("KIND", "prerender"),
+    "a prefetch link": '<link rel="prefetch" href="{link}">',
+}
+
+
+@contextmanager
+def site(pages: dict[str, str]) -> Iterator[str]:
+    """Pages on a port of their own, and its address. What is not there is an empty page."""
+
+    class Pages(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = pages.get(self.path, "<!doctype html><title>landed</title>").encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium("") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("way", AHEAD)
+def test_what_is_fetched_ahead_is_no_visit_and_the_click_is_one(
+    browser: Browser, stopped: Appliance, tmp_path: Path, way: str
+) -> None:
+    pages: dict[str, str] = {}
+    with site(pages) as address:
+        file = tmp_path / "ahead.toml"
+        file.write_text(
+            f'[[offer]]\nid = "page"\nurl = "{address}/landed?k={{click_id}}"\n[[campaign]]\nid = "ahead"\n'
+            '[[campaign.flow]]\nid = "all"\noffers = [ { id = "page" } ]\n'
+        )
+        stopped.apply(file)
+        stopped.serve()
+        link = "http://{}:{}/ahead?from={}".format(*stopped.tracking, quote(way))
+        pages["/"] = f'<!doctype html><title>start</title>{AHEAD[way].format(link=link)}<a href="{link}">go</a>'
+        browser.driver.get(address)
+        WebDriverWait(browser.driver, 20).until(lambda _: all_clicks(stopped))
+        before = all_clicks(stopped)
+
+        browser.follow("a")
+
+        WebDriverWait(browser.driver, 20).until(lambda driver: "/landed?k=" in driver.current_url)
+        arrived = browser.driver.current_url.partition("k=")[2]
+
+    clicks = all_clicks(stopped)
+    assert {click["traffic"] for click in before} == {"prefetch"}
+    (real,) = [click for click in clicks if click["traffic"] != "prefetch"]
+    assert real["click_id"] == arrived
+    assert told(stopped, "report", "--by", "campaign")["totals"]["visits"] == 1
