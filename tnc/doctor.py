@@ -1,11 +1,13 @@
 """Every check of an installation, each with its finding and what to type."""
 
 import os
+import resource
 import shutil
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final, Literal
 
 from tnc.control import Remote
@@ -17,10 +19,13 @@ from tnc.reviewers import led_astray
 from tnc.rules import needed_facts
 from tnc.store.clicklog import Recording
 from tnc.store.control import damage, sqlite_is_mended, sqlite_version
+from tnc.store.ground import has_swap, is_encrypted, keeps_what_is_overwritten, read_proc
 from tnc.store.inbox import UNMATCHED
+from tnc.store.requests import REMIND_DAYS
 
 State = Literal["ok", "warning", "failed"]
 
+_OF_THE_MACHINE: Final = frozenset({"file system", "swap", "core dumps"})  # for `tnc doctor`, not for every page
 _LOW_DISK_BYTES: Final = 1 << 30
 _DAY_MS: Final = 86_400_000
 _DAYS_BEFORE: Final = 8
@@ -49,7 +54,8 @@ def examine(house: House) -> list[Finding]:
 
 def problems(house: House, recording: Recording) -> list[str]:
     """What is wrong right now, a sentence each: what the dashboard shows on top."""
-    found = [f"{each.text} {each.fix}".strip() for each in examine(house) if each.state != "ok"]
+    findings = [each for each in examine(house) if each.state != "ok" and each.check not in _OF_THE_MACHINE]
+    found = [f"{each.text} {each.fix}".strip() for each in findings]
     if recording.failing is not None:
         found.insert(
             0,
@@ -244,6 +250,84 @@ def _destinations(house: House) -> Iterator[Finding]:
         yield _ok("destinations", "No destination is stopped.")
 
 
+def _requests(house: House) -> Iterator[Finding]:
+    """The register shouts before it is late."""
+    now_ms = house.world.now_ms()
+    waiting = house.register.all_of(only_open=True)
+    late = [each for each in waiting if each.due_at_ms <= now_ms]
+    soon = [each for each in waiting if 0 < each.due_at_ms - now_ms <= REMIND_DAYS[0] * DAY_MS]
+    if late:
+        yield Finding(
+            check="requests",
+            state="failed",
+            text=f"{len(late)} requests of people are overdue: {', '.join(each.request_id for each in late)}.",
+            fix="Answer them now; type: tnc privacy requests --overdue",
+        )
+    for each in soon:
+        left = each.days_left(now_ms)
+        yield Finding(
+            check="requests",
+            state="warning",
+            text=f"The request {each.request_id} ({each.kind}) must be answered within {left} days.",
+            fix=f"Type: tnc privacy request show {each.request_id}",
+        )
+    if not late and not soon:
+        yield _ok("requests", f"{len(waiting)} requests of people are open, and none is urgent.")
+
+
+def _keyring_copies(house: House) -> Iterator[Finding]:
+    made_ms = house.forgotten.latest_escrow()
+    if made_ms is None:
+        yield _ok("keyring copy", "No copy of the keyring lies elsewhere; a lost keyring is lost data.")
+        return
+    behind = house.forgotten.count_receipts_since(made_ms)
+    if behind:
+        yield Finding(
+            check="keyring copy",
+            state="warning",
+            text=f"The copy of the keyring elsewhere still opens what {behind} erasures made unreadable since.",
+            fix="Type: tnc keys escrow FILE, put it in the place of the old one, and destroy that.",
+        )
+    else:
+        yield _ok("keyring copy", "The copy of the keyring elsewhere is up to date.")
+
+
+def _ground(house: House) -> Iterator[Finding]:
+    """Below the files: what is overwritten there, and what memory reaches."""
+    kept = keeps_what_is_overwritten(read_proc("mounts"), PurePosixPath(house.rooms.ring.resolve()))
+    if kept is not None:
+        yield Finding(
+            check="file system",
+            state="warning",
+            text=f"A former key may be found again below {house.rooms.ring}: {kept}.",
+            fix="Keep the folder `ring` on ext4 or xfs (on btrfs: chattr +C on it while it is empty).",
+        )
+    else:
+        yield _ok("file system", "Overwritten keys are gone from the file system.")
+    if has_swap(read_proc("swaps")):
+        yield Finding(
+            check="swap",
+            state="warning",
+            text="Memory may be written to a swap disk, and keys with it.",
+            fix="Encrypt the swap, or run the service with MemorySwapMax=0 as the unit of install.sh does.",
+        )
+    else:
+        yield _ok("swap", "No memory is written to a disk.")
+    if resource.getrlimit(resource.RLIMIT_CORE)[0]:
+        yield Finding(
+            check="core dumps",
+            state="warning",
+            text="A crash would write the memory of this process to the disk, and keys with it.",
+            fix="Type: ulimit -c 0; the unit of install.sh sets LimitCORE=0.",
+        )
+    else:
+        yield _ok("core dumps", "A crash writes no memory to the disk.")
+    if is_encrypted(house.rooms.data):
+        yield _ok("disk encryption", "The disk below is encrypted.")
+    else:
+        yield _ok("disk encryption", "The disk below is not seen to be encrypted; records are sealed all the same.")
+
+
 CHECKS: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
     _folders,
     _keys,
@@ -253,4 +337,7 @@ CHECKS: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
     _campaigns,
     _postbacks,
     _destinations,
+    _requests,
+    _keyring_copies,
+    _ground,
 )
