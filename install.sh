@@ -346,6 +346,7 @@ first_install() {
     mv "$ETC/config.toml.new" "$ETC/config.toml"
     rm "$DATA/config.toml"
     start_service
+    fetch_address_data
     host=$(hostname -f 2>/dev/null || hostname)
     cat <<TEXT
 
@@ -354,6 +355,9 @@ first_install() {
   The dashboard listens on this server only. From your own computer:
       ssh -L 8400:${TNC_DASHBOARD:-127.0.0.1:8400} root@$host      then open http://127.0.0.1:8400
   Sign in with the e-mail and the one-time password printed above.
+
+  Countries are known already. Cities, networks and VPNs are being fetched: tnc ipdb list shows what there is,
+  and if nothing comes, tnc ipdb update says why.
 
   Settings  $ETC/config.toml       Data  $DATA       Key  $ETC/key
   Copy $ETC/key to a safe place away from this server: without it no backup can be read.
@@ -451,6 +455,13 @@ CODE
 }
 
 # Succeeds when the unit had to be written, fails when it already was as it should be.
+# Beside the service and once: from then on it does so by itself. That nothing can be fetched keeps nobody from working.
+fetch_address_data() {
+    systemd-run --quiet --collect --unit=tnc-address-data --uid=tnc --gid=tnc --nice=10 \
+        --setenv=TNC_CONFIG="$ETC/config.toml" "$OPT/current/.venv/bin/python" -m tnc ipdb update >/dev/null 2>&1 ||
+        say "Address data is not being fetched. Type: tnc ipdb update"
+}
+
 write_unit() {
     cat >"$WORK/tnc.service" <<TEXT
 [Unit]

@@ -5,7 +5,6 @@ else on the machine, and ends when nothing has been asked for half a minute or t
 """
 
 import logging
-import os
 import select
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from tnc.answering import exchange_of, question_of, reports_of
 from tnc.errors import TncError
 from tnc.house import House
 from tnc.logs import set_up_logs
+from tnc.niceness import stand_back
 from tnc.reporting import Asked, Told
 from tnc.store.columns import Columns
 from tnc.store.reports import Reports
@@ -26,11 +26,10 @@ from tnc.world import World
 log = logging.getLogger(__name__)
 
 _IDLE_SECONDS: Final = 30.0
-_NICENESS: Final = 19
 
 
 def main() -> None:
-    os.nice(_NICENESS)
+    stand_back()
     loaded = settings.load(Path(sys.argv[1]))
     set_up_logs(loaded.log_level)
     with House(loaded, World(), to_write=False) as house, Columns(house.rooms.columns) as columns:

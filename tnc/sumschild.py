@@ -4,26 +4,23 @@ A process of its own and of low priority: no analytic library ever lives in the 
 """
 
 import logging
-import os
 import sys
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from pathlib import Path
-from typing import Final
 
 from tnc.errors import NotFoundError
 from tnc.house import House
 from tnc.logs import set_up_logs
+from tnc.niceness import stand_back
 from tnc.settings import Settings
 from tnc.store.columns import Columns
 from tnc.world import World
 
 log = logging.getLogger(__name__)
 
-_NICENESS: Final = 19
-
 
 def main() -> None:
-    os.nice(_NICENESS)
+    stand_back()
     data, key, *dates = sys.argv[1:]
     set_up_logs("info")
     settings = Settings(data=Path(data), key=Path(key))

@@ -1,9 +1,8 @@
 """`tnc ip`, `tnc ua`, `tnc ipdb`: what is known of a visitor, and by which data."""
 
 import asyncio
-import os
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
 import click
 import msgspec
@@ -16,9 +15,8 @@ from tnc.facts.installing import add as add_file
 from tnc.facts.installing import remove as remove_data
 from tnc.facts.networks import NetworkKind
 from tnc.facts.updating import Report
+from tnc.niceness import stand_back
 from tnc.renewal import renew
-
-_IDLE: Final = 10  # nice: what a server does beside clicks must not be felt
 
 
 @click.command()
@@ -111,7 +109,7 @@ def add(asker: Asker, file: str, kind: NetworkKind | None, as_json: bool) -> Non
 def update(asker: Asker, only_due: bool, as_json: bool) -> None:
     """Fetch new address data; whatever goes wrong, what is there stays in use."""
     if only_due:
-        os.nice(_IDLE)
+        stand_back()
     with asker.house() as house:
         report = asyncio.run(
             renew(house.settings, house.addresses, house.world.now_ms(), all_of_it=not only_due),
