@@ -41,3 +41,13 @@ def test_an_unknown_template_and_an_unknown_word_are_refused(tnc: Tnc) -> None:
     assert tnc("template", "show", "nobody").code == 3
     assert tnc("template", "apply", "propellerads", "--set", "YOUR_WORD=1").code == 2
     assert tnc("template", "apply", "propellerads", "--set", "YOUR_AID").code == 2
+
+
+def test_the_standard_filter_is_shown_as_its_file_and_applied_once(tnc: Tnc) -> None:
+    shown = tnc("template", "show", "standard").out
+
+    assert shown.startswith("# The standard filter")
+    assert [each["id"] for each in tnc("template", "list", "--type", "filter", "--json").json] == ["standard"]
+    assert tnc("template", "apply", "standard").code == 0
+    assert 'mode = "monitor"' in tnc("export").out
+    assert tnc("template", "apply", "standard").code == 4

@@ -1,6 +1,6 @@
-"""`tnc template`: ready sources and networks."""
+"""`tnc template`: ready sources, networks and filters."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import click
@@ -10,6 +10,7 @@ from tnc.cli.configuration import apply_text
 from tnc.cli.root import Asker, plain, print_json, with_json
 from tnc.errors import InvalidError, RefusedError
 from tnc.templates.catalogue import SourceTemplate, Template, all_templates, find_template, recognise
+from tnc.templates.filters import FilterTemplate, all_filters, find_filter
 from tnc.templates.render import open_words, render
 
 _DOMAIN = click.option("--domain", default="YOUR-DOMAIN", help="Your tracking domain, for the comments.")
@@ -17,25 +18,30 @@ _DOMAIN = click.option("--domain", default="YOUR-DOMAIN", help="Your tracking do
 
 @click.group()
 def template() -> None:
-    """Ready sources and networks, with how well each is known."""
+    """Ready sources, networks and filters, with how well each is known."""
 
 
-def _kind(found: Template) -> str:
+def _kind(found: Template | FilterTemplate) -> str:
+    if isinstance(found, FilterTemplate):
+        return "filter"
     return "source" if isinstance(found, SourceTemplate) else "network"
 
 
-def _json(found: Template) -> dict[str, Any]:
+def _json(found: Template | FilterTemplate) -> dict[str, Any]:
+    if isinstance(found, FilterTemplate):
+        return {"type": "filter", **msgspec.to_builtins(found), "open": []}
     known = {name: value for name, value in msgspec.to_builtins(found).items() if value not in (None, [], {}, ())}
     return {"type": _kind(found), **known, "open": list(open_words(found))}
 
 
 @template.command("list")
-@click.option("--type", "kind", type=click.Choice(["source", "network"]), help="Only these.")
+@click.option("--type", "kind", type=click.Choice(["source", "network", "filter"]), help="Only these.")
 @click.option("--url", metavar="OFFER_URL", help="Only the networks that this offer's address may come from.")
 @with_json
 def list_(kind: str | None, url: str | None, as_json: bool) -> None:
     """What there is, or whose an offer's address is."""
-    found: Sequence[Template] = all_templates() if url is None else recognise(url)
+    found: Sequence[Template | FilterTemplate]
+    found = (*all_templates(), *all_filters()) if url is None else recognise(url)
     found = [each for each in found if kind in (None, _kind(each))]
     if as_json:
         print_json([_json(each) for each in found])
@@ -50,8 +56,8 @@ def list_(kind: str | None, url: str | None, as_json: bool) -> None:
 @with_json
 def show(template_id: str, domain: str, as_json: bool) -> None:
     """One of them as TOML, with what to do at the other side."""
-    found = find_template(template_id)
-    text = render(found, domain=domain)
+    found = find_filter(template_id) or find_template(template_id)
+    text = found.toml if isinstance(found, FilterTemplate) else render(found, domain=domain)
     if as_json:
         print_json({**_json(found), "toml": text})
     else:
@@ -66,12 +72,14 @@ def show(template_id: str, domain: str, as_json: bool) -> None:
 @click.pass_obj
 def apply(asker: Asker, template_id: str, given: Sequence[str], domain: str, as_json: bool) -> None:
     """Make it part of the configuration; refused while a YOUR_... word is open or its id is taken."""
-    found = find_template(template_id)
-    text = render(found, domain=domain, words=_words(given))
+    found = find_filter(template_id) or find_template(template_id)
+    words = _words(given)
+    text = found.toml if isinstance(found, FilterTemplate) else render(found, domain=domain, words=words)
     with asker.house() as house:
         _, configuration = house.configuration()
-    taken = configuration.sources if isinstance(found, SourceTemplate) else configuration.networks
-    if found.id in taken:
+    taken: dict[str, Container[str]]
+    taken = {"source": configuration.sources, "network": configuration.networks, "filter": configuration.filters}
+    if found.id in taken[_kind(found)]:
         raise RefusedError(
             f"there is a {_kind(found)} {found.id!r} already, which this would replace; "
             f"`tnc template show {found.id}` prints it for you to take what you need."
