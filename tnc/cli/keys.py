@@ -52,7 +52,9 @@ def verify(asker: Asker, as_json: bool) -> None:
 
 
 @keys.command("rotate")
-@click.option("--to", "kind", type=click.Choice(("file", "passphrase", "split")), default="file")
+@click.option(
+    "--to", "kind", type=click.Choice(("file", "passphrase", "split")), default="file", help="Where it comes from then."
+)
 @click.option("--secret-stdin", is_flag=True, help="Read the new passphrase from standard input.")
 @with_json
 @click.pass_obj

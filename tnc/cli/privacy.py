@@ -218,7 +218,9 @@ def _print_request(told: dict[str, Any], *, as_json: bool) -> None:
 
 @request.command("add")
 @click.argument("kind", metavar="KIND")
-@click.option("--channel", type=click.Choice(("email", "letter", "command line")), default="command line")
+@click.option(
+    "--channel", type=click.Choice(("email", "letter", "command line")), default="command line", help="How it came."
+)
 @click.option("--text", default="", help="What was asked for, in the person's words.")
 @click.option("--contact", default="", help="Where to answer.")
 @who
