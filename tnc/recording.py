@@ -11,7 +11,7 @@ from tnc.conversions.incoming import Incoming
 from tnc.conversions.networks import network_of, refusal
 from tnc.conversions.settle import Origin, Outcome, settle
 from tnc.deliver.rows import queue
-from tnc.facts.verdict import after_check
+from tnc.facts.verdict import after_check, with_sign
 from tnc.model import (
     Click,
     ClickId,
@@ -22,6 +22,7 @@ from tnc.model import (
     LanderClick,
     NetworkId,
     OfferId,
+    Traffic,
 )
 from tnc.store.clicklog import Day
 from tnc.store.days import DayWriter
@@ -153,13 +154,32 @@ def record_lander_click(
 
 def record_check(writer: DayWriter, click_id: ClickId, *, verified: bool, at_ms: int) -> bool:
     """Remember whether a declared crawler is the one it says it is; False where that is no news."""
+    return _relabel(writer, click_id, at_ms, lambda reasons: after_check(reasons, verified=verified), verified)
+
+
+def record_sign(writer: DayWriter, click_id: ClickId, sign: str, *, at_ms: int) -> bool:
+    """Remember what a page saw of its visitor; False where that is no news."""
+    return _relabel(writer, click_id, at_ms, lambda reasons: with_sign(reasons, sign), None)
+
+
+_Reasons = tuple[str, ...]
+
+
+def _relabel(
+    writer: DayWriter,
+    click_id: ClickId,
+    at_ms: int,
+    label: Callable[[_Reasons], tuple[Traffic, _Reasons]],
+    verified: bool | None,  # noqa: FBT001 - whether a crawler is one; None: as it was
+) -> bool:
     found = writer.find(click_id)
     if found is None:
         return False
     seq, click = found
     visit = relabelled(click, writer.events_of(seq)).visit
-    traffic, reasons = after_check(visit.reasons, verified=verified)
+    traffic, reasons = label(visit.reasons)
     if reasons == visit.reasons:
         return False
-    writer.add_event(seq, LabelChange(at_ms=at_ms, traffic=traffic, reasons=reasons, crawler_verified=verified))
+    known = visit.crawler_verified if verified is None else verified
+    writer.add_event(seq, LabelChange(at_ms=at_ms, traffic=traffic, reasons=reasons, crawler_verified=known))
     return True

@@ -12,7 +12,7 @@ from tnc.facts.crawlers import Crawlers, DnsAnswer
 from tnc.facts.feeds import read_feed
 from tnc.facts.geo import Geo
 from tnc.facts.networks import NetworkList, Networks, compile_lists
-from tnc.facts.verdict import after_check
+from tnc.facts.verdict import after_check, with_sign
 from tnc.facts.verifying import Verifier
 
 CRAWLERS = Crawlers()
@@ -128,3 +128,19 @@ def test_a_check_changes_the_label() -> None:
     assert after_check(reasons, verified=True) == ("crawler", ("crawler_verified", "net_datacenter"))
     assert after_check(reasons, verified=False) == ("bot", ("crawler_failed", "net_datacenter"))
     assert after_check(reasons, verified=None) == ("crawler", reasons)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "sign", "expected"),
+    [
+        ((), "honeypot", ("suspect", ("honeypot",))),
+        ((), "js_webdriver", ("bot", ("js_webdriver",))),
+        (("net_vpn",), "lander_fast", ("suspect", ("net_vpn", "lander_fast"))),
+        (("honeypot",), "honeypot", ("suspect", ("honeypot",))),
+        (("crawler_claimed",), "honeypot", ("crawler", ("crawler_claimed", "honeypot"))),
+    ],
+)
+def test_what_a_page_saw_changes_the_label(
+    reasons: tuple[str, ...], sign: str, expected: tuple[str, tuple[str, ...]]
+) -> None:
+    assert with_sign(reasons, sign) == expected

@@ -25,8 +25,12 @@ _LINK_SCANNERS: Final = (
 CLAIMS: Final[Mapping[ClaimKind, str]] = {"bot": "ua_bot", "client": "ua_client", "automation": "ua_automation"}
 _REASON_OF_CHECK: Final = {True: "crawler_verified", False: "crawler_failed", None: "crawler_claimed"}
 _SUSPECT: Final = frozenset(
-    {"net_datacenter", "net_tor", "net_proxy", "hints_contradict", "headers_missing", "scanner", "freq_ip"}
+    {
+        *("net_datacenter", "net_tor", "net_proxy", "hints_contradict", "headers_missing", "scanner", "freq_ip"),
+        *("honeypot", "lander_fast"),
+    }
 )
+_BOT: Final = frozenset({"crawler_failed", "js_webdriver"})
 
 
 class Verdict(Struct, frozen=True, kw_only=True, gc=False):
@@ -93,7 +97,7 @@ def _kind(reasons: list[str]) -> Traffic:
         return "prefetch"
     if "crawler_claimed" in reasons or "crawler_verified" in reasons:
         return "crawler"
-    if any(reason.startswith("ua_") or reason == "crawler_failed" for reason in reasons):
+    if any(reason.startswith("ua_") or reason in _BOT for reason in reasons):
         return "bot"
     return "human" if _SUSPECT.isdisjoint(reasons) else "suspect"
 
@@ -102,6 +106,12 @@ def after_check(reasons: tuple[str, ...], *, verified: bool | None) -> tuple[Tra
     """The label of a declared crawler's click once its claim was checked. Where it went stays as it was."""
     checked = tuple(_REASON_OF_CHECK[verified] if each == "crawler_claimed" else each for each in reasons)
     return _kind(list(checked)), checked
+
+
+def with_sign(reasons: tuple[str, ...], sign: str) -> tuple[Traffic, tuple[str, ...]]:
+    """The label of a click of which its page saw something more."""
+    signed = reasons if sign in reasons else (*reasons, sign)
+    return _kind(list(signed)), signed
 
 
 def with_duplicate(verdict: Verdict) -> Verdict:

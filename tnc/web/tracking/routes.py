@@ -10,7 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
-from tnc.web.tracking import answers, landers, pages, postbacks, privacy, scripts
+from tnc.web.tracking import answers, landers, pages, postbacks, privacy, scripts, signs
 from tnc.web.tracking.keys import Tracking
 from tnc.web.tracking.reading import path_of
 from tnc.web.tracking.visits import visit
@@ -37,13 +37,14 @@ FIXED: Final[dict[str, tuple[frozenset[str], Handler]]] = {
     "favicon.ico": (_ASK, pages.nothing),
 }
 
-# The same with a word of its own in the path: the n-th offer, Keitaro's key, a campaign, a file's secret, a
-# sealed destination.
+# The same with a word of its own in the path: the n-th offer, Keitaro's key, a campaign, what a page saw, a file's
+# secret, a sealed destination.
 PATTERNS: Final[tuple[tuple[re.Pattern[str], frozenset[str], Handler], ...]] = (
     (re.compile(r"click/([1-9][0-9]?)"), _ASK, landers.lander_click),
     (re.compile(r"privacy/case/([0-9a-f]{32})"), _ASK, privacy.case),
     (re.compile(r"([^/]{1,128})/postback"), _TELL, postbacks.postback),
     (re.compile(r"tnc\.js/(.{1,256})"), _ASK, scripts.visit_by_script),
+    (re.compile(r"-/sign/(webdriver|link|fast)"), _GET, signs.sign),
     (re.compile(r"-/feed/([A-Za-z0-9_-]{32})\.csv"), _ASK, pages.file),
     (re.compile(r"-/onward/([A-Za-z0-9_-]+)"), _ASK, pages.second_page),
 )

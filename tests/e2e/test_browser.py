@@ -1,4 +1,4 @@
-"""A real Chromium fetches ahead: that is no visit, and the click that follows is one, once."""
+"""A real Chromium fetches ahead, which is no visit, and comes, which is one; and a page looks at who came."""
 
 import http.server
 import threading
@@ -87,3 +87,32 @@ def test_what_is_fetched_ahead_is_no_visit_and_the_click_is_one(
     (real,) = [click for click in clicks if click["traffic"] != "prefetch"]
     assert real["click_id"] == arrived
     assert told(stopped, "report", "--by", "campaign")["totals"]["visits"] == 1
+
+
+def test_a_page_with_the_check_tells_of_a_driven_browser_and_people_meet_no_trap(
+    browser: Browser, stopped: Appliance, tmp_path: Path
+) -> None:
+    file = tmp_path / "page.toml"
+    file.write_text(
+        '[[offer]]\nid = "page"\nurl = "https://shop.example/"\n[[campaign]]\nid = "page"\n'
+        '[[campaign.flow]]\nid = "all"\noffers = [ { id = "page" } ]\n'
+    )
+    stopped.apply(file)
+    stopped.serve()
+    script = "<script async src='http://{}:{}/tnc.js' data-campaign='page' {}></script>"
+    pages = {
+        "/": f"<!doctype html><title>a</title><a href='#x'>x</a>{script.format(*stopped.tracking, 'data-check')}",
+        "/plain": f"<!doctype html><title>b</title>{script.format(*stopped.tracking, '')}",
+    }
+    with site(pages) as address:
+        browser.driver.get(f"{address}/plain")
+        WebDriverWait(browser.driver, 20).until(lambda _: len(all_clicks(stopped)) == 1)
+        assert browser.all("a[href*='/-/sign/']") == []
+        browser.driver.get(address)
+        WebDriverWait(browser.driver, 20).until(lambda _: "js_webdriver" in all_clicks(stopped)[-1]["reasons"])
+        (trap,) = browser.all("a[href*='/-/sign/link']")
+
+    plain, checked = all_clicks(stopped)
+    assert "js_webdriver" not in plain["reasons"]
+    assert checked["traffic"] == "bot"
+    assert (trap.get_attribute("tabindex"), trap.get_attribute("aria-hidden")) == ("-1", "true")

@@ -1,0 +1,53 @@
+"""What a page saw of its visitor becomes a reason of the click, and changes nothing else."""
+
+import pytest
+
+from tests.web.tracking.conftest import Shop
+
+
+async def clicked(shop: Shop) -> str:
+    return (await shop.get("/summer")).headers["location"].partition("s=")[2]
+
+
+@pytest.mark.parametrize(
+    ("what", "traffic", "reason"),
+    [
+        ("webdriver", "bot", "js_webdriver"),
+        ("link", "suspect", "honeypot"),
+        ("fast", "suspect", "lander_fast"),
+    ],
+)
+async def test_a_sign_is_a_reason_of_the_click(shop: Shop, what: str, traffic: str, reason: str) -> None:
+    cid = await clicked(shop)
+
+    first, second = await shop.get(f"/-/sign/{what}?cid={cid}"), await shop.get(f"/-/sign/{what}?cid={cid}")
+
+    [story] = shop.stories()
+    assert (first.status, second.status, first.headers["cache-control"]) == (204, 204, "no-store")
+    assert (story.click.visit.traffic, story.click.visit.reasons) == (traffic, (reason,))
+    assert (story.click.offer, story.click.flow, story.click.filter) == ("shoes", "rest", None)
+    assert len(story.changes) == 1
+
+
+async def test_without_an_id_the_click_is_found_like_on_a_lander(shop: Shop) -> None:
+    await clicked(shop)
+
+    await shop.get("/-/sign/link")
+
+    assert shop.stories()[0].click.visit.reasons == ("honeypot",)
+
+
+async def test_a_browser_that_fetches_ahead_has_followed_no_link(shop: Shop) -> None:
+    cid = await clicked(shop)
+
+    await shop.get(f"/-/sign/link?cid={cid}", Sec_Purpose="prefetch")
+
+    assert shop.stories()[0].changes == ()
+
+
+async def test_nobody_learns_whether_there_is_such_a_click(shop: Shop) -> None:
+    nobody, unknown = await shop.get("/-/sign/fast?cid=nobody"), await shop.get("/-/sign/smell")
+
+    assert nobody.status == 204
+    assert unknown.status == 404
+    assert shop.stories() == []
