@@ -22,6 +22,7 @@ from tnc.settings import Settings, resolve_secret
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 1.0
+_LONGEST: Final = 500  # characters of a complaint
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -73,24 +74,32 @@ class Renewal:
     def __init__(self, config: Path, house: House) -> None:
         self._command = (sys.executable, "-m", "tnc", "--config", str(config), "ipdb", "update", "--due")
         self._house = house
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: subprocess.Popen[str] | None = None
 
     def start_if_due(self) -> None:
-        """Start a child when there is something to fetch, and do not wait for it."""
+        """Start a child when there is something to fetch, and do not wait for it: the next turn tells how it went."""
         house = self._house
         if self._is_running() or not house.settings.renew:
             return
         if is_due(house.settings, house.addresses, house.world.now_ms()):
-            self._child = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S603 - our own words
+            self._child = subprocess.Popen(  # noqa: S603 - our own words
+                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
 
     def _is_running(self) -> bool:
-        return self._child is not None and self._child.poll() is None
+        if self._child is None or self._child.poll() is None:
+            return self._child is not None
+        _, why = self._child.communicate()
+        if self._child.returncode:
+            log.warning("address data could not be renewed", extra={"why": why.strip()[:_LONGEST]})
+        self._child = None
+        return False
 
     def stop(self) -> None:
         """An update that is cut off leaves what was there."""
         if self._child is not None and self._is_running():
             self._child.terminate()
-            self._child.wait()
+            self._child.communicate()
 
 
 @asynccontextmanager

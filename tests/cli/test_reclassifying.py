@@ -169,6 +169,7 @@ def test_declared_crawlers_are_judged_by_no_filter(tnc: Tnc, shop: Callable[...,
 
     assert (told["examined"], told["changed"]) == (1, 0)
     assert tnc("click", crawler, "--json").json["filter"] is None
+    assert tnc("explain", crawler, "--json").json["same"] is True
 
 
 def test_a_fact_that_was_cut_answers_as_it_did_then_or_not_at_all(

@@ -1,5 +1,6 @@
 """Address data under a running server: swapped without a failure, damaged without harm."""
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,10 +22,11 @@ def city(appliance: Appliance) -> object:
     return told(appliance, "click", click_of(ask(appliance, "/summer", headers=WALTHAM)))["city"]
 
 
-def until(holds: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
+def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    end, pause = time.monotonic() + seconds, threading.Event()
     while not holds():
         assert time.monotonic() < end
+        pause.wait(0.05)
 
 
 def test_data_is_swapped_under_load_without_a_failure(appliance: Appliance) -> None:

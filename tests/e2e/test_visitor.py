@@ -47,6 +47,9 @@ PHONE = (
     "Version/18.6 Mobile/15E148 Safari/604.1"
 )
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
+CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
+)
 NETWORKS = ("74.0.0.0/8", "66.0.0.0/8", "81.0.0.0/8", "157.0.0.0/8", "2001:4860::/32", "54.0.0.0/8")
 CRAWLERS: list[dict[str, Any]] = [
     {"user_agent": "facebookexternalhit/1.1", "ip": "66.220.147.6", "verified": True},
@@ -147,6 +150,24 @@ def test_hostile_headers_are_answered_stored_and_leave_no_word_in_the_log(applia
     assert len(shown.splitlines()) == len(said)
     assert "\x1b" not in shown
     assert len(appliance.log.read_text().splitlines()) <= 1
+
+
+def test_hints_are_asked_for_over_https_and_never_as_critical(shared: Appliance) -> None:
+    proxied = {"X-Forwarded-For": "81.2.69.142", "User-Agent": CHROME}
+    hints = {
+        "X-Forwarded-Proto": "https",
+        "Sec-CH-UA": '"Google Chrome";v="141", "Not?A_Brand";v="8", "Chromium";v="141"',
+        "Sec-CH-UA-Mobile": "?0",
+        "Sec-CH-UA-Platform": '"Windows"',
+        "Sec-CH-UA-Platform-Version": '"15.0.0"',
+    }
+    plain, secure = ask(shared, "/summer", headers=proxied), ask(shared, "/summer", headers=proxied | hints)
+
+    assert "accept-ch" not in plain.headers
+    assert "Sec-CH-UA-Platform-Version" in secure.headers["accept-ch"]
+    assert "critical-ch" not in secure.headers
+    systems = [told(shared, "click", click_of(each)) for each in (plain, secure)]
+    assert [(each["os"], each["os_version"]) for each in systems] == [("Windows", None), ("Windows", "11")]
 
 
 # ---------------------------------------------------------------------------------------------- nothing but memory
