@@ -6,6 +6,7 @@ from typing import cast
 from tnc import __version__
 from tnc.doctor import problems
 from tnc.explaining import Invented, explain, try_visitor
+from tnc.facts.geo import Geo
 from tnc.facts.mmdb import Licence
 from tnc.fields import rfc3339
 from tnc.house import House
@@ -21,6 +22,7 @@ from tnc.web.dashboard.ports import (
     ClickQuestion,
     Explanation,
     Mail,
+    People,
     ReportQuestion,
     TryRequest,
     TryResult,
@@ -40,8 +42,10 @@ class Desk:
         clicklog: ClickLog,
         reporter: Reporter,
         mail: Mail,
+        people: People,
     ) -> None:
         self.mail = mail
+        self.people = people
         self._house = house
         self._base = tracking_base
         self._tracker = tracker
@@ -143,8 +147,13 @@ class Desk:
         )
 
     def attributions(self) -> Sequence[Attribution]:
-        told = (_attribution(each.licence) for each in self._tracker.reader.geo.sources())
-        return tuple(dict.fromkeys(each for each in told if each is not None))
+        return attributions_of(self._tracker.reader.geo)
+
+
+def attributions_of(geo: Geo) -> tuple[Attribution, ...]:
+    """What the licences of the data in use ask for, each sentence once."""
+    told = (_attribution(each.licence) for each in geo.sources())
+    return tuple(dict.fromkeys(each for each in told if each is not None))
 
 
 def _attribution(licence: Licence) -> Attribution | None:
