@@ -41,7 +41,7 @@ LAYERS = (
     "records",
     "web jobs",
     "listening",
-    "desk maildesk",
+    "desk maildesk peopledesk",
     "app",
     "bench",
     "cli",

@@ -35,6 +35,7 @@ from tnc.maildesk import MailDesk
 from tnc.model import Click, Configuration, Conversion
 from tnc.operations import Hooks, Operations
 from tnc.passwords import Passwords
+from tnc.peopledesk import PeopleDesk
 from tnc.readings import Address
 from tnc.receiving import Answered, Heard
 from tnc.recording import Recorded
@@ -288,6 +289,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
             clicklog=clicklog,
             reporter=reporter,
             mail=MailDesk(house, server.operations, server.forwarding, courier),
+            people=PeopleDesk(house, server.keeping),
         )
         tracking = server.tracking()
         accounts = Accounts(lambda: house.database, house.database_lock)

@@ -142,6 +142,13 @@ def _ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
+def following(state: State) -> tuple[State, ...]:
+    """What a request can become next."""
+    if state in ENDED:
+        return ()
+    return (*_FOLLOWS.get(state, ()), "withdrawn")
+
+
 class Register:
     """Of one workspace. Safe for several threads, which share `lock`."""
 
@@ -216,7 +223,7 @@ class Register:
     ) -> Request:
         """The next state. Raises InvalidError for one that cannot follow, or without a reason where one is owed."""
         request = self.get(request_id)
-        possible = (*_FOLLOWS.get(request.state, ()), *(("withdrawn",) if request.is_open else ()))
+        possible = following(request.state)
         if state not in possible:
             after = ", ".join(possible) or "nothing: it is closed"
             raise InvalidError(f"a request that is {request.state} cannot become {state}; what can follow is {after}.")

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tests.web.dashboard.configured import CONFIGURATION
 from tests.web.dashboard.invented_mail import InventedMail, invent_mail
+from tests.web.dashboard.invented_people import InventedPeople
 from tnc import fields
 from tnc.errors import InvalidError, NotFoundError
 from tnc.model import (
@@ -196,6 +197,7 @@ class InventedAppliance:
     now_ms: int = NOW_MS
     notes: tuple[str, ...] = ()
     mail: InventedMail = field(default_factory=lambda: invent_mail(NOW_MS))
+    people: InventedPeople = field(default_factory=InventedPeople)
 
     def configuration(self) -> tuple[int, Configuration]:
         return 3, self.config

@@ -36,6 +36,10 @@ PAGES = {
     "/try": ("/try", "/try?campaign=summer&browser=curl&try=1"),
     "/reports": ("/reports", "/reports?by=country&by=device&by=day&period=30d"),
     "/settings": ("/settings",),
+    "/people": ("/people",),
+    "/people/{request_id}": ("/people/6f1c0a93be", "/people/aa00bb11cc?click=x", "/people/0123456789"),
+    "/keeping": ("/keeping",),
+    "/stored": ("/stored", "/stored?class=pii"),
     "/sign-in": ("/sign-in",),
 }
 NOT_PAGES = {"/reports.csv", "/static/{version}/{path:.+}"}
