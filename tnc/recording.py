@@ -122,7 +122,7 @@ def store_change(
     return queue(
         writer,
         click_seq=click_seq,
-        click=click,
+        click=relabelled(click, writer.events_of(click_seq)),  # what is no person's by now is told to nobody
         changes=changes,
         event_seq=event_seq,
         configuration=configuration,

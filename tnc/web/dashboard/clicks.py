@@ -100,8 +100,9 @@ def _read_cursor(text: str | None) -> tuple[int, ClickId] | None:
 
 def _differences(story: ClickStory, destination: str | None, explanation: Explanation) -> Sequence[Difference]:
     """What the recorded decision and the recomputed one do not agree on."""
+    decided = story.decided or story.click
     pairs: list[tuple[str, Any, Any]] = [
-        (name, getattr(story.click, name), getattr(explanation.recomputed, name)) for name in _DECIDED
+        (name, getattr(decided, name), getattr(explanation.recomputed, name)) for name in _DECIDED
     ]
     pairs.append(("destination", destination, explanation.destination))
     return [
