@@ -116,8 +116,10 @@ async def test_a_request_before_the_answer_to_the_first_ends_the_connection(shop
         b"GET /summer HTTP/1.1\r\nHost: go.example\r\nUpgrade: websocket\r\nConnection: upgrade, close\r\n\r\n",
         b"GET http://go.example/summer HTTP/1.1\r\nHost: go.example\r\nConnection: close\r\n\r\n",
         b"GET /summer HTTP/1.0\r\n\r\n",
+        b"GET /summer HTTP/1.1\r\nHost: go.example\r\nX: a\x00b\r\nConnection: close\r\n\r\n",
+        b"GET /summer?a=\xff \xc3 HTTP/1.1\r\nHost: go.example\r\nConnection: close\r\n\r\n",
     ],
-    ids=["body", "chunked", "upgrade", "absolute form", "old"],
+    ids=["body", "chunked", "upgrade", "absolute form", "old", "control character", "raw bytes and a space"],
 )
 async def test_unusual_requests_are_clicks_too(shop: Shop, strange: bytes) -> None:
     answer = read_answer(await shop.send(strange))
@@ -133,7 +135,6 @@ async def test_unusual_requests_are_clicks_too(shop: Shop, strange: bytes) -> No
         b"GET /summer HTTP/9.9\r\n\r\n",
         b"GET /summer HTTP/1.1\r\nHost : go.example\r\n\r\n",
         b"GET /summer HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-        b"GET /summer HTTP/1.1\r\nX: a\x00b\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     ],
 )
