@@ -1,7 +1,7 @@
 """The day files as their one writer holds them."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from pathlib import Path
 from typing import Final, TypeVar
@@ -40,11 +40,6 @@ class Days:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(day)
         return found
-
-    def puncture(self, day: Day, *, clicks: Iterable[int], events: Iterable[int]) -> None:
-        """Make these leaves of a day underivable for ever; the next use opens it with the keys that are left."""
-        self.discard(day)
-        self._keyring.puncture_day(*day, clicks=clicks, events=events)
 
     def drop(self, day: Day) -> list[Path]:
         """Destroy the key of a day, then take its files out of sight; they are returned, to be removed at leisure.

@@ -213,7 +213,7 @@ class DayWriter:
         self.deliveries = DeliveryWriter(self._database, sealer_of(keys, "deliveries"), self._event_number)
         self.inbox = InboxWriter(self._database, sealer_of(keys, "inbox"), self._event_number)
         self.search = Search(self._database, keys, self._clicks)
-        self.purge = Purge(self._database, self._clicks, self._events, self.add_story)
+        self.purge = Purge(self._database, self._clicks, self._events, self.search, self.add_story)
         self._numbers = {"clicks": clicks or Numbers(), "events": Numbers()}
         self._sealer = ClickSealer(keys, self._numbers["clicks"])
         self._start_numbers()

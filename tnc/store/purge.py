@@ -7,6 +7,7 @@ from typing import Final
 
 from tnc.model import Click, Event
 from tnc.store.sealing import Sealer
+from tnc.store.search import Search
 from tnc.store.tree import PuncturedError
 
 _AMONG: Final = "in (select value from json_each(?))"
@@ -20,27 +21,14 @@ class Purge:
         database: sqlite3.Connection,
         clicks: Sealer,
         events: Sealer,
+        search: Search,
         add: Callable[[Click, Iterable[Event]], None],
     ) -> None:
         self._database = database
         self._clicks = clicks
         self._events = events
+        self._search = search
         self._add = add
-
-    def present(self, clicks: Sequence[int]) -> list[int]:
-        """Those of the numbers that have a row."""
-        rows = self._database.execute(f"select seq from clicks where seq {_AMONG}", (json.dumps(clicks),))
-        return [seq for (seq,) in rows]
-
-    def leaves(self, clicks: Sequence[int], calls: Sequence[int]) -> list[int]:
-        """Numbers in the events' tree that seal what is told of these clicks: of `calls` the postbacks'."""
-        listed = json.dumps(clicks)
-        told = [
-            seq
-            for table in self._tables()
-            for (seq,) in self._database.execute(f"select seq from {table} where click_seq {_AMONG}", (listed,))
-        ]
-        return sorted({*told, *calls})
 
     def stories(self, clicks: Sequence[int]) -> list[tuple[Click, list[Event]]]:
         """The clicks with their events, opened; those that were erased before are passed over."""
@@ -60,20 +48,12 @@ class Purge:
     def replace(self, clicks: Sequence[int], calls: Sequence[int], left: Iterable[tuple[Click, list[Event]]]) -> None:
         """Take these clicks and calls out, and put in what is left of them."""
         listed = json.dumps(clicks)
-        for table in self._tables():
+        for table in self._search.tables():
             self._database.execute(f"delete from {table} where click_seq {_AMONG}", (listed,))
         self._database.execute(f"delete from clicks where seq {_AMONG}", (listed,))
         self._database.execute(f"delete from inbox where seq {_AMONG}", (json.dumps(calls),))
         for click, events in left:
             self._add(click, events)
-
-    def _tables(self) -> list[str]:
-        """Every table whose rows tell of a click: a new one needs no word here."""
-        rows = self._database.execute(
-            "select its.name from sqlite_master its, pragma_table_info(its.name) col"
-            " where its.type = 'table' and col.name = 'click_seq' order by 1"
-        )
-        return [name for (name,) in rows.fetchall()]
 
     def settle(self) -> bool:
         """Outside a transaction: the write-ahead log is emptied into the file. False while somebody still reads

@@ -55,6 +55,29 @@ class Search:
         rows = self._database.execute(f"select seq from inbox where click {_AMONG}", (json.dumps(tokens),))
         return [seq for (seq,) in rows]
 
+    def present(self, clicks: Sequence[int]) -> list[int]:
+        """Those of the numbers that have a row."""
+        rows = self._database.execute(f"select seq from clicks where seq {_AMONG}", (json.dumps(clicks),))
+        return [seq for (seq,) in rows]
+
+    def leaves(self, clicks: Sequence[int], calls: Sequence[int]) -> list[int]:
+        """Numbers in the events' tree that seal what is told of these clicks: of `calls` the postbacks'."""
+        listed = json.dumps(clicks)
+        told = [
+            seq
+            for table in self.tables()
+            for (seq,) in self._database.execute(f"select seq from {table} where click_seq {_AMONG}", (listed,))
+        ]
+        return sorted({*told, *calls})
+
+    def tables(self) -> list[str]:
+        """Every table whose rows tell of a click: a new one needs no word here."""
+        rows = self._database.execute(
+            "select its.name from sqlite_master its, pragma_table_info(its.name) col"
+            " where its.type = 'table' and col.name = 'click_seq' order by 1"
+        )
+        return [name for (name,) in rows.fetchall()]
+
     def counts(self, clicks: Sequence[int], calls: Sequence[int]) -> Counter[str]:
         """How many rows of each kind there are of these numbers."""
         listed = json.dumps(clicks)

@@ -16,6 +16,7 @@ from tnc.store.journal import DayPart
 from tnc.store.keyring import Keyring
 from tnc.store.scan import Hit, Scanner
 from tnc.store.scrub import scrub
+from tnc.store.search import Search
 
 _T = TypeVar("_T")
 
@@ -92,22 +93,22 @@ class Vault:
         """Replace the rows of a part by what is left of them, and puncture their keys.
 
         `written_down` makes the part durable, with the numbers and bytes that were found, before anything
-        is lost: what is interrupted after it can be done again from the part alone.
+        is lost: what is interrupted after it can be done again from the part alone. Clicks wait only for the
+        rows, and then while the file is opened with the keys that are left.
         """
+        with self.reader(date) as reader:
+            if _note(part, reader.search):
+                written_down()
 
         def rows(writer: DayWriter) -> None:
-            there = writer.purge.present(part.clicks)
-            part.leaves = sorted({*part.leaves, *writer.purge.leaves(there, part.calls)})
-            part.marks = [*{*part.marks, *writer.search.marks(there, part.calls)}]
-            part.tokens = writer.search.tokens(there) if there else part.tokens
-            written_down()
+            if _note(part, writer.search):  # something came since
+                written_down()
+            there = writer.search.present(part.clicks)
             writer.purge.replace(there, part.calls, left(writer.purge.stories(there)))
 
-        def work(days: Days) -> None:
-            days.transact(self._day(date), rows)
-            days.puncture(self._day(date), clicks=part.clicks, events=part.leaves)
-
-        self.alone(work)
+        self.alone(lambda days: days.transact(self._day(date), rows))
+        self.keyring.puncture_day(*self._day(date), clicks=part.clicks, events=part.leaves)
+        self.alone(lambda days: days.discard(self._day(date)))
 
     def settle(self, date: Date, *, patience_seconds: float) -> None:
         """Empty the write-ahead log. Raises PartlyDoneError when somebody reads an older state for longer than that."""
@@ -145,3 +146,13 @@ class Vault:
             days.discard(self._day(date))
             path = self.path(date)
             scrub(path, (hit for hit in hits if hit.path == path))
+
+
+def _note(part: DayPart, search: Search) -> bool:
+    """Note what tells of the clicks of a part; whether that is news."""
+    there = search.present(part.clicks)
+    before = (part.leaves, part.marks)
+    part.leaves = sorted({*part.leaves, *search.leaves(there, part.calls)})
+    part.marks = sorted({*part.marks, *search.marks(there, part.calls)})
+    part.tokens = search.tokens(there) if there else part.tokens
+    return (part.leaves, part.marks) != before
