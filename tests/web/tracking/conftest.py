@@ -13,6 +13,7 @@ from tnc.forgetting import Forgetting
 from tnc.forwarding import ClosedPost, Forwarding
 from tnc.house import House
 from tnc.listening import listening_socket, tracking_site
+from tnc.live.tracker import Tracker
 from tnc.model import ClickStory
 from tnc.operations import Operations
 from tnc.readings import Address
@@ -111,6 +112,7 @@ class Shop:
     port: int
     log: ClickLog
     operations: Operations
+    tracker: Tracker
 
     def stories(self) -> list[ClickStory]:
         return list(self.house.stories.newest())
@@ -186,4 +188,4 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
             )
             bound = listening_socket(Address(host="127.0.0.1", port=0))
             async with tracking_site(tracking, bound):
-                yield Shop(house, bound.getsockname()[1], log, operations)
+                yield Shop(house, bound.getsockname()[1], log, operations, tracking.tracker)

@@ -1,5 +1,6 @@
 """The page for the people who are clicked on: plain, by the proof of their cookie, and done at once."""
 
+import asyncio
 import io
 import json
 import re
@@ -247,3 +248,36 @@ async def test_global_privacy_control_is_declared(shop: Shop) -> None:
     assert json.loads(declared.body) == {"gpc": True, "lastUpdate": "2026-11-24"}
     page = await shop.get("/privacy", Sec_GPC="1")
     assert "Global Privacy Control, and it is respected" in page.body
+
+
+# ------------------------------------------------------------------------------------------- no discrimination
+
+SPLIT = """
+[[offer]]
+id = "shoes"
+url = "https://shop.example/shoes"
+[[offer]]
+id = "boots"
+url = "https://shop.example/boots"
+[[campaign]]
+id = "split"
+sticky = "offer"
+[[campaign.flow]]
+id = "all"
+offers = [ { id = "shoes", weight = 1 }, { id = "boots", weight = 1 } ]
+"""
+
+
+async def test_the_same_visitor_is_sent_to_the_same_place_whatever_he_decides(shop: Shop) -> None:
+    await asyncio.to_thread(shop.operations.apply, SPLIT, file="split.toml")
+    shop.tracker.take_plans(shop.house.plans(shop.house.versions.latest(shop.house.workspace)))
+    for number in range(40):
+        agent = f"Mozilla/5.0 (X11; Linux x86_64) Visitor/{number}"
+        places = {
+            (await shop.get("/split?tnc_consent=granted", User_Agent=agent)).headers["location"],
+            (await shop.get("/split", User_Agent=agent)).headers["location"],
+            (await shop.get("/split", User_Agent=agent, Sec_GPC="1")).headers["location"],
+            (await shop.get("/split", User_Agent=agent, Cookie="tnc_out=1")).headers["location"],
+            (await shop.get("/split", User_Agent=agent, Cookie="tnc_no=1")).headers["location"],
+        }
+        assert len(places) == 1, agent
