@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Final
 
 from tnc.settings import LogLevel
@@ -21,13 +22,12 @@ class _Lines(logging.Formatter):
         }
         if record.exc_info and record.exc_info[0] is not None:
             told["error"] = record.exc_info[0].__name__
-            told["where"] = _where(record.exc_info)
+            told["where"] = _where(record.exc_info[2])
         return json.dumps(told, default=str)
 
 
-def _where(info: object) -> list[str]:
+def _where(trace: TracebackType | None) -> list[str]:
     """Files and lines of a traceback without its texts: the message of a stranger's exception may hold anything."""
-    _, _, trace = info  # type: ignore[misc]
     places = []
     while trace is not None:
         code = trace.tb_frame.f_code

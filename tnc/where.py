@@ -33,9 +33,9 @@ class Where:
             case "~":
                 return value is not None and self.values[0].casefold() in _text(value).casefold()
             case ">":
-                return _is_number(value) and value > float(self.values[0])
+                return value is not None and _is_number(value) and value > float(self.values[0])
             case "<":
-                return _is_number(value) and value < float(self.values[0])
+                return value is not None and _is_number(value) and value < float(self.values[0])
 
 
 def parse_where(text: str, names: Collection[str]) -> Where:
