@@ -144,6 +144,7 @@ def _delivery(click_seq: int, number: int) -> DeliveryRow:
         seq=0,
         click_seq=click_seq,
         event_seq=number,
+        first_seq=-1,
         destination=DestinationId("meta-main"),
         kind="convert",
         state="done",

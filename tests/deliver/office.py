@@ -1,5 +1,6 @@
 """A post office: real day files, the real writer, the real outbox, and a world whose clocks a test moves."""
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
@@ -115,6 +116,13 @@ class Office:
         if wake:
             self.outbox.add(DATE, recorded.deliveries)
         return recorded
+
+    async def later(self, ms: int) -> None:
+        """Time passes, once everything that is under way has come to an end."""
+        while any(line.running for line in self.outbox._lines.values()):
+            await asyncio.sleep(0.005)
+        self.clocks.pass_ms(ms)
+        self.outbox.configured()  # whatever wakes it
 
     def rows(self) -> list[DeliveryRow]:
         """What is on disk, oldest first."""

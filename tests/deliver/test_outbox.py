@@ -110,7 +110,7 @@ async def test_what_was_left_open_goes_after_the_next_start(
         await office.say(await office.click(), wake=False)
         [row] = office.rows()
         # As a process leaves it that is killed while it sends.
-        await office.log.run((MAIN, DATE), lambda writer: writer.deliveries.claim(row))
+        await office.log.run((MAIN, DATE), lambda writer: writer.deliveries.claim([row.seq]))
         assert office.states() == ["sending"]
 
     async with office.open():
@@ -144,8 +144,7 @@ async def test_a_later_word_waits_for_the_earlier_one(
         await until(lambda: office.states() == ["queued", "queued"])
         assert source.requests == 1
 
-        clocks.pass_ms(10_000)
-        office.outbox.configured()  # whatever wakes it
+        await office.later(10_000)
         await until(lambda: office.states() == ["done", "done"])
 
     assert [event["st"] for event in source.events] == ["sale", "rejected"]
@@ -167,8 +166,7 @@ async def test_what_failed_goes_again_later_with_the_same_id(
         for number in (1, 2):
             await until(lambda number=number: receiver.requests == number and office.states() == ["queued"])  # type: ignore[misc]
             seen.append(office.rows()[0].event_id)
-            clocks.pass_ms(20_000)
-            office.outbox.configured()
+            await office.later(20_000)
         await until(lambda: office.states() == ["done"])
 
     [row] = office.rows()
@@ -259,15 +257,13 @@ async def test_nobody_is_asked_while_he_wants_to_be_left_alone(
     source.answer_next(429, headers={"Retry-After": "30"})
     async with office.open():
         await office.say(await office.click())
-        await until(lambda: office.states() == ["queued"] and source.requests == 1)
-        await office.say(await office.click())
-        clocks.pass_ms(29_000)
-        office.outbox.configured()
         await until(lambda: office.outbox.standings()[to_source.id].state == "waiting")
+        await office.say(await office.click())
+        await office.later(29_000)
+        await until(lambda: office.outbox.standings()[to_source.id].waiting == 2)
         assert source.requests == 1
 
-        clocks.pass_ms(1_000)
-        office.outbox.configured()
+        await office.later(1_000)
         await until(lambda: office.states() == ["done", "done"])
 
 
@@ -278,16 +274,14 @@ async def test_a_clock_that_jumps_changes_no_wait(
     source.answer_next(429, headers={"Retry-After": "30"})
     async with office.open():
         await office.say(await office.click())
-        await until(lambda: office.states() == ["queued"] and source.requests == 1)
+        await until(lambda: office.outbox.standings()[to_source.id].state == "waiting")
 
+        await office.later(0)
         clocks.wall_ms += jump_ms
-        office.outbox.configured()
-        clocks.pass_ms(29_000)
-        office.outbox.configured()
+        await office.later(29_000)
         await asyncio.sleep(0)
         assert source.requests == 1
-        clocks.pass_ms(1_500)
-        office.outbox.configured()
+        await office.later(1_500)
         await until(lambda: office.states() == ["done"])
 
 
@@ -298,8 +292,7 @@ async def test_what_is_too_late_is_given_up_with_a_reason(
     async with office.open():
         await office.say(await office.click())
         await until(lambda: office.states() == ["queued"] and source.requests == 1)
-        clocks.pass_ms(80 * HOUR_MS)
-        office.outbox.configured()
+        await office.later(80 * HOUR_MS)
         await until(lambda: office.states() == ["dead"])
 
     assert office.rows()[0].record.reason == "expired"
@@ -333,11 +326,11 @@ async def test_a_withdrawal_calls_everything_back_at_once(
     async with office.open():
         for _ in range(100):
             await office.say(await office.click())
-        await until(lambda: set(office.states()) == {"queued"} and source.requests == 1)
+        await until(lambda: office.outbox.standings()[to_source.id].state == "waiting")
+        await until(lambda: set(office.states()) == {"queued"})
 
         called_back = await office.log.run((MAIN, DATE), withdraw)
-        clocks.pass_ms(60_000)
-        office.outbox.configured()
+        await office.later(60_000)
         await until(lambda: office.outbox.standings()[to_source.id].waiting == 0)
 
     assert called_back == 100
@@ -361,8 +354,7 @@ async def test_what_was_erased_on_the_way_leaves_nothing(
         await office.say(await office.click())
         await until(lambda: office.states() == ["queued"] and source.requests == 1)
         await office.log.run((MAIN, DATE), erase)
-        clocks.pass_ms(60_000)
-        office.outbox.configured()
+        await office.later(60_000)
         await until(lambda: office.outbox.standings()[to_source.id].waiting == 0)
 
     assert office.rows() == []
@@ -395,8 +387,7 @@ async def test_google_is_asked_what_became_of_what_it_took(
         await office.say(await office.click())
         await until(lambda: office.states() == ["accepted"])
         while office.states() != ["done"]:
-            clocks.pass_ms(HOUR_MS)
-            office.outbox.configured()
+            await office.later(HOUR_MS)
             await asyncio.sleep(0.02)
 
     assert office.rows()[0].attempts == 1

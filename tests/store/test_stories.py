@@ -149,7 +149,9 @@ def test_all_clicks_come_newest_first_across_days(tmp_path: Path) -> None:
     assert [told.click.click_id for told in newest] == ["click-0", "click-1", "click-2", "click-3"]
     assert all(len(told.conversions) == 1 for told in newest)
     assert [told.click.click_id for told in earlier] == ["click-2", "click-3"]
-    assert [click.click_id for click in stories(tmp_path).newest_clicks(since_ms=0)] == [t.click.click_id for t in newest]
+    assert [click.click_id for click in stories(tmp_path).newest_clicks(since_ms=0)] == [
+        t.click.click_id for t in newest
+    ]
 
 
 def test_the_newest_click_of_any_of_ones_pseudonyms_is_found_across_midnight(tmp_path: Path) -> None:

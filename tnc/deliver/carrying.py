@@ -8,19 +8,19 @@ from typing import Final, NamedTuple
 
 from tnc.deliver.courier import HALTING, Courier, Fate, Told
 from tnc.deliver.delivery import Delivery
-from tnc.deliver.fates import closed, held_back, settled
+from tnc.deliver.fates import EXPIRED, closed, held_back, settled
 from tnc.deliver.gates import gate
-from tnc.deliver.leases import Taken
 from tnc.deliver.registry import DESTINATIONS
 from tnc.deliver.rows import delivery_of
-from tnc.deliver.verdict import Verdict, drop, retry
+from tnc.deliver.sorting import Taken
+from tnc.deliver.verdict import Verdict, drop
 from tnc.model import Configuration
 from tnc.store.deliveries import DeliveryRow
 from tnc.world import World
 
 log = logging.getLogger(__name__)
 
-LARGEST_BATCH: Final = 100
+LARGEST_BATCH: Final = 50
 """Deliveries in one request: more would keep visitors waiting while it is built."""
 
 _IN_ONE_GO: Final = 8
@@ -48,16 +48,6 @@ class Carrier:
     scale: float
 
     async def carry(self, taken: Sequence[Taken], configuration: Configuration) -> Carried:
-        """What becomes of each; when something is wrong with us, all of them go again later."""
-        try:
-            return await self._carry(taken, configuration)
-        except Exception as error:  # noqa: BLE001 - nothing may be left over as under way
-            log.error("deliveries could not be carried", extra={"reason": type(error).__name__})  # noqa: TRY400 - no values
-        failed = retry("a fault of ours")
-        rows = [self._settled(each.row, failed, Told(), 1) for each in taken]
-        return Carried(rows=rows)
-
-    async def _carry(self, taken: Sequence[Taken], configuration: Configuration) -> Carried:
         """Once the receiver fails, what is left of the turn is not even tried: it shares the wait."""
         carried = Carried()
         for batch in _batches(await self._allowed(taken, configuration, carried)):
@@ -87,6 +77,12 @@ class Carrier:
     async def _allowed(self, taken: Sequence[Taken], configuration: Configuration, carried: Carried) -> list[_Ready]:
         now_ms, ready = self.world.now_ms(), []
         for number, each in enumerate(taken, start=1):
+            if each.click is None:
+                carried.rows.append(closed(each.row, "cancelled", "its click is gone", now_ms))
+                continue
+            if now_ms > each.row.expires_at_ms:
+                carried.rows.append(closed(each.row, "dead", EXPIRED, now_ms))
+                continue
             delivery = delivery_of(each.row, each.click, each.changes, configuration)
             if delivery is None:
                 carried.rows.append(closed(each.row, "cancelled", "its destination is gone", now_ms))

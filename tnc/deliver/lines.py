@@ -13,10 +13,10 @@ from tnc.deliver.breaker import Breaker
 from tnc.deliver.retry import PER_DESTINATION
 from tnc.deliver.verdict import Outcome, Verdict
 
-PROMPT: Final = 16
+PROMPT: Final = 24
 """Requests at once to a receiver that answers promptly; others get `PER_DESTINATION`."""
 
-BATCHED: Final = 2
+BATCHED: Final = 4
 """Requests at once where one carries many: more would only meet a refused token more often."""
 
 PROMPT_MS: Final = 1_000

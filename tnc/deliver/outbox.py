@@ -11,15 +11,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from functools import partial
-from itertools import groupby
+from itertools import count, groupby
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 from tnc.configuration.destinations import all_destinations
 from tnc.deliver.carrying import LARGEST_BATCH, Carrier
-from tnc.deliver.leases import settle, take
+from tnc.deliver.leases import settle
 from tnc.deliver.lines import BATCHED, PROMPT, Line, Place
 from tnc.deliver.registry import DESTINATIONS
 from tnc.deliver.retry import IN_ALL
+from tnc.deliver.sorting import SortingRoom
 from tnc.deliver.verdict import Verdict
 from tnc.errors import UnavailableError
 from tnc.model import Configuration, Destination, DestinationId, WorkspaceId
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _DISK_SECONDS: Final = 1.0
+_FAULT_MS: Final = 60_000
+_PACE_SECONDS: Final = 0.004
+"""Between two requests: what begins together would come back together, and visitors would wait for all of it."""
 _STOP_SECONDS: Final = 10.0
 
 
@@ -74,11 +78,14 @@ class Outbox:
         self._stops = stops
         self._carrier = carrier
         self._world = carrier.world
+        self._sorting = SortingRoom(stories, carrier.world)
         self._versions = versions
         self._lines: dict[DestinationId, Line] = {}
         self._destinations: dict[DestinationId, Destination] = {}
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = count(1)
+        self._turns: dict[DestinationId, int] = {}  # when each was served last
 
     # -- from outside
 
@@ -95,10 +102,17 @@ class Outbox:
                 await asyncio.wait(self._tasks, timeout=_STOP_SECONDS)
             for task in self._tasks:
                 task.cancel()
+            await asyncio.to_thread(self._sorting.close)
 
     def add(self, date: Date, waiting: Iterable[Waiting | DeliveryRow]) -> None:
         """Deliveries that were just stored, or stored as open again."""
-        ahead_ms = self._world.steady_ms() - self._world.now_ms()
+        self._add(date, waiting, self._ahead_ms())
+
+    def _ahead_ms(self) -> int:
+        """How far the clock that never jumps is ahead of the one on the wall, which times on disk are of."""
+        return self._world.steady_ms() - self._world.now_ms()
+
+    def _add(self, date: Date, waiting: Iterable[Waiting | DeliveryRow], ahead_ms: int) -> None:
         for each in waiting:
             self._line(each.destination).add(Place(date, each.seq), each.next_at_ms + ahead_ms)
         self._wake.set()
@@ -147,7 +161,9 @@ class Outbox:
         await self._take_up()
         while True:
             self._wake.clear()
-            self._start()
+            if self._start():
+                await asyncio.sleep(_PACE_SECONDS)
+                continue
             try:
                 async with asyncio.timeout(self._seconds_to_next()):
                     await self._wake.wait()
@@ -182,15 +198,16 @@ class Outbox:
         found = self._destinations.get(destination)
         return found is None or not (found.paused or found.archived)
 
-    def _start(self) -> None:
-        """One request each in turn, as long as there is room: nobody waits behind somebody else's crowd."""
+    def _start(self) -> bool:
+        """One request, of the destination whose turn it is: nobody waits behind somebody else's crowd."""
         now_ms = self._world.steady_ms()
         ready = [of for of, line in self._lines.items() if self._goes(of) and line.may_start(now_ms)]
-        while ready and (room := IN_ALL - self._under_way()) > 0:
-            for of in ready[:room]:
-                places = self._lines[of].take(now_ms, self._room(of))
-                self._background(self._carry(of, places))
-            ready = [of for of in ready if self._lines[of].may_start(now_ms)]
+        if not ready or self._under_way() >= IN_ALL:
+            return False
+        of = min(ready, key=lambda each: self._turns.get(each, 0))
+        self._turns[of] = next(self._turn)
+        self._background(self._carry(of, self._lines[of].take(now_ms, self._room(of))))
+        return True
 
     def _under_way(self) -> int:
         return sum(line.running for line in self._lines.values())
@@ -211,11 +228,10 @@ class Outbox:
         try:
             for date, those in groupby(sorted(places), key=lambda place: place.date):
                 verdicts += await self._carry_day(date, [place.seq for place in those])
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others go on
-            log.error("deliveries failed", extra={"destination": of, "reason": type(error).__name__})  # noqa: TRY400
-        now_ms = self._world.steady_ms()
-        line.learn(verdicts, now_ms=now_ms, took_ms=now_ms - began_ms, scale=self._carrier.scale)
-        self._wake.set()
+        finally:
+            now_ms = self._world.steady_ms()
+            line.learn(verdicts, now_ms=now_ms, took_ms=now_ms - began_ms, scale=self._carrier.scale)
+            self._wake.set()
         if line.breaker.stopped is not None and any(each.outcome == "stop" for each in verdicts):
             await self._stopped(of, line.breaker.stopped)
 
@@ -228,11 +244,19 @@ class Outbox:
     async def _carry_day(self, date: Date, seqs: Sequence[int]) -> list[Verdict]:
         if not self._stories.has(date):
             return []  # the day is over its retention, and its deliveries with it
-        now_ms = self._world.now_ms()
-        taken, waiting = await self._durably(date, partial(take, seqs=seqs, now_ms=now_ms))
-        self.add(date, waiting)
-        carried = await self._carrier.carry(taken, self._versions.configuration()[1])
-        self.add(date, await self._durably(date, partial(settle, rows=carried.rows)))
+        claimed = await self._durably(date, lambda writer: writer.deliveries.claim(seqs))
+        try:
+            taken = await self._sorting.open(date, claimed)
+            carried = await self._carrier.carry(taken, self._versions.configuration()[1])
+            ahead_ms = self._ahead_ms()  # before the wall's clock can jump
+            sealed = await self._sorting.seal(date, carried.rows)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with us, nothing is left as under way
+            log.error("deliveries failed", extra={"reason": type(error).__name__})  # noqa: TRY400 - no values
+            later_ms = self._world.now_ms() + _FAULT_MS
+            release = partial(_release, seqs=claimed, next_at_ms=later_ms)
+            self.add(date, await self._durably(date, release))
+            return []
+        self._add(date, await self._durably(date, partial(settle, rows=sealed)), ahead_ms)
         return carried.verdicts
 
     async def _durably(self, date: Date, work: Callable[[DayWriter], _T]) -> _T:
@@ -242,6 +266,10 @@ class Outbox:
                 return await self._clicklog.run((self._workspace, date), work)
             except UnavailableError:
                 await asyncio.sleep(_DISK_SECONDS)
+
+
+def _release(writer: DayWriter, *, seqs: Sequence[int], next_at_ms: int) -> list[Waiting]:
+    return writer.deliveries.release(seqs, next_at_ms=next_at_ms)
 
 
 def _void_leases(writer: DayWriter) -> None:

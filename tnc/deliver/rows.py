@@ -1,6 +1,7 @@
 """From words about conversions to rows of the outbox, and from rows back to deliveries."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tnc.configuration.destinations import all_destinations, destinations_of
 from tnc.conversions.present import fold
@@ -37,17 +38,18 @@ def queue(
     conversion, _ = told = _conversion(changes, changes[-1].conversion_id)
     made = []
     for destination in destinations:
-        kinds = [
-            row.kind
+        told_before = [
+            row
             for row in earlier
             if row.destination == destination.id
             and row.record.conversion_id == conversion.conversion_id
             and row.state != "dropped"
         ]
-        word = due(destination, DESTINATIONS[destination.type], conversion, kinds)
+        word = due(destination, DESTINATIONS[destination.type], conversion, [row.kind for row in told_before])
         if word is not None:
             delivery = _delivery(destination, word, told, click, configuration)
-            made.append(writer.deliveries.add(_row(delivery, click_seq, event_seq, now_ms)))
+            row = _row(delivery, click_seq, event_seq, now_ms)
+            made.append(writer.deliveries.add(replace(row, first_seq=told_before[0].first_seq) if told_before else row))
     return [row for row in made if row.state == "queued"]
 
 
@@ -86,6 +88,7 @@ def _row(delivery: Delivery, click_seq: int, event_seq: int, now_ms: int) -> Del
         seq=-1,
         click_seq=click_seq,
         event_seq=event_seq,
+        first_seq=-1,
         destination=delivery.destination.id,
         kind=delivery.kind,
         state=state,

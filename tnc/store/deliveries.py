@@ -3,8 +3,9 @@
 They lie beside the conversions they tell of: stored in the same transaction, kept as long, forgotten together.
 """
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ create table deliveries (
   seq           integer primary key,  -- number of the leaf that seals the row, counted together with events
   click_seq     integer not null,
   event_seq     integer not null,     -- the word about the conversion that is told
+  first_seq     integer not null,     -- number of the first word about the same conversion to the same destination
   destination   text not null,
   kind          text not null,        -- convert, adjust, retract
   state         text not null,        -- queued, sending, accepted, done, dropped, dead, cancelled
@@ -35,7 +37,7 @@ create index deliveries_open on deliveries(next_at_ms) where state in ('queued',
 """
 
 _COLUMNS: Final = (
-    "seq, click_seq, event_seq, destination, kind, state, attempts,"
+    "seq, click_seq, event_seq, first_seq, destination, kind, state, attempts,"
     " created_at_ms, next_at_ms, expires_at_ms, done_at_ms, sealed"
 )
 _OPEN: Final = "state in ('queued', 'sending', 'accepted')"
@@ -61,6 +63,7 @@ class DeliveryRow:
     seq: int
     click_seq: int
     event_seq: int
+    first_seq: int
     destination: DestinationId
     kind: DeliveryKind
     state: DeliveryState
@@ -100,10 +103,12 @@ class Deliveries:
     def find(self, seq: int) -> DeliveryRow | None:
         return next(self._rows("where seq = ?", seq), None)
 
-    def state(self, seq: int) -> DeliveryState | None:
-        found = self._database.execute("select state from deliveries where seq = ?", (seq,)).fetchone()
-        state: DeliveryState | None = None if found is None else found[0]
-        return state
+    def seal(self, row: DeliveryRow) -> bytes | None:
+        """The sealed part as it is to be stored; None: it was erased."""
+        try:
+            return self._sealer.seal(row.seq, row.record)
+        except PuncturedError:
+            return None
 
     def of_click(self, click_seq: int) -> list[DeliveryRow]:
         """Oldest first."""
@@ -140,8 +145,9 @@ class DeliveryWriter(Deliveries):
         self._number = number
 
     def add(self, row: DeliveryRow) -> DeliveryRow:
-        """A new row; its number is made here."""
-        row = replace(row, seq=self._number())
+        """A new row; its number is made here, and is its `first_seq` too where that is -1."""
+        seq = self._number()
+        row = replace(row, seq=seq, first_seq=seq if row.first_seq < 0 else row.first_seq)
         values = [getattr(row, name) for name in _PLAIN]
         self._database.execute(
             f"insert into deliveries ({_COLUMNS}) values ({', '.join('?' * (len(values) + 1))})",
@@ -149,28 +155,68 @@ class DeliveryWriter(Deliveries):
         )
         return row
 
+    def claim(self, seqs: Sequence[int]) -> list[int]:
+        """Those of the numbers that may go now, in their order; an attempt begins at each that is not just asked about.
+
+        A later word about a conversion waits until the earlier ones are through.
+        """
+        rows = self._database.execute(
+            f"""
+            select seq from deliveries own
+            where seq in (select value from json_each(?))
+              and state in ('queued', 'accepted')
+              and not exists (
+                select 1 from deliveries earlier
+                where earlier.click_seq = own.click_seq
+                  and earlier.first_seq = own.first_seq
+                  and earlier.seq < own.seq
+                  and earlier.{_OPEN}
+              )
+            """,
+            (json.dumps(seqs),),
+        ).fetchall()
+        claimed = {seq for (seq,) in rows}
+        self._database.execute(
+            "update deliveries set state = 'sending', attempts = attempts + 1"
+            " where seq in (select value from json_each(?)) and state = 'queued'",
+            (json.dumps(sorted(claimed)),),
+        )
+        return [seq for seq in seqs if seq in claimed]
+
+    def release(self, seqs: Sequence[int], *, next_at_ms: int) -> list[Waiting]:
+        """What was claimed and could not be carried at all is in line again."""
+        rows = self._database.execute(
+            "update deliveries set state = 'queued', next_at_ms = ?"
+            " where seq in (select value from json_each(?)) and state = 'sending' returning seq, destination",
+            (next_at_ms, json.dumps(seqs)),
+        ).fetchall()
+        return [Waiting(seq=seq, destination=destination, next_at_ms=next_at_ms) for seq, destination in rows]
+
     def change(self, row: DeliveryRow) -> None:
-        """Store what became of it."""
+        """Store what became of it, sealed here."""
+        self.put(row, self._sealer.seal(row.seq, row.record))
+
+    def put(self, row: DeliveryRow, sealed: bytes) -> None:
         self._database.execute(
             "update deliveries set state = ?, attempts = ?, next_at_ms = ?, expires_at_ms = ?, done_at_ms = ?,"
             " sealed = ? where seq = ?",
-            (
-                row.state,
-                row.attempts,
-                row.next_at_ms,
-                row.expires_at_ms,
-                row.done_at_ms,
-                self._sealer.seal(row.seq, row.record),
-                row.seq,
-            ),
+            (row.state, row.attempts, row.next_at_ms, row.expires_at_ms, row.done_at_ms, sealed, row.seq),
         )
 
-    def claim(self, row: DeliveryRow) -> DeliveryRow:
-        """One more attempt begins."""
-        self._database.execute(
-            "update deliveries set state = 'sending', attempts = attempts + 1 where seq = ?", (row.seq,)
+    def state(self, seq: int) -> DeliveryState | None:
+        """None: it was erased."""
+        found = self._database.execute("select state from deliveries where seq = ?", (seq,)).fetchone()
+        state: DeliveryState | None = None if found is None else found[0]
+        return state
+
+    def behind(self, row: DeliveryRow) -> list[Waiting]:
+        """Later words about the same conversion that waited for this one."""
+        rows = self._database.execute(
+            "select seq, destination, next_at_ms from deliveries"
+            " where click_seq = ? and first_seq = ? and seq > ? and state = 'queued'",
+            (row.click_seq, row.first_seq, row.seq),
         )
-        return replace(row, state="sending", attempts=row.attempts + 1)
+        return [Waiting(seq=seq, destination=destination, next_at_ms=at) for seq, destination, at in rows]
 
     def void_leases(self) -> None:
         """What a process that is gone was sending is in line again."""

@@ -42,6 +42,7 @@ def invent_delivery(
         seq=number,
         click_seq=number,
         event_seq=number,
+        first_seq=number,
         destination=META,
         kind="convert",
         state=state,

@@ -1,0 +1,264 @@
+"""Conversions on their way out: how fast a queue drains and what visitors notice of it, restarts, and `kill -9`.
+
+    python bench/deliveries.py drain [--conversions 10000]
+    python bench/deliveries.py restart [--conversions 100000]
+    python bench/deliveries.py kills [--kills 200]
+
+The receivers answer after 100 ms and sit on the other core, with whoever clicks.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import re
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from multiprocessing import Process
+from pathlib import Path
+from urllib.request import urlopen
+
+from aiohttp import web
+from servers import PINNED, machine, sit_apart
+
+from tnc.bench.appliance import Appliance, memory_mb
+from tnc.bench.load import Crowd, get
+
+_PORT = 9471
+_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+_CLICK = re.compile(rb"Location: [^\r]*[?&]s2=([0-9a-z]+)")
+_SHOP = """
+[[source]]
+id = "ads"
+click_id = "ext"
+[[offer]]
+id = "shoes"
+url = "https://shop.example/?s2={{click_id}}"
+payout = 3
+[[destination]]
+id = "out"
+type = "{kind}"
+paused = {paused}
+{settings}
+[[campaign]]
+id = "summer"
+source = "ads"
+destinations = ["out"]
+[[campaign.flow]]
+id = "all"
+offers = [ {{ id = "shoes" }} ]
+"""
+_KINDS = {
+    "postback": f'url = "http://127.0.0.1:{_PORT}/pb?id={{external_id}}&cv={{conversion_id}}"',
+    "meta": f'pixel = "123456789012345"\naccess_token = "EAAtoken"\nbase_url = "http://127.0.0.1:{_PORT}"',
+}
+
+
+def receive(answer_ms: int) -> None:
+    """Takes everything, and counts what it took by conversion."""
+    taken: Counter[str] = Counter()
+
+    async def postback(request: web.Request) -> web.Response:
+        await asyncio.sleep(answer_ms / 1000)
+        taken[request.query["cv"]] += 1
+        return web.Response(text="OK")
+
+    async def meta(request: web.Request) -> web.Response:
+        events = (await request.json())["data"]
+        await asyncio.sleep(answer_ms / 1000)
+        taken.update(event["event_id"].removeprefix("cv_") for event in events)
+        return web.json_response({"events_received": len(events)})
+
+    async def told(_request: web.Request) -> web.Response:
+        return web.json_response({"taken": len(taken), "copies": sum(taken.values()) - len(taken), "ids": list(taken)})
+
+    sit_apart()
+    app = web.Application(client_max_size=1 << 24)
+    app.add_routes([web.get("/pb", postback), web.post("/{version}/{pixel}/events", meta), web.get("/_taken", told)])
+    web.run_app(app, host="127.0.0.1", port=_PORT, print=None, access_log=None)
+
+
+@contextmanager
+def receiver(answer_ms: int = 100) -> Iterator[None]:
+    process = Process(target=receive, args=(answer_ms,), daemon=True)
+    process.start()
+    time.sleep(1)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.join()
+
+
+def taken() -> dict:  # type: ignore[type-arg]
+    with urlopen(f"http://127.0.0.1:{_PORT}/_taken", timeout=60) as answer:
+        return json.load(answer)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def shop(folder: Path, *, kind: str, paused: bool) -> Iterator[Appliance]:
+    with Appliance(folder / "data", before=PINNED) as made:
+        made.init()
+        text = made.config.read_text().replace("# allow_hosts = []", 'allow_hosts = ["127.0.0.1"]')
+        made.config.write_text(text.replace("# retry_scale = 1.0", "retry_scale = 0.1"))
+        configure(made, folder, kind=kind, paused=paused)
+        made.serve()
+        yield made
+
+
+def configure(made: Appliance, folder: Path, *, kind: str, paused: bool) -> None:
+    file = folder / "shop.toml"
+    file.write_text(_SHOP.format(kind=kind, settings=_KINDS[kind], paused=str(paused).lower()))
+    made.apply(file)
+
+
+def requests(prefix: str) -> Iterator[bytes]:
+    for number in count():
+        query = f"ext={prefix}{number}&fbclid=Fb{number}&tnc_consent=granted"
+        yield get(f"/summer?{query}", {"Host": "go.example", "User-Agent": _AGENT, "Accept-Language": "en"})
+
+
+def queue(made: Appliance, folder: Path, wanted: int) -> None:
+    """So many clicks, and a conversion of each from a file."""
+    clicks: list[str] = []
+
+    def heard(answer: bytes) -> None:
+        found = _CLICK.search(answer)
+        if found is not None:
+            clicks.append(found[1].decode())
+
+    crowd = Crowd(made.tracking, requests("q"), heard)
+    while len(clicks) < wanted:
+        crowd.in_turn(32, 2.0)
+    crowd.close()
+    file = folder / "sales.csv"
+    file.write_text("cid\n" + "\n".join(clicks[:wanted]) + "\n")
+    done = made.command("conversion", "import", str(file), "--json")
+    assert json.loads(done.stdout)["new"] == wanted, done.stderr
+
+
+def drain(conversions: int) -> None:
+    for kind in _KINDS:
+        with tempfile.TemporaryDirectory() as name, receiver(), shop(Path(name), kind=kind, paused=True) as made:
+            queue(made, Path(name), conversions)
+            idle = p99(made, "i", 10.0)
+            configure(made, Path(name), kind=kind, paused=False)
+            start, busy = time.perf_counter(), list[float]()
+            while taken()["taken"] < conversions:
+                busy.append(p99(made, f"b{len(busy)}", 2.0))
+            seconds = time.perf_counter() - start
+            again = p99(made, "a", 10.0)
+            print(
+                f"{kind}: {conversions} in {seconds:.1f} s, {conversions / seconds:.0f} a second, "
+                f"{taken()['copies']} copies; p99 of a redirect idle {idle:.1f} and {again:.1f} ms, "
+                f"while it drains {sorted(busy)[len(busy) // 2]:.1f} ms"
+            )
+
+
+def p99(made: Appliance, prefix: str, seconds: float) -> float:
+    crowd = Crowd(made.tracking, requests(prefix))
+    answers = crowd.at_rate(100, seconds)
+    crowd.close()
+    return answers.percentile(0.99)
+
+
+def restart(conversions: int) -> None:
+    with tempfile.TemporaryDirectory() as name, shop(Path(name), kind="postback", paused=True) as made:
+        made.stop()
+        made.serve()
+        time.sleep(3)
+        before = memory_mb(made.pid)
+        queue(made, Path(name), conversions)
+        made.stop()
+        start = time.perf_counter()
+        made.serve()
+        ready = time.perf_counter() - start
+        while sum(each["deliveries"].get("queued", 0) for each in listed(made)) < conversions:
+            time.sleep(0.5)
+        time.sleep(3)
+        print(f"{conversions} queued: ready after {ready:.1f} s, {memory_mb(made.pid) - before:.0f} MB more than empty")
+
+
+def listed(made: Appliance) -> list:  # type: ignore[type-arg]
+    return json.loads(made.command("destination", "list", "--json").stdout)  # type: ignore[no-any-return]
+
+
+class Network:
+    """Clicks and tells of each until the server is gone."""
+
+    def __init__(self, made: Appliance, life: int) -> None:
+        self.answered: list[str] = []
+        self._made, self._life = made, life
+        self.threads = [threading.Thread(target=self._run, args=(lane,)) for lane in range(4)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, lane: int) -> None:
+        host, port = self._made.tracking
+        for number in count():
+            try:
+                with urlopen(
+                    f"http://{host}:{port}/tnc.js/summer?ext=e{self._life}-{lane}-{number}&tnc_consent=granted",
+                    timeout=10,
+                ) as answer:
+                    click = json.load(answer)["click_id"]
+                with urlopen(f"http://{host}:{port}/postback?cid={click}", timeout=10):
+                    self.answered.append(click)
+            except (OSError, ValueError):
+                return
+
+
+def kills(wanted: int) -> None:
+    chance, answered = random.Random(1), list[str]()
+    with tempfile.TemporaryDirectory() as name, receiver(20), shop(Path(name), kind="postback", paused=False) as made:
+        for life in range(wanted):
+            network = Network(made, life)
+            time.sleep(chance.uniform(0.05, 0.6))
+            made.kill()
+            for thread in network.threads:
+                thread.join()
+            answered += network.answered
+            made.serve()
+        start, wanted_ids = time.perf_counter(), conversions_of(made, answered)
+        while not wanted_ids <= set(taken()["ids"]) and time.perf_counter() - start < 120:
+            time.sleep(0.5)
+        found = taken()
+        missing = len(wanted_ids - set(found["ids"]))
+        print(
+            f"{wanted} kills: {len(answered)} conversions answered with 200, {missing} missing after "
+            f"{time.perf_counter() - start:.0f} s, {found['copies']} copies "
+            f"({100 * found['copies'] / max(found['taken'], 1):.2f} %)"
+        )
+
+
+def conversions_of(made: Appliance, clicks: list[str]) -> set[str]:
+    wanted = set(clicks)
+    lines = made.command("clicks", "--json", "--limit", "1000000").stdout.splitlines()
+    stories = (json.loads(line) for line in lines)
+    return {each["conversion_id"] for story in stories if story["click_id"] in wanted for each in story["conversions"]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("drain", "restart", "kills"))
+    parser.add_argument("--conversions", type=int)
+    parser.add_argument("--kills", type=int, default=200)
+    given = parser.parse_args()
+    print(machine())
+    sit_apart()
+    match given.what:
+        case "drain":
+            drain(given.conversions or 10_000)
+        case "restart":
+            restart(given.conversions or 100_000)
+        case _:
+            kills(given.kills)
+
+
+if __name__ == "__main__":
+    main()
