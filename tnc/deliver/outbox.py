@@ -158,6 +158,15 @@ class Outbox:
     # -- at work
 
     async def _work(self) -> None:
+        """Whatever is wrong with us, it begins again: what is open is on disk."""
+        while True:
+            try:
+                await self._work_off()
+            except Exception:
+                log.exception("the outbox failed")
+            await asyncio.sleep(_DISK_SECONDS)
+
+    async def _work_off(self) -> None:
         await self._take_up()
         while True:
             self._wake.clear()
