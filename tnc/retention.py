@@ -17,7 +17,8 @@ from tnc.fields import rfc3339
 from tnc.house import House
 from tnc.settings import Settings
 from tnc.store.cold import ColdDay, cold_dates, remove_cold
-from tnc.store.days import count_clicks, day_path
+from tnc.store.dayfiles import count_clicks
+from tnc.store.days import day_path
 from tnc.store.dayshelf import remove_shelf
 from tnc.store.terms import DAY_MS, TERMS, days_of, is_over, read_terms, start_ms, with_days
 from tnc.store.vault import Alone

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from itertools import chain
 from pathlib import Path
-from typing import Final, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from tnc.model import Click, ClickId, ConversionChange, Event, FilterChange, LabelChange, LanderClick, WorkspaceId
 from tnc.store.dayschema import CLOSED_INDEXES, check_schema, make_tables
@@ -33,6 +33,7 @@ _KINDS: Final = {LanderClick: LANDER, ConversionChange: CONVERSION, LabelChange:
 LATEST: Final = 1 << 62  # above every number
 
 _ROWS_AT_ONCE: Final = 128
+_ROWS_READ: Final = 1_000
 
 _WAL_PAGES: Final = 4_000  # 32 MB: a checkpoint costs 10 to 20 ms, so let there be few of them
 
@@ -48,12 +49,6 @@ def day_path(folder: Path, workspace: WorkspaceId, date: Date) -> Path:
 def all_dates(folder: Path, workspace: WorkspaceId) -> list[Date]:
     """Days of which there is a file, oldest first."""
     return sorted(Date.fromisoformat(path.stem) for path in (folder / workspace).glob("????-??-??.db"))
-
-
-def count_clicks(path: Path) -> int:
-    """How many clicks a file holds, without its keys."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-        return int(database.execute("select count(*) from clicks").fetchone()[0])
 
 
 class DayReader:
@@ -96,9 +91,15 @@ class DayReader:
     def events_of(self, click_seq: int, *, up_to: int = LATEST) -> list[Event]:
         return _events_of(self._database, self._events, click_seq, up_to)
 
+    def _pages(self, sql: str, bound: int) -> Iterator[tuple[Any, ...]]:
+        """Rows in portions: whoever works on them for long holds no old state of the file, which an erasure awaits."""
+        while rows := self._database.execute(sql, (bound, _ROWS_READ)).fetchall():
+            yield from rows
+            bound = rows[-1][0]
+
     def clicks(self, after_seq: int = -1) -> Iterator[tuple[int, Click]]:
         """(number, click) in the order they were recorded; erased rows are passed over."""
-        rows = self._database.execute("select seq, sealed from clicks where seq > ? order by seq", (after_seq,))
+        rows = self._pages("select seq, sealed from clicks where seq > ? order by seq limit ?", after_seq)
         for seq, sealed in rows:
             try:
                 yield seq, self._clicks.open_click(seq, sealed)
@@ -108,7 +109,7 @@ class DayReader:
     def newest_clicks(self, before_seq: int | None = None) -> Iterator[tuple[int, Click]]:
         """(number, click), newest first."""
         bound = (1 << 62) if before_seq is None else before_seq
-        rows = self._database.execute("select seq, sealed from clicks where seq < ? order by seq desc", (bound,))
+        rows = self._pages("select seq, sealed from clicks where seq < ? order by seq desc limit ?", bound)
         for seq, sealed in rows:
             try:
                 yield seq, self._clicks.open_click(seq, sealed)
@@ -117,9 +118,7 @@ class DayReader:
 
     def events(self, after_seq: int = -1) -> Iterator[tuple[int, int, Event]]:
         """(number, number of the click, event) in the order they were recorded."""
-        rows = self._database.execute(
-            "select seq, click_seq, sealed from events where seq > ? order by seq", (after_seq,)
-        )
+        rows = self._pages("select seq, click_seq, sealed from events where seq > ? order by seq limit ?", after_seq)
         for seq, click_seq, sealed in rows:
             try:
                 yield seq, click_seq, self._events.open_event(seq, sealed)

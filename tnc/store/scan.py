@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import re2
 
-_CHUNK: Final = 16 << 20
+_CHUNK: Final = 1 << 20  # small, because copying it holds up whoever serves clicks in this process
 _AT_ONCE: Final = 400  # needles in one automaton; more of them take another pass
 _SHORTEST: Final = 6  # what is shorter is found by chance
 
