@@ -123,6 +123,15 @@ def test_a_day_that_a_crash_left_half_gone_goes_wholly(full: Estate, left: Liter
     assert [name for name in bytes_of(full.data) if "2026-11-22" in name] == []
 
 
+def test_a_damaged_day_goes_like_any_other(full: Estate) -> None:
+    full.days.close()
+    day_path(full.house.rooms.days, MAIN, DAYS[0]).write_bytes(b"no database at all" * 400)
+
+    without_sums(full).run(as_of_ms=FIRST_MS + TERM)
+
+    assert full.house.stories.dates() == list(DAYS[1:])
+
+
 def test_a_key_that_was_being_destroyed_when_power_failed_is_overwritten(full: Estate) -> None:
     ring = full.house.rooms.ring / MAIN / "2026-11-22"
     ring.rename(ring.with_name("2026-11-22.gone"))

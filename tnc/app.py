@@ -169,8 +169,9 @@ class Server:
             asyncio.run_coroutine_threadsafe(reporter.catch_up(), self._loop).result()
 
     def turn_day(self) -> None:
-        """Salts and keys of today and tomorrow, ahead of midnight."""
+        """Salts and keys of today and tomorrow, ahead of midnight; objections that still hold."""
         self.tracker.take_salts(self.house.turn_salts())
+        self._objected()
         asyncio.run_coroutine_threadsafe(self.prepare_days(), self._loop).result()
 
     async def prepare_days(self) -> None:

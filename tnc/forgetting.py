@@ -136,7 +136,8 @@ class Forgetting:
 
     def _intent(self, kind: Kind, subject: Subject, found: Found) -> Intent:
         forgotten = self._house.forgotten
-        buried = [forgotten.hash("click", click.click_id) for click in found.clicks] if kind == "erase" else []
+        ids = {click.click_id for click in found.clicks} | ({subject.value} if subject.kind == "click" else set())
+        buried = [forgotten.hash("click", each) for each in sorted(ids)] if kind == "erase" and found.parts else []
         return Intent(
             kind=kind,
             receipt_id=new_id(self._house.world.now_ms(), self._house.world.token(8)),

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.shop import Stream, ask, click_of, postback, recorded, told
 from tnc.bench.appliance import Appliance
 
@@ -156,3 +158,21 @@ def test_a_backup_of_a_running_server_forgets_who_was_erased_since(appliance: Ap
         assert told(again, "report", "--by", "campaign")["totals"]["visits"] == 1
         assert postback(again, gone[0], payout="1").status == 404
         assert postback(again, stays, payout="1").body == "ok"
+
+
+def test_logs_hold_nobody_at_any_level(stopped: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TNC_LOG_LEVEL", "debug")
+    stopped.serve()
+    ids = [visit(stopped, number) for number in range(5)]
+    odd = ("/summer?x=%ff%fe&canary-query=1", "/click?cid=canary-cid", "/postback?cid=canary-cid&payout=x", "/canary")
+    for target in odd:
+        ask(stopped, target, headers=CANARY)
+    ask(stopped, "/summer?ext=canary-large&x=" + "y" * 40_000, headers=CANARY)
+    postback(stopped, ids[0], payout="canary-payout")
+    told(stopped, "privacy", "erase", "--click", ids[0])
+    stopped.command("privacy", "find", "--ip", "canary-not-an-address")
+    stopped.stop()
+
+    log = stopped.log.read_text()
+    needles = ["canary", "127.0.0.1:", "Firefox", *ids]
+    assert [needle for needle in needles if needle in log] == []

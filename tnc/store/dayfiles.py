@@ -22,9 +22,12 @@ _OPEN_DAYS: Final = 4
 
 
 def count_clicks(path: Path) -> int:
-    """How many clicks a file holds, without its keys."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-        return int(database.execute("select count(*) from clicks").fetchone()[0])
+    """How many clicks a file holds, without its keys; a damaged one holds none that anybody could read."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            return int(database.execute("select count(*) from clicks").fetchone()[0])
+    except sqlite3.DatabaseError:
+        return 0
 
 
 class Days:

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeVar
 
+from tnc.errors import NotFoundError
 from tnc.model import Click, ClickId, ConversionChange, Event, FilterChange, LabelChange, LanderClick, WorkspaceId
 from tnc.store.dayschema import CLOSED_INDEXES, check_schema, make_tables
 from tnc.store.deliveries import Deliveries, DeliveryWriter
@@ -58,7 +59,9 @@ class DayReader:
         self.keys = keys
         self._database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0, check_same_thread=False)
         self._database.execute("pragma query_only = on")
-        check_schema(self._database, path)
+        if check_schema(self._database, path) == 0:
+            self._database.close()
+            raise NotFoundError(f"there are no clicks of {keys.date} yet: its file is just being made.")
         self._clicks, self._events = sealer_of(keys, "clicks"), sealer_of(keys, "events")
         self.deliveries = Deliveries(self._database, sealer_of(keys, "deliveries"))
         self.inbox = Inbox(self._database, sealer_of(keys, "inbox"))
