@@ -65,6 +65,7 @@ DOORS = {
     "tomli_w": "configuration settings",
     "tomllib": "configuration settings",
     "ua_parser": "facts",
+    "uvloop": "cli",
     "yarl": "deliver",
     "zstandard": "store",
 }

@@ -4,6 +4,7 @@ import asyncio
 import sys
 
 import click
+import uvloop
 
 from tnc.app import serve as serve_appliance
 from tnc.cli.root import Asker
@@ -18,4 +19,5 @@ def serve(asker: Asker) -> None:
         click.echo(f"ready tracking={tracking} dashboard={dashboard}")
         sys.stdout.flush()
 
-    asyncio.run(serve_appliance(asker.config_file().resolve(), asker.settings(), asker.world, ready=ready))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve_appliance(asker.config_file().resolve(), asker.settings(), asker.world, ready=ready))

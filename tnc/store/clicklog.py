@@ -23,6 +23,7 @@ from tnc.errors import TncError, UnavailableError
 from tnc.model import Click, WorkspaceId
 from tnc.store.dayfiles import Day, Days
 from tnc.store.days import ClickRow, ClickSealer, DayWriter, utc_date
+from tnc.store.gathering import Gathering
 
 __all__ = ["WAITING_LIMIT", "ClickLog", "Day", "Days", "Done", "Recording"]
 
@@ -90,6 +91,7 @@ class ClickLog:
         self._days = days
         self._limit = waiting_limit
         self._line: list[_Put | _Job] = []  # what came since the last batch was handed over
+        self._gathering = Gathering()
         self._handing_over = False
         self._writing = False
         self._batches: queue.SimpleQueue[list[_Put | _Job] | None] = queue.SimpleQueue()  # holds one at most
@@ -203,10 +205,20 @@ class ClickLog:
 
     def _queue(self, item: _Put | _Job) -> None:
         self._line.append(item)
+        self._gathering.arrived(self._loop.time())
         if not self._handing_over and not self._writing:
-            # After all that is ready to run now: what arrives together is written together, and the thread is
-            # woken once. Woken for each, it would take turns with the loop at every click and write them singly.
-            self._handing_over = True
+            self._hand_over_soon()
+
+    def _hand_over_soon(self) -> None:
+        """After all that is ready to run now: what arrives together is written together, and the thread is woken once.
+
+        Woken for each, it would take turns with the loop at every click and write them singly.
+        """
+        self._handing_over = True
+        pause_s = self._gathering.pause_s()
+        if pause_s:
+            self._loop.call_later(pause_s, self._hand_over)
+        else:
             self._loop.call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
@@ -249,7 +261,10 @@ class ClickLog:
 
     def _answer(self, written: _Written) -> None:
         self._writing = False
-        self._hand_over()
+        if self._gathering.pause_s():
+            self._hand_over_soon()
+        else:
+            self._hand_over()  # the disk is at work while these are answered
         self._count += len(written.clicks)
         for put, durable in written.clicks:
             self._let_go(put, durable=durable)
