@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from itertools import count
 from multiprocessing import Process
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from aiohttp import web
 from servers import PINNED, machine, sit_apart
@@ -188,6 +188,13 @@ def listed(made: Appliance) -> list:  # type: ignore[type-arg]
     return json.loads(made.command("destination", "list", "--json").stdout)  # type: ignore[no-any-return]
 
 
+def ask(made: Appliance, target: str) -> bytes:
+    host, port = made.tracking
+    request = Request(f"http://{host}:{port}{target}", headers={"User-Agent": _AGENT, "Accept-Language": "en"})
+    with urlopen(request, timeout=10) as answer:  # noqa: S310
+        return answer.read()  # type: ignore[no-any-return]
+
+
 class Network:
     """Clicks and tells of each until the server is gone."""
 
@@ -199,23 +206,19 @@ class Network:
             thread.start()
 
     def _run(self, lane: int) -> None:
-        host, port = self._made.tracking
         for number in count():
             try:
-                with urlopen(
-                    f"http://{host}:{port}/tnc.js/summer?ext=e{self._life}-{lane}-{number}&tnc_consent=granted",
-                    timeout=10,
-                ) as answer:
-                    click = json.load(answer)["click_id"]
-                with urlopen(f"http://{host}:{port}/postback?cid={click}", timeout=10):
-                    self.answered.append(click)
+                query = f"ext=e{self._life}-{lane}-{number}&tnc_consent=granted"
+                click = json.loads(ask(self._made, f"/tnc.js/summer?{query}"))["click_id"]
+                ask(self._made, f"/postback?cid={click}")
+                self.answered.append(click)
             except (OSError, ValueError):
                 return
 
 
 def kills(wanted: int) -> None:
     chance, answered = random.Random(1), list[str]()
-    with tempfile.TemporaryDirectory() as name, receiver(20), shop(Path(name), kind="postback", paused=False) as made:
+    with tempfile.TemporaryDirectory() as name, receiver(0), shop(Path(name), kind="postback", paused=False) as made:
         for life in range(wanted):
             network = Network(made, life)
             time.sleep(chance.uniform(0.05, 0.6))

@@ -20,7 +20,7 @@ from tnc.world import World
 
 log = logging.getLogger(__name__)
 
-LARGEST_BATCH: Final = 50
+LARGEST_BATCH: Final = 25
 """Deliveries in one request: more would keep visitors waiting while it is built."""
 
 _IN_ONE_GO: Final = 8

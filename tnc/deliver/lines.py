@@ -16,7 +16,7 @@ from tnc.deliver.verdict import Outcome, Verdict
 PROMPT: Final = 24
 """Requests at once to a receiver that answers promptly; others get `PER_DESTINATION`."""
 
-BATCHED: Final = 4
+BATCHED: Final = 5
 """Requests at once where one carries many: more would only meet a refused token more often."""
 
 PROMPT_MS: Final = 1_000

@@ -38,6 +38,8 @@ _DISK_SECONDS: Final = 1.0
 _FAULT_MS: Final = 60_000
 _PACE_SECONDS: Final = 0.004
 """Between two requests: what begins together would come back together, and visitors would wait for all of it."""
+
+_PACE_OF_EACH_SECONDS: Final = 0.0007
 _STOP_SECONDS: Final = 10.0
 
 
@@ -170,8 +172,8 @@ class Outbox:
         await self._take_up()
         while True:
             self._wake.clear()
-            if self._start():
-                await asyncio.sleep(_PACE_SECONDS)
+            if started := self._start():
+                await asyncio.sleep(max(_PACE_SECONDS, started * _PACE_OF_EACH_SECONDS))
                 continue
             try:
                 async with asyncio.timeout(self._seconds_to_next()):
@@ -207,16 +209,20 @@ class Outbox:
         found = self._destinations.get(destination)
         return found is None or not (found.paused or found.archived)
 
-    def _start(self) -> bool:
-        """One request, of the destination whose turn it is: nobody waits behind somebody else's crowd."""
+    def _start(self) -> int:
+        """One request, of the destination whose turn it is: nobody waits behind somebody else's crowd.
+
+        Returns how many deliveries it may carry.
+        """
         now_ms = self._world.steady_ms()
         ready = [of for of, line in self._lines.items() if self._goes(of) and line.may_start(now_ms)]
         if not ready or self._under_way() >= IN_ALL:
-            return False
+            return 0
         of = min(ready, key=lambda each: self._turns.get(each, 0))
         self._turns[of] = next(self._turn)
-        self._background(self._carry(of, self._lines[of].take(now_ms, self._room(of))))
-        return True
+        places = self._lines[of].take(now_ms, self._room(of))
+        self._background(self._carry(of, places))
+        return len(places)
 
     def _under_way(self) -> int:
         return sum(line.running for line in self._lines.values())
