@@ -308,7 +308,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         await stack.enter_async_context(Checks(tracker, clicklog, house.agents.crawlers).running())
         renewal = Renewal(config, house)
         stack.callback(renewal.stop)
-        stack.enter_context(jobs_of(server, renewal, reporter).running())
+        await stack.enter_async_context(jobs_of(server, renewal, reporter).running())
         settle_process()
         remembering = asyncio.create_task(server.remember_the_rest(older))
         stack.callback(remembering.cancel)

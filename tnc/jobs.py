@@ -4,11 +4,12 @@ Runs on the monotonic clock, in one thread, one job at a time: a wall clock that
 anything (a cron-like scheduler waits until the old time has come again), and no job needs a second.
 """
 
+import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,15 +34,15 @@ class Jobs:
         self.table = table
         self._stop = threading.Event()
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
         thread = threading.Thread(target=self._work, name="jobs", daemon=True)
         thread.start()
         try:
             yield
         finally:
             self._stop.set()
-            thread.join(timeout=10)
+            await asyncio.to_thread(thread.join, 10)  # beside the loop, which the job at work may need to end
 
     def _work(self) -> None:
         due = {job.name: time.monotonic() + job.every_seconds for job in self.table}
