@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
@@ -57,6 +58,22 @@ def test_the_log_is_newest_first_and_complete_at_once(appliance: Appliance) -> N
     made = [click_of(ask(appliance, f"/summer?ext={number}")) for number in range(25)]
 
     assert recorded(appliance) == made
+
+
+def test_the_log_can_be_followed_and_leaves_out_nothing(appliance: Appliance) -> None:
+    before = click_of(ask(appliance, "/summer"))
+    words = [*appliance.python, "--config", str(appliance.config), "clicks", "--follow", "--json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        lines = iter(following.stdout.readline, "")
+        assert json.loads(next(lines))["click_id"] == before
+
+        with ThreadPoolExecutor(8) as many:  # several of them in one millisecond
+            made = [click_of(answer) for answer in many.map(lambda _: ask(appliance, "/summer"), range(60))]
+        followed = [json.loads(next(lines))["click_id"] for _ in made]
+        following.kill()
+
+    assert sorted(followed) == sorted(made)
 
 
 def test_all_of_it_works_without_a_server(appliance: Appliance) -> None:

@@ -1,7 +1,8 @@
 """`tnc click`, `tnc clicks`, `tnc import clicks`: the click log."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,28 +50,22 @@ def many(asker: Asker, follow: bool, conditions: Sequence[str], limit: int | Non
     wheres = [parse_where(each, _NAMES) for each in conditions]
     most = limit or (None if as_json else 20)
     with asker.house() as house:
-        newest = 0
-        for number, (story, told) in enumerate(_matching(house, wheres, after_ms=0)):
-            if most is not None and number >= most:
-                break
-            newest = max(newest, story.click.clicked_at_ms)
+        ends = house.stories.ends()
+        for told in islice(_matching(house, wheres, house.stories.newest(ends=ends)), most):
             _print(told, as_json=as_json)
         while follow:
             time.sleep(_PAUSE_SECONDS)
-            arrived = list(_matching(house, wheres, after_ms=newest))
-            for story, told in reversed(arrived):
-                newest = max(newest, story.click.clicked_at_ms)
+            before, ends = ends, {**ends, **house.stories.ends(days=2)}
+            for told in _matching(house, wheres, house.stories.between(before, ends)):
                 _print(told, as_json=as_json)
 
 
-def _matching(house: House, wheres: Sequence[Where], *, after_ms: int) -> Iterator[tuple[ClickStory, dict[str, Any]]]:
-    """Clicks and their JSON, newest first, that came after a time and answer every condition."""
-    for story in house.stories.newest():
-        if story.click.clicked_at_ms <= after_ms:
-            return
+def _matching(house: House, wheres: Sequence[Where], stories: Iterable[ClickStory]) -> Iterator[dict[str, Any]]:
+    """The JSON of those that answer every condition."""
+    for story in stories:
         told = shown(house, story)
         if all(where.holds(told) for where in wheres):
-            yield story, told
+            yield told
 
 
 def _print(told: dict[str, Any], *, as_json: bool) -> None:

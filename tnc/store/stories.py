@@ -1,6 +1,6 @@
 """Clicks with what became of them, read across the days beside the writer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from pathlib import Path
@@ -43,6 +43,10 @@ def story(click: Click, events: list[Event]) -> ClickStory:
         changes=called,
         decided=click if called else None,
     )
+
+
+Ends = Mapping[Date, int]
+"""The number of the last click of each day."""
 
 
 class Stories:
@@ -108,14 +112,37 @@ class Stories:
             "there is no such click: it was never recorded here, is older than the retention, or was erased."
         )
 
-    def newest(self, *, before_ms: int | None = None) -> Iterator[ClickStory]:
-        """All clicks but what is left of erased ones, newest first."""
+    def newest(self, *, before_ms: int | None = None, ends: Ends | None = None) -> Iterator[ClickStory]:
+        """All clicks but what is left of erased ones, newest first; with `ends` those up to there."""
         for date in reversed(self.dates()):
             if before_ms is not None and date > utc_date(before_ms):
                 continue
             with self.day(date) as reader:
-                for seq, click in reader.newest_clicks():
+                for seq, click in reader.newest_clicks(None if ends is None else ends.get(date, -1) + 1):
                     if not click.erased and (before_ms is None or click.clicked_at_ms < before_ms):
+                        yield story(click, reader.events_of(seq))
+
+    def ends(self, *, days: int = 0) -> Ends:
+        """What has been recorded up to now; with `days` only of so many of the newest."""
+        ends: dict[Date, int] = {}
+        for date in self.dates()[-days:]:
+            try:
+                with self.day(date) as reader:
+                    ends[date] = reader.latest()[0]
+            except NotFoundError:
+                continue
+        return ends
+
+    def between(self, ends: Ends, later: Ends) -> Iterator[ClickStory]:
+        """What was recorded from one to the other, oldest first, whatever time it bears."""
+        for date, last in later.items():
+            if last == ends.get(date, -1):
+                continue
+            with self.day(date) as reader:
+                for seq, click in reader.clicks(ends.get(date, -1)):
+                    if seq > last:
+                        break
+                    if not click.erased:
                         yield story(click, reader.events_of(seq))
 
     def latest_of_visitors(self, visitors: tuple[str, ...], *, since_ms: int, now_ms: int) -> Click | None:
