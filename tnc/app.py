@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -45,7 +46,8 @@ from tnc.reporting import Reporter
 from tnc.settings import Settings
 from tnc.store.accounts import Accounts
 from tnc.store.clicklog import ClickLog, Day, Days
-from tnc.store.days import DayWriter, utc_date
+from tnc.store.days import DayWriter, day_path, utc_date
+from tnc.store.dayschema import FINISHING, finish
 from tnc.web.dashboard import dashboard_app
 from tnc.web.tracking import Tracking
 from tnc.world import World
@@ -96,6 +98,13 @@ class Server:
     def alone(self, work: Callable[[Days], _T]) -> _T:
         """For what must have the day files to itself; clicks wait for it."""
         return asyncio.run_coroutine_threadsafe(self.clicklog.alone(work), self._loop).result()
+
+    def finish_day(self, date: Date) -> None:
+        """Step by step, and between two of them whatever waits for the day has its turn."""
+        path = day_path(self.house.rooms.days, self.house.workspace, date)
+        for search in FINISHING:
+            work = self.clicklog.lend((self.house.workspace, date), partial(finish, path, search))
+            asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def _retire(self, date: Date) -> None:
         asyncio.run_coroutine_threadsafe(self.clicklog.retire((self.house.workspace, date)), self._loop).result()
@@ -329,7 +338,7 @@ def jobs_of(server: Server, renewal: Renewal, reporter: Reporter) -> Jobs:
         today = utc_date(house.world.now_ms())
         for date in house.stories.dates():
             if date < today and not house.stories.is_finished(date):
-                server.transact((house.workspace, date), DayWriter.finish_day)
+                server.finish_day(date)
 
     def feed_columns() -> None:
         server.feed_columns(reporter)

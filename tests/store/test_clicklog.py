@@ -18,6 +18,7 @@ from tnc.errors import NotFoundError, UnavailableError
 from tnc.model import MAIN
 from tnc.store.clicklog import ClickLog, Day, Days
 from tnc.store.days import DayWriter, all_dates, day_path
+from tnc.store.dayschema import FINISHING, finish
 
 TODAY: Day = (MAIN, DATE)
 DAY_MS = 86_400_000
@@ -312,6 +313,92 @@ async def test_a_queue_that_nobody_empties_is_bounded(tmp_path: Path) -> None:
         assert kept <= 12
 
     assert stored(tmp_path) == names(*range(kept))
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+async def test_a_commit_of_which_the_disk_wrongly_said_that_it_failed_is_stored_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, prepared: bool
+) -> None:
+    commit = DayWriter.commit_rows
+
+    def stored_and_denied(writer: DayWriter, rows: Any) -> None:
+        monkeypatch.undo()
+        commit(writer, rows)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async with running(tmp_path) as log:
+        if prepared:
+            await log.prepare([TODAY])
+        await put(log, 1)
+        monkeypatch.setattr(DayWriter, "commit_rows", stored_and_denied)
+        assert await put(log, 2, 3) == [False, False]
+        await until(lambda: log.recording().failing is None)
+        assert await put(log, 4) == [True]
+        assert log.recording().lost == 0
+
+    assert stored(tmp_path) == names(1, 2, 3, 4)
+
+
+async def test_while_a_day_is_lent_its_own_wait_and_others_do_not(tmp_path: Path) -> None:
+    lent, go_on = threading.Event(), threading.Event()
+    path = day_path(tmp_path / "days", *TODAY)
+
+    def work() -> str:
+        lent.set()
+        go_on.wait()
+        for search in FINISHING:
+            finish(path, search)
+        return "done"
+
+    async with running(tmp_path) as log:
+        assert await put(log, 1) == [True]
+        lending = asyncio.create_task(log.lend(TODAY, work))
+        await asyncio.to_thread(lent.wait)
+
+        counting = asyncio.create_task(log.run(TODAY, lambda writer: writer.count("whole", 1)))
+        coming = asyncio.create_task(log.put(MAIN, numbered(2)))
+        tomorrow = numbered(3, at_ms=NOON_MS + DAY_MS)
+        assert await log.put(MAIN, tomorrow) is True
+        assert not counting.done()
+        assert not coming.done()
+        with pytest.raises(UnavailableError, match="try again in a few seconds"):
+            await log.alone(lambda days: days.writer(TODAY))
+
+        go_on.set()
+        assert await lending == "done"
+        assert await coming is True
+        await counting
+
+    assert stored(tmp_path) == names(1, 2)
+    with day_reader(tmp_path) as reader:
+        assert reader.is_finished()
+        assert reader.number("whole") == 1
+
+
+async def test_a_day_is_taken_back_when_the_work_on_it_fails_and_when_all_ends(tmp_path: Path) -> None:
+    lent, go_on = threading.Event(), threading.Event()
+
+    def fails() -> None:
+        raise OSError("no space")
+
+    def works() -> None:
+        lent.set()
+        go_on.wait()
+
+    async with running(tmp_path) as log:
+        with pytest.raises(OSError, match="no space"):
+            await log.lend(TODAY, fails)
+        assert await put(log, 1) == [True]
+
+        lending = asyncio.create_task(log.lend(TODAY, works))
+        await asyncio.to_thread(lent.wait)
+        waiting = asyncio.create_task(log.put(MAIN, numbered(2)))
+        await asyncio.sleep(0.05)
+    go_on.set()
+    lending.cancel()
+
+    assert await waiting is True
+    assert stored(tmp_path) == names(1, 2)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")

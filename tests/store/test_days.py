@@ -25,7 +25,7 @@ from tests.store.records import (
 from tnc.errors import FailedError, RefusedError
 from tnc.model import MAIN, ClickId, ConversionChange, ConversionId, LanderClick, OfferId, WorkspaceId
 from tnc.store.days import DayWriter, all_dates, day_path, utc_date
-from tnc.store.dayschema import SCHEMA
+from tnc.store.dayschema import FINISHING, SCHEMA, finish
 
 OTHER = WorkspaceId("other")
 LANDER = LanderClick(at_ms=NOON_MS + 1_000, offer=OfferId("shoes"))
@@ -121,8 +121,11 @@ def test_a_finished_day_answers_as_before(tmp_path: Path) -> None:
     store(writer, 1, 2, 3)
     before = stored(tmp_path)
 
-    writer.finish_day()
-    writer.finish_day()
+    writer.close()
+    for search in (*FINISHING, *FINISHING):
+        with day_reader(tmp_path) as reader:
+            assert reader.count() == 3
+        finish(day_path(tmp_path / "days", MAIN, DATE), search)
 
     with day_reader(tmp_path) as reader:
         assert reader.is_finished()
@@ -373,7 +376,10 @@ def test_no_personal_fact_is_in_any_byte_after_a_crash_and_the_start_after_it(tm
 
 def test_no_personal_fact_is_in_any_byte_of_a_finished_day(tmp_path: Path) -> None:
     writer = busy_day(tmp_path)
-    writer.finish_day()
+    writer.close()
+    for search in FINISHING:
+        finish(day_path(tmp_path / "days", MAIN, DATE), search)
+    writer = day_writer(tmp_path)
     assert leaks(tmp_path) == []
 
     writer.close()

@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from tnc.errors import TncError, UnavailableError
 from tnc.model import Click, WorkspaceId
+from tnc.store.batch import Done, Job, Put, Written, settle
 from tnc.store.dayfiles import Day, Days
 from tnc.store.days import ClickRow, ClickSealer, DayWriter, utc_date
 from tnc.store.gathering import Gathering
@@ -40,40 +41,6 @@ _DAY_MS: Final = 86_400_000
 _EPOCH: Final = Date(1970, 1, 1)
 
 
-@dataclass(slots=True)
-class _Job:
-    day: Day
-    work: Callable[[DayWriter], Any]
-    future: "asyncio.Future[Any]"
-
-
-class Done(Protocol):
-    """Told once, on the loop, what became of a click: durable, or in line, or given up and counted."""
-
-    def __call__(self, *, durable: bool) -> None: ...
-
-
-@dataclass(slots=True, eq=False)
-class _Put:
-    """A click in line: sealed on the loop, where a sealer of its day was ready, else as it is.
-
-    `done` is called once, on the loop; None when its visitor went on already.
-    """
-
-    day: Day
-    row: ClickRow | Callable[[], Click]
-    done: Done | None
-    sealer: ClickSealer | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """What became of a batch: clicks with whether they are durable, other work with what it gave or why not."""
-
-    clicks: list[tuple[_Put, bool]]
-    jobs: list[tuple[_Job, Any, BaseException | None]]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
     """How recording is going: `failing` is the reason while the disk refuses."""
@@ -90,20 +57,21 @@ class ClickLog:
     def __init__(self, days: Days, *, waiting_limit: int = WAITING_LIMIT) -> None:
         self._days = days
         self._limit = waiting_limit
-        self._line: list[_Put | _Job] = []  # what came since the last batch was handed over
+        self._line: list[Put | Job] = []  # what came since the last batch was handed over
         self._gathering = Gathering()
         self._handing_over = False
         self._writing = False
-        self._batches: queue.SimpleQueue[list[_Put | _Job] | None] = queue.SimpleQueue()  # holds one at most
+        self._batches: queue.SimpleQueue[list[Put | Job] | None] = queue.SimpleQueue()  # holds one at most
         self._errands: queue.SimpleQueue[tuple[Callable[[Days], Any], asyncio.Future[Any]]] = queue.SimpleQueue()
-        self._waiting: deque[_Put] = deque()
+        self._waiting: deque[Put] = deque()
+        self._held: dict[Day, list[Put | Job]] = {}  # what came for days that are lent
         self._lost = 0
         self._count = 0
         self._lost_told = 0
         self._failing: str | None = None
         self._failed_at = 0.0
         self._busy_since: float | None = None
-        self._outstanding: set[_Put] = set()
+        self._outstanding: set[Put] = set()
         self._sealers: dict[tuple[WorkspaceId, int], ClickSealer] = {}  # by workspace and number of the day
         self._thread = threading.Thread(target=self._run, name="click log", daemon=True)
 
@@ -148,7 +116,7 @@ class ClickLog:
         number = clicked_at_ms // _DAY_MS
         ready = self._sealers.get((workspace, number))
         day = (workspace, utc_date(clicked_at_ms)) if ready is None else ready.day
-        put = _Put(day, make, done, ready)
+        put = Put(day, make, done, ready)
         self._outstanding.add(put)
         self._queue(put)
 
@@ -190,7 +158,7 @@ class ClickLog:
         Raises what `work` raises (its changes undone), and UnavailableError when the disk refuses.
         """
         future: asyncio.Future[_T] = self._loop.create_future()
-        self._queue(_Job(day, work, future))
+        self._queue(Job(day, work, future))
         return await future
 
     async def alone(self, work: Callable[[Days], _T]) -> _T:
@@ -203,7 +171,18 @@ class ClickLog:
         self._batches.put([])  # so that the thread looks up
         return await future
 
-    def _queue(self, item: _Put | _Job) -> None:
+    async def lend(self, day: Day, work: Callable[[], _T]) -> _T:
+        """Do `work` in a thread of its own with a day's file, which the writer lets go for that time.
+
+        What comes for that day waits until it is done; clicks of other days notice nothing. Raises what `work` raises.
+        """
+        await self.alone(lambda days: days.lend(day))
+        try:
+            return await asyncio.to_thread(work)
+        finally:
+            await self.alone(partial(self._take_back, day))
+
+    def _queue(self, item: Put | Job) -> None:
         self._line.append(item)
         self._gathering.arrived(self._loop.time())
         if not self._handing_over and not self._writing:
@@ -225,12 +204,12 @@ class ClickLog:
         self._handing_over = False
         if self._line and not self._writing:
             line, self._line = self._line, []
-            batch = [item for item in line if isinstance(item, _Job) or self._seal(item)]
+            batch = [item for item in line if isinstance(item, Job) or self._seal(item)]
             self._writing = bool(batch)
             if batch:
                 self._batches.put(batch)
 
-    def _seal(self, put: _Put) -> bool:
+    def _seal(self, put: Put) -> bool:
         """Seal a click here, where a sealer is ready; False: it cannot be kept.
 
         All of a batch one after the other: the cipher's and the compressor's tables are in the processor's
@@ -253,13 +232,13 @@ class ClickLog:
                 self._let_go(put, durable=False)
         self._watch = self._loop.call_later(_STALL_SECONDS / 3, self._look_for_stall)
 
-    def _let_go(self, put: _Put, *, durable: bool) -> None:
+    def _let_go(self, put: Put, *, durable: bool) -> None:
         self._outstanding.discard(put)
         done, put.done = put.done, None
         if done is not None:  # else the stall watch has let it go
             done(durable=durable)
 
-    def _answer(self, written: _Written) -> None:
+    def _answer(self, written: Written) -> None:
         self._writing = False
         if self._gathering.pause_s():
             self._hand_over_soon()
@@ -269,7 +248,7 @@ class ClickLog:
         for put, durable in written.clicks:
             self._let_go(put, durable=durable)
         for job, result, error in written.jobs:
-            _settle(job.future, result, error)
+            settle(job.future, result, error)
 
     # -- in the thread
 
@@ -284,6 +263,11 @@ class ClickLog:
                 self._do_errand(*self._errands.get())
             self._busy_since = None
             batch = self._next_batch()
+        held = [item for items in self._held.values() for item in items]
+        for day in self._held:
+            self._days.take_back(day)
+        if held:
+            self._loop.call_soon_threadsafe(self._answer, self._write(held))
         if self._waiting:
             self._failed_at = 0.0
             self._write([])
@@ -292,46 +276,51 @@ class ClickLog:
             log.error("clicks lost at shutdown", extra={"count": len(self._waiting)})
         self._days.close()
 
+    def _take_back(self, day: Day, days: Days) -> None:
+        days.take_back(day)
+        for item in self._held.pop(day, ()):
+            self._loop.call_soon_threadsafe(self._queue, item)
+
     def _do_errand(self, work: Callable[[Days], Any], future: "asyncio.Future[Any]") -> None:
         result, error = None, None
         try:
             result = work(self._days)
         except Exception as raised:  # noqa: BLE001 - it belongs to whoever asked for the work
             error = raised
-        self._loop.call_soon_threadsafe(_settle, future, result, error)
+        self._loop.call_soon_threadsafe(settle, future, result, error)
 
-    def _next_batch(self) -> list[_Put | _Job] | None:
+    def _next_batch(self) -> list[Put | Job] | None:
         """What was handed over; nothing when it is time to try again with what waits; None to stop."""
         try:
             return self._batches.get(timeout=_RETRY_SECONDS if self._waiting else None)
         except queue.Empty:
             return []
 
-    def _write(self, batch: list[_Put | _Job]) -> _Written:
+    def _write(self, batch: list[Put | Job]) -> Written:
         if self._waiting and time.monotonic() - self._failed_at >= _RETRY_SECONDS:
             batch = [*self._waiting, *batch]
             self._waiting.clear()
-        by_day: dict[Day, list[_Put | _Job]] = {}
+        by_day: dict[Day, list[Put | Job]] = {}
         for item in batch:
             by_day.setdefault(item.day, []).append(item)
+        for day in [day for day in by_day if self._days.is_lent(day)]:
+            self._held.setdefault(day, []).extend(by_day.pop(day))
         days = [self._write_day(day, items) for day, items in by_day.items()]
         return (
             days[0]
             if len(days) == 1
-            else _Written(
-                [click for each in days for click in each.clicks], [job for each in days for job in each.jobs]
-            )
+            else Written([click for each in days for click in each.clicks], [job for each in days for job in each.jobs])
         )
 
-    def _write_day(self, day: Day, items: list[_Put | _Job]) -> _Written:
+    def _write_day(self, day: Day, items: list[Put | Job]) -> Written:
         if self._waiting and self._failing and time.monotonic() - self._failed_at < _RETRY_SECONDS:
             return self._refuse(items, self._failing)
         try:
             writer = self._days.writer(day)
         except (sqlite3.Error, OSError, TncError) as error:
             return self._fail(day, items, error)
-        clicks = [item for item in items if isinstance(item, _Put)]
-        jobs = [item for item in items if isinstance(item, _Job)]
+        clicks = [item for item in items if isinstance(item, Put)]
+        jobs = [item for item in items if isinstance(item, Job)]
         try:
             written = self._commit(writer, clicks, jobs)
         except (sqlite3.Error, OSError) as error:
@@ -341,14 +330,16 @@ class ClickLog:
             self._failing = None
         return written
 
-    def _commit(self, writer: DayWriter, clicks: list[_Put], jobs: list[_Job]) -> _Written:
+    def _commit(self, writer: DayWriter, clicks: list[Put], jobs: list[Job]) -> Written:
         """One transaction for all of it; clicks alone need but one statement."""
         sealed = [item.row if isinstance(item.row, tuple) else self._sealed(writer.seal, item.row) for item in clicks]
+        for item, row in zip(clicks, sealed, strict=True):
+            item.row = row or item.row  # tried again, it is the same row
         rows = [row for row in sealed if row is not None]
         kept = [(item, row is not None) for item, row in zip(clicks, sealed, strict=True)]
         if not jobs and self._lost == self._lost_told:
             writer.commit_rows(rows)
-            return _Written(kept, [])
+            return Written(kept, [])
         writer.begin()
         writer.add_rows(rows)
         done = [self._do(writer, job) for job in jobs]
@@ -356,10 +347,10 @@ class ClickLog:
             writer.count("clicks lost", self._lost - self._lost_told)
         writer.commit()
         self._lost_told = self._lost
-        return _Written(kept, done)
+        return Written(kept, done)
 
     @staticmethod
-    def _do(writer: DayWriter, job: _Job) -> tuple[_Job, Any, BaseException | None]:
+    def _do(writer: DayWriter, job: Job) -> tuple[Job, Any, BaseException | None]:
         try:
             return job, writer.apart(job.work), None
         except (sqlite3.Error, OSError):
@@ -367,7 +358,7 @@ class ClickLog:
         except Exception as error:  # noqa: BLE001 - it belongs to whoever asked for the work
             return job, None, error
 
-    def _fail(self, day: Day, items: list[_Put | _Job], error: Exception) -> _Written:
+    def _fail(self, day: Day, items: list[Put | Job], error: Exception) -> Written:
         reason = f"{type(error).__name__}: {error}" if isinstance(error, TncError) else str(error)
         if self._failing is None:
             log.error("clicks cannot be recorded", extra={"reason": reason})
@@ -376,25 +367,16 @@ class ClickLog:
         self._days.discard(day)
         return self._refuse(items, reason)
 
-    def _refuse(self, items: Iterable[_Put | _Job], reason: str) -> _Written:
+    def _refuse(self, items: Iterable[Put | Job], reason: str) -> Written:
         """Clicks stay in line as far as memory allows, their visitors go on; other work is sent back."""
-        refused = _Written([], [])
+        refused = Written([], [])
         for item in items:
-            if isinstance(item, _Job):
+            if isinstance(item, Job):
                 refused.jobs.append((item, None, UnavailableError(f"could not be stored: {reason}")))
                 continue
             refused.clicks.append((item, False))
             if len(self._waiting) < self._limit:
-                self._waiting.append(_Put(item.day, item.row, None))
+                self._waiting.append(Put(item.day, item.row, None))
             else:
                 self._lost += 1
         return refused
-
-
-def _settle(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
-    if future.done():
-        return  # given up by its caller
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)

@@ -8,7 +8,7 @@ from datetime import date as Date  # noqa: N812 - a day is called `date` through
 from pathlib import Path
 from typing import Final, TypeVar
 
-from tnc.errors import NotFoundError, RefusedError
+from tnc.errors import NotFoundError, RefusedError, UnavailableError
 from tnc.model import WorkspaceId
 from tnc.store.days import ClickSealer, DayWriter, day_path
 from tnc.store.keyring import DayKeys, Keyring
@@ -40,9 +40,15 @@ class Days:
         self._words = words
         self._open: OrderedDict[Day, DayWriter] = OrderedDict()
         self._numbers: dict[Day, Numbers] = {}
+        self._lent: set[Day] = set()
 
     def writer(self, day: Day) -> DayWriter:
-        """The writer of a day; makes its keys and then its file when it is new."""
+        """The writer of a day; makes its keys and then its file when it is new.
+
+        Raises UnavailableError while the day is lent.
+        """
+        if day in self._lent:
+            raise UnavailableError(f"the clicks of {day[1]} are being put in order; try again in a few seconds.")
         found = self._open.get(day)
         if found is None:
             numbers = self._numbers.setdefault(day, Numbers())
@@ -95,6 +101,17 @@ class Days:
             writer.rollback()
             raise
         return result
+
+    def lend(self, day: Day) -> None:
+        """Let somebody else have a day's file to write, until it is taken back."""
+        self.discard(day)
+        self._lent.add(day)
+
+    def take_back(self, day: Day) -> None:
+        self._lent.discard(day)
+
+    def is_lent(self, day: Day) -> bool:
+        return day in self._lent
 
     def discard(self, day: Day) -> None:
         """Close a day; the next use opens it anew."""

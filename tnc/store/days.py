@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 from tnc.errors import NotFoundError
 from tnc.model import Click, ClickId, ConversionChange, Event, FilterChange, LabelChange, LanderClick, WorkspaceId
-from tnc.store.dayschema import CLOSED_INDEXES, check_schema, make_tables
+from tnc.store.dayschema import check_schema, is_finished, make_tables
 from tnc.store.deliveries import Deliveries, DeliveryWriter
 from tnc.store.inbox import Inbox, InboxWriter
 from tnc.store.keyring import DayKeys
@@ -84,9 +84,8 @@ class DayReader:
         return _number(self._database, name)
 
     def is_finished(self) -> bool:
-        """Has `DayWriter.finish_day` been here?"""
-        found = self._database.execute("select 1 from sqlite_master where name = 'clicks_browser'").fetchone()
-        return found is not None
+        """Has every step of `dayschema.FINISHING` been done?"""
+        return is_finished(self._database)
 
     def find(self, click_id: ClickId) -> tuple[int, Click] | None:
         return _find(self._database, self._clicks, self.keys, click_id)
@@ -319,8 +318,11 @@ class DayWriter:
         self.commit()
 
     def _insert(self, rows: Sequence[ClickRow]) -> None:
+        """A row that is there already is one of an earlier try, of which the disk said that it had failed."""
         values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(rows))
-        self._database.execute(f"insert into clicks values {values}", tuple(chain.from_iterable(rows)))
+        self._database.execute(
+            f"insert into clicks values {values} on conflict (seq) do nothing", tuple(chain.from_iterable(rows))
+        )
 
     def _event_number(self) -> int:
         """Within a transaction: of the next row that the events' tree seals, whatever table it stands in."""
@@ -345,11 +347,6 @@ class DayWriter:
     def events_of(self, click_seq: int, *, up_to: int = LATEST) -> list[Event]:
         """In the order they were recorded; `up_to` is the number of the last one that is wanted."""
         return _events_of(self._database, self._events, click_seq, up_to)
-
-    def finish_day(self) -> None:
-        """The searches of a day that is over become quick; no new rows are expected."""
-        for statement in CLOSED_INDEXES:
-            self._database.execute(statement)
 
 
 def sealer_of(keys: DayKeys, table: Table) -> Sealer:
