@@ -69,12 +69,13 @@ class Crowd:
     def at_rate(self, per_second: float, seconds: float) -> Answers:
         """Open loop: they come when they are due, however long the others wait."""
         answers, start = Answers(), time.perf_counter()
-        due, step, end = start, 1.0 / per_second, start + seconds
-        while due < end:
+        due, come, wanted = start, 0, round(per_second * seconds)
+        while come < wanted:
             now = time.perf_counter()
-            while due <= now and due < end:
+            while due <= now and come < wanted:
                 self._come(due, answers)
-                due += step
+                come += 1
+                due = start + come / per_second
             self._serve(max(0.0, due - time.perf_counter()), answers)
         return self._finish(answers, start)
 
