@@ -1,14 +1,17 @@
 """Clicks with what became of them, whichever day they lie in."""
 
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from datetime import date as Date  # noqa: N812
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.store.records import DATE, NOON_MS, canary_click, day_writer, keyring
 from tnc.errors import FailedError, NotFoundError
 from tnc.model import MAIN, Click, ClickId, ConversionChange, ConversionId, Event, LanderClick, NetworkId, OfferId
-from tnc.store.days import utc_date
+from tnc.store.days import DayReader, utc_date
 from tnc.store.keyring import Keyring
 from tnc.store.stories import Stories, story
 from tnc.world import new_id
@@ -29,6 +32,10 @@ def record(data: Path, click: Click, *events: Event) -> None:
         writer.add_event(seq, event)
     writer.commit()
     writer.close()
+
+
+def theirs(click_id: str, at_ms: int) -> Click:
+    return replace(canary_click(click_id, at_ms=at_ms), imported=True)
 
 
 def own(at_ms: int, chance: int = 0) -> ClickId:
@@ -91,7 +98,7 @@ def test_a_click_of_ours_is_looked_for_in_its_own_day_only(tmp_path: Path) -> No
 def test_a_foreign_id_is_found_wherever_it_is(tmp_path: Path) -> None:
     for days in range(3):
         at_ms = NOON_MS - days * DAY_MS
-        record(tmp_path, canary_click(f"theirs-{days}", at_ms=at_ms))
+        record(tmp_path, theirs(f"theirs-{days}", at_ms))
 
     assert [stories(tmp_path).date_of(ClickId(f"theirs-{n}")) for n in range(3)] == [
         DATE - timedelta(days=n) for n in range(3)
@@ -100,9 +107,32 @@ def test_a_foreign_id_is_found_wherever_it_is(tmp_path: Path) -> None:
 
 def test_a_foreign_id_that_looks_like_ours_is_found_where_it_is(tmp_path: Path) -> None:
     looks_like_another_day = own(NOON_MS - 40 * DAY_MS)
-    record(tmp_path, canary_click(looks_like_another_day, at_ms=NOON_MS))
+    record(tmp_path, theirs(looks_like_another_day, NOON_MS))
 
     assert stories(tmp_path).date_of(looks_like_another_day) == DATE
+
+
+def test_ids_that_somebody_makes_up_open_no_day_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for days in range(5):
+        record(tmp_path, canary_click(own(NOON_MS - days * DAY_MS), at_ms=NOON_MS - days * DAY_MS))
+    asked, opened = stories(tmp_path), list[Date]()
+    assert asked.date_of(ClickId("made up 0")) is None
+    day = asked.day
+
+    def counted(date: Date) -> AbstractContextManager[DayReader]:
+        opened.append(date)
+        return day(date)
+
+    monkeypatch.setattr(asked, "day", counted)
+
+    assert [asked.date_of(ClickId(f"made up {number}")) for number in range(10)] == [None] * 10
+    assert opened == []
+
+    record(tmp_path, theirs("theirs", YESTERDAY_MS))
+    assert asked.date_of(ClickId("theirs")) == utc_date(YESTERDAY_MS)
+    assert set(opened) == {utc_date(YESTERDAY_MS)}
 
 
 @pytest.mark.parametrize("click_id", ["nobody", "", "é" * 26, own(YESTERDAY_MS, 9), own(0), "v" * 26], ids=str)

@@ -29,6 +29,9 @@ _T = TypeVar("_T")
 
 Table = Literal["clicks", "events", "deliveries", "inbox"]
 
+FOREIGN: Final = "foreign ids"
+"""The name of a day's number that is not 0 where clicks came from elsewhere: their ids may not tell their day."""
+
 LANDER, CONVERSION, LABEL = 1, 2, 3
 _KINDS: Final = {LanderClick: LANDER, ConversionChange: CONVERSION, LabelChange: LABEL, FilterChange: LABEL}
 LATEST: Final = 1 << 62  # above every number
@@ -286,6 +289,8 @@ class DayWriter:
         return self._sealer.row(click)
 
     def add_click(self, click: Click) -> int:
+        if click.imported:
+            self.set_number(FOREIGN, 1)
         row = self.seal(click)
         self.add_rows([row])
         return row[0]

@@ -20,7 +20,7 @@ from tnc.model import (
     LanderClick,
     WorkspaceId,
 )
-from tnc.store.days import DayReader, all_dates, day_path, utc_date
+from tnc.store.days import FOREIGN, DayReader, all_dates, day_path, utc_date
 from tnc.store.keyring import Keyring
 from tnc.store.labels import relabelled
 from tnc.world import id_time_ms
@@ -49,6 +49,23 @@ Ends = Mapping[Date, int]
 """The number of the last click of each day."""
 
 
+Stamp = tuple[tuple[int, int], ...]
+
+
+def _stamp(path: Path) -> Stamp:
+    """Another one when a database was written to."""
+    return tuple(_state(file) for file in (path, path.with_name(f"{path.name}-wal")))
+
+
+def _state(file: Path) -> tuple[int, int]:
+    """Of a log that is empty the same as of none: whoever only reads leaves one behind."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return (found.st_mtime_ns, found.st_size) if found.st_size else (0, 0)
+
+
 class Stories:
     """The recorded clicks of one workspace. Every call opens and closes its own connections."""
 
@@ -56,6 +73,7 @@ class Stories:
         self.folder = folder
         self.workspace = workspace
         self._keyring = keyring
+        self._foreign: dict[Date, tuple[Stamp, bool]] = {}
 
     def dates(self) -> list[Date]:
         return all_dates(self.folder, self.workspace)
@@ -85,12 +103,27 @@ class Stories:
                 yield from (click for _, click in reader.newest_clicks() if click.clicked_at_ms >= since_ms)
 
     def date_of(self, click_id: ClickId) -> Date | None:
-        """The day that holds a click: read from our own ids, looked for with foreign ones (newest day first)."""
+        """The day that holds a click: read from our own ids; foreign ones are looked for where there are any."""
         time_ms = id_time_ms(click_id)
+        own = None if time_ms is None else utc_date(time_ms)
         dates = self.dates()
-        if time_ms is not None and (own := utc_date(time_ms)) in dates:
-            dates = [own]
-        return next((date for date in reversed(dates) if self._holds(date, click_id)), None)
+        if own in dates and self._holds(own, click_id):
+            return own
+        return next((date for date in reversed(dates) if self._is_foreign(date) and self._holds(date, click_id)), None)
+
+    def _is_foreign(self, date: Date) -> bool:
+        """Do clicks of this day come from elsewhere? A day that has not changed since is not opened to be asked again:
+        whoever makes up ids must not have us open every day for each.
+        """
+        stamp = _stamp(day_path(self.folder, self.workspace, date))
+        known = self._foreign.get(date)
+        if known is None or known[0] != stamp:
+            try:
+                with self.day(date) as reader:
+                    known = self._foreign[date] = (stamp, bool(reader.number(FOREIGN)))
+            except NotFoundError:
+                return False
+        return known[1]
 
     def _holds(self, date: Date, click_id: ClickId) -> bool:
         try:
