@@ -247,6 +247,17 @@ def test_from_a_lander_one_goes_on_by_the_pseudonym(shared: Appliance) -> None:
     assert ask(shared, "/click", headers=headers | {"User-Agent": "Somebody/2.0"}).status == 404
 
 
+def test_after_a_new_start_one_still_goes_on_by_the_pseudonym(appliance: Appliance) -> None:
+    headers = {"X-Forwarded-For": "203.0.113.9", "User-Agent": "Somebody/1.0"}
+    visit = click_of(ask(appliance, "/quizzed", headers=headers))
+    appliance.kill()
+    appliance.serve()
+
+    for _ in range(20):  # before and after what lies back has been taken up
+        assert click_of(ask(appliance, "/click", headers=headers)) == visit
+        assert ask(appliance, "/click", headers=headers | {"User-Agent": "Somebody/2.0"}).status == 404
+
+
 def test_going_on_twice_counts_once(appliance: Appliance) -> None:
     click_id = click_of(ask(appliance, "/quizzed"))
     for _ in range(3):

@@ -28,6 +28,7 @@ from tnc.world import World
 COOKIE_PLAIN: Final = "tnc"
 COOKIE_SECURE: Final = "__Host-tnc"
 COOKIE_DAYS: Final = 90
+LOOK_BACK_HOURS: Final = 24  # so long a visitor who comes from a lander is known by the pseudonym
 
 # A declared crawler is no person, so it is nobody's first visit.
 _NOBODY_NEW: Final = {"unique_campaign": False, "unique_workspace": False}
@@ -64,6 +65,7 @@ class Tracker:
     duplicates: Duplicates = field(default_factory=Duplicates)
     claims: Claims = field(default_factory=Claims)
     objections: Objections = field(default_factory=Objections)
+    knows_the_past: bool = False
     _salts: dict[Date, bytes] = field(default_factory=dict)
 
     # -- settings
@@ -75,7 +77,7 @@ class Tracker:
         """Serve a new configuration from the next visit on; returns the offers whose conversions must be counted."""
         anew = self.caps.configure(plans.configuration.offers)
         hours = [campaign.uniqueness_hours for campaign in plans.configuration.campaigns.values()]
-        self.seen.window_s = max(hours, default=24) * 3600
+        self.seen.window_s = max(LOOK_BACK_HOURS, *hours) * 3600
         self.plans = plans
         return anew
 
@@ -185,6 +187,15 @@ class Tracker:
             added_reasons=decision.reasons,
             witness=decision.witness,
             visit=visit,
+        )
+
+    def may_have_clicked(self, visitors: Iterable[str], now_ms: int) -> tuple[str, ...]:
+        """Those of the pseudonyms that are worth a search; all of them until the past has been taken up."""
+        now_s, window_s = now_ms // 1000, LOOK_BACK_HOURS * 3600
+        return tuple(
+            each
+            for each in visitors
+            if not self.knows_the_past or self.seen.look(seen_key(each), now_s, window_s) is not None
         )
 
     def remember(self, click: Click) -> None:

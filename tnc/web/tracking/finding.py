@@ -6,11 +6,11 @@ from typing import Final, Literal
 
 from tnc.errors import NotFoundError
 from tnc.facts.reader import Facts
-from tnc.live.tracker import COOKIE_PLAIN, COOKIE_SECURE
+from tnc.live.tracker import COOKIE_PLAIN, COOKIE_SECURE, LOOK_BACK_HOURS
 from tnc.model import Click, ClickId
 from tnc.web.tracking.keys import Tracking
 
-_LOOK_BACK_MS: Final = 24 * 3_600_000
+_LOOK_BACK_MS: Final = LOOK_BACK_HOURS * 3_600_000
 _LONGEST_ID: Final = 256
 
 
@@ -31,7 +31,10 @@ async def find(tracking: Tracking, facts: Facts, now_ms: int) -> Found | None:
         found = await _by_id(tracking, known.last_click, "cookie")
         if found is not None:
             return found
-    visitors = tracking.tracker.recent_pseudonyms(facts, now_ms)
+    recent = tracking.tracker.recent_pseudonyms(facts, now_ms)
+    visitors = tracking.tracker.may_have_clicked(recent, now_ms)
+    if not visitors:
+        return None  # the search reads all of today
     click = await asyncio.to_thread(
         tracking.stories.latest_of_visitors, visitors, since_ms=now_ms - _LOOK_BACK_MS, now_ms=now_ms
     )
