@@ -22,7 +22,7 @@ LAYERS = (
     "model errors chance",
     "fields money where trials",
     "readings",
-    "world niceness settings crypto passwords",
+    "world niceness settings crypto passwords process",
     "rules",
     "configuration conversions imports logs",
     "templates",

@@ -1,10 +1,8 @@
 """The composition root: from settings to a running appliance, and back down in the right order."""
 
 import asyncio
-import gc
 import logging
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
@@ -38,6 +36,7 @@ from tnc.model import Click, Configuration, Conversion
 from tnc.operations import Hooks, Operations
 from tnc.passwords import Passwords
 from tnc.peopledesk import PeopleDesk
+from tnc.process import ready_for_threads, settle
 from tnc.readings import Address
 from tnc.receiving import Answered, Heard
 from tnc.recording import Recorded
@@ -227,6 +226,7 @@ class Server:
         while some := await asyncio.to_thread(lambda: list(islice(past, _REMEMBER_BESIDE))):
             for click in some:
                 self.tracker.remember(click)
+        self.tracker.knows_the_past = True
         converted = await asyncio.to_thread(lambda: list(self.house.stories.converted_since(self._horizon_ms())))
         for story in converted:
             for conversion in story.conversions:
@@ -240,20 +240,9 @@ def _counted(conversion: Conversion | None) -> int:
     return int(conversion is not None and counts_for_cap(conversion))
 
 
-def settle_process() -> None:
-    """What was loaded stays: it need not be looked through for garbage again and again.
-
-    Measured on the click path: the collector's walks over modules and templates cost a fifth of a click. And a thread
-    that computes lets the loop go on after half a millisecond instead of Python's five.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
-    sys.setswitchinterval(0.0005)
-
-
 @asynccontextmanager
 async def recording(house: House) -> AsyncIterator[ClickLog]:
+    ready_for_threads()
     clicklog = ClickLog(Days(house.rooms.days, house.keyring, house.words))
     clicklog.start()
     try:
@@ -318,7 +307,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         renewal = Renewal(config, house)
         stack.callback(renewal.stop)
         await stack.enter_async_context(jobs_of(server, renewal, reporter).running())
-        settle_process()
+        settle()
         remembering = asyncio.create_task(server.remember_the_rest(older))
         stack.callback(remembering.cancel)
         stop = asyncio.Event()
