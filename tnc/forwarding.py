@@ -40,6 +40,8 @@ from tnc.model import (
 from tnc.recording import Transact
 from tnc.store.days import DayReader, DayWriter
 from tnc.store.deliveries import DeliveryRow
+from tnc.store.labels import relabelled
+from tnc.store.stories import click_now
 
 LAST: Final = 10
 """Answers that are shown of a destination."""
@@ -233,16 +235,17 @@ class Forwarding:
         _, configuration = self._house.configuration()
         nth, conversion = _chosen(story, conversion_id) or (1, invented_sale(story.click, configuration, now_ms))
         word, conversion = _last_word(destination, conversion)
+        click = relabelled(story.decided or story.click, story.changes)
         return Delivery(
             destination=destination,
             kind=word.kind,
             number=word.number,
             conversion=conversion,
-            click=story.click,
+            click=click,
             configuration=configuration,
             at_ms=word.at_ms,
-            consent=story.click.visit.consent,
-            mode=story.click.visit.mode,
+            consent=click.visit.consent,
+            mode=click.visit.mode,
             nth=nth,
         )
 
@@ -337,7 +340,7 @@ def _chosen(story: ClickStory, conversion_id: str | None) -> tuple[int, Conversi
 
 def _as_it_is_now(reader: DayReader, row: DeliveryRow, configuration: Configuration) -> Delivery | None:
     """A delivery with its conversion in its present state; None when its click is gone."""
-    click = reader.click(row.click_seq)
+    click = click_now(reader, row.click_seq)
     if click is None:
         return None
     changes = [each for each in reader.events_of(row.click_seq) if isinstance(each, ConversionChange)]

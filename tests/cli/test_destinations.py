@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,22 @@ from tests.cli.conftest import Tnc
 from tests.fakes import webhook
 from tests.fakes.receiver import in_a_thread
 from tnc.house import House
-from tnc.model import MAIN, CampaignId, Click, ClickId, DestinationId, OfferId, Visit
+from tnc.model import (
+    MAIN,
+    CampaignId,
+    Click,
+    ClickId,
+    DestinationId,
+    Event,
+    FilterChange,
+    FilterId,
+    LabelChange,
+    OfferId,
+    Visit,
+)
 from tnc.settings import Settings
 from tnc.store.clicklog import Days
-from tnc.store.days import utc_date
+from tnc.store.days import DayWriter, utc_date
 from tnc.store.stops import Stop
 from tnc.world import World
 
@@ -154,6 +167,31 @@ def test_a_preview_shows_what_would_go_without_its_secrets(shop: Tnc, clicked: C
     assert (real["send"], real["method"], real["body"]["access_token"]) == (True, "POST", "***")
     assert real["body"]["data"][0]["custom_data"] == {"value": 12.5, "currency": "USD"}
     assert (quiet["send"], quiet["why"]) == (False, "paused")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        LabelChange(at_ms=0, traffic="bot", reasons=("webdriver",)),
+        FilterChange(at_ms=0, by=FilterId("strict"), filter=FilterId("strict"), stopped=True),
+    ],
+)
+def test_a_preview_knows_who_turned_out_to_be_no_person(
+    shop: Tnc, clicked: Clicked, settings: Settings, word: Event
+) -> None:
+    click_id = clicked()
+    with House(settings, World(), to_write=True) as house, closing(Days(house.rooms.days, house.keyring)) as days:
+
+        def find_out(writer: DayWriter) -> None:
+            found = writer.find(click_id)
+            assert found is not None
+            writer.add_event(found[0], word)
+
+        days.transact((MAIN, house.stories.dates()[0]), find_out)
+
+    told = shop("destination", "preview", "meta-main", "--click", click_id, "--json").json
+
+    assert (told["send"], told["why"]) == (False, "not-human")
 
 
 def test_a_preview_names_the_conversion_that_is_meant(shop: Tnc, converted: Clicked) -> None:

@@ -20,7 +20,7 @@ from tnc.model import (
     LanderClick,
     WorkspaceId,
 )
-from tnc.store.days import DayReader, all_dates, day_path, utc_date
+from tnc.store.days import LABEL, DayReader, all_dates, day_path, utc_date
 from tnc.store.keyring import Keyring
 from tnc.store.labels import relabelled
 from tnc.world import id_time_ms
@@ -43,6 +43,12 @@ def story(click: Click, events: list[Event]) -> ClickStory:
         changes=called,
         decided=click if called else None,
     )
+
+
+def click_now(day: DayReader, seq: int) -> Click | None:
+    """A click of a day by what it is called now; None when it is gone."""
+    click = day.click(seq)
+    return None if click is None else relabelled(click, day.events_of(seq, kind=LABEL))
 
 
 class Stories:
