@@ -54,6 +54,7 @@ class Recorded:
     click: Click | None
     offer: OfferId | None
     outcome: Outcome | None
+    event_seq: int = -1  # number of the word, where it was stored
     deliveries: Sequence[DeliveryRow] = ()  # what has to be told of it, stored with it
     refused: Literal["unknown click"] | str | None  # noqa: PYI051 - the one word that has a status of its own
 
@@ -100,10 +101,12 @@ def record_conversion(
     )
     if outcome.change is None:
         return Recorded(click=click, offer=so_far.offer, outcome=outcome, refused=None)
-    deliveries = store_change(
+    event_seq, deliveries = store_change(
         writer, seq, click, [*changes, outcome.change], configuration=configuration, now_ms=now_ms
     )
-    return Recorded(click=click, offer=so_far.offer, outcome=outcome, deliveries=deliveries, refused=None)
+    return Recorded(
+        click=click, offer=so_far.offer, outcome=outcome, event_seq=event_seq, deliveries=deliveries, refused=None
+    )
 
 
 def store_change(
@@ -114,12 +117,15 @@ def store_change(
     *,
     configuration: Configuration,
     now_ms: int,
-) -> list[DeliveryRow]:
-    """Store the last of a click's changes, and with it what has to be told of it; returns what is in line."""
+) -> tuple[int, list[DeliveryRow]]:
+    """Store the last of a click's changes, and with it what has to be told of it.
+
+    Returns its number, and what is in line.
+    """
     event_seq = writer.add_event(click_seq, changes[-1])
     if changes[-1].status is None:
         writer.count(UNMAPPED, 1)
-    return queue(
+    deliveries = queue(
         writer,
         click_seq=click_seq,
         click=relabelled(click, writer.events_of(click_seq)),  # what is no person's by now is told to nobody
@@ -128,6 +134,7 @@ def store_change(
         configuration=configuration,
         now_ms=now_ms,
     )
+    return event_seq, deliveries
 
 
 def record_lander_click(

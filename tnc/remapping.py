@@ -72,11 +72,15 @@ def _remap(writer: DayWriter, click_seq: int, configuration: Configuration, now_
     for change in remap(changes, network=network, campaign=campaign, now_ms=now_ms):
         before = _conversion(changes, change.conversion_id)
         changes.append(change)
-        deliveries = store_change(writer, click_seq, click, changes, configuration=configuration, now_ms=now_ms)
+        event_seq, deliveries = store_change(
+            writer, click_seq, click, changes, configuration=configuration, now_ms=now_ms
+        )
         after = _conversion(changes, change.conversion_id)
         note = f"Its word is mapped now: {change.status}."
         outcome = Outcome(kind="changed", change=change, before=before, after=after, note=note)
-        yield Recorded(click=click, offer=so_far.offer, outcome=outcome, deliveries=deliveries, refused=None)
+        yield Recorded(
+            click=click, offer=so_far.offer, outcome=outcome, event_seq=event_seq, deliveries=deliveries, refused=None
+        )
 
 
 def _conversion(changes: list[ConversionChange], wanted: ConversionId) -> Conversion:
