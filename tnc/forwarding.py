@@ -37,7 +37,7 @@ from tnc.model import (
     Destination,
     DestinationId,
 )
-from tnc.recording import Transact
+from tnc.recording import Transact, in_portions
 from tnc.store.days import DayReader, DayWriter
 from tnc.store.deliveries import DeliveryRow
 from tnc.store.labels import relabelled
@@ -255,9 +255,11 @@ class Forwarding:
         """Send one delivery again, or all that are dead, under the ids they had. Refuses what is on its way."""
         found = self.get(destination)
         wanted = self._dead(found) if delivery is None else self._one(found, delivery)
+        again = partial(self._revive, DESTINATIONS[found.type].patience_ms)
         for date, seqs in wanted.items():
-            revived = self._transact((self._house.workspace, date), partial(self._revive, seqs))
-            self._post.add(date, revived)
+            day = (self._house.workspace, date)
+            for portion in in_portions(self._transact, day, seqs, again, world=self._house.world):
+                self._post.add(date, [row for row in portion if row is not None])
         return {"destination": found.id, "replayed": sum(map(len, wanted.values()))}
 
     def _dead(self, destination: Destination) -> dict[Date, list[int]]:
@@ -281,19 +283,11 @@ class Forwarding:
             raise RefusedError(f"the delivery {text} is on its way; wait until it is done or dead.")
         return {date: [seq]}
 
-    def _revive(self, seqs: Sequence[int], writer: DayWriter) -> list[DeliveryRow]:
-        known = all_destinations(self._house.configuration()[1])
-        rows = [row for seq in seqs if (row := writer.deliveries.find(seq)) is not None]
-        return [
-            revive(
-                writer,
-                row,
-                now_ms=self._house.world.now_ms(),
-                patience_ms=DESTINATIONS[known[row.destination].type].patience_ms,
-            )
-            for row in rows
-            if row.state not in OPEN_STATES
-        ]
+    def _revive(self, patience_ms: int, writer: DayWriter, seq: int) -> DeliveryRow | None:
+        row = writer.deliveries.find(seq)
+        if row is None or row.state in OPEN_STATES:
+            return None
+        return revive(writer, row, now_ms=self._house.world.now_ms(), patience_ms=patience_ms)
 
     def resume(self, destination: str) -> dict[str, Any]:
         """Close the breaker: everything goes again."""
