@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from functools import partial
 from heapq import merge
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from tnc.configuration.destinations import all_destinations
@@ -176,8 +177,7 @@ class Forwarding:
             "file": self.file_path(found),
             "last": [
                 {**delivery_json(date, row), "answer": row.record.answer, "request": row.record.request}
-                for date, row in self.rows(found.id, limit=LAST)
-                if row.record.status is not None or row.record.reason is not None
+                for date, row in self.answers(found.id)
             ],
         }
 
@@ -187,19 +187,28 @@ class Forwarding:
             return None
         return f"/-/feed/{feed_secret(self._house, destination.id)}.csv"
 
-    def rows(self, destination: DestinationId, *, limit: int | None = None) -> Iterator[tuple[Date, DeliveryRow]]:
-        """Newest first, across the days."""
-        days = [self._rows_of(date, destination, limit) for date in self._house.stories.dates()]
+    def rows(
+        self, destination: DestinationId, *, limit: int | None = None, state: DeliveryState | None = None
+    ) -> Iterator[tuple[Date, DeliveryRow]]:
+        """Newest first, across the days; those in one state only."""
+        days = [self._rows_of(date, destination, limit, state) for date in self._house.stories.dates()]
         newest = merge(*days, key=lambda each: each[1].created_at_ms, reverse=True)
-        for number, each in enumerate(newest):
-            if limit is not None and number >= limit:
-                return
-            yield each
+        yield from islice(newest, limit)
 
-    def _rows_of(self, date: Date, destination: DestinationId, limit: int | None) -> list[tuple[Date, DeliveryRow]]:
+    def _rows_of(
+        self, date: Date, destination: DestinationId, limit: int | None, state: DeliveryState | None
+    ) -> list[tuple[Date, DeliveryRow]]:
         with self._house.stories.day(date) as reader:
-            rows = list(reader.deliveries.newest(destination, limit=limit))
+            rows = list(reader.deliveries.newest(destination, limit=limit, state=state))
         return sorted(((date, row) for row in rows), key=lambda each: each[1].created_at_ms, reverse=True)
+
+    def answers(self, destination: DestinationId) -> list[tuple[Date, DeliveryRow]]:
+        """The last that were sent, with what was answered, whatever waits behind them."""
+        found: list[tuple[Date, DeliveryRow]] = []
+        for date in self._house.stories.dates():
+            with self._house.stories.day(date) as reader:
+                found += [(date, row) for row in reader.deliveries.answered(destination, limit=LAST)]
+        return sorted(found, key=lambda each: each[1].done_at_ms or each[1].next_at_ms, reverse=True)[:LAST]
 
     # -- what its platform fetches
 

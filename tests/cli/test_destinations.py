@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as amended
 
 from tests.cli.conftest import Tnc
 from tests.fakes import webhook
@@ -233,6 +235,28 @@ def test_what_was_refused_is_put_in_line_again_under_its_id(shop: Tnc, converted
     assert done == {"destination": "meta-main", "replayed": 1}
     [after] = logged(shop, "meta-main")
     assert (after["state"], after["event_id"]) == ("queued", before["event_id"])
+
+
+def test_the_last_answers_are_shown_whatever_waits_behind_them(
+    shop: Tnc, converted: Clicked, settings: Settings
+) -> None:
+    converted()
+    with House(settings, World(), to_write=True) as house, closing(Days(house.rooms.days, house.keyring)) as days:
+
+        def refuse(writer: DayWriter) -> None:
+            [row] = writer.deliveries.newest(DestinationId("meta-main"))
+            record = amended(row.record, status=400, reason="meta-100/2804003", answer="too old")
+            writer.deliveries.change(
+                replace(row, state="dead", attempts=1, done_at_ms=row.created_at_ms, record=record)
+            )
+
+        days.transact((MAIN, house.stories.dates()[0]), refuse)
+    for _ in range(12):
+        converted()
+
+    [last] = shop("destination", "show", "meta-main", "--json").json["last"]
+
+    assert (last["state"], last["status"], last["answer"]) == ("dead", 400, "too old")
 
 
 def test_a_stop_is_told_with_its_reason_until_the_operator_resumes(shop: Tnc, settings: Settings) -> None:
