@@ -21,7 +21,7 @@ MODULES = {
 LAYERS = (
     "model errors chance",
     "fields money where trials",
-    "readings",
+    "readings rates",
     "world niceness settings crypto passwords",
     "rules",
     "configuration conversions imports logs",
