@@ -73,7 +73,9 @@ class Server:
             clicklog=clicklog,
             stories=house.stories,
             stops=house.stops,
-            carrier=Carrier(courier=courier, world=house.world, scale=house.settings.retry_scale),
+            carrier=Carrier(
+                courier=courier, world=house.world, scale=house.settings.retry_scale, objected=self._has_objected
+            ),
             versions=self,
         )
         self.forwarding = Forwarding(house, self.transact, FromThreads(self.outbox, asyncio.get_running_loop()))
@@ -111,6 +113,9 @@ class Server:
     def _objected(self) -> None:
         held = self.house.forgotten.objections(now_ms=self.house.world.now_ms())
         self._on_loop(lambda: self.tracker.objections.take(held))
+
+    def _has_objected(self, click: Click) -> bool:
+        return self.tracker.objections.concern(click.visit)
 
     def configuration(self) -> tuple[int, Configuration]:
         """The one that visitors are served by."""

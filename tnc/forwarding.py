@@ -222,12 +222,14 @@ class Forwarding:
     def _in_file(self, destination: Destination) -> Iterator[Delivery]:
         """Oldest click first, so that a file that is read again says the same in the same order."""
         _, configuration = self._house.configuration()
-        now_ms = self._house.world.now_ms()
+        now_ms, objections = self._house.world.now_ms(), self._house.objections()
         for date in self._house.stories.dates():
             with self._house.stories.day(date) as reader:
                 for row in reversed(list(reader.deliveries.newest(destination.id))):
                     delivery = None if row.state != "done" else _as_it_is_now(reader, row, configuration)
-                    if delivery is not None and gate(delivery, DESTINATIONS[destination.type], now_ms) is None:
+                    if delivery is None or objections.concern(delivery.click.visit):
+                        continue
+                    if gate(delivery, DESTINATIONS[destination.type], now_ms) is None:
                         yield delivery
 
     # -- what it would send
@@ -245,6 +247,7 @@ class Forwarding:
         nth, conversion = _chosen(story, conversion_id) or (1, invented_sale(story.click, configuration, now_ms))
         word, conversion = _last_word(destination, conversion)
         click = relabelled(story.decided or story.click, story.changes)
+        visit = click.visit
         return Delivery(
             destination=destination,
             kind=word.kind,
@@ -253,8 +256,8 @@ class Forwarding:
             click=click,
             configuration=configuration,
             at_ms=word.at_ms,
-            consent=click.visit.consent,
-            mode=click.visit.mode,
+            consent=visit.consent,
+            mode="none" if self._house.objections().concern(visit) else visit.mode,
             nth=nth,
         )
 

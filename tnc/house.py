@@ -23,6 +23,7 @@ from tnc.facts.ipdb import AddressData, Installed
 from tnc.facts.reader import VisitReader
 from tnc.live.caps import Caps, Recount
 from tnc.live.identity import Pseudonyms
+from tnc.live.objections import Objections
 from tnc.live.tracker import Tracker
 from tnc.model import MAIN, CampaignId, Click, Configuration, OfferId, WorkspaceId
 from tnc.rules import Plan, Plans, compile_configuration
@@ -255,11 +256,16 @@ class House:
             plans=self.plans(self.versions.latest(self.workspace)),
             pseudonyms=Pseudonyms(self.workspace, keys.cookie_key),
         )
-        tracker.objections.hashed = self.forgotten.hash
-        tracker.objections.take(self.forgotten.objections(now_ms=self.world.now_ms()))
+        tracker.objections = self.objections()
         tracker.take_salts(keys.salts)
         tracker.caps.counted(self.recount(tracker.caps, tracker.take_plans(tracker.plans)))
         return tracker
+
+    def objections(self) -> Objections:
+        """Who wants no trace, as of now."""
+        found = Objections(hashed=self.forgotten.hash)
+        found.take(self.forgotten.objections(now_ms=self.world.now_ms()))
+        return found
 
     def turn_salts(self) -> dict[str, bytes]:
         """Salts of yesterday, today and tomorrow; older ones are destroyed."""

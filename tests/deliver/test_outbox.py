@@ -340,6 +340,24 @@ async def test_a_withdrawal_calls_everything_back_at_once(
     assert source.requests == 1
 
 
+async def test_who_objects_is_told_of_to_nobody_whatever_was_in_line_or_comes(
+    office: Office, source: postback.Postback, to_source: Destination, clocks: Clocks
+) -> None:
+    source.answer_next(429, headers={"Retry-After": "30"})
+    async with office.open():
+        await office.say(click := await office.click(visitor="aa"))
+        await until(lambda: office.outbox.standings()[to_source.id].state == "waiting")
+        office.objecting.add("aa")
+        await office.say(click, txid="another")
+        await office.say(await office.click(visitor="bb"))
+        await office.later(31_000)
+        await until(lambda: "queued" not in office.states() and "sending" not in office.states())
+
+    assert office.states() == ["cancelled", "cancelled", "done"]
+    assert {row.record.reason for row in office.rows()[:2]} == {"consent-denied"}
+    assert source.requests == 2
+
+
 LATER_WORDS: list[Event] = [
     LabelChange(at_ms=0, traffic="bot", reasons=("webdriver",)),
     FilterChange(at_ms=0, by=FilterId("strict"), filter=FilterId("strict"), stopped=True),

@@ -190,9 +190,10 @@ def conversion_of(shop: Appliance, click: str) -> str:
     return conversion_id
 
 
-def sell(shop: Appliance, name: str) -> str:
+def sell(shop: Appliance, name: str, **headers: str) -> str:
     """A click and the postback about it, answered; the id of the conversion."""
-    answer = ask(shop, "/summer?" + urlencode({"ext": f"ext-{name}", "tnc_consent": "granted"}))
+    query = urlencode({"ext": f"ext-{name}", "tnc_consent": "granted"})
+    answer = ask(shop, f"/summer?{query}", headers={key.replace("_", "-"): text for key, text in headers.items()})
     click = answer.location.partition("s2=")[2]
     said = {"cid": click, "key": "s3cretkey", "txid": name}
     assert ask(shop, "/postback?" + urlencode(said)).status == 200
@@ -214,6 +215,26 @@ def test_what_was_committed_and_not_sent_when_it_was_killed_arrives_once(shop: A
     # The first keeps the time that its receiver asked for.
     until(lambda: {"done": 1, "queued": 1} in [each["deliveries"] for each in told(shop, "destination", "list")])
     assert receivers.ids()[0] == {second: 1}
+
+
+def test_after_an_objection_nobody_is_told_of_what_was_in_line_or_comes(shop: Appliance, receivers: Receivers) -> None:
+    shop.serve()
+    receivers.source.answer_next(429, headers={"Retry-After": "1"})
+    answer = ask(shop, "/summer?" + urlencode({"ext": "ext-1", "tnc_consent": "granted"}))
+    click = answer.location.partition("s2=")[2]
+    assert ask(shop, "/postback?" + urlencode({"cid": click, "key": "s3cretkey", "txid": "1"})).status == 200
+    until(lambda: "waiting" in [each["state"] for each in told(shop, "destination", "list")])
+    until(lambda: len(receivers.hook.events) == 1)
+
+    objected = told(shop, "privacy", "object", "--click", click)
+    assert ask(shop, "/postback?" + urlencode({"cid": click, "key": "s3cretkey", "txid": "2"})).status == 200
+    preview = told(shop, "destination", "preview", "hook", "--click", click)
+    other = sell(shop, "other", X_Forwarded_For="198.51.100.7")
+
+    until(lambda: other in receivers.ids()[0])
+    assert objected["called_back"] == 1
+    assert (preview["send"], preview["why"]) == (False, "consent-denied")
+    assert [len(ids) for ids in receivers.ids()] == [1, 2, 2]  # one each before it, and one of somebody else
 
 
 def test_what_was_answered_and_not_marked_when_it_was_killed_arrives_twice_under_one_id(
