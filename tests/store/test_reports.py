@@ -375,6 +375,9 @@ def test_several_currencies_are_never_added_up_as_they_are(house: House) -> None
         house.ask()
     with pytest.raises(InvalidError, match="no rate for EUR"):
         house.ask(Exchange(home="USD", rates={"USD": 1}))
+    assert house.ask(metrics=("visits",)).totals["visits"]  # who asks for no money needs no rate
+    with pytest.raises(InvalidError, match="EUR, USD: choose one"):
+        house.ask(metrics=("visits",), by=("campaign",), sort="epc")
 
 
 # ------------------------------------------------------------------------------- the house behind it

@@ -132,6 +132,8 @@ def _currency(duck: Duck, question: Question, exchange: Exchange) -> tuple[str |
     needed = list(dict.fromkeys(currency for currency, _ in found.values()))
     target = question.currency or (needed[0] if len(needed) == 1 else exchange.home)
     others = {each: of for each, of in found.items() if of[0] != target}
+    if not _asks_for_money(question):
+        return target, {}
     if target is None and others:
         raise InvalidError(f"the money of this report is in {', '.join(needed)}: choose one with `--currency`.")
     factors, missing = dict[str, float](), list[str]()
@@ -146,6 +148,11 @@ def _currency(duck: Duck, question: Question, exchange: Exchange) -> tuple[str |
             "Add it to the rates of the workspace, or ask for less at a time, for example one offer."
         )
     return target, factors
+
+
+def _asks_for_money(question: Question) -> bool:
+    wanted = {*question.metrics, question.sort}
+    return any(money_sum in METRICS[each].sql for each in METRICS if each in wanted for money_sum in MONEY_SUMS)
 
 
 def _money_of(money: str) -> tuple[str, int | None]:
