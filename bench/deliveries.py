@@ -3,8 +3,9 @@
     python bench/deliveries.py drain [--conversions 10000]
     python bench/deliveries.py restart [--conversions 100000]
     python bench/deliveries.py kills [--kills 200]
+    python bench/deliveries.py isolation [--conversions 300]
 
-The receivers answer after 100 ms and sit on the other core, with whoever clicks.
+The receivers answer after 100 ms (in `kills` at once) and sit on the other core, with whoever clicks.
 """
 
 import argparse
@@ -57,6 +58,7 @@ paused = {paused}
 {settings}
 """
 _PACE_SECONDS = 0.12
+_HUNG, _HANGS_SECONDS = "hung", 30
 _KINDS = {
     "postback": f'url = "http://127.0.0.1:{_PORT}/pb?id={{external_id}}&cv={{conversion_id}}&to=NAME"',
     "meta": f'pixel = "123456789012345"\naccess_token = "EAAtoken"\nbase_url = "http://127.0.0.1:{_PORT}"',
@@ -68,7 +70,7 @@ def receive(answer_ms: int) -> None:
     taken: Counter[str] = Counter()
 
     async def postback(request: web.Request) -> web.Response:
-        await asyncio.sleep(answer_ms / 1000)
+        await asyncio.sleep(_HANGS_SECONDS if request.query["to"] == _HUNG else answer_ms / 1000)
         taken[f"{request.query['to']} {request.query['cv']}"] += 1
         return web.Response(text="OK")
 
@@ -228,6 +230,21 @@ class Network:
                 return
 
 
+def isolation(conversions: int) -> None:
+    """Ten destinations, of which one hangs or none does: how long the other nine take."""
+    nine = [f"good-{number}" for number in range(9)]
+    for tenth in ("good-9", _HUNG, _HUNG, "good-9"):
+        to = dict.fromkeys([*nine, tenth], "postback")
+        with tempfile.TemporaryDirectory() as name, receiver(), shop(Path(name), to=to, paused=True) as made:
+            queue(made, Path(name), conversions)
+            configure(made, Path(name), to=to, paused=False)
+            start = time.perf_counter()
+            while sum(each.split(" ")[0] in nine for each in taken()["ids"]) < 9 * conversions:
+                time.sleep(0.1)
+            seconds = time.perf_counter() - start
+            print(f"tenth {tenth}: {9 * conversions / seconds:.0f} deliveries a second to the other nine")
+
+
 _THREE = {"postback": "postback", "source": "postback", "meta": "meta"}
 
 
@@ -264,7 +281,7 @@ def conversions_of(made: Appliance, clicks: list[str]) -> set[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("drain", "restart", "kills"))
+    parser.add_argument("what", choices=("drain", "restart", "kills", "isolation"))
     parser.add_argument("--conversions", type=int)
     parser.add_argument("--kills", type=int, default=200)
     given = parser.parse_args()
@@ -275,6 +292,8 @@ def main() -> None:
             drain(given.conversions or 10_000)
         case "restart":
             restart(given.conversions or 100_000)
+        case "isolation":
+            isolation(given.conversions or 300)
         case _:
             kills(given.kills)
 
