@@ -3,8 +3,9 @@
     python bench/deliveries.py drain [--conversions 10000]
     python bench/deliveries.py restart [--conversions 100000]
     python bench/deliveries.py kills [--kills 200]
+    python bench/deliveries.py isolation [--conversions 300]
 
-The receivers answer after 100 ms and sit on the other core, with whoever clicks.
+The receivers answer after 100 ms (in `kills` at once) and sit on the other core, with whoever clicks.
 """
 
 import argparse
@@ -40,38 +41,43 @@ click_id = "ext"
 id = "shoes"
 url = "https://shop.example/?s2={{click_id}}"
 payout = 3
-[[destination]]
-id = "out"
-type = "{kind}"
-paused = {paused}
-{settings}
+{destinations}
 [[campaign]]
 id = "summer"
 source = "ads"
-destinations = ["out"]
+destinations = [{names}]
 [[campaign.flow]]
 id = "all"
 offers = [ {{ id = "shoes" }} ]
 """
+_DESTINATION = """
+[[destination]]
+id = "{name}"
+type = "{kind}"
+paused = {paused}
+{settings}
+"""
+_PACE_SECONDS = 0.12
+_HUNG, _HANGS_SECONDS = "hung", 30
 _KINDS = {
-    "postback": f'url = "http://127.0.0.1:{_PORT}/pb?id={{external_id}}&cv={{conversion_id}}"',
+    "postback": f'url = "http://127.0.0.1:{_PORT}/pb?id={{external_id}}&cv={{conversion_id}}&to=NAME"',
     "meta": f'pixel = "123456789012345"\naccess_token = "EAAtoken"\nbase_url = "http://127.0.0.1:{_PORT}"',
 }
 
 
 def receive(answer_ms: int) -> None:
-    """Takes everything, and counts what it took by conversion."""
+    """Takes everything, and counts what it took by destination and conversion."""
     taken: Counter[str] = Counter()
 
     async def postback(request: web.Request) -> web.Response:
-        await asyncio.sleep(answer_ms / 1000)
-        taken[request.query["cv"]] += 1
+        await asyncio.sleep(_HANGS_SECONDS if request.query["to"] == _HUNG else answer_ms / 1000)
+        taken[f"{request.query['to']} {request.query['cv']}"] += 1
         return web.Response(text="OK")
 
     async def meta(request: web.Request) -> web.Response:
         events = (await request.json())["data"]
         await asyncio.sleep(answer_ms / 1000)
-        taken.update(event["event_id"].removeprefix("cv_") for event in events)
+        taken.update(f"meta {event['event_id'].removeprefix('cv_')}" for event in events)
         return web.json_response({"events_received": len(events)})
 
     async def told(_request: web.Request) -> web.Response:
@@ -101,19 +107,26 @@ def taken() -> dict:  # type: ignore[type-arg]
 
 
 @contextmanager
-def shop(folder: Path, *, kind: str, paused: bool) -> Iterator[Appliance]:
+def shop(folder: Path, *, to: dict[str, str], paused: bool) -> Iterator[Appliance]:
     with Appliance(folder / "data", before=PINNED) as made:
         made.init()
         text = made.config.read_text().replace("# allow_hosts = []", 'allow_hosts = ["127.0.0.1"]')
         made.config.write_text(text.replace("# retry_scale = 1.0", "retry_scale = 0.1"))
-        configure(made, folder, kind=kind, paused=paused)
+        configure(made, folder, to=to, paused=paused)
         made.serve()
         yield made
 
 
-def configure(made: Appliance, folder: Path, *, kind: str, paused: bool) -> None:
+def configure(made: Appliance, folder: Path, *, to: dict[str, str], paused: bool) -> None:
+    """`to`: destinations by name, with their types."""
     file = folder / "shop.toml"
-    file.write_text(_SHOP.format(kind=kind, settings=_KINDS[kind], paused=str(paused).lower()))
+    tables = "".join(
+        _DESTINATION.format(
+            name=name, kind=kind, settings=_KINDS[kind].replace("NAME", name), paused=str(paused).lower()
+        )
+        for name, kind in to.items()
+    )
+    file.write_text(_SHOP.format(destinations=tables, names=", ".join(f'"{name}"' for name in to)))
     made.apply(file)
 
 
@@ -144,10 +157,10 @@ def queue(made: Appliance, folder: Path, wanted: int) -> None:
 
 def drain(conversions: int) -> None:
     for kind in _KINDS:
-        with tempfile.TemporaryDirectory() as name, receiver(), shop(Path(name), kind=kind, paused=True) as made:
+        with tempfile.TemporaryDirectory() as name, receiver(), shop(Path(name), to={kind: kind}, paused=True) as made:
             queue(made, Path(name), conversions)
             idle = p99(made, "i", 10.0)
-            configure(made, Path(name), kind=kind, paused=False)
+            configure(made, Path(name), to={kind: kind}, paused=False)
             start, busy = time.perf_counter(), list[float]()
             while taken()["taken"] < conversions:
                 busy.append(p99(made, f"b{len(busy)}", 2.0))
@@ -168,7 +181,7 @@ def p99(made: Appliance, prefix: str, seconds: float) -> float:
 
 
 def restart(conversions: int) -> None:
-    with tempfile.TemporaryDirectory() as name, shop(Path(name), kind="postback", paused=True) as made:
+    with tempfile.TemporaryDirectory() as name, shop(Path(name), to={"postback": "postback"}, paused=True) as made:
         made.stop()
         made.serve()
         time.sleep(3)
@@ -212,13 +225,33 @@ class Network:
                 click = json.loads(ask(self._made, f"/tnc.js/summer?{query}"))["click_id"]
                 ask(self._made, f"/postback?cid={click}")
                 self.answered.append(click)
+                time.sleep(_PACE_SECONDS)
             except (OSError, ValueError):
                 return
 
 
+def isolation(conversions: int) -> None:
+    """Ten destinations, of which one hangs or none does: how long the other nine take."""
+    nine = [f"good-{number}" for number in range(9)]
+    for tenth in ("good-9", _HUNG, _HUNG, "good-9"):
+        to = dict.fromkeys([*nine, tenth], "postback")
+        with tempfile.TemporaryDirectory() as name, receiver(), shop(Path(name), to=to, paused=True) as made:
+            queue(made, Path(name), conversions)
+            configure(made, Path(name), to=to, paused=False)
+            start = time.perf_counter()
+            while sum(each.split(" ")[0] in nine for each in taken()["ids"]) < 9 * conversions:
+                time.sleep(0.1)
+            seconds = time.perf_counter() - start
+            print(f"tenth {tenth}: {9 * conversions / seconds:.0f} deliveries a second to the other nine")
+
+
+_THREE = {"postback": "postback", "source": "postback", "meta": "meta"}
+
+
 def kills(wanted: int) -> None:
+    """About ten conversions between two kills."""
     chance, answered = random.Random(1), list[str]()
-    with tempfile.TemporaryDirectory() as name, receiver(0), shop(Path(name), kind="postback", paused=False) as made:
+    with tempfile.TemporaryDirectory() as name, receiver(0), shop(Path(name), to=_THREE, paused=False) as made:
         for life in range(wanted):
             network = Network(made, life)
             time.sleep(chance.uniform(0.05, 0.6))
@@ -227,15 +260,15 @@ def kills(wanted: int) -> None:
                 thread.join()
             answered += network.answered
             made.serve()
-        start, wanted_ids = time.perf_counter(), conversions_of(made, answered)
-        while not wanted_ids <= set(taken()["ids"]) and time.perf_counter() - start < 120:
+        start, conversions = time.perf_counter(), conversions_of(made, answered)
+        expected = {f"{to} {each}" for to in _THREE for each in conversions}
+        while not expected <= set(taken()["ids"]) and time.perf_counter() - start < 120:
             time.sleep(0.5)
-        found = taken()
-        missing = len(wanted_ids - set(found["ids"]))
+        seconds, found = time.perf_counter() - start, taken()
         print(
-            f"{wanted} kills: {len(answered)} conversions answered with 200, {missing} missing after "
-            f"{time.perf_counter() - start:.0f} s, {found['copies']} copies "
-            f"({100 * found['copies'] / max(found['taken'], 1):.2f} %)"
+            f"{wanted} kills: {len(answered)} conversions answered with 200, {len(conversions)} stored of them; "
+            f"{len(expected - set(found['ids']))} of {len(expected)} deliveries missing after {seconds:.0f} s, "
+            f"{found['copies']} copies ({100 * found['copies'] / max(found['taken'], 1):.2f} %)"
         )
 
 
@@ -248,7 +281,7 @@ def conversions_of(made: Appliance, clicks: list[str]) -> set[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("drain", "restart", "kills"))
+    parser.add_argument("what", choices=("drain", "restart", "kills", "isolation"))
     parser.add_argument("--conversions", type=int)
     parser.add_argument("--kills", type=int, default=200)
     given = parser.parse_args()
@@ -259,6 +292,8 @@ def main() -> None:
             drain(given.conversions or 10_000)
         case "restart":
             restart(given.conversions or 100_000)
+        case "isolation":
+            isolation(given.conversions or 300)
         case _:
             kills(given.kills)
 

@@ -21,7 +21,7 @@ MODULES = {
 LAYERS = (
     "model errors chance",
     "fields money where trials",
-    "readings",
+    "readings rates",
     "world niceness settings crypto passwords process",
     "rules",
     "configuration conversions imports logs",

@@ -1,7 +1,10 @@
 """Conversions from a file: each line for itself, twice is once, and a trial leaves nothing."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -9,10 +12,14 @@ from tnc.bulk import ConversionFile
 from tnc.house import House
 from tnc.model import ClickId
 from tnc.operations import Operations
+from tnc.recording import Transact
 from tnc.settings import Settings
-from tnc.store.clicklog import Days
+from tnc.store.clicklog import Day, Days
+from tnc.store.days import DayWriter
 from tnc.store.keyring import new_key_text
 from tnc.world import World
+
+_T = TypeVar("_T")
 
 SHOP = """
 [[network]]
@@ -38,9 +45,10 @@ class Shop:
         self.house = house
         self.operations = operations
 
-    def read(self, *lines: str, dry_run: bool = False) -> dict[int, str]:
+    def read(self, *lines: str, dry_run: bool = False, transact: Transact | None = None) -> dict[int, str]:
         text = "\n".join(("cid,status,payout,txid", *lines))
-        file = ConversionFile(self.house, self.operations.transact, converted=lambda _recorded: None, dry_run=dry_run)
+        lend = transact or self.operations.transact
+        file = ConversionFile(self.house, lend, converted=lambda _recorded: None, dry_run=dry_run)
         return {line["line"]: line["outcome"] for line in file.read(text)["lines"]}
 
     def payouts(self, click_id: str) -> list[int | None]:
@@ -52,7 +60,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     key = tmp_path / "key"
     key.write_text(new_key_text())
     settings = Settings(data=tmp_path / "data", key=key)
-    with House.create(settings, World(now_ms=lambda: NOW_MS)) as house:
+    with House.create(settings, World(now_ms=lambda: NOW_MS, steady_ms=count().__next__)) as house:
         days = Days(house.rooms.days, house.keyring)
         operations = Operations(house, days.transact)
         operations.apply(SHOP, file="shop.toml")
@@ -85,10 +93,29 @@ def test_a_trial_says_the_same_and_stores_nothing(shop: Shop) -> None:
     assert shop.read(*LINES) == tried
 
 
-def test_lines_are_read_in_portions_that_keep_a_click_together(shop: Shop) -> None:
-    lines = [f"{click},bought,1,T{number}" for number in range(300) for click in ("a", "b")]
+def test_a_trial_keeps_the_lines_about_a_click_together(shop: Shop) -> None:
+    lines = [f"{click},bought,1,T{number // 2}" for number in range(60) for click in ("a", "b")]
 
-    outcomes = shop.read(*lines)
+    tried = shop.read(*lines, dry_run=True)
+
+    assert Counter(tried.values()) == {"new": 60, "duplicate": 60}
+    assert shop.read(*lines) == tried
+    assert (len(shop.payouts("a")), len(shop.payouts("b"))) == (30, 30)
+
+
+@pytest.mark.parametrize("clicks", ["a", "abc"])
+def test_whoever_clicks_meanwhile_waits_for_few_lines(shop: Shop, clicks: str) -> None:
+    """On a clock that a millisecond goes by at each look: the writer is lent for a moment, and given back."""
+    lent: list[int] = []
+
+    def transact(day: Day, work: Callable[[DayWriter], _T]) -> _T:
+        began = shop.house.world.steady_ms()
+        given = shop.operations.transact(day, work)
+        lent.append(shop.house.world.steady_ms() - began)
+        return given
+
+    lines = [f"{clicks[number % len(clicks)]},bought,1,T{number}" for number in range(300)]
+    outcomes = shop.read(*lines, transact=transact)
 
     assert set(outcomes.values()) == {"new"}
-    assert (len(shop.payouts("a")), len(shop.payouts("b"))) == (300, 300)
+    assert max(lent) < 10

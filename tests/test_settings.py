@@ -123,7 +123,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
 
 LISTEN = 'an address and a port like "127.0.0.1:8080" or "[::]:8080"'
 KNOWN = (
-    "Known: data, key, listen, dashboard, trusted_proxies, currency, rates, [outbound] allow_hosts,"
+    "Known: data, key, listen, dashboard, trusted_proxies, currency, rates, rates_file, [outbound] allow_hosts,"
     " [outbound] retry_scale, [addresses] renew, [addresses] base_url, [addresses] maxmind_account,"
     " [addresses] maxmind_key, [addresses] ipinfo_token, [privacy] default_mode_elsewhere, [retention] clicks_days,"
     " [retention] rollups_days, [retention] logs_days, [retention] support_days,"

@@ -1,10 +1,12 @@
 """One report, from the words it was asked in to its answer: the same in a command and in the server's child."""
 
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from pathlib import Path
 
 from tnc.errors import InvalidError
 from tnc.house import House
 from tnc.model import WorkspaceId
+from tnc.rates import read_dated_rates
 from tnc.reporting import Asked
 from tnc.store.answers import Answer
 from tnc.store.columns import Columns
@@ -42,8 +44,9 @@ def question_of(house: House, asked: Asked) -> Question:
 
 def exchange_of(house: House) -> Exchange:
     """The workspace's currency, and what others are worth in it."""
-    home = house.settings.currency
-    return Exchange(home=home, rates={**dict(house.settings.rates), home: 1.0})
+    home, file = house.settings.currency, house.settings.rates_file
+    dated = read_dated_rates(Path(file), home) if file else {}
+    return Exchange(home=home, rates={**dict(house.settings.rates), home: 1.0}, dated=dated)
 
 
 def answer(house: House, asked: Asked) -> Answer:

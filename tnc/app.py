@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
@@ -32,7 +33,7 @@ from tnc.keeping import Keeping
 from tnc.listening import application, listening_socket, local_socket, site, tracking_site, url_of
 from tnc.live.tracker import Tracker
 from tnc.maildesk import MailDesk
-from tnc.model import Click, Configuration, Conversion
+from tnc.model import Click, Configuration, Conversion, OfferId
 from tnc.operations import Hooks, Operations
 from tnc.passwords import Passwords
 from tnc.peopledesk import PeopleDesk
@@ -67,12 +68,15 @@ class Server:
         self.clicklog = clicklog
         self.tracker = tracker
         self._fed = 0
+        self._configuring = threading.Lock()
         self.outbox = Outbox(
             workspace=house.workspace,
             clicklog=clicklog,
             stories=house.stories,
             stops=house.stops,
-            carrier=Carrier(courier=courier, world=house.world, scale=house.settings.retry_scale),
+            carrier=Carrier(
+                courier=courier, world=house.world, scale=house.settings.retry_scale, objected=self._has_objected
+            ),
             versions=self,
         )
         self.forwarding = Forwarding(house, self.transact, FromThreads(self.outbox, asyncio.get_running_loop()))
@@ -118,6 +122,9 @@ class Server:
         held = self.house.forgotten.objections(now_ms=self.house.world.now_ms())
         self._on_loop(lambda: self.tracker.objections.take(held))
 
+    def _has_objected(self, click: Click) -> bool:
+        return self.tracker.objections.concern(click.visit)
+
     def configuration(self) -> tuple[int, Configuration]:
         """The one that visitors are served by."""
         return self.tracker.plans.version, self.tracker.plans.configuration
@@ -145,15 +152,20 @@ class Server:
         asyncio.run_coroutine_threadsafe(do(), self._loop).result()
 
     def _configured(self, version: int) -> None:
-        plans = self.house.plans(version)
-        anew: set[str] = set()
+        """Visitors are served by it at once; where a cap is another one, conversions are counted meanwhile."""
+        with self._configuring:  # one after the other, and the newest stays
+            if version <= self.tracker.plans.version:
+                return
+            plans = self.house.plans(version)
+            anew: set[OfferId] = set()
 
-        def take() -> None:
-            anew.update(self.tracker.take_plans(plans))
-            self.outbox.configured()
+            def take() -> None:
+                anew.update(self.tracker.take_plans(plans))
+                self.outbox.configured()
 
-        self._on_loop(take)
-        self.house.count_caps(self.tracker, {offer for offer in plans.configuration.offers if offer in anew})
+            self._on_loop(take)
+            recount = self.house.recount(self.tracker.caps, anew)
+            self._on_loop(lambda: self.tracker.caps.counted(recount))
 
     def _converted(self, recorded: Recorded) -> None:
         self._on_loop(lambda: self._note(recorded))
@@ -163,10 +175,12 @@ class Server:
         outcome = recorded.outcome
         if outcome is None or outcome.change is None or recorded.click is None or recorded.click.test:
             return
-        self.outbox.add(utc_date(recorded.click.clicked_at_ms), recorded.deliveries)
+        date = utc_date(recorded.click.clicked_at_ms)
+        self.outbox.add(date, recorded.deliveries)
         before, after = _counted(outcome.before), _counted(outcome.after)
         if recorded.offer is not None and after != before and outcome.after is not None:
-            self.tracker.caps.add(recorded.offer, outcome.after.converted_at_ms, after - before)
+            place = date, recorded.event_seq
+            self.tracker.caps.add(recorded.offer, outcome.after.converted_at_ms, after - before, place)
         if after:
             self.tracker.note_conversion(recorded.click, outcome.change.at_ms)
 

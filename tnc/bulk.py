@@ -2,31 +2,32 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
-from typing import Any, Final
+from itertools import chain
+from typing import Any, Final, TypeVar
 
 from tnc.conversions.incoming import Incoming
 from tnc.conversions.table import Row, read_table
 from tnc.errors import InvalidError
 from tnc.house import House
 from tnc.model import ClickId, Configuration, ConversionId
-from tnc.recording import Recorded, Speaker, Transact, record_conversion
+from tnc.recording import Recorded, Speaker, Transact, in_portions, record_conversion
+from tnc.store.clicklog import Day
 from tnc.store.days import DayWriter, utc_date
 from tnc.world import ID_CHANCE_BYTES, id_time_ms, new_id
 
-_LINES_AT_ONCE: Final = 250
+_T = TypeVar("_T")
+
 _FROM_FILE: Final = Speaker(origin="import")
 OUTCOMES: Final = ("new", "changed", "duplicate", "unmapped", "ignored", "unknown-click", "invalid")
 
 Wanted = tuple[Row, Incoming]
+_Stored = tuple[dict[str, Any], Recorded | None]  # what is said of a line, and what it came to
 
 
-@dataclass(frozen=True, slots=True)
 class _UndoneError(Exception):
     """Ends a trial, so that nothing of it stays."""
-
-    lines: list[dict[str, Any]]
 
 
 class ConversionFile:
@@ -53,7 +54,7 @@ class ConversionFile:
             if date is None:
                 lines += [_said(row.line, "unknown-click", "No click here has this id.") for row, _ in wanted]
             else:
-                lines += [line for some in _portions(wanted) for line in self._store(date, some)]
+                lines += self._store(date, wanted)
         counts = Counter(line["outcome"] for line in lines)
         return {
             "dry_run": self._dry_run,
@@ -69,28 +70,23 @@ class ConversionFile:
             return own
         return self._house.stories.date_of(click_id)
 
-    def _store(self, date: Date, wanted: Sequence[Wanted]) -> list[dict[str, Any]]:
+    def _store(self, date: Date, wanted: Sequence[Wanted]) -> Iterator[dict[str, Any]]:
+        """For a trial the lines about one click stay together: a later one must know what an earlier one said."""
+        groups = _by_click(wanted) if self._dry_run else [[each] for each in wanted]
         _, configuration = self._house.configuration()
-        recorded: list[Recorded] = []
 
-        def work(writer: DayWriter) -> list[dict[str, Any]]:
-            recorded.clear()
-            lines = [self._store_one(writer, row, said, configuration, recorded) for row, said in wanted]
-            if self._dry_run:
-                raise _UndoneError(lines)
-            return lines
+        def store(writer: DayWriter, group: Sequence[Wanted]) -> list[_Stored]:
+            return [self._store_one(writer, row, said, configuration) for row, said in group]
 
-        try:
-            lines = self._transact((self._house.workspace, date), work)
-        except _UndoneError as undone:
-            return undone.lines
-        for each in recorded:
-            self._converted(each)
-        return lines
+        transact = _undoing(self._transact) if self._dry_run else self._transact
+        day = (self._house.workspace, date)
+        for portion in in_portions(transact, day, groups, store, world=self._house.world):
+            for line, recorded in chain.from_iterable(portion):
+                if recorded is not None and not self._dry_run:
+                    self._converted(recorded)
+                yield line
 
-    def _store_one(
-        self, writer: DayWriter, row: Row, said: Incoming, configuration: Configuration, recorded: list[Recorded]
-    ) -> dict[str, Any]:
+    def _store_one(self, writer: DayWriter, row: Row, said: Incoming, configuration: Configuration) -> _Stored:
         world = self._house.world
         now_ms = world.now_ms()
         try:
@@ -103,24 +99,38 @@ class ConversionFile:
                 new_id=lambda: ConversionId(new_id(now_ms, world.token(ID_CHANCE_BYTES))),
             )
         except InvalidError as error:
-            return _said(row.line, "invalid", str(error))
+            return _said(row.line, "invalid", str(error)), None
         if told.outcome is None:
-            return _said(row.line, "unknown-click", "No click here has this id.")
-        recorded.append(told)
+            return _said(row.line, "unknown-click", "No click here has this id."), None
         after = told.outcome.after
-        return _said(row.line, told.outcome.kind, told.outcome.note, None if after is None else after.conversion_id)
+        conversion_id = None if after is None else after.conversion_id
+        return _said(row.line, told.outcome.kind, told.outcome.note, conversion_id), told
 
 
 def _said(line: int, outcome: str, note: str | None, conversion_id: ConversionId | None = None) -> dict[str, Any]:
     return {"line": line, "outcome": outcome, "note": note, "conversion_id": conversion_id}
 
 
-def _portions(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
-    """So many at once that no visitor waits; all lines about one click stay together and in their order."""
-    portion: list[Wanted] = []
-    for each in sorted(wanted, key=lambda each: each[1].click_id):
-        if len(portion) >= _LINES_AT_ONCE and each[1].click_id != portion[-1][1].click_id:
-            yield portion
-            portion = []
-        portion.append(each)
-    yield portion
+def _by_click(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
+    """The lines about each click, in their order."""
+    found: dict[ClickId, list[Wanted]] = {}
+    for each in wanted:
+        found.setdefault(each[1].click_id, []).append(each)
+    return list(found.values())
+
+
+def _undoing(transact: Transact) -> Transact:
+    """Lends the writer, and leaves nothing of what was done with it."""
+
+    def undo(day: Day, work: Callable[[DayWriter], _T]) -> _T:
+        given: list[_T] = []
+
+        def tried(writer: DayWriter) -> None:
+            given[:] = [work(writer)]
+            raise _UndoneError
+
+        with suppress(_UndoneError):
+            transact(day, tried)
+        return given[0]
+
+    return undo

@@ -19,6 +19,7 @@ from tnc.fields import rfc3339
 from tnc.house import House
 from tnc.model import ClickId
 from tnc.store.dayfiles import Days
+from tnc.store.days import DayWriter
 from tnc.store.dayshelf import remove_shelf
 from tnc.store.finding import Found, look_for
 from tnc.store.journal import DayPart, Intent, Journal, Kind, VaultName
@@ -345,12 +346,17 @@ class Forgetting:
             return self._carry_out(intent, PATIENCE_SECONDS)
 
     def object(self, subject: Subject) -> dict[str, Any]:
-        """From now on the person's visits leave no trace. Raises RefusedError when nobody could be told again."""
-        now_ms = self._house.world.now_ms()
+        """From now on the person's visits leave no trace, and nobody is told of those that were. Of a browser, which
+        keeps that it opted out by itself, only the latter.
+
+        Raises RefusedError when nobody could be told again.
+        """
+        now_ms, found = self._house.world.now_ms(), look_for(self.vaults, subject)
         if subject.kind == "ip":
             kind, values, term = "address", frozenset(subject.values(whole_only=True)), "objections by address"
+        elif subject.kind == "browser":
+            kind, values, term = "browser", frozenset([subject.value] if found.clicks else []), "objections"
         else:
-            found = look_for(self.vaults, subject)
             kind, values, term = "visitor", found.visitors, "objections"
             values |= {subject.value} if subject.kind == "visitor" else set()
         if not values:
@@ -361,7 +367,22 @@ class Forgetting:
         days = days_of(term, self._house.settings) or 0
         self._house.forgotten.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS)
         self._hooks.objected()
-        return {"subject": self.told(subject), "objections": len(values), "until": rfc3339(now_ms + days * DAY_MS)}
+        called_back = sum(self._call_back(part, now_ms) for part in found.parts if part.vault == "days")
+        return {
+            "subject": self.told(subject),
+            "objections": len(values),
+            "until": rfc3339(now_ms + days * DAY_MS),
+            "called_back": called_back,
+        }
+
+    def _call_back(self, part: DayPart, now_ms: int) -> int:
+        """What was to be told of these clicks is not; how much that was."""
+
+        def cancel(writer: DayWriter) -> int:
+            return sum(writer.deliveries.cancel(seq, reason="consent-denied", now_ms=now_ms) for seq in part.clicks)
+
+        day = self._house.workspace, Date.fromisoformat(part.date)
+        return self.vaults["days"].alone(lambda days: days.transact(day, cancel))
 
 
 def _date_in(path: Path) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from functools import partial
 from heapq import merge
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from tnc.configuration.destinations import all_destinations
@@ -37,9 +38,11 @@ from tnc.model import (
     Destination,
     DestinationId,
 )
-from tnc.recording import Transact
+from tnc.recording import Transact, in_portions
 from tnc.store.days import DayReader, DayWriter
 from tnc.store.deliveries import DeliveryRow
+from tnc.store.labels import relabelled
+from tnc.store.stories import click_now
 
 LAST: Final = 10
 """Answers that are shown of a destination."""
@@ -174,8 +177,7 @@ class Forwarding:
             "file": self.file_path(found),
             "last": [
                 {**delivery_json(date, row), "answer": row.record.answer, "request": row.record.request}
-                for date, row in self.rows(found.id, limit=LAST)
-                if row.record.status is not None or row.record.reason is not None
+                for date, row in self.answers(found.id)
             ],
         }
 
@@ -185,19 +187,28 @@ class Forwarding:
             return None
         return f"/-/feed/{feed_secret(self._house, destination.id)}.csv"
 
-    def rows(self, destination: DestinationId, *, limit: int | None = None) -> Iterator[tuple[Date, DeliveryRow]]:
-        """Newest first, across the days."""
-        days = [self._rows_of(date, destination, limit) for date in self._house.stories.dates()]
+    def rows(
+        self, destination: DestinationId, *, limit: int | None = None, state: DeliveryState | None = None
+    ) -> Iterator[tuple[Date, DeliveryRow]]:
+        """Newest first, across the days; those in one state only."""
+        days = [self._rows_of(date, destination, limit, state) for date in self._house.stories.dates()]
         newest = merge(*days, key=lambda each: each[1].created_at_ms, reverse=True)
-        for number, each in enumerate(newest):
-            if limit is not None and number >= limit:
-                return
-            yield each
+        yield from islice(newest, limit)
 
-    def _rows_of(self, date: Date, destination: DestinationId, limit: int | None) -> list[tuple[Date, DeliveryRow]]:
+    def _rows_of(
+        self, date: Date, destination: DestinationId, limit: int | None, state: DeliveryState | None
+    ) -> list[tuple[Date, DeliveryRow]]:
         with self._house.stories.day(date) as reader:
-            rows = list(reader.deliveries.newest(destination, limit=limit))
+            rows = list(reader.deliveries.newest(destination, limit=limit, state=state))
         return sorted(((date, row) for row in rows), key=lambda each: each[1].created_at_ms, reverse=True)
+
+    def answers(self, destination: DestinationId) -> list[tuple[Date, DeliveryRow]]:
+        """The last that were sent, with what was answered, whatever waits behind them."""
+        found: list[tuple[Date, DeliveryRow]] = []
+        for date in self._house.stories.dates():
+            with self._house.stories.day(date) as reader:
+                found += [(date, row) for row in reader.deliveries.answered(destination, limit=LAST)]
+        return sorted(found, key=lambda each: each[1].done_at_ms or each[1].next_at_ms, reverse=True)[:LAST]
 
     # -- what its platform fetches
 
@@ -211,12 +222,14 @@ class Forwarding:
     def _in_file(self, destination: Destination) -> Iterator[Delivery]:
         """Oldest click first, so that a file that is read again says the same in the same order."""
         _, configuration = self._house.configuration()
-        now_ms = self._house.world.now_ms()
+        now_ms, objections = self._house.world.now_ms(), self._house.objections()
         for date in self._house.stories.dates():
             with self._house.stories.day(date) as reader:
                 for row in reversed(list(reader.deliveries.newest(destination.id))):
                     delivery = None if row.state != "done" else _as_it_is_now(reader, row, configuration)
-                    if delivery is not None and gate(delivery, DESTINATIONS[destination.type], now_ms) is None:
+                    if delivery is None or objections.concern(delivery.click.visit):
+                        continue
+                    if gate(delivery, DESTINATIONS[destination.type], now_ms) is None:
                         yield delivery
 
     # -- what it would send
@@ -233,16 +246,18 @@ class Forwarding:
         _, configuration = self._house.configuration()
         nth, conversion = _chosen(story, conversion_id) or (1, invented_sale(story.click, configuration, now_ms))
         word, conversion = _last_word(destination, conversion)
+        click = relabelled(story.decided or story.click, story.changes)
+        visit = click.visit
         return Delivery(
             destination=destination,
             kind=word.kind,
             number=word.number,
             conversion=conversion,
-            click=story.click,
+            click=click,
             configuration=configuration,
             at_ms=word.at_ms,
-            consent=story.click.visit.consent,
-            mode=story.click.visit.mode,
+            consent=visit.consent,
+            mode="none" if self._house.objections().concern(visit) else visit.mode,
             nth=nth,
         )
 
@@ -252,9 +267,11 @@ class Forwarding:
         """Send one delivery again, or all that are dead, under the ids they had. Refuses what is on its way."""
         found = self.get(destination)
         wanted = self._dead(found) if delivery is None else self._one(found, delivery)
+        again = partial(self._revive, DESTINATIONS[found.type].patience_ms)
         for date, seqs in wanted.items():
-            revived = self._transact((self._house.workspace, date), partial(self._revive, seqs))
-            self._post.add(date, revived)
+            day = (self._house.workspace, date)
+            for portion in in_portions(self._transact, day, seqs, again, world=self._house.world):
+                self._post.add(date, [row for row in portion if row is not None])
         return {"destination": found.id, "replayed": sum(map(len, wanted.values()))}
 
     def _dead(self, destination: Destination) -> dict[Date, list[int]]:
@@ -278,19 +295,11 @@ class Forwarding:
             raise RefusedError(f"the delivery {text} is on its way; wait until it is done or dead.")
         return {date: [seq]}
 
-    def _revive(self, seqs: Sequence[int], writer: DayWriter) -> list[DeliveryRow]:
-        known = all_destinations(self._house.configuration()[1])
-        rows = [row for seq in seqs if (row := writer.deliveries.find(seq)) is not None]
-        return [
-            revive(
-                writer,
-                row,
-                now_ms=self._house.world.now_ms(),
-                patience_ms=DESTINATIONS[known[row.destination].type].patience_ms,
-            )
-            for row in rows
-            if row.state not in OPEN_STATES
-        ]
+    def _revive(self, patience_ms: int, writer: DayWriter, seq: int) -> DeliveryRow | None:
+        row = writer.deliveries.find(seq)
+        if row is None or row.state in OPEN_STATES:
+            return None
+        return revive(writer, row, now_ms=self._house.world.now_ms(), patience_ms=patience_ms)
 
     def resume(self, destination: str) -> dict[str, Any]:
         """Close the breaker: everything goes again."""
@@ -337,7 +346,7 @@ def _chosen(story: ClickStory, conversion_id: str | None) -> tuple[int, Conversi
 
 def _as_it_is_now(reader: DayReader, row: DeliveryRow, configuration: Configuration) -> Delivery | None:
     """A delivery with its conversion in its present state; None when its click is gone."""
-    click = reader.click(row.click_seq)
+    click = click_now(reader, row.click_seq)
     if click is None:
         return None
     changes = [each for each in reader.events_of(row.click_seq) if isinstance(each, ConversionChange)]

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +21,9 @@ from tnc.facts.frequency import Frequency
 from tnc.facts.geo import Geo
 from tnc.facts.ipdb import AddressData, Installed
 from tnc.facts.reader import VisitReader
+from tnc.live.caps import Caps, Recount
 from tnc.live.identity import Pseudonyms
+from tnc.live.objections import Objections
 from tnc.live.tracker import Tracker
 from tnc.model import MAIN, CampaignId, Click, Configuration, OfferId, WorkspaceId
 from tnc.rules import Plan, Plans, compile_configuration
@@ -254,23 +256,30 @@ class House:
             plans=self.plans(self.versions.latest(self.workspace)),
             pseudonyms=Pseudonyms(self.workspace, keys.cookie_key),
         )
-        tracker.objections.hashed = self.forgotten.hash
-        tracker.objections.take(self.forgotten.objections(now_ms=self.world.now_ms()))
+        tracker.objections = self.objections()
         tracker.take_salts(keys.salts)
-        self.count_caps(tracker, tracker.take_plans(tracker.plans))
+        tracker.caps.counted(self.recount(tracker.caps, tracker.take_plans(tracker.plans)))
         return tracker
+
+    def objections(self) -> Objections:
+        """Who wants no trace, as of now."""
+        found = Objections(hashed=self.forgotten.hash)
+        found.take(self.forgotten.objections(now_ms=self.world.now_ms()))
+        return found
 
     def turn_salts(self) -> dict[str, bytes]:
         """Salts of yesterday, today and tomorrow; older ones are destroyed."""
         return self.keyring.turn_salts(self.workspace, utc_date(self.world.now_ms()))
 
-    def count_caps(self, tracker: Tracker, offers: set[OfferId]) -> None:
-        """Count the conversions of the present periods of these offers from what is recorded."""
-        if not offers:
-            return
-        since_ms = tracker.caps.since_ms(offers, self.world.now_ms())
-        for story in self.stories.converted_since(since_ms):
-            if story.offer in offers:
-                for conversion in story.conversions:
-                    if counts_for_cap(conversion):
-                        tracker.caps.add(story.offer, conversion.converted_at_ms, +1)
+    def recount(self, caps: Caps, offers: Collection[OfferId]) -> Recount:
+        """The conversions of the present periods of these offers, from what is recorded."""
+        since_ms = caps.since_ms(offers, self.world.now_ms())
+        up_to = self.stories.last_words() if offers else {}
+        counted = [
+            (story.offer, conversion.converted_at_ms)
+            for story in self.stories.converted_since(since_ms, up_to=up_to)
+            if story.offer is not None and story.offer in offers
+            for conversion in story.conversions
+            if counts_for_cap(conversion)
+        ]
+        return Recount(offers=frozenset(offers), conversions=counted, up_to=up_to)

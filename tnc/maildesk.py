@@ -36,8 +36,14 @@ class MailDesk:
     def counts(self) -> Mapping[tuple[DestinationId, DeliveryState], int]:
         return self._forwarding.counts()
 
-    def deliveries(self, destination: DestinationId, *, limit: int) -> Sequence[tuple[str, DeliveryRow]]:
-        return [(delivery_id(date, row), row) for date, row in self._forwarding.rows(destination, limit=limit)]
+    def deliveries(
+        self, destination: DestinationId, *, limit: int, state: DeliveryState | None = None
+    ) -> Sequence[tuple[str, DeliveryRow]]:
+        rows = self._forwarding.rows(destination, limit=limit, state=state)
+        return [(delivery_id(date, row), row) for date, row in rows]
+
+    def answers(self, destination: DestinationId) -> Sequence[tuple[str, DeliveryRow]]:
+        return [(delivery_id(date, row), row) for date, row in self._forwarding.answers(destination)]
 
     def file_path(self, destination: Destination) -> str | None:
         return self._forwarding.file_path(destination)

@@ -22,7 +22,7 @@ from tnc.imports import click_of
 from tnc.model import Click, Configuration, Event
 from tnc.receiving import Later, Receiving
 from tnc.reclassifying import Change, write_changes
-from tnc.recording import Recorded, Speaker, Transact
+from tnc.recording import Recorded, Speaker, Transact, in_portions
 from tnc.remapping import remap_all, words_differ
 from tnc.rules import needed_facts
 from tnc.settings import resolve_secret
@@ -227,17 +227,15 @@ class Operations:
             raise InvalidError(f"clicked_at is older than clicks are kept here ({settings.clicks_days} days).")
 
     def _add(self, date: Date, clicks: Sequence[tuple[Click, list[Event]]], told: _Imported) -> None:
-        def work(writer: DayWriter) -> int:
-            added = 0
-            for click, events in clicks:
-                if writer.find(click.click_id) is None:
-                    seq = writer.add_click(click)
-                    for event in events:
-                        writer.add_event(seq, event)
-                    added += 1
-            return added
+        def add(writer: DayWriter, each: tuple[Click, list[Event]]) -> bool:
+            click, events = each
+            if writer.find(click.click_id) is not None:
+                return False
+            writer.add_story(click, events)
+            return True
 
-        added = self.transact((self._house.workspace, date), work)
+        day = (self._house.workspace, date)
+        added = sum(map(sum, in_portions(self.transact, day, clicks, add, world=self._house.world)))
         told.added += added
         told.known += len(clicks) - added
 

@@ -31,6 +31,12 @@ def read_path(value: Any) -> str:
     return value
 
 
+def read_file(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError('a path in quotes, or "" for none')
+    return value
+
+
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252})", re.ASCII)
 _LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[0-9]{1,5})", re.ASCII)
 

@@ -3,9 +3,9 @@
 Each function runs inside the writer's transaction, where nobody else can come between looking and writing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 from tnc.conversions.incoming import Incoming
 from tnc.conversions.networks import network_of, refusal
@@ -29,8 +29,12 @@ from tnc.store.days import DayWriter
 from tnc.store.deliveries import DeliveryRow
 from tnc.store.labels import relabelled
 from tnc.store.stories import story
+from tnc.world import World
 
 _T = TypeVar("_T")
+_Item = TypeVar("_Item")
+
+_PORTION_MS: Final = 5
 
 UNMAPPED = "words without a mapping"
 """Name of the number that a day counts them under, so that a new mapping knows where to look."""
@@ -40,6 +44,28 @@ class Transact(Protocol):
     """Whoever has the writer lends it: for `work` in one durable transaction."""
 
     def __call__(self, day: Day, work: Callable[[DayWriter], _T], /) -> _T: ...
+
+
+def in_portions(
+    transact: Transact, day: Day, items: Sequence[_Item], do: Callable[[DayWriter, _Item], _T], *, world: World
+) -> Iterator[list[_T]]:
+    """Do something to each of many, in transactions so short that whoever clicks meanwhile does not notice.
+
+    What each transaction gave, as soon as it is durable; the next one begins when that was taken.
+    """
+    done = 0
+
+    def work(writer: DayWriter) -> list[_T]:
+        ends_ms = world.steady_ms() + _PORTION_MS
+        given = [do(writer, items[done])]
+        while (place := done + len(given)) < len(items) and world.steady_ms() < ends_ms:
+            given.append(do(writer, items[place]))
+        return given
+
+    while done < len(items):
+        given = transact(day, work)
+        done += len(given)
+        yield given
 
 
 def no_writing(_day: Day, _work: Callable[[DayWriter], _T]) -> _T:
@@ -54,6 +80,7 @@ class Recorded:
     click: Click | None
     offer: OfferId | None
     outcome: Outcome | None
+    event_seq: int = -1  # number of the word, where it was stored
     deliveries: Sequence[DeliveryRow] = ()  # what has to be told of it, stored with it
     refused: Literal["unknown click"] | str | None  # noqa: PYI051 - the one word that has a status of its own
 
@@ -100,10 +127,12 @@ def record_conversion(
     )
     if outcome.change is None:
         return Recorded(click=click, offer=so_far.offer, outcome=outcome, refused=None)
-    deliveries = store_change(
+    event_seq, deliveries = store_change(
         writer, seq, click, [*changes, outcome.change], configuration=configuration, now_ms=now_ms
     )
-    return Recorded(click=click, offer=so_far.offer, outcome=outcome, deliveries=deliveries, refused=None)
+    return Recorded(
+        click=click, offer=so_far.offer, outcome=outcome, event_seq=event_seq, deliveries=deliveries, refused=None
+    )
 
 
 def store_change(
@@ -114,12 +143,15 @@ def store_change(
     *,
     configuration: Configuration,
     now_ms: int,
-) -> list[DeliveryRow]:
-    """Store the last of a click's changes, and with it what has to be told of it; returns what is in line."""
+) -> tuple[int, list[DeliveryRow]]:
+    """Store the last of a click's changes, and with it what has to be told of it.
+
+    Returns its number, and what is in line.
+    """
     event_seq = writer.add_event(click_seq, changes[-1])
     if changes[-1].status is None:
         writer.count(UNMAPPED, 1)
-    return queue(
+    deliveries = queue(
         writer,
         click_seq=click_seq,
         click=relabelled(click, writer.events_of(click_seq)),  # what is no person's by now is told to nobody
@@ -128,6 +160,7 @@ def store_change(
         configuration=configuration,
         now_ms=now_ms,
     )
+    return event_seq, deliveries
 
 
 def record_lander_click(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from itertools import chain
 
 from tnc.conversions.networks import network_of
 from tnc.conversions.present import fold
@@ -9,7 +10,7 @@ from tnc.conversions.remap import remap
 from tnc.conversions.settle import Outcome
 from tnc.house import House
 from tnc.model import Configuration, Conversion, ConversionChange, ConversionId
-from tnc.recording import UNMAPPED, Recorded, Transact, store_change
+from tnc.recording import UNMAPPED, Recorded, Transact, in_portions, store_change
 from tnc.store.days import DayReader, DayWriter
 from tnc.store.stories import story
 
@@ -30,14 +31,14 @@ def remap_all(house: House, transact: Transact, *, converted: Callable[[Recorded
     _, configuration = house.configuration()
     now_ms = house.world.now_ms()
     count = 0
+
+    def anew(writer: DayWriter, seq: int) -> list[Recorded]:
+        return list(_remap(writer, seq, configuration, now_ms))
+
     for date in house.stories.dates():
         seqs = _waiting(house, date)
-        if seqs:
-
-            def work(writer: DayWriter, seqs: list[int] = seqs) -> list[Recorded]:
-                return [each for seq in seqs for each in _remap(writer, seq, configuration, now_ms)]
-
-            for recorded in transact((house.workspace, date), work):
+        for portion in in_portions(transact, (house.workspace, date), seqs, anew, world=house.world):
+            for recorded in chain.from_iterable(portion):
                 converted(recorded)
                 count += 1
     return count
@@ -72,11 +73,15 @@ def _remap(writer: DayWriter, click_seq: int, configuration: Configuration, now_
     for change in remap(changes, network=network, campaign=campaign, now_ms=now_ms):
         before = _conversion(changes, change.conversion_id)
         changes.append(change)
-        deliveries = store_change(writer, click_seq, click, changes, configuration=configuration, now_ms=now_ms)
+        event_seq, deliveries = store_change(
+            writer, click_seq, click, changes, configuration=configuration, now_ms=now_ms
+        )
         after = _conversion(changes, change.conversion_id)
         note = f"Its word is mapped now: {change.status}."
         outcome = Outcome(kind="changed", change=change, before=before, after=after, note=note)
-        yield Recorded(click=click, offer=so_far.offer, outcome=outcome, deliveries=deliveries, refused=None)
+        yield Recorded(
+            click=click, offer=so_far.offer, outcome=outcome, event_seq=event_seq, deliveries=deliveries, refused=None
+        )
 
 
 def _conversion(changes: list[ConversionChange], wanted: ConversionId) -> Conversion:

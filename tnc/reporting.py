@@ -70,7 +70,7 @@ class Reporter:
 
     async def catch_up(self) -> None:
         """Copy what is new, so that the next report has little to wait for."""
-        await self.answer(Asked(limit=0))
+        await self.answer(Asked(metrics=("visits",), limit=0))
 
     async def _ask(self, line: bytes) -> Told | None:
         child = self._child

@@ -4,11 +4,12 @@ Possession of the cookie's secret is the identity of somebody without an account
 once, whoever has not learns nothing, not even whether there is something.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tnc.disclosing import copy_of
-from tnc.errors import InvalidError
+from tnc.errors import InvalidError, RefusedError
 from tnc.fields import rfc3339
 from tnc.forgetting import Forgetting
 from tnc.house import House
@@ -61,6 +62,15 @@ class Rights:
         receipt = self._forgetting.erase(subject)
         self._note(kind, subject, receipt_id=receipt["receipt_id"])
         return receipt
+
+    def object(self, browser_id: str) -> int:
+        """Nobody is told any more of what is stored about a browser; how much was called back."""
+        subject = _browser(browser_id)
+        with suppress(RefusedError):  # there is nothing of it
+            called_back: int = self._forgetting.object(subject)["called_back"]
+            self._note("objection", subject)
+            return called_back
+        return 0
 
     def _note(self, kind: RequestKind, subject: Subject, *, receipt_id: str | None = None) -> None:
         """What was granted at once stands in the register as well."""

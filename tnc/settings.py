@@ -35,6 +35,7 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     currency: str = "USD"
     rates: tuple[tuple[str, float], ...] = ()  # what one unit of a currency is worth in `currency`
+    rates_file: str = ""  # the same by days
     allow_hosts: tuple[str, ...] = ()
     retry_scale: float = 1.0
     renew: bool = True  # address data, by itself
@@ -86,6 +87,8 @@ def load(path: Path, *, environment: Mapping[str, str] = ENVIRONMENT) -> Setting
     folder = path.resolve().parent
     data = _absolute(folder, given.pop("data", "."))
     key_file = _absolute(folder, given.pop("key", f"{data}.key"))
+    if given.get("rates_file"):
+        given["rates_file"] = str(_absolute(folder, given["rates_file"]))
     return Settings(data=data, key=key_file, **given)
 
 
@@ -152,6 +155,11 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         section="",
         text="What one unit of other currencies is worth in that one, like {EUR=1.08}; for reports in one currency.",
         read=readings.read_rates,
+    ),
+    "rates_file": Setting(
+        section="",
+        text='A CSV file (day, currency, rate) of what they were worth on which day; "" for none.',
+        read=readings.read_file,
     ),
     "allow_hosts": Setting(
         section="outbound",

@@ -2,19 +2,34 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as amended
 
 from tests.cli.conftest import Tnc
 from tests.fakes import webhook
 from tests.fakes.receiver import in_a_thread
 from tnc.house import House
-from tnc.model import MAIN, CampaignId, Click, ClickId, DestinationId, OfferId, Visit
+from tnc.model import (
+    MAIN,
+    CampaignId,
+    Click,
+    ClickId,
+    DestinationId,
+    Event,
+    FilterChange,
+    FilterId,
+    LabelChange,
+    OfferId,
+    Visit,
+)
 from tnc.settings import Settings
 from tnc.store.clicklog import Days
-from tnc.store.days import utc_date
+from tnc.store.days import DayWriter, utc_date
 from tnc.store.stops import Stop
 from tnc.world import World
 
@@ -156,6 +171,31 @@ def test_a_preview_shows_what_would_go_without_its_secrets(shop: Tnc, clicked: C
     assert (quiet["send"], quiet["why"]) == (False, "paused")
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        LabelChange(at_ms=0, traffic="bot", reasons=("webdriver",)),
+        FilterChange(at_ms=0, by=FilterId("strict"), filter=FilterId("strict"), stopped=True),
+    ],
+)
+def test_a_preview_knows_who_turned_out_to_be_no_person(
+    shop: Tnc, clicked: Clicked, settings: Settings, word: Event
+) -> None:
+    click_id = clicked()
+    with House(settings, World(), to_write=True) as house, closing(Days(house.rooms.days, house.keyring)) as days:
+
+        def find_out(writer: DayWriter) -> None:
+            found = writer.find(click_id)
+            assert found is not None
+            writer.add_event(found[0], word)
+
+        days.transact((MAIN, house.stories.dates()[0]), find_out)
+
+    told = shop("destination", "preview", "meta-main", "--click", click_id, "--json").json
+
+    assert (told["send"], told["why"]) == (False, "not-human")
+
+
 def test_a_preview_names_the_conversion_that_is_meant(shop: Tnc, converted: Clicked) -> None:
     click_id = converted()
     [first] = [each["conversion_id"] for each in shop("click", click_id, "--json").json["conversions"]]
@@ -195,6 +235,28 @@ def test_what_was_refused_is_put_in_line_again_under_its_id(shop: Tnc, converted
     assert done == {"destination": "meta-main", "replayed": 1}
     [after] = logged(shop, "meta-main")
     assert (after["state"], after["event_id"]) == ("queued", before["event_id"])
+
+
+def test_the_last_answers_are_shown_whatever_waits_behind_them(
+    shop: Tnc, converted: Clicked, settings: Settings
+) -> None:
+    converted()
+    with House(settings, World(), to_write=True) as house, closing(Days(house.rooms.days, house.keyring)) as days:
+
+        def refuse(writer: DayWriter) -> None:
+            [row] = writer.deliveries.newest(DestinationId("meta-main"))
+            record = amended(row.record, status=400, reason="meta-100/2804003", answer="too old")
+            writer.deliveries.change(
+                replace(row, state="dead", attempts=1, done_at_ms=row.created_at_ms, record=record)
+            )
+
+        days.transact((MAIN, house.stories.dates()[0]), refuse)
+    for _ in range(12):
+        converted()
+
+    [last] = shop("destination", "show", "meta-main", "--json").json["last"]
+
+    assert (last["state"], last["status"], last["answer"]) == ("dead", 400, "too old")
 
 
 def test_a_stop_is_told_with_its_reason_until_the_operator_resumes(shop: Tnc, settings: Settings) -> None:

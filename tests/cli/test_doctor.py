@@ -1,6 +1,9 @@
-"""`tnc doctor` on visitors: what nobody knows, what is old, and the proof that reviewers see what people see."""
+"""`tnc doctor` on visitors and conversions: what nobody knows, what is old, the proof that reviewers see what people
+see, and what does not come in or go out.
+"""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,14 @@ import pytest
 from tests.cli.conftest import Tnc
 from tests.facts.shared import DATA, needed
 from tnc.facts.ipdb import MANIFEST
+from tnc.house import House
+from tnc.model import MAIN, DestinationId
 from tnc.settings import Settings
+from tnc.store.clicklog import Days
+from tnc.store.days import DayWriter, utc_date
+from tnc.store.inbox import Call, InboxRow
+from tnc.store.stops import Stop
+from tnc.world import World
 
 CAMPAIGN = """
 [[offer]]
@@ -132,3 +142,52 @@ def test_the_standard_filter_applies_at_once_and_only_records(tnc: Tnc) -> None:
 
     assert tnc("apply", str(file)).code == 0
     assert 'mode = "monitor"' in tnc("export").out
+
+
+# ------------------------------------------------------------------------------------------ in and out
+
+
+def called(settings: Settings, **outcomes: int) -> None:
+    """So many calls of networks came to that, just now."""
+    world = World()
+    now_ms = world.now_ms()
+    with House(settings, world, to_write=True) as house, closing(Days(house.rooms.days, house.keyring)) as days:
+
+        def add(writer: DayWriter) -> None:
+            for outcome, count in outcomes.items():
+                call = Call(method="GET", path="/postback", params={})
+                row = InboxRow(seq=-1, at_ms=now_ms, outcome=outcome.replace("_", "-"), click=None, call=call)  # type: ignore[arg-type]
+                for _ in range(count):
+                    writer.inbox.add(row)
+
+        days.transact((MAIN, utc_date(now_ms)), add)
+
+
+def test_many_calls_that_do_not_match_are_an_alert_with_what_they_mostly_are(tnc: Tnc, settings: Settings) -> None:
+    called(settings, new=30, unmapped=3)
+    before = findings(tnc, "postbacks")
+    called(settings, unknown_click=9)
+
+    (alert,) = findings(tnc, "postbacks")
+
+    assert [each["state"] for each in before] == ["ok"]
+    assert (alert["state"], alert["fix"]) == ("warning", "Type: tnc conversion inbox --unmatched")
+    assert "29% of 42" in alert["text"]
+    assert "mostly unknown-click" in alert["text"]
+
+
+def test_a_few_calls_are_no_share(tnc: Tnc, settings: Settings) -> None:
+    called(settings, unknown_click=5, new=5)
+
+    assert [each["state"] for each in findings(tnc, "postbacks")] == ["ok"]
+
+
+def test_a_stopped_destination_is_a_failure_with_what_to_do(tnc: Tnc, settings: Settings) -> None:
+    with House(settings, World(), to_write=True) as house:
+        stop = Stop(destination=DestinationId("meta-main"), reason="meta-190", at_ms=0, config_version=1)
+        house.stops.put(MAIN, stop)
+
+    (found,) = findings(tnc, "destinations")
+
+    assert (found["state"], "meta-190" in found["text"]) == ("failed", True)
+    assert "tnc destination resume meta-main" in found["fix"]

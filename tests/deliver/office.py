@@ -86,6 +86,7 @@ class Office:
         self.versions = versions
         self.world = clocks.world()
         self.numbers = count(1)
+        self.objecting: set[str | None] = set()  # pseudonyms
         self.database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self.database.execute(STOP_TABLE)
         self.stops = Stops(self.database, threading.Lock())
@@ -151,7 +152,12 @@ class Office:
                 clicklog=self.log,
                 stories=self.stories,
                 stops=self.stops,
-                carrier=Carrier(courier=Courier(session, self.world, ALLOWED), world=self.world, scale=1.0),
+                carrier=Carrier(
+                    courier=Courier(session, self.world, ALLOWED),
+                    world=self.world,
+                    scale=1.0,
+                    objected=lambda click: click.visit.visitor in self.objecting,
+                ),
                 versions=self.versions,
             )
             await stack.enter_async_context(self.outbox.running())

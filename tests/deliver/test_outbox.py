@@ -12,7 +12,7 @@ from tests.deliver.office import DATE, Clocks, Office, Versions, sending_to
 from tests.deliver.things import HOUR_MS, destination
 from tests.fakes import google_data_manager, meta, postback, tiktok, webhook
 from tnc.deliver.carrying import LARGEST_BATCH
-from tnc.model import MAIN, Destination
+from tnc.model import MAIN, Destination, Event, FilterChange, FilterId, LabelChange
 from tnc.store.days import DayWriter
 from tnc.store.tree import PuncturedError
 
@@ -337,6 +337,51 @@ async def test_a_withdrawal_calls_everything_back_at_once(
 
     assert called_back == 100
     assert set(office.states()) == {"cancelled"}
+    assert source.requests == 1
+
+
+async def test_who_objects_is_told_of_to_nobody_whatever_was_in_line_or_comes(
+    office: Office, source: postback.Postback, to_source: Destination, clocks: Clocks
+) -> None:
+    source.answer_next(429, headers={"Retry-After": "30"})
+    async with office.open():
+        await office.say(click := await office.click(visitor="aa"))
+        await until(lambda: office.outbox.standings()[to_source.id].state == "waiting")
+        office.objecting.add("aa")
+        await office.say(click, txid="another")
+        await office.say(await office.click(visitor="bb"))
+        await office.later(31_000)
+        await until(lambda: "queued" not in office.states() and "sending" not in office.states())
+
+    assert office.states() == ["cancelled", "cancelled", "done"]
+    assert {row.record.reason for row in office.rows()[:2]} == {"consent-denied"}
+    assert source.requests == 2
+
+
+LATER_WORDS: list[Event] = [
+    LabelChange(at_ms=0, traffic="bot", reasons=("webdriver",)),
+    FilterChange(at_ms=0, by=FilterId("strict"), filter=FilterId("strict"), stopped=True),
+]
+
+
+@pytest.mark.parametrize("word", LATER_WORDS)
+async def test_who_turns_out_to_be_no_person_on_the_way_is_told_of_to_nobody(
+    office: Office, source: postback.Postback, to_source: Destination, word: Event
+) -> None:
+    source.answer_next(500)
+
+    def find_out(writer: DayWriter) -> None:
+        [row] = office.rows()
+        writer.add_event(row.click_seq, word)
+
+    async with office.open():
+        await office.say(await office.click())
+        await until(lambda: office.states() == ["queued"] and source.requests == 1)
+        await office.log.run((MAIN, DATE), find_out)
+        await office.later(60_000)
+        await until(lambda: office.states() == ["dropped"])
+
+    assert office.rows()[0].record.reason == "not-human"
     assert source.requests == 1
 
 

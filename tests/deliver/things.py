@@ -52,7 +52,6 @@ CONFIGURATION = Configuration(
 VISIT = Visit(
     visited_at_ms=CLICKED_MS,
     domain="go.example",
-    url="https://go.example/summer?fbclid=x&sub=1",
     ip="203.0.113.7",
     country="US",
     region="California",
@@ -154,7 +153,7 @@ def refund(to: DestinationType | Destination) -> Delivery:
 
 
 MINIMAL = click({"params": {"gclid": GCLID, "msclkid": "f894f652ea334e739002f7167ab8f8e3"}, "visitor": None,
-                 "consent": "unknown", "region": None, "url": None})  # fmt: skip
+                 "consent": "unknown", "region": None})  # fmt: skip
 FULL = click({"params": {**VISIT.params, "em": " Ada.Lovelace@GMail.com ", "ph": "+1 (202) 555-0100", "fn": "Ada",
                          "ln": "O'Brien", "zp": "94025-1234", "st": "California", "ct": "Menlo Park"}})  # fmt: skip
 LIMITED = click({"mode": "limited", "consent": "unknown", "gpc": True})

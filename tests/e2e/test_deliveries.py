@@ -1,20 +1,24 @@
 """Conversions through a real appliance that is killed again and again: none lost, none unknown, no secret told."""
 
+import http.client
+import os
+import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from urllib.parse import urlencode
 
 import pytest
+from aiohttp import web
 
 from tests.e2e.shop import ask, told
 from tests.fakes import meta, postback, webhook
-from tests.fakes.receiver import in_a_thread
+from tests.fakes.receiver import Handler, in_a_thread
 from tnc.bench.appliance import Appliance
 from tnc.errors import FailedError
 
@@ -62,6 +66,22 @@ class Receivers:
     source: postback.Postback = field(default_factory=postback.Postback)
     ads: meta.Meta = field(default_factory=meta.Meta)
     hook: webhook.Webhook = field(default_factory=lambda: webhook.Webhook(secret=HOOK))
+    before_answer: Callable[[], None] = lambda: None  # of the source
+    answered: threading.Event = field(default_factory=threading.Event)
+
+    def source_app(self) -> web.Application:
+        @web.middleware
+        async def watched(request: web.Request, handler: Handler) -> web.StreamResponse:
+            response = await handler(request)
+            self.before_answer()
+            await response.prepare(request)
+            await response.write_eof()
+            self.answered.set()
+            return response
+
+        app = postback.app(self.source)
+        app.middlewares.insert(0, watched)
+        return app
 
     def ids(self) -> list[Counter[str]]:
         """What each took, by conversion."""
@@ -84,7 +104,7 @@ def receivers() -> Receivers:
 def shop(tmp_path: Path, receivers: Receivers) -> Iterator[Appliance]:
     with ExitStack() as stack:
         address = {
-            "source": stack.enter_context(in_a_thread(postback.app(receivers.source))),
+            "source": stack.enter_context(in_a_thread(receivers.source_app())),
             "meta": stack.enter_context(in_a_thread(meta.app(receivers.ads))),
             "hook": stack.enter_context(in_a_thread(webhook.app(receivers.hook))),
         }
@@ -168,6 +188,80 @@ def conversion_of(shop: Appliance, click: str) -> str:
     [conversion] = told(shop, "click", click)["conversions"]
     conversion_id: str = conversion["conversion_id"]
     return conversion_id
+
+
+def sell(shop: Appliance, name: str, **headers: str) -> str:
+    """A click and the postback about it, answered; the id of the conversion."""
+    query = urlencode({"ext": f"ext-{name}", "tnc_consent": "granted"})
+    answer = ask(shop, f"/summer?{query}", headers={key.replace("_", "-"): text for key, text in headers.items()})
+    click = answer.location.partition("s2=")[2]
+    said = {"cid": click, "key": "s3cretkey", "txid": name}
+    assert ask(shop, "/postback?" + urlencode(said)).status == 200
+    return conversion_of(shop, click)
+
+
+def test_what_was_committed_and_not_sent_when_it_was_killed_arrives_once(shop: Appliance, receivers: Receivers) -> None:
+    shop.serve()
+    receivers.source.answer_next(429, headers={"Retry-After": "600"})
+    sell(shop, "first")
+    until(receivers.answered.is_set)
+    until(lambda: "waiting" in [each["state"] for each in told(shop, "destination", "list")])
+    second = sell(shop, "second")
+    assert (receivers.source.requests, receivers.source.events) == (1, [])
+
+    shop.kill()
+    shop.serve()
+
+    # The first keeps the time that its receiver asked for.
+    until(lambda: {"done": 1, "queued": 1} in [each["deliveries"] for each in told(shop, "destination", "list")])
+    assert receivers.ids()[0] == {second: 1}
+
+
+def test_after_an_objection_nobody_is_told_of_what_was_in_line_or_comes(shop: Appliance, receivers: Receivers) -> None:
+    shop.serve()
+    receivers.source.answer_next(429, headers={"Retry-After": "1"})
+    answer = ask(shop, "/summer?" + urlencode({"ext": "ext-1", "tnc_consent": "granted"}))
+    click = answer.location.partition("s2=")[2]
+    assert ask(shop, "/postback?" + urlencode({"cid": click, "key": "s3cretkey", "txid": "1"})).status == 200
+    until(lambda: "waiting" in [each["state"] for each in told(shop, "destination", "list")])
+    until(lambda: len(receivers.hook.events) == 1)
+
+    objected = told(shop, "privacy", "object", "--click", click)
+    assert ask(shop, "/postback?" + urlencode({"cid": click, "key": "s3cretkey", "txid": "2"})).status == 200
+    preview = told(shop, "destination", "preview", "hook", "--click", click)
+    other = sell(shop, "other", X_Forwarded_For="198.51.100.7")
+
+    until(lambda: other in receivers.ids()[0])
+    assert objected["called_back"] == 1
+    assert (preview["send"], preview["why"]) == (False, "consent-denied")
+    assert [len(ids) for ids in receivers.ids()] == [1, 2, 2]  # one each before it, and one of somebody else
+
+
+def test_what_was_answered_and_not_marked_when_it_was_killed_arrives_twice_under_one_id(
+    shop: Appliance, receivers: Receivers
+) -> None:
+    shop.serve()
+    receivers.before_answer = lambda: os.kill(shop.pid, signal.SIGSTOP)  # the 200 arrives, and nobody reads it
+    answer = ask(shop, "/summer?" + urlencode({"ext": "ext-1", "tnc_consent": "granted"}))
+    click = answer.location.partition("s2=")[2]
+    said = "/postback?" + urlencode({"cid": click, "key": "s3cretkey"})
+
+    def tell() -> None:
+        with suppress(OSError, http.client.HTTPException):  # whether it is answered depends on who is quicker
+            ask(shop, said)
+
+    network = threading.Thread(target=tell)
+    network.start()
+    until(receivers.answered.is_set)
+
+    shop.kill()
+    network.join()
+    receivers.before_answer = lambda: None
+    shop.serve()
+
+    until(lambda: len(receivers.source.events) == 2)
+    until(lambda: all(each["deliveries"].keys() == {"done"} for each in told(shop, "destination", "list")))
+    assert receivers.ids()[0] == {conversion_of(shop, click): 2}
 
 
 def test_a_stop_by_the_operator_loses_nothing_and_sends_nothing_twice(shop: Appliance, receivers: Receivers) -> None:

@@ -1,6 +1,7 @@
 """Caps: counted to the last conversion, in the time of their own place."""
 
 from datetime import UTC, datetime, timedelta
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tnc.live.caps import Caps, period
+from tnc.live.caps import Caps, Recount, period
 from tnc.model import Cap, Offer, OfferId
 
 Per = Literal["hour", "day", "week", "month", "total"]
@@ -37,8 +38,10 @@ def offer(offer_id: OfferId = SHOES, *, conversions: int = 2, per: Per = "day", 
 
 
 def caps(*offers: Offer) -> Caps:
+    """With nothing stored yet."""
     made = Caps()
-    made.configure({each.id: each for each in offers})
+    anew = made.configure({each.id: each for each in offers})
+    made.counted(Recount(offers=frozenset(anew), conversions=[], up_to={}))
     return made
 
 
@@ -234,3 +237,37 @@ def test_every_day_of_a_year_has_its_own_period() -> None:
         periods = [period(cap, int(noon.timestamp() * 1000)) for noon in noons]
 
         assert all(one[1] == two[0] for one, two in pairwise(periods))
+
+
+# --------------------------------------------------------------------------------------------- counting anew
+
+TODAY = Date(2026, 11, 24)
+
+
+@given(st.integers(0, 8), st.integers(0, 8), st.integers(0, 8), st.integers(0, 8))
+def test_however_late_it_is_told_each_conversion_counts_once(before: int, stored: int, during: int, after: int) -> None:
+    """Conversions are stored one after the other and told of some time later; meanwhile they are counted anew."""
+    now, held = ms("2026-11-24T12:00+00:00"), Caps()
+    stored, told = before + stored, before + during
+    total = max(stored, told) + after
+
+    def tell(start: int, end: int) -> None:
+        for number in range(start, end):
+            held.add(SHOES, now, +1, (TODAY, number))
+
+    tell(0, before)
+    held.configure({SHOES: offer(conversions=1)})
+    tell(before, told)
+    held.counted(Recount(offers=frozenset({SHOES}), conversions=[(SHOES, now)] * stored, up_to={TODAY: stored - 1}))
+    tell(told, total)
+
+    assert held.count(SHOES, now) == total
+
+
+def test_what_was_never_counted_is_asked_for_again() -> None:
+    held = Caps()
+    held.configure({SHOES: offer(conversions=1)})
+
+    assert held.configure({SHOES: offer(conversions=5)}) == {SHOES}
+    held.counted(Recount(offers=frozenset({SHOES}), conversions=[], up_to={}))
+    assert held.configure({SHOES: offer(conversions=5)}) == set()

@@ -347,6 +347,27 @@ def test_another_currency_needs_rates_by_name(house: House) -> None:
         house.ask(currency="USD")
 
 
+def test_each_amount_is_worth_what_it_was_worth_on_its_day(house: House) -> None:
+    days: Days = {}
+    for number in range(-2, 2):
+        date = DATE + timedelta(days=number)
+        days[date] = day = Day()
+        for currency in ("EUR", "USD"):
+            day.add(click(day_start_ms(date) + 3_600_000, cost_micros=1_000_000, currency=currency))
+    house.holds(days)
+    since = (DATE - timedelta(days=1) - Date(1970, 1, 1)).days
+    exchange = Exchange(home="USD", rates={"USD": 1.0, "EUR": 2.0}, dated={"EUR": [(since, 3.0), (since + 2, 5.0)]})
+
+    answer = house.ask(exchange, by=("day",), metrics=("cost",))
+    in_euro = house.ask(exchange, by=(), metrics=("cost",), currency="EUR")
+
+    assert [row["cost"] for row in answer.rows] == [1 + 2, 1 + 3, 1 + 3, 1 + 5]
+    assert answer.totals["cost"] == 4 + 2 + 3 + 3 + 5
+    assert in_euro.totals["cost"] == pytest.approx(4 + 1 / 2 + 1 / 3 + 1 / 3 + 1 / 5, abs=2e-6)
+    with pytest.raises(InvalidError, match=f"no rate for EUR on {DATE - timedelta(days=2)}"):
+        house.ask(replace(exchange, rates={"USD": 1.0}))
+
+
 def test_several_currencies_are_never_added_up_as_they_are(house: House) -> None:
     house.holds(three_days(3, currencies=("USD", "EUR")))
 
@@ -354,6 +375,9 @@ def test_several_currencies_are_never_added_up_as_they_are(house: House) -> None
         house.ask()
     with pytest.raises(InvalidError, match="no rate for EUR"):
         house.ask(Exchange(home="USD", rates={"USD": 1}))
+    assert house.ask(metrics=("visits",)).totals["visits"]  # who asks for no money needs no rate
+    with pytest.raises(InvalidError, match="EUR, USD: choose one"):
+        house.ask(metrics=("visits",), by=("campaign",), sort="epc")
 
 
 # ------------------------------------------------------------------------------- the house behind it

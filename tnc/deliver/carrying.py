@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from tnc.deliver.courier import HALTING, Courier, Fate, Told
@@ -14,7 +14,7 @@ from tnc.deliver.registry import DESTINATIONS
 from tnc.deliver.rows import delivery_of
 from tnc.deliver.sorting import Taken
 from tnc.deliver.verdict import Verdict, drop
-from tnc.model import Configuration
+from tnc.model import Click, Configuration
 from tnc.store.deliveries import DeliveryRow
 from tnc.world import World
 
@@ -41,11 +41,14 @@ class Carried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carrier:
-    """Carries what was taken for one destination. `scale` multiplies waits."""
+    """Carries what was taken for one destination. `scale` multiplies waits; `objected`: is it of somebody who wants
+    no trace now, whatever he said when he clicked?
+    """
 
     courier: Courier
     world: World
     scale: float
+    objected: Callable[[Click], bool] = lambda _click: False
 
     async def carry(self, taken: Sequence[Taken], configuration: Configuration) -> Carried:
         """Once the receiver fails, what is left of the turn is not even tried: it shares the wait."""
@@ -87,6 +90,8 @@ class Carrier:
             if delivery is None:
                 carried.rows.append(closed(each.row, "cancelled", "its destination is gone", now_ms))
                 continue
+            if self.objected(each.click):
+                delivery = replace(delivery, mode="none")
             why = gate(delivery, DESTINATIONS[delivery.destination.type], now_ms)
             if why is not None:
                 carried.rows.append(held_back(each.row, why, now_ms))

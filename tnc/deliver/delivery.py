@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from tnc.configuration.destinations import TYPES, with_defaults
 from tnc.configuration.shapes import MapOf, Secret
@@ -60,13 +59,14 @@ class Delivery:
 
     @property
     def page(self) -> str | None:
-        """The address sent as the page: the owner's, else the one that was clicked, without its query."""
+        """The address sent as the page: the owner's, else the one that was clicked, without its query.
+
+        A click keeps its domain and its campaign, and not its address.
+        """
         if (given := self.find("page")) is not None:
             return given
-        visit = self.click.visit
-        if visit.url is not None:
-            return urlunsplit((*urlsplit(visit.url)[:3], "", ""))
-        return None if visit.domain is None else f"https://{visit.domain}/"
+        campaign, domain = self.configuration.campaigns.get(self.click.campaign), self.click.visit.domain
+        return None if domain is None else f"https://{domain}/{campaign.path if campaign else ''}"
 
     @property
     def first_word_ms(self) -> int:

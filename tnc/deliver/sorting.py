@@ -16,7 +16,7 @@ from tnc.errors import NotFoundError
 from tnc.model import Click, ConversionChange
 from tnc.store.days import DayReader
 from tnc.store.deliveries import DeliveryRow
-from tnc.store.stories import Stories
+from tnc.store.stories import Stories, click_now
 from tnc.world import World
 
 _T = TypeVar("_T")
@@ -27,7 +27,11 @@ _KEPT_MS: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A delivery that may go now, with all that it is made from. `click` is None when it is gone."""
+    """A delivery that may go now, with all that it is made from.
+
+    `click` is by what it is called now, so that nobody is told any more of who turned out to be no person; None when
+    it is gone.
+    """
 
     row: DeliveryRow
     click: Click | None
@@ -78,4 +82,4 @@ def _taken(reader: DayReader, seq: int) -> Taken | None:
         return None
     events = reader.events_of(row.click_seq, up_to=row.event_seq)
     changes = [each for each in events if isinstance(each, ConversionChange)]
-    return Taken(row=row, click=reader.click(row.click_seq), changes=changes)
+    return Taken(row=row, click=click_now(reader, row.click_seq), changes=changes)

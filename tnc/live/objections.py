@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from tnc.model import Visit
+
 
 @dataclass(slots=True)
 class Objections:
@@ -19,6 +21,13 @@ class Objections:
         if not self._held:
             return False
         return self._is_held("visitor", visitor) or (ip is not None and self._is_held("address", ip))
+
+    def concern(self, visit: Visit) -> bool:
+        """Whether nobody may be told of a visit that was: its visitor objects, or opted out in its browser since."""
+        if not self._held:
+            return False
+        known = ("visitor", visit.visitor), ("address", visit.ip), ("browser", visit.browser_id)
+        return any(value is not None and self._is_held(kind, value) for kind, value in known)
 
     def _is_held(self, kind: str, value: str) -> bool:
         known = self._held.get(kind)

@@ -93,8 +93,8 @@ class DayReader:
     def find(self, click_id: ClickId) -> tuple[int, Click] | None:
         return _find(self._database, self._clicks, self.keys, click_id)
 
-    def events_of(self, click_seq: int, *, up_to: int = LATEST) -> list[Event]:
-        return _events_of(self._database, self._events, click_seq, up_to)
+    def events_of(self, click_seq: int, *, up_to: int = LATEST, kind: int | None = None) -> list[Event]:
+        return _events_of(self._database, self._events, click_seq, up_to, kind=kind)
 
     def _pages(self, sql: str, bound: int) -> Iterator[tuple[Any, ...]]:
         """Rows in portions: whoever works on them for long holds no old state of the file, which an erasure awaits."""
@@ -390,8 +390,11 @@ def _find(database: sqlite3.Connection, sealer: Sealer, keys: DayKeys, click_id:
     return None
 
 
-def _events_of(database: sqlite3.Connection, sealer: Sealer, click_seq: int, up_to: int = LATEST) -> list[Event]:
+def _events_of(
+    database: sqlite3.Connection, sealer: Sealer, click_seq: int, up_to: int = LATEST, *, kind: int | None = None
+) -> list[Event]:
     rows = database.execute(
-        "select seq, sealed from events where click_seq = ? and seq <= ? order by seq", (click_seq, up_to)
+        "select seq, sealed from events where click_seq = ?1 and seq <= ?2 and kind = ifnull(?3, kind) order by seq",
+        (click_seq, up_to, kind),
     )
     return [sealer.open_event(seq, sealed) for seq, sealed in rows.fetchall()]

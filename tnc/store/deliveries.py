@@ -114,10 +114,23 @@ class Deliveries:
         """Oldest first."""
         return list(self._rows("where click_seq = ? order by seq", click_seq))
 
-    def newest(self, destination: DestinationId, *, limit: int | None = None) -> Iterator[DeliveryRow]:
-        """Of one destination, newest first."""
+    def newest(
+        self, destination: DestinationId, *, limit: int | None = None, state: DeliveryState | None = None
+    ) -> Iterator[DeliveryRow]:
+        """Of one destination, newest first; those in one state only."""
         most = -1 if limit is None else limit
-        yield from self._rows("where destination = ? order by seq desc limit ?", destination, most)
+        yield from self._rows(
+            "where destination = ? and state = ifnull(?, state) order by seq desc limit ?", destination, state, most
+        )
+
+    def answered(self, destination: DestinationId, *, limit: int) -> Iterator[DeliveryRow]:
+        """Of one destination those that were sent: what is to go again first, then by the end that they came to."""
+        yield from self._rows(
+            "where destination = ? and attempts > 0 and state != 'sending'"
+            " order by coalesce(done_at_ms, next_at_ms) desc limit ?",
+            destination,
+            limit,
+        )
 
     def counts(self) -> Iterator[tuple[DestinationId, DeliveryState, int]]:
         """How many of each destination are in each state."""

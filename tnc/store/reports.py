@@ -3,11 +3,13 @@
 Brings the columns up to date first, and makes those of a day again that turn out to be damaged.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +23,7 @@ from tnc.store.dayshelf import DayShelf
 from tnc.store.dimensions import DIMENSIONS, METRICS, MONEY_SUMS, SUMS, UNKNOWN, Dimension, Metric
 from tnc.store.duck import Duck, UnreadableError, Values
 from tnc.store.questions import Question
-from tnc.store.reportsql import cold_reading, sums_select
+from tnc.store.reportsql import DAILY, cold_reading, sums_select
 
 OpenDay = Callable[[WorkspaceId, Date], AbstractContextManager[DaySource]]
 Dates = Callable[[WorkspaceId], Sequence[Date]]
@@ -29,10 +31,21 @@ Dates = Callable[[WorkspaceId], Sequence[Date]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """`rates`: what one unit of a currency is worth, in one common unit. `home`: the workspace's currency."""
+    """`rates`: what one unit of a currency is worth, in one common unit. `home`: the workspace's currency.
+
+    `dated`: the same from a day on (days since 1970), oldest first; before the first of them `rates` hold.
+    """
 
     home: str | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
+    dated: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+
+    def worth(self, currency: str | None, day: int | None) -> float | None:
+        if currency is None:
+            return None
+        known = self.dated.get(currency, ())
+        place = 0 if day is None else bisect_right(known, day, key=lambda each: each[0])
+        return known[place - 1][1] if place else self.rates.get(currency)
 
 
 class Reports:
@@ -96,7 +109,8 @@ def answer(
 ) -> Answer:
     """The answer from columns as they are. `shelves` and `cold` are the days that the question needs."""
     values = Values()
-    duck.rows(f"create or replace temp table sums as {sums_select(question, shelves, cold, values)}", values)
+    added = sums_select(question, shelves, cold, values, daily=bool(exchange.dated))
+    duck.rows(f"create or replace temp table sums as {added}", values)
     currency, factors = _currency(duck, question, exchange)
     (totals,) = _table(duck, (), question.metrics, factors)
     return Answer(
@@ -111,21 +125,44 @@ def answer(
 
 
 def _currency(duck: Duck, question: Question, exchange: Exchange) -> tuple[str | None, dict[str, float]]:
-    """The currency of the answer, and what to multiply the amounts of every other one with."""
+    """The currency of the answer, and what to multiply the amounts of every other one with, of each day if need be."""
     added = " + ".join(f"sum(abs({name}))" for name in MONEY_SUMS)
     seen = dict(duck.rows(f"select money, {added} from sums where money is not null group by money", Values()))
-    needed = sorted(name for name, amount in seen.items() if amount) or sorted(seen)
+    found = {each: _money_of(each) for each in sorted(seen, key=_money_of) if seen[each] or not any(seen.values())}
+    needed = list(dict.fromkeys(currency for currency, _ in found.values()))
     target = question.currency or (needed[0] if len(needed) == 1 else exchange.home)
-    others = [name for name in needed if name != target]
+    others = {each: of for each, of in found.items() if of[0] != target}
+    if not _asks_for_money(question):
+        return target, {}
     if target is None and others:
-        raise InvalidError(f"the money of this report is in {', '.join(others)}: choose one with `--currency`.")
-    missing = [name for name in (target, *others) if others and name not in exchange.rates]
+        raise InvalidError(f"the money of this report is in {', '.join(needed)}: choose one with `--currency`.")
+    factors, missing = dict[str, float](), list[str]()
+    for each, (currency, day) in others.items():
+        worth, wanted = exchange.worth(currency, day), exchange.worth(target, day)
+        if worth is not None and wanted is not None:
+            factors[each] = worth / wanted
+        missing += [_named(str(name), day) for name, it in ((target, wanted), (currency, worth)) if it is None]
     if missing:
         raise InvalidError(
-            f"this report cannot be in {target}: there is no rate for {', '.join(map(str, missing))}. "
+            f"this report cannot be in {target}: there is no rate for {', '.join(dict.fromkeys(missing))}. "
             "Add it to the rates of the workspace, or ask for less at a time, for example one offer."
         )
-    return target, {name: exchange.rates[name] / exchange.rates[str(target)] for name in others}
+    return target, factors
+
+
+def _asks_for_money(question: Question) -> bool:
+    wanted = {*question.metrics, question.sort}
+    return any(money_sum in METRICS[each].sql for each in METRICS if each in wanted for money_sum in MONEY_SUMS)
+
+
+def _money_of(money: str) -> tuple[str, int | None]:
+    """`EUR`, or `EUR@20781`: the currency, and the day of the amounts where rates have days."""
+    currency, _, day = money.partition(DAILY)
+    return currency, int(day) if day else None
+
+
+def _named(currency: str, day: int | None) -> str:
+    return currency if day is None else f"{currency} on {Date(1970, 1, 1) + timedelta(days=day)}"
 
 
 def _table(
@@ -139,7 +176,8 @@ def _table(
 ) -> list[Row]:
     """One row for each combination of the dimensions; without dimensions, the one row of the totals."""
     values = Values()
-    exchanged = ", ".join(f"coalesce(sum({_exchanged(name, factors, values)}), 0) as {name}" for name in SUMS)
+    exchanged = ", ".join(f"coalesce(sum({_exchanged(name, factors)}), 0) as {name}" for name in SUMS)
+    rates = f"left join {_rates(factors, values)} using (money)" if factors else ""
     names = [f'"{name}"' for name in by]
     added = ", ".join(f"sum({name}) as {name}" for name in SUMS)  # a currency is exchanged once, then rounded
     found = duck.rows(
@@ -148,6 +186,7 @@ def _table(
         from (
           select {", ".join([*names, exchanged])}
           from (select {", ".join([*names, "money", added])} from sums group by all)
+          {rates}
           {f"group by {', '.join(names)}" if by else ""}
         )
         order by {order}
@@ -164,14 +203,15 @@ def _table(
     ]
 
 
-def _exchanged(name: str, factors: Mapping[str, float], values: Values) -> str:
+def _rates(factors: Mapping[str, float], values: Values) -> str:
+    known, factor = values.bind(list(factors)), values.bind(list(factors.values()))
+    return f"(select unnest({known}::varchar[]) as money, unnest({factor}::double[]) as factor)"
+
+
+def _exchanged(name: str, factors: Mapping[str, float]) -> str:
     if name not in MONEY_SUMS or not factors:
         return name
-    cases = " ".join(
-        f"when {values.bind(currency)} then round({name} * {values.bind(factor)}::double)::hugeint"
-        for currency, factor in factors.items()
-    )
-    return f"case money {cases} else {name} end"
+    return f"case when factor is null then {name} else round({name} * factor)::hugeint end"
 
 
 def _order(question: Question) -> str:

@@ -17,15 +17,25 @@ from tnc.store.duck import Values
 from tnc.store.questions import Filter, Question
 
 _DAY_MS: Final = 86_400_000
+_QUARTERS: Final = _DAY_MS // QUARTER_MS
+
+
+DAILY: Final = "@"
+"""Between a currency and the day of its amounts, where `sums_select` keeps them apart."""
 
 
 def sums_select(
-    question: Question, shelves: Mapping[Date, DayShelf], cold: Mapping[Date, ColdDay], values: Values
+    question: Question,
+    shelves: Mapping[Date, DayShelf],
+    cold: Mapping[Date, ColdDay],
+    values: Values,
+    *,
+    daily: bool = False,
 ) -> str:
     """The select that adds up what the question is about. `shelves` are the days it needs, `cold` those of them
-    of which only sums are left.
+    of which only sums are left. `daily`: the amounts of each UTC day apart, as `EUR@20781`.
     """
-    return _Composer(question, shelves, cold, values).sums()
+    return _Composer(question, shelves, cold, values, daily=daily).sums()
 
 
 def cold_reading(question: Question) -> Reading:
@@ -53,9 +63,16 @@ def condition(asked: Filter, values: Values) -> str:
 
 class _Composer:
     def __init__(
-        self, question: Question, shelves: Mapping[Date, DayShelf], cold: Mapping[Date, ColdDay], values: Values
+        self,
+        question: Question,
+        shelves: Mapping[Date, DayShelf],
+        cold: Mapping[Date, ColdDay],
+        values: Values,
+        *,
+        daily: bool,
     ) -> None:
         self._question = question
+        self._daily = daily
         self._shelves = shelves
         self._cold = cold
         self._reading = cold_reading(question)
@@ -68,7 +85,8 @@ class _Composer:
         self._keys = [each.sql for each in used if not each.is_time]
 
     def sums(self) -> str:
-        labels = ", ".join([*(f'{DIMENSIONS[name].sql} as "{name}"' for name in self._question.by), "money"])
+        money = f"money || '{DAILY}' || (quarter // {_QUARTERS}) as money" if self._daily else "money"
+        labels = ", ".join([*(f'{DIMENSIONS[name].sql} as "{name}"' for name in self._question.by), money])
         added = ", ".join(f"sum({name}) as {name}" for name in SUMS)
         kinds = [self._visits(), self._lander_clicks(), self._payouts(), self._costs()]
         facts = " union all ".join(kinds)
@@ -153,11 +171,17 @@ class _Composer:
     def _conversion_quarter(self) -> str:
         return "converted_quarter" if self._question.time == "conversion" else "quarter"
 
+    @property
+    def _in_time(self) -> bool:
+        return self._needs_time or self._daily
+
     def _grouped(self, quarter: str, money: str) -> str:
-        return ", ".join([*self._keys, *([f"{quarter} as quarter"] if self._needs_time else []), money])
+        if not self._needs_time:
+            quarter = f"{quarter} // {_QUARTERS} * {_QUARTERS}"  # the day is enough
+        return ", ".join([*self._keys, *([f"{quarter} as quarter"] if self._in_time else []), money])
 
     def _fact(self, grouped: str, sums: Mapping[str, str], *, where: str = "true") -> str:
-        keys = [*self._keys, *(["quarter"] if self._needs_time else []), "money"]
+        keys = [*self._keys, *(["quarter"] if self._in_time else []), "money"]
         added = [f"({sums.get(name, '0')})::hugeint as {name}" for name in SUMS]
         return f"select {', '.join([*keys, *added])} from ({grouped}) where {where}"
 

@@ -1,7 +1,7 @@
 """Clicks with what became of them, read across the days beside the writer."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tnc.model import (
     LanderClick,
     WorkspaceId,
 )
-from tnc.store.days import FOREIGN, DayReader, all_dates, day_path, utc_date
+from tnc.store.days import FOREIGN, LABEL, LATEST, DayReader, all_dates, day_path, utc_date
 from tnc.store.keyring import Keyring
 from tnc.store.labels import relabelled
 from tnc.world import id_time_ms
@@ -64,6 +64,12 @@ def _state(file: Path) -> tuple[int, int]:
     except FileNotFoundError:
         return 0, 0
     return (found.st_mtime_ns, found.st_size) if found.st_size else (0, 0)
+
+
+def click_now(day: DayReader, seq: int) -> Click | None:
+    """A click of a day by what it is called now; None when it is gone."""
+    click = day.click(seq)
+    return None if click is None else relabelled(click, day.events_of(seq, kind=LABEL))
 
 
 class Stories:
@@ -192,11 +198,23 @@ class Stories:
                 continue
         return max(found, key=lambda click: click.clicked_at_ms, default=None)
 
-    def converted_since(self, since_ms: int) -> Iterator[ClickStory]:
-        """Clicks that had a word about a conversion at or after a time, each once; trials count nowhere."""
+    def last_words(self) -> dict[Date, int]:
+        """The number of the last word of each day about its clicks; -1 where there is none."""
+        found = {}
         for date in self.dates():
+            with suppress(NotFoundError), self.day(date) as reader:  # one that is just being made holds nothing yet
+                found[date] = reader.latest()[1]
+        return found
+
+    def converted_since(self, since_ms: int, *, up_to: Mapping[Date, int] | None = None) -> Iterator[ClickStory]:
+        """Clicks that had a word about a conversion at or after a time, each once; trials count nowhere.
+
+        `up_to`: of the days that it names only, and by the words up to those numbers.
+        """
+        for date in self.dates() if up_to is None else up_to:
+            last = LATEST if up_to is None else up_to[date]
             with self.day(date) as reader:
                 for seq in sorted({click_seq for click_seq, _ in reader.conversions_since(since_ms)}):
                     found = reader.click(seq)
                     if found is not None and not found.test:
-                        yield story(found, reader.events_of(seq))
+                        yield story(found, reader.events_of(seq, up_to=last))

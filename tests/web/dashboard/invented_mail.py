@@ -87,9 +87,14 @@ class InventedMail:
     def counts(self) -> Mapping[tuple[DestinationId, DeliveryState], int]:
         return Counter((row.destination, row.state) for row in self.sent)
 
-    def deliveries(self, destination: DestinationId, *, limit: int) -> Sequence[tuple[str, DeliveryRow]]:
-        found = [row for row in self.sent if row.destination == destination]
+    def deliveries(
+        self, destination: DestinationId, *, limit: int, state: DeliveryState | None = None
+    ) -> Sequence[tuple[str, DeliveryRow]]:
+        found = [row for row in self.sent if row.destination == destination and state in (None, row.state)]
         return [(f"20261123-{row.seq}", row) for row in found[:limit]]
+
+    def answers(self, destination: DestinationId) -> Sequence[tuple[str, DeliveryRow]]:
+        return [each for each in self.deliveries(destination, limit=10) if each[1].state != "queued"]
 
     def file_path(self, destination: Destination) -> str | None:
         return "/-/feed/secret.csv" if destination.type.endswith("csv") else None

@@ -8,7 +8,7 @@ import pytest
 
 from tests.web.dashboard.conftest import EMAIL, Client, Open
 from tests.web.dashboard.invented import InventedAppliance
-from tests.web.dashboard.invented_mail import META
+from tests.web.dashboard.invented_mail import META, invent_delivery
 from tnc.configuration.destinations import TYPES, TYPES_IN_ORDER
 from tnc.deliver.outbox import Standing
 from tnc.deliver.testing import Rehearsal
@@ -109,6 +109,22 @@ async def test_a_destination_shows_its_log_its_answers_and_no_secret(owner: Open
     assert "(kept)" in text
     assert "EAAsecret" not in text
     assert "http://127.0.0.1:8080/-/feed/secret.csv" in await text_of(client, "/destinations/google-file")
+
+
+async def test_what_is_dead_is_found_behind_whatever_waits(owner: Open, appliance: InventedAppliance) -> None:
+    now_ms = appliance.mail.now_ms
+    waiting = [invent_delivery(number, now_ms=now_ms, state="queued") for number in range(10, 100)]
+    appliance.mail.sent = [*waiting, invent_delivery(2, now_ms=now_ms, state="dead", reason="meta-100/2804003")]
+    client = await owner(appliance)
+
+    everything = await text_of(client, "/destinations/meta-main")
+    dead = await text_of(client, "/destinations/meta-main?state=dead")
+
+    assert "dead (1)" in everything
+    assert "Send all dead deliveries again" in everything
+    assert "20261123-2" in dead.partition("Deliveries</h2>")[2]
+    assert "cv_conv-10" not in dead
+    assert (await client.get("/destinations/meta-main?state=nonsense")).status == 422
 
 
 async def test_its_buttons_do_what_they_say(owner: Open, appliance: InventedAppliance) -> None:

@@ -329,3 +329,17 @@ async def test_a_platform_fetches_conversions_as_they_are_now_at_a_secret_addres
     assert [line.split(",")[0] for line in lines[2:]] == ["EAIaSold", "EAIaRaised"]
     assert (await shop.get(place)).body == answer.body
     assert (await shop.get("/-/feed/" + "x" * 32 + ".csv")).status == 404
+
+
+async def test_who_turned_out_to_be_no_person_leaves_the_file(shop: Shop) -> None:
+    await apply(shop, FILE)
+    place = f"/-/feed/{feed_secret(shop.house, DestinationId('file'))}.csv"
+    answer = await shop.get("/summer?gclid=EAIaSold&tnc_consent=granted")
+    cid = answer.headers["location"].partition("s=")[2]
+    await shop.get(f"/postback?cid={cid}&txid=1")
+    before = (await shop.get(place)).body
+
+    await shop.get(f"/-/sign/webdriver?cid={cid}")
+
+    assert "EAIaSold" in before
+    assert "EAIaSold" not in (await shop.get(place)).body

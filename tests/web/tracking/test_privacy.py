@@ -11,6 +11,7 @@ import pytest
 
 from tests.web.tracking.conftest import Answer, Shop, read_answer
 from tnc.facts.consent import has_opted_out
+from tnc.model import DestinationId
 
 WITH_CONSENT = "/summer?tnc_consent=granted"
 
@@ -160,6 +161,40 @@ async def test_who_opts_out_leaves_only_a_number(shop: Shop) -> None:
     assert sent_on.status == 302
     assert len(shop.stories()) == before
     assert "not at all" in (await shop.get("/privacy", Cookie=out)).body
+
+
+TOLD = """
+[[offer]]
+id = "shoes"
+url = "https://shop.example/shoes?s={click_id}"
+payout = 12.5
+[[destination]]
+id = "hook"
+type = "postback"
+url = "https://ads.example/?cv={conversion_id}"
+[[campaign]]
+id = "summer"
+destinations = ["hook"]
+[[campaign.flow]]
+id = "rest"
+offers = [ { id = "shoes" } ]
+"""
+
+
+async def test_who_opts_out_is_told_of_to_nobody_any_more(shop: Shop) -> None:
+    await asyncio.to_thread(shop.operations.apply, TOLD, file="told.toml")
+    visits = [await shop.get(WITH_CONSENT) for _ in range(2)]
+    for visit in visits:
+        await shop.get(f"/postback?cid={visit.headers['location'].partition('s=')[2]}")
+
+    await post(shop, cookie_of(visits[0]), do="opt-out")
+
+    with shop.house.stories.day(shop.house.stories.dates()[0]) as reader:
+        rows = list(reader.deliveries.newest(DestinationId("hook")))
+    assert [(row.state, row.record.reason) for row in rows] == [("queued", None), ("cancelled", "consent-denied")]
+    objections = shop.house.objections()
+    assert sorted(objections.concern(story.click.visit) for story in shop.stories()) == [False, True]
+    assert [each.kind for each in shop.house.register.all_of()] == ["objection"]
 
 
 async def test_who_withdraws_his_consent_is_erased_and_not_asked_again(shop: Shop) -> None:

@@ -10,14 +10,13 @@ from tnc.configuration.nouns import NOUNS
 from tnc.configuration.shapes import KEPT, Hidden
 from tnc.deliver.outbox import Standing
 from tnc.deliver.testing import Rehearsal
-from tnc.errors import NotFoundError
+from tnc.errors import InvalidError, NotFoundError
 from tnc.model import Configuration, DeliveryState, Destination, DestinationId
 from tnc.web.dashboard import words
 from tnc.web.dashboard.keys import APPLIANCE
 from tnc.web.dashboard.pages import page
 
 _SHOWN: Final = 50
-_LAST: Final = 10
 _STATES: Final[tuple[DeliveryState, ...]] = ("queued", "sending", "accepted", "done", "dropped", "dead", "cancelled")
 
 
@@ -81,8 +80,12 @@ async def find(request: web.Request) -> tuple[Configuration, Destination]:
 async def _shown(request: web.Request, tested: Rehearsal | None) -> web.StreamResponse:
     mail = request.app[APPLIANCE].mail
     configuration, found = await find(request)
-    standings, rows = await asyncio.gather(
-        asyncio.to_thread(mail.standings), asyncio.to_thread(mail.deliveries, found.id, limit=_SHOWN)
+    state = _state(request.query.get("state", ""))
+    standings, counts, rows, last = await asyncio.gather(
+        asyncio.to_thread(mail.standings),
+        asyncio.to_thread(mail.counts),
+        asyncio.to_thread(mail.deliveries, found.id, limit=_SHOWN, state=state),
+        asyncio.to_thread(mail.answers, found.id),
     )
     standing = standings.get(found.id, Standing(state="active"))
     path = mail.file_path(found)
@@ -96,10 +99,20 @@ async def _shown(request: web.Request, tested: Rehearsal | None) -> web.StreamRe
         settings=_settings(found),
         file=None if path is None else request.app[APPLIANCE].tracking_base + path,
         rows=rows,
-        last=[(name, row) for name, row in rows if row.record.status is not None][:_LAST],
-        dead=sum(row.state == "dead" for _, row in rows),
+        last=last,
+        dead=counts.get((found.id, "dead"), 0),
+        states=[(each, f"{each} ({n})") for each in _STATES if (n := counts.get((found.id, each)))],
+        state=state,
+        most=_SHOWN,
         tested=tested,
     )
+
+
+def _state(wanted: str) -> DeliveryState | None:
+    found = next((each for each in _STATES if each == wanted), None)
+    if wanted and found is None:
+        raise InvalidError(f"{wanted!r} is no state of a delivery; choose one of {', '.join(_STATES)}")
+    return found
 
 
 def in_words(standing: Standing | None) -> str:

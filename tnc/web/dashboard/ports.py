@@ -136,8 +136,14 @@ class Mail(Protocol):
 
     def counts(self) -> Mapping[tuple[DestinationId, DeliveryState], int]: ...
 
-    def deliveries(self, destination: DestinationId, *, limit: int) -> Sequence[tuple[str, DeliveryRow]]:
-        """Newest first."""
+    def deliveries(
+        self, destination: DestinationId, *, limit: int, state: DeliveryState | None = None
+    ) -> Sequence[tuple[str, DeliveryRow]]:
+        """Newest first; those in one state only."""
+        ...
+
+    def answers(self, destination: DestinationId) -> Sequence[tuple[str, DeliveryRow]]:
+        """The last ten that were sent."""
         ...
 
     def file_path(self, destination: Destination) -> str | None:

@@ -157,6 +157,8 @@ async def _do(tracking: Tracking, asker: _Asker, given: Mapping[str, str]) -> No
             await _erase(tracking, asker, sure=given.get("sure") == "yes")
         case "opt-out":
             asker.cookies = (_set(asker, OPT_OUT_COOKIES), _forget_me(asker))
+            if asker.browser_id is not None:
+                await asyncio.to_thread(tracking.rights.object, asker.browser_id)
             asker.said = Said(title="From now on nothing is recorded", text=_OPTED_OUT)
         case "opt-in":
             asker.cookies = _unset(OPT_OUT_COOKIES)
@@ -320,7 +322,8 @@ async def gpc(_tracking: Tracking, _request: web.BaseRequest, _word: str) -> web
 
 _NO_PROOF: Final = "This browser carries no cookie of ours, so nothing can be told to be yours. Write to us below."
 _OPTED_OUT: Final = (
-    "A cookie that holds nothing but a 1 says so. What was stored before stays until you erase it or its time is over."
+    "A cookie that holds nothing but a 1 says so. What was stored before stays until you erase it or its time is over, "
+    "and nobody is told of it any more."
 )
 _ERASED: Final = "All that was stored about this browser is gone, here and in every backup. Our cookie is gone as well."
 _WITHDRAWN: Final = "Your visits are recorded without a cookie and with a cut address from now on."

@@ -1,0 +1,104 @@
+"""The parts of a running server, told of the same things at the same time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import cycle, islice
+from pathlib import Path
+
+import pytest
+
+from tnc.app import Server, recording
+from tnc.deliver.courier import Courier
+from tnc.deliver.send import open_session
+from tnc.house import House
+from tnc.live.caps import Caps
+from tnc.model import CampaignId, Click, ClickId, OfferId, Visit
+from tnc.receiving import Heard
+from tnc.settings import Settings
+from tnc.store.days import DayWriter, utc_date
+from tnc.store.keyring import new_key_text
+from tnc.world import World
+
+SHOES = OfferId("shoes")
+SHOP = """
+[[offer]]
+id = "shoes"
+url = "https://shop.example/"
+cap = {{ conversions = 1000, per = "{per}" }}
+[[campaign]]
+id = "summer"
+[[campaign.flow]]
+id = "all"
+offers = [ {{ id = "shoes" }} ]
+"""
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    key = tmp_path / "key"
+    key.write_text(new_key_text())
+    world = World()
+    with House.create(Settings(data=tmp_path / "data", key=key), world) as house:
+        house.turn_salts()
+        async with recording(house) as log, open_session(()) as session:
+            yield Server(house, log, house.tracker(house.visit_reader()), Courier(session, world, ()))
+
+
+async def clicks(server: Server, count: int) -> list[ClickId]:
+    world = server.house.world
+    now_ms = world.now_ms()
+    made = [
+        Click(
+            click_id=world.new_click_id(now_ms),
+            clicked_at_ms=now_ms,
+            campaign=CampaignId("summer"),
+            offer=SHOES,
+            visit=Visit(visited_at_ms=now_ms),
+        )
+        for _ in range(count)
+    ]
+
+    def add(writer: DayWriter) -> None:
+        for click in made:
+            writer.add_click(click)
+
+    await server.clicklog.run((server.house.workspace, utc_date(now_ms)), add)
+    return [click.click_id for click in made]
+
+
+async def apply(server: Server, per: str) -> None:
+    await asyncio.to_thread(server.operations.apply, SHOP.format(per=per), file="shop.toml")
+
+
+async def tell(server: Server, click_id: ClickId, **said: str) -> None:
+    params = {"cid": click_id, "txid": "T", **said}
+    answered = await server.hear(Heard(method="GET", path="/postback", params=params, peer_ip=None))
+    assert answered.status == 200
+
+
+async def test_conversions_that_come_while_caps_are_counted_anew_count_once(server: Server) -> None:
+    await apply(server, "total")
+    known = await clicks(server, 400)
+    sold, refunded = known[:300], known[:60]
+    for click_id in known[300:]:
+        await tell(server, click_id)
+
+    async def sell(lane: int) -> None:
+        for click_id in sold[lane::4]:
+            await tell(server, click_id)
+            if click_id in refunded:
+                await tell(server, click_id, status="rejected")
+
+    network = asyncio.gather(*(sell(lane) for lane in range(4)))
+    for per in cycle(("day", "month", "total")):
+        await apply(server, per)
+        if network.done():
+            break
+    await network
+
+    caps: Caps = server.tracker.caps
+    now_ms = server.house.world.now_ms()
+    assert caps.count(SHOES, now_ms) == 400 - len(refunded)
+    for per in islice(cycle(("day", "total")), 2):
+        await apply(server, per)
+        assert caps.count(SHOES, now_ms) == 400 - len(refunded)
