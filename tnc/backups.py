@@ -23,7 +23,7 @@ from tnc.store import control
 from tnc.store.backupfile import ENDING, BackupReader, BackupWriter, Table
 from tnc.store.cold import ColdDay, cold_dates
 from tnc.store.days import day_path, sealer_of
-from tnc.store.forgotten import FORGOTTEN
+from tnc.store.forgotten import SINCE
 from tnc.store.journal import Journal, VaultName
 from tnc.store.keyring import DayKeys, Keyring
 from tnc.store.putback import DayRestorer
@@ -131,8 +131,8 @@ class Backups:
         with closing(control.connect(rooms.control)) as database:
             control.prepare(database, rooms.control)
             control.put_back(database, tables)
-            with self._house.database_lock:  # what was forgotten since stays so
-                control.put_back(database, control.read_tables(self._house.database, FORGOTTEN))
+            with self._house.database_lock:  # what was forgotten and promised since stays so
+                control.put_back(database, control.read_tables(self._house.database, SINCE))
 
     def _restore_day(
         self, backup: BackupReader, vault: VaultName, keyring: Keyring, date: Date, rooms: Rooms
