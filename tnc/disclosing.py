@@ -53,7 +53,8 @@ def copy_of(house: House, vaults: Mapping[VaultName, Vault], subject: Subject) -
             with vault.reader(date) as reader:
                 for seq, click in subject.clicks(reader, whole_only=True):
                     _add(copy, house, reader, seq, click, restricted=name == "restricted")
-    _add_calls(copy, vaults["days"])
+    for vault in vaults.values():
+        _add_calls(copy, vault)
     for records in copy.tables.values():
         records.sort(key=lambda record: json.dumps(record, sort_keys=True))
     return _zip(copy, house)
@@ -91,11 +92,11 @@ def _whole(record: msgspec.Struct) -> Record:
     return {**dict.fromkeys(record.__struct_fields__), **msgspec.to_builtins(record)}
 
 
-def _add_calls(copy: Copy, days: Vault) -> None:
+def _add_calls(copy: Copy, vault: Vault) -> None:
     """Postbacks lie in the day in which they arrived."""
     ids = [record["click_id"] for record in copy.tables["clicks"]]
-    for date in days.dates() if ids else ():
-        with days.reader(date) as reader:
+    for date in vault.dates() if ids else ():
+        with vault.reader(date) as reader:
             for seq in reader.search.calls(ids):
                 row = reader.inbox.find(seq)
                 if row is not None:

@@ -8,25 +8,30 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
+import msgspec
+
 from tnc import receipts
+from tnc.conversions.incoming import click_named
 from tnc.errors import InvalidError, NotFoundError, PartlyDoneError, RefusedError
 from tnc.fields import rfc3339
 from tnc.house import House
-from tnc.model import ClickId
+from tnc.model import OPEN_STATES, Click, ClickId
 from tnc.store.dayfiles import Days
+from tnc.store.days import DayReader
 from tnc.store.dayshelf import remove_shelf
+from tnc.store.deliveries import DeliveryRow
 from tnc.store.finding import Found, look_for
 from tnc.store.journal import DayPart, Intent, Journal, Kind, VaultName
 from tnc.store.remainder import remainder
 from tnc.store.scan import Hit, Scanner
 from tnc.store.subject import Subject, traces
 from tnc.store.terms import DAY_MS, days_of
-from tnc.store.vault import Alone, Story, Vault
+from tnc.store.vault import Alone, Story, Vault, Whole
 from tnc.world import new_id
 
 _T = TypeVar("_T")
@@ -233,9 +238,24 @@ class Forgetting:
         if beside == "days" and date not in self.vaults["days"].dates():
             return
         with self.vaults[part.vault].reader(date) as reader:
-            stories = [(click, reader.events_of(seq)) for seq in part.clicks if (click := reader.click(seq))]
-        kept = self._remainders(intent, stories) if intent.kind == "erase" else stories
-        self.vaults[beside].put_in(date, kept)
+            wholes = [self._whole(reader, seq, click) for seq in part.clicks if (click := reader.click(seq))]
+            calls = [row for seq in part.calls if (row := reader.inbox.find(seq))]
+        if intent.kind != "erase":
+            self.vaults[beside].put_in(date, wholes, [(click_named(row.call.params), row) for row in calls])
+            return
+        left = self._remainders(intent, [(each.click, [event for _, event in each.events]) for each in wholes])
+        self.vaults[beside].put_in(
+            date, [Whole(click=click, events=list(enumerate(events)), deliveries=()) for click, events in left]
+        )
+
+    def _whole(self, reader: DayReader, seq: int, click: Click) -> Whole:
+        """Nothing of it goes out any more: neither from where it is restricted, nor when that is lifted."""
+        now_ms = self._house.world.now_ms()
+        return Whole(
+            click=click,
+            events=reader.numbered_events_of(seq),
+            deliveries=[_held_back(row, now_ms) for row in reader.deliveries.of_click(seq)],
+        )
 
     def _remainders(self, intent: Intent, stories: Sequence[Story]) -> list[Story]:
         """Their ids are made from ours under the workspace's key: the same again after a crash, and nobody's."""
@@ -295,7 +315,9 @@ class Forgetting:
         for part in intent.days:
             with suppress(NotFoundError), self.vaults[part.vault].reader(Date.fromisoformat(part.date)) as reader:
                 counts = reader.search.counts(part.clicks, part.calls)
-                left += Counter({"restricted clicks": counts["clicks"]}) if part.vault == "restricted" else counts
+                if part.vault == "restricted":
+                    counts["restricted clicks"] = counts.pop("clicks")
+                left += counts
         return left
 
     # -- verifying
@@ -362,6 +384,13 @@ class Forgetting:
         self._house.forgotten.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS)
         self._hooks.objected()
         return {"subject": self.told(subject), "objections": len(values), "until": rfc3339(now_ms + days * DAY_MS)}
+
+
+def _held_back(row: DeliveryRow, now_ms: int) -> DeliveryRow:
+    if row.state not in OPEN_STATES:
+        return row
+    record = msgspec.structs.replace(row.record, reason="restricted")
+    return replace(row, state="cancelled", done_at_ms=now_ms, record=record)
 
 
 def _date_in(path: Path) -> str | None:
