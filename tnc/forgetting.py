@@ -29,7 +29,7 @@ from tnc.store.finding import Found, look_for
 from tnc.store.journal import DayPart, Intent, Journal, Kind, VaultName
 from tnc.store.remainder import remainder
 from tnc.store.scan import Hit, Scanner
-from tnc.store.subject import Subject, traces
+from tnc.store.subject import Subject, is_stored_address, is_text, traces
 from tnc.store.terms import DAY_MS, days_of
 from tnc.store.vault import Alone, Story, Vault, Whole
 from tnc.world import new_id
@@ -96,6 +96,14 @@ class Forgetting:
         if len(named) != 1:
             raise InvalidError("say who is meant with exactly one of --click, --ip, --external-id and --visitor.")
         ((kind, value),) = named
+        if not is_text(value):
+            raise InvalidError(f"what was given as --{kind} is no text.")
+        if kind == "ip" and not is_stored_address(value):
+            raise InvalidError(
+                f"{value!r} is no address; write one like 203.0.113.7, or a network as it is kept, like 203.0.113.0/24."
+            )
+        if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+            raise InvalidError("--from must be before --to.")
         bounds = {name: at for name, at in (("since_ms", since_ms), ("until_ms", until_ms)) if at is not None}
         if kind == "click" and not only:
             its_visitor = self._visitor_of(ClickId(value))

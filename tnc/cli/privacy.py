@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from tnc.cli.root import Asker, plain, print_json, read_file, with_json
+from tnc.cli.root import Asker, plain, print_json, read_file, with_json, write_outside
 from tnc.disclosing import copy_of, file_name
 from tnc.errors import FailedError, InvalidError, PartlyDoneError
 from tnc.forgetting import Forgetting
@@ -101,7 +101,7 @@ def export(asker: Asker, /, out: str | None, as_json: bool, **given: Any) -> Non
         subject = forgetting.subject(**subject_of(asker, **given))
         content = copy_of(house, forgetting.vaults, subject)
         path = Path(out or file_name(forgetting.told(subject))).resolve()
-    path.write_bytes(content)
+        write_outside(house.rooms.data, path, content)
     if as_json:
         print_json({"file": str(path)})
     else:

@@ -251,7 +251,11 @@ class Register:
         if not reason:
             raise InvalidError("say why it takes longer: the person must be told the reason.")
         if not request.due_at_ms <= until_ms <= _ms(latest):
-            raise InvalidError(f"it can be extended to {latest:%Y-%m-%d} at the latest: two further months.")
+            due = datetime.fromtimestamp(request.due_at_ms / 1000, UTC)
+            raise InvalidError(
+                f"it is due on {due:%Y-%m-%d} and can be extended to {latest:%Y-%m-%d} at the latest: "
+                "two further months."
+            )
         with self._writing():
             self._database.execute(
                 "update requests set due_at_ms = ?, extended = 1 where request_id = ?", (until_ms, request_id)

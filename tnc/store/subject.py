@@ -51,6 +51,21 @@ class Subject:
                     yield seq, click
 
 
+def is_stored_address(text: str) -> bool:
+    """An address, or a network in the form in which it is kept."""
+    base = text.partition("/")[0]
+    return canonical(text) is not None or (canonical(base) is not None and cut(base) == text)
+
+
+def is_text(value: str) -> bool:
+    """Not bytes that a command line was given and that stand for no characters."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def traces(click: Click) -> set[bytes]:
     """What a click knows of the person, as no file may hold it: text, and the bytes that pseudonyms stand for."""
     visit = click.visit

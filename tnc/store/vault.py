@@ -35,6 +35,7 @@ class Whole:
     events: Sequence[tuple[int, Event]]
     deliveries: Sequence[DeliveryRow]
 
+
 _PAUSE_SECONDS: Final = 0.05
 _ROUNDS: Final = 3
 
@@ -85,7 +86,9 @@ class Vault:
     def _day(self, date: Date) -> Day:
         return self.workspace, date
 
-    def put_in(self, date: Date, wholes: Sequence[Whole], calls: Sequence[tuple[ClickId | None, InboxRow]] = ()) -> None:
+    def put_in(
+        self, date: Date, wholes: Sequence[Whole], calls: Sequence[tuple[ClickId | None, InboxRow]] = ()
+    ) -> None:
         """Add clicks with what is told of them, and postbacks with the click ids that they named.
 
         What is there already is not added again: all of it came in one transaction.
