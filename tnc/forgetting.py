@@ -28,6 +28,7 @@ from tnc.store.deliveries import DeliveryRow
 from tnc.store.finding import Found, look_for
 from tnc.store.journal import DayPart, Intent, Journal, Kind, VaultName
 from tnc.store.remainder import remainder
+from tnc.store.requests import State
 from tnc.store.scan import Hit, Scanner
 from tnc.store.subject import Subject, is_stored_address, is_text, traces
 from tnc.store.terms import DAY_MS, days_of
@@ -136,12 +137,20 @@ class Forgetting:
 
     # -- erasing
 
-    def erase(self, subject: Subject, *, patience_seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
-        """Erase, and give the receipt. Raises PartlyDoneError when a reader keeps the bytes; it is done later."""
+    def erase(
+        self, subject: Subject, *, request_id: str | None = None, patience_seconds: float = PATIENCE_SECONDS
+    ) -> dict[str, Any]:
+        """Erase, and give the receipt. Raises PartlyDoneError when a reader keeps the bytes; it is done later.
+
+        A request of the register goes along, and ends with it unless somebody else had been told before.
+        """
         with self._turn:
             self._finish_what_was_begun(patience_seconds)
             found = look_for(self.vaults, subject)
             intent = self._intent("erase", subject, found)
+            if request_id is not None:
+                self._grant(request_id)
+                intent.request_id = request_id
             self._journal.write(intent)
             receipt = self._carry_out(intent, patience_seconds)
         self._hooks.forgotten(found.visitors)
@@ -163,6 +172,24 @@ class Forgetting:
             sent=dict(found.sent),
             days=found.parts,
         )
+
+    def _grant(self, request_id: str) -> None:
+        """Raises InvalidError when it cannot be granted as it stands, NotFoundError."""
+        register, now_ms = self._house.register, self._house.world.now_ms()
+        state = register.get(request_id).state
+        if state not in ("executing", "approved", "verified"):
+            register.move(request_id, "approved", now_ms=now_ms)
+        if state != "executing":
+            register.move(request_id, "executing", now_ms=now_ms)
+
+    def _end(self, request_id: str, receipt_id: str, sent: Mapping[str, int]) -> None:
+        """Once more after a crash: only what was not written down yet."""
+        register, now_ms = self._house.register, self._house.world.now_ms()
+        with suppress(NotFoundError):
+            if register.get(request_id).state == "executing":
+                register.name_receivers(request_id, sent)
+                after: State = "awaiting_downstream" if register.get(request_id).unsettled else "fulfilled"
+                register.move(request_id, after, now_ms=now_ms, actor="tnc", receipt_id=receipt_id)
 
     def resume(self, *, patience_seconds: float = PATIENCE_SECONDS) -> bool:
         """Complete what was begun before a crash; whether there was something."""
@@ -316,6 +343,8 @@ class Forgetting:
             self._house.keys.receipt_key,
         )
         self._house.forgotten.keep_receipt(receipt, made_at_ms=now_ms)
+        if intent.request_id is not None:
+            self._end(intent.request_id, intent.receipt_id, intent.sent)
         return receipt
 
     def _left_of(self, intent: Intent) -> Counter[str]:

@@ -77,6 +77,11 @@ def limits(intent: Intent, configuration: Configuration, *, escrow_ms: int | Non
 
 def _sent(intent: Intent, configuration: Configuration) -> Iterator[str]:
     for destination, count in sorted(intent.sent.items()):
-        its = configuration.destinations.get(DestinationId(destination))
-        what = _AFTERWARDS.get(its.type, _LETTER) if its is not None else _LETTER
+        what = afterwards(destination, configuration)
         yield f"{count} reports of conversions had been sent to {destination} before: {what}"
+
+
+def afterwards(destination: str, configuration: Configuration) -> str:
+    """What can be asked of a receiver who had been told."""
+    its = configuration.destinations.get(DestinationId(destination))
+    return _LETTER if its is None else _AFTERWARDS.get(its.type, _LETTER)

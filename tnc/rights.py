@@ -7,13 +7,14 @@ once, whoever has not learns nothing, not even whether there is something.
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tnc import receipts
 from tnc.disclosing import copy_of
 from tnc.errors import InvalidError
 from tnc.fields import rfc3339
 from tnc.forgetting import Forgetting
 from tnc.house import House
 from tnc.store.finding import look_for
-from tnc.store.requests import Channel, Request, RequestKind, State, Words
+from tnc.store.requests import Channel, Outcome, Request, RequestKind, State, Words
 from tnc.store.subject import Subject
 
 _PROOF: Final = "the cookie of the browser"
@@ -52,18 +53,18 @@ class Rights:
         """Everything that is stored about a browser, as a ZIP."""
         subject = _browser(browser_id)
         content = copy_of(self._house, self._forgetting.vaults, subject)
-        self._note("access", subject)
+        request = self._proved("access", subject)
+        self._house.register.move(request.request_id, "fulfilled", now_ms=self._house.world.now_ms(), actor="tnc")
         return content
 
     def erase(self, browser_id: str, *, kind: RequestKind = "erasure") -> dict[str, Any]:
         """Erase what is stored about a browser; the receipt."""
         subject = _browser(browser_id)
-        receipt = self._forgetting.erase(subject)
-        self._note(kind, subject, receipt_id=receipt["receipt_id"])
-        return receipt
+        request = self._proved(kind, subject)
+        return self._forgetting.erase(subject, request_id=request.request_id)
 
-    def _note(self, kind: RequestKind, subject: Subject, *, receipt_id: str | None = None) -> None:
-        """What was granted at once stands in the register as well."""
+    def _proved(self, kind: RequestKind, subject: Subject) -> Request:
+        """What is granted at once stands in the register as well."""
         register, now_ms = self._house.register, self._house.world.now_ms()
         request = register.open(
             self._new_id(),
@@ -73,7 +74,7 @@ class Rights:
             subject=self._forgetting.told(subject),
             evidence=_PROOF,
         )
-        register.move(request.request_id, "fulfilled", now_ms=now_ms, actor="tnc", receipt_id=receipt_id)
+        return register.move(request.request_id, "verified", now_ms=now_ms, actor="tnc")
 
     def _new_id(self) -> str:
         return self._house.world.token(5).hex()
@@ -129,6 +130,11 @@ class Rights:
         now_ms = self._house.world.now_ms()
         return self.shown(self._house.register.move(request_id, state, now_ms=now_ms, reason=reason, answer=answer))
 
+    def settle(self, request_id: str, *, receiver: str, outcome: Outcome) -> dict[str, Any]:
+        """What became of it at somebody who had been told before."""
+        now_ms = self._house.world.now_ms()
+        return self.shown(self._house.register.settle(request_id, receiver, outcome, now_ms=now_ms))
+
     def extend(self, request_id: str, *, until_ms: int, reason: str) -> dict[str, Any]:
         now_ms = self._house.world.now_ms()
         return self.shown(self._house.register.extend(request_id, until_ms=until_ms, reason=reason, now_ms=now_ms))
@@ -154,6 +160,17 @@ class Rights:
             "text": request.words.text,
             "contact": request.words.contact,
             "answer": request.words.answer,
+            "click": request.words.click,
+            "receivers": [
+                {
+                    "name": name,
+                    "reports": its.reports,
+                    "outcome": its.outcome,
+                    "at": rfc3339(its.at_ms) if its.outcome else None,
+                    "what": receipts.afterwards(name, self._house.configuration()[1]),
+                }
+                for name, its in request.words.receivers.items()
+            ],
             "steps": [
                 {"at": rfc3339(step.at_ms), "actor": step.actor, "state": step.state, "reason": step.reason}
                 for step in request.steps

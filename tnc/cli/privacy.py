@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import click
@@ -15,6 +15,7 @@ from tnc.forgetting import Forgetting
 from tnc.rights import Rights
 from tnc.store.datamap import map_json
 from tnc.store.questions import moment_ms
+from tnc.store.requests import Outcome
 from tnc.store.terms import in_words
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -76,11 +77,12 @@ def find(asker: Asker, /, as_json: bool, **given: Any) -> None:
 
 @privacy.command("erase")
 @who
+@click.option("--request", "request_id", metavar="ID", help="The request of the register that this grants.")
 @with_json
 @click.pass_obj
-def erase(asker: Asker, /, as_json: bool, **given: Any) -> None:  # noqa: ARG001 - a receipt is JSON anyway
+def erase(asker: Asker, /, request_id: str | None, as_json: bool, **given: Any) -> None:  # noqa: ARG001 - always JSON
     """Erase a person, everywhere and in every backup, and print the receipt; totals of reports stay."""
-    receipt = asker.do("erase", **subject_of(asker, **given))
+    receipt = asker.do("erase", request_id=request_id, **subject_of(asker, **given))
     print_json(receipt)
     if receipt["scan"]["found_in"]:
         raise PartlyDoneError(
@@ -210,8 +212,10 @@ def _print_request(told: dict[str, Any], *, as_json: bool) -> None:
         print_json(told)
         return
     for name, value in told.items():
-        if name != "steps" and value not in (None, "", False):
+        if name not in ("steps", "receivers") and value not in (None, "", False):
             click.echo(f"{name:14} {plain(value)}")
+    for each in told.get("receivers", ()):
+        click.echo(f"  told before: {plain(each['name'])}, {each['outcome'] or 'open'}: {each['what']}")
     for step in told.get("steps", ()):
         click.echo(f"  {step['at']}  {step['actor']:8} {step['state']:18} {plain(step['reason'])}")
 
@@ -254,6 +258,18 @@ def show(asker: Asker, request_id: str, as_json: bool) -> None:
 def move(asker: Asker, request_id: str, state: str, reason: str, answer: str, as_json: bool) -> None:
     """The next state: acknowledged, needs_identity, verified, approved, fulfilled, denied, ..."""
     told = asker.do("request-move", request_id=request_id, state=state, reason=reason, answer=answer)
+    _print_request(told, as_json=as_json)
+
+
+@request.command("told")
+@click.argument("request_id", metavar="ID")
+@click.argument("receiver", metavar="RECEIVER")
+@click.argument("outcome", metavar="OUTCOME", type=click.Choice(get_args(Outcome)))
+@with_json
+@click.pass_obj
+def told_(asker: Asker, request_id: str, receiver: str, outcome: str, as_json: bool) -> None:
+    """What became of it at somebody who had been told before: deleted, retracted, limited, letter, impossible."""
+    told = asker.do("request-told", request_id=request_id, receiver=receiver, outcome=outcome)
     _print_request(told, as_json=as_json)
 
 

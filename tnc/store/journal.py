@@ -40,6 +40,7 @@ class Intent(Struct, kw_only=True):
     before: dict[str, int]  # rows by store
     sent: dict[str, int]  # deliveries that had left the house, by destination
     days: list[DayPart]
+    request_id: str | None = None  # of the register, that is done with it
 
 
 class Journal:

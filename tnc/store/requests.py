@@ -6,7 +6,7 @@ What a person wrote and how to reach him is sealed; the steps hold no personal d
 import calendar
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,9 @@ State = Literal[
     "received", "acknowledged", "needs_identity", "identity_failed", "verified", "review", "approved", "executing",
     "awaiting_downstream", "fulfilled", "partly_fulfilled", "denied", "withdrawn", "expired_unverified",
 ]  # fmt: skip
+
+Outcome = Literal["deleted", "retracted", "limited", "letter", "impossible"]
+"""What a receiver did, or what was done about him."""
 
 ENDED: Final[frozenset[State]] = frozenset(
     {"fulfilled", "partly_fulfilled", "denied", "withdrawn", "expired_unverified"}
@@ -80,12 +83,22 @@ REQUEST_TABLES: Final[tuple[str, ...]] = (
 )
 
 
+class Receiver(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody who had been told of the person before, and what became of it there; `outcome` None: nothing yet."""
+
+    reports: int
+    outcome: Outcome | None = None
+    at_ms: int = 0
+
+
 class Words(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The sealed part."""
+    """The sealed part. `click` is the click id by which the person says who he is; it goes when the request ends."""
 
     text: str = ""
     contact: str = ""
     answer: str = ""
+    click: str = ""
+    receivers: dict[str, Receiver] = {}
 
 
 NO_WORDS: Final = Words()
@@ -115,6 +128,11 @@ class Request:
     duplicate_of: str | None
     words: Words
     steps: tuple[Step, ...]
+
+    @property
+    def unsettled(self) -> list[str]:
+        """Receivers of whom nothing came yet, or nothing can: the request is not wholly fulfilled by then."""
+        return [name for name, its in self.words.receivers.items() if its.outcome in (None, "impossible")]
 
     @property
     def is_open(self) -> bool:
@@ -229,17 +247,56 @@ class Register:
             raise InvalidError(f"a request that is {request.state} cannot become {state}; what can follow is {after}.")
         if state in _NEEDS_REASON and not reason:
             raise InvalidError(f"say why it becomes {state}: give a reason.")
+        if state == "fulfilled" and request.unsettled:
+            raise InvalidError(
+                f"{', '.join(request.unsettled)} had been told before: say what became of it there with `tnc privacy "
+                "request told`, or close the request as partly_fulfilled with the reason."
+            )
+        words = msgspec.structs.replace(
+            request.words,
+            answer=answer or request.words.answer,
+            click="" if state in ENDED else request.words.click,
+        )
         with self._writing():
             self._database.execute(
                 "update requests set state = ?, closed_at_ms = ?, receipt_id = coalesce(?, receipt_id),"
                 " evidence = coalesce(?, evidence) where request_id = ?",
                 (state, now_ms if state in ENDED else None, receipt_id, evidence, request_id),
             )
-            if answer:
-                words = msgspec.structs.replace(request.words, answer=answer)
-                sealed = crypto.seal(self._key, msgspec.json.encode(words), self._place(request_id))
-                self._database.execute("update requests set sealed = ? where request_id = ?", (sealed, request_id))
+            if words != request.words:
+                self._seal(request_id, words)
             self._step(request_id, now_ms, actor, state, reason)
+        return self.get(request_id)
+
+    def _seal(self, request_id: str, words: Words) -> None:
+        sealed = crypto.seal(self._key, msgspec.json.encode(words), self._place(request_id))
+        self._database.execute("update requests set sealed = ? where request_id = ?", (sealed, request_id))
+
+    def name_receivers(self, request_id: str, reports: Mapping[str, int]) -> None:
+        """Who had been told of the person, and how often."""
+        request = self.get(request_id)
+        receivers = {name: Receiver(reports=count) for name, count in sorted(reports.items())}
+        with self._writing():
+            self._seal(
+                request_id,
+                msgspec.structs.replace(request.words, click="", receivers={**receivers, **request.words.receivers}),
+            )
+
+    def settle(self, request_id: str, receiver: str, outcome: Outcome, *, now_ms: int) -> Request:
+        """What became of it at a receiver. Raises NotFoundError, InvalidError."""
+        request = self.get(request_id)
+        if receiver not in request.words.receivers:
+            known = ", ".join(request.words.receivers) or "nobody"
+            raise NotFoundError(f"{receiver!r} had not been told of this person; told was {known}.")
+        if outcome not in get_args(Outcome):
+            raise InvalidError(f"there is no outcome {outcome!r}; there are {', '.join(get_args(Outcome))}.")
+        if not request.is_open:
+            raise InvalidError("this request is closed.")
+        its = msgspec.structs.replace(request.words.receivers[receiver], outcome=outcome, at_ms=now_ms)
+        words = msgspec.structs.replace(request.words, receivers={**request.words.receivers, receiver: its})
+        with self._writing():
+            self._seal(request_id, words)
+            self._step(request_id, now_ms, "owner", request.state, f"{receiver}: {outcome}")
         return self.get(request_id)
 
     def extend(self, request_id: str, *, until_ms: int, reason: str, now_ms: int) -> Request:
@@ -320,18 +377,18 @@ class Register:
         )
         return tuple(Step(at_ms=at, actor=actor, state=state, reason=reason) for at, actor, state, reason in rows)
 
-    def count_closed_before(self, time_ms: int) -> int:
+    def count_closed_before(self, requests_ms: int, questions_ms: int) -> int:
         with self._lock:
             row = self._database.execute(
-                "select count(*) from requests where workspace = ? and closed_at_ms < ?", (self._workspace, time_ms)
+                f"select count(*) from requests {_CLOSED}", (self._workspace, questions_ms, requests_ms)
             ).fetchone()
         return int(row[0])
 
-    def drop_closed_before(self, time_ms: int) -> None:
+    def drop_closed_before(self, requests_ms: int, questions_ms: int) -> None:
+        """Questions and their answers have a term of their own."""
         with self._writing():
-            self._database.execute(
-                "delete from requests where workspace = ? and closed_at_ms < ?", (self._workspace, time_ms)
-            )
+            self._database.execute(f"delete from requests {_CLOSED}", (self._workspace, questions_ms, requests_ms))
 
 
+_CLOSED: Final = "where workspace = ? and closed_at_ms < case kind when 'question' then ? else ? end"
 _MARKS: Final = ", ".join("?" * len(ENDED))
