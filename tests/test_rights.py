@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,8 @@ from tnc.model import MAIN
 from tnc.retention import Hooks, Retention
 from tnc.rights import Rights
 from tnc.store.days import day_path
-from tnc.store.requests import ENDED, Register, due_ms
+from tnc.store.deadlines import due_ms
+from tnc.store.requests import ENDED, Outcome, Register
 from tnc.store.terms import DAY_MS
 
 
@@ -239,7 +241,7 @@ def test_receivers_and_outcomes_that_there_are_not_are_refused(full: Estate) -> 
     with pytest.raises(NotFoundError, match="told was meta-main"):
         desk.settle(told["request_id"], receiver="tiktok-main", outcome="letter")
     with pytest.raises(InvalidError, match="there are deleted"):
-        desk.settle(told["request_id"], receiver="meta-main", outcome="forgotten")  # type: ignore[arg-type]
+        desk.settle(told["request_id"], receiver="meta-main", outcome=cast("Outcome", "forgotten"))
 
 
 def test_an_erasure_by_the_owner_ends_the_request_it_grants(full: Estate) -> None:
@@ -286,7 +288,7 @@ def test_a_request_whose_erasure_waits_for_a_reader_is_not_fulfilled_before(full
 def test_questions_and_requests_end_by_their_own_terms(full: Estate) -> None:
     desk = rights(full)
     for kind in ("question", "access"):
-        request, _ = desk.ask(kind, text="Well?", contact="")  # type: ignore[arg-type]
+        request, _ = desk.ask(kind, text="Well?", contact="")
         desk.move(request.request_id, "fulfilled")
     keeper = Retention(full.house, full.alone, Hooks(roll_up=lambda _dates: None))
     keeper.set({"support": 30})

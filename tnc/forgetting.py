@@ -8,31 +8,26 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
-
-import msgspec
 
 from tnc import receipts
 from tnc.conversions.incoming import click_named
 from tnc.errors import InvalidError, NotFoundError, PartlyDoneError, RefusedError
 from tnc.fields import rfc3339
 from tnc.house import House
-from tnc.model import OPEN_STATES, Click, ClickId
-from tnc.store.dayfiles import Days
-from tnc.store.days import DayReader
+from tnc.model import ClickId
+from tnc.store.dayfiles import Days, date_in
 from tnc.store.dayshelf import remove_shelf
-from tnc.store.deliveries import DeliveryRow
 from tnc.store.finding import Found, look_for
 from tnc.store.journal import DayPart, Intent, Journal, Kind, VaultName
 from tnc.store.remainder import remainder
-from tnc.store.requests import State
 from tnc.store.scan import Hit, Scanner
 from tnc.store.subject import Subject, is_stored_address, is_text, traces
 from tnc.store.terms import DAY_MS, days_of
-from tnc.store.vault import Alone, Story, Vault, Whole
+from tnc.store.vault import Alone, Story, Vault, Whole, read_whole
 from tnc.world import new_id
 
 _T = TypeVar("_T")
@@ -135,6 +130,11 @@ class Forgetting:
             "stores": [{"store": store, "count": counts[store]} for store in STORES],
         }
 
+    def count_visitors(self, subject: Subject) -> int:
+        """How many visitors are meant: of an address it may be many."""
+        found = look_for(self.vaults, subject)
+        return len(found.visitors) + any(click.visit.visitor is None for click in found.clicks)
+
     # -- erasing
 
     def erase(
@@ -149,7 +149,7 @@ class Forgetting:
             found = look_for(self.vaults, subject)
             intent = self._intent("erase", subject, found)
             if request_id is not None:
-                self._grant(request_id)
+                self._house.register.grant(request_id, now_ms=intent.requested_at_ms)
                 intent.request_id = request_id
             self._journal.write(intent)
             receipt = self._carry_out(intent, patience_seconds)
@@ -172,24 +172,6 @@ class Forgetting:
             sent=dict(found.sent),
             days=found.parts,
         )
-
-    def _grant(self, request_id: str) -> None:
-        """Raises InvalidError when it cannot be granted as it stands, NotFoundError."""
-        register, now_ms = self._house.register, self._house.world.now_ms()
-        state = register.get(request_id).state
-        if state not in ("executing", "approved", "verified"):
-            register.move(request_id, "approved", now_ms=now_ms)
-        if state != "executing":
-            register.move(request_id, "executing", now_ms=now_ms)
-
-    def _end(self, request_id: str, receipt_id: str, sent: Mapping[str, int]) -> None:
-        """Once more after a crash: only what was not written down yet."""
-        register, now_ms = self._house.register, self._house.world.now_ms()
-        with suppress(NotFoundError):
-            if register.get(request_id).state == "executing":
-                register.name_receivers(request_id, sent)
-                after: State = "awaiting_downstream" if register.get(request_id).unsettled else "fulfilled"
-                register.move(request_id, after, now_ms=now_ms, actor="tnc", receipt_id=receipt_id)
 
     def resume(self, *, patience_seconds: float = PATIENCE_SECONDS) -> bool:
         """Complete what was begun before a crash; whether there was something."""
@@ -273,7 +255,7 @@ class Forgetting:
         if beside == "days" and date not in self.vaults["days"].dates():
             return
         with self.vaults[part.vault].reader(date) as reader:
-            wholes = [self._whole(reader, seq, click) for seq in part.clicks if (click := reader.click(seq))]
+            wholes = list(read_whole(reader, part.clicks, now_ms=self._house.world.now_ms()))
             calls = [row for seq in part.calls if (row := reader.inbox.find(seq))]
         if intent.kind != "erase":
             self.vaults[beside].put_in(date, wholes, [(click_named(row.call.params), row) for row in calls])
@@ -281,15 +263,6 @@ class Forgetting:
         left = self._remainders(intent, [(each.click, [event for _, event in each.events]) for each in wholes])
         self.vaults[beside].put_in(
             date, [Whole(click=click, events=list(enumerate(events)), deliveries=()) for click, events in left]
-        )
-
-    def _whole(self, reader: DayReader, seq: int, click: Click) -> Whole:
-        """Nothing of it goes out any more: neither from where it is restricted, nor when that is lifted."""
-        now_ms = self._house.world.now_ms()
-        return Whole(
-            click=click,
-            events=reader.numbered_events_of(seq),
-            deliveries=[_held_back(row, now_ms) for row in reader.deliveries.of_click(seq)],
         )
 
     def _remainders(self, intent: Intent, stories: Sequence[Story]) -> list[Story]:
@@ -311,7 +284,7 @@ class Forgetting:
         for path in sorted(rooms.data.rglob("*")):
             if path in seen or path.name in _OWN_FILES or not path.is_file() or rooms.addresses in path.parents:
                 continue
-            date = _date_in(path.relative_to(rooms.data))
+            date = date_in(path.relative_to(rooms.data))
             if date is None or date in dates:
                 yield path
 
@@ -344,7 +317,9 @@ class Forgetting:
         )
         self._house.forgotten.keep_receipt(receipt, made_at_ms=now_ms)
         if intent.request_id is not None:
-            self._end(intent.request_id, intent.receipt_id, intent.sent)
+            self._house.register.executed(
+                intent.request_id, receipt_id=intent.receipt_id, sent=intent.sent, now_ms=now_ms
+            )
         return receipt
 
     def _left_of(self, intent: Intent) -> Counter[str]:
@@ -421,18 +396,3 @@ class Forgetting:
         self._house.forgotten.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS)
         self._hooks.objected()
         return {"subject": self.told(subject), "objections": len(values), "until": rfc3339(now_ms + days * DAY_MS)}
-
-
-def _held_back(row: DeliveryRow, now_ms: int) -> DeliveryRow:
-    if row.state not in OPEN_STATES:
-        return row
-    record = msgspec.structs.replace(row.record, reason="restricted")
-    return replace(row, state="cancelled", done_at_ms=now_ms, record=record)
-
-
-def _date_in(path: Path) -> str | None:
-    """The day to which a file belongs, by its name or that of a folder."""
-    for part in path.parts:
-        with suppress(ValueError):
-            return Date.fromisoformat(part[:10]).isoformat()
-    return None

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tnc import crypto
+from tnc.errors import InvalidError
 from tnc.fields import rfc3339
 from tnc.model import Configuration, DestinationId
 from tnc.store.journal import Intent
@@ -49,6 +50,17 @@ def signed(receipt: Mapping[str, Any], key: bytes) -> dict[str, Any]:
     """The receipt with our public key and its signature."""
     whole = {**receipt, "public_key": crypto.public_key(key).hex()}
     return {**whole, "signature": crypto.sign(key, _text(whole)).hex()}
+
+
+def read_receipt(text: str) -> dict[str, Any]:
+    """Raises InvalidError for what is no receipt."""
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise InvalidError("that is not JSON: give the receipt as `tnc privacy erase` printed it.") from error
+    if not isinstance(given, dict) or "keys" not in given:
+        raise InvalidError("that is no receipt: give it as `tnc privacy erase` printed it.")
+    return given
 
 
 def wrong_with(receipt: Mapping[str, Any], public_key: bytes) -> str | None:

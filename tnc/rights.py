@@ -36,6 +36,7 @@ class Rights:
     def __init__(self, house: House, forgetting: Forgetting) -> None:
         self._house = house
         self._forgetting = forgetting
+        self._dues: tuple[int, ...] = ()
 
     # -- by the person
 
@@ -106,6 +107,15 @@ class Rights:
 
     # -- by the owner
 
+    @property
+    def overdue(self) -> int:
+        """How many requests are late, by what `look_at_dues` saw last."""
+        now_ms = self._house.world.now_ms()
+        return sum(due_ms <= now_ms for due_ms in self._dues)
+
+    def look_at_dues(self) -> None:
+        self._dues = tuple(each.due_at_ms for each in self._house.register.all_of(only_open=True))
+
     def requests(self, *, only_open: bool = False) -> list[dict[str, Any]]:
         return [self.shown(request) for request in self._house.register.all_of(only_open=only_open)]
 
@@ -128,7 +138,9 @@ class Rights:
 
     def move(self, request_id: str, state: State, *, reason: str = "", answer: str = "") -> dict[str, Any]:
         now_ms = self._house.world.now_ms()
-        return self.shown(self._house.register.move(request_id, state, now_ms=now_ms, reason=reason, answer=answer))
+        moved = self._house.register.move(request_id, state, now_ms=now_ms, reason=reason, answer=answer)
+        self.look_at_dues()
+        return self.shown(moved)
 
     def settle(self, request_id: str, *, receiver: str, outcome: Outcome) -> dict[str, Any]:
         """What became of it at somebody who had been told before."""
@@ -137,7 +149,9 @@ class Rights:
 
     def extend(self, request_id: str, *, until_ms: int, reason: str) -> dict[str, Any]:
         now_ms = self._house.world.now_ms()
-        return self.shown(self._house.register.extend(request_id, until_ms=until_ms, reason=reason, now_ms=now_ms))
+        extended = self._house.register.extend(request_id, until_ms=until_ms, reason=reason, now_ms=now_ms)
+        self.look_at_dues()
+        return self.shown(extended)
 
     def shown(self, request: Request) -> dict[str, Any]:
         """A request as JSON."""

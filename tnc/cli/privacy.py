@@ -1,6 +1,5 @@
 """`tnc privacy`: what is known of a person, and its end."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -10,8 +9,9 @@ import click
 
 from tnc.cli.root import Asker, plain, print_json, read_file, with_json, write_outside
 from tnc.disclosing import copy_of, file_name
-from tnc.errors import FailedError, InvalidError, PartlyDoneError
+from tnc.errors import FailedError, PartlyDoneError
 from tnc.forgetting import Forgetting
+from tnc.receipts import read_receipt
 from tnc.rights import Rights
 from tnc.store.datamap import map_json
 from tnc.store.questions import moment_ms
@@ -147,14 +147,7 @@ def object_(asker: Asker, /, as_json: bool, **given: Any) -> None:
 @click.pass_obj
 def verify(asker: Asker, receipt: str, as_json: bool) -> None:
     """Check a receipt against the keys and stores as they are now; exit 1 when it does not hold."""
-    try:
-        given = json.loads(read_file(receipt))
-    except ValueError as error:
-        raise InvalidError(
-            f"{Path(receipt).name} is not JSON: give the file that `tnc privacy erase` printed."
-        ) from error
-    if not isinstance(given, dict) or "keys" not in given:
-        raise InvalidError(f"{Path(receipt).name} is no receipt: give the file that `tnc privacy erase` printed.")
+    given = read_receipt(read_file(receipt))
     with asker.house() as house:
         wrong = Forgetting(house, looking).verify(given)
     if as_json:

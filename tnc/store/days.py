@@ -94,13 +94,6 @@ class DayReader:
     def events_of(self, click_seq: int, *, up_to: int = LATEST) -> list[Event]:
         return _events_of(self._database, self._events, click_seq, up_to)
 
-    def numbered_events_of(self, click_seq: int) -> list[tuple[int, Event]]:
-        """(number, event) in the order they were recorded."""
-        rows = self._database.execute(
-            "select seq, sealed from events where click_seq = ? order by seq", (click_seq,)
-        ).fetchall()
-        return [(seq, self._events.open_event(seq, sealed)) for seq, sealed in rows]
-
     def _pages(self, sql: str, bound: int) -> Iterator[tuple[Any, ...]]:
         """Rows in portions: whoever works on them for long holds no old state of the file, which an erasure awaits."""
         while rows := self._database.execute(sql, (bound, _ROWS_READ)).fetchall():

@@ -3,13 +3,12 @@
 What a person wrote and how to reach him is sealed; the steps hold no personal data.
 """
 
-import calendar
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, Literal, get_args
 
@@ -19,6 +18,7 @@ from msgspec import Struct
 from tnc import crypto
 from tnc.errors import InvalidError, NotFoundError
 from tnc.model import WorkspaceId
+from tnc.store.deadlines import due_ms, latest_due_ms
 
 RequestKind = Literal["access", "erasure", "restriction", "objection", "rectification", "withdrawal", "question"]
 Channel = Literal["page", "command line", "email", "letter", "api"]
@@ -46,7 +46,6 @@ _FOLLOWS: Final[dict[State, tuple[State, ...]]] = {
     "awaiting_downstream": ("fulfilled", "partly_fulfilled"),
 }
 _NEEDS_REASON: Final = frozenset({"denied", "partly_fulfilled", "identity_failed"})
-_MOST_EXTENDED_MONTHS: Final = 2
 REMIND_DAYS: Final = (20, 10, 5, 2)  # before it is due: days 10, 20, 25 and 28 of 30
 
 REQUEST_TABLES: Final[tuple[str, ...]] = (
@@ -141,23 +140,6 @@ class Request:
     def days_left(self, now_ms: int) -> int:
         """Whole days until it is due; negative when it is late."""
         return (self.due_at_ms - now_ms) // 86_400_000
-
-
-def due_ms(received_at_ms: int) -> int:
-    """30 days or one calendar month, whichever is first: GDPR 12(3), and the shorter month of February."""
-    received = datetime.fromtimestamp(received_at_ms / 1000, UTC)
-    return _ms(min(received + timedelta(days=30), months_later(received, 1)))
-
-
-def months_later(moment: datetime, months: int) -> datetime:
-    """The same day of a later month, or its last one."""
-    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
-    day = min(moment.day, calendar.monthrange(year, month + 1)[1])
-    return moment.replace(year=year, month=month + 1, day=day)
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
 
 
 def following(state: State) -> tuple[State, ...]:
@@ -272,7 +254,23 @@ class Register:
         sealed = crypto.seal(self._key, msgspec.json.encode(words), self._place(request_id))
         self._database.execute("update requests set sealed = ? where request_id = ?", (sealed, request_id))
 
-    def name_receivers(self, request_id: str, reports: Mapping[str, int]) -> None:
+    def grant(self, request_id: str, *, now_ms: int) -> None:
+        """It is being done. Raises InvalidError when it cannot be as it stands, NotFoundError."""
+        state = self.get(request_id).state
+        if state not in ("executing", "approved", "verified"):
+            self.move(request_id, "approved", now_ms=now_ms)
+        if state != "executing":
+            self.move(request_id, "executing", now_ms=now_ms)
+
+    def executed(self, request_id: str, *, receipt_id: str, sent: Mapping[str, int], now_ms: int) -> None:
+        """It was done, and `sent` had been told before; once more after a crash changes nothing."""
+        with suppress(NotFoundError):
+            if self.get(request_id).state == "executing":
+                self._name_receivers(request_id, sent)
+                after: State = "awaiting_downstream" if self.get(request_id).unsettled else "fulfilled"
+                self.move(request_id, after, now_ms=now_ms, actor="tnc", receipt_id=receipt_id)
+
+    def _name_receivers(self, request_id: str, reports: Mapping[str, int]) -> None:
         """Who had been told of the person, and how often."""
         request = self.get(request_id)
         receivers = {name: Receiver(reports=count) for name, count in sorted(reports.items())}
@@ -302,17 +300,14 @@ class Register:
     def extend(self, request_id: str, *, until_ms: int, reason: str, now_ms: int) -> Request:
         """More time, told to the person with its reason before it was due; at most two further months."""
         request = self.get(request_id)
-        latest = months_later(datetime.fromtimestamp(due_ms(request.received_at_ms) / 1000, UTC), _MOST_EXTENDED_MONTHS)
+        latest_ms = latest_due_ms(request.received_at_ms)
         if not request.is_open or now_ms >= due_ms(request.received_at_ms):
             raise InvalidError("it is too late to extend this request: that is possible only before it is due.")
         if not reason:
             raise InvalidError("say why it takes longer: the person must be told the reason.")
-        if not request.due_at_ms <= until_ms <= _ms(latest):
-            due = datetime.fromtimestamp(request.due_at_ms / 1000, UTC)
-            raise InvalidError(
-                f"it is due on {due:%Y-%m-%d} and can be extended to {latest:%Y-%m-%d} at the latest: "
-                "two further months."
-            )
+        if not request.due_at_ms <= until_ms <= latest_ms:
+            due, latest = (datetime.fromtimestamp(at_ms / 1000, UTC).date() for at_ms in (request.due_at_ms, latest_ms))
+            raise InvalidError(f"it is due on {due} and can be extended to {latest} at the latest: two further months.")
         with self._writing():
             self._database.execute(
                 "update requests set due_at_ms = ?, extended = 1 where request_id = ?", (until_ms, request_id)

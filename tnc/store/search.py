@@ -55,6 +55,11 @@ class Search:
         rows = self._database.execute(f"select seq from inbox where click {_AMONG}", (json.dumps(tokens),))
         return [seq for (seq,) in rows]
 
+    def events(self, click_seq: int) -> list[int]:
+        """Numbers of the events of a click, in the order they were recorded."""
+        rows = self._database.execute("select seq from events where click_seq = ? order by seq", (click_seq,))
+        return [seq for (seq,) in rows]
+
     def present(self, clicks: Sequence[int]) -> list[int]:
         """Those of the numbers that have a row."""
         rows = self._database.execute(f"select seq from clicks where seq {_AMONG}", (json.dumps(clicks),))

@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from tnc.errors import NotFoundError, PartlyDoneError
-from tnc.model import Click, ClickId, Event, WorkspaceId
+from tnc.model import OPEN_STATES, Click, ClickId, Event, WorkspaceId
 from tnc.store.dayfiles import Day, Days
 from tnc.store.days import DayReader, DayWriter, all_dates, day_path
 from tnc.store.deliveries import DeliveryRow
@@ -170,6 +170,25 @@ class Vault:
             days.discard(self._day(date))
             path = self.path(date)
             scrub(path, (hit for hit in hits if hit.path == path))
+
+
+def read_whole(reader: DayReader, clicks: Sequence[int], *, now_ms: int) -> Iterator[Whole]:
+    """Nothing of them goes out any more: neither from where they are restricted, nor when that is lifted."""
+    for seq in clicks:
+        click = reader.click(seq)
+        if click is not None:
+            yield Whole(
+                click=click,
+                events=list(zip(reader.search.events(seq), reader.events_of(seq), strict=True)),
+                deliveries=[_held_back(row, now_ms) for row in reader.deliveries.of_click(seq)],
+            )
+
+
+def _held_back(row: DeliveryRow, now_ms: int) -> DeliveryRow:
+    if row.state not in OPEN_STATES:
+        return row
+    record = msgspec.structs.replace(row.record, reason="restricted")
+    return replace(row, state="cancelled", done_at_ms=now_ms, record=record)
 
 
 def _add(writer: DayWriter, whole: Whole) -> None:
