@@ -4,12 +4,15 @@ Possession of the cookie's secret is the identity of somebody without an account
 once, whoever has not learns nothing, not even whether there is something.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tnc import receipts
 from tnc.disclosing import copy_of
 from tnc.errors import InvalidError
+from tnc.facts.address import cut
+from tnc.facts.agent import family
 from tnc.fields import rfc3339
 from tnc.forgetting import Forgetting
 from tnc.house import House
@@ -17,6 +20,8 @@ from tnc.store.finding import look_for
 from tnc.store.requests import Channel, Outcome, Request, RequestKind, State, Words
 from tnc.store.subject import Subject
 
+_OUR_ID: Final = re.compile(r"(?<![0-9a-z])[0-9a-f]{28}(?![0-9a-z])")
+_PROVED: Final[tuple[State, ...]] = ("verified", "review")
 _PROOF: Final = "the cookie of the browser"
 _MOST_WORDS: Final = 4_000
 _MOST_CONTACT: Final = 254
@@ -30,6 +35,21 @@ class Holdings:
     conversions: int
     first_at: str | None
     last_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """How somebody without our cookie says who he is: a click he made, and from where and with what he asks."""
+
+    click: str
+    ip: str | None
+    browser: str  # its family and system
+
+    @property
+    def click_id(self) -> str:
+        """Of an address the number in it."""
+        found = _OUR_ID.findall(self.click)
+        return str(found[-1]) if found else self.click.strip()
 
 
 class Rights:
@@ -83,24 +103,54 @@ class Rights:
     # -- to the owner
 
     def ask(
-        self, kind: RequestKind, *, text: str, contact: str, channel: Channel = "page", subject: Subject | None = None
+        self,
+        kind: RequestKind,
+        *,
+        text: str,
+        contact: str,
+        channel: Channel = "page",
+        subject: Subject | None = None,
+        named: Named | None = None,
     ) -> tuple[Request, str]:
         """A request for the owner, and the secret of its status link. Raises InvalidError for too many words."""
         if not text.strip() and channel == "page":
             raise InvalidError("write what you ask for.")
         if len(text) > _MOST_WORDS or len(contact) > _MOST_CONTACT:
             raise InvalidError(f"that is too long: {_MOST_WORDS} characters are the most.")
+        if named is not None and len(named.click) > _MOST_WORDS:
+            raise InvalidError("the number of your visit is shorter than that.")
+        evidence, is_enough = (None, False) if named is None else self._weigh(named)
         link = self._house.world.token(16).hex()
         request = self._house.register.open(
             self._new_id(),
             kind,
             channel=channel,
             now_ms=self._house.world.now_ms(),
-            words=Words(text=text.strip(), contact=contact.strip()),
+            words=Words(text=text.strip(), contact=contact.strip(), click=named.click_id if named else ""),
             subject=None if subject is None else self._forgetting.told(subject),
+            evidence=evidence,
             link=link,
         )
+        for state in _PROVED[:1] if is_enough and kind == "access" else _PROVED if is_enough else ():
+            request = self._house.register.move(
+                request.request_id, state, now_ms=self._house.world.now_ms(), actor="tnc"
+            )
+        self.look_at_dues()
         return request, link
+
+    def _weigh(self, named: Named) -> tuple[str, bool]:
+        """What is kept of the evidence, and whether it is enough to hand out a copy; to erase it is a person's call.
+
+        A click id is no secret: networks and logs know it. With it must come the network and the browser of then.
+        """
+        clicks = look_for(self._forgetting.vaults, Subject(kind="click", value=named.click_id)).clicks
+        visit = clicks[0].visit if clicks else None
+        if visit is None:
+            return "the number of a visit, which is not known here", False
+        same_network = None not in (named.ip, visit.ip) and _network(visit.ip or "") == cut(named.ip or "")
+        same_browser = named.browser == family(visit.browser, visit.os)
+        told = ["the number of a visit", *["its network"] * same_network, *["its browser"] * same_browser]
+        return ", ".join(told), same_network and same_browser
 
     def case(self, link: str) -> Request | None:
         return self._house.register.by_link(link)
@@ -190,6 +240,10 @@ class Rights:
                 for step in request.steps
             ],
         }
+
+
+def _network(ip: str) -> str:
+    return ip if "/" in ip else cut(ip)
 
 
 def _browser(browser_id: str) -> Subject:
