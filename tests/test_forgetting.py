@@ -358,3 +358,26 @@ def test_a_restricted_person_is_erased_with_all_that_was_told_of_him(full: Estat
     assert told["restricted clicks"] == (15, 0)
     assert full.leaks() == []
     assert full.report("campaign", "day")["totals"] == totals["totals"]
+
+
+# ---------------------------------------------------------------------------------------------------- damage
+
+
+def test_a_record_that_nobody_can_read_is_erased_by_its_tokens(full: Estate) -> None:
+    """A damaged row of the person is no reason to keep the others, and it goes with them."""
+    with full.house.stories.day(DAYS[0]) as reader:
+        seq, _ = reader.find(ClickId("canary-2026-11-22-0003")) or (0, None)
+    full.days.close()
+    with sqlite3.connect(day_path(full.data / "days", MAIN, DAYS[0])) as database:
+        database.execute("update clicks set sealed = randomblob(200) where seq = ?", (seq,))
+    forgetting = full.forgetting()
+    subject = forgetting.subject(visitor=CANARY_SUBJECT)
+    assert counts(forgetting.find(subject))["clicks"] == 15
+
+    receipt = forgetting.erase(subject)
+
+    assert receipt["stores"][0] == {"store": "clicks", "before": 15, "after": 0}
+    assert not any(click.startswith("canary") for click in full.click_ids())
+    keys = Keyring(full.house.rooms.ring, _kek(full)).open_day(MAIN, DAYS[0])
+    assert keys.clicks.is_punctured(seq)
+    assert forgetting.verify(receipt) == []

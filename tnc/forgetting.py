@@ -144,7 +144,7 @@ class Forgetting:
 
         A request of the register goes along, and ends with it unless somebody else had been told before.
         """
-        with self._turn:
+        with self._turn, self._journal.keeping():
             self._finish_what_was_begun(patience_seconds)
             found = look_for(self.vaults, subject)
             intent = self._intent("erase", subject, found)
@@ -175,7 +175,7 @@ class Forgetting:
 
     def resume(self, *, patience_seconds: float = PATIENCE_SECONDS) -> bool:
         """Complete what was begun before a crash; whether there was something."""
-        with self._turn:
+        with self._turn, self._journal.keeping():
             return self._finish_what_was_begun(patience_seconds)
 
     def complete(self) -> None:
@@ -372,7 +372,7 @@ class Forgetting:
     def _move_between(
         self, kind: Literal["restrict", "unrestrict"], subject: Subject, source: VaultName
     ) -> dict[str, Any]:
-        with self._turn:
+        with self._turn, self._journal.keeping():
             self._finish_what_was_begun(PATIENCE_SECONDS)
             intent = self._intent(kind, subject, look_for(self.vaults, subject, (source,)))
             self._journal.write(intent)

@@ -35,8 +35,9 @@ def look_for(
         for date in vaults[name].dates():
             with vaults[name].reader(date) as reader:
                 clicks = dict(subject.clicks(reader))
-            if clicks:
-                found.parts.append(DayPart(vault=name, date=date.isoformat(), clicks=sorted(clicks), calls=[]))
+                numbers = sorted({*clicks, *subject.damaged(reader)})
+            if numbers:
+                found.parts.append(DayPart(vault=name, date=date.isoformat(), clicks=numbers, calls=[]))
                 found.clicks += clicks.values()
     ids = {click.click_id for click in found.clicks} | ({subject.value} if subject.kind == "click" else set())
     for name in names if ids else ():

@@ -50,6 +50,10 @@ class Subject:
                 if self.since_ms <= click.clicked_at_ms < self.until_ms:
                     yield seq, click
 
+    def damaged(self, reader: DayReader) -> list[int]:
+        """Numbers of one day's rows that are meant and cannot be read. When they were made nobody knows."""
+        return [seq for value in self.values() for seq in reader.search.damaged(_TOKENS[self.kind], value)]
+
 
 def is_stored_address(text: str) -> bool:
     """An address, or a network in the form in which it is kept."""
