@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from datetime import date as Date  # noqa: N812
 from pathlib import Path
@@ -73,14 +73,21 @@ class Estate:
     def day(self, date: Date) -> Day:
         return MAIN, date
 
-    def record(self, click: Click, *events: Event, sent: int = 0, called: Date | None = None) -> None:
+    def record(
+        self,
+        click: Click,
+        *events: Event,
+        sent: int = 0,
+        called: Date | None = None,
+        rows: Sequence[DeliveryRow] = (),
+    ) -> None:
         """A click with what became of it; `sent` deliveries were done, `called` is the day of a postback."""
 
         def work(writer: Any) -> None:
-            writer.add_story(click, events)
-            seq = writer.find(click.click_id)[0]
-            for number in range(sent):
-                writer.deliveries.add(_delivery(seq, number))
+            seq = writer.add_click(click)
+            numbers = [writer.add_event(seq, event) for event in events]
+            for row in (*(delivery(seq, number) for number in range(sent)), *rows):
+                writer.deliveries.add(replace(row, click_seq=seq, event_seq=numbers[-1]))
 
         self.days.transact(self.day(utc_date(click.clicked_at_ms)), work)
         if called is not None:
@@ -139,7 +146,7 @@ def sale(at_ms: int) -> ConversionChange:
     )
 
 
-def _delivery(click_seq: int, number: int) -> DeliveryRow:
+def delivery(click_seq: int, number: int) -> DeliveryRow:
     return DeliveryRow(
         seq=0,
         click_seq=click_seq,

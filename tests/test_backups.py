@@ -16,6 +16,7 @@ from tnc.errors import InvalidError, RefusedError
 from tnc.house import House
 from tnc.model import MAIN, ClickId
 from tnc.retention import Hooks, Retention
+from tnc.rights import Rights
 from tnc.store.days import day_path
 from tnc.store.keyring import new_key_text
 from tnc.store.terms import DAY_MS
@@ -200,3 +201,19 @@ def test_backups_are_listed_newest_first(full: Estate, tmp_path: Path) -> None:
 
     assert [each["file"] for each in told] == [str(second), str(first)]
     assert {each["clicks"] for each in told} == {42}
+
+
+def test_the_register_and_the_terms_come_back_as_they_are_now(full: Estate, tmp_path: Path) -> None:
+    rights = Rights(full.house, full.forgetting())
+    before, _ = rights.ask("question", text="Who are you?", contact="")
+    path = backup(full, tmp_path / "copies")
+    rights.move(before.request_id, "denied", reason="nobody could be told")
+    after, _ = rights.ask("access", text="What do you have?", contact="")
+    Retention(full.house, full.alone, Hooks(roll_up=lambda _dates: None)).set({"clicks": 30})
+
+    told = Backups(full.house).restore(path, tmp_path / "again")
+
+    with restored(told) as house:
+        states = {each.request_id: [step.state for step in each.steps] for each in house.register.all_of()}
+        assert states == {before.request_id: ["received", "denied"], after.request_id: ["received"]}
+        assert house.settings.clicks_days == 30

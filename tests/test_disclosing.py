@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,50 @@ def test_restricted_clicks_are_still_the_persons(full: Estate) -> None:
     with copied(full) as archive:
         assert {click["restricted"] for click in table(archive, "clicks")} == {True}
         assert len(table(archive, "clicks")) == 6
+
+
+def fits(value: Any, schema: dict[str, Any]) -> bool:
+    """The words of JSON Schema that the copies use."""
+    kinds: dict[str, Any] = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "integer": int,
+        "number": (int, float),
+        "boolean": bool,
+    }
+    if "anyOf" in schema:
+        return any(fits(value, each) for each in schema["anyOf"])
+    if "enum" in schema:
+        return value in schema["enum"]
+    types = schema.get("type", [*kinds, "null"])
+    types = [types] if isinstance(types, str) else types
+    if value is None:
+        return "null" in types
+    if not any(isinstance(value, kinds[each]) for each in types if each != "null"):
+        return False
+    if isinstance(value, list):
+        return all(fits(each, schema.get("items", {})) for each in value)
+    if isinstance(value, dict) and "properties" in schema:
+        known = schema["properties"]
+        return set(value) == set(known) and all(fits(each, known[name]) for name, each in value.items())
+    return True
+
+
+def test_it_is_as_its_own_schemas_and_manifest_say(full: Estate) -> None:
+    with copied(full) as archive:
+        digests = json.loads(archive.read("manifest.json"))["sha256"]
+        assert set(digests) == set(archive.namelist()) - {"manifest.json"}
+        assert all(sha256(archive.read(name)).hexdigest() == digest for name, digest in digests.items())
+        for name in TABLES:
+            schema = json.loads(archive.read(f"schema/{name}.json"))
+            assert fits(table(archive, name), schema), name
+            assert not fits([{"click_id": 1}], schema)
+
+
+def test_what_is_as_usual_is_told_as_it_is(full: Estate) -> None:
+    """Fields that a record does not say because they are as usual are not unknown."""
+    with copied(full) as archive:
+        (call, *_), (conversion, *_) = table(archive, "postbacks"), table(archive, "conversions")
+    assert (call["status"], call["origin"], call["replays"]) == (200, "postback", 0)
+    assert conversion["origin"] == "postback"

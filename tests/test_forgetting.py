@@ -4,13 +4,26 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date as Date  # noqa: N812
 from pathlib import Path
 
 import pytest
 
-from tests.forgetful import CANARY_SUBJECT, DAYS, Estate, bytes_of, estate, noon_ms, rows_of, stranger
+from tests.forgetful import (
+    CANARY_SUBJECT,
+    DAYS,
+    Estate,
+    bytes_of,
+    delivery,
+    estate,
+    noon_ms,
+    rows_of,
+    sale,
+    stranger,
+)
 from tests.store.records import PERSONAL, canary_click
+from tnc.disclosing import copy_of
 from tnc.errors import InvalidError, NotFoundError, PartlyDoneError
 from tnc.forgetting import STORES
 from tnc.model import MAIN, ClickId
@@ -281,3 +294,90 @@ def test_an_erasure_that_was_killed_completes_at_the_next_start(tmp_path: Path) 
 def _count(made: Estate, date: Date) -> int:
     with made.house.stories.day(date) as reader:
         return reader.count()
+
+
+# ------------------------------------------------------------------------------------------------- restricting
+
+
+def test_what_was_restricted_comes_back_as_it_was(full: Estate) -> None:
+    forgetting = full.forgetting()
+    subject = forgetting.subject(visitor=CANARY_SUBJECT)
+    before, copy = forgetting.find(subject), copy_of(full.house, forgetting.vaults, subject)
+    totals = full.report("campaign", "day")
+
+    forgetting.restrict(subject)
+    held = counts(forgetting.find(subject))
+    assert held == {**counts(before), "clicks": 0, "restricted clicks": 15}
+    assert full.report("campaign", "day")["totals"] != totals["totals"]
+
+    forgetting.unrestrict(subject)
+    assert forgetting.find(subject) == before
+    assert full.report("campaign", "day") == totals
+    assert copy_of(full.house, forgetting.vaults, subject) == copy
+
+
+def test_restricting_twice_is_restricting_once(full: Estate) -> None:
+    forgetting = full.forgetting()
+    subject = forgetting.subject(visitor=CANARY_SUBJECT)
+    forgetting.restrict(subject)
+    before = forgetting.find(subject)
+
+    again = forgetting.restrict(subject)
+
+    assert {each["before"] for each in again["stores"]} == {0}
+    assert forgetting.find(subject) == before
+
+
+def test_what_waits_to_be_sent_is_held_back_for_good_by_a_restriction(full: Estate) -> None:
+    waiting = replace(delivery(0, 1), state="queued", attempts=0, done_at_ms=None)
+    full.record(canary_click("canary-waiting", at_ms=noon_ms(DAYS[0])), sale(noon_ms(DAYS[0])), rows=[waiting])
+    forgetting = full.forgetting()
+    subject = forgetting.subject(click="canary-waiting", only=True)
+
+    forgetting.restrict(subject)
+    forgetting.unrestrict(subject)
+
+    with full.house.stories.day(DAYS[0]) as reader:
+        seq, _ = reader.find(ClickId("canary-waiting")) or (0, None)
+        (row,) = reader.deliveries.of_click(seq)
+        (event,) = reader.search.events(seq)
+    assert (row.state, row.record.reason, row.event_seq) == ("cancelled", "restricted", event)
+
+
+def test_a_restricted_person_is_erased_with_all_that_was_told_of_him(full: Estate) -> None:
+    forgetting = full.forgetting()
+    subject = forgetting.subject(visitor=CANARY_SUBJECT)
+    before = counts(forgetting.find(subject))
+    totals = full.report("campaign", "day")
+    forgetting.restrict(subject)
+
+    receipt = forgetting.erase(subject)
+
+    told = {each["store"]: (each["before"], each["after"]) for each in receipt["stores"]}
+    assert told["postbacks"] == (before["postbacks"], 0)
+    assert told["restricted clicks"] == (15, 0)
+    assert full.leaks() == []
+    assert full.report("campaign", "day")["totals"] == totals["totals"]
+
+
+# ---------------------------------------------------------------------------------------------------- damage
+
+
+def test_a_record_that_nobody_can_read_is_erased_by_its_tokens(full: Estate) -> None:
+    """A damaged row of the person is no reason to keep the others, and it goes with them."""
+    with full.house.stories.day(DAYS[0]) as reader:
+        seq, _ = reader.find(ClickId("canary-2026-11-22-0003")) or (0, None)
+    full.days.close()
+    with sqlite3.connect(day_path(full.data / "days", MAIN, DAYS[0])) as database:
+        database.execute("update clicks set sealed = randomblob(200) where seq = ?", (seq,))
+    forgetting = full.forgetting()
+    subject = forgetting.subject(visitor=CANARY_SUBJECT)
+    assert counts(forgetting.find(subject))["clicks"] == 15
+
+    receipt = forgetting.erase(subject)
+
+    assert receipt["stores"][0] == {"store": "clicks", "before": 15, "after": 0}
+    assert not any(click.startswith("canary") for click in full.click_ids())
+    keys = Keyring(full.house.rooms.ring, _kek(full)).open_day(MAIN, DAYS[0])
+    assert keys.clicks.is_punctured(seq)
+    assert forgetting.verify(receipt) == []

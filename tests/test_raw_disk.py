@@ -4,12 +4,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.forgetful import CANARY_SUBJECT, DAYS, estate
 from tests.store.records import NEEDLES
+from tnc.errors import TncError
 from tnc.model import MAIN
 
 _MB = 1 << 20
@@ -49,3 +51,46 @@ def test_a_disk_forgets_what_was_erased_on_it(disk: tuple[Path, Path]) -> None:
     raw = image.read_bytes()
     assert [name for name, needle in NEEDLES.items() if len(needle) > 4 and needle in raw] == []
     assert [key for key in former if key in raw] == []
+
+
+@pytest.fixture
+def narrow(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a few megabytes; needs root."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount one")
+    place = tmp_path / "narrow"
+    place.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)], check=False, capture_output=True
+    )
+    if done.returncode:
+        pytest.skip("this machine mounts no file systems")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=False, capture_output=True)
+
+
+def test_an_erasure_on_a_full_disk_completes_when_there_is_room(narrow: Path) -> None:
+    ballast = narrow / "ballast"
+    with estate(narrow / "house") as made:
+        made.strangers(40)
+        ids = set(made.canary_clicks())
+        others = made.click_ids() - ids
+        totals = made.report("campaign", "day")["totals"]
+        with ballast.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        forgetting = made.forgetting()
+        with pytest.raises(TncError, match="the disk refused"):
+            forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+        ballast.unlink()
+
+    with estate(narrow / "house") as made:
+        made.forgetting().resume()
+        forgetting = made.forgetting()
+        assert made.click_ids() - ids == others
+        forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+        assert made.click_ids() == others
+        assert made.leaks() == []
+        assert made.report("campaign", "day")["totals"] == totals

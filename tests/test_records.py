@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.forgetful import DAYS, Estate, estate, noon_ms
-from tests.store.records import NEEDLES
+from tests.forgetful import DAYS, NOW_MS, Estate, estate, noon_ms
+from tests.store.records import NEEDLES, PERSONAL
+from tnc.errors import InvalidError
 from tnc.operations import Operations
 from tnc.records import breach, processing
 from tnc.store.terms import DAY_MS
@@ -87,3 +88,21 @@ def test_the_draft_holds_the_figures_and_nobody(full: Estate) -> None:
 
     assert "about 13 visitors of links, 42 visits" in told["draft"]
     assert [name for name, needle in NEEDLES.items() if needle in str(told).encode()] == []
+
+
+def test_a_breach_concerns_restricted_clicks_too(full: Estate) -> None:
+    words = {"since_ms": noon_ms(DAYS[0]), "until_ms": noon_ms(DAYS[1])}
+    before = breach(full.house, **words)
+    forgetting = full.forgetting()
+
+    forgetting.restrict(forgetting.subject(visitor=PERSONAL["visitor"]))
+
+    after = breach(full.house, **words)
+    assert {name: after[name] for name in ("clicks", "visitors", "conversions")} == {
+        name: before[name] for name in ("clicks", "visitors", "conversions")
+    }
+
+
+def test_a_breach_begins_before_it_ends(full: Estate) -> None:
+    with pytest.raises(InvalidError, match="before --to"):
+        breach(full.house, since_ms=NOW_MS, until_ms=NOW_MS)

@@ -1,18 +1,24 @@
 """The register: who asked for what, until when, and what was done."""
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.forgetful import NOW_MS, Estate, estate
+from tests.forgetful import DAYS, NOW_MS, Estate, estate
 from tests.store.records import NEEDLES, PERSONAL
-from tnc.errors import InvalidError, NotFoundError
+from tnc.errors import InvalidError, NotFoundError, PartlyDoneError
+from tnc.model import MAIN
+from tnc.retention import Hooks, Retention
 from tnc.rights import Rights
-from tnc.store.requests import ENDED, Register, due_ms
+from tnc.store.days import day_path
+from tnc.store.deadlines import due_ms
+from tnc.store.requests import ENDED, Outcome, Register
 from tnc.store.terms import DAY_MS
 
 
@@ -151,7 +157,8 @@ def test_the_cookie_is_proof_enough(full: Estate) -> None:
     assert {each["after"] for each in receipt["stores"]} == {0}
     assert desk.holdings(browser).clicks == 0
     (told,) = desk.requests()
-    assert (told["kind"], told["state"], told["receipt_id"]) == ("erasure", "fulfilled", receipt["receipt_id"])
+    assert (told["kind"], told["receipt_id"]) == ("erasure", receipt["receipt_id"])
+    assert [step["state"] for step in told["steps"][:3]] == ["received", "verified", "executing"]
     assert told["evidence"] == "the cookie of the browser"
 
 
@@ -188,3 +195,105 @@ def test_an_unknown_request_is_said_to_be_unknown(full: Estate) -> None:
         full.house.register.get("nothing")
     with pytest.raises(InvalidError, match="there are access, erasure"):
         rights(full).ask("revenge", text="now", contact="")  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------------------------------ who had been told
+
+
+def test_an_erasure_is_not_fulfilled_while_a_receiver_has_not_answered(full: Estate) -> None:
+    """The canary's conversions had been sent to meta-main."""
+    desk = rights(full)
+
+    receipt = desk.erase(PERSONAL["browser_id"])
+
+    (told,) = desk.requests()
+    assert (told["state"], told["receipt_id"]) == ("awaiting_downstream", receipt["receipt_id"])
+    assert [(each["name"], each["reports"], each["outcome"]) for each in told["receivers"]] == [("meta-main", 3, None)]
+    with pytest.raises(InvalidError, match="meta-main had been told before"):
+        desk.move(told["request_id"], "fulfilled")
+    with pytest.raises(InvalidError, match="reason"):
+        desk.move(told["request_id"], "partly_fulfilled")
+
+    settled = desk.settle(told["request_id"], receiver="meta-main", outcome="letter")
+    assert settled["steps"][-1]["reason"] == "meta-main: letter"
+    assert desk.move(told["request_id"], "fulfilled")["state"] == "fulfilled"
+
+
+def test_what_is_impossible_at_a_receiver_is_done_in_part_only(full: Estate) -> None:
+    desk = rights(full)
+    desk.erase(PERSONAL["browser_id"])
+    (told,) = desk.requests()
+
+    desk.settle(told["request_id"], receiver="meta-main", outcome="impossible")
+
+    with pytest.raises(InvalidError, match="partly_fulfilled"):
+        desk.move(told["request_id"], "fulfilled")
+    assert desk.move(told["request_id"], "partly_fulfilled", reason="Meta deletes no events")["closed_at"]
+    with pytest.raises(InvalidError, match="closed"):
+        desk.settle(told["request_id"], receiver="meta-main", outcome="letter")
+
+
+def test_receivers_and_outcomes_that_there_are_not_are_refused(full: Estate) -> None:
+    desk = rights(full)
+    desk.erase(PERSONAL["browser_id"])
+    (told,) = desk.requests()
+
+    with pytest.raises(NotFoundError, match="told was meta-main"):
+        desk.settle(told["request_id"], receiver="tiktok-main", outcome="letter")
+    with pytest.raises(InvalidError, match="there are deleted"):
+        desk.settle(told["request_id"], receiver="meta-main", outcome=cast("Outcome", "forgotten"))
+
+
+def test_an_erasure_by_the_owner_ends_the_request_it_grants(full: Estate) -> None:
+    desk, forgetting = rights(full), full.forgetting()
+    request = desk.add("erasure", channel="letter")["request_id"]
+
+    receipt = forgetting.erase(forgetting.subject(click="canary-2026-11-22-0001", only=True), request_id=request)
+
+    told = desk.request(request)
+    assert (told["state"], told["receipt_id"]) == ("fulfilled", receipt["receipt_id"])
+    assert [step["state"] for step in told["steps"]] == ["received", "approved", "executing", "fulfilled"]
+
+
+def test_who_could_not_prove_it_is_not_erased(full: Estate) -> None:
+    desk, forgetting = rights(full), full.forgetting()
+    request = desk.add("erasure", channel="letter")["request_id"]
+    desk.move(request, "needs_identity")
+
+    with pytest.raises(InvalidError, match="cannot become approved"):
+        forgetting.erase(forgetting.subject(visitor=PERSONAL["visitor"]), request_id=request)
+
+    assert desk.holdings(PERSONAL["browser_id"]).clicks == 6
+
+
+def test_a_request_whose_erasure_waits_for_a_reader_is_not_fulfilled_before(full: Estate) -> None:
+    desk, forgetting = rights(full), full.forgetting()
+    request = desk.add("erasure", channel="letter")["request_id"]
+    reader = sqlite3.connect(f"file:{day_path(full.data / 'days', MAIN, DAYS[1])}?mode=ro", uri=True)
+    reader.execute("begin")
+    reader.execute("select count(*) from clicks").fetchone()
+
+    with pytest.raises(PartlyDoneError):
+        forgetting.erase(forgetting.subject(visitor=PERSONAL["visitor"]), request_id=request, patience_seconds=0.1)
+    assert desk.request(request)["state"] == "executing"
+    reader.close()
+    forgetting.complete()
+
+    assert desk.request(request)["state"] == "awaiting_downstream"
+
+
+# -------------------------------------------------------------------------------------------------- their end
+
+
+def test_questions_and_requests_end_by_their_own_terms(full: Estate) -> None:
+    desk = rights(full)
+    for kind in ("question", "access"):
+        request, _ = desk.ask(kind, text="Well?", contact="")
+        desk.move(request.request_id, "fulfilled")
+    keeper = Retention(full.house, full.alone, Hooks(roll_up=lambda _dates: None))
+    keeper.set({"support": 30})
+
+    keeper.run(as_of_ms=NOW_MS + 31 * DAY_MS)
+    assert [each["kind"] for each in desk.requests()] == ["access"]
+    keeper.run(as_of_ms=NOW_MS + 731 * DAY_MS)
+    assert desk.requests() == []

@@ -88,6 +88,7 @@ class Server:
                 forgotten=self._forgotten, objected=self._objected, retiring=self._retire, renewed=self._renew
             ),
         )
+        self.keeping.rights.look_at_dues()
         self.operations = Operations(
             house,
             self.transact,
@@ -354,6 +355,7 @@ def jobs_of(server: Server, renewal: Renewal, reporter: Reporter) -> Jobs:
             Job("finish-days", "make the searches of finished days quick", HOUR, finish_days),
             Job("feed-columns", "copy new clicks into the columns that reports read", 2 * MINUTE, feed_columns),
             Job("forget", "complete erasures that wait for a reader", MINUTE, keeping.forgetting.complete),
+            Job("look-at-dues", "know which requests of people are late", MINUTE, keeping.rights.look_at_dues),
             Job("retention", "let go what has reached its term", MINUTE, keeping.retention.keep_to_terms),
             Job("sums", "make the sums that outlive their clicks", HOUR, keeping.retention.keep_sums),
             Job("renew-address-data", "fetch what is older than it should be", renewing, renewal.start_if_due),

@@ -23,7 +23,7 @@ from tnc.store import control
 from tnc.store.backupfile import ENDING, BackupReader, BackupWriter, Table
 from tnc.store.cold import ColdDay, cold_dates
 from tnc.store.days import day_path, sealer_of
-from tnc.store.forgotten import FORGOTTEN
+from tnc.store.forgotten import SINCE
 from tnc.store.journal import Journal, VaultName
 from tnc.store.keyring import DayKeys, Keyring
 from tnc.store.putback import DayRestorer
@@ -90,7 +90,7 @@ class Backups:
     def verify(self, path: Path) -> dict[str, int]:
         """Every record tried with the present keyring alone."""
         tried: Counter[str] = Counter(records=0, opened=0, refused=0)
-        with closing(BackupReader(path)) as backup:
+        with closing(BackupReader(path)) as backup, backup.reading():
             for vault, keyring, _ in self._vaults():
                 for date in backup.manifest.days[vault]:
                     keys = _keys_of(keyring, backup, date)
@@ -105,34 +105,45 @@ class Backups:
         house = self._house
         if data.exists() and any(data.iterdir()):
             raise RefusedError(f"{data} is not empty; restore into a new directory with --data DIR.")
+        if house.rooms.data.resolve() in data.resolve().parents:
+            raise RefusedError(f"{data} lies in the present data directory; name another place with --data DIR.")
         if Journal(house.keyring.intent_file(house.workspace)).read() is not None:
             raise RefusedError(
                 "an erasure is not complete yet; start `tnc serve` once, or wait a minute, then restore."
             )
-        with closing(BackupReader(path)) as backup:
+        with closing(BackupReader(path)) as backup, backup.reading():
             if backup.manifest.workspace != house.workspace:
                 raise InvalidError(f"this backup is of the workspace {backup.manifest.workspace!r}.")
-            rooms = Rooms(data)
-            for room in (data, rooms.days, rooms.columns, rooms.addresses, rooms.restricted):
-                room.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._restore_control(backup, rooms)
-            told = Counter(clicks=0, refused=0, expired_days=0)
-            for vault, keyring, _ in self._vaults():
-                for date in backup.manifest.days[vault]:
-                    told += self._restore_day(backup, vault, keyring, Date.fromisoformat(date), rooms)
-            self._restore_sums(backup, rooms)
-            self._copy_keys(rooms)
+            made = not data.exists()
+            try:
+                told = self._restore_all(backup, Rooms(data))
+            except BaseException:  # half a house is none
+                for left in [data] if made else list(data.iterdir()):
+                    shutil.rmtree(left, ignore_errors=True)
+                raise
         config = data / "config.toml"
         write_new(config, render(replace(house.settings, data=data), data))
         return {"data": str(data), "config": str(config), **{name: told[name] for name in _TOLD}}
+
+    def _restore_all(self, backup: BackupReader, rooms: Rooms) -> Counter[str]:
+        for room in (rooms.data, rooms.days, rooms.columns, rooms.addresses, rooms.restricted):
+            room.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._restore_control(backup, rooms)
+        told = Counter(clicks=0, refused=0, expired_days=0)
+        for vault, keyring, _ in self._vaults():
+            for date in backup.manifest.days[vault]:
+                told += self._restore_day(backup, vault, keyring, Date.fromisoformat(date), rooms)
+        self._restore_sums(backup, rooms)
+        self._copy_keys(rooms)
+        return told
 
     def _restore_control(self, backup: BackupReader, rooms: Rooms) -> None:
         tables = backup.control(self._house.keys.control_key)
         with closing(control.connect(rooms.control)) as database:
             control.prepare(database, rooms.control)
             control.put_back(database, tables)
-            with self._house.database_lock:  # what was forgotten since stays so
-                control.put_back(database, control.read_tables(self._house.database, FORGOTTEN))
+            with self._house.database_lock:  # what was forgotten and promised since stays so
+                control.put_back(database, control.read_tables(self._house.database, SINCE))
 
     def _restore_day(
         self, backup: BackupReader, vault: VaultName, keyring: Keyring, date: Date, rooms: Rooms

@@ -131,7 +131,7 @@ class Remote:
         try:
             connection.request("POST", address, body=body, headers={"Content-Type": "application/json"})
             answer = connection.getresponse()
-            told = json.loads(answer.read())
+            told: Any = json.loads(answer.read()) if answer.status in (200, 422) else None
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise FailedError(f"the running server did not answer ({error}); see its log.") from error
         finally:

@@ -4,6 +4,7 @@ JSON as it is stored, the same as CSV that no spreadsheet takes for formulas, an
 """
 
 import csv
+import hashlib
 import io
 import json
 import zipfile
@@ -14,15 +15,19 @@ from typing import Any, Final
 
 import msgspec
 
-from tnc.fields import FIELDS, plain, rfc3339
+from tnc.fields import FIELDS, Field, Kind, plain, rfc3339
 from tnc.house import House
 from tnc.model import Click, ConversionChange, FilterChange, LabelChange, LanderClick
 from tnc.store.answers import harmless
 from tnc.store.days import DayReader
+from tnc.store.deliveries import DeliveryRecord
+from tnc.store.inbox import Call
 from tnc.store.journal import VaultName
 from tnc.store.subject import Subject
 from tnc.store.terms import TERMS, days_of
 from tnc.store.vault import Vault
+
+Record = dict[str, Any]
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # a ZIP says when its files were made; then two of the same would differ
 
@@ -32,9 +37,33 @@ _KINDS: Final[Mapping[type[msgspec.Struct], str]] = {
     LabelChange: "judgements",
     FilterChange: "judgements",
 }
+_STRUCTS: Final[Mapping[type[msgspec.Struct], str]] = {**_KINDS, DeliveryRecord: "deliveries", Call: "postbacks"}
+_SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
+_TYPES: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "text": ("string",),
+    "version": ("string",),
+    "time": ("string",),
+    "number": ("number",),
+    "money": ("number",),
+    "boolean": ("boolean",),
+    "list": ("array",),
+    "table": ("object",),
+}
+_TEXT: Final[Record] = {"type": "string"}
+_BOOLEAN: Final[Record] = {"type": "boolean"}
+# What stands beside the fields of a record.
+_BESIDE: Final[Mapping[str, Record]] = {
+    "conversions": {"click_id": _TEXT},
+    "lander_clicks": {"click_id": _TEXT},
+    "judgements": {"click_id": _TEXT},
+    "deliveries": {
+        **dict.fromkeys(("click_id", "destination", "kind", "state", "created_at"), _TEXT),
+        "attempts": {"type": "integer"},
+        "done_at": {"type": ["string", "null"]},
+    },
+    "postbacks": {"at": _TEXT, "outcome": _TEXT},
+}
 TABLES: Final = ("clicks", "conversions", "lander_clicks", "judgements", "deliveries", "postbacks")
-
-Record = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -53,7 +82,8 @@ def copy_of(house: House, vaults: Mapping[VaultName, Vault], subject: Subject) -
             with vault.reader(date) as reader:
                 for seq, click in subject.clicks(reader, whole_only=True):
                     _add(copy, house, reader, seq, click, restricted=name == "restricted")
-    _add_calls(copy, vaults["days"])
+    for vault in vaults.values():
+        _add_calls(copy, vault)
     for records in copy.tables.values():
         records.sort(key=lambda record: json.dumps(record, sort_keys=True))
     return _zip(copy, house)
@@ -87,15 +117,16 @@ def _click(house: House, click: Click, *, restricted: bool) -> Record:
 
 
 def _whole(record: msgspec.Struct) -> Record:
-    """Every field, also those that are not written when they are empty."""
-    return {**dict.fromkeys(record.__struct_fields__), **msgspec.to_builtins(record)}
+    """Every field with its value, also those that are not written when they are as usual."""
+    written: Record = msgspec.to_builtins(record)
+    return written | {name: msgspec.to_builtins(getattr(record, name)) for name in record.__struct_fields__}
 
 
-def _add_calls(copy: Copy, days: Vault) -> None:
+def _add_calls(copy: Copy, vault: Vault) -> None:
     """Postbacks lie in the day in which they arrived."""
     ids = [record["click_id"] for record in copy.tables["clicks"]]
-    for date in days.dates() if ids else ():
-        with days.reader(date) as reader:
+    for date in vault.dates() if ids else ():
+        with vault.reader(date) as reader:
             for seq in reader.search.calls(ids):
                 row = reader.inbox.find(seq)
                 if row is not None:
@@ -108,8 +139,10 @@ def _add_calls(copy: Copy, days: Vault) -> None:
 
 def _zip(copy: Copy, house: House) -> bytes:
     content = io.BytesIO()
+    files = [("readme.txt", _readme(copy, house)), *_files(copy), *_schemas()]
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files}
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-        for name, text in (("readme.txt", _readme(copy, house)), *_files(copy)):
+        for name, text in (*files, ("manifest.json", _json({"sha256": digests}))):
             member = zipfile.ZipInfo(name, _EPOCH)
             member.compress_type = zipfile.ZIP_DEFLATED
             member.external_attr = 0o600 << 16
@@ -119,8 +152,43 @@ def _zip(copy: Copy, house: House) -> bytes:
 
 def _files(copy: Copy) -> Iterator[tuple[str, str]]:
     for name, records in copy.tables.items():
-        yield f"{name}.json", json.dumps(records, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+        yield f"{name}.json", _json(records)
         yield f"{name}.csv", _csv(records)
+
+
+def _json(told: object) -> str:
+    return json.dumps(told, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def _schemas() -> Iterator[tuple[str, str]]:
+    """What each file may hold, as JSON Schema."""
+    for name in TABLES:
+        yield f"schema/{name}.json", _json({"$schema": _SCHEMA, "type": "array", "items": {"anyOf": _records(name)}})
+
+
+def _records(table: str) -> list[Record]:
+    if table == "clicks":
+        fields = {name: _described(each) for name, each in FIELDS.items() if name != "headers"}
+        return [_object({**fields, "destination": {"type": ["string", "null"]}, "restricted": _BOOLEAN})]
+    return [_object({**_BESIDE[table], **_properties(kind)}) for kind, its in _STRUCTS.items() if its == table]
+
+
+def _object(properties: Record) -> Record:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": sorted(properties),
+        "additionalProperties": False,
+    }
+
+
+def _described(its: Field) -> Record:
+    return {"type": [*_TYPES[its.kind], "null"], "description": its.about.text}
+
+
+def _properties(kind: type[msgspec.Struct]) -> Record:
+    found: Record = msgspec.json.schema(kind)["$defs"][kind.__name__]["properties"]
+    return found
 
 
 def _csv(records: Iterable[Record]) -> str:
@@ -160,7 +228,8 @@ where you were sent on to, and what your browser said. What happened later stand
 
 {counts}
 
-Each .json file has its .csv twin with the same lines, for a spreadsheet.
+Each .json file has its .csv twin with the same lines, for a spreadsheet. What may stand in it says the file of
+its name in the folder schema; manifest.json holds the SHA-256 of every file.
 
 Why it is stored
 ----------------

@@ -25,7 +25,9 @@ from tnc.store.requests import REMIND_DAYS
 
 State = Literal["ok", "warning", "failed"]
 
-_OF_THE_MACHINE: Final = frozenset({"file system", "swap", "core dumps"})  # for `tnc doctor`, not for every page
+_OF_THE_MACHINE: Final = frozenset(
+    {"file system", "swap", "core dumps", "disk encryption"}
+)  # for `tnc doctor`, not for every page
 _LOW_DISK_BYTES: Final = 1 << 30
 _DAY_MS: Final = 86_400_000
 _DAYS_BEFORE: Final = 8
@@ -325,7 +327,12 @@ def _ground(house: House) -> Iterator[Finding]:
     if is_encrypted(house.rooms.data):
         yield _ok("disk encryption", "The disk below is encrypted.")
     else:
-        yield _ok("disk encryption", "The disk below is not seen to be encrypted; records are sealed all the same.")
+        yield Finding(
+            check="disk encryption",
+            state="warning",
+            text="The disk below is not seen to be encrypted; records are sealed all the same, and old blocks stay.",
+            fix="Put the data on an encrypted disk (LUKS), or know that the one of your provider is.",
+        )
 
 
 CHECKS: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (

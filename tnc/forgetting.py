@@ -14,20 +14,21 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from tnc import receipts
-from tnc.errors import InvalidError, NotFoundError, PartlyDoneError, RefusedError
+from tnc.conversions.incoming import click_named
+from tnc.errors import InvalidError, NotFoundError, PartlyDoneError
 from tnc.fields import rfc3339
 from tnc.house import House
 from tnc.model import ClickId
-from tnc.store.dayfiles import Days
-from tnc.store.days import DayWriter
+from tnc.objecting import keep_objection
+from tnc.store.dayfiles import Days, date_in
 from tnc.store.dayshelf import remove_shelf
 from tnc.store.finding import Found, look_for
 from tnc.store.journal import DayPart, Intent, Journal, Kind, VaultName
 from tnc.store.remainder import remainder
 from tnc.store.scan import Hit, Scanner
-from tnc.store.subject import Subject, traces
+from tnc.store.subject import Subject, is_stored_address, is_text, traces
 from tnc.store.terms import DAY_MS, days_of
-from tnc.store.vault import Alone, Story, Vault
+from tnc.store.vault import Alone, Story, Vault, Whole, read_whole
 from tnc.world import new_id
 
 _T = TypeVar("_T")
@@ -92,6 +93,14 @@ class Forgetting:
         if len(named) != 1:
             raise InvalidError("say who is meant with exactly one of --click, --ip, --external-id and --visitor.")
         ((kind, value),) = named
+        if not is_text(value):
+            raise InvalidError(f"what was given as --{kind} is no text.")
+        if kind == "ip" and not is_stored_address(value):
+            raise InvalidError(
+                f"{value!r} is no address; write one like 203.0.113.7, or a network as it is kept, like 203.0.113.0/24."
+            )
+        if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+            raise InvalidError("--from must be before --to.")
         bounds = {name: at for name, at in (("since_ms", since_ms), ("until_ms", until_ms)) if at is not None}
         if kind == "click" and not only:
             its_visitor = self._visitor_of(ClickId(value))
@@ -122,14 +131,27 @@ class Forgetting:
             "stores": [{"store": store, "count": counts[store]} for store in STORES],
         }
 
+    def count_visitors(self, subject: Subject) -> int:
+        """How many visitors are meant: of an address it may be many."""
+        found = look_for(self.vaults, subject)
+        return len(found.visitors) + any(click.visit.visitor is None for click in found.clicks)
+
     # -- erasing
 
-    def erase(self, subject: Subject, *, patience_seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
-        """Erase, and give the receipt. Raises PartlyDoneError when a reader keeps the bytes; it is done later."""
-        with self._turn:
+    def erase(
+        self, subject: Subject, *, request_id: str | None = None, patience_seconds: float = PATIENCE_SECONDS
+    ) -> dict[str, Any]:
+        """Erase, and give the receipt. Raises PartlyDoneError when a reader keeps the bytes; it is done later.
+
+        A request of the register goes along, and ends with it unless somebody else had been told before.
+        """
+        with self._turn, self._journal.keeping():
             self._finish_what_was_begun(patience_seconds)
             found = look_for(self.vaults, subject)
             intent = self._intent("erase", subject, found)
+            if request_id is not None:
+                self._house.register.grant(request_id, now_ms=intent.requested_at_ms)
+                intent.request_id = request_id
             self._journal.write(intent)
             receipt = self._carry_out(intent, patience_seconds)
         self._hooks.forgotten(found.visitors)
@@ -154,7 +176,7 @@ class Forgetting:
 
     def resume(self, *, patience_seconds: float = PATIENCE_SECONDS) -> bool:
         """Complete what was begun before a crash; whether there was something."""
-        with self._turn:
+        with self._turn, self._journal.keeping():
             return self._finish_what_was_begun(patience_seconds)
 
     def complete(self) -> None:
@@ -234,9 +256,15 @@ class Forgetting:
         if beside == "days" and date not in self.vaults["days"].dates():
             return
         with self.vaults[part.vault].reader(date) as reader:
-            stories = [(click, reader.events_of(seq)) for seq in part.clicks if (click := reader.click(seq))]
-        kept = self._remainders(intent, stories) if intent.kind == "erase" else stories
-        self.vaults[beside].put_in(date, kept)
+            wholes = list(read_whole(reader, part.clicks, now_ms=self._house.world.now_ms()))
+            calls = [row for seq in part.calls if (row := reader.inbox.find(seq))]
+        if intent.kind != "erase":
+            self.vaults[beside].put_in(date, wholes, [(click_named(row.call.params), row) for row in calls])
+            return
+        left = self._remainders(intent, [(each.click, [event for _, event in each.events]) for each in wholes])
+        self.vaults[beside].put_in(
+            date, [Whole(click=click, events=list(enumerate(events)), deliveries=()) for click, events in left]
+        )
 
     def _remainders(self, intent: Intent, stories: Sequence[Story]) -> list[Story]:
         """Their ids are made from ours under the workspace's key: the same again after a crash, and nobody's."""
@@ -257,7 +285,7 @@ class Forgetting:
         for path in sorted(rooms.data.rglob("*")):
             if path in seen or path.name in _OWN_FILES or not path.is_file() or rooms.addresses in path.parents:
                 continue
-            date = _date_in(path.relative_to(rooms.data))
+            date = date_in(path.relative_to(rooms.data))
             if date is None or date in dates:
                 yield path
 
@@ -289,6 +317,10 @@ class Forgetting:
             self._house.keys.receipt_key,
         )
         self._house.forgotten.keep_receipt(receipt, made_at_ms=now_ms)
+        if intent.request_id is not None:
+            self._house.register.executed(
+                intent.request_id, receipt_id=intent.receipt_id, sent=intent.sent, now_ms=now_ms
+            )
         return receipt
 
     def _left_of(self, intent: Intent) -> Counter[str]:
@@ -296,7 +328,9 @@ class Forgetting:
         for part in intent.days:
             with suppress(NotFoundError), self.vaults[part.vault].reader(Date.fromisoformat(part.date)) as reader:
                 counts = reader.search.counts(part.clicks, part.calls)
-                left += Counter({"restricted clicks": counts["clicks"]}) if part.vault == "restricted" else counts
+                if part.vault == "restricted":
+                    counts["restricted clicks"] = counts.pop("clicks")
+                left += counts
         return left
 
     # -- verifying
@@ -339,7 +373,7 @@ class Forgetting:
     def _move_between(
         self, kind: Literal["restrict", "unrestrict"], subject: Subject, source: VaultName
     ) -> dict[str, Any]:
-        with self._turn:
+        with self._turn, self._journal.keeping():
             self._finish_what_was_begun(PATIENCE_SECONDS)
             intent = self._intent(kind, subject, look_for(self.vaults, subject, (source,)))
             self._journal.write(intent)
@@ -351,43 +385,5 @@ class Forgetting:
 
         Raises RefusedError when nobody could be told again.
         """
-        now_ms, found = self._house.world.now_ms(), look_for(self.vaults, subject)
-        if subject.kind == "ip":
-            kind, values, term = "address", frozenset(subject.values(whole_only=True)), "objections by address"
-        elif subject.kind == "browser":
-            kind, values, term = "browser", frozenset([subject.value] if found.clicks else []), "objections"
-        else:
-            kind, values, term = "visitor", found.visitors, "objections"
-            values |= {subject.value} if subject.kind == "visitor" else set()
-        if not values:
-            raise RefusedError(
-                "nothing is stored by which this visitor could be told again, so his objection cannot be kept here; "
-                "he can opt out himself on the page /privacy of any tracking domain."
-            )
-        days = days_of(term, self._house.settings) or 0
-        self._house.forgotten.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS)
-        self._hooks.objected()
-        called_back = sum(self._call_back(part, now_ms) for part in found.parts if part.vault == "days")
-        return {
-            "subject": self.told(subject),
-            "objections": len(values),
-            "until": rfc3339(now_ms + days * DAY_MS),
-            "called_back": called_back,
-        }
-
-    def _call_back(self, part: DayPart, now_ms: int) -> int:
-        """What was to be told of these clicks is not; how much that was."""
-
-        def cancel(writer: DayWriter) -> int:
-            return sum(writer.deliveries.cancel(seq, reason="consent-denied", now_ms=now_ms) for seq in part.clicks)
-
-        day = self._house.workspace, Date.fromisoformat(part.date)
-        return self.vaults["days"].alone(lambda days: days.transact(day, cancel))
-
-
-def _date_in(path: Path) -> str | None:
-    """The day to which a file belongs, by its name or that of a folder."""
-    for part in path.parts:
-        with suppress(ValueError):
-            return Date.fromisoformat(part[:10]).isoformat()
-    return None
+        told = keep_objection(self._house, self.vaults, subject, self._hooks.objected)
+        return {"subject": self.told(subject), **told}

@@ -67,13 +67,14 @@ class Keeping:
         """By name, as commands ask for them."""
         subject = self.forgetting.subject
         return {
-            "erase": lambda **who: self.forgetting.erase(subject(**who)),
+            "erase": lambda request_id=None, **who: self.forgetting.erase(subject(**who), request_id=request_id),
             "restrict": lambda **who: self.forgetting.restrict(subject(**who)),
             "unrestrict": lambda **who: self.forgetting.unrestrict(subject(**who)),
             "object": lambda **who: self.forgetting.object(subject(**who)),
             "request-add": self.rights.add,
             "request-move": self.rights.move,
             "request-extend": self.rights.extend,
+            "request-told": self.rights.settle,
             "keys-rotate": self.keys.rotate,
             "keys-escrow": self.keys.escrow,
             "retention-set": self.retention.set,

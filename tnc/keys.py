@@ -1,11 +1,13 @@
 """The keyring as its owner sees it: is it whole, does a copy of it lie elsewhere, and a new key for it."""
 
 import hashlib
+import io
+import os
 import zipfile
 from pathlib import Path
 from typing import Any, Final
 
-from tnc.errors import RefusedError, TncError
+from tnc.errors import InvalidError, RefusedError, TncError
 from tnc.fields import rfc3339
 from tnc.house import House
 from tnc.store.keyfile import KeyKind, kind_of, new_line, read_keys, replace_lines
@@ -91,15 +93,32 @@ class Keys:
         """A copy of the keyring for another place. It is closed by the key file, of which a copy belongs elsewhere."""
         file = Path(path)
         now_ms = self._house.world.now_ms()
-        with zipfile.ZipFile(file, "x") as archive:
+        if self._house.rooms.data.resolve() in file.resolve().parents:
+            raise RefusedError(f"{file} lies in the data directory, which it is to outlive; name another place.")
+        copied = self._copied()
+        try:
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as out:
+                out.write(copied)
+                out.flush()
+                os.fsync(descriptor)
+        except FileExistsError as error:
+            raise RefusedError(f"{file} is there already; destroy it, or name another file.") from error
+        except OSError as error:
+            raise InvalidError(f"{file} cannot be written: {error.strerror}.") from error
+        digest = hashlib.sha256(copied).hexdigest()
+        self._house.forgotten.note_escrow(now_ms, digest)
+        return {"file": str(file), "sha256": digest, "made_at": rfc3339(now_ms)}
+
+    def _copied(self) -> bytes:
+        """The files of the keyring as a ZIP."""
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
             for each in sorted(self._house.rooms.ring.rglob("*")):
                 if each.is_file() and each.name != "intent":
                     member = zipfile.ZipInfo(str(each.relative_to(self._house.rooms.data)), _EPOCH)
                     archive.writestr(member, each.read_bytes())
-        file.chmod(0o600)
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        self._house.forgotten.note_escrow(now_ms, digest)
-        return {"file": str(file), "sha256": digest, "made_at": rfc3339(now_ms)}
+        return content.getvalue()
 
 
 def _lines(path: Path) -> list[str]:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from tnc.disclosing import copy_of, file_name
 from tnc.house import House
 from tnc.keeping import Keeping
-from tnc.records import processing
+from tnc.receipts import read_receipt
+from tnc.records import breach, processing
 from tnc.store.datamap import map_json
-from tnc.store.requests import Channel, RequestKind, State, following
+from tnc.store.requests import Channel, Outcome, RequestKind, State, following
 from tnc.store.subject import Subject
 from tnc.store.terms import in_words
 
@@ -33,11 +35,28 @@ class PeopleDesk:
     def move(self, request_id: str, state: str, *, reason: str, answer: str) -> None:
         self._keeping.rights.move(request_id, cast("State", state), reason=reason, answer=answer)
 
-    def find(self, who: Mapping[str, str]) -> Mapping[str, Any]:
-        return self._keeping.forgetting.find(self._subject(who))
+    def settle(self, request_id: str, *, receiver: str, outcome: str) -> None:
+        self._keeping.rights.settle(request_id, receiver=receiver, outcome=cast("Outcome", outcome))
 
-    def erase(self, who: Mapping[str, str]) -> Mapping[str, Any]:
-        return self._keeping.forgetting.erase(self._subject(who))
+    def extend(self, request_id: str, *, until_ms: int, reason: str) -> None:
+        self._keeping.rights.extend(request_id, until_ms=until_ms, reason=reason)
+
+    def overdue(self) -> int:
+        return self._keeping.rights.overdue
+
+    def find(self, who: Mapping[str, str]) -> Mapping[str, Any]:
+        forgetting, subject = self._keeping.forgetting, self._subject(who)
+        return {**forgetting.find(subject), "visitors": forgetting.count_visitors(subject)}
+
+    def copy(self, who: Mapping[str, str]) -> tuple[str, bytes]:
+        forgetting, subject = self._keeping.forgetting, self._subject(who)
+        return file_name(forgetting.told(subject)), copy_of(self._house, forgetting.vaults, subject)
+
+    def object(self, who: Mapping[str, str]) -> Mapping[str, Any]:
+        return self._keeping.forgetting.object(self._subject(who))
+
+    def erase(self, who: Mapping[str, str], *, request_id: str) -> Mapping[str, Any]:
+        return self._keeping.forgetting.erase(self._subject(who), request_id=request_id)
 
     def restrict(self, who: Mapping[str, str]) -> Mapping[str, Any]:
         return self._keeping.forgetting.restrict(self._subject(who))
@@ -62,3 +81,13 @@ class PeopleDesk:
 
     def receivers(self) -> Sequence[Mapping[str, str]]:
         return cast("Sequence[Mapping[str, str]]", processing(self._house)["receivers"])
+
+    def records(self) -> Mapping[str, Any]:
+        return processing(self._house)
+
+    def breach(self, since_ms: int, until_ms: int | None) -> Mapping[str, Any]:
+        end_ms = self._house.world.now_ms() if until_ms is None else until_ms
+        return breach(self._house, since_ms=since_ms, until_ms=end_ms)
+
+    def check_receipt(self, text: str) -> Sequence[str]:
+        return self._keeping.forgetting.verify(read_receipt(text))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tnc import crypto
+from tnc.errors import InvalidError
 from tnc.fields import rfc3339
 from tnc.model import Configuration, DestinationId
 from tnc.store.journal import Intent
@@ -51,6 +52,17 @@ def signed(receipt: Mapping[str, Any], key: bytes) -> dict[str, Any]:
     return {**whole, "signature": crypto.sign(key, _text(whole)).hex()}
 
 
+def read_receipt(text: str) -> dict[str, Any]:
+    """Raises InvalidError for what is no receipt."""
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise InvalidError("that is not JSON: give the receipt as `tnc privacy erase` printed it.") from error
+    if not isinstance(given, dict) or "keys" not in given:
+        raise InvalidError("that is no receipt: give it as `tnc privacy erase` printed it.")
+    return given
+
+
 def wrong_with(receipt: Mapping[str, Any], public_key: bytes) -> str | None:
     """Why the signature does not hold; None when it does."""
     if receipt.get("public_key") != public_key.hex():
@@ -77,6 +89,11 @@ def limits(intent: Intent, configuration: Configuration, *, escrow_ms: int | Non
 
 def _sent(intent: Intent, configuration: Configuration) -> Iterator[str]:
     for destination, count in sorted(intent.sent.items()):
-        its = configuration.destinations.get(DestinationId(destination))
-        what = _AFTERWARDS.get(its.type, _LETTER) if its is not None else _LETTER
+        what = afterwards(destination, configuration)
         yield f"{count} reports of conversions had been sent to {destination} before: {what}"
+
+
+def afterwards(destination: str, configuration: Configuration) -> str:
+    """What can be asked of a receiver who had been told."""
+    its = configuration.destinations.get(DestinationId(destination))
+    return _LETTER if its is None else _AFTERWARDS.get(its.type, _LETTER)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace as amended
 
-from tnc.conversions.incoming import Incoming, read_postback
+from tnc.conversions.incoming import Incoming, click_named, read_postback
 from tnc.errors import InvalidError, NotFoundError
 from tnc.facts.address import cut
 from tnc.fields import rfc3339
@@ -115,7 +115,11 @@ class Receiving:
             incoming = _read(heard)
         except InvalidError as error:
             answered = Answered(status=400, text=str(error), outcome="invalid")
-            self._keep(today, _row(heard, now_ms, answered, note=str(error)), None)
+            named = click_named(heard.params)
+            if named is not None and self._house.forgotten.is_erased(named):
+                self._count_only(today)
+            else:
+                self._keep(today, _row(heard, now_ms, answered, note=str(error)), named)
             return answered
         kept = False
 
@@ -127,13 +131,17 @@ class Receiving:
 
         recorded = self.convert(incoming, Speaker(origin=heard.origin, peer_ip=heard.peer_ip), also=keep_with_it)
         if recorded.refused == "unknown click" and self._house.forgotten.is_erased(incoming.click_id):
-            self._later((self._house.workspace, today), lambda writer: writer.count("postbacks for erased clicks", 1))
+            self._count_only(today)
         elif not kept:
             self._keep(today, _row_of(heard, now_ms, recorded), incoming.click_id)
         return _answered(recorded)
 
     def _keep(self, today: Date, row: InboxRow, click_id: ClickId | None) -> None:
         self._later((self._house.workspace, today), lambda writer: _add(writer, row, click_id))
+
+    def _count_only(self, today: Date) -> None:
+        """What is said of an erased click is kept nowhere."""
+        self._later((self._house.workspace, today), lambda writer: writer.count("postbacks for erased clicks", 1))
 
     # -- afterwards
 

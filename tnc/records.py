@@ -5,14 +5,17 @@ Not legal advice: drafts with the facts filled in, to be read by a person before
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tnc.doctor import examine
+from tnc.errors import InvalidError
 from tnc.fields import FIELDS, rfc3339
 from tnc.house import House
 from tnc.model import Campaign, Configuration, Destination, Privacy
-from tnc.store.days import utc_date
+from tnc.store.days import DayReader, utc_date
+from tnc.store.stories import Stories
 from tnc.store.terms import in_words
 
 _HOUR_MS: Final = 3_600_000
@@ -115,21 +118,21 @@ def _receiver(destination: Destination) -> dict[str, str]:
 
 def breach(house: House, *, since_ms: int, until_ms: int) -> dict[str, Any]:
     """What a breach between two times would have to be told of: whom it concerns, and how many (GDPR 33)."""
+    if since_ms >= until_ms:
+        raise InvalidError("a breach begins before it ends: --from must be before --to.")
     clicks, conversions = Counter[str](), 0
     people: dict[str, set[str]] = defaultdict(set)
     days: set[str] = set()
-    first, last = utc_date(since_ms), utc_date(until_ms - 1)
-    for date in house.stories.dates():
-        if not first <= date <= last:
-            continue
-        with house.stories.day(date) as reader:
-            for seq, click in reader.clicks():
-                if since_ms <= click.clicked_at_ms < until_ms and not click.erased:
-                    country = click.visit.country or _UNKNOWN
-                    clicks[country] += 1
-                    people[country].add(click.visit.visitor or click.click_id)
-                    conversions += reader.search.counts([seq], [])["conversions"]
-                    days.add(date.isoformat())
+    for date, reader in _days_between(house, utc_date(since_ms), utc_date(until_ms - 1)):
+        concerned: set[int] = set()
+        for seq, click in reader.clicks():
+            if since_ms <= click.clicked_at_ms < until_ms and not click.erased:
+                country = click.visit.country or _UNKNOWN
+                clicks[country] += 1
+                people[country].add(click.visit.visitor or click.click_id)
+                concerned.add(seq)
+                days.add(date.isoformat())
+        conversions += sum(seq in concerned for seq, _ in reader.conversions_since(0))
     now_ms = house.world.now_ms()
     everybody = len(set().union(*people.values()))
     told = {
@@ -149,6 +152,16 @@ def breach(house: House, *, since_ms: int, until_ms: int) -> dict[str, Any]:
         "tell_the_authority_by": rfc3339(now_ms + _CLOCK_HOURS * _HOUR_MS),
     }
     return told | {"draft": _DRAFT.format(**told)}
+
+
+def _days_between(house: House, first: Date, last: Date) -> Iterator[tuple[Date, DayReader]]:
+    """Restricted clicks are stored as well."""
+    restricted = Stories(house.rooms.restricted, house.restricted_keyring, house.workspace)
+    for stories in (house.stories, restricted):
+        for date in stories.dates():
+            if first <= date <= last:
+                with stories.day(date) as reader:
+                    yield date, reader
 
 
 _SEALED: Final = (

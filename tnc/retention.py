@@ -90,7 +90,7 @@ class Retention:
 
     def _run(self, settings: Settings, at_ms: int, *, dry_run: bool) -> dict[str, Any]:
         receipts_ms = at_ms - _days("receipts", settings) * DAY_MS
-        requests_ms = at_ms - _days("requests", settings) * DAY_MS
+        closed_ms = [at_ms - _days(term, settings) * DAY_MS for term in ("requests", "support")]
         with self._turn:
             days = [date for date in self._known_days() if is_over(date, "clicks", settings, at_ms)]
             sums = [date for date in cold_dates(self._columns) if is_over(date, "rollups", settings, at_ms)]
@@ -100,7 +100,7 @@ class Retention:
                 "days": [{"date": date.isoformat(), "clicks": self._count(date)} for date in days],
                 "rollups": [date.isoformat() for date in sums],
                 "expired": self._house.forgotten.expired(now_ms=at_ms, receipts_before_ms=receipts_ms)
-                | {"requests": self._house.register.count_closed_before(requests_ms)},
+                | {"requests": self._house.register.count_closed_before(*closed_ms)},
             }
             if not dry_run:
                 self._keep_sums([date for date in days if not is_over(date, "rollups", settings, at_ms)])
@@ -108,7 +108,7 @@ class Retention:
                 for date in sums:
                     remove_cold(self._columns, date)
                 self._house.forgotten.expire(now_ms=at_ms, receipts_before_ms=receipts_ms)
-                self._house.register.drop_closed_before(requests_ms)
+                self._house.register.drop_closed_before(*closed_ms)
         return told
 
     @property

@@ -1,6 +1,12 @@
 """Rights of people at a running appliance: found, erased, refused afterwards, while others go on clicking."""
 
 import json
+import re
+import sqlite3
+import subprocess
+import threading
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -176,3 +182,121 @@ def test_logs_hold_nobody_at_any_level(stopped: Appliance, monkeypatch: pytest.M
     log = stopped.log.read_text()
     needles = ["canary", "127.0.0.1:", "Firefox", *ids]
     assert [needle for needle in needles if needle in log] == []
+
+
+def test_a_person_with_the_cookie_needs_ten_seconds_and_nobody_else(appliance: Appliance) -> None:
+    """See it, take a copy, erase it: no account, no script, no third party."""
+    begun = time.monotonic()
+    first = ask(appliance, "/summer?ext=canary-mine&tnc_consent=granted", headers=CANARY)
+    cookie = {"Cookie": first.headers["set-cookie"].partition(";")[0]} | CANARY
+    ask(appliance, "/summer?ext=canary-mine&tnc_consent=granted", headers=cookie)
+    form = {**cookie, "Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+
+    page = ask(appliance, "/privacy", headers=cookie)
+    shown = ask(appliance, "/privacy", method="POST", headers=form, body=b"do=show")
+    copy = ask(appliance, "/privacy", method="POST", headers=form, body=b"do=copy")
+    erased = ask(appliance, "/privacy", method="POST", headers=form, body=b"do=erase&sure=yes")
+    after = ask(appliance, "/privacy", method="POST", headers=form, body=b"do=show")
+
+    assert time.monotonic() - begun < 10
+    assert re.findall(r'(?:src|href|action)="(?:https?:)?//', page.body) == []
+    assert "<strong>2</strong> visits are stored" in shown.body
+    assert copy.headers["content-type"] == "application/zip"
+    assert "It is erased" in erased.body
+    assert "This browser carries our cookie" not in erased.body
+    assert "Nothing is stored by it" in after.body
+    assert recorded(appliance) == []
+    kinds = {(each["kind"], each["state"]) for each in told(appliance, "privacy", "requests")}
+    assert kinds == {("access", "fulfilled"), ("erasure", "fulfilled")}
+    assert b"canary-mine" not in everything(appliance.data)
+
+
+def test_who_opts_out_leaves_a_number_and_nothing_else(appliance: Appliance) -> None:
+    stays = click_of(ask(appliance, "/summer?ext=other&tnc_consent=granted"))
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+    answer = ask(appliance, "/privacy", method="POST", headers=form | CANARY, body=b"do=opt-out")
+    assert "nothing is recorded" in answer.body
+    before = {path.name for path in appliance.data.rglob("*") if path.is_file()}
+
+    for number in range(20):
+        sent = ask(appliance, f"/summer?ext=canary-out-{number}", headers=CANARY | {"Cookie": "tnc_out=1"})
+        assert (sent.status, "set-cookie" in sent.headers) == (302, False)
+
+    assert recorded(appliance) == [stays]
+    whole = everything(appliance.data)
+    assert [needle for needle in (AGENT, "canary-out", "canary-referrer") if needle.encode() in whole] == []
+    assert {path.name for path in appliance.data.rglob("*") if path.is_file()} == before
+    assert "canary" not in appliance.log.read_text()
+
+
+def test_a_reader_keeps_an_erasure_from_being_called_done_and_it_completes_by_itself(appliance: Appliance) -> None:
+    click = visit(appliance, 1)
+    (day,) = [path for path in (appliance.data / "days").rglob("*.db") if rows(path)]
+    reader = sqlite3.connect(f"file:{day}?mode=ro", uri=True)
+    reader.execute("begin")
+    reader.execute("select count(*) from clicks").fetchone()
+    asking: list[subprocess.CompletedProcess[str]] = []
+    thread = threading.Thread(target=lambda: asking.append(appliance.command("privacy", "erase", "--click", click)))
+    thread.start()
+    time.sleep(3)
+    assert thread.is_alive(), "it waits"
+    assert told(appliance, "privacy", "find", "--click", click)["stores"][0]["count"] == 0, "its key is gone already"
+
+    reader.close()
+    thread.join(60)
+
+    assert asking[0].returncode == 0
+    assert json.loads(asking[0].stdout)["scan"]["found_in"] == []
+
+
+def rows(day: Path) -> int:
+    with closing(sqlite3.connect(f"file:{day}?mode=ro", uri=True)) as database:
+        return int(database.execute("select count(*) from clicks").fetchone()[0])
+
+
+def test_keys_change_while_visitors_come(appliance: Appliance, tmp_path: Path) -> None:
+    old = (tmp_path / "data.key").read_text()
+    stream = Stream(appliance)
+    with stream.flowing():
+        stream.wait_for(100)
+        assert told(appliance, "keys", "rotate")["files"] >= 3
+        stream.wait_for(len(stream.heard) + 100)
+
+    assert stream.answers.failed == 0
+    assert set(stream.redirected) <= set(recorded(appliance))
+    assert told(appliance, "keys", "verify")["problems"] == []
+    appliance.stop()
+    new = (tmp_path / "data.key").read_text()
+    (tmp_path / "data.key").write_text(old)
+    refused = appliance.command("clicks")
+    (tmp_path / "data.key").write_text(new)
+    assert (refused.returncode, "does not open" in refused.stderr) == (4, True)
+    assert set(stream.redirected) <= set(recorded(appliance))
+
+
+def test_without_its_key_nothing_starts_and_nothing_is_changed(stopped: Appliance, tmp_path: Path) -> None:
+    stopped.serve()
+    visit(stopped, 1)
+    stopped.stop()
+    (tmp_path / "data.key").rename(tmp_path / "elsewhere.key")
+    before = {path: path.read_bytes() for path in stopped.data.rglob("*") if path.is_file()}
+
+    done = stopped.command("serve")
+
+    assert done.returncode == 4
+    assert "is missing" in done.stderr
+    assert {path: path.read_bytes() for path in stopped.data.rglob("*") if path.is_file()} == before
+    assert not (tmp_path / "data.key").exists()
+
+
+def test_who_was_erased_while_nothing_ran_is_erased(stopped: Appliance) -> None:
+    stopped.serve()
+    click, other = visit(stopped, 1), click_of(ask(stopped, "/summer?ext=other&tnc_consent=granted"))
+    stopped.stop()
+
+    receipt = told(stopped, "privacy", "erase", "--click", click)
+
+    assert receipt["scan"]["found_in"] == []
+    stopped.serve()
+    assert recorded(stopped) == [other]
+    assert click.encode() not in everything(stopped.data)

@@ -1,20 +1,21 @@
 """`tnc privacy`: what is known of a person, and its end."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import click
 
-from tnc.cli.root import Asker, plain, print_json, read_file, with_json
+from tnc.cli.root import Asker, plain, print_json, read_file, with_json, write_outside
 from tnc.disclosing import copy_of, file_name
-from tnc.errors import FailedError, InvalidError, PartlyDoneError
+from tnc.errors import FailedError, PartlyDoneError
 from tnc.forgetting import Forgetting
+from tnc.receipts import read_receipt
 from tnc.rights import Rights
 from tnc.store.datamap import map_json
 from tnc.store.questions import moment_ms
+from tnc.store.requests import Outcome
 from tnc.store.terms import in_words
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -76,11 +77,12 @@ def find(asker: Asker, /, as_json: bool, **given: Any) -> None:
 
 @privacy.command("erase")
 @who
+@click.option("--request", "request_id", metavar="ID", help="The request of the register that this grants.")
 @with_json
 @click.pass_obj
-def erase(asker: Asker, /, as_json: bool, **given: Any) -> None:  # noqa: ARG001 - a receipt is JSON anyway
+def erase(asker: Asker, /, request_id: str | None, as_json: bool, **given: Any) -> None:  # noqa: ARG001 - always JSON
     """Erase a person, everywhere and in every backup, and print the receipt; totals of reports stay."""
-    receipt = asker.do("erase", **subject_of(asker, **given))
+    receipt = asker.do("erase", request_id=request_id, **subject_of(asker, **given))
     print_json(receipt)
     if receipt["scan"]["found_in"]:
         raise PartlyDoneError(
@@ -101,7 +103,7 @@ def export(asker: Asker, /, out: str | None, as_json: bool, **given: Any) -> Non
         subject = forgetting.subject(**subject_of(asker, **given))
         content = copy_of(house, forgetting.vaults, subject)
         path = Path(out or file_name(forgetting.told(subject))).resolve()
-    path.write_bytes(content)
+        write_outside(house.rooms.data, path, content)
     if as_json:
         print_json({"file": str(path)})
     else:
@@ -145,14 +147,7 @@ def object_(asker: Asker, /, as_json: bool, **given: Any) -> None:
 @click.pass_obj
 def verify(asker: Asker, receipt: str, as_json: bool) -> None:
     """Check a receipt against the keys and stores as they are now; exit 1 when it does not hold."""
-    try:
-        given = json.loads(read_file(receipt))
-    except ValueError as error:
-        raise InvalidError(
-            f"{Path(receipt).name} is not JSON: give the file that `tnc privacy erase` printed."
-        ) from error
-    if not isinstance(given, dict) or "keys" not in given:
-        raise InvalidError(f"{Path(receipt).name} is no receipt: give the file that `tnc privacy erase` printed.")
+    given = read_receipt(read_file(receipt))
     with asker.house() as house:
         wrong = Forgetting(house, looking).verify(given)
     if as_json:
@@ -210,8 +205,10 @@ def _print_request(told: dict[str, Any], *, as_json: bool) -> None:
         print_json(told)
         return
     for name, value in told.items():
-        if name != "steps" and value not in (None, "", False):
+        if name not in ("steps", "receivers") and value not in (None, "", False):
             click.echo(f"{name:14} {plain(value)}")
+    for each in told.get("receivers", ()):
+        click.echo(f"  told before: {plain(each['name'])}, {each['outcome'] or 'open'}: {each['what']}")
     for step in told.get("steps", ()):
         click.echo(f"  {step['at']}  {step['actor']:8} {step['state']:18} {plain(step['reason'])}")
 
@@ -254,6 +251,18 @@ def show(asker: Asker, request_id: str, as_json: bool) -> None:
 def move(asker: Asker, request_id: str, state: str, reason: str, answer: str, as_json: bool) -> None:
     """The next state: acknowledged, needs_identity, verified, approved, fulfilled, denied, ..."""
     told = asker.do("request-move", request_id=request_id, state=state, reason=reason, answer=answer)
+    _print_request(told, as_json=as_json)
+
+
+@request.command("told")
+@click.argument("request_id", metavar="ID")
+@click.argument("receiver", metavar="RECEIVER")
+@click.argument("outcome", metavar="OUTCOME", type=click.Choice(get_args(Outcome)))
+@with_json
+@click.pass_obj
+def told_(asker: Asker, request_id: str, receiver: str, outcome: str, as_json: bool) -> None:
+    """What became of it at somebody who had been told before: deleted, retracted, limited, letter, impossible."""
+    told = asker.do("request-told", request_id=request_id, receiver=receiver, outcome=outcome)
     _print_request(told, as_json=as_json)
 
 

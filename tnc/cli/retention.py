@@ -75,6 +75,9 @@ def _print(told: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(told)
         return
+    for name, days in told.get("set", {}).items():
+        change = "would be" if told["dry_run"] else "is"
+        click.echo(f"{name.removesuffix('_days')} {change} kept {days} days (before: {told['before'][name]})")
     verb = "would go" if told["dry_run"] else "went"
     for each in told["days"]:
         click.echo(f"{each['date']}: {each['clicks']} clicks {verb}")

@@ -14,7 +14,7 @@ import click
 from tnc import settings as appliance_settings
 from tnc.control import Remote
 from tnc.errands import errands_of
-from tnc.errors import InvalidError, TncError
+from tnc.errors import InvalidError, RefusedError, TncError
 from tnc.forwarding import ClosedPost, Forwarding
 from tnc.house import House, locked
 from tnc.keeping import Keeping
@@ -171,6 +171,17 @@ def read_file(path: str) -> str:
         raise InvalidError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise InvalidError(f"{path} is not UTF-8 text.") from error
+
+
+def write_outside(data: Path, path: Path, content: bytes) -> None:
+    """A file for its owner alone, and not below the data directory, where nothing may lie in clear."""
+    if data.resolve() in path.parents:
+        raise RefusedError(f"{path} lies in the data directory, where nothing may lie in clear; name another place.")
+    try:
+        path.unlink(missing_ok=True)  # it may be readable by others
+        path.write_bytes(content)
+    except OSError as error:
+        raise InvalidError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def plain(text: object) -> str:

@@ -92,8 +92,7 @@ def read_postback(params: Mapping[str, str]) -> Incoming:
     InvalidError says what is wrong: no click id, or a payout or currency that cannot be read. An
     empty value or an unexpanded macro counts as not sent.
     """
-    given = {name.strip().lower(): text for name, value in params.items() if (text := _clean(value))}
-    said = {name: value for name, value in given.items() if not _is_macro(value)}
+    given, said = _given(params)
     click_name = _click_name(given, said)
     found = {"click_id": click_name} | {
         what: name for what in NAMES if what != "click_id" and (name := _first(said, NAMES[what]))
@@ -113,6 +112,21 @@ def read_postback(params: Mapping[str, str]) -> Incoming:
         meanings=_meanings(said),
         names=found,
     )
+
+
+def click_named(params: Mapping[str, str]) -> ClickId | None:
+    """The click id of a call, also of one that cannot be read otherwise."""
+    given, said = _given(params)
+    try:
+        return ClickId(said[_click_name(given, said)])
+    except InvalidError:
+        return None
+
+
+def _given(params: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """What is not empty, by names in lower case; the same without unexpanded macros."""
+    given = {name.strip().lower(): text for name, value in params.items() if (text := _clean(value))}
+    return given, {name: value for name, value in given.items() if not _is_macro(value)}
 
 
 def _clean(value: str) -> str:

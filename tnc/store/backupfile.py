@@ -12,7 +12,7 @@ import sqlite3
 import struct
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from pathlib import Path
@@ -113,6 +113,7 @@ class BackupReader:
     """A backup file. Raises InvalidError when it is none, RefusedError when a newer tnc wrote it."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         try:
             self._zip = zipfile.ZipFile(path)
             self.manifest = msgspec.json.decode(self._zip.read(_MANIFEST), type=Manifest)
@@ -123,6 +124,14 @@ class BackupReader:
 
     def close(self) -> None:
         self._zip.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """What cannot be read of it is said in words: InvalidError."""
+        try:
+            yield
+        except (zipfile.BadZipFile, EOFError, KeyError, msgspec.MsgspecError) as error:
+            raise InvalidError(f"{self._path} is damaged; use another backup, see `tnc backup list`.") from error
 
     def day(self, vault: VaultName, date: str) -> Iterator[Table]:
         """The tables of a day; the rows of each must be read before the next."""

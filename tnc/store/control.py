@@ -108,6 +108,7 @@ def put_back(database: sqlite3.Connection, tables: Tables) -> None:
     """Rows of a backup into the tables of a new database; what this version does not know stays out."""
     known = all_tables(database)
     database.execute("begin")
+    database.execute("pragma defer_foreign_keys = on")  # tables come in the order of their names
     for table, (columns, rows) in tables.items():
         if table in known:
             there = {row[1] for row in database.execute(f"pragma table_info({table})")}

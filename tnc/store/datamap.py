@@ -164,6 +164,7 @@ _INTENT: Final[Mapping[str, Class]] = {
     "before": "none",
     "sent": "business",
     "days": "pseudonym",
+    "request_id": "none",
 }
 
 _STATE: Final = ("schema", "clicks", "judged", "events", "parts", "guard")

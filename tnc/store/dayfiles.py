@@ -3,7 +3,7 @@
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from pathlib import Path
 from typing import Final, TypeVar
@@ -28,6 +28,14 @@ def count_clicks(path: Path) -> int:
             return int(database.execute("select count(*) from clicks").fetchone()[0])
     except sqlite3.DatabaseError:
         return 0
+
+
+def date_in(path: Path) -> str | None:
+    """The day to which a file belongs, by its name or that of a folder."""
+    for part in path.parts:
+        with suppress(ValueError):
+            return Date.fromisoformat(part[:10]).isoformat()
+    return None
 
 
 class Days:

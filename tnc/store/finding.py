@@ -35,33 +35,33 @@ def look_for(
         for date in vaults[name].dates():
             with vaults[name].reader(date) as reader:
                 clicks = dict(subject.clicks(reader))
-            if clicks:
-                found.parts.append(DayPart(vault=name, date=date.isoformat(), clicks=sorted(clicks), calls=[]))
+                numbers = sorted({*clicks, *subject.damaged(reader)})
+            if numbers:
+                found.parts.append(DayPart(vault=name, date=date.isoformat(), clicks=numbers, calls=[]))
                 found.clicks += clicks.values()
     ids = {click.click_id for click in found.clicks} | ({subject.value} if subject.kind == "click" else set())
-    if "days" in names and ids:
-        _look_for_calls(vaults["days"], found, ids)
+    for name in names if ids else ():
+        _look_for_calls(name, vaults[name], found, ids)
     for part in found.parts:
         with vaults[part.vault].reader(Date.fromisoformat(part.date)) as reader:
             counts = reader.search.counts(part.clicks, part.calls)
             found.sent += _sent(reader, part.clicks)
         if part.vault == "restricted":
-            found.counts["restricted clicks"] += counts["clicks"]
-        else:
-            found.counts += counts
+            counts["restricted clicks"] = counts.pop("clicks")
+        found.counts += counts
     return found
 
 
-def _look_for_calls(days: Vault, found: Found, ids: set[str]) -> None:
+def _look_for_calls(name: VaultName, vault: Vault, found: Found, ids: set[str]) -> None:
     """Postbacks lie in the day in which they arrived."""
-    parts = {part.date: part for part in found.parts if part.vault == "days"}
-    for date in days.dates():
-        with days.reader(date) as reader:
+    parts = {part.date: part for part in found.parts if part.vault == name}
+    for date in vault.dates():
+        with vault.reader(date) as reader:
             calls = reader.search.calls(ids)
         if calls:
             part = parts.get(date.isoformat())
             if part is None:
-                part = DayPart(vault="days", date=date.isoformat(), clicks=[], calls=[])
+                part = DayPart(vault=name, date=date.isoformat(), clicks=[], calls=[])
                 found.parts.append(part)
             part.calls = calls
 

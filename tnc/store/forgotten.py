@@ -50,7 +50,8 @@ FORGOTTEN_TABLES: Final[tuple[str, ...]] = (
     """,
 )
 
-FORGOTTEN: Final = ("tombstones", "receipts", "objections")
+SINCE: Final = ("tombstones", "receipts", "objections", "escrows", "terms", "requests", "request_steps")
+"""Tables that say what was promised: a restore takes them as they are now, not as they were."""
 
 
 def keyed_hash(key: bytes, kind: str, value: str) -> bytes:

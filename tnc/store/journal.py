@@ -4,11 +4,15 @@ One intent at a time, in a slot file of the keyring: it names rows by number and
 bytes to look for at the end. When it is done its file is overwritten.
 """
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
+from tnc.errors import FailedError, PartlyDoneError
 from tnc.store.keyring import Token
 from tnc.store.slots import SlotFile
 
@@ -40,6 +44,7 @@ class Intent(Struct, kw_only=True):
     before: dict[str, int]  # rows by store
     sent: dict[str, int]  # deliveries that had left the house, by destination
     days: list[DayPart]
+    request_id: str | None = None  # of the register, that is done with it
 
 
 class Journal:
@@ -54,6 +59,20 @@ class Journal:
     def write(self, intent: Intent) -> None:
         """Durable when this returns."""
         self._file.write(msgspec.msgpack.encode(intent))
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """What a disk that refuses leaves of the work is said in words: a promise that will be kept, or nothing."""
+        try:
+            yield
+        except (OSError, sqlite3.OperationalError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            if self._file.exists():
+                raise PartlyDoneError(
+                    f"the disk refused ({why}). It is written down and completes by itself when the disk can be "
+                    "written again; make room, or mend it."
+                ) from error
+            raise FailedError(f"the disk refused ({why}). Nothing was changed; make room, then try again.") from error
 
     def clear(self) -> None:
         self._file.destroy()

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from tnc.errors import FailedError
 from tnc.model import Click, Event
 from tnc.store.sealing import Sealer
 from tnc.store.search import Search
@@ -31,13 +32,13 @@ class Purge:
         self._add = add
 
     def stories(self, clicks: Sequence[int]) -> list[tuple[Click, list[Event]]]:
-        """The clicks with their events, opened; those that were erased before are passed over."""
+        """The clicks with their events, opened; those that were erased before, or are damaged, are passed over."""
         found = []
         rows = self._database.execute(f"select seq, sealed from clicks where seq {_AMONG}", (json.dumps(clicks),))
         for seq, sealed in rows.fetchall():
             try:
                 found.append((self._clicks.open_click(seq, sealed), self._events_of(seq)))
-            except PuncturedError:
+            except (PuncturedError, FailedError):
                 continue
         return found
 

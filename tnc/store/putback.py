@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from tnc.conversions.incoming import read_postback
-from tnc.errors import FailedError, InvalidError
+from tnc.conversions.incoming import click_named
+from tnc.errors import FailedError
 from tnc.model import Click, ClickId
 from tnc.store.backupfile import Row, Table
 from tnc.store.days import DayWriter, sealer_of, tokens_of
@@ -87,10 +87,8 @@ class DayRestorer:
                 yield (*row, self._token_of(call))
 
     def _token_of(self, call: Call) -> int | None:
-        try:
-            return self._keys.token("click", read_postback(call.params).click_id)
-        except InvalidError:
-            return None
+        named = click_named(call.params)
+        return None if named is None else self._keys.token("click", named)
 
 
 def _opened(sealer: Sealer, seq: int, sealed: bytes, kind: Any) -> Any:

@@ -3,13 +3,12 @@
 What a person wrote and how to reach him is sealed; the steps hold no personal data.
 """
 
-import calendar
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, Literal, get_args
 
@@ -19,6 +18,7 @@ from msgspec import Struct
 from tnc import crypto
 from tnc.errors import InvalidError, NotFoundError
 from tnc.model import WorkspaceId
+from tnc.store.deadlines import due_ms, latest_due_ms
 
 RequestKind = Literal["access", "erasure", "restriction", "objection", "rectification", "withdrawal", "question"]
 Channel = Literal["page", "command line", "email", "letter", "api"]
@@ -26,6 +26,9 @@ State = Literal[
     "received", "acknowledged", "needs_identity", "identity_failed", "verified", "review", "approved", "executing",
     "awaiting_downstream", "fulfilled", "partly_fulfilled", "denied", "withdrawn", "expired_unverified",
 ]  # fmt: skip
+
+Outcome = Literal["deleted", "retracted", "limited", "letter", "impossible"]
+"""What a receiver did, or what was done about him."""
 
 ENDED: Final[frozenset[State]] = frozenset(
     {"fulfilled", "partly_fulfilled", "denied", "withdrawn", "expired_unverified"}
@@ -43,7 +46,6 @@ _FOLLOWS: Final[dict[State, tuple[State, ...]]] = {
     "awaiting_downstream": ("fulfilled", "partly_fulfilled"),
 }
 _NEEDS_REASON: Final = frozenset({"denied", "partly_fulfilled", "identity_failed"})
-_MOST_EXTENDED_MONTHS: Final = 2
 REMIND_DAYS: Final = (20, 10, 5, 2)  # before it is due: days 10, 20, 25 and 28 of 30
 
 REQUEST_TABLES: Final[tuple[str, ...]] = (
@@ -80,12 +82,22 @@ REQUEST_TABLES: Final[tuple[str, ...]] = (
 )
 
 
+class Receiver(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody who had been told of the person before, and what became of it there; `outcome` None: nothing yet."""
+
+    reports: int
+    outcome: Outcome | None = None
+    at_ms: int = 0
+
+
 class Words(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The sealed part."""
+    """The sealed part. `click` is the click id by which the person says who he is; it goes when the request ends."""
 
     text: str = ""
     contact: str = ""
     answer: str = ""
+    click: str = ""
+    receivers: dict[str, Receiver] = {}
 
 
 NO_WORDS: Final = Words()
@@ -117,29 +129,17 @@ class Request:
     steps: tuple[Step, ...]
 
     @property
+    def unsettled(self) -> list[str]:
+        """Receivers of whom nothing came yet, or nothing can: the request is not wholly fulfilled by then."""
+        return [name for name, its in self.words.receivers.items() if its.outcome in (None, "impossible")]
+
+    @property
     def is_open(self) -> bool:
         return self.state not in ENDED
 
     def days_left(self, now_ms: int) -> int:
         """Whole days until it is due; negative when it is late."""
         return (self.due_at_ms - now_ms) // 86_400_000
-
-
-def due_ms(received_at_ms: int) -> int:
-    """30 days or one calendar month, whichever is first: GDPR 12(3), and the shorter month of February."""
-    received = datetime.fromtimestamp(received_at_ms / 1000, UTC)
-    return _ms(min(received + timedelta(days=30), months_later(received, 1)))
-
-
-def months_later(moment: datetime, months: int) -> datetime:
-    """The same day of a later month, or its last one."""
-    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
-    day = min(moment.day, calendar.monthrange(year, month + 1)[1])
-    return moment.replace(year=year, month=month + 1, day=day)
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
 
 
 def following(state: State) -> tuple[State, ...]:
@@ -229,29 +229,85 @@ class Register:
             raise InvalidError(f"a request that is {request.state} cannot become {state}; what can follow is {after}.")
         if state in _NEEDS_REASON and not reason:
             raise InvalidError(f"say why it becomes {state}: give a reason.")
+        if state == "fulfilled" and request.unsettled:
+            raise InvalidError(
+                f"{', '.join(request.unsettled)} had been told before: say what became of it there with `tnc privacy "
+                "request told`, or close the request as partly_fulfilled with the reason."
+            )
+        words = msgspec.structs.replace(
+            request.words,
+            answer=answer or request.words.answer,
+            click="" if state in ENDED else request.words.click,
+        )
         with self._writing():
             self._database.execute(
                 "update requests set state = ?, closed_at_ms = ?, receipt_id = coalesce(?, receipt_id),"
                 " evidence = coalesce(?, evidence) where request_id = ?",
                 (state, now_ms if state in ENDED else None, receipt_id, evidence, request_id),
             )
-            if answer:
-                words = msgspec.structs.replace(request.words, answer=answer)
-                sealed = crypto.seal(self._key, msgspec.json.encode(words), self._place(request_id))
-                self._database.execute("update requests set sealed = ? where request_id = ?", (sealed, request_id))
+            if words != request.words:
+                self._seal(request_id, words)
             self._step(request_id, now_ms, actor, state, reason)
+        return self.get(request_id)
+
+    def _seal(self, request_id: str, words: Words) -> None:
+        sealed = crypto.seal(self._key, msgspec.json.encode(words), self._place(request_id))
+        self._database.execute("update requests set sealed = ? where request_id = ?", (sealed, request_id))
+
+    def grant(self, request_id: str, *, now_ms: int) -> None:
+        """It is being done. Raises InvalidError when it cannot be as it stands, NotFoundError."""
+        state = self.get(request_id).state
+        if state not in ("executing", "approved", "verified"):
+            self.move(request_id, "approved", now_ms=now_ms)
+        if state != "executing":
+            self.move(request_id, "executing", now_ms=now_ms)
+
+    def executed(self, request_id: str, *, receipt_id: str, sent: Mapping[str, int], now_ms: int) -> None:
+        """It was done, and `sent` had been told before; once more after a crash changes nothing."""
+        with suppress(NotFoundError):
+            if self.get(request_id).state == "executing":
+                self._name_receivers(request_id, sent)
+                after: State = "awaiting_downstream" if self.get(request_id).unsettled else "fulfilled"
+                self.move(request_id, after, now_ms=now_ms, actor="tnc", receipt_id=receipt_id)
+
+    def _name_receivers(self, request_id: str, reports: Mapping[str, int]) -> None:
+        """Who had been told of the person, and how often."""
+        request = self.get(request_id)
+        receivers = {name: Receiver(reports=count) for name, count in sorted(reports.items())}
+        with self._writing():
+            self._seal(
+                request_id,
+                msgspec.structs.replace(request.words, click="", receivers={**receivers, **request.words.receivers}),
+            )
+
+    def settle(self, request_id: str, receiver: str, outcome: Outcome, *, now_ms: int) -> Request:
+        """What became of it at a receiver. Raises NotFoundError, InvalidError."""
+        request = self.get(request_id)
+        if receiver not in request.words.receivers:
+            known = ", ".join(request.words.receivers) or "nobody"
+            raise NotFoundError(f"{receiver!r} had not been told of this person; told was {known}.")
+        if outcome not in get_args(Outcome):
+            raise InvalidError(f"there is no outcome {outcome!r}; there are {', '.join(get_args(Outcome))}.")
+        if not request.is_open:
+            raise InvalidError("this request is closed.")
+        its = msgspec.structs.replace(request.words.receivers[receiver], outcome=outcome, at_ms=now_ms)
+        words = msgspec.structs.replace(request.words, receivers={**request.words.receivers, receiver: its})
+        with self._writing():
+            self._seal(request_id, words)
+            self._step(request_id, now_ms, "owner", request.state, f"{receiver}: {outcome}")
         return self.get(request_id)
 
     def extend(self, request_id: str, *, until_ms: int, reason: str, now_ms: int) -> Request:
         """More time, told to the person with its reason before it was due; at most two further months."""
         request = self.get(request_id)
-        latest = months_later(datetime.fromtimestamp(due_ms(request.received_at_ms) / 1000, UTC), _MOST_EXTENDED_MONTHS)
+        latest_ms = latest_due_ms(request.received_at_ms)
         if not request.is_open or now_ms >= due_ms(request.received_at_ms):
             raise InvalidError("it is too late to extend this request: that is possible only before it is due.")
         if not reason:
             raise InvalidError("say why it takes longer: the person must be told the reason.")
-        if not request.due_at_ms <= until_ms <= _ms(latest):
-            raise InvalidError(f"it can be extended to {latest:%Y-%m-%d} at the latest: two further months.")
+        if not request.due_at_ms <= until_ms <= latest_ms:
+            due, latest = (datetime.fromtimestamp(at_ms / 1000, UTC).date() for at_ms in (request.due_at_ms, latest_ms))
+            raise InvalidError(f"it is due on {due} and can be extended to {latest} at the latest: two further months.")
         with self._writing():
             self._database.execute(
                 "update requests set due_at_ms = ?, extended = 1 where request_id = ?", (until_ms, request_id)
@@ -316,18 +372,18 @@ class Register:
         )
         return tuple(Step(at_ms=at, actor=actor, state=state, reason=reason) for at, actor, state, reason in rows)
 
-    def count_closed_before(self, time_ms: int) -> int:
+    def count_closed_before(self, requests_ms: int, questions_ms: int) -> int:
         with self._lock:
             row = self._database.execute(
-                "select count(*) from requests where workspace = ? and closed_at_ms < ?", (self._workspace, time_ms)
+                f"select count(*) from requests {_CLOSED}", (self._workspace, questions_ms, requests_ms)
             ).fetchone()
         return int(row[0])
 
-    def drop_closed_before(self, time_ms: int) -> None:
+    def drop_closed_before(self, requests_ms: int, questions_ms: int) -> None:
+        """Questions and their answers have a term of their own."""
         with self._writing():
-            self._database.execute(
-                "delete from requests where workspace = ? and closed_at_ms < ?", (self._workspace, time_ms)
-            )
+            self._database.execute(f"delete from requests {_CLOSED}", (self._workspace, questions_ms, requests_ms))
 
 
+_CLOSED: Final = "where workspace = ? and closed_at_ms < case kind when 'question' then ? else ? end"
 _MARKS: Final = ", ".join("?" * len(ENDED))

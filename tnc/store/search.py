@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from tnc.errors import FailedError
 from tnc.model import Click
 from tnc.store.keyring import DayKeys, Token
 from tnc.store.sealing import Sealer
@@ -32,16 +33,33 @@ class Search:
         self._clicks = clicks
 
     def clicks(self, kind: Token, value: str) -> Iterator[tuple[int, Click]]:
-        """(number, click) of every click that has this value, oldest first."""
-        token = self._keys.token(kind, value)
-        rows = self._database.execute(f"select seq, sealed from clicks where {kind} = ? order by seq", (token,))
-        for seq, sealed in rows.fetchall():
+        """(number, click) of every click that has this value and can be read, oldest first."""
+        for seq, sealed in self._rows(kind, value):
             try:
                 click = self._clicks.open_click(seq, sealed)
-            except PuncturedError:
+            except (PuncturedError, FailedError):
                 continue
             if (click.click_id if kind == "click" else getattr(click.visit, VALUES[kind])) == value:
                 yield seq, click
+
+    def damaged(self, kind: Token, value: str) -> list[int]:
+        """Numbers of the rows that can be told to have this value by their blind tokens alone: nobody can read them."""
+        return [seq for seq, sealed in self._rows(kind, value) if self._is_damaged(seq, sealed)]
+
+    def _is_damaged(self, seq: int, sealed: bytes) -> bool:
+        try:
+            self._clicks.open_click(seq, sealed)
+        except FailedError:
+            return True
+        except PuncturedError:
+            return False
+        return False
+
+    def _rows(self, kind: Token, value: str) -> list[tuple[int, bytes]]:
+        token = self._keys.token(kind, value)
+        return self._database.execute(
+            f"select seq, sealed from clicks where {kind} = ? order by seq", (token,)
+        ).fetchall()
 
     def people(self) -> Iterator[tuple[int, int | None]]:
         """(number, which of the day's visitors) of every click: numbers that mean nothing outside this call."""
@@ -53,6 +71,11 @@ class Search:
         """Numbers of the postbacks of this day that named one of these click ids."""
         tokens = [self._keys.token("click", each) for each in clicks]
         rows = self._database.execute(f"select seq from inbox where click {_AMONG}", (json.dumps(tokens),))
+        return [seq for (seq,) in rows]
+
+    def events(self, click_seq: int) -> list[int]:
+        """Numbers of the events of a click, in the order they were recorded."""
+        rows = self._database.execute("select seq from events where click_seq = ? order by seq", (click_seq,))
         return [seq for (seq,) in rows]
 
     def present(self, clicks: Sequence[int]) -> list[int]:

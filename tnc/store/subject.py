@@ -50,6 +50,25 @@ class Subject:
                 if self.since_ms <= click.clicked_at_ms < self.until_ms:
                     yield seq, click
 
+    def damaged(self, reader: DayReader) -> list[int]:
+        """Numbers of one day's rows that are meant and cannot be read. When they were made nobody knows."""
+        return [seq for value in self.values() for seq in reader.search.damaged(_TOKENS[self.kind], value)]
+
+
+def is_stored_address(text: str) -> bool:
+    """An address, or a network in the form in which it is kept."""
+    base = text.partition("/")[0]
+    return canonical(text) is not None or (canonical(base) is not None and cut(base) == text)
+
+
+def is_text(value: str) -> bool:
+    """Not bytes that a command line was given and that stand for no characters."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
 
 def traces(click: Click) -> set[bytes]:
     """What a click knows of the person, as no file may hold it: text, and the bytes that pseudonyms stand for."""

@@ -3,15 +3,19 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+import msgspec
+
 from tnc.errors import NotFoundError, PartlyDoneError
-from tnc.model import Click, Event, WorkspaceId
+from tnc.model import OPEN_STATES, Click, ClickId, Event, WorkspaceId
 from tnc.store.dayfiles import Day, Days
 from tnc.store.days import DayReader, DayWriter, all_dates, day_path
+from tnc.store.deliveries import DeliveryRow
+from tnc.store.inbox import InboxRow
 from tnc.store.journal import DayPart
 from tnc.store.keyring import Keyring
 from tnc.store.scan import Hit, Scanner
@@ -21,6 +25,16 @@ from tnc.store.search import Search
 _T = TypeVar("_T")
 
 Story = tuple[Click, list[Event]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """A click with all that is told of it; numbers are those of the day it was read from."""
+
+    click: Click
+    events: Sequence[tuple[int, Event]]
+    deliveries: Sequence[DeliveryRow]
+
 
 _PAUSE_SECONDS: Final = 0.05
 _ROUNDS: Final = 3
@@ -72,13 +86,23 @@ class Vault:
     def _day(self, date: Date) -> Day:
         return self.workspace, date
 
-    def put_in(self, date: Date, stories: Sequence[Story]) -> None:
-        """Add clicks with what became of them; those that are there already, by their ids, are not added again."""
+    def put_in(
+        self, date: Date, wholes: Sequence[Whole], calls: Sequence[tuple[ClickId | None, InboxRow]] = ()
+    ) -> None:
+        """Add clicks with what is told of them, and postbacks with the click ids that they named.
+
+        What is there already is not added again: all of it came in one transaction.
+        """
 
         def work(writer: DayWriter) -> None:
-            for click, events in stories:
-                if writer.find(click.click_id) is None:
-                    writer.add_story(click, events)
+            for whole in wholes:
+                if writer.find(whole.click.click_id) is None:
+                    _add(writer, whole)
+            there = {_said(row) for row in writer.inbox.newest()} if calls else set()
+            for click_id, row in calls:
+                if _said(row) not in there:
+                    token = None if click_id is None else writer.keys.token("click", click_id)
+                    writer.inbox.add(replace(row, click=token))
 
         self.alone(lambda days: days.transact(self._day(date), work))
 
@@ -146,6 +170,47 @@ class Vault:
             days.discard(self._day(date))
             path = self.path(date)
             scrub(path, (hit for hit in hits if hit.path == path))
+
+
+def read_whole(reader: DayReader, clicks: Sequence[int], *, now_ms: int) -> Iterator[Whole]:
+    """Nothing of them goes out any more: neither from where they are restricted, nor when that is lifted."""
+    for seq in clicks:
+        click = reader.click(seq)
+        if click is not None:
+            yield Whole(
+                click=click,
+                events=list(zip(reader.search.events(seq), reader.events_of(seq), strict=True)),
+                deliveries=[_held_back(row, now_ms) for row in reader.deliveries.of_click(seq)],
+            )
+
+
+def _held_back(row: DeliveryRow, now_ms: int) -> DeliveryRow:
+    if row.state not in OPEN_STATES:
+        return row
+    record = msgspec.structs.replace(row.record, reason="restricted")
+    return replace(row, state="cancelled", done_at_ms=now_ms, record=record)
+
+
+def _add(writer: DayWriter, whole: Whole) -> None:
+    """With new numbers throughout."""
+    click_seq = writer.add_click(whole.click)
+    events = {seq: writer.add_event(click_seq, event) for seq, event in whole.events}
+    first: dict[int, int] = {}
+    for row in whole.deliveries:
+        added = writer.deliveries.add(
+            replace(
+                row,
+                click_seq=click_seq,
+                event_seq=events.get(row.event_seq, row.event_seq),
+                first_seq=first.get(row.first_seq, -1),
+            )
+        )
+        first.setdefault(row.first_seq, added.first_seq)
+
+
+def _said(row: InboxRow) -> tuple[int, bytes]:
+    """By which a postback is told from others."""
+    return row.at_ms, msgspec.json.encode(row.call)
 
 
 def _note(part: DayPart, search: Search) -> bool:

@@ -30,6 +30,8 @@ def invent_request(
         "text": "Please erase <b>me</b>.",
         "contact": "ann@example.com",
         "answer": "",
+        "click": "",
+        "receivers": [],
         "steps": [{"at": "2026-11-10T09:30:00.000Z", "actor": "person", "state": "received", "reason": ""}],
     } | of
 
@@ -39,7 +41,20 @@ class InventedPeople:
     told: list[dict[str, Any]] = field(
         default_factory=lambda: [
             invent_request("6f1c0a93be", days_left=-2),
-            invent_request("aa00bb11cc", state="acknowledged"),
+            invent_request(
+                "aa00bb11cc",
+                state="acknowledged",
+                receivers=[
+                    {"name": "meta-main", "reports": 2, "outcome": None, "at": None, "what": "Ask its support."},
+                    {
+                        "name": "webhook",
+                        "reports": 1,
+                        "outcome": "letter",
+                        "at": "2026-11-20T09:30:00.000Z",
+                        "what": "Write.",
+                    },
+                ],
+            ),
             invent_request("0123456789", state="fulfilled", days_left=None, receipt_id="r1", answer="Done."),
         ]
     )
@@ -65,12 +80,29 @@ class InventedPeople:
     def move(self, request_id: str, state: str, *, reason: str, answer: str) -> None:
         self.asked.append(("move", (request_id, state, reason, answer)))
 
+    def settle(self, request_id: str, *, receiver: str, outcome: str) -> None:
+        self.asked.append(("settle", (request_id, receiver, outcome)))
+
+    def extend(self, request_id: str, *, until_ms: int, reason: str) -> None:
+        self.asked.append(("extend", (request_id, until_ms, reason)))
+
+    def overdue(self) -> int:
+        return sum(each["overdue"] for each in self.told)
+
     def find(self, who: Mapping[str, str]) -> Mapping[str, Any]:
         self.asked.append(("find", dict(who)))
-        return {"subject": "visitor:00", "stores": [{"store": "clicks", "count": 1234}]}
+        return {"subject": "visitor:00", "stores": [{"store": "clicks", "count": 1234}], "visitors": 7}
 
-    def erase(self, who: Mapping[str, str]) -> Mapping[str, Any]:
-        self.asked.append(("erase", dict(who)))
+    def copy(self, who: Mapping[str, str]) -> tuple[str, bytes]:
+        self.asked.append(("copy", dict(who)))
+        return "copy.zip", b"PK"
+
+    def object(self, who: Mapping[str, str]) -> Mapping[str, Any]:
+        self.asked.append(("object", dict(who)))
+        return {"until": "2027-02-22T00:00:00.000Z"}
+
+    def erase(self, who: Mapping[str, str], *, request_id: str) -> Mapping[str, Any]:
+        self.asked.append(("erase", (request_id, dict(who))))
         return RECEIPT
 
     def restrict(self, who: Mapping[str, str]) -> Mapping[str, Any]:
@@ -109,3 +141,19 @@ class InventedPeople:
 
     def receivers(self) -> Sequence[Mapping[str, str]]:
         return [{"name": "meta-main", "type": "meta", "host": "graph.facebook.com", "country": "IE", "gets": "ids"}]
+
+    def records(self) -> Mapping[str, Any]:
+        return {
+            "config_version": 3,
+            "purposes": [{"campaign": "summer", "name": "Summer", "purpose": "counting", "receivers": ["meta-main"]}],
+            "people": "visitors",
+            "measures": [{"check": "key file", "state": "ok", "text": "It is closed to others."}],
+        }
+
+    def breach(self, since_ms: int, until_ms: int | None) -> Mapping[str, Any]:
+        self.asked.append(("breach", (since_ms, until_ms)))
+        return {"draft": "About 13 visitors."}
+
+    def check_receipt(self, text: str) -> Sequence[str]:
+        self.asked.append(("check", text))
+        return [] if "01a20c" in text else ["its signature does not hold: it was changed."]

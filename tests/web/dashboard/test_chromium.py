@@ -40,6 +40,7 @@ PAGES = {
     "/people/{request_id}": ("/people/6f1c0a93be", "/people/aa00bb11cc?click=x", "/people/0123456789"),
     "/keeping": ("/keeping",),
     "/stored": ("/stored", "/stored?class=pii"),
+    "/records": ("/records", "/records?from=2026-11-01"),
     "/sign-in": ("/sign-in",),
 }
 NOT_PAGES = {"/reports.csv", "/static/{version}/{path:.+}"}

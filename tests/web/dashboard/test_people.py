@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.web.dashboard.conftest import Open
+from tests.web.dashboard.conftest import PASSWORD, Open
 from tests.web.dashboard.invented import InventedAppliance
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
@@ -71,7 +71,9 @@ async def test_a_person_is_found_and_erased_after_typing_the_word(owner: Open, a
     assert refused.status == 422
     assert "type the word erase" in (await refused.text()).lower()
     assert "01a20c3d4bae97f348208cd1b707" in await done.text()
-    assert [each for each in appliance.people.asked if each[0] == "erase"] == [("erase", {"click": "abc"})]
+    assert [each for each in appliance.people.asked if each[0] == "erase"] == [
+        ("erase", ("aa00bb11cc", {"click": "abc"}))
+    ]
 
 
 @pytest.mark.parametrize("do", ["restrict", "unrestrict"])
@@ -105,7 +107,12 @@ async def test_terms_change_only_after_what_goes_was_shown(owner: Open, applianc
     preview = await (await client.post("/keeping", headers=OURS, data={"clicks": "30", "logs": ""})).text()
     assert "2 days with" in preview
     assert appliance.people.asked == [("preview", {"clicks": 30})]
-    done = await client.post("/keeping", headers=OURS, data={"clicks": "30", "sure": "yes"}, allow_redirects=False)
+    for wrong in ({}, {"password": "not it"}):
+        refused = await client.post("/keeping", headers=OURS, data={"clicks": "30", "sure": "yes"} | wrong)
+        assert refused.status == 403
+    assert appliance.people.asked == [("preview", {"clicks": 30})]
+    sure = {"clicks": "30", "sure": "yes", "password": PASSWORD}
+    done = await client.post("/keeping", headers=OURS, data=sure, allow_redirects=False)
 
     assert done.status == 303
     assert appliance.people.asked[-1] == ("set", {"clicks": 30})
@@ -128,3 +135,71 @@ async def test_the_map_is_shown_by_class(owner: Open, appliance: InventedApplian
     assert "graph.facebook.com" in whole
     assert '<th scope="row">sealed</th>' in personal
     assert '<th scope="row">campaign</th>' not in personal
+
+
+async def test_longer_terms_need_no_password(owner: Open, appliance: InventedAppliance) -> None:
+    client = await owner(appliance)
+
+    done = await client.post("/keeping", headers=OURS, data={"clicks": "120", "sure": "yes"}, allow_redirects=False)
+
+    assert done.status == 303
+
+
+async def test_what_is_late_stands_on_every_page(owner: Open, appliance: InventedAppliance) -> None:
+    client = await owner(appliance)
+
+    for address in ("/", "/campaigns", "/reports", "/settings"):
+        assert "1 request of a person is overdue" in await (await client.get(address)).text()
+
+
+async def test_a_copy_is_downloaded_and_visits_leave_no_trace(owner: Open, appliance: InventedAppliance) -> None:
+    client = await owner(appliance)
+
+    copy = await client.post("/people/aa00bb11cc/act", headers=OURS, data={"click": "abc", "do": "copy"})
+    objected = await client.post("/people/aa00bb11cc/act", headers=OURS, data={"click": "abc", "do": "object"})
+
+    assert (copy.content_type, await copy.read()) == ("application/zip", b"PK")
+    assert "leave no trace until 2027-02-22" in await objected.text()
+
+
+async def test_what_a_receiver_did_is_noted(owner: Open, appliance: InventedAppliance) -> None:
+    client = await owner(appliance)
+    shown = await (await client.get("/people/aa00bb11cc")).text()
+
+    data = {"receiver": "meta-main", "outcome": "letter"}
+    answer = await client.post("/people/aa00bb11cc/told", headers=OURS, data=data, allow_redirects=False)
+
+    assert "What became of it at meta-main" in shown
+    assert answer.status == 303
+    assert ("settle", ("aa00bb11cc", "meta-main", "letter")) in appliance.people.asked
+
+
+async def test_a_request_gets_more_time(owner: Open, appliance: InventedAppliance) -> None:
+    client = await owner(appliance)
+    data = {"until": "2027-01-02", "reason": "many asked"}
+
+    answer = await client.post("/people/aa00bb11cc/extend", headers=OURS, data=data, allow_redirects=False)
+    unfit = await client.post("/people/aa00bb11cc/extend", headers=OURS, data=data | {"until": "soon"})
+
+    assert (answer.status, unfit.status) == (303, 422)
+    assert [each for each in appliance.people.asked if each[0] == "extend"] == [
+        ("extend", ("aa00bb11cc", 1_798_848_000_000, "many asked"))
+    ]
+
+
+async def test_others_who_may_be_meant_are_counted(owner: Open, appliance: InventedAppliance) -> None:
+    client = await owner(appliance)
+
+    assert "7 visitors" in await (await client.get("/people/aa00bb11cc?ip=203.0.113.7")).text()
+
+
+async def test_records_a_breach_and_a_receipt_are_looked_at(owner: Open, appliance: InventedAppliance) -> None:
+    client = await owner(appliance)
+
+    assert "Summer" in await (await client.get("/records")).text()
+    assert "About 13 visitors." in await (await client.get("/records?from=2026-11-01&to=2026-11-02")).text()
+    assert (await client.get("/records?from=whenever")).status == 422
+    held = await client.post("/records", headers=OURS, data={"receipt": '{"receipt_id": "01a20c"}'})
+    changed = await client.post("/records", headers=OURS, data={"receipt": "{}"})
+    assert "The receipt holds" in await held.text()
+    assert "it was changed" in await changed.text()

@@ -207,6 +207,30 @@ async def test_a_call_for_an_erased_click_is_counted_and_kept_nowhere(shop_with_
         assert reader.number("postbacks for erased clicks") == 1
 
 
+async def test_a_call_that_cannot_be_read_is_found_by_the_click_it_names_all_the_same(shop_with_network: Shop) -> None:
+    shop, named = shop_with_network, "01a20c3d4bae97f348208cd1b707"
+
+    answer = await tell(shop, cid=named, payout="a lot")
+
+    [row] = await inbox(shop, 1)
+    assert (answer.status, row.outcome) == (400, "invalid")
+    with shop.house.stories.day(shop.house.stories.dates()[0]) as reader:
+        assert reader.search.calls([named]) == [row.seq]
+
+
+async def test_a_call_that_cannot_be_read_is_not_kept_when_its_click_was_erased(shop_with_network: Shop) -> None:
+    shop, erased = shop_with_network, "01a20c3d4bae97f348208cd1b707"
+    forgotten = shop.house.forgotten
+    forgotten.bury([forgotten.hash("click", erased)], expires_at_ms=1 << 60)
+
+    answer = await tell(shop, cid=erased, payout="a lot")
+    await tell(shop, cid="another", payout="a lot")
+
+    assert answer.status == 400
+    [row] = await inbox(shop, 1)
+    assert row.call.params["cid"] == "another"
+
+
 def test_what_a_person_may_want_to_look_at_is_named() -> None:
     assert {"unmapped", "unknown-click", "refused", "invalid"} == UNMATCHED
 

@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.web.tracking.conftest import Answer, Shop, read_answer
+from tests.web.tracking.conftest import PHONE, Answer, Shop, read_answer
 from tnc.facts.consent import has_opted_out
 from tnc.model import DestinationId
+from tnc.store.requests import Request
 
 WITH_CONSENT = "/summer?tnc_consent=granted"
 
@@ -23,7 +24,8 @@ def cookie_of(answer: Answer) -> str:
 async def post(shop: Shop, cookie: str | None = None, *, headers: str = "", **given: str) -> bytes:
     body = urlencode(given).encode()
     head = (
-        "POST /privacy HTTP/1.1\r\nHost: go.example\r\nConnection: close\r\nUser-Agent: Test/1\r\n"
+        "POST /privacy HTTP/1.1\r\nHost: go.example\r\nConnection: close\r\n"
+        f"{'' if 'User-Agent' in headers else 'User-Agent: Test/1' + chr(13) + chr(10)}"
         f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n{headers}"
         + (f"Cookie: {cookie}\r\n" if cookie else "")
     )
@@ -316,3 +318,60 @@ async def test_the_same_visitor_is_sent_to_the_same_place_whatever_he_decides(sh
             (await shop.get("/split", User_Agent=agent, Cookie="tnc_no=1")).headers["location"],
         }
         assert len(places) == 1, agent
+
+
+# ------------------------------------------------------------------------------- with the number of a visit alone
+
+
+async def asked(shop: Shop, click: str, *, kind: str = "access", agent: str = PHONE) -> tuple[Answer, Request]:
+    """Somebody without a cookie asks."""
+    answer = await told(
+        shop, None, headers=f"User-Agent: {agent}\r\n", do="ask", kind=kind, text="Mine.", contact="", click=click
+    )
+    return answer, shop.house.register.all_of()[0]
+
+
+@pytest.mark.parametrize("form", ["{}", "https://shop.example/shoes?s={}&x=1", " {} "])
+async def test_a_click_with_its_network_and_browser_is_proof_enough_for_a_copy(shop: Shop, form: str) -> None:
+    await shop.get("/summer")
+    ((story),) = shop.stories()
+
+    answer, request = await asked(shop, form.format(story.click.click_id))
+
+    assert "You have our answer by" in answer.body
+    assert (request.state, request.evidence) == ("verified", "the number of a visit, its network, its browser")
+    assert request.words.click == story.click.click_id
+
+
+async def test_to_be_erased_by_a_click_somebody_looks_at_it(shop: Shop) -> None:
+    await shop.get("/summer")
+    (story,) = shop.stories()
+
+    _, request = await asked(shop, story.click.click_id, kind="erasure")
+
+    assert [step.state for step in request.steps] == ["received", "verified", "review"]
+
+
+async def test_a_click_with_another_browser_is_no_proof_and_nobody_learns_that_it_is_there(shop: Shop) -> None:
+    await shop.get("/summer")
+    (story,) = shop.stories()
+    firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
+
+    there, request = await asked(shop, story.click.click_id, agent=firefox)
+    assert (request.state, request.evidence) == ("received", "the number of a visit, its network")
+    nowhere, _ = await asked(shop, "0" * 28, agent=firefox)
+
+    def alike(page: Answer) -> str:
+        return re.sub(r"[0-9a-f]{32}|nonce(-|=\")[^'\"]+", "", page.body)
+
+    assert alike(there) == alike(nowhere)
+
+
+async def test_the_number_of_the_visit_goes_when_the_request_ends(shop: Shop) -> None:
+    await shop.get("/summer")
+    (story,) = shop.stories()
+    _, request = await asked(shop, story.click.click_id)
+
+    done = shop.house.register.move(request.request_id, "fulfilled", now_ms=request.received_at_ms)
+
+    assert done.words.click == ""

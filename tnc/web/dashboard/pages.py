@@ -56,6 +56,7 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: ob
             **values,
             user=request.get(USER),
             here=request.path,
+            overdue=request.app[APPLIANCE].people.overdue() if request.get(USER) else 0,
             attributions=request.app[APPLIANCE].attributions() if request.get(USER) else (),
             ago=lambda time_ms: words.ago(time_ms, now_ms),
         )

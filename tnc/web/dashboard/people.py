@@ -3,19 +3,25 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from typing import Any, Final, get_args
 
 from aiohttp import web
 
 from tnc.errors import InvalidError
+from tnc.store.requests import Outcome
+from tnc.store.terms import start_ms
 from tnc.web.dashboard.keys import APPLIANCE
 from tnc.web.dashboard.pages import page
 from tnc.web.dashboard.ports import People
+from tnc.web.dashboard.signin import confirm
 
 _WHO: Final = ("click", "ip", "external_id", "visitor")
 KINDS: Final = ("access", "erasure", "restriction", "objection", "rectification", "withdrawal", "question")
 CHANNELS: Final = ("email", "letter")
 _CONFIRMATION: Final = "erase"
+_NO_TERMS: Final = ("sure", "password")
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 
 def _people(request: web.Request) -> People:
@@ -73,11 +79,17 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 
 async def _one(
-    request: web.Request, *, found: Mapping[str, Any] | None = None, receipt: Mapping[str, Any] | None = None
+    request: web.Request,
+    *,
+    found: Mapping[str, Any] | None = None,
+    receipt: Mapping[str, Any] | None = None,
+    said: str = "",
 ) -> web.StreamResponse:
     people, request_id = _people(request), request.match_info["request_id"]
     told = await asyncio.to_thread(people.request, request_id)
     who = _who(request.query) if request.method == "GET" else _who(await _form(request))
+    if told["click"] and not who:
+        who = {"click": told["click"]}
     if who and found is None and receipt is None:
         found = await asyncio.to_thread(people.find, who)
     return page(
@@ -90,6 +102,8 @@ async def _one(
         found=found,
         receipt=None if receipt is None else json.dumps(receipt, indent=2),
         confirmation=_CONFIRMATION,
+        said=said,
+        outcomes=OUTCOMES,
     )
 
 
@@ -106,16 +120,53 @@ async def move(request: web.Request) -> web.StreamResponse:
     raise web.HTTPSeeOther(f"/people/{request_id}")
 
 
+async def told(request: web.Request) -> web.StreamResponse:
+    """POST /people/{request_id}/told: what became of it at somebody who had been told before."""
+    given, request_id = await _form(request), request.match_info["request_id"]
+    await asyncio.to_thread(
+        _people(request).settle, request_id, receiver=given.get("receiver", ""), outcome=given.get("outcome", "")
+    )
+    raise web.HTTPSeeOther(f"/people/{request_id}")
+
+
+async def extend(request: web.Request) -> web.StreamResponse:
+    """POST /people/{request_id}/extend: more time, with the reason that the person reads."""
+    given, request_id = await _form(request), request.match_info["request_id"]
+    until_ms = _day_ms(given.get("until", ""))
+    await asyncio.to_thread(_people(request).extend, request_id, until_ms=until_ms, reason=given.get("reason", ""))
+    raise web.HTTPSeeOther(f"/people/{request_id}")
+
+
+def _day_ms(text: str) -> int:
+    try:
+        return start_ms(Date.fromisoformat(text))
+    except ValueError as error:
+        raise InvalidError(f"{text!r} is no day; write it like 2026-11-23.") from error
+
+
+def _zip(name: str, content: bytes) -> web.Response:
+    return web.Response(
+        body=content,
+        content_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
 async def act(request: web.Request) -> web.StreamResponse:
-    """POST /people/{request_id}/act: erase, restrict, or lift it; erasing needs the word typed."""
+    """POST /people/{request_id}/act: a copy, erase, object, restrict or lift it; erasing needs the word typed."""
     given, people = await _form(request), _people(request)
     who = _who(given)
     match given.get("do"):
         case "erase":
             if given.get("confirmation") != _CONFIRMATION:
                 raise InvalidError(f"type the word {_CONFIRMATION} to confirm: it cannot be taken back.")
-            receipt = await asyncio.to_thread(people.erase, who)
+            receipt = await asyncio.to_thread(people.erase, who, request_id=request.match_info["request_id"])
             return await _one(request, receipt=receipt)
+        case "copy":
+            return _zip(*await asyncio.to_thread(people.copy, who))
+        case "object":
+            objected = await asyncio.to_thread(people.object, who)
+            return await _one(request, said=f"Visits of this person leave no trace until {objected['until'][:10]}.")
         case "restrict":
             found = await asyncio.to_thread(people.restrict, who)
         case "unrestrict":
@@ -137,21 +188,24 @@ def _counted(told: Mapping[str, Any]) -> Mapping[str, Any]:
 async def terms(request: web.Request) -> web.StreamResponse:
     """GET /keeping"""
     told = await asyncio.to_thread(_people(request).terms)
-    return page(request, "keeping.html", told=told, preview=None, wanted={})
+    return page(request, "keeping.html", told=told, preview=None, wanted={}, shorter=False)
 
 
 async def set_terms(request: web.Request) -> web.StreamResponse:
     """POST /keeping: first what would go, then, when that was seen, the change."""
     given, people = await _form(request), _people(request)
-    wanted = {name: _days(days) for name, days in given.items() if days and name != "sure"}
+    wanted = {name: _days(days) for name, days in given.items() if days and name not in _NO_TERMS}
     if not wanted:
         raise InvalidError("write the days that are to change.")
+    now = await asyncio.to_thread(people.terms)
+    shorter = any(each["days"] > wanted[each["name"]] for each in now["terms"] if each["name"] in wanted)
     if given.get("sure") == "yes":
+        if shorter:
+            await confirm(request, given.get("password", ""))
         await asyncio.to_thread(people.set_terms, wanted)
         raise web.HTTPSeeOther("/keeping")
     preview = await asyncio.to_thread(people.preview_terms, wanted)
-    told = await asyncio.to_thread(people.terms)
-    return page(request, "keeping.html", told=told, preview=preview, wanted=wanted)
+    return page(request, "keeping.html", told=now, preview=preview, wanted=wanted, shorter=shorter)
 
 
 def _days(text: str) -> int:
@@ -176,3 +230,24 @@ async def stored(request: web.Request) -> web.StreamResponse:
         wanted=wanted,
         receivers=receivers,
     )
+
+
+# ------------------------------------------------------------------------------------------------- the records
+
+
+async def records(request: web.Request) -> web.StreamResponse:
+    """GET /records: of processing; with `from`, the kit for a breach."""
+    people, since, until = _people(request), request.query.get("from", ""), request.query.get("to", "")
+    found = await asyncio.to_thread(people.records)
+    breach = None
+    if since:
+        breach = await asyncio.to_thread(people.breach, _day_ms(since), _day_ms(until) if until else None)
+    return page(request, "records.html", found=found, breach=breach, since=since, until=until, checked=None)
+
+
+async def check_receipt(request: web.Request) -> web.StreamResponse:
+    """POST /records: does a receipt hold, by the keys and stores as they are now?"""
+    people, given = _people(request), await _form(request)
+    found = await asyncio.to_thread(people.records)
+    checked = await asyncio.to_thread(people.check_receipt, given.get("receipt", ""))
+    return page(request, "records.html", found=found, breach=None, since="", until="", checked=checked)

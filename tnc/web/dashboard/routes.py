@@ -56,9 +56,13 @@ ROUTES: Final = [
     web.get("/people/{request_id}", people.show),
     web.post("/people/{request_id}/move", people.move),
     web.post("/people/{request_id}/act", people.act),
+    web.post("/people/{request_id}/told", people.told),
+    web.post("/people/{request_id}/extend", people.extend),
     web.get("/keeping", people.terms),
     web.post("/keeping", people.set_terms),
     web.get("/stored", people.stored),
+    web.get("/records", people.records),
+    web.post("/records", people.check_receipt),
     # The way in and out.
     web.get("/sign-in", signin.show),
     web.post("/sign-in", signin.sign_in),

@@ -12,7 +12,7 @@ from aiohttp import web
 from tnc.errors import RefusedError
 from tnc.store.accounts import ABSOLUTE_MS, User
 from tnc.web.dashboard.guards import cookie_name, hash_token, is_https, session_of
-from tnc.web.dashboard.keys import ACCOUNTS, HASHERS, PASSWORDS, THROTTLE, WORLD
+from tnc.web.dashboard.keys import ACCOUNTS, HASHERS, PASSWORDS, THROTTLE, USER, WORLD
 from tnc.web.dashboard.pages import page
 from tnc.web.dashboard.words import duration
 
@@ -51,6 +51,18 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
         return _form(request, email=email, next_path=_local(next_path), error=error, status=401)
     request.app[THROTTLE].succeeded(who)
     return await _welcome(request, user, _local(next_path), now_ms)
+
+
+async def confirm(request: web.Request, password: str) -> None:
+    """That it is really the one who signed in. Raises RefusedError; as slow for who guesses as signing in."""
+    user, now_ms = request[USER], request.app[WORLD].now_ms()
+    who = f"{hash_token(user.email.casefold()).hex()} {_network(request.remote)}"
+    if request.app[THROTTLE].wait_ms(who, now_ms=now_ms):
+        raise RefusedError("There were too many attempts. Try again in a few minutes.")
+    if await _user_of(request, user.email, password) is None:
+        request.app[THROTTLE].failed(who, now_ms=now_ms)
+        raise RefusedError("This needs your password, and that was not it. Nothing was changed.")
+    request.app[THROTTLE].succeeded(who)
 
 
 async def sign_out(request: web.Request) -> web.StreamResponse:

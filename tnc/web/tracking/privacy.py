@@ -17,13 +17,14 @@ import jinja2
 from aiohttp import web
 
 from tnc.errors import InvalidError, PartlyDoneError, TncError
+from tnc.facts.agent import family
 from tnc.facts.consent import CONSENT_COOKIES, OPT_OUT_COOKIES, has_opted_out, has_withdrawn
 from tnc.facts.query import read_query
 from tnc.facts.reader import Facts
 from tnc.fields import FIELDS, rfc3339
 from tnc.live.tracker import COOKIE_PLAIN, COOKIE_SECURE
 from tnc.model import Configuration, Mode, Privacy
-from tnc.rights import Holdings
+from tnc.rights import Holdings, Named
 from tnc.store.requests import RequestKind, State
 from tnc.web.tracking import answers
 from tnc.web.tracking.keys import Tracking
@@ -183,7 +184,7 @@ async def _erase(tracking: Tracking, asker: _Asker, *, sure: bool) -> None:
     if not sure:
         raise InvalidError("tick the box if you are sure: what is erased cannot be brought back.")
     asker.said = await _erased(tracking, asker.browser_id, "erasure")
-    asker.cookies = (_forget_me(asker),)
+    asker.cookies, asker.browser_id = (_forget_me(asker),), None
 
 
 async def _erased(tracking: Tracking, browser_id: str, kind: RequestKind) -> Said:
@@ -205,7 +206,11 @@ async def _withdraw(tracking: Tracking, asker: _Asker) -> None:
 async def _ask(tracking: Tracking, asker: _Asker, given: Mapping[str, str]) -> None:
     kind = cast("RequestKind", given.get("kind", "question"))
     words, contact = given.get("text", ""), given.get("contact", "")
-    request, link = await asyncio.to_thread(tracking.rights.ask, kind, text=words, contact=contact)
+    named = None
+    if given.get("click", "").strip():
+        agent = asker.facts.agent
+        named = Named(click=given["click"], ip=asker.facts.ip, browser=family(agent.browser, agent.os))
+    request, link = await asyncio.to_thread(tracking.rights.ask, kind, text=words, contact=contact, named=named)
     asker.said = Said(
         title="We have it",
         text=f"You have our answer by {rfc3339(request.due_at_ms)[:10]}.",

@@ -1,0 +1,158 @@
+"""Commands about people and keys, typed as people mistype them, with and without somebody there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Tnc
+from tests.forgetful import noon_ms
+from tnc.settings import Settings
+from tnc.store.days import utc_date
+from tnc.world import World
+
+TODAY = utc_date(World().now_ms())
+
+
+@pytest.fixture
+def clicked(tnc: Tnc, tmp_path: Path) -> Tnc:
+    """With one click of somebody."""
+    file = tmp_path / "shop.toml"
+    file.write_text('[[offer]]\nid="a"\nurl="https://a.example/"\n[[campaign]]\nid="summer"\n')
+    assert tnc("apply", str(file)).code == 0
+    past = tmp_path / "past.jsonl"
+    click = {
+        "click_id": "somebodys-click",
+        "clicked_at": f"{TODAY}T00:00:00Z",
+        "campaign": "summer",
+        "ip": "203.0.113.77",
+        "visitor": "7" * 32,
+    }
+    past.write_text(json.dumps(click))
+    assert tnc("import", "clicks", str(past)).code == 0
+    return tnc
+
+
+def counts(told: dict[str, list[dict[str, int]]]) -> int:
+    return sum(each["count"] for each in told["stores"])
+
+
+@pytest.mark.parametrize("command", ["find", "export", "erase", "restrict", "unrestrict", "object"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--ip", "300.1.1.1"),
+        ("--ip", "203.0.113.0/25"),
+        ("--ip", ""),
+        ("--click", "a", "--ip", "203.0.113.77"),
+        ("--click", "\udcff\udcfe"),
+        ("--click", "a", "--from", "2026-11-24", "--to", "2026-11-23"),
+        ("--click", "a", "--from", "whenever"),
+    ],
+)
+def test_who_is_meant_is_said_so_that_it_can_be_somebody(clicked: Tnc, command: str, words: tuple[str, ...]) -> None:
+    done = clicked("privacy", command, *words)
+
+    assert done.code == 2, done
+    assert done.err.startswith("tnc: ")
+    assert counts(clicked("privacy", "find", "--ip", "203.0.113.77", "--json").json) == 1
+
+
+@pytest.mark.parametrize("who", [("--click", "never-there"), ("--ip", "2001:db8::1"), ("--visitor", "nobody")])
+def test_of_nobody_there_is_nothing_and_that_is_no_failure(
+    clicked: Tnc, settings: Settings, who: tuple[str, str]
+) -> None:
+    assert counts(clicked("privacy", "find", *who, "--json").json) == 0
+    receipt = clicked("privacy", "erase", *who).json
+
+    assert {each["before"] for each in receipt["stores"]} == {0}
+    whole = b"".join(path.read_bytes() for path in settings.data.rglob("*") if path.is_file())
+    assert who[1].encode() not in whole
+
+
+@pytest.mark.parametrize("form", ["203.0.113.77", "::ffff:203.0.113.77"])
+def test_an_address_is_found_in_whatever_form_it_is_written(clicked: Tnc, form: str) -> None:
+    assert counts(clicked("privacy", "find", "--ip", form, "--json").json) == 1
+
+
+def test_a_copy_is_for_its_owner_only_and_never_below_the_data(
+    clicked: Tnc, settings: Settings, tmp_path: Path
+) -> None:
+    who = ("--click", "somebodys-click")
+    copy = tmp_path / "copy.zip"
+    copy.write_text("old")
+    copy.chmod(0o644)
+
+    assert clicked("privacy", "export", *who, "--out", str(copy), "--json").json == {"file": str(copy)}
+
+    assert copy.stat().st_mode & 0o777 == 0o600
+    inside = settings.data / "days" / "copy.zip"
+    assert clicked("privacy", "export", *who, "--out", str(inside)).code == 4
+    assert not inside.exists()
+    for unfit in (tmp_path, tmp_path / "nowhere" / "copy.zip"):
+        done = clicked("privacy", "export", *who, "--out", str(unfit))
+        assert (done.code, "cannot be written" in done.err) == (2, True)
+
+
+def test_a_copy_of_the_keyring_is_never_below_the_data_nor_over_another(
+    clicked: Tnc, settings: Settings, tmp_path: Path
+) -> None:
+    first = tmp_path / "ring.zip"
+    assert clicked("keys", "escrow", str(first)).code == 0
+    before = first.read_bytes()
+
+    assert clicked("keys", "escrow", str(first)).code == 4
+    assert clicked("keys", "escrow", str(settings.data / "ring.zip")).code == 4
+    assert clicked("keys", "escrow", str(tmp_path / "nowhere" / "ring.zip")).code == 2
+
+    assert first.read_bytes() == before
+    assert not (settings.data / "ring.zip").exists()
+
+
+def test_nothing_is_restored_into_the_present_data(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:
+    made = clicked("backup", "create", str(tmp_path / "copies"), "--json").json["file"]
+
+    done = clicked("backup", "restore", made, "--data", str(settings.data / "again"))
+
+    assert done.code == 4
+    assert not (settings.data / "again").exists()
+
+
+def test_a_backup_that_does_not_open_leaves_nothing_behind(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:
+    made = Path(clicked("backup", "create", str(tmp_path / "copies"), "--json").json["file"])
+    content = bytearray(made.read_bytes())
+    at = content.index(b"control", 30) + 60
+    content[at] ^= 1
+    made.write_bytes(content)
+
+    done = clicked("backup", "restore", str(made), "--data", str(tmp_path / "again"))
+
+    assert done.code in (2, 4)
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_breach_is_told_between_two_times(clicked: Tnc) -> None:
+    told = clicked("breach", "report", "--from", "today", "--json").json
+    assert (told["clicks"], told["visitors"]) == (1, 1)
+    assert clicked("breach", "report", "--from", "now", "--to", "today").code == 2
+    assert clicked("breach", "report", "--from", "whenever").code == 2
+
+
+def test_a_change_of_terms_says_what_it_was_and_is(clicked: Tnc) -> None:
+    would = clicked("retention", "set", "clicks=30", "--dry-run").out
+    done = clicked("retention", "set", "clicks=30").out
+
+    assert "clicks would be kept 30 days (before: 90)" in would
+    assert "clicks is kept 30 days (before: 90)" in done
+
+
+def test_clicks_that_are_too_old_are_not_taken_in(clicked: Tnc, tmp_path: Path) -> None:
+    past = tmp_path / "older.jsonl"
+    old = utc_date(noon_ms(TODAY) - 91 * 86_400_000)
+    past.write_text(json.dumps({"click_id": "old", "clicked_at": f"{old}T23:59:59Z", "campaign": "summer"}))
+
+    clicked("import", "clicks", str(past))
+
+    assert clicked("click", "old").code == 3
+    assert clicked("retention", "run", "--dry-run", "--json").json["days"] == []
