@@ -138,6 +138,10 @@ def requests(prefix: str) -> Iterator[bytes]:
 
 def queue(made: Appliance, folder: Path, wanted: int) -> None:
     """So many clicks, and a conversion of each from a file."""
+    sell(made, folder, click_many(made, wanted))
+
+
+def click_many(made: Appliance, wanted: int) -> list[str]:
     clicks: list[str] = []
 
     def heard(answer: bytes) -> None:
@@ -149,10 +153,14 @@ def queue(made: Appliance, folder: Path, wanted: int) -> None:
     while len(clicks) < wanted:
         crowd.in_turn(32, 2.0)
     crowd.close()
+    return clicks[:wanted]
+
+
+def sell(made: Appliance, folder: Path, clicks: list[str]) -> None:
     file = folder / "sales.csv"
-    file.write_text("cid\n" + "\n".join(clicks[:wanted]) + "\n")
+    file.write_text("cid\n" + "\n".join(clicks) + "\n")
     done = made.command("conversion", "import", str(file), "--json")
-    assert json.loads(done.stdout)["new"] == wanted, done.stderr
+    assert json.loads(done.stdout)["new"] == len(clicks), done.stderr
 
 
 def drain(conversions: int) -> None:
@@ -181,20 +189,26 @@ def p99(made: Appliance, prefix: str, seconds: float) -> float:
 
 
 def restart(conversions: int) -> None:
+    """With a queue, against a start over the same clicks without one."""
     with tempfile.TemporaryDirectory() as name, shop(Path(name), to={"postback": "postback"}, paused=True) as made:
-        made.stop()
-        made.serve()
-        time.sleep(3)
-        before = memory_mb(made.pid)
-        queue(made, Path(name), conversions)
+        clicks = click_many(made, conversions)
+        before = resting_mb(made)
+        sell(made, Path(name), clicks)
         made.stop()
         start = time.perf_counter()
         made.serve()
         ready = time.perf_counter() - start
-        while sum(each["deliveries"].get("queued", 0) for each in listed(made)) < conversions:
-            time.sleep(0.5)
-        time.sleep(3)
-        print(f"{conversions} queued: ready after {ready:.1f} s, {memory_mb(made.pid) - before:.0f} MB more than empty")
+        after = resting_mb(made)
+        queued = sum(each["deliveries"].get("queued", 0) for each in listed(made))
+        print(f"{queued} queued: ready after {ready:.1f} s, {after:.0f} MB, {after - before:.0f} MB more than without")
+
+
+def resting_mb(made: Appliance) -> float:
+    """After a start, when everything is taken up."""
+    made.stop()
+    made.serve()
+    time.sleep(30)
+    return memory_mb(made.pid)
 
 
 def listed(made: Appliance) -> list:  # type: ignore[type-arg]
