@@ -4,6 +4,7 @@
     python bench/deliveries.py restart [--conversions 100000]
     python bench/deliveries.py kills [--kills 200]
     python bench/deliveries.py isolation [--conversions 300]
+    python bench/deliveries.py import [--conversions 20000]
 
 The receivers answer after 100 ms (in `kills` at once) and sit on the other core, with whoever clicks.
 """
@@ -188,6 +189,24 @@ def p99(made: Appliance, prefix: str, seconds: float) -> float:
     return answers.percentile(0.99)
 
 
+def importing(conversions: int) -> None:
+    """What visitors notice while conversions are read from a file."""
+    with tempfile.TemporaryDirectory() as name, shop(Path(name), to={"postback": "postback"}, paused=True) as made:
+        clicks, busy = click_many(made, conversions), list[float]()
+        idle = p99(made, "i", 10.0)
+        start = time.perf_counter()
+        reading = threading.Thread(target=sell, args=(made, Path(name), clicks))
+        reading.start()
+        time.sleep(2)  # until the command is up
+        while reading.is_alive():
+            busy.append(p99(made, f"b{len(busy)}", 1.0))
+        seconds, again = time.perf_counter() - start, p99(made, "a", 10.0)
+        print(
+            f"{conversions} lines in {seconds:.1f} s; p99 of a redirect idle {idle:.1f} and {again:.1f} ms, "
+            f"meanwhile {sorted(busy)[len(busy) // 2]:.1f} ms"
+        )
+
+
 def restart(conversions: int) -> None:
     """With a queue, against a start over the same clicks without one."""
     with tempfile.TemporaryDirectory() as name, shop(Path(name), to={"postback": "postback"}, paused=True) as made:
@@ -295,7 +314,7 @@ def conversions_of(made: Appliance, clicks: list[str]) -> set[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("drain", "restart", "kills", "isolation"))
+    parser.add_argument("what", choices=("drain", "restart", "kills", "isolation", "import"))
     parser.add_argument("--conversions", type=int)
     parser.add_argument("--kills", type=int, default=200)
     given = parser.parse_args()
@@ -306,6 +325,8 @@ def main() -> None:
             drain(given.conversions or 10_000)
         case "restart":
             restart(given.conversions or 100_000)
+        case "import":
+            importing(given.conversions or 20_000)
         case "isolation":
             isolation(given.conversions or 300)
         case _:
