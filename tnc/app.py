@@ -232,10 +232,11 @@ class Server:
         while some := await asyncio.to_thread(lambda: list(islice(past, _REMEMBER_BESIDE))):
             for click in some:
                 self.tracker.remember(click)
-        converted = await asyncio.to_thread(lambda: list(self.house.stories.converted_since(self._horizon_ms())))
-        for story in converted:
-            for conversion in story.conversions:
-                self.tracker.note_conversion(story.click, conversion.history[-1].at_ms)
+        converted = self.house.stories.converted_since(self._horizon_ms())
+        while stories := await asyncio.to_thread(lambda: list(islice(converted, _REMEMBER_BESIDE))):
+            for story in stories:
+                for conversion in story.conversions:
+                    self.tracker.note_conversion(story.click, conversion.history[-1].at_ms)
 
     def _horizon_ms(self) -> int:
         return self.house.world.now_ms() - self.tracker.seen.window_s * 1000
