@@ -4,6 +4,7 @@
     python bench/deliveries.py restart [--conversions 100000]
     python bench/deliveries.py kills [--kills 200]
     python bench/deliveries.py isolation [--conversions 300]
+    python bench/deliveries.py import [--conversions 20000]
 
 The receivers answer after 100 ms (in `kills` at once) and sit on the other core, with whoever clicks.
 """
@@ -138,6 +139,10 @@ def requests(prefix: str) -> Iterator[bytes]:
 
 def queue(made: Appliance, folder: Path, wanted: int) -> None:
     """So many clicks, and a conversion of each from a file."""
+    sell(made, folder, click_many(made, wanted))
+
+
+def click_many(made: Appliance, wanted: int) -> list[str]:
     clicks: list[str] = []
 
     def heard(answer: bytes) -> None:
@@ -149,10 +154,14 @@ def queue(made: Appliance, folder: Path, wanted: int) -> None:
     while len(clicks) < wanted:
         crowd.in_turn(32, 2.0)
     crowd.close()
+    return clicks[:wanted]
+
+
+def sell(made: Appliance, folder: Path, clicks: list[str]) -> None:
     file = folder / "sales.csv"
-    file.write_text("cid\n" + "\n".join(clicks[:wanted]) + "\n")
+    file.write_text("cid\n" + "\n".join(clicks) + "\n")
     done = made.command("conversion", "import", str(file), "--json")
-    assert json.loads(done.stdout)["new"] == wanted, done.stderr
+    assert json.loads(done.stdout)["new"] == len(clicks), done.stderr
 
 
 def drain(conversions: int) -> None:
@@ -180,21 +189,45 @@ def p99(made: Appliance, prefix: str, seconds: float) -> float:
     return answers.percentile(0.99)
 
 
-def restart(conversions: int) -> None:
+def importing(conversions: int) -> None:
+    """What visitors notice while conversions are read from a file."""
     with tempfile.TemporaryDirectory() as name, shop(Path(name), to={"postback": "postback"}, paused=True) as made:
-        made.stop()
-        made.serve()
-        time.sleep(3)
-        before = memory_mb(made.pid)
-        queue(made, Path(name), conversions)
+        clicks, busy = click_many(made, conversions), list[float]()
+        idle = p99(made, "i", 10.0)
+        start = time.perf_counter()
+        reading = threading.Thread(target=sell, args=(made, Path(name), clicks))
+        reading.start()
+        time.sleep(2)  # until the command is up
+        while reading.is_alive():
+            busy.append(p99(made, f"b{len(busy)}", 1.0))
+        seconds, again = time.perf_counter() - start, p99(made, "a", 10.0)
+        print(
+            f"{conversions} lines in {seconds:.1f} s; p99 of a redirect idle {idle:.1f} and {again:.1f} ms, "
+            f"meanwhile {sorted(busy)[len(busy) // 2]:.1f} ms"
+        )
+
+
+def restart(conversions: int) -> None:
+    """With a queue, against a start over the same clicks without one."""
+    with tempfile.TemporaryDirectory() as name, shop(Path(name), to={"postback": "postback"}, paused=True) as made:
+        clicks = click_many(made, conversions)
+        before = resting_mb(made)
+        sell(made, Path(name), clicks)
         made.stop()
         start = time.perf_counter()
         made.serve()
         ready = time.perf_counter() - start
-        while sum(each["deliveries"].get("queued", 0) for each in listed(made)) < conversions:
-            time.sleep(0.5)
-        time.sleep(3)
-        print(f"{conversions} queued: ready after {ready:.1f} s, {memory_mb(made.pid) - before:.0f} MB more than empty")
+        after = resting_mb(made)
+        queued = sum(each["deliveries"].get("queued", 0) for each in listed(made))
+        print(f"{queued} queued: ready after {ready:.1f} s, {after:.0f} MB, {after - before:.0f} MB more than without")
+
+
+def resting_mb(made: Appliance) -> float:
+    """After a start, when everything is taken up."""
+    made.stop()
+    made.serve()
+    time.sleep(30)
+    return memory_mb(made.pid)
 
 
 def listed(made: Appliance) -> list:  # type: ignore[type-arg]
@@ -281,7 +314,7 @@ def conversions_of(made: Appliance, clicks: list[str]) -> set[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("drain", "restart", "kills", "isolation"))
+    parser.add_argument("what", choices=("drain", "restart", "kills", "isolation", "import"))
     parser.add_argument("--conversions", type=int)
     parser.add_argument("--kills", type=int, default=200)
     given = parser.parse_args()
@@ -292,6 +325,8 @@ def main() -> None:
             drain(given.conversions or 10_000)
         case "restart":
             restart(given.conversions or 100_000)
+        case "import":
+            importing(given.conversions or 20_000)
         case "isolation":
             isolation(given.conversions or 300)
         case _:

@@ -242,10 +242,11 @@ class Server:
             for click in some:
                 self.tracker.remember(click)
         self.tracker.knows_the_past = True
-        converted = await asyncio.to_thread(lambda: list(self.house.stories.converted_since(self._horizon_ms())))
-        for story in converted:
-            for conversion in story.conversions:
-                self.tracker.note_conversion(story.click, conversion.history[-1].at_ms)
+        converted = self.house.stories.converted_since(self._horizon_ms())
+        while stories := await asyncio.to_thread(lambda: list(islice(converted, _REMEMBER_BESIDE))):
+            for story in stories:
+                for conversion in story.conversions:
+                    self.tracker.note_conversion(story.click, conversion.history[-1].at_ms)
 
     def _horizon_ms(self) -> int:
         return self.house.world.now_ms() - self.tracker.seen.window_s * 1000

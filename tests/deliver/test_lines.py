@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from aiohttp import web
@@ -65,6 +66,17 @@ def test_a_day_of_outage_costs_few_requests_and_a_return_is_quick() -> None:
     assert requests <= 200
     assert max(attempts.values()) <= 40
     assert now_ms - back_ms <= 15 * 60 * SECOND + LAST_PROBE_MS
+
+
+@given(st.lists(st.tuples(st.integers(-(10**12), 10**13), st.integers(0, 400), st.integers(0, 10**9)), max_size=30))
+def test_what_waits_comes_back_in_the_order_of_its_times(added: list[tuple[int, int, int]]) -> None:
+    waiting = Line()
+    for at_ms, days, seq in added:
+        waiting.add(Place(DATE + timedelta(days=days), seq), at_ms)
+
+    assert waiting.take(10**13, len(added)) == [
+        Place(DATE + timedelta(days=days), seq) for _, days, seq in sorted(added)
+    ]
 
 
 def test_a_stranger_gets_one_request_and_a_prompt_receiver_many() -> None:

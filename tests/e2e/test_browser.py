@@ -116,3 +116,35 @@ def test_a_page_with_the_check_tells_of_a_driven_browser_and_people_meet_no_trap
     assert "js_webdriver" not in plain["reasons"]
     assert checked["traffic"] == "bot"
     assert (trap.get_attribute("tabindex"), trap.get_attribute("aria-hidden")) == ("-1", "true")
+
+
+def test_a_thank_you_page_tells_of_a_conversion_by_script_and_by_picture(
+    browser: Browser, stopped: Appliance, tmp_path: Path
+) -> None:
+    pages: dict[str, str] = {}
+    with site(pages) as address:
+        file = tmp_path / "shop.toml"
+        file.write_text(
+            f'[[offer]]\nid = "page"\nurl = "{address}/bought?cid={{click_id}}"\npayout = 3\n'
+            '[[campaign]]\nid = "shop"\n[[campaign.flow]]\nid = "all"\noffers = [ { id = "page" } ]\n'
+        )
+        stopped.apply(file)
+        stopped.serve()
+        base = "http://{}:{}".format(*stopped.tracking)
+        call = 'tncConversion({ payout: 12.5, currency: "USD", txid: "A-1", event: "deposit" })'
+        script = f"<script async src='{base}/tnc.js'></script><script>onload = () => {call}</script>"
+        browser.driver.get(f"{base}/shop?tnc_consent=granted")
+        click = browser.driver.current_url.partition("cid=")[2]
+
+        pages[f"/thanks?cid={click}"] = f"<!doctype html><title>thanks</title>{script}"
+        browser.driver.get(f"{address}/thanks?cid={click}")
+        WebDriverWait(browser.driver, 20).until(lambda _: told(stopped, "click", click)["conversions"])
+        pages["/picture"] = (
+            f"<!doctype html><title>thanks</title><img src='{base}/conversion.gif?cid={click}&txid=A-2'>"
+        )
+        browser.driver.get(f"{address}/picture")
+        WebDriverWait(browser.driver, 20).until(lambda _: len(told(stopped, "click", click)["conversions"]) == 2)
+
+    by_script, by_picture = told(stopped, "click", click)["conversions"]
+    assert (by_script["event"], by_script["payout"], by_script["txid"]) == ("deposit", 12.5, "A-1")
+    assert (by_picture["event"], by_picture["payout"], by_picture["txid"]) == (None, 3, "A-2")

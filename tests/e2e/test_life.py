@@ -282,6 +282,7 @@ async def test_on_a_full_disk_visitors_go_on_and_nothing_is_lost_when_there_is_r
         )
         appliance.apply(file)
         appliance.serve()
+        sold = f"/postback?cid={click_of(ask(appliance, '/summer'))}"
         ballast = small_disk / "ballast"
         ballast.write_bytes(bytes(_free(small_disk) - 200_000))
 
@@ -289,6 +290,8 @@ async def test_on_a_full_disk_visitors_go_on_and_nothing_is_lost_when_there_is_r
             while ask(appliance, "/-/health").status == 200:
                 await asyncio.sleep(0.05)
             stream.wait_for(len(stream.heard) + 200)
+            refused = ask(appliance, sold)
+        assert refused.status == 503  # networks try again
         assert stream.answers.failed == 0
         assert len(stream.redirected) == len(stream.heard)
 
@@ -296,6 +299,8 @@ async def test_on_a_full_disk_visitors_go_on_and_nothing_is_lost_when_there_is_r
         while ask(appliance, "/-/health").status != 200:
             await asyncio.sleep(0.05)
 
+        assert (ask(appliance, sold).body, ask(appliance, sold).body) == ("ok", "duplicate")
+        assert len(all_clicks(appliance)[0]["conversions"]) == 1
         assert set(stream.redirected) <= set(recorded(appliance))
         assert len(set(recorded(appliance))) == len(recorded(appliance))
         assert appliance.stop() == 0

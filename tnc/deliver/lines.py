@@ -21,6 +21,9 @@ BATCHED: Final = 5
 
 PROMPT_MS: Final = 1_000
 
+_SEQ_BITS: Final = 40
+_PLACE_BITS: Final = _SEQ_BITS + 24
+
 # What a request tells of the receiver, the gravest first.
 _GRAVITY: Final[tuple[Outcome, ...]] = ("stop", "throttled", "retry", "accepted", "done", "split", "drop")
 
@@ -42,30 +45,35 @@ class Line:
     breaker: Breaker = field(default_factory=Breaker)
     running: int = 0
     width: int = 1
-    _heap: list[tuple[int, Place]] = field(default_factory=list)
+    _heap: list[int] = field(default_factory=list)  # a time and a place each, as one number: there may be a great many
 
     def __len__(self) -> int:
         return len(self._heap)
 
     def add(self, place: Place, at_ms: int) -> None:
-        heapq.heappush(self._heap, (at_ms, place))
+        heapq.heappush(self._heap, at_ms << _PLACE_BITS | place.date.toordinal() << _SEQ_BITS | place.seq)
 
     def may_start(self, now_ms: int) -> bool:
-        due = bool(self._heap) and self._heap[0][0] <= now_ms
+        due = bool(self._heap) and self._first_ms <= now_ms
         return due and self.running < self.width and self.breaker.may_send(now_ms)
 
     def starts_ms(self) -> int | None:
         """When it may start again at the earliest, if nothing happens before; None: not by time alone."""
         if not self._heap or self.running >= self.width or self.breaker.probing or self.breaker.stopped is not None:
             return None
-        return max(self._heap[0][0], self.breaker.not_before_ms)
+        return max(self._first_ms, self.breaker.not_before_ms)
+
+    @property
+    def _first_ms(self) -> int:
+        return self._heap[0] >> _PLACE_BITS
 
     def take(self, now_ms: int, room: int) -> list[Place]:
         """The next ones that are due, for one request; a probe is one alone."""
         room = 1 if self.breaker.openings else room
         taken: list[Place] = []
-        while self._heap and len(taken) < room and self._heap[0][0] <= now_ms:
-            taken.append(heapq.heappop(self._heap)[1])
+        while self._heap and len(taken) < room and self._first_ms <= now_ms:
+            place = heapq.heappop(self._heap) & ((1 << _PLACE_BITS) - 1)
+            taken.append(Place(Date.fromordinal(place >> _SEQ_BITS), place & ((1 << _SEQ_BITS) - 1)))
         self.breaker = self.breaker.sending()
         self.running += 1
         return taken

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
+_TAKEN_UP_AT_ONCE: Final = 1_000
 _DISK_SECONDS: Final = 1.0
 _FAULT_MS: Final = 60_000
 _PACE_SECONDS: Final = 0.004
@@ -190,14 +191,16 @@ class Outbox:
             if before.get(stop.destination) != self._destinations.get(stop.destination):
                 self.resume(stop.destination)
         for date in await asyncio.to_thread(self._stories.dates):
-            waiting = await asyncio.to_thread(self._open_of, date)
-            if waiting:
-                await self._durably(date, _void_leases)
+            last = -1
+            while waiting := await asyncio.to_thread(self._open_of, date, last):
+                if last < 0:
+                    await self._durably(date, _void_leases)
                 self.add(date, waiting)
+                last = waiting[-1].seq
 
-    def _open_of(self, date: Date) -> list[Waiting]:
+    def _open_of(self, date: Date, after: int) -> list[Waiting]:
         with self._stories.day(date) as reader:
-            return reader.deliveries.waiting()
+            return reader.deliveries.waiting(after=after, most=_TAKEN_UP_AT_ONCE)
 
     def _seconds_to_next(self) -> float | None:
         if self._under_way() >= IN_ALL:

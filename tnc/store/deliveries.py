@@ -96,8 +96,12 @@ class Deliveries:
         self._database = database
         self._sealer = sealer
 
-    def waiting(self) -> list[Waiting]:
-        rows = self._database.execute(f"select seq, destination, next_at_ms from deliveries where {_OPEN}")
+    def waiting(self, *, after: int, most: int) -> list[Waiting]:
+        """So many of those that are open, by their numbers, from the one after that."""
+        rows = self._database.execute(
+            f"select seq, destination, next_at_ms from deliveries where seq > ? and {_OPEN} order by seq limit ?",
+            (after, most),
+        )
         return [Waiting(seq=seq, destination=destination, next_at_ms=at) for seq, destination, at in rows]
 
     def find(self, seq: int) -> DeliveryRow | None:
