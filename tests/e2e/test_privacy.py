@@ -185,6 +185,9 @@ def test_logs_hold_nobody_at_any_level(stopped: Appliance, monkeypatch: pytest.M
     stopped.stop()
 
     log = stopped.log.read_text()
+    asked = [json.loads(line) for line in log.splitlines() if '"event": "asked"' in line]
+    assert {"/postback", "/click", "/{unknown}"} <= {each["route"] for each in asked}
+    assert {name for each in asked for name in each} == {"at", "level", "event", "route", "status", "ms"}
     needles = ["canary", "127.0.0.1:", "Firefox", *ids]
     assert [needle for needle in needles if needle in log] == []
 
