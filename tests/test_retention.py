@@ -18,6 +18,8 @@ from tnc.store.cold import ColdDay, cold_dates
 from tnc.store.days import day_path
 from tnc.store.terms import DAY_MS, TERMS
 
+pytestmark = pytest.mark.timeout(240)  # sums are made by a child that lets everybody else go first
+
 FIRST_MS = noon_ms(DAYS[0]) // DAY_MS * DAY_MS
 TERM = 90 * DAY_MS
 

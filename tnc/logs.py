@@ -17,9 +17,12 @@ class _Lines(logging.Formatter):
         told: dict[str, object] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "event": record.getMessage(),
-            **{name: value for name, value in vars(record).items() if name not in _OWN},
         }
+        if record.name.partition(".")[0] == "tnc":
+            told["event"] = record.getMessage()
+            told |= {name: value for name, value in vars(record).items() if name not in _OWN}
+        else:  # libraries put what came over the wire into their messages
+            told["event"] = f"{record.name} said something: {record.funcName}, line {record.lineno}"
         if record.exc_info and record.exc_info[0] is not None:
             told["error"] = record.exc_info[0].__name__
             told["where"] = _where(record.exc_info[2])
@@ -42,7 +45,6 @@ def set_up_logs(level: LogLevel) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # Libraries put what came over the wire into their messages.
     for name in ("aiohttp", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.raiseExceptions = False

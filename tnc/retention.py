@@ -17,7 +17,7 @@ from tnc.fields import rfc3339
 from tnc.house import House
 from tnc.settings import Settings
 from tnc.store.cold import ColdDay, cold_dates, remove_cold
-from tnc.store.dayfiles import count_clicks
+from tnc.store.dayfiles import count_clicks, remove
 from tnc.store.days import day_path
 from tnc.store.dayshelf import remove_shelf
 from tnc.store.terms import DAY_MS, TERMS, days_of, is_over, read_terms, start_ms, with_days
@@ -129,10 +129,10 @@ class Retention:
         for date in days:
             self._hooks.retiring(date)
             for path in self._alone(lambda files, date=date: files.drop((house.workspace, date))):  # type: ignore[misc]
-                path.unlink()
+                remove(path)
             remove_shelf(self._columns, date)
         for path in self._alone(lambda files: files.leftovers(house.workspace)):
-            path.unlink()
+            remove(path)
         house.keyring.sweep()
         if days:
             log.info("days let go", extra={"count": len(days)})

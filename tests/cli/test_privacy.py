@@ -1,6 +1,8 @@
 """Commands about people and keys, typed as people mistype them, with and without somebody there."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -156,3 +158,21 @@ def test_clicks_that_are_too_old_are_not_taken_in(clicked: Tnc, tmp_path: Path) 
 
     assert clicked("click", "old").code == 3
     assert clicked("retention", "run", "--dry-run", "--json").json["days"] == []
+
+
+def test_records_that_were_swapped_are_named(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:
+    past = tmp_path / "more.jsonl"
+    past.write_text(json.dumps({"click_id": "another", "clicked_at": f"{TODAY}T00:00:01Z", "campaign": "summer"}))
+    clicked("import", "clicks", str(past))
+    (day,) = (settings.data / "days").rglob("*.db")
+    with closing(sqlite3.connect(day)) as database:
+        (one, its), (other, others) = database.execute("select seq, sealed from clicks order by seq").fetchall()
+        database.executemany("update clicks set sealed = ? where seq = ?", [(others, one), (its, other)])
+        database.commit()
+
+    done = clicked("clicks")
+
+    assert done.code == 1
+    assert f"row {other} of clicks of {TODAY}" in done.err
+    verified = clicked("backup", "create", str(tmp_path / "copies"), "--json").json
+    assert clicked("backup", "verify", verified["file"], "--json").json["refused"] == 2

@@ -1,5 +1,9 @@
 """What must not be on the disk is not: every byte under the data directory and of the log, at every moment."""
 
+import os
+import re
+import shutil
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -111,3 +115,30 @@ def test_files_are_for_their_owner_only(appliance: Appliance, tmp_path: Path) ->
     assert {path.stat().st_mode & 0o777 for path in (appliance.data / "ring").rglob("*") if path.is_file()} == {0o600}
     assert (tmp_path / "data.key").stat().st_mode & 0o777 in (0o400, 0o600)
     assert {path.stat().st_mode & 0o777 for path in appliance.data.iterdir() if path.is_dir()} == {0o700}
+
+
+def test_no_file_is_made_outside_the_data_directory(stopped: Appliance, tmp_path: Path) -> None:
+    """Whatever is opened to be written while visitors, reports, an erasure and the end of a day keep it busy."""
+    if shutil.which("strace") is None:
+        pytest.skip("nobody can look at its system calls here")
+    calls = tmp_path / "calls"
+    stopped.before = ("strace", "-f", "-qq", "-e", "trace=openat,open,creat,rename,link", "-o", str(calls))
+    stopped.serve()
+    ids = [click_of(visit(stopped)) for _ in range(20)]
+    postback(stopped, ids[0], txid="T")
+    printed(stopped, "report", "--by", "campaign,country", "--from", "today")
+    printed(stopped, "privacy", "restrict", "--click", ids[0], "--only")
+    printed(stopped, "privacy", "erase", "--click", ids[1])
+    printed(stopped, "retention", "run", "--as-of", "2099-01-01")
+    (server,) = Path(f"/proc/{stopped.pid}/task/{stopped.pid}/children").read_text().split()
+    os.kill(int(server), signal.SIGTERM)
+    assert stopped.process is not None
+    assert stopped.process.wait(30) == 0
+
+    made = set(
+        re.findall(r'(?:openat|open|creat)\([^"]*"([^"]+)", [^)]*(?:O_WRONLY|O_RDWR|O_CREAT)', calls.read_text())
+    )
+    elsewhere = {path for path in made if not Path(path).is_relative_to(stopped.data) and path.startswith("/")}
+    assert any(Path(path).is_relative_to(stopped.data) for path in made)
+    assert {path for path in elsewhere if not path.startswith(("/dev/", "/proc/"))} == set()
+    assert {path for path in made if not path.startswith("/")} == set()

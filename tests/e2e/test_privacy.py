@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -175,11 +176,18 @@ def test_logs_hold_nobody_at_any_level(stopped: Appliance, monkeypatch: pytest.M
         ask(stopped, target, headers=CANARY)
     ask(stopped, "/summer?ext=canary-large&x=" + "y" * 40_000, headers=CANARY)
     postback(stopped, ids[0], payout="canary-payout")
+    for start in (b"GET /canary-slow HTTP/1.1\r\nUser-Agent: canary", b"\x16\x03canary", b"POST /privacy HTTP/1.1\r\n"):
+        with socket.create_connection(stopped.tracking) as slow:
+            slow.sendall(start)
+            time.sleep(0.2)
     told(stopped, "privacy", "erase", "--click", ids[0])
     stopped.command("privacy", "find", "--ip", "canary-not-an-address")
     stopped.stop()
 
     log = stopped.log.read_text()
+    asked = [json.loads(line) for line in log.splitlines() if '"event": "asked"' in line]
+    assert {"/postback", "/click", "/{unknown}"} <= {each["route"] for each in asked}
+    assert {name for each in asked for name in each} == {"at", "level", "event", "route", "status", "ms"}
     needles = ["canary", "127.0.0.1:", "Firefox", *ids]
     assert [needle for needle in needles if needle in log] == []
 

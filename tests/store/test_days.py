@@ -1,5 +1,6 @@
 """Day files: what is there, what is never there twice, and what nobody finds in their bytes."""
 
+import os
 import shutil
 import sqlite3
 from datetime import date as Date  # noqa: N812
@@ -24,6 +25,7 @@ from tests.store.records import (
 )
 from tnc.errors import FailedError, RefusedError
 from tnc.model import MAIN, ClickId, ConversionChange, ConversionId, LanderClick, OfferId, WorkspaceId
+from tnc.store.dayfiles import remove
 from tnc.store.days import DayWriter, all_dates, day_path, utc_date
 from tnc.store.dayschema import FINISHING, SCHEMA, finish
 
@@ -435,3 +437,21 @@ def test_the_settings_that_promise_durability_are_on(tmp_path: Path) -> None:
     }
 
     assert told == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, "temp_store": 2}
+
+
+def test_a_large_file_goes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, sizes = tmp_path / "day.gone", []
+    with path.open("wb") as file:
+        file.truncate(40 << 20)
+    truncate = os.truncate
+
+    def noted(at: Path, size: int) -> None:
+        sizes.append(size >> 20)
+        truncate(at, size)
+
+    monkeypatch.setattr(os, "truncate", noted)
+
+    remove(path)
+
+    assert sizes == [24, 8, 0]
+    assert not path.exists()

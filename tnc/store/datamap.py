@@ -243,7 +243,7 @@ _REST: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
 )
 
 # Our own log lines: never a value that came from a visitor (`tnc.logs`).
-_LOG: Final = ("at", "level", "event", "error", "where")
+_LOG: Final = ("at", "level", "event", "error", "where", "route", "status", "ms")
 
 
 def _click_fields() -> Iterator[Entry]:

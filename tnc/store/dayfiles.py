@@ -1,6 +1,8 @@
 """The day files as their one writer holds them."""
 
+import os
 import sqlite3
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -19,6 +21,8 @@ _T = TypeVar("_T")
 Day = tuple[WorkspaceId, Date]
 
 _OPEN_DAYS: Final = 4
+_PIECE: Final = 16 << 20
+_PAUSE_SECONDS: Final = 0.005
 
 
 def count_clicks(path: Path) -> int:
@@ -28,6 +32,20 @@ def count_clicks(path: Path) -> int:
             return int(database.execute("select count(*) from clicks").fetchone()[0])
     except sqlite3.DatabaseError:
         return 0
+
+
+def remove(path: Path) -> None:
+    """Unlink a large file a piece at a time.
+
+    At once, the file system frees all its blocks in one transaction, for which the commits of clicks wait: measured on
+    ext4 with 437 MB, 90 to 150 ms against 12.
+    """
+    size = path.stat().st_size
+    while size > 0:
+        size = max(0, size - _PIECE)
+        os.truncate(path, size)
+        time.sleep(_PAUSE_SECONDS)
+    path.unlink()
 
 
 def date_in(path: Path) -> str | None:

@@ -2,6 +2,6 @@
 
 from tnc.web.tracking.express import Lanes
 from tnc.web.tracking.keys import Tracking
-from tnc.web.tracking.routes import front
+from tnc.web.tracking.routes import ROUTE, front
 
-__all__ = ["Lanes", "Tracking", "front"]
+__all__ = ["ROUTE", "Lanes", "Tracking", "front"]

@@ -15,6 +15,9 @@ from tnc.web.tracking.keys import Tracking
 from tnc.web.tracking.reading import path_of
 from tnc.web.tracking.visits import visit
 
+ROUTE: Final = web.RequestKey("ROUTE", str)
+"""An address without the words in it."""
+
 Handler = Callable[[Tracking, web.BaseRequest, str], Awaitable[web.StreamResponse]]
 
 _ASK: Final = frozenset(("GET", "HEAD"))
@@ -50,10 +53,14 @@ PATTERNS: Final[tuple[tuple[re.Pattern[str], frozenset[str], Handler], ...]] = (
 )
 
 
+_WORD: Final = re.compile(r"\(.+\)")
+
+
 def front(tracking: Tracking) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         path = path_of(request)
         plan = tracking.tracker.plans.by_path.get(path)
+        request[ROUTE] = "/{campaign}" if plan is not None else _template(path)
         if plan is not None:
             return await visit(tracking, plan, request) if request.method in _ASK else answers.not_allowed(_ASK)
         methods, handler, word = _find(path)
@@ -64,6 +71,14 @@ def front(tracking: Tracking) -> Callable[[web.BaseRequest], Awaitable[web.Strea
         return await handler(tracking, request, word)
 
     return answer
+
+
+def _template(path: str) -> str:
+    """An address without the word in it: what the log may tell."""
+    if path in FIXED:
+        return f"/{path}"
+    found = next((pattern for pattern, _, _ in PATTERNS if pattern.fullmatch(path)), None)
+    return "/{unknown}" if found is None else "/" + _WORD.sub("{word}", found.pattern).replace("\\", "")
 
 
 def _find(path: str) -> tuple[frozenset[str], Handler | None, str]:
