@@ -77,7 +77,7 @@ class Tracker:
         """Serve a new configuration from the next visit on; returns the offers whose conversions must be counted."""
         anew = self.caps.configure(plans.configuration.offers)
         hours = [campaign.uniqueness_hours for campaign in plans.configuration.campaigns.values()]
-        self.seen.window_s = max(LOOK_BACK_HOURS, *hours) * 3600
+        self.seen.window_s = max([LOOK_BACK_HOURS, *hours]) * 3600
         self.plans = plans
         return anew
 

@@ -71,14 +71,15 @@ class Plan:
         Steps are added to `trace` when one is given.
         """
         crawler = is_declared_crawler(visit)
-        inquiry = Inquiry(as_ordinary(visit) if crawler else visit, capped, witness, trace)
+        seen_as = as_ordinary(visit) if crawler else visit
+        inquiry = Inquiry(seen_as, capped, witness, trace)
         if self.closed is not None:
             inquiry.no("campaign", self.campaign.id, "campaign {0} lets nobody in: {1}", self.closed)
             return Decision(action="status", status=404, reasons=(self.closed,))
         verdict = self._skip_filter(inquiry) if crawler else self._judge(inquiry)
         if verdict.end is not None:
             return self._finish(verdict.end, inquiry, verdict)
-        who = draw_as(visit)
+        who = draw_as(seen_as)
         for flow, _ in inquiry.matching(self.flows):
             target = flow.draw(who, inquiry, self.landers, self.offer_routes)
             if target is not None:
