@@ -3,6 +3,7 @@ see, and what does not come in or go out.
 """
 
 import json
+import resource
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -191,3 +192,41 @@ def test_a_stopped_destination_is_a_failure_with_what_to_do(tnc: Tnc, settings: 
 
     assert (found["state"], "meta-190" in found["text"]) == ("failed", True)
     assert "tnc destination resume meta-main" in found["fix"]
+
+
+# ------------------------------------------------------------------------------------- keys and what lies below
+
+
+def test_a_copy_of_the_keyring_from_before_an_erasure_is_named(tnc: Tnc, settings: Settings, tmp_path: Path) -> None:
+    (none,) = findings(tnc, "keyring copy")
+    assert none["state"] == "ok"
+    assert "lost data" in none["text"]
+
+    applied(tnc, tmp_path, '{ fact = "country", is = ["US"] }')
+    past = tmp_path / "past.jsonl"
+    click = {"click_id": "somebodys", "clicked_at": f"{utc_date(World().now_ms())}T00:00:00Z", "campaign": "summer"}
+    past.write_text(json.dumps(click | {"visitor": "7" * 32}))
+    assert tnc("import", "clicks", str(past)).code == 0
+    assert tnc("keys", "escrow", str(tmp_path / "ring.escrow")).code == 0
+    assert findings(tnc, "keyring copy")[0]["text"] == "The copy of the keyring elsewhere is up to date."
+
+    assert tnc("privacy", "erase", "--click", "somebodys").code == 0
+
+    (old,) = findings(tnc, "keyring copy")
+    assert old["state"] == "warning"
+    assert "still opens what 1 erasures made unreadable" in old["text"]
+    assert "tnc keys escrow FILE" in old["fix"]
+
+
+@pytest.mark.parametrize(("most", "state"), [(0, "ok"), (1 << 20, "warning")])
+def test_a_crash_that_would_write_keys_to_the_disk_is_warned_of(tnc: Tnc, most: int, state: str) -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    if before[1] != resource.RLIM_INFINITY and before[1] < most:
+        pytest.skip("this process may not have core dumps at all")
+    resource.setrlimit(resource.RLIMIT_CORE, (most, before[1]))
+    try:
+        (found,) = findings(tnc, "core dumps")
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
+
+    assert found["state"] == state

@@ -3,12 +3,14 @@
 import json
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Tnc
 from tests.forgetful import noon_ms
+from tnc.house import House
 from tnc.settings import Settings
 from tnc.store.days import utc_date
 from tnc.world import World
@@ -176,3 +178,18 @@ def test_records_that_were_swapped_are_named(clicked: Tnc, settings: Settings, t
     assert f"row {other} of clicks of {TODAY}" in done.err
     verified = clicked("backup", "create", str(tmp_path / "copies"), "--json").json
     assert clicked("backup", "verify", verified["file"], "--json").json["refused"] == 2
+
+
+def test_what_is_late_ends_with_one_so_that_a_cron_job_can_shout(tnc: Tnc, settings: Settings) -> None:
+    assert tnc("privacy", "requests", "--overdue").code == 0
+    long_ago = World(now_ms=lambda: noon_ms(TODAY - timedelta(days=40)))
+    with House(settings, long_ago, to_write=True) as house:
+        house.register.open("6f1c0a93be", "access", channel="letter", now_ms=house.world.now_ms())
+        house.register.open("0123456789", "access", channel="letter", now_ms=World().now_ms())
+
+    late, every = tnc("privacy", "requests", "--overdue", "--json"), tnc("privacy", "requests", "--json")
+
+    assert late.code == 1
+    assert [each["request_id"] for each in late.json] == ["6f1c0a93be"]
+    assert every.code == 0
+    assert len(every.json) == 2
