@@ -294,6 +294,24 @@ def test_postbacks_are_answered_as_the_contract_says(shared: Appliance) -> None:
     )
 
 
+@pytest.mark.parametrize("serving", [True, False])
+def test_a_simulated_conversion_goes_the_whole_way_and_counts_nowhere(stopped: Appliance, *, serving: bool) -> None:
+    if serving:
+        stopped.serve()
+
+    walk = told(stopped, "conversion", "simulate", "capped")
+
+    assert walk["ok"] is True
+    assert [(step["step"], step["ok"]) for step in walk["steps"]] == [
+        (step, True) for step in ("click", "record", "postback", "conversion", "not counted")
+    ]
+    click = told(stopped, "click", walk["click_id"])
+    assert [each["status"] for each in click["conversions"]] == ["sale"]
+    totals = told(stopped, "report", "--by", "campaign", "--from", "today")["totals"]
+    assert (totals["visits"], totals["conversions"]) == (0, 0)
+    assert stopped.command("conversion", "simulate", "nowhere").returncode == 3
+
+
 def test_a_cap_is_exact_under_fifty_postbacks_at_once(appliance: Appliance) -> None:
     clicks = [click_of(ask(appliance, "/capped", headers={"User-Agent": f"Buyer/{n}"})) for n in range(50)]
 
