@@ -150,7 +150,8 @@ run_tests() {
         apt_install "$package" || say "$package could not be installed; the tests that need it are skipped and say so."
     done
     cd "$ROOT"
-    "$VENV/bin/python" -m pytest "$@"
+    # A process for each core: one alone would need a quarter of an hour, most of it waiting.
+    "$VENV/bin/python" -m pytest --numprocesses auto --maxprocesses 4 "$@"
 }
 
 # ------------------------------------------------------------------------------------------- --demo
