@@ -1,6 +1,7 @@
 """The parts of a running server, told of the same things at the same time."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from itertools import cycle, islice
 from pathlib import Path
@@ -102,3 +103,34 @@ async def test_conversions_that_come_while_caps_are_counted_anew_count_once(serv
     for per in islice(cycle(("day", "total")), 2):
         await apply(server, per)
         assert caps.count(SHOES, now_ms) == 400 - len(refunded)
+
+
+async def test_what_needs_a_day_to_itself_waits_while_it_is_lent(server: Server) -> None:
+    await clicks(server, 1)
+    day = server.house.workspace, utc_date(server.house.world.now_ms())
+    lent, go_on = threading.Event(), threading.Event()
+
+    def works() -> None:
+        lent.set()
+        go_on.wait()
+
+    lending = asyncio.create_task(server.clicklog.lend(day, works))
+    await asyncio.to_thread(lent.wait)
+    waiting = asyncio.create_task(asyncio.to_thread(server.alone, lambda days: days.discard(day)))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+
+    go_on.set()
+    await lending
+    await waiting
+
+
+async def test_a_day_that_is_over_is_finished_with_its_clicks(server: Server) -> None:
+    await clicks(server, 3)
+    date = utc_date(server.house.world.now_ms())
+
+    await asyncio.to_thread(server.finish_day, date)
+
+    assert server.house.stories.is_finished(date)
+    assert len(list(server.house.stories.newest())) == 3
+    assert len(await clicks(server, 1)) == 1

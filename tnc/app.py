@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
@@ -46,6 +47,7 @@ from tnc.reporting import Reporter
 from tnc.settings import Settings
 from tnc.store.accounts import Accounts
 from tnc.store.clicklog import ClickLog, Day, Days
+from tnc.store.dayfiles import LentError
 from tnc.store.days import DayWriter, day_path, utc_date
 from tnc.store.dayschema import FINISHING, finish
 from tnc.web.dashboard import dashboard_app
@@ -58,6 +60,7 @@ _T = TypeVar("_T")
 
 _REMEMBER_AT_ONCE: Final = 4_000  # clicks taken up before the port opens; the others follow while it serves
 _REMEMBER_BESIDE: Final = 100
+_LENT_SECONDS: Final = 0.2
 
 
 class Server:
@@ -100,8 +103,12 @@ class Server:
         return asyncio.run_coroutine_threadsafe(self.clicklog.run(day, work), self._loop).result()
 
     def alone(self, work: Callable[[Days], _T]) -> _T:
-        """For what must have the day files to itself; clicks wait for it."""
-        return asyncio.run_coroutine_threadsafe(self.clicklog.alone(work), self._loop).result()
+        """For what must have the day files to itself; clicks wait for it, and it waits for a day that is lent."""
+        while True:
+            try:
+                return asyncio.run_coroutine_threadsafe(self.clicklog.alone(work), self._loop).result()
+            except LentError:
+                time.sleep(_LENT_SECONDS)
 
     def finish_day(self, date: Date) -> None:
         """Step by step, and between two of them whatever waits for the day has its turn."""

@@ -17,6 +17,7 @@ from tests.store.records import DATE, NOON_MS, canary_click, day_reader, keyring
 from tnc.errors import NotFoundError, UnavailableError
 from tnc.model import MAIN
 from tnc.store.clicklog import ClickLog, Day, Days
+from tnc.store.dayfiles import LentError
 from tnc.store.days import DayWriter, all_dates, day_path
 from tnc.store.dayschema import FINISHING, finish
 
@@ -361,8 +362,13 @@ async def test_while_a_day_is_lent_its_own_wait_and_others_do_not(tmp_path: Path
         assert await log.put(MAIN, tomorrow) is True
         assert not counting.done()
         assert not coming.done()
-        with pytest.raises(UnavailableError, match="try again in a few seconds"):
-            await log.alone(lambda days: days.writer(TODAY))
+        for wants_it in (
+            lambda days: days.writer(TODAY),
+            lambda days: days.discard(TODAY),
+            lambda days: days.drop(TODAY),
+        ):
+            with pytest.raises(LentError, match="try again in a few seconds"):
+                await log.alone(wants_it)
 
         go_on.set()
         assert await lending == "done"

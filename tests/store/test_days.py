@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+from contextlib import closing
 from datetime import date as Date  # noqa: N812
 from datetime import timedelta
 from pathlib import Path
@@ -374,6 +375,29 @@ def test_no_personal_fact_is_in_any_byte_after_a_crash_and_the_start_after_it(tm
     day_writer(tmp_path / "crashed").close()
     assert leaks(tmp_path / "crashed") == []
     writer.close()
+
+
+def test_a_day_that_has_gone_is_not_made_by_finishing_it(tmp_path: Path) -> None:
+    path = day_path(tmp_path / "days", MAIN, DATE)
+    path.parent.mkdir(parents=True)
+
+    with pytest.raises(sqlite3.OperationalError):
+        finish(path, FINISHING[0])
+
+    assert list(path.parent.iterdir()) == []
+
+
+def test_the_same_row_may_come_twice_and_another_under_its_number_is_refused(tmp_path: Path) -> None:
+    with closing(day_writer(tmp_path)) as writer:
+        row = writer.seal(numbered(1))
+        writer.commit_rows([row])
+
+        writer.commit_rows([row])
+        with pytest.raises(sqlite3.IntegrityError):
+            writer.commit_rows([(row[0], b"another", *row[2:])])
+
+    with day_reader(tmp_path) as reader:
+        assert [click.click_id for _, click in reader.clicks()] == [numbered(1).click_id]
 
 
 def test_no_personal_fact_is_in_any_byte_of_a_finished_day(tmp_path: Path) -> None:

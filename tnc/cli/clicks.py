@@ -50,10 +50,10 @@ def many(asker: Asker, follow: bool, conditions: Sequence[str], limit: int | Non
     wheres = [parse_where(each, _NAMES) for each in conditions]
     most = limit or (None if as_json else 20)
     with asker.house() as house:
-        ends = house.stories.ends()
+        ends = house.stories.ends() if follow else None
         for told in islice(_matching(house, wheres, house.stories.newest(ends=ends)), most):
             _print(told, as_json=as_json)
-        while follow:
+        while ends is not None:
             time.sleep(_PAUSE_SECONDS)
             before, ends = ends, {**ends, **house.stories.ends(days=2)}
             for told in _matching(house, wheres, house.stories.between(before, ends)):

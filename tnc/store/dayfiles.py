@@ -56,6 +56,10 @@ def date_in(path: Path) -> str | None:
     return None
 
 
+class LentError(UnavailableError):
+    """Somebody else has the day's file for some seconds."""
+
+
 class Days:
     """The day files as their one writer holds them: opened when needed, the least used closed again."""
 
@@ -69,12 +73,8 @@ class Days:
         self._lent: set[Day] = set()
 
     def writer(self, day: Day) -> DayWriter:
-        """The writer of a day; makes its keys and then its file when it is new.
-
-        Raises UnavailableError while the day is lent.
-        """
-        if day in self._lent:
-            raise UnavailableError(f"the clicks of {day[1]} are being put in order; try again in a few seconds.")
+        """The writer of a day; makes its keys and then its file when it is new. Raises LentError."""
+        self._check_here(day)
         found = self._open.get(day)
         if found is None:
             numbers = self._numbers.setdefault(day, Numbers())
@@ -129,7 +129,7 @@ class Days:
         return result
 
     def lend(self, day: Day) -> None:
-        """Let somebody else have a day's file to write, until it is taken back."""
+        """Let somebody else have a day's file to write, until it is taken back. Raises LentError when somebody has."""
         self.discard(day)
         self._lent.add(day)
 
@@ -139,8 +139,13 @@ class Days:
     def is_lent(self, day: Day) -> bool:
         return day in self._lent
 
+    def _check_here(self, day: Day) -> None:
+        if day in self._lent:
+            raise LentError(f"the clicks of {day[1]} are being put in order; try again in a few seconds.")
+
     def discard(self, day: Day) -> None:
-        """Close a day; the next use opens it anew."""
+        """Close a day; the next use opens it anew. Raises LentError: whoever asks wants nobody to have it open."""
+        self._check_here(day)
         found = self._open.pop(day, None)
         if found is not None:
             found.close()

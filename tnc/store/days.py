@@ -323,11 +323,10 @@ class DayWriter:
         self.commit()
 
     def _insert(self, rows: Sequence[ClickRow]) -> None:
-        """A row that is there already is one of an earlier try, of which the disk said that it had failed."""
+        """The same row is there already when the disk said of an earlier try that it had failed; another is refused."""
         values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(rows))
-        self._database.execute(
-            f"insert into clicks values {values} on conflict (seq) do nothing", tuple(chain.from_iterable(rows))
-        )
+        refusing = "on conflict (seq) do update set sealed = null where sealed <> excluded.sealed"  # which is not null
+        self._database.execute(f"insert into clicks values {values} {refusing}", tuple(chain.from_iterable(rows)))
 
     def _event_number(self) -> int:
         """Within a transaction: of the next row that the events' tree seals, whatever table it stands in."""

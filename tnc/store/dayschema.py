@@ -45,7 +45,8 @@ def finish(path: Path, search: str) -> None:
 
     Done once more, it does nothing.
     """
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+    # Never made: a file of a day that has just gone would be one without a key.
+    with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, isolation_level=None)) as database:
         for pragma in ("synchronous = full", "secure_delete = on", "temp_store = memory"):
             database.execute(f"pragma {pragma}")
         database.execute(f"create index if not exists clicks_{search} on clicks({search}) where {search} is not null")
