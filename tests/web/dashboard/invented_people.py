@@ -44,6 +44,7 @@ class InventedPeople:
             invent_request(
                 "aa00bb11cc",
                 state="acknowledged",
+                click="of the person's own",
                 receivers=[
                     {"name": "meta-main", "reports": 2, "outcome": None, "at": None, "what": "Ask its support."},
                     {

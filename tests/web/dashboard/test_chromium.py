@@ -37,7 +37,7 @@ PAGES = {
     "/reports": ("/reports", "/reports?by=country&by=device&by=day&period=30d"),
     "/settings": ("/settings",),
     "/people": ("/people",),
-    "/people/{request_id}": ("/people/6f1c0a93be", "/people/aa00bb11cc?click=x", "/people/0123456789"),
+    "/people/{request_id}": ("/people/6f1c0a93be", "/people/aa00bb11cc", "/people/0123456789"),
     "/keeping": ("/keeping",),
     "/stored": ("/stored", "/stored?class=pii"),
     "/records": ("/records", "/records?from=2026-11-01"),

@@ -58,7 +58,11 @@ async def test_one_request_shows_its_words_steps_and_what_can_follow(owner: Open
 
 async def test_a_person_is_found_and_erased_after_typing_the_word(owner: Open, appliance: InventedAppliance) -> None:
     client = await owner(appliance)
-    found = await (await client.get("/people/aa00bb11cc?click=abc")).text()
+    named = await (await client.get("/people/6f1c0a93be?click=abc")).text()
+    assert "What there is of this person" not in named  # nobody is named in an address of ours
+    found = await (
+        await client.post("/people/aa00bb11cc/act", headers=OURS, data={"click": "abc", "do": "find"})
+    ).text()
     assert "1,234" in found or "1 234" in found or "1\u202f234" in found
 
     refused = await client.post(
@@ -190,7 +194,12 @@ async def test_a_request_gets_more_time(owner: Open, appliance: InventedApplianc
 async def test_others_who_may_be_meant_are_counted(owner: Open, appliance: InventedAppliance) -> None:
     client = await owner(appliance)
 
-    assert "7 visitors" in await (await client.get("/people/aa00bb11cc?ip=203.0.113.7")).text()
+    answer = await client.post(
+        "/people/aa00bb11cc/act", headers=OURS, data={"ip": "203.0.113.7", "do": "find"}, allow_redirects=False
+    )
+
+    assert answer.status == 200
+    assert "7 visitors" in await answer.text()
 
 
 async def test_records_a_breach_and_a_receipt_are_looked_at(owner: Open, appliance: InventedAppliance) -> None:

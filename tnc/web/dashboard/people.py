@@ -87,7 +87,7 @@ async def _one(
 ) -> web.StreamResponse:
     people, request_id = _people(request), request.match_info["request_id"]
     told = await asyncio.to_thread(people.request, request_id)
-    who = _who(request.query) if request.method == "GET" else _who(await _form(request))
+    who = {} if request.method == "GET" else _who(await _form(request))  # nobody is named in an address of ours
     if told["click"] and not who:
         who = {"click": told["click"]}
     if who and found is None and receipt is None:
@@ -153,10 +153,12 @@ def _zip(name: str, content: bytes) -> web.Response:
 
 
 async def act(request: web.Request) -> web.StreamResponse:
-    """POST /people/{request_id}/act: a copy, erase, object, restrict or lift it; erasing needs the word typed."""
+    """POST /people/{request_id}/act: find, copy, erase, object, restrict or lift it; erasing needs the word typed."""
     given, people = await _form(request), _people(request)
     who = _who(given)
     match given.get("do"):
+        case "find":
+            return await _one(request)
         case "erase":
             if given.get("confirmation") != _CONFIRMATION:
                 raise InvalidError(f"type the word {_CONFIRMATION} to confirm: it cannot be taken back.")
