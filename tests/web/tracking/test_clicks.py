@@ -1,6 +1,7 @@
 """A click from the first byte to the row, by the express lane and by the usual way."""
 
 import asyncio
+import gc
 import html
 import re
 from contextlib import suppress
@@ -210,3 +211,25 @@ async def test_the_longest_of_user_agents_and_a_hundred_parameters_are_no_troubl
     (story,) = shop.stories()
     assert answer.status == 302
     assert story.click.visit.params == {f"p{number}": f"v{number}" for number in range(100)}
+
+
+async def test_a_click_leaves_nothing_to_the_garbage_collector(shop: Shop) -> None:
+    await shop.get("/summer?first=1")
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for number in range(20):
+            await shop.get(f"/summer?n={number}")
+        await asyncio.sleep(0.05)
+        gc.collect()
+        left = {type(thing).__qualname__ for thing in gc.garbage if _is_ours(thing)}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+
+    assert left == set()
+
+
+def _is_ours(thing: object) -> bool:
+    module = getattr(thing, "__module__", None) if callable(thing) else None
+    return (module or type(thing).__module__).split(".")[0] in ("tnc", "httptools")

@@ -85,15 +85,25 @@ class Lanes:
 class _Head:
     """What httptools tells of one request; its callbacks have the names that httptools looks for."""
 
-    __slots__ = ("complete", "has_body", "headers", "keep_alive", "parser", "target")
+    __slots__ = ("_parser", "complete", "has_body", "headers", "keep_alive", "method", "target")
 
     def __init__(self) -> None:
-        self.parser = httptools.HttpRequestParser(self)
+        self.method = b""
         self.keep_alive = False
         self.target = b""
         self.headers: list[tuple[str, str]] = []
         self.has_body = False
         self.complete = False
+
+    def read(self, data: bytes) -> None:
+        """Raises what httptools raises."""
+        self._parser = httptools.HttpRequestParser(self)
+        try:
+            self._parser.feed_data(data)
+        finally:
+            # It knows us and we know it: left so, only the garbage collector would free either. Measured under load
+            # that took 4 % of the server's time, 20 ms at once.
+            del self._parser
 
     def on_url(self, url: bytes) -> None:
         self.target += url
@@ -102,7 +112,8 @@ class _Head:
         self.headers.append((name.decode("latin-1"), value.decode("utf-8", "surrogateescape")))
 
     def on_headers_complete(self) -> None:
-        self.keep_alive = self.parser.should_keep_alive()  # later it answers for the next request
+        self.method = self._parser.get_method()
+        self.keep_alive = self._parser.should_keep_alive()  # later it answers for the next request
 
     def on_body(self, _body: bytes) -> None:
         self.has_body = True
@@ -115,7 +126,7 @@ def _read(data: bytes) -> _Head | None:
     """A whole request without a body; None for anything else, which aiohttp answers."""
     head = _Head()
     try:
-        head.parser.feed_data(data)
+        head.read(data)
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return None
     return head if head.complete and not head.has_body else None
@@ -199,7 +210,7 @@ class ExpressLane(asyncio.Protocol):
             return False
         self._keep = head.keep_alive
         tracking, now_ms = self._lanes.tracking, self._lanes.tracking.world.now_ms()
-        real = head.parser.get_method() == b"GET"
+        real = head.method == b"GET"
         arrival = arrive(tracking, plan, lambda: self._request(head, now_ms), now_ms, remember=real)
         if not real:
             self._reply(arrival, with_body=False)
