@@ -7,7 +7,8 @@ from tnc.model import OPEN_STATES
 from tnc.store.days import DayWriter
 from tnc.store.deliveries import DeliveryRow, Waiting
 
-Sealed = tuple[DeliveryRow, bytes]
+Sealed = tuple[DeliveryRow, bytes | None]
+"""A row with its sealed part, which the writer makes where there is none yet."""
 
 
 def settle(writer: DayWriter, rows: Iterable[Sealed]) -> list[Waiting]:
@@ -17,7 +18,10 @@ def settle(writer: DayWriter, rows: Iterable[Sealed]) -> list[Waiting]:
         before = writer.deliveries.state(row.seq)
         if before is None or (before not in OPEN_STATES and row.state in OPEN_STATES):
             continue  # erased, or called back, while it was under way
-        writer.deliveries.put(row, sealed)
+        part = sealed or writer.deliveries.seal(row)
+        if part is None:
+            continue  # erased, and not yet scrubbed
+        writer.deliveries.put(row, part)
         if row.state in OPEN_STATES:
             waiting.append(Waiting(seq=row.seq, destination=row.destination, next_at_ms=row.next_at_ms))
         else:

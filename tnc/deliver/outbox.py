@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 
 from tnc.configuration.destinations import all_destinations
 from tnc.deliver.carrying import LARGEST_BATCH, Carrier
-from tnc.deliver.leases import settle
+from tnc.deliver.leases import Sealed, settle
 from tnc.deliver.lines import BATCHED, PROMPT, Line, Place
 from tnc.deliver.registry import DESTINATIONS
 from tnc.deliver.retry import IN_ALL
@@ -42,6 +42,7 @@ _PACE_SECONDS: Final = 0.004
 
 _PACE_OF_EACH_SECONDS: Final = 0.0007
 _STOP_SECONDS: Final = 10.0
+_SEALED_BY_WRITER: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +268,7 @@ class Outbox:
             taken = await self._sorting.open(date, claimed)
             carried = await self._carrier.carry(taken, self._versions.configuration()[1])
             ahead_ms = self._ahead_ms()  # before the wall's clock can jump
-            sealed = await self._sorting.seal(date, carried.rows)
+            sealed = await self._sealed(date, carried.rows)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with us, nothing is left as under way
             log.error("deliveries failed", extra={"reason": type(error).__name__})  # noqa: TRY400 - no values
             later_ms = self._world.now_ms() + _FAULT_MS
@@ -276,6 +277,12 @@ class Outbox:
             return []
         self._add(date, await self._durably(date, partial(settle, rows=sealed)), ahead_ms)
         return carried.verdicts
+
+    async def _sealed(self, date: Date, rows: Sequence[DeliveryRow]) -> list[Sealed]:
+        """A few are sealed by the writer itself: until they are marked, a crash sends them twice."""
+        if len(rows) <= _SEALED_BY_WRITER:
+            return [(row, None) for row in rows]
+        return await self._sorting.seal(date, rows)
 
     async def _durably(self, date: Date, work: Callable[[DayWriter], _T]) -> _T:
         """Do it in the writer's transaction, as soon as the disk lets us."""
