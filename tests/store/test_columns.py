@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from tests.store.invented import DATE, Day, any_day, click, conversion, day_start_ms
 from tests.store.killed_feed import whole_day
 from tnc.fields import DIMENSION_FIELDS, FIELDS
-from tnc.model import MAIN, LanderClick, LanderId, NetworkId, OfferId
+from tnc.model import MAIN, Click, LanderClick, LanderId, NetworkId, OfferId
 from tnc.store.columns import Columns
 from tnc.store.columnset import COLUMNS, KINDS, Kind
 from tnc.store.dayshelf import tail_to_merge
@@ -130,6 +131,27 @@ def test_catching_up_twice_reads_nothing(columns: Columns) -> None:
     second = columns.catch_up(MAIN, DATE, day)
 
     assert (second.clicks, second.events, second.again) == (0, 0, False)
+
+
+class BusyDay(Day):
+    """Somebody clicks whenever it is read."""
+
+    reads = 0
+
+    def clicks(self, after_seq: int) -> Iterator[tuple[int, Click]]:
+        self.reads += 1
+        assert self.reads < 10, "it never ends"
+        self.add(click())
+        return super().clicks(after_seq)
+
+
+def test_catching_up_ends_while_clicks_keep_coming(columns: Columns) -> None:
+    day = BusyDay()
+    for _ in range(5):
+        day.add(click())
+
+    assert columns.catch_up(MAIN, DATE, day).clicks == 5
+    assert len(rows(columns, "clicks")) == 5
 
 
 def test_a_day_that_is_over_is_one_file_of_each_kind(columns: Columns) -> None:

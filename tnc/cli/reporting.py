@@ -7,6 +7,7 @@ import click
 from tnc.answering import answer
 from tnc.cli.root import Asker, print_json, with_json
 from tnc.errors import InvalidError
+from tnc.niceness import stand_back
 from tnc.reporting import Asked
 
 
@@ -28,6 +29,7 @@ def report(asker: Asker, /, as_csv: bool, as_json: bool, **asked: Sequence[str] 
     """Numbers by any dimensions; totals are of the clicks, not of the rows."""
     if as_csv and as_json:
         raise InvalidError("--csv and --json cannot both be; leave one away.")
+    stand_back()
     with asker.house() as house:
         told = answer(house, Asked(**asked))  # type: ignore[arg-type]
     if as_json:

@@ -75,9 +75,11 @@ class Feed:
         self._shelf = shelf
         self._source = source
         self._again = False
+        self._over = False
 
     def run(self, *, over: bool) -> CatchUp:
-        """`over`: the day gets no more clicks, so its files become one of each kind."""
+        """`over`: the day gets no more clicks, so its files become one of each kind, and stay."""
+        self._over = over
         self._shelf.sweep()
         latest_click, latest_event = self._source.latest()
         if latest_click < self._shelf.state.clicks or latest_event < self._shelf.state.events:
@@ -97,7 +99,7 @@ class Feed:
     def _feed_clicks(self, latest: int) -> int:
         guard = Guard.resume(self._shelf.state.guard, self._read_click)
         count = 0
-        while batch := list(islice(self._source.clicks(self._shelf.state.clicks), _BATCH)):
+        while batch := self._next_clicks(latest):
             count += len(batch)
             if self._judge(guard, batch):
                 self._start_again(State(judged=batch[-1][0], guard=guard.records()))
@@ -105,8 +107,13 @@ class Feed:
                 self._write_clicks(batch, guard)
         if latest > self._shelf.state.clicks:  # the last ones were erased
             self._shelf.state.clicks = latest
-            self._shelf.save()
+            self._save()
         return count
+
+    def _next_clicks(self, latest: int) -> list[tuple[int, Click]]:
+        """Not beyond what was there when the feed began: under load more come than one batch takes time for."""
+        known = takewhile(lambda each: each[0] <= latest, self._source.clicks(self._shelf.state.clicks))
+        return list(islice(known, _BATCH))
 
     def _read_click(self, seq: int) -> Click | None:
         found = next(self._source.clicks(seq - 1), None)
@@ -136,7 +143,7 @@ class Feed:
             select = f"select {_columns('clicks', shown)} from {values.json(spool, _CLICK_SPOOL)}"
             self._append("clicks", first, last, select, values)
         state.clicks, state.judged, state.guard = last, max(last, state.judged), guard.records()
-        self._shelf.save()
+        self._save()
 
     # ------------------------------------------------------------------------------------------ events
 
@@ -148,10 +155,10 @@ class Feed:
             self._write_landers(batch)
             self._write_conversions(batch)
             self._shelf.state.events = batch[-1][0]
-            self._shelf.save()
+            self._save()
         if latest > self._shelf.state.events:
             self._shelf.state.events = latest
-            self._shelf.save()
+            self._save()
         return count
 
     def _next_events(self, latest: int) -> list[tuple[int, int, Event]]:
@@ -312,8 +319,14 @@ class Feed:
         yield path
         path.unlink()
 
+    def _save(self) -> None:
+        """While clicks come, a report that waited for the disk would make them wait: what a power cut tears is seen
+        by its size or when it is read, and made again.
+        """
+        self._shelf.save(durable=self._over)
+
     def _write(self, kind: Kind, first: int, last: int, select: str, values: Values) -> Part:
-        rows = self._duck.write(select, values, self._shelf.path(kind, first, last))
+        rows = self._duck.write(select, values, self._shelf.path(kind, first, last), durable=self._over)
         return self._shelf.part(kind, first, last, rows=rows)
 
     def _append(self, kind: Kind, first: int, last: int, select: str, values: Values) -> None:
@@ -328,7 +341,7 @@ class Feed:
             select = f"select * from {values.parquet(files, COLUMNS[kind])}"
             merged = self._write(kind, parts[-count].first, parts[-1].last, select, values)
             parts[-count:] = [merged]
-            self._shelf.save()
+            self._save()
 
 
 def _columns(kind: Kind, own: Mapping[str, str], *, of: str = "") -> str:

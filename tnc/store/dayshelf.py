@@ -71,14 +71,15 @@ class DayShelf:
         """The description of a file that was just written."""
         return Part(first=first, last=last, rows=rows, size=self.path(kind, first, last).stat().st_size)
 
-    def save(self) -> None:
-        """Make the state durable; what it does not name is gone."""
+    def save(self, *, durable: bool = True) -> None:
+        """What the state does not name is gone."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self.folder / "state.json.new"
         with new.open("wb") as file:
             file.write(msgspec.json.encode(self.state))
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         new.replace(self.folder / "state.json")
         self.sweep()
 

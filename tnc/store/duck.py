@@ -61,6 +61,7 @@ class Duck:
             "allow_community_extensions = false",
             "enable_progress_bar = false",
             "threads = 1",
+            "async_threads = 0",
             "timezone = 'UTC'",
             "lock_configuration = true",
         ):
@@ -88,13 +89,18 @@ class Duck:
         except duckdb.Error as error:
             raise UnreadableError(str(error)) from error
 
-    def write(self, select: str, values: Values, path: Path) -> int:
-        """Make a Parquet file of a query, whole or not at all and durable; returns how many rows it has."""
+    def write(self, select: str, values: Values, path: Path, *, durable: bool = True) -> int:
+        """Make a Parquet file of a query, whole or not at all; returns how many rows it has.
+
+        What is not `durable` may be torn or gone after a power cut.
+        """
         new = path.with_name(path.name + ".new")
         rows = self.rows(f"copy ({select}) to {_literal(new)} {_PARQUET}", values)
-        _sync(new)
+        if durable:
+            _sync(new)
         new.replace(path)
-        _sync(path.parent)
+        if durable:
+            _sync(path.parent)
         return int(rows[0][0])
 
 
