@@ -109,16 +109,10 @@ class Desk:
         )
 
     async def report(self, question: ReportQuestion) -> Answer:
-        asked = Asked(
-            by=question.by,
-            start=question.start,
-            end=question.end,
-            timezone=question.timezone,
-            where=question.where,
-            sort=question.sort,
-            limit=question.limit,
-        )
-        return cast("Answer", await self._reporter.answer(asked))
+        return cast("Answer", await self._reporter.answer(_asked(question)))
+
+    async def report_csv(self, question: ReportQuestion) -> str:
+        return await self._reporter.csv(_asked(question))
 
     def problems(self) -> Sequence[str]:
         """Looked for anew after half a minute: a look takes half a second, and every page asks."""
@@ -148,6 +142,18 @@ class Desk:
 
     def attributions(self) -> Sequence[Attribution]:
         return attributions_of(self._tracker.reader.geo)
+
+
+def _asked(question: ReportQuestion) -> Asked:
+    return Asked(
+        by=question.by,
+        start=question.start,
+        end=question.end,
+        timezone=question.timezone,
+        where=question.where,
+        sort=question.sort,
+        limit=question.limit,
+    )
 
 
 def attributions_of(geo: Geo) -> tuple[Attribution, ...]:

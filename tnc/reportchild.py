@@ -7,6 +7,7 @@ else on the machine, and ends when nothing has been asked for half a minute or t
 import logging
 import select
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from tnc.errors import TncError
 from tnc.house import House
 from tnc.logs import set_up_logs
 from tnc.niceness import stand_back
-from tnc.reporting import Asked, Told
+from tnc.reporting import Asked, Told, in_lines
 from tnc.store.columns import Columns
 from tnc.store.reports import Reports
 from tnc.world import World
@@ -38,20 +39,22 @@ def main() -> None:
             line = sys.stdin.buffer.readline()
             if not line:
                 return
-            sys.stdout.buffer.write(msgspec.json.encode(_told(house, reports, line)) + b"\n")
+            for told in _told(house, reports, line):
+                sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
             sys.stdout.buffer.flush()
 
 
-def _told(house: House, reports: Reports, line: bytes) -> Told:
+def _told(house: House, reports: Reports, line: bytes) -> Iterator[Told]:
     try:
         asked = msgspec.json.decode(line, type=Asked)
         answer = reports.ask(question_of(house, asked), exchange_of(house))
-        return Told(answer=answer.json())
     except TncError as error:
-        return Told(refused=type(error).__name__, text=str(error))
+        yield Told(refused=type(error).__name__, text=str(error))
     except Exception:
         log.exception("a report failed")
-        return Told(refused="FailedError", text="the report failed; the log of the server says where.")
+        yield Told(refused="FailedError", text="the report failed; the log of the server says where.")
+    else:
+        yield from in_lines(answer, as_csv=asked.as_csv)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from pathlib import Path
@@ -20,8 +20,11 @@ import msgspec
 from tnc import errors
 from tnc.errors import FailedError, TncError
 from tnc.settings import Settings
+from tnc.store.answers import Answer
 
-_LONGEST_LINE: Final = 1 << 28
+_LONGEST_LINE: Final = 1 << 24
+_ROWS_PORTION: Final = 100
+_CSV_PORTION: Final = 1 << 16
 _PATIENCE_SECONDS: Final = 300.0
 
 
@@ -38,14 +41,33 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sort: str | None = None
     limit: int | None = None
     currency: str | None = None
+    as_csv: bool = False
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the child answers: a report, or why there is none."""
+    """A line of what the child answers: portions of the rows or of the CSV first, then the rest, or why there is none.
 
-    answer: dict[str, Any] | None = None
+    A report may have a hundred thousand rows. Read at once they would keep the server's loop for half a second.
+    """
+
+    more: bool = False  # another line follows
+    rows: list[dict[str, Any]] = []
+    csv: str = ""
+    answer: dict[str, Any] | None = None  # without its rows; empty after a CSV
     refused: str | None = None  # name of the class in tnc.errors
     text: str = ""
+
+
+def in_lines(answer: Answer, *, as_csv: bool) -> Iterator[Told]:
+    if as_csv:
+        text = answer.csv()
+        yield from (Told(csv=text[at : at + _CSV_PORTION], more=True) for at in range(0, len(text), _CSV_PORTION))
+        yield Told(answer={})
+        return
+    shown = answer.json()
+    rows = shown.pop("rows")
+    yield from (Told(rows=rows[at : at + _ROWS_PORTION], more=True) for at in range(0, len(rows), _ROWS_PORTION))
+    yield Told(answer=shown)
 
 
 class Reporter:
@@ -58,21 +80,31 @@ class Reporter:
 
     async def answer(self, asked: Asked) -> dict[str, Any]:
         """Raises what the report refuses with, and FailedError when the child does not answer."""
+        *portions, last = await self._lines(asked)
+        return {**(last.answer or {}), "rows": [row for each in portions for row in each.rows]}
+
+    async def csv(self, asked: Asked) -> str:
+        """The same as CSV, every figure in full. Raises what `answer` raises."""
+        return "".join(each.csv for each in await self._lines(msgspec.structs.replace(asked, as_csv=True)))
+
+    async def _lines(self, asked: Asked) -> list[Told]:
         async with self._turn:
             line = msgspec.json.encode(asked) + b"\n"
             told = await self._ask(line) or await self._ask(line)  # it may just have left: then a new one is asked
-        if told is None:
+        if not told:
             raise FailedError("the report could not be made; `tnc report` on the command line says why.")
-        if told.refused is not None:
-            kind = getattr(errors, told.refused, FailedError)
-            raise kind(told.text) if isinstance(kind, type) and issubclass(kind, TncError) else FailedError(told.text)
-        return told.answer or {}
+        last = told[-1]
+        if last.refused is not None:
+            kind = getattr(errors, last.refused, FailedError)
+            raise kind(last.text) if isinstance(kind, type) and issubclass(kind, TncError) else FailedError(last.text)
+        return told
 
     async def catch_up(self) -> None:
         """Copy what is new, so that the next report has little to wait for."""
         await self.answer(Asked(metrics=("visits",), limit=0))
 
-    async def _ask(self, line: bytes) -> Told | None:
+    async def _ask(self, line: bytes) -> list[Told]:
+        """Nothing when the child does not answer to the end."""
         child = self._child
         if child is None or child.returncode is not None:
             child = self._child = await asyncio.create_subprocess_exec(
@@ -82,18 +114,21 @@ class Reporter:
                 limit=_LONGEST_LINE,
             )
         if child.stdin is None or child.stdout is None:
-            return None
+            return []
         try:
             child.stdin.write(line)
             await child.stdin.drain()
-            answer = await asyncio.wait_for(child.stdout.readline(), _PATIENCE_SECONDS)
-            return msgspec.json.decode(answer, type=Told)
+            told = [await _next_line(child.stdout)]
+            while told[-1].more:
+                await asyncio.sleep(0)  # a line that is there already lets nobody else have a turn
+                told.append(await _next_line(child.stdout))
         except (OSError, TimeoutError, ValueError, msgspec.DecodeError):
             await self.close()
-            return None
+            return []
         except asyncio.CancelledError:  # nobody waits for this answer any more: it must not be the next one's
             await self.close()
             raise
+        return told
 
     async def close(self) -> None:
         child, self._child = self._child, None
@@ -101,6 +136,10 @@ class Reporter:
             with suppress(ProcessLookupError):
                 os.kill(child.pid, signal.SIGKILL)
             await child.wait()
+
+
+async def _next_line(lines: asyncio.StreamReader) -> Told:
+    return msgspec.json.decode(await asyncio.wait_for(lines.readline(), _PATIENCE_SECONDS), type=Told)
 
 
 def keep_sums(settings: Settings, dates: Sequence[Date]) -> None:

@@ -1,5 +1,7 @@
 """An appliance made of model objects: invented traffic, canned reasons, and reports counted from the clicks."""
 
+import csv
+import io
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -274,6 +276,13 @@ class InventedAppliance:
             totals=_metrics(counted),
             notes=list(self.notes),
         )
+
+    async def report_csv(self, question: ReportQuestion) -> str:
+        answer, sheet = await self.report(question), io.StringIO()
+        lines = csv.DictWriter(sheet, [*question.by, *answer["totals"]])
+        lines.writeheader()
+        lines.writerows(answer["rows"])
+        return sheet.getvalue()
 
     def problems(self) -> Sequence[str]:
         return self.wrong

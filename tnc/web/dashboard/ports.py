@@ -228,7 +228,7 @@ class People(Protocol):
 class Appliance(Protocol):
     """The running tracker, as its owner's screen sees it. Every method may be called from any thread.
 
-    All but `report` may wait for the disk, so handlers call them off the event loop. Unknown ids raise
+    All but the reports may wait for the disk, so handlers call them off the event loop. Unknown ids raise
     NotFoundError, unfit questions InvalidError.
     """
 
@@ -263,6 +263,8 @@ class Appliance(Protocol):
     def try_visitor(self, request: TryRequest) -> TryResult: ...
 
     async def report(self, question: ReportQuestion) -> Answer: ...
+
+    async def report_csv(self, question: ReportQuestion) -> str: ...
 
     def problems(self) -> Sequence[str]:
         """What is wrong right now, a sentence each with what to do; empty when all is well."""

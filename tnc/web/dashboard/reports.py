@@ -1,8 +1,6 @@
 """Reports: any figure by any fact, as a page or as CSV."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +10,7 @@ from tnc.errors import TncError
 from tnc.store.dimensions import DIMENSIONS, METRICS
 from tnc.web.dashboard import words
 from tnc.web.dashboard.keys import APPLIANCE
-from tnc.web.dashboard.pages import page
+from tnc.web.dashboard.pages import long_page
 from tnc.web.dashboard.ports import Answer, ReportQuestion
 
 TIMES: Final = tuple(each.name for each in DIMENSIONS.values() if each.is_time)
@@ -39,7 +37,6 @@ ZONES: Final = (
 )  # fmt: skip
 _MOST_DIMENSIONS: Final = 3
 _MOST_ROWS: Final = 500
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +58,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     except TncError as refusal:
         error = refusal
     rows = answer["rows"] if answer else []
-    return page(
+    return await long_page(
         request,
         "reports.html",
         status=error.http_status if error else 200,
@@ -71,6 +68,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         notes=answer.get("notes", ()) if answer else (),
         columns=COLUMNS,
         rows=_rows(question.by, rows),
+        count=len(rows),
         totals=_figures(answer["totals"]) if answer else (),
         more=len(rows) == _MOST_ROWS,
         times=TIMES,
@@ -86,26 +84,11 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 async def download(request: web.Request) -> web.StreamResponse:
     """GET /reports.csv: the same question, every figure, unrounded."""
-    answer = await request.app[APPLIANCE].report(_question(request, limit=None))
     return web.Response(
-        text=as_csv(answer),
+        text=await request.app[APPLIANCE].report_csv(_question(request, limit=None)),
         content_type="text/csv",
         headers={"Content-Disposition": 'attachment; filename="report.csv"'},
     )
-
-
-def as_csv(answer: Answer) -> str:
-    """Rows under one line of names. Text that a spreadsheet would calculate is kept text by an apostrophe."""
-    names = [*answer["by"], *(name for name in answer["totals"] if name not in answer["by"])]
-    sheet = io.StringIO()
-    lines = csv.writer(sheet)
-    lines.writerow(names)
-    lines.writerows([_cell(row.get(name)) for name in names] for row in answer["rows"])
-    return sheet.getvalue()
-
-
-def _cell(raw: Any) -> Any:
-    return f"'{raw}" if isinstance(raw, str) and raw.startswith(_FORMULA) else raw
 
 
 def _question(request: web.Request, *, limit: int | None = _MOST_ROWS) -> ReportQuestion:
@@ -123,16 +106,17 @@ def _question(request: web.Request, *, limit: int | None = _MOST_ROWS) -> Report
     )
 
 
-def _rows(by: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
+def _rows(by: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+    """Each when its turn on the page has come."""
     most = max((row.get("visits") or 0 for row in rows), default=0) or 1
-    return [
+    return (
         Row(
             names=[words.value(row.get(name)) for name in by],
             figures=_figures(row),
             part=round(100 * (row.get("visits") or 0) / most, 2),
         )
         for row in rows
-    ]
+    )
 
 
 def _figures(row: Mapping[str, Any]) -> Sequence[str]:

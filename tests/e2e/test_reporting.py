@@ -1,0 +1,62 @@
+"""Reports as a running server asks for them: by its child process, in portions."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.shop import printed, told
+from tnc.bench.appliance import Appliance
+from tnc.errors import InvalidError
+from tnc.reporting import Asked, Reporter
+
+PLACES = 437
+ASKED = Asked(by=("sub1", "sub2"), start="30d", sort="visits")
+
+
+@pytest.fixture
+def visited(stopped: Appliance, tmp_path: Path) -> Appliance:
+    """With clicks of many places, more than one portion holds."""
+    (tmp_path / "shop.toml").write_text(
+        '[[offer]]\nid = "shoes"\nurl = "https://shop.example/"\n[[campaign]]\nid = "summer"\n'
+        '[[campaign.flow]]\nid = "all"\noffers = [ { id = "shoes" } ]\n'
+    )
+    stopped.apply(tmp_path / "shop.toml")
+    at = datetime.now(UTC).isoformat()
+    lines = (
+        json.dumps(
+            {"click_id": f"c{number}-{nth}", "clicked_at": at, "campaign": "summer", "sub1": f"place {number % 23}"}
+            | {"sub2": f"page {number // 23}"}
+        )
+        for number in range(PLACES)
+        for nth in range(1 + number % 3)
+    )
+    (tmp_path / "clicks.jsonl").write_text("\n".join(lines))
+    assert stopped.command("import", "clicks", str(tmp_path / "clicks.jsonl")).returncode == 0
+    return stopped
+
+
+@pytest.fixture
+async def reporter(visited: Appliance) -> AsyncIterator[Reporter]:
+    reporter = Reporter(visited.config)
+    yield reporter
+    await reporter.close()
+
+
+async def test_a_long_report_is_whole_in_both_faces(visited: Appliance, reporter: Reporter) -> None:
+    answer = await reporter.answer(ASKED)
+    sheet = await reporter.csv(ASKED)
+
+    command = ("report", "--by", "sub1,sub2", "--from", "30d", "--sort", "visits")
+    assert len(answer["rows"]) == PLACES
+    assert answer["rows"] == told(visited, *command)["rows"]
+    assert sheet.splitlines() == printed(visited, *command, "--csv").splitlines()
+
+
+async def test_what_is_refused_is_refused_in_words_and_the_next_one_answered(reporter: Reporter) -> None:
+    with pytest.raises(InvalidError, match="shoe_size"):
+        await reporter.answer(Asked(by=("shoe_size",)))
+
+    assert len((await reporter.answer(Asked(by=("sub1",), start="30d", limit=7)))["rows"]) == 7
