@@ -4,7 +4,7 @@ A `Geo` never changes. New data is a new `Geo`, assigned by its owner: readers o
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Final
 
@@ -45,6 +45,12 @@ REGISTRY: Final = About(
     ip_version=6,
     licence=Licence(name="MIT or Apache-2.0", url="https://pypi.org/project/iptocc/"),
 )
+
+
+@cache
+def _registry_version() -> str:
+    """Read once: it lies in a file, and at each look into one a thread waits its turn beside a busy loop."""
+    return version("iptocc")
 
 
 def _finder(
@@ -125,7 +131,7 @@ class Geo:
 
     def _dates(self) -> dict[str, str]:
         """Data name -> day it was built (the registries': its version), so that `explain` can say who judged."""
-        dates = {REGISTRY.name: version("iptocc")} if self._registry else {}
+        dates = {REGISTRY.name: _registry_version()} if self._registry else {}
         for each in self._databases:
             if each.about.built_ms is not None:
                 dates[each.about.name] = rfc3339(each.about.built_ms)[:10]

@@ -214,7 +214,7 @@ class Installed:
 def digest(path: Path, copy: IO[bytes] | None = None) -> str:
     """SHA-256 of a file, which is written to `copy` on the way."""
     sha256 = hashlib.sha256()
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         while block := file.read(_BLOCK):
             sha256.update(block)
             if copy is not None:
