@@ -7,8 +7,10 @@ import pytest
 from tests.web.dashboard.conftest import Open
 from tests.web.dashboard.invented import NOW_MS, InventedAppliance, an_id, invent_story
 from tnc import fields
-from tnc.model import SUBS, Click
+from tnc.errors import FailedError
+from tnc.model import SUBS, Click, ClickId
 from tnc.web.dashboard import facts
+from tnc.web.dashboard.ports import Explanation
 
 ROW = re.compile(r'href="/clicks/([0-9a-z]+)"')
 
@@ -67,6 +69,23 @@ async def test_a_click_is_explained(owner: Open) -> None:
     assert f"https://land.example/quiz?k={story.click.click_id}" in text
     for word in ("pending", "approved", "12.50 USD"):
         assert word in text
+
+
+async def test_a_click_from_elsewhere_is_shown_with_the_reason_why_nothing_explains_it(owner: Open) -> None:
+    class Elsewhere(InventedAppliance):
+        def explain(self, click_id: ClickId) -> Explanation:
+            raise FailedError(f"click {click_id} was imported: there is nothing to explain.")
+
+    story = invent_story(NOW_MS, 1)
+    client = await owner(Elsewhere(told=[story]))
+
+    answer = await client.get(f"/clicks/{story.click.click_id}")
+
+    text = await answer.text()
+    assert answer.status == 200
+    assert "was imported: there is nothing to explain" in text
+    assert "Recomputed" not in text
+    assert f">{story.click.visit.country}<" in text
 
 
 async def test_a_decision_that_would_differ_today_is_shown_side_by_side(owner: Open) -> None:

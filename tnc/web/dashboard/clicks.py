@@ -7,12 +7,12 @@ from typing import Any, Final, get_args
 
 from aiohttp import web
 
-from tnc.errors import InvalidError
+from tnc.errors import FailedError, InvalidError
 from tnc.model import CampaignId, Click, ClickId, ClickStory, Traffic
 from tnc.web.dashboard import facts, words
 from tnc.web.dashboard.keys import APPLIANCE
 from tnc.web.dashboard.pages import page
-from tnc.web.dashboard.ports import ClickQuestion, Explanation
+from tnc.web.dashboard.ports import Appliance, ClickQuestion, Explanation
 from tnc.web.dashboard.reasons import verdicts
 
 _PAGE: Final = 50
@@ -55,8 +55,8 @@ async def show(request: web.Request) -> web.StreamResponse:
     appliance = request.app[APPLIANCE]
     click_id = ClickId(request.match_info["click_id"])
     story = await asyncio.to_thread(appliance.story, click_id)
-    destination, explanation = await asyncio.gather(
-        asyncio.to_thread(appliance.destination, story.click), asyncio.to_thread(appliance.explain, click_id)
+    destination, (explanation, unexplained) = await asyncio.gather(
+        asyncio.to_thread(appliance.destination, story.click), asyncio.to_thread(_explained, appliance, click_id)
     )
     return page(
         request,
@@ -66,10 +66,19 @@ async def show(request: web.Request) -> web.StreamResponse:
         outcome=facts.outcome(story.click, story.offer),
         destination=destination,
         explanation=explanation,
-        differences=_differences(story, destination, explanation),
-        reasons=verdicts(explanation.trace),
+        unexplained=unexplained,
+        differences=_differences(story, destination, explanation) if explanation else (),
+        reasons=verdicts(explanation.trace) if explanation else (),
         groups=facts.groups(story.click),
     )
+
+
+def _explained(appliance: Appliance, click_id: ClickId) -> tuple[Explanation | None, str]:
+    """Or in a sentence why there is nothing to explain, as of a click from elsewhere: all else is shown."""
+    try:
+        return appliance.explain(click_id), ""
+    except FailedError as error:
+        return None, str(error)
 
 
 def _question(request: web.Request) -> ClickQuestion:
