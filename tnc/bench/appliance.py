@@ -39,11 +39,11 @@ class Appliance:
     def pid(self) -> int:
         return 0 if self.process is None else self.process.pid
 
-    def init(self, *options: str) -> None:
-        """Ports that are free, an owner, and loopback as a proxy whose word counts."""
+    def init(self, *options: str, given: str | None = None) -> None:
+        """Ports that are free, an owner, and loopback as a proxy whose word counts. `given` is its standard input."""
         free = ("--listen", "127.0.0.1:0", "--dashboard", "127.0.0.1:0", "--trusted-proxy", "127.0.0.0/8")
         words = (*self.python, "init", "--data", str(self.data), *free, *options)
-        done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+        done = subprocess.run(words, capture_output=True, text=True, check=False, input=given)  # noqa: S603 - our own program
         if done.returncode:
             raise FailedError(f"tnc init ended with {done.returncode}: {done.stderr.strip()}")
 
