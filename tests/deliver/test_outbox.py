@@ -385,6 +385,42 @@ async def test_who_turns_out_to_be_no_person_on_the_way_is_told_of_to_nobody(
     assert source.requests == 1
 
 
+@pytest.mark.parametrize("word", LATER_WORDS)
+async def test_who_turns_out_to_be_no_person_after_his_sale_was_told_is_refunded_there(
+    office: Office, source: postback.Postback, to_source: Destination, word: Event
+) -> None:
+    async with office.open():
+        sold = await office.click()
+        await office.say(sold, txid="T-1")
+        await until(lambda: office.states() == ["done"])
+        [row] = office.rows()
+        await office.log.run((MAIN, DATE), lambda writer: writer.add_event(row.click_seq, word))
+        await office.say(sold, txid="T-1", status_words=("rejected",))
+        await office.say(sold, txid="T-2")  # a sale of nobody
+        await until(lambda: office.states() == ["done", "done", "dropped"])
+
+    assert [event["st"] for event in source.events] == ["sale", "rejected"]
+    assert office.rows()[2].record.reason == "not-human"
+
+
+async def test_what_was_never_sent_needs_no_refund(
+    office: Office, source: postback.Postback, to_source: Destination, versions: Versions
+) -> None:
+    live = versions.all[-1]
+    versions.all.append(sending_to(at(destination("postback", on=("sale", "rejected"), paused=True), "https://a.example")))
+    async with office.open():
+        sold = await office.click()
+        await office.say(sold, txid="T-1")
+        [row] = office.rows()
+        await office.log.run((MAIN, DATE), lambda writer: writer.add_event(row.click_seq, LATER_WORDS[0]))
+        await office.say(sold, txid="T-1", status_words=("rejected",))
+        versions.all.append(live)
+        office.outbox.configured()
+        await until(lambda: office.states() == ["dropped", "dropped"])
+
+    assert source.requests == 0
+
+
 async def test_what_was_erased_on_the_way_leaves_nothing(
     office: Office, source: postback.Postback, to_source: Destination, clocks: Clocks
 ) -> None:

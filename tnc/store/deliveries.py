@@ -75,6 +75,12 @@ class DeliveryRow:
     record: DeliveryRecord
 
     @property
+    def may_be_there(self) -> bool:
+        """Whether its receiver has it, or was given it without our having heard what became of it."""
+        lost_sight_of = self.attempts > 0 and self.state in ("queued", "sending", "dropped")
+        return lost_sight_of or self.state in ("accepted", "done")
+
+    @property
     def event_id(self) -> str:
         """As the receiver knows it: the same in every attempt."""
         return f"cv_{self.record.conversion_id}" + (f"_a{self.record.number}" if self.record.number else "")
