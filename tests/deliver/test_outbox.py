@@ -269,6 +269,38 @@ async def test_nobody_is_asked_while_he_wants_to_be_left_alone(
         await until(lambda: office.states() == ["done", "done"])
 
 
+async def test_a_restart_does_not_shorten_the_wait_of_those_behind(
+    office: Office, source: postback.Postback, to_source: Destination
+) -> None:
+    source.answer_next(429, headers={"Retry-After": "30"})
+    async with office.open():
+        await office.say(await office.click())
+        await until(lambda: office.outbox.standings()[to_source.id].state == "waiting")
+        await office.say(await office.click())
+    async with office.open():
+        await until(lambda: office.outbox.standings()[to_source.id].waiting == 2)
+        await office.say(await office.click())
+        await office.later(29_000)
+        standing = office.outbox.standings()[to_source.id]
+        assert (standing.state, standing.until_ms) == ("waiting", office.clocks.wall_ms + 1_000)
+        assert source.requests == 1
+
+        await office.later(1_000)
+        await until(lambda: office.states() == ["done"] * 3)
+
+
+async def test_what_merely_failed_keeps_nobody_waiting_after_a_restart(
+    office: Office, source: postback.Postback, to_source: Destination
+) -> None:
+    source.answer_next(503, headers={"Retry-After": "30"})
+    async with office.open():
+        await office.say(await office.click())
+        await until(lambda: source.requests == 1 and office.states() == ["queued"])
+        await office.say(await office.click(), wake=False)
+    async with office.open():
+        await until(lambda: office.states() == ["queued", "done"])
+
+
 @pytest.mark.parametrize("jump_ms", [HOUR_MS, -HOUR_MS])
 async def test_a_clock_that_jumps_changes_no_wait(
     office: Office, source: postback.Postback, to_source: Destination, clocks: Clocks, jump_ms: int

@@ -203,7 +203,7 @@ def sell(shop: Appliance, name: str, **headers: str) -> str:
 def test_what_was_committed_and_not_sent_when_it_was_killed_arrives_once(shop: Appliance, receivers: Receivers) -> None:
     shop.serve()
     receivers.source.answer_next(429, headers={"Retry-After": "600"})
-    sell(shop, "first")
+    first = sell(shop, "first")
     until(receivers.answered.is_set)
     until(lambda: "waiting" in [each["state"] for each in told(shop, "destination", "list")])
     second = sell(shop, "second")
@@ -212,8 +212,12 @@ def test_what_was_committed_and_not_sent_when_it_was_killed_arrives_once(shop: A
     shop.kill()
     shop.serve()
 
-    # The first keeps the time that its receiver asked for.
-    until(lambda: {"done": 1, "queued": 1} in [each["deliveries"] for each in told(shop, "destination", "list")])
+    # Neither of them goes before the time that their receiver asked for.
+    until(lambda: all(conversions.keys() == {first, second} for conversions in receivers.ids()[1:]))
+    assert "waiting" in [each["state"] for each in told(shop, "destination", "list")]
+    assert receivers.source.requests == 1
+    told(shop, "destination", "resume", "source-ads")
+    until(lambda: second in receivers.ids()[0])
     assert receivers.ids()[0] == {second: 1}
 
 

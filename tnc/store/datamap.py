@@ -130,6 +130,7 @@ _RECORDS: Final[Mapping[str, Mapping[str, Class]]] = {
         "size": "none",
         "asked": "none",
         "room": "none",
+        "throttled": "none",
     },
     "Call": {
         "method": "none",

@@ -56,6 +56,7 @@ class DeliveryRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     size: int = 1  # which carried so many deliveries
     asked: int = 0  # times that it was asked for
     room: int | None = None  # it goes with at most so many others: one of them is bad
+    throttled: bool = False  # its receiver wants nothing of ours until it is due again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,25 @@ class Deliveries:
             (after, most),
         )
         return [Waiting(seq=seq, destination=destination, next_at_ms=at) for seq, destination, at in rows]
+
+    def left_alone(self, now_ms: int) -> dict[DestinationId, int]:
+        """Whose receivers asked for a wait that is not over yet, and until when."""
+        rows = self._database.execute(
+            "select seq, destination, next_at_ms, sealed from deliveries"
+            " where state = 'queued' and attempts > 0 and next_at_ms > ? order by next_at_ms desc",
+            (now_ms,),
+        )
+        until: dict[DestinationId, int] = {}
+        for seq, destination, next_at_ms, sealed in rows:
+            if destination not in until and self._is_throttled(seq, sealed):
+                until[destination] = next_at_ms
+        return until
+
+    def _is_throttled(self, seq: int, sealed: bytes) -> bool:
+        try:
+            return self._sealer.open(seq, sealed, DeliveryRecord).throttled
+        except PuncturedError:
+            return False
 
     def find(self, seq: int) -> DeliveryRow | None:
         return next(self._rows("where seq = ?", seq), None)
