@@ -31,7 +31,7 @@ LAYERS = (
     "deliver reporting receipts",
     "live recording",
     "house demo",
-    "objecting bulk forwarding receiving remapping reclassifying reviewers",
+    "objecting bulk forwarding receiving remapping reclassifying reviewers withdrawing",
     "explaining operations forgetting retention disclosing install answering renewal checking",
     "rights keys",
     "keeping backups",

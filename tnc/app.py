@@ -52,6 +52,7 @@ from tnc.store.days import DayWriter, day_path, utc_date
 from tnc.store.dayschema import FINISHING, finish
 from tnc.web.dashboard import dashboard_app
 from tnc.web.tracking import Tracking
+from tnc.withdrawing import Withdrawing
 from tnc.world import World
 
 log = logging.getLogger(__name__)
@@ -325,6 +326,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         await stack.enter_async_context(site(application(dashboard), back))
         await stack.enter_async_context(tracking_site(tracking, entrance))
         await stack.enter_async_context(server.outbox.running())
+        await stack.enter_async_context(Withdrawing(house, server.transact, tracker.denials).running())
         await stack.enter_async_context(newest_in_use(house, tracker))
         await stack.enter_async_context(Checks(tracker, clicklog, house.agents.crawlers).running())
         renewal = Renewal(config, house)

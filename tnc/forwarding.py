@@ -256,7 +256,7 @@ class Forwarding:
             click=click,
             configuration=configuration,
             at_ms=word.at_ms,
-            consent=visit.consent,
+            consent=visit.consent if story.withdrawn_at_ms is None else "denied",
             mode="none" if self._house.objections().concern(visit) else visit.mode,
             nth=nth,
             is_known=word.number > 0 and self._is_known(destination, click.click_id, conversion),

@@ -101,7 +101,9 @@ def test_a_refund_of_what_is_there_goes_out_whoever_it_was() -> None:
         assert asked(delivery(to, of=BOT, word=word, kind="retract", is_known=True)) is None
         assert asked(delivery(to, of=BOT, word=word, kind="retract")) == "not-human"
         assert asked(delivery(to, of=BOT)) == "not-human"
-    assert asked(delivery(destination("google-ads", first=True), word=word, kind="retract", nth=2, is_known=True)) is None
+    assert (
+        asked(delivery(destination("google-ads", first=True), word=word, kind="retract", nth=2, is_known=True)) is None
+    )
 
 
 def test_another_payout_of_what_is_there_is_corrected_and_another_status_is_news() -> None:

@@ -439,7 +439,9 @@ async def test_what_was_never_sent_needs_no_refund(
     office: Office, source: postback.Postback, to_source: Destination, versions: Versions
 ) -> None:
     live = versions.all[-1]
-    versions.all.append(sending_to(at(destination("postback", on=("sale", "rejected"), paused=True), "https://a.example")))
+    versions.all.append(
+        sending_to(at(destination("postback", on=("sale", "rejected"), paused=True), "https://a.example"))
+    )
     async with office.open():
         sold = await office.click()
         await office.say(sold, txid="T-1")

@@ -119,6 +119,7 @@ _RECORDS: Final[Mapping[str, Mapping[str, Class]]] = {
         "reasons": "quasi",
         "undone": "none",
     },
+    "Withdrawal": {"at_ms": "none"},
     "DeliveryRecord": {
         "conversion_id": "pii",
         "number": "none",
