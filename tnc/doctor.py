@@ -1,5 +1,6 @@
 """Every check of an installation, each with its finding and what to type."""
 
+import logging
 import os
 import resource
 import shutil
@@ -15,6 +16,7 @@ from tnc.errors import TncError
 from tnc.facts.geo import PLACE_FACTS
 from tnc.facts.ipdb import DAY_MS
 from tnc.house import House
+from tnc.model import DestinationId
 from tnc.reviewers import led_astray
 from tnc.rules import needed_facts
 from tnc.store.clicklog import Recording
@@ -22,6 +24,8 @@ from tnc.store.control import damage, sqlite_is_mended, sqlite_version
 from tnc.store.ground import has_swap, is_encrypted, keeps_what_is_overwritten, read_proc
 from tnc.store.inbox import UNMATCHED
 from tnc.store.requests import REMIND_DAYS
+
+log = logging.getLogger(__name__)
 
 State = Literal["ok", "warning", "failed"]
 
@@ -37,12 +41,15 @@ _MUCH: Final = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """`fix` is what to type or do; empty when nothing is wrong."""
+    """`fix` is what to type or do; empty when nothing is wrong. With a `subject` it is worth a mail, and that is what
+    the mail is about.
+    """
 
     check: str
     state: State
     text: str
     fix: str = ""
+    subject: str = ""
 
 
 def _ok(check: str, text: str) -> Finding:
@@ -58,15 +65,37 @@ def problems(house: House, recording: Recording) -> list[str]:
     """What is wrong right now, a sentence each: what the dashboard shows on top."""
     findings = [each for each in examine(house) if each.state != "ok" and each.check not in _OF_THE_MACHINE]
     found = [f"{each.text} {each.fix}".strip() for each in findings]
-    if recording.failing is not None:
-        found.insert(
-            0,
-            f"Clicks cannot be recorded ({recording.failing}); {recording.waiting} wait in memory. Visitors are sent "
-            "on all the same. Make room on the disk or mend it.",
-        )
+    return [f"{each.text} {each.fix}".strip() for each in _recording(recording)] + found
+
+
+def alarms(house: House, recording: Recording) -> list[Finding]:
+    """What is worth a mail right now; a check that fails itself keeps none of the others from being heard."""
+    found = list(_recording(recording))
+    for check in _ALARMING:
+        try:
+            found += check(house)
+        except Exception:
+            log.exception("a check failed")
+    return [each for each in found if each.subject]
+
+
+def _recording(recording: Recording) -> Iterator[Finding]:
     if recording.lost:
-        found.insert(0, f"{recording.lost} clicks could not be kept since the start; their visitors were sent on.")
-    return found
+        yield Finding(
+            check="recording",
+            state="failed",
+            text=f"{recording.lost} clicks could not be kept since the start; their visitors were sent on.",
+            subject="clicks were lost",
+        )
+    if recording.failing is not None:
+        yield Finding(
+            check="recording",
+            state="failed",
+            text=f"Clicks cannot be recorded ({recording.failing}); {recording.waiting} wait in memory. Visitors are "
+            "sent on all the same.",
+            fix="Make room on the disk or mend it.",
+            subject="clicks cannot be recorded",
+        )
 
 
 def _keys(house: House) -> Iterator[Finding]:
@@ -113,11 +142,18 @@ def _folders(house: House) -> Iterator[Finding]:
             state="failed" if free < _LOW_DISK_BYTES // 10 else "warning",
             text=f"{free // (1 << 20)} MB are free on the disk of {data}.",
             fix="Make room, or shorten the retention in config.toml ([retention] clicks_days).",
+            subject="the disk is nearly full",
         )
     else:
         yield _ok("disk", f"{free // (1 << 30)} GB are free.")
     if not os.access(data, os.W_OK):
-        yield Finding(check="disk", state="failed", text=f"{data} cannot be written.", fix=f"Type: ls -ld {data}")
+        yield Finding(
+            check="disk",
+            state="failed",
+            text=f"{data} cannot be written.",
+            fix=f"Type: ls -ld {data}",
+            subject="the data cannot be written",
+        )
 
 
 def _database(house: House) -> Iterator[Finding]:
@@ -230,6 +266,7 @@ def _postbacks(house: House) -> Iterator[Finding]:
             text=f"{share:.0%} of {lately.total()} postbacks since yesterday did not match (before, {usual:.0%}): "
             f"mostly {worst}.",
             fix="Type: tnc conversion inbox --unmatched",
+            subject="postbacks do not match",
         )
     else:
         yield _ok("postbacks", f"{lately.total()} postbacks since yesterday, of which {share:.0%} did not match.")
@@ -247,9 +284,44 @@ def _destinations(house: House) -> Iterator[Finding]:
             state="failed",
             text=f"The destination {stop.destination} was stopped, and what it should be told waits: {stop.reason}.",
             fix=f"Mend it and apply, or type: tnc destination resume {stop.destination}",
+            subject=f"destination {stop.destination} is stopped",
         )
     if not stops:
         yield _ok("destinations", "No destination is stopped.")
+
+
+def _deliveries(house: House) -> Iterator[Finding]:
+    """What was refused or given up lately."""
+    since_ms = house.world.now_ms() - _DAY_MS
+    dead = Counter[DestinationId]()
+    for date in house.stories.changed_since(since_ms):
+        with house.stories.day(date) as reader:
+            dead += reader.deliveries.dead_since(since_ms)
+    for destination, count in sorted(dead.items()):
+        yield Finding(
+            check="deliveries",
+            state="warning",
+            text=f"{count} deliveries to {destination} were refused there or given up since yesterday.",
+            fix=f"Type: tnc destination log {destination}, then: tnc destination replay {destination} --dead",
+            subject=f"deliveries to {destination} are dead",
+        )
+    if not dead:
+        yield _ok("deliveries", "No delivery was refused or given up since yesterday.")
+
+
+def _mail(house: House) -> Iterator[Finding]:
+    problems = [each.problem for each in house.alerts.all().values() if each.problem is not None]
+    if not house.settings.mail_host:
+        yield _ok("mail", "No mail is set up; what needs you stands here and in the dashboard.")
+    elif problems:
+        yield Finding(
+            check="mail",
+            state="warning",
+            text=f"{len(problems)} alerts could not be mailed and are tried again: {problems[-1]}",
+            fix="Mend it, then type: tnc mail test",
+        )
+    else:
+        yield _ok("mail", "What needs you is mailed.")
 
 
 def _requests(house: House) -> Iterator[Finding]:
@@ -264,6 +336,7 @@ def _requests(house: House) -> Iterator[Finding]:
             state="failed",
             text=f"{len(late)} requests of people are overdue: {', '.join(each.request_id for each in late)}.",
             fix="Answer them now; type: tnc privacy requests --overdue",
+            subject="requests of people are overdue",
         )
     for each in soon:
         left = each.days_left(now_ms)
@@ -272,6 +345,7 @@ def _requests(house: House) -> Iterator[Finding]:
             state="warning",
             text=f"The request {each.request_id} ({each.kind}) must be answered within {left} days.",
             fix=f"Type: tnc privacy request show {each.request_id}",
+            subject=f"request {each.request_id} is due in {left} days" if left in REMIND_DAYS else "",
         )
     if not late and not soon:
         yield _ok("requests", f"{len(waiting)} requests of people are open, and none is urgent.")
@@ -344,7 +418,17 @@ CHECKS: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
     _campaigns,
     _postbacks,
     _destinations,
+    _deliveries,
     _requests,
+    _mail,
     _keyring_copies,
     _ground,
 )
+_ALARMING: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
+    _folders,
+    _postbacks,
+    _destinations,
+    _deliveries,
+    _requests,
+)
+"""Quick enough to be asked every minute."""

@@ -12,7 +12,7 @@ MOST: Final = 10_000
 
 
 class Denial(NamedTuple):
-    """By what earlier visits can be told: the browser's cookie with its last click, the pseudonyms of these two days."""
+    """By what earlier visits can be told: the cookie of the browser with its last click, pseudonyms of two days."""
 
     at_ms: int
     browser_id: str | None

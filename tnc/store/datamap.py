@@ -202,6 +202,19 @@ _REST: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
         STAYS,
         dict.fromkeys(("workspace", "destination", "reason", "at_ms", "config_version"), "business"),
     ),
+    (
+        "alerts",
+        "installation",
+        STAYS,
+        {
+            "workspace": "business",
+            "subject": "business",
+            "at_ms": "none",
+            "sent": "none",
+            "over": "none",
+            "problem": "business",
+        },
+    ),
     ("terms", "installation", STAYS, dict.fromkeys(("workspace", "setting", "days"), "business")),
     ("tombstones", "tombstones", TERM, {"workspace": "business", "hash": "pseudonym", "expires_at_ms": "none"}),
     (

@@ -5,6 +5,7 @@ They lie beside the conversions they tell of: stored in the same transaction, ke
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -161,6 +162,14 @@ class Deliveries:
             destination,
             limit,
         )
+
+    def dead_since(self, time_ms: int) -> Counter[DestinationId]:
+        """How many of each destination were refused or given up."""
+        rows = self._database.execute(
+            "select destination, count(*) from deliveries where state = 'dead' and done_at_ms >= ? group by 1",
+            (time_ms,),
+        )
+        return Counter(dict(rows.fetchall()))
 
     def counts(self) -> Iterator[tuple[DestinationId, DeliveryState, int]]:
         """How many of each destination are in each state."""

@@ -89,6 +89,11 @@ class Stories:
     def has(self, date: Date) -> bool:
         return day_path(self.folder, self.workspace, date).exists()
 
+    def changed_since(self, time_ms: int) -> list[Date]:
+        """Days whose file was written to since: of the others there is no news."""
+        paths = ((date, day_path(self.folder, self.workspace, date)) for date in self.dates())
+        return [date for date, path in paths if max(at_ns for at_ns, _ in _stamp(path)) >= time_ms * 1_000_000]
+
     @contextmanager
     def day(self, date: Date) -> Iterator[DayReader]:
         """A reader of one day. Raises NotFoundError when there is no such day."""
