@@ -10,7 +10,7 @@ from tests.deliver.things import DAY_MS, NOW_MS, REFUND, SALE, change, click, co
 from tnc.deliver.delivery import Delivery
 from tnc.deliver.gates import CONSENT_FIRST, gate
 from tnc.deliver.registry import DESTINATIONS
-from tnc.model import Consent, DestinationType, Mode
+from tnc.model import Consent, Destination, DestinationType, Mode
 
 
 def asked(of: Delivery) -> str | None:
@@ -96,14 +96,14 @@ BOT = click({"traffic": "bot"})
 def test_a_refund_of_what_is_there_goes_out_whoever_it_was() -> None:
     word = conversion(SALE, REFUND)
     chosen = destination("meta", on=("sale", "rejected"))
+    receivers: list[DestinationType | Destination] = ["google-ads", "google-data-manager", "webhook", chosen]
 
-    for to in ("google-ads", "google-data-manager", "webhook", chosen):
+    for to in receivers:
         assert asked(delivery(to, of=BOT, word=word, kind="retract", is_known=True)) is None
         assert asked(delivery(to, of=BOT, word=word, kind="retract")) == "not-human"
         assert asked(delivery(to, of=BOT)) == "not-human"
-    assert (
-        asked(delivery(destination("google-ads", first=True), word=word, kind="retract", nth=2, is_known=True)) is None
-    )
+    first = destination("google-ads", first=True)
+    assert asked(delivery(first, word=word, kind="retract", nth=2, is_known=True)) is None
 
 
 def test_another_payout_of_what_is_there_is_corrected_and_another_status_is_news() -> None:

@@ -89,13 +89,17 @@ async def post(letter: Letter, relay: Relay) -> int:
     Raises FailedError that says what is wrong.
     """
     try:
+        context = ssl.create_default_context(cafile=relay.ca_file or None)
+    except OSError:  # ssl's own are some
+        raise FailedError(f"{relay.host}:{relay.port} was not asked: [mail] ca_file cannot be used.") from None
+    try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            return await _post(letter, relay)
+            return await _post(letter, relay, context)
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
         raise FailedError(f"{relay.host}:{relay.port} {_in_words(error, relay)}.") from None
 
 
-async def _post(letter: Letter, relay: Relay) -> int:
+async def _post(letter: Letter, relay: Relay, context: ssl.SSLContext) -> int:
     client = aiosmtplib.SMTP(
         hostname=relay.host,
         port=relay.port,
@@ -105,7 +109,7 @@ async def _post(letter: Letter, relay: Relay) -> int:
         timeout=_PATIENCE_SECONDS,
         use_tls=relay.tls == "tls",
         start_tls=relay.tls == "starttls",
-        tls_context=ssl.create_default_context(cafile=relay.ca_file or None),
+        tls_context=context,
     )
     async with client:
         refused, _ = await client.sendmail(relay.sender, list(relay.recipients), written(letter, relay))
@@ -121,6 +125,8 @@ def _in_words(error: BaseException, relay: Relay) -> str:  # noqa: C901 - a list
     match error:
         case aiosmtplib.SMTPAuthenticationError():
             return f"refuses [mail] user and password ({error.code})"
+        case aiosmtplib.SMTPResponseException(code=530):
+            return "wants [mail] user and password (530)"
         case aiosmtplib.SMTPSenderRefused():
             return f"refuses the sender, [mail] from ({error.code})"
         case aiosmtplib.SMTPRecipientsRefused():
@@ -132,8 +138,6 @@ def _in_words(error: BaseException, relay: Relay) -> str:  # noqa: C901 - a list
             return f"did not answer within {_PATIENCE_SECONDS:.0f} seconds"
         case aiosmtplib.SMTPServerDisconnected():
             return "closed the connection"
-        case FileNotFoundError() | PermissionError():
-            return "was not asked: [mail] ca_file cannot be read"
         case OSError():
             return f"cannot be reached ({_last(causes)})"
         case _:
