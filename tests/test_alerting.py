@@ -312,6 +312,7 @@ class Whole:
             offer=OfferId("shoes"),
             visit=Visit(
                 visited_at_ms=now_ms,
+                domain="go.example",
                 country="US",
                 consent="granted",
                 ip="203.0.113.77",
@@ -342,6 +343,7 @@ async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
         (tmp_path / "password").chmod(0o600)
         settings = settings_of(
             tmp_path,
+            allow_hosts=("127.0.0.1",),
             mail_port=port,
             mail_user="tnc",
             mail_password=f"file:{tmp_path / 'password'}",

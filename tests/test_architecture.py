@@ -20,7 +20,7 @@ MODULES = {
 # Each line may import the lines above it. Neighbours on one line do not know each other.
 LAYERS = (
     "model errors chance",
-    "fields money where trials",
+    "fields money where trials findings",
     "readings rates",
     "world niceness settings crypto passwords process",
     "rules",
@@ -33,7 +33,7 @@ LAYERS = (
     "house demo",
     "objecting bulk forwarding receiving remapping reclassifying reviewers withdrawing",
     "explaining operations forgetting retention disclosing install answering renewal checking",
-    "rights keys",
+    "rights keys dealings",
     "keeping backups",
     "errands",
     "control reportchild sumschild",

@@ -99,7 +99,7 @@ class Place:
 
     def states(self) -> list[tuple[str, str | None]]:
         """Of all deliveries, oldest first."""
-        found = []
+        found: list[tuple[str, str | None]] = []
         for date in self.house.stories.dates():
             with self.house.stories.day(date) as reader:
                 found += [(row.state, row.record.reason) for row in reader.deliveries.newest(HOOK)][::-1]

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import Final
 
 from tnc.deliver.mail import Letter, Relay, post, relay_of
-from tnc.doctor import Finding, alarms
+from tnc.doctor import alarms
 from tnc.errors import TncError
+from tnc.findings import Finding
 from tnc.house import House
 from tnc.store.alerts import Alert
 from tnc.store.clicklog import Recording

@@ -5,55 +5,29 @@ import os
 import resource
 import shutil
 import stat
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final, Literal
+from typing import Final
 
+from tnc import dealings
 from tnc.control import Remote
 from tnc.errors import TncError
 from tnc.facts.geo import PLACE_FACTS
 from tnc.facts.ipdb import DAY_MS
+from tnc.findings import Finding, ok
 from tnc.house import House
-from tnc.model import DestinationId
 from tnc.reviewers import led_astray
 from tnc.rules import needed_facts
 from tnc.store.clicklog import Recording
 from tnc.store.control import damage, sqlite_is_mended, sqlite_version
 from tnc.store.ground import has_swap, is_encrypted, keeps_what_is_overwritten, read_proc
-from tnc.store.inbox import UNMATCHED
-from tnc.store.requests import REMIND_DAYS
 
 log = logging.getLogger(__name__)
-
-State = Literal["ok", "warning", "failed"]
 
 _OF_THE_MACHINE: Final = frozenset(
     {"file system", "swap", "core dumps", "disk encryption"}
 )  # for `tnc doctor`, not for every page
 _LOW_DISK_BYTES: Final = 1 << 30
-_DAY_MS: Final = 86_400_000
-_DAYS_BEFORE: Final = 8
-_ENOUGH_CALLS: Final = 20
-_MUCH: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """`fix` is what to type or do; empty when nothing is wrong. With a `subject` it is worth a mail, and that is what
-    the mail is about.
-    """
-
-    check: str
-    state: State
-    text: str
-    fix: str = ""
-    subject: str = ""
-
-
-def _ok(check: str, text: str) -> Finding:
-    return Finding(check=check, state="ok", text=text)
 
 
 def examine(house: House) -> list[Finding]:
@@ -116,10 +90,10 @@ def _keys(house: House) -> Iterator[Finding]:
             fix="Move it elsewhere and name it in config.toml (key = ...).",
         )
     else:
-        yield _ok("key file", f"{key} is readable by its owner only.")
+        yield ok("key file", f"{key} is readable by its owner only.")
     try:
         house.check_keys()
-        yield _ok("keyring", "Every recorded day has its key.")
+        yield ok("keyring", "Every recorded day has its key.")
     except TncError as error:
         yield Finding(check="keyring", state="failed", text=str(error), fix="")
 
@@ -134,7 +108,7 @@ def _folders(house: House) -> Iterator[Finding]:
             fix=f"Type: chmod 700 {data}",
         )
     else:
-        yield _ok("data directory", f"{data} is closed to others.")
+        yield ok("data directory", f"{data} is closed to others.")
     free = shutil.disk_usage(data).free
     if free < _LOW_DISK_BYTES:
         yield Finding(
@@ -145,7 +119,7 @@ def _folders(house: House) -> Iterator[Finding]:
             subject="the disk is nearly full",
         )
     else:
-        yield _ok("disk", f"{free // (1 << 30)} GB are free.")
+        yield ok("disk", f"{free // (1 << 30)} GB are free.")
     if not os.access(data, os.W_OK):
         yield Finding(
             check="disk",
@@ -158,10 +132,10 @@ def _folders(house: House) -> Iterator[Finding]:
 
 def _database(house: House) -> Iterator[Finding]:
     note = "" if sqlite_is_mended() else " Its write-ahead log needs one writer, which tnc keeps to."
-    yield _ok("sqlite", f"SQLite {sqlite_version}.{note}")
+    yield ok("sqlite", f"SQLite {sqlite_version}.{note}")
     found = damage(house.rooms.control)
     if found is None:
-        yield _ok("control database", "The control database is whole.")
+        yield ok("control database", "The control database is whole.")
     else:
         yield Finding(
             check="control database",
@@ -173,7 +147,7 @@ def _database(house: House) -> Iterator[Finding]:
 
 def _server(house: House) -> Iterator[Finding]:
     if Remote(house.rooms.socket).answers():
-        yield _ok("server", "A server is running on this data.")
+        yield ok("server", "A server is running on this data.")
     else:
         yield Finding(check="server", state="warning", text="No server is running on this data.", fix="Type: tnc serve")
 
@@ -189,7 +163,7 @@ def _campaigns(house: House) -> Iterator[Finding]:
             fix="Write one as docs/configuration.md shows, then type: tnc apply FILE",
         )
         return
-    yield _ok("campaigns", f"{len(live)} campaigns are set up.")
+    yield ok("campaigns", f"{len(live)} campaigns are set up.")
     yield from _reviewers(house)
 
 
@@ -205,7 +179,7 @@ def _reviewers(house: House) -> Iterator[Finding]:
             fix="Take conditions on the user agent or on headers out of its flows; see docs/rules.md.",
         )
     if not astray:
-        yield _ok("reviewers", "Declared crawlers of ad platforms go where ordinary visitors go.")
+        yield ok("reviewers", "Declared crawlers of ad platforms go where ordinary visitors go.")
 
 
 def _address_data(house: House) -> Iterator[Finding]:
@@ -248,113 +222,10 @@ def _address_data(house: House) -> Iterator[Finding]:
     yield Finding(check="address data", state="ok", text=f"Known are: countries{kinds and f', {kinds}'}.", fix=more)
 
 
-def _postbacks(house: House) -> Iterator[Finding]:
-    """Whether more calls than before cannot be matched."""
-    now_ms = house.world.now_ms()
-    lately, before = Counter[str](), Counter[str]()
-    for date in house.stories.dates()[-_DAYS_BEFORE:]:
-        with house.stories.day(date) as reader:
-            new, all_ = Counter(reader.inbox.counts(now_ms - _DAY_MS)), Counter(reader.inbox.counts())
-        lately += new
-        before += all_ - new
-    share, usual = _unmatched(lately), _unmatched(before)
-    if lately.total() >= _ENOUGH_CALLS and share > max(_MUCH, 2 * usual):
-        worst = max(UNMATCHED, key=lambda outcome: lately[outcome])
-        yield Finding(
-            check="postbacks",
-            state="warning",
-            text=f"{share:.0%} of {lately.total()} postbacks since yesterday did not match (before, {usual:.0%}): "
-            f"mostly {worst}.",
-            fix="Type: tnc conversion inbox --unmatched",
-            subject="postbacks do not match",
-        )
-    else:
-        yield _ok("postbacks", f"{lately.total()} postbacks since yesterday, of which {share:.0%} did not match.")
-
-
-def _unmatched(counts: Counter[str]) -> float:
-    return sum(counts[outcome] for outcome in UNMATCHED) / counts.total() if counts else 0.0
-
-
-def _destinations(house: House) -> Iterator[Finding]:
-    stops = house.stops.all_of(house.workspace)
-    for stop in stops:
-        yield Finding(
-            check="destinations",
-            state="failed",
-            text=f"The destination {stop.destination} was stopped, and what it should be told waits: {stop.reason}.",
-            fix=f"Mend it and apply, or type: tnc destination resume {stop.destination}",
-            subject=f"destination {stop.destination} is stopped",
-        )
-    if not stops:
-        yield _ok("destinations", "No destination is stopped.")
-
-
-def _deliveries(house: House) -> Iterator[Finding]:
-    """What was refused or given up lately."""
-    since_ms = house.world.now_ms() - _DAY_MS
-    dead = Counter[DestinationId]()
-    for date in house.stories.changed_since(since_ms):
-        with house.stories.day(date) as reader:
-            dead += reader.deliveries.dead_since(since_ms)
-    for destination, count in sorted(dead.items()):
-        yield Finding(
-            check="deliveries",
-            state="warning",
-            text=f"{count} deliveries to {destination} were refused there or given up since yesterday.",
-            fix=f"Type: tnc destination log {destination}, then: tnc destination replay {destination} --dead",
-            subject=f"deliveries to {destination} are dead",
-        )
-    if not dead:
-        yield _ok("deliveries", "No delivery was refused or given up since yesterday.")
-
-
-def _mail(house: House) -> Iterator[Finding]:
-    problems = [each.problem for each in house.alerts.all().values() if each.problem is not None]
-    if not house.settings.mail_host:
-        yield _ok("mail", "No mail is set up; what needs you stands here and in the dashboard.")
-    elif problems:
-        yield Finding(
-            check="mail",
-            state="warning",
-            text=f"{len(problems)} alerts could not be mailed and are tried again: {problems[-1]}",
-            fix="Mend it, then type: tnc mail test",
-        )
-    else:
-        yield _ok("mail", "What needs you is mailed.")
-
-
-def _requests(house: House) -> Iterator[Finding]:
-    """The register shouts before it is late."""
-    now_ms = house.world.now_ms()
-    waiting = house.register.all_of(only_open=True)
-    late = [each for each in waiting if each.due_at_ms <= now_ms]
-    soon = [each for each in waiting if 0 < each.due_at_ms - now_ms <= REMIND_DAYS[0] * DAY_MS]
-    if late:
-        yield Finding(
-            check="requests",
-            state="failed",
-            text=f"{len(late)} requests of people are overdue: {', '.join(each.request_id for each in late)}.",
-            fix="Answer them now; type: tnc privacy requests --overdue",
-            subject="requests of people are overdue",
-        )
-    for each in soon:
-        left = each.days_left(now_ms)
-        yield Finding(
-            check="requests",
-            state="warning",
-            text=f"The request {each.request_id} ({each.kind}) must be answered within {left} days.",
-            fix=f"Type: tnc privacy request show {each.request_id}",
-            subject=f"request {each.request_id} is due in {left} days" if left in REMIND_DAYS else "",
-        )
-    if not late and not soon:
-        yield _ok("requests", f"{len(waiting)} requests of people are open, and none is urgent.")
-
-
 def _keyring_copies(house: House) -> Iterator[Finding]:
     made_ms = house.forgotten.latest_escrow()
     if made_ms is None:
-        yield _ok("keyring copy", "No copy of the keyring lies elsewhere; a lost keyring is lost data.")
+        yield ok("keyring copy", "No copy of the keyring lies elsewhere; a lost keyring is lost data.")
         return
     behind = house.forgotten.count_receipts_since(made_ms)
     if behind:
@@ -365,7 +236,7 @@ def _keyring_copies(house: House) -> Iterator[Finding]:
             fix="Type: tnc keys escrow FILE, put it in the place of the old one, and destroy that.",
         )
     else:
-        yield _ok("keyring copy", "The copy of the keyring elsewhere is up to date.")
+        yield ok("keyring copy", "The copy of the keyring elsewhere is up to date.")
 
 
 def _ground(house: House) -> Iterator[Finding]:
@@ -379,7 +250,7 @@ def _ground(house: House) -> Iterator[Finding]:
             fix="Keep the folder `ring` on ext4 or xfs (on btrfs: chattr +C on it while it is empty).",
         )
     else:
-        yield _ok("file system", "Overwritten keys are gone from the file system.")
+        yield ok("file system", "Overwritten keys are gone from the file system.")
     if has_swap(read_proc("swaps")):
         yield Finding(
             check="swap",
@@ -388,7 +259,7 @@ def _ground(house: House) -> Iterator[Finding]:
             fix="Encrypt the swap, or run the service with MemorySwapMax=0 as the unit of install.sh does.",
         )
     else:
-        yield _ok("swap", "No memory is written to a disk.")
+        yield ok("swap", "No memory is written to a disk.")
     if resource.getrlimit(resource.RLIMIT_CORE)[0]:
         yield Finding(
             check="core dumps",
@@ -397,9 +268,9 @@ def _ground(house: House) -> Iterator[Finding]:
             fix="Type: ulimit -c 0; the unit of install.sh sets LimitCORE=0.",
         )
     else:
-        yield _ok("core dumps", "A crash writes no memory to the disk.")
+        yield ok("core dumps", "A crash writes no memory to the disk.")
     if is_encrypted(house.rooms.data):
-        yield _ok("disk encryption", "The disk below is encrypted.")
+        yield ok("disk encryption", "The disk below is encrypted.")
     else:
         yield Finding(
             check="disk encryption",
@@ -416,19 +287,19 @@ CHECKS: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
     _server,
     _address_data,
     _campaigns,
-    _postbacks,
-    _destinations,
-    _deliveries,
-    _requests,
-    _mail,
+    dealings.postbacks,
+    dealings.destinations,
+    dealings.deliveries,
+    dealings.requests,
+    dealings.mail,
     _keyring_copies,
     _ground,
 )
 _ALARMING: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
     _folders,
-    _postbacks,
-    _destinations,
-    _deliveries,
-    _requests,
+    dealings.postbacks,
+    dealings.destinations,
+    dealings.deliveries,
+    dealings.requests,
 )
 """Quick enough to be asked every minute."""

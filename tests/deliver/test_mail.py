@@ -82,7 +82,8 @@ async def test_it_arrives_encrypted_and_as_it_was_meant(server: Server, port: in
 
 async def test_implicit_tls_is_spoken_where_it_is_asked_for(server: Server, own: Certificate) -> None:
     with server.listening(own, implicit=True) as port:
-        assert await post(LETTER, relay(port, own, tls="tls")) == 0
+        assert await post(LETTER, relay(port, own, tls="tls", user="", password="")) == 0
+        assert (await complaint(relay(port, own, tls="tls"))).startswith("offers no STARTTLS or no way to sign in")
     with server.listening(own) as port:
         assert (await complaint(relay(port, own, tls="tls"))).startswith("does not speak TLS there")
 

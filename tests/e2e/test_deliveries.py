@@ -214,7 +214,7 @@ def test_what_was_committed_and_not_sent_when_it_was_killed_arrives_once(shop: A
 
     # Neither of them goes before the time that their receiver asked for.
     until(lambda: all(conversions.keys() == {first, second} for conversions in receivers.ids()[1:]))
-    assert "waiting" in [each["state"] for each in told(shop, "destination", "list")]
+    until(lambda: "waiting" in [each["state"] for each in told(shop, "destination", "list")])
     assert receivers.source.requests == 1
     told(shop, "destination", "resume", "source-ads")
     until(lambda: second in receivers.ids()[0])

@@ -62,7 +62,7 @@ class Relay:
         if wrong is not None:
             self.refusals.append(wrong)
             return f"554 5.6.0 {wrong}"
-        self.taken.append(email.message_from_bytes(content, policy=email.policy.default))  # type: ignore[arg-type]
+        self.taken.append(email.message_from_bytes(content, policy=email.policy.default))
         return "250 2.0.0 taken"
 
     @staticmethod
@@ -86,7 +86,7 @@ class Relay:
 
     @contextmanager
     def listening(self, certificate: "Certificate", *, implicit: bool = False, starttls: bool = True) -> Iterator[int]:
-        """The port, on localhost."""
+        """The port, on localhost. Behind implicit TLS nobody is asked for a password."""
         context = certificate.context()
         controller = Controller(
             self,
@@ -95,8 +95,8 @@ class Relay:
             ssl_context=context if implicit else None,
             tls_context=context if starttls and not implicit else None,
             require_starttls=starttls and not implicit,
-            auth_required=starttls or implicit,
-            auth_require_tls=not implicit,
+            auth_required=starttls and not implicit,
+            enable_SMTPUTF8=False,
             authenticator=self.authenticate,
             ident="strict",
             server_hostname="relay.example",
