@@ -20,7 +20,7 @@ MODULES = {
 # Each line may import the lines above it. Neighbours on one line do not know each other.
 LAYERS = (
     "model errors chance",
-    "fields money where trials",
+    "fields money where trials findings",
     "readings rates",
     "world niceness settings crypto passwords process",
     "rules",
@@ -31,15 +31,15 @@ LAYERS = (
     "deliver reporting receipts",
     "live recording",
     "house demo",
-    "objecting bulk forwarding receiving remapping reclassifying reviewers",
+    "objecting bulk forwarding receiving remapping reclassifying reviewers withdrawing",
     "explaining operations forgetting retention disclosing install answering renewal checking",
-    "rights keys",
+    "rights keys dealings",
     "keeping backups",
     "errands",
     "control reportchild sumschild",
     "doctor",
     "records",
-    "web jobs",
+    "web jobs alerting",
     "listening",
     "desk maildesk peopledesk",
     "app",
@@ -51,6 +51,7 @@ LAYERS = (
 # Each library enters the house by one door, and a library that is not named here does not enter.
 DOORS = {
     "aiohttp": "web deliver listening control",
+    "aiosmtplib": "deliver",
     "bcrypt": "passwords",
     "click": "cli",
     "cryptography": "crypto",

@@ -84,6 +84,15 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         maxmind_account = "123456"
         maxmind_key = "file:/etc/tnc/maxmind"
         ipinfo_token = "env:IPINFO"
+        [mail]
+        host = "smtp.example"
+        port = 465
+        tls = "tls"
+        ca_file = "ca.pem"
+        user = "tnc"
+        password = "file:/etc/tnc/mail"
+        from = "tnc@example.com"
+        to = ["ada@example.com", "bob@example.com"]
         [privacy]
         default_mode_elsewhere = "limited"
         [retention]
@@ -110,6 +119,14 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         maxmind_account="123456",
         maxmind_key="file:/etc/tnc/maxmind",
         ipinfo_token="env:IPINFO",
+        mail_host="smtp.example",
+        mail_port=465,
+        mail_tls="tls",
+        mail_ca_file=str(tmp_path / "ca.pem"),
+        mail_user="tnc",
+        mail_password="file:/etc/tnc/mail",
+        mail_from="tnc@example.com",
+        mail_to=("ada@example.com", "bob@example.com"),
         default_mode_elsewhere="limited",
         clicks_days=30,
         rollups_days=400,
@@ -125,7 +142,8 @@ LISTEN = 'an address and a port like "127.0.0.1:8080" or "[::]:8080"'
 KNOWN = (
     "Known: data, key, listen, dashboard, trusted_proxies, currency, rates, rates_file, [outbound] allow_hosts,"
     " [outbound] retry_scale, [addresses] renew, [addresses] base_url, [addresses] maxmind_account,"
-    " [addresses] maxmind_key, [addresses] ipinfo_token, [privacy] default_mode_elsewhere, [retention] clicks_days,"
+    " [addresses] maxmind_key, [addresses] ipinfo_token, [mail] host, [mail] port, [mail] tls, [mail] ca_file,"
+    " [mail] user, [mail] password, [mail] from, [mail] to, [privacy] default_mode_elsewhere, [retention] clicks_days,"
     " [retention] rollups_days, [retention] logs_days, [retention] support_days,"
     " [retention] billing_days, [retention] accounts_days."
 )
@@ -190,6 +208,19 @@ SECRET = 'where the secret is, like "file:/etc/tnc/secret" or "env:NAME", or "" 
             "[addresses]\nmaxmind_account = 7",
             '[addresses] maxmind_account must be a text like "123456", or "" for none.',
         ),
+        ('[mail]\nhost = "a b"', '[mail] host must be a host like "smtp.example", or "" for none.'),
+        ("[mail]\nport = 0", "[mail] port must be a port from 1 to 65535."),
+        ('[mail]\ntls = "none"', "[mail] tls must be one of starttls, tls."),
+        ('[mail]\npassword = "s3cret"', f"[mail] password must be {SECRET}."),
+        *(
+            (f'[mail]\nfrom = "{text}"', '[mail] from must be an address like "tnc@example.com", or "" for none.')
+            for text in ("ada", "Ada <a@b.example>", "a@b.example, c@d.example", "a@b.example\\nBcc: x@y.example")
+        ),
+        ('[mail]\nto = "a@b.example"', '[mail] to must be a list of addresses like "ada@example.com".'),
+        (
+            '[mail]\nhost = "smtp.example"',
+            "[mail] host needs [mail] from and to: who mails come from, and who gets them.",
+        ),
         (
             '[privacy]\ndefault_mode_elsewhere = "all"',
             "[privacy] default_mode_elsewhere must be one of full, limited, cookieless, none.",
@@ -243,7 +274,7 @@ def test_the_example_without_its_comment_marks_is_the_defaults(tmp_path: Path) -
     settings = load(written(tmp_path, "\n".join(lines)), environment={})
 
     assert {name: getattr(settings, name) for name in DEFAULTS} == DEFAULTS
-    assert all(f"{name} = " in "\n".join(lines) for name in SETTINGS)
+    assert all(f"{setting.name or key} = " in "\n".join(lines) for key, setting in SETTINGS.items())
 
 
 def test_a_data_directory_and_the_key_beside_it_may_move_together(tmp_path: Path) -> None:

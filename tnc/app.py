@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from tnc import __version__
+from tnc.alerting import Alerting
 from tnc.checking import Checks
 from tnc.control import control_app
 from tnc.conversions.present import counts_for_cap
@@ -52,6 +53,7 @@ from tnc.store.days import DayWriter, day_path, utc_date
 from tnc.store.dayschema import FINISHING, finish
 from tnc.web.dashboard import dashboard_app
 from tnc.web.tracking import Tracking
+from tnc.withdrawing import Withdrawing
 from tnc.world import World
 
 log = logging.getLogger(__name__)
@@ -325,6 +327,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         await stack.enter_async_context(site(application(dashboard), back))
         await stack.enter_async_context(tracking_site(tracking, entrance))
         await stack.enter_async_context(server.outbox.running())
+        await stack.enter_async_context(Withdrawing(house, server.transact, tracker.denials).running())
         await stack.enter_async_context(newest_in_use(house, tracker))
         await stack.enter_async_context(Checks(tracker, clicklog, house.agents.crawlers).running())
         renewal = Renewal(config, house)
@@ -355,6 +358,8 @@ def jobs_of(server: Server, renewal: Renewal, reporter: Reporter) -> Jobs:
     def feed_columns() -> None:
         server.feed_columns(reporter)
 
+    alerting = Alerting(house, server.clicklog.recording)
+
     # Not all in the same minute, and not all at the full hour: publishers have many who ask.
     renewing = (1 + house.world.chance()) * HOUR
     return Jobs(
@@ -364,6 +369,7 @@ def jobs_of(server: Server, renewal: Renewal, reporter: Reporter) -> Jobs:
             Job("feed-columns", "copy new clicks into the columns that reports read", 2 * MINUTE, feed_columns),
             Job("forget", "complete erasures that wait for a reader", MINUTE, keeping.forgetting.complete),
             Job("look-at-dues", "know which requests of people are late", MINUTE, keeping.rights.look_at_dues),
+            Job("alerts", "mail what needs the owner", MINUTE, alerting.look),
             Job("retention", "let go what has reached its term", MINUTE, keeping.retention.keep_to_terms),
             Job("sums", "make the sums that outlive their clicks", HOUR, keeping.retention.keep_sums),
             Job("renew-address-data", "fetch what is older than it should be", renewing, renewal.start_if_due),

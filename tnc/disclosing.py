@@ -17,7 +17,7 @@ import msgspec
 
 from tnc.fields import FIELDS, Field, Kind, plain, rfc3339
 from tnc.house import House
-from tnc.model import Click, ConversionChange, FilterChange, LabelChange, LanderClick
+from tnc.model import Click, ConversionChange, FilterChange, LabelChange, LanderClick, Withdrawal
 from tnc.store.answers import harmless
 from tnc.store.days import DayReader
 from tnc.store.deliveries import DeliveryRecord
@@ -36,6 +36,7 @@ _KINDS: Final[Mapping[type[msgspec.Struct], str]] = {
     LanderClick: "lander_clicks",
     LabelChange: "judgements",
     FilterChange: "judgements",
+    Withdrawal: "withdrawals",
 }
 _STRUCTS: Final[Mapping[type[msgspec.Struct], str]] = {**_KINDS, DeliveryRecord: "deliveries", Call: "postbacks"}
 _SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -56,6 +57,7 @@ _BESIDE: Final[Mapping[str, Record]] = {
     "conversions": {"click_id": _TEXT},
     "lander_clicks": {"click_id": _TEXT},
     "judgements": {"click_id": _TEXT},
+    "withdrawals": {"click_id": _TEXT},
     "deliveries": {
         **dict.fromkeys(("click_id", "destination", "kind", "state", "created_at"), _TEXT),
         "attempts": {"type": "integer"},
@@ -63,7 +65,7 @@ _BESIDE: Final[Mapping[str, Record]] = {
     },
     "postbacks": {"at": _TEXT, "outcome": _TEXT},
 }
-TABLES: Final = ("clicks", "conversions", "lander_clicks", "judgements", "deliveries", "postbacks")
+TABLES: Final = ("clicks", "conversions", "lander_clicks", "judgements", "withdrawals", "deliveries", "postbacks")
 
 
 @dataclass(slots=True)

@@ -1,52 +1,33 @@
 """Every check of an installation, each with its finding and what to type."""
 
+import logging
 import os
 import resource
 import shutil
 import stat
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final, Literal
+from typing import Final
 
+from tnc import dealings
 from tnc.control import Remote
 from tnc.errors import TncError
 from tnc.facts.geo import PLACE_FACTS
 from tnc.facts.ipdb import DAY_MS
+from tnc.findings import Finding, ok
 from tnc.house import House
 from tnc.reviewers import led_astray
 from tnc.rules import needed_facts
 from tnc.store.clicklog import Recording
 from tnc.store.control import damage, sqlite_is_mended, sqlite_version
 from tnc.store.ground import has_swap, is_encrypted, keeps_what_is_overwritten, read_proc
-from tnc.store.inbox import UNMATCHED
-from tnc.store.requests import REMIND_DAYS
 
-State = Literal["ok", "warning", "failed"]
+log = logging.getLogger(__name__)
 
 _OF_THE_MACHINE: Final = frozenset(
     {"file system", "swap", "core dumps", "disk encryption"}
 )  # for `tnc doctor`, not for every page
 _LOW_DISK_BYTES: Final = 1 << 30
-_DAY_MS: Final = 86_400_000
-_DAYS_BEFORE: Final = 8
-_ENOUGH_CALLS: Final = 20
-_MUCH: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """`fix` is what to type or do; empty when nothing is wrong."""
-
-    check: str
-    state: State
-    text: str
-    fix: str = ""
-
-
-def _ok(check: str, text: str) -> Finding:
-    return Finding(check=check, state="ok", text=text)
 
 
 def examine(house: House) -> list[Finding]:
@@ -58,15 +39,37 @@ def problems(house: House, recording: Recording) -> list[str]:
     """What is wrong right now, a sentence each: what the dashboard shows on top."""
     findings = [each for each in examine(house) if each.state != "ok" and each.check not in _OF_THE_MACHINE]
     found = [f"{each.text} {each.fix}".strip() for each in findings]
-    if recording.failing is not None:
-        found.insert(
-            0,
-            f"Clicks cannot be recorded ({recording.failing}); {recording.waiting} wait in memory. Visitors are sent "
-            "on all the same. Make room on the disk or mend it.",
-        )
+    return [f"{each.text} {each.fix}".strip() for each in _recording(recording)] + found
+
+
+def alarms(house: House, recording: Recording) -> list[Finding]:
+    """What is worth a mail right now; a check that fails itself keeps none of the others from being heard."""
+    found = list(_recording(recording))
+    for check in _ALARMING:
+        try:
+            found += check(house)
+        except Exception:
+            log.exception("a check failed")
+    return [each for each in found if each.subject]
+
+
+def _recording(recording: Recording) -> Iterator[Finding]:
     if recording.lost:
-        found.insert(0, f"{recording.lost} clicks could not be kept since the start; their visitors were sent on.")
-    return found
+        yield Finding(
+            check="recording",
+            state="failed",
+            text=f"{recording.lost} clicks could not be kept since the start; their visitors were sent on.",
+            subject="clicks were lost",
+        )
+    if recording.failing is not None:
+        yield Finding(
+            check="recording",
+            state="failed",
+            text=f"Clicks cannot be recorded ({recording.failing}); {recording.waiting} wait in memory. Visitors are "
+            "sent on all the same.",
+            fix="Make room on the disk or mend it.",
+            subject="clicks cannot be recorded",
+        )
 
 
 def _keys(house: House) -> Iterator[Finding]:
@@ -87,10 +90,10 @@ def _keys(house: House) -> Iterator[Finding]:
             fix="Move it elsewhere and name it in config.toml (key = ...).",
         )
     else:
-        yield _ok("key file", f"{key} is readable by its owner only.")
+        yield ok("key file", f"{key} is readable by its owner only.")
     try:
         house.check_keys()
-        yield _ok("keyring", "Every recorded day has its key.")
+        yield ok("keyring", "Every recorded day has its key.")
     except TncError as error:
         yield Finding(check="keyring", state="failed", text=str(error), fix="")
 
@@ -105,7 +108,7 @@ def _folders(house: House) -> Iterator[Finding]:
             fix=f"Type: chmod 700 {data}",
         )
     else:
-        yield _ok("data directory", f"{data} is closed to others.")
+        yield ok("data directory", f"{data} is closed to others.")
     free = shutil.disk_usage(data).free
     if free < _LOW_DISK_BYTES:
         yield Finding(
@@ -113,19 +116,26 @@ def _folders(house: House) -> Iterator[Finding]:
             state="failed" if free < _LOW_DISK_BYTES // 10 else "warning",
             text=f"{free // (1 << 20)} MB are free on the disk of {data}.",
             fix="Make room, or shorten the retention in config.toml ([retention] clicks_days).",
+            subject="the disk is nearly full",
         )
     else:
-        yield _ok("disk", f"{free // (1 << 30)} GB are free.")
+        yield ok("disk", f"{free // (1 << 30)} GB are free.")
     if not os.access(data, os.W_OK):
-        yield Finding(check="disk", state="failed", text=f"{data} cannot be written.", fix=f"Type: ls -ld {data}")
+        yield Finding(
+            check="disk",
+            state="failed",
+            text=f"{data} cannot be written.",
+            fix=f"Type: ls -ld {data}",
+            subject="the data cannot be written",
+        )
 
 
 def _database(house: House) -> Iterator[Finding]:
     note = "" if sqlite_is_mended() else " Its write-ahead log needs one writer, which tnc keeps to."
-    yield _ok("sqlite", f"SQLite {sqlite_version}.{note}")
+    yield ok("sqlite", f"SQLite {sqlite_version}.{note}")
     found = damage(house.rooms.control)
     if found is None:
-        yield _ok("control database", "The control database is whole.")
+        yield ok("control database", "The control database is whole.")
     else:
         yield Finding(
             check="control database",
@@ -137,7 +147,7 @@ def _database(house: House) -> Iterator[Finding]:
 
 def _server(house: House) -> Iterator[Finding]:
     if Remote(house.rooms.socket).answers():
-        yield _ok("server", "A server is running on this data.")
+        yield ok("server", "A server is running on this data.")
     else:
         yield Finding(check="server", state="warning", text="No server is running on this data.", fix="Type: tnc serve")
 
@@ -153,7 +163,7 @@ def _campaigns(house: House) -> Iterator[Finding]:
             fix="Write one as docs/configuration.md shows, then type: tnc apply FILE",
         )
         return
-    yield _ok("campaigns", f"{len(live)} campaigns are set up.")
+    yield ok("campaigns", f"{len(live)} campaigns are set up.")
     yield from _reviewers(house)
 
 
@@ -169,7 +179,7 @@ def _reviewers(house: House) -> Iterator[Finding]:
             fix="Take conditions on the user agent or on headers out of its flows; see docs/rules.md.",
         )
     if not astray:
-        yield _ok("reviewers", "Declared crawlers of ad platforms go where ordinary visitors go.")
+        yield ok("reviewers", "Declared crawlers of ad platforms go where ordinary visitors go.")
 
 
 def _address_data(house: House) -> Iterator[Finding]:
@@ -212,75 +222,10 @@ def _address_data(house: House) -> Iterator[Finding]:
     yield Finding(check="address data", state="ok", text=f"Known are: countries{kinds and f', {kinds}'}.", fix=more)
 
 
-def _postbacks(house: House) -> Iterator[Finding]:
-    """Whether more calls than before cannot be matched."""
-    now_ms = house.world.now_ms()
-    lately, before = Counter[str](), Counter[str]()
-    for date in house.stories.dates()[-_DAYS_BEFORE:]:
-        with house.stories.day(date) as reader:
-            new, all_ = Counter(reader.inbox.counts(now_ms - _DAY_MS)), Counter(reader.inbox.counts())
-        lately += new
-        before += all_ - new
-    share, usual = _unmatched(lately), _unmatched(before)
-    if lately.total() >= _ENOUGH_CALLS and share > max(_MUCH, 2 * usual):
-        worst = max(UNMATCHED, key=lambda outcome: lately[outcome])
-        yield Finding(
-            check="postbacks",
-            state="warning",
-            text=f"{share:.0%} of {lately.total()} postbacks since yesterday did not match (before, {usual:.0%}): "
-            f"mostly {worst}.",
-            fix="Type: tnc conversion inbox --unmatched",
-        )
-    else:
-        yield _ok("postbacks", f"{lately.total()} postbacks since yesterday, of which {share:.0%} did not match.")
-
-
-def _unmatched(counts: Counter[str]) -> float:
-    return sum(counts[outcome] for outcome in UNMATCHED) / counts.total() if counts else 0.0
-
-
-def _destinations(house: House) -> Iterator[Finding]:
-    stops = house.stops.all_of(house.workspace)
-    for stop in stops:
-        yield Finding(
-            check="destinations",
-            state="failed",
-            text=f"The destination {stop.destination} was stopped, and what it should be told waits: {stop.reason}.",
-            fix=f"Mend it and apply, or type: tnc destination resume {stop.destination}",
-        )
-    if not stops:
-        yield _ok("destinations", "No destination is stopped.")
-
-
-def _requests(house: House) -> Iterator[Finding]:
-    """The register shouts before it is late."""
-    now_ms = house.world.now_ms()
-    waiting = house.register.all_of(only_open=True)
-    late = [each for each in waiting if each.due_at_ms <= now_ms]
-    soon = [each for each in waiting if 0 < each.due_at_ms - now_ms <= REMIND_DAYS[0] * DAY_MS]
-    if late:
-        yield Finding(
-            check="requests",
-            state="failed",
-            text=f"{len(late)} requests of people are overdue: {', '.join(each.request_id for each in late)}.",
-            fix="Answer them now; type: tnc privacy requests --overdue",
-        )
-    for each in soon:
-        left = each.days_left(now_ms)
-        yield Finding(
-            check="requests",
-            state="warning",
-            text=f"The request {each.request_id} ({each.kind}) must be answered within {left} days.",
-            fix=f"Type: tnc privacy request show {each.request_id}",
-        )
-    if not late and not soon:
-        yield _ok("requests", f"{len(waiting)} requests of people are open, and none is urgent.")
-
-
 def _keyring_copies(house: House) -> Iterator[Finding]:
     made_ms = house.forgotten.latest_escrow()
     if made_ms is None:
-        yield _ok("keyring copy", "No copy of the keyring lies elsewhere; a lost keyring is lost data.")
+        yield ok("keyring copy", "No copy of the keyring lies elsewhere; a lost keyring is lost data.")
         return
     behind = house.forgotten.count_receipts_since(made_ms)
     if behind:
@@ -291,7 +236,7 @@ def _keyring_copies(house: House) -> Iterator[Finding]:
             fix="Type: tnc keys escrow FILE, put it in the place of the old one, and destroy that.",
         )
     else:
-        yield _ok("keyring copy", "The copy of the keyring elsewhere is up to date.")
+        yield ok("keyring copy", "The copy of the keyring elsewhere is up to date.")
 
 
 def _ground(house: House) -> Iterator[Finding]:
@@ -305,7 +250,7 @@ def _ground(house: House) -> Iterator[Finding]:
             fix="Keep the folder `ring` on ext4 or xfs (on btrfs: chattr +C on it while it is empty).",
         )
     else:
-        yield _ok("file system", "Overwritten keys are gone from the file system.")
+        yield ok("file system", "Overwritten keys are gone from the file system.")
     if has_swap(read_proc("swaps")):
         yield Finding(
             check="swap",
@@ -314,7 +259,7 @@ def _ground(house: House) -> Iterator[Finding]:
             fix="Encrypt the swap, or run the service with MemorySwapMax=0 as the unit of install.sh does.",
         )
     else:
-        yield _ok("swap", "No memory is written to a disk.")
+        yield ok("swap", "No memory is written to a disk.")
     if resource.getrlimit(resource.RLIMIT_CORE)[0]:
         yield Finding(
             check="core dumps",
@@ -323,9 +268,9 @@ def _ground(house: House) -> Iterator[Finding]:
             fix="Type: ulimit -c 0; the unit of install.sh sets LimitCORE=0.",
         )
     else:
-        yield _ok("core dumps", "A crash writes no memory to the disk.")
+        yield ok("core dumps", "A crash writes no memory to the disk.")
     if is_encrypted(house.rooms.data):
-        yield _ok("disk encryption", "The disk below is encrypted.")
+        yield ok("disk encryption", "The disk below is encrypted.")
     else:
         yield Finding(
             check="disk encryption",
@@ -342,9 +287,19 @@ CHECKS: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
     _server,
     _address_data,
     _campaigns,
-    _postbacks,
-    _destinations,
-    _requests,
+    dealings.postbacks,
+    dealings.destinations,
+    dealings.deliveries,
+    dealings.requests,
+    dealings.mail,
     _keyring_copies,
     _ground,
 )
+_ALARMING: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
+    _folders,
+    dealings.postbacks,
+    dealings.destinations,
+    dealings.deliveries,
+    dealings.requests,
+)
+"""Quick enough to be asked every minute."""

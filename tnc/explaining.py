@@ -84,6 +84,9 @@ def explain(house: House, click_id: ClickId) -> Explained:
     trace: Trace = []
     recomputed = decide_again(plan, click, trace)
     trace += [_later(each) for each in story.changes]
+    if story.withdrawn_at_ms is not None:
+        when = rfc3339(story.withdrawn_at_ms)
+        trace.append(Step(kind="label", text=f"{when}: the visitor denied consent; nobody is told of this any more"))
     destination = plan.destination(recomputed)
     same = recomputed == click and (_is_cut(plan, click) or _check(plan, destination) == click.destination_check)
     return Explained(story=story, recomputed=recomputed, destination=destination, same=same, trace=trace)

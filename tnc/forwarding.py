@@ -256,9 +256,24 @@ class Forwarding:
             click=click,
             configuration=configuration,
             at_ms=word.at_ms,
-            consent=visit.consent,
+            consent=visit.consent if story.withdrawn_at_ms is None else "denied",
             mode="none" if self._house.objections().concern(visit) else visit.mode,
             nth=nth,
+            is_known=word.number > 0 and self._is_known(destination, click.click_id, conversion),
+        )
+
+    def _is_known(self, destination: Destination, click_id: ClickId, conversion: Conversion) -> bool:
+        """Whether the first word about it may be there."""
+        date = self._house.stories.date_of(click_id)
+        if date is None:
+            return False
+        with self._house.stories.day(date) as reader:
+            found = reader.find(click_id)
+            rows = [] if found is None else reader.deliveries.of_click(found[0])
+        return any(
+            row.may_be_there
+            for row in rows
+            if row.destination == destination.id and row.record.conversion_id == conversion.conversion_id
         )
 
     # -- once more

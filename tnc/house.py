@@ -29,6 +29,7 @@ from tnc.model import MAIN, CampaignId, Click, Configuration, OfferId, Workspace
 from tnc.rules import Plan, Plans, compile_configuration
 from tnc.settings import Settings
 from tnc.store import control
+from tnc.store.alerts import Alerts
 from tnc.store.control import ConfigVersions
 from tnc.store.days import utc_date
 from tnc.store.forgotten import Forgotten
@@ -120,6 +121,7 @@ class House:
         self._given = settings
         self.take_terms()
         self.stops = Stops(self.database, self.database_lock)
+        self.alerts = Alerts(self.database, self.database_lock, workspace)
         self.addresses = AddressData(self.rooms.addresses)
         # Who writes is a server or works in its place: nobody may pull a file from under it.
         self._installed = Installed(self.addresses, private=to_write)

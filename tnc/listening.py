@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
@@ -61,6 +62,27 @@ class _AccessLog(AbstractAccessLogger):
         self.logger.debug("asked", extra={"route": route, "status": response.status, "ms": round(time * 1000)})
 
 
+class _Discreet(web.RequestHandler):
+    """Says of a request that cannot be read what its status means; aiohttp would say its words again."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        message = None if message is None else HTTPStatus(status).phrase
+        return super().handle_error(request, status, exc, message)
+
+
+class _Server(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Discreet(self, loop=self._loop, **self._kwargs)
+
+
 _SERVER_OPTIONS: Final[dict[str, Any]] = {
     "access_log": logging.getLogger(__name__),
     "access_log_class": _AccessLog,
@@ -77,7 +99,7 @@ def application(app: web.Application) -> BaseRunner:
 @asynccontextmanager
 async def tracking_site(tracking: Tracking, bound: socket.socket) -> AsyncIterator[None]:
     """The tracking listener: express lanes in front, aiohttp for all that is no plain click."""
-    server = web.Server(front(tracking), **_SERVER_OPTIONS)
+    server = _Server(front(tracking), **_SERVER_OPTIONS)
     lanes = Lanes(tracking, server)
     listening = await asyncio.get_running_loop().create_server(lanes, sock=bound)
     try:

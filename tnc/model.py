@@ -444,7 +444,15 @@ class FilterChange(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="f
     undone: bool = False  # taken back: the verdict of the click itself counts again
 
 
-Event = LanderClick | ConversionChange | LabelChange | FilterChange
+class Withdrawal(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdrawal"):
+    """The visitor denied consent on a later visit. What this one was consented to stays what it was; nobody is told of
+    it any more.
+    """
+
+    at_ms: int
+
+
+Event = LanderClick | ConversionChange | LabelChange | FilterChange | Withdrawal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -485,3 +493,4 @@ class ClickStory:
     network: NetworkId | None
     changes: tuple[LabelChange | FilterChange, ...] = ()  # of what it is called, oldest first
     decided: Click | None = None  # as it was decided, where it is called something else now
+    withdrawn_at_ms: int | None = None  # consent, by the visitor

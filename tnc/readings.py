@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from tnc.model import Mode
@@ -139,6 +139,45 @@ def read_secret_place(value: Any) -> str:
     if not isinstance(value, str) or not (value == "" or value.startswith(("file:/", "env:"))):
         raise ValueError('where the secret is, like "file:/etc/tnc/secret" or "env:NAME", or "" for none')
     return value
+
+
+MailTls = Literal["starttls", "tls"]
+
+
+def read_mail_host(value: Any) -> str:
+    if not isinstance(value, str) or (value and ("/" in value or not (_HOST.fullmatch(value) or _is_network(value)))):
+        raise ValueError('a host like "smtp.example", or "" for none')
+    return value
+
+
+def read_port(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65535:
+        raise ValueError("a port from 1 to 65535")
+    return value
+
+
+def read_mail_tls(value: Any) -> MailTls:
+    if value not in get_args(MailTls):
+        raise ValueError(f"one of {', '.join(get_args(MailTls))}")
+    tls: MailTls = value
+    return tls
+
+
+_MAILBOX: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,252})", re.ASCII)
+
+
+def _is_mailbox(text: str) -> bool:
+    return text.isascii() and text.isprintable() and _MAILBOX.fullmatch(text) is not None
+
+
+def read_mailbox(value: Any) -> str:
+    if not isinstance(value, str) or not (value == "" or _is_mailbox(value)):
+        raise ValueError('an address like "tnc@example.com", or "" for none')
+    return value
+
+
+def read_mailboxes(value: Any) -> tuple[str, ...]:
+    return _texts(value, 'a list of addresses like "ada@example.com"', _is_mailbox)
 
 
 def read_mode(value: Any) -> Mode:

@@ -23,11 +23,12 @@ from tnc.model import (
     NetworkId,
     OfferId,
     Traffic,
+    Withdrawal,
 )
 from tnc.store.clicklog import Day
 from tnc.store.days import DayWriter
 from tnc.store.deliveries import DeliveryRow
-from tnc.store.labels import relabelled
+from tnc.store.labels import as_told, relabelled
 from tnc.store.stories import story
 from tnc.world import World
 
@@ -154,7 +155,7 @@ def store_change(
     deliveries = queue(
         writer,
         click_seq=click_seq,
-        click=relabelled(click, writer.events_of(click_seq)),  # what is no person's by now is told to nobody
+        click=as_told(click, writer.events_of(click_seq)),
         changes=changes,
         event_seq=event_seq,
         configuration=configuration,
@@ -193,6 +194,17 @@ def record_check(writer: DayWriter, click_id: ClickId, *, verified: bool, at_ms:
 def record_sign(writer: DayWriter, click_id: ClickId, sign: str, *, at_ms: int) -> bool:
     """Remember what a page saw of its visitor; False where that is no news."""
     return _relabel(writer, click_id, at_ms, lambda reasons: with_sign(reasons, sign), None)
+
+
+def record_withdrawal(writer: DayWriter, click_seq: int, *, at_ms: int) -> int:
+    """Remember that a visitor denied consent after a click, and call back what was to be told of it; how much."""
+    click = writer.click(click_seq)
+    if click is None or click.visit.consent == "denied" or click.clicked_at_ms > at_ms:
+        return 0
+    if any(isinstance(event, Withdrawal) for event in writer.events_of(click_seq)):
+        return 0
+    writer.add_event(click_seq, Withdrawal(at_ms=at_ms))
+    return writer.deliveries.cancel(click_seq, reason="consent-denied", now_ms=at_ms)
 
 
 _Reasons = tuple[str, ...]

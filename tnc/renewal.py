@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -11,19 +10,17 @@ from pathlib import Path
 from typing import Final
 
 from tnc.deliver.fetch import fetching
-from tnc.errors import RefusedError
 from tnc.facts.ipdb import AddressData
 from tnc.facts.sources import Keys, Wanted, standard
 from tnc.facts.updating import Report, due, update
 from tnc.house import House
 from tnc.live.tracker import Tracker
-from tnc.settings import Settings, resolve_secret
+from tnc.settings import Settings, closed_secret
 
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 1.0
 _LONGEST: Final = 500  # characters of a complaint
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 def wanted_data(settings: Settings, now_ms: int, *, with_keys: bool = True) -> tuple[Wanted, ...]:
@@ -57,12 +54,7 @@ def _keys(settings: Settings) -> Keys:
 
 
 def _secret(reference: str) -> str | None:
-    if not reference:
-        return None
-    kind, _, path = reference.partition(":")
-    if kind == "file" and Path(path).exists() and Path(path).stat().st_mode & _OTHERS:
-        raise RefusedError(f"others on this machine can read the key in {path}; type: chmod 600 {path}")
-    return resolve_secret(reference)
+    return closed_secret(reference) if reference else None
 
 
 # ------------------------------------------------------------------------------------------ in a running server

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -11,15 +12,16 @@ from typing import Any, Final, Literal, get_args
 import tomli_w
 
 from tnc import readings
-from tnc.errors import InvalidError
+from tnc.errors import InvalidError, RefusedError
 from tnc.model import Mode
-from tnc.readings import Address
+from tnc.readings import Address, MailTls
 
 SYSTEM_FILE: Final = Path("/etc/tnc/config.toml")
 ENVIRONMENT: Final[Mapping[str, str]] = os.environ
 
 _TRACKING: Final = Address(host="127.0.0.1", port=8080)
 _DASHBOARD: Final = Address(host="127.0.0.1", port=8400)
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -43,6 +45,14 @@ class Settings:
     maxmind_account: str = ""
     maxmind_key: str = ""  # where it is, like those below: "file:/path" or "env:NAME"
     ipinfo_token: str = ""
+    mail_host: str = ""  # empty: no mail
+    mail_port: int = 587
+    mail_tls: MailTls = "starttls"
+    mail_ca_file: str = ""
+    mail_user: str = ""
+    mail_password: str = ""  # where it is, as above
+    mail_from: str = ""
+    mail_to: tuple[str, ...] = ()
     default_mode_elsewhere: Mode = "full"
     clicks_days: int = 90
     rollups_days: int = 365
@@ -72,23 +82,26 @@ def load(path: Path, *, environment: Mapping[str, str] = ENVIRONMENT) -> Setting
     document = _document(path)
     mistakes: list[str] = []
     given: dict[str, Any] = {}
-    for section, key, value in _entries(document, mistakes):
-        setting = SETTINGS.get(key)
-        if setting is None or setting.section != section:
-            mistakes.append(_unknown(section, key))
+    for section, name, value in _entries(document, mistakes):
+        key = _PLACES.get((section, name))
+        if key is None:
+            mistakes.append(_unknown(section, name))
             continue
         try:
-            given[key] = setting.read(value)
+            given[key] = SETTINGS[key].read(value)
         except ValueError as error:
-            mistakes.append(f"{_place(section, key)} must be {error}.")
+            mistakes.append(f"{_place(section, name)} must be {error}.")
+    if given.get("mail_host") and not (given.get("mail_from") and given.get("mail_to")):
+        mistakes.append("[mail] host needs [mail] from and to: who mails come from, and who gets them.")
     given["log_level"] = _log_level(environment, mistakes)
     if mistakes:
         raise InvalidError("\n".join((f"{path} cannot be used.", *(f"{path}: {each}" for each in mistakes))))
     folder = path.resolve().parent
     data = _absolute(folder, given.pop("data", "."))
     key_file = _absolute(folder, given.pop("key", f"{data}.key"))
-    if given.get("rates_file"):
-        given["rates_file"] = str(_absolute(folder, given["rates_file"]))
+    for name in ("rates_file", "mail_ca_file"):
+        if given.get(name):
+            given[name] = str(_absolute(folder, given[name]))
     return Settings(data=data, key=key_file, **given)
 
 
@@ -101,7 +114,8 @@ def render(settings: Settings, folder: Path) -> str:
             section = setting.section
             lines.append(f"[{section}]\n")
         value, default = getattr(settings, key), DEFAULTS.get(key)
-        written = _inline(key, value) if key == "rates" else tomli_w.dumps({key: _told(value, folder)}).strip()
+        name = setting.name or key
+        written = _inline(name, value) if key == "rates" else tomli_w.dumps({name: _told(value, folder)}).strip()
         lines.append(f"# {setting.text}\n{'# ' if value == default else ''}{written}\n")
     return "\n".join(lines)
 
@@ -122,16 +136,27 @@ def resolve_secret(reference: str, *, environment: Mapping[str, str] = ENVIRONME
         raise InvalidError(f"{where} is not text") from error
 
 
+def closed_secret(reference: str) -> str:
+    """The secret that a setting names. Raises RefusedError too, for a file that others on this machine can read."""
+    kind, _, path = reference.partition(":")
+    if kind == "file" and Path(path).exists() and Path(path).stat().st_mode & _OTHERS:
+        raise RefusedError(f"others on this machine can read the key in {path}; type: chmod 600 {path}")
+    return resolve_secret(reference)
+
+
 # ------------------------------------------------------------------------------------ the table of settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """`read` takes what TOML gave and raises ValueError that says what it must be."""
+    """`read` takes what TOML gave and raises ValueError that says what it must be; `name` is the one in the file, where
+    it is not that of the field.
+    """
 
     section: str
     text: str
     read: Callable[[Any], Any]
+    name: str = ""
 
 
 SETTINGS: Final[Mapping[str, Setting]] = {
@@ -192,6 +217,33 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "ipinfo_token": Setting(
         section="addresses", text="Where the token for IPinfo is, likewise.", read=readings.read_secret_place
     ),
+    "mail_host": Setting(
+        section="mail",
+        name="host",
+        text='Who takes mail about what needs you; "" for none: it then stands in the dashboard and in `tnc doctor`.',
+        read=readings.read_mail_host,
+    ),
+    "mail_port": Setting(section="mail", name="port", text="587 for starttls, 465 for tls.", read=readings.read_port),
+    "mail_tls": Setting(
+        section="mail", name="tls", text="starttls or tls; nothing goes unencrypted.", read=readings.read_mail_tls
+    ),
+    "mail_ca_file": Setting(
+        section="mail",
+        name="ca_file",
+        text='Whose certificates are trusted there, for a server of your own; "" for those this machine trusts.',
+        read=readings.read_file,
+    ),
+    "mail_user": Setting(
+        section="mail", name="user", text='As whom to sign in; "" for nobody.', read=readings.read_word
+    ),
+    "mail_password": Setting(
+        section="mail",
+        name="password",
+        text='Where the password is: "file:/path" (closed to others: chmod 600) or "env:NAME".',
+        read=readings.read_secret_place,
+    ),
+    "mail_from": Setting(section="mail", name="from", text="Who the mails come from.", read=readings.read_mailbox),
+    "mail_to": Setting(section="mail", name="to", text="Who gets them.", read=readings.read_mailboxes),
     "default_mode_elsewhere": Setting(
         section="privacy",
         text="How visits are processed outside the EEA, the UK and Switzerland: full, limited, cookieless or none.",
@@ -241,6 +293,9 @@ def _entries(document: Mapping[str, Any], mistakes: list[str]) -> list[tuple[str
     return entries
 
 
+_PLACES: Final = {(setting.section, setting.name or key): key for key, setting in SETTINGS.items()}
+"""The field that stands in a section under a name."""
+
 _SECTIONS: Final = frozenset(each.section for each in SETTINGS.values()) - {""}
 
 
@@ -249,11 +304,12 @@ def _place(section: str, key: str) -> str:
 
 
 def _unknown(section: str, key: str) -> str:
-    if key in SETTINGS:
-        return f"{_place(section, key)} is not known here; did you mean {_place(SETTINGS[key].section, key)}?"
-    near = difflib.get_close_matches(key, SETTINGS, n=1) if len(key) < 64 else []
-    hint = f"; did you mean {_place(SETTINGS[near[0]].section, near[0])}?" if near else ""
-    known = ", ".join(_place(each.section, name) for name, each in SETTINGS.items())
+    sections = {name: its for its, name in _PLACES}
+    if key in sections:
+        return f"{_place(section, key)} is not known here; did you mean {_place(sections[key], key)}?"
+    near = difflib.get_close_matches(key, sections, n=1) if len(key) < 64 else []
+    hint = f"; did you mean {_place(sections[near[0]], near[0])}?" if near else ""
+    known = ", ".join(_place(its, name) for its, name in _PLACES)
     return f"{_place(section, key)[:100]} is not known{hint or '.'} Known: {known}."
 
 

@@ -58,11 +58,12 @@ def test_every_table_of_keys_stands_in_the_page(heading: str, text: str) -> None
 
 
 def test_every_setting_of_config_toml_stands_in_the_page() -> None:
-    for name, setting in SETTINGS.items():
+    for key, setting in SETTINGS.items():
+        name = setting.name or key
         place = f"[{setting.section}] {name}" if setting.section else name
-        value = DEFAULTS.get(name)
+        value = DEFAULTS.get(key)
         shown = "" if value is None else tomli_w.dumps({"_": plain(value)}).removeprefix("_ = ").strip()
-        shown = "{}" if name == "rates" else shown
+        shown = "{}" if key == "rates" else shown
 
         assert f"| `{place}` | {setting.text} | {f'`{shown}`' if shown else ''} |" in PAGE
 

@@ -10,7 +10,7 @@ from tests.deliver.things import DAY_MS, NOW_MS, REFUND, SALE, change, click, co
 from tnc.deliver.delivery import Delivery
 from tnc.deliver.gates import CONSENT_FIRST, gate
 from tnc.deliver.registry import DESTINATIONS
-from tnc.model import Consent, DestinationType, Mode
+from tnc.model import Consent, Destination, DestinationType, Mode
 
 
 def asked(of: Delivery) -> str | None:
@@ -88,6 +88,37 @@ def test_a_refund_is_a_correction_to_google_and_must_be_chosen_elsewhere() -> No
     assert asked(delivery("google-ads", word=word, kind="retract")) is None
     assert asked(delivery("meta", word=word, kind="retract")) == "status-not-chosen"
     assert asked(delivery(destination("meta", on=("sale", "rejected")), word=word, kind="retract")) is None
+
+
+BOT = click({"traffic": "bot"})
+
+
+def test_a_refund_of_what_is_there_goes_out_whoever_it_was() -> None:
+    word = conversion(SALE, REFUND)
+    chosen = destination("meta", on=("sale", "rejected"))
+    receivers: list[DestinationType | Destination] = ["google-ads", "google-data-manager", "webhook", chosen]
+
+    for to in receivers:
+        assert asked(delivery(to, of=BOT, word=word, kind="retract", is_known=True)) is None
+        assert asked(delivery(to, of=BOT, word=word, kind="retract")) == "not-human"
+        assert asked(delivery(to, of=BOT)) == "not-human"
+    first = destination("google-ads", first=True)
+    assert asked(delivery(first, word=word, kind="retract", nth=2, is_known=True)) is None
+
+
+def test_another_payout_of_what_is_there_is_corrected_and_another_status_is_news() -> None:
+    lead_then_sale = conversion(change(status="lead"), change(status="sale", at_ms=NOW_MS - 100))
+    both = destination("postback", on=("lead", "sale"))
+
+    assert asked(delivery("webhook", of=BOT, word=lead_then_sale, kind="adjust", is_known=True)) is None
+    assert asked(delivery(both, of=BOT, word=lead_then_sale, kind="adjust", is_known=True)) == "not-human"
+
+
+def test_no_refund_goes_out_against_the_visitor_s_word() -> None:
+    word = conversion(SALE, REFUND)
+
+    assert asked(delivery("webhook", word=word, kind="retract", is_known=True, consent="denied")) == "consent-denied"
+    assert asked(delivery("webhook", of=BOT, word=word, kind="retract", is_known=True, mode="none")) == "consent-denied"
 
 
 def test_a_refunded_deposit_is_not_a_second_deposit() -> None:

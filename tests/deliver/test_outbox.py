@@ -269,6 +269,38 @@ async def test_nobody_is_asked_while_he_wants_to_be_left_alone(
         await until(lambda: office.states() == ["done", "done"])
 
 
+async def test_a_restart_does_not_shorten_the_wait_of_those_behind(
+    office: Office, source: postback.Postback, to_source: Destination
+) -> None:
+    source.answer_next(429, headers={"Retry-After": "30"})
+    async with office.open():
+        await office.say(await office.click())
+        await until(lambda: office.outbox.standings()[to_source.id].state == "waiting")
+        await office.say(await office.click())
+    async with office.open():
+        await until(lambda: office.outbox.standings()[to_source.id].waiting == 2)
+        await office.say(await office.click())
+        await office.later(29_000)
+        standing = office.outbox.standings()[to_source.id]
+        assert (standing.state, standing.until_ms) == ("waiting", office.clocks.wall_ms + 1_000)
+        assert source.requests == 1
+
+        await office.later(1_000)
+        await until(lambda: office.states() == ["done"] * 3)
+
+
+async def test_what_merely_failed_keeps_nobody_waiting_after_a_restart(
+    office: Office, source: postback.Postback, to_source: Destination
+) -> None:
+    source.answer_next(503, headers={"Retry-After": "30"})
+    async with office.open():
+        await office.say(await office.click())
+        await until(lambda: source.requests == 1 and office.states() == ["queued"])
+        await office.say(await office.click(), wake=False)
+    async with office.open():
+        await until(lambda: office.states() == ["queued", "done"])
+
+
 @pytest.mark.parametrize("jump_ms", [HOUR_MS, -HOUR_MS])
 async def test_a_clock_that_jumps_changes_no_wait(
     office: Office, source: postback.Postback, to_source: Destination, clocks: Clocks, jump_ms: int
@@ -383,6 +415,44 @@ async def test_who_turns_out_to_be_no_person_on_the_way_is_told_of_to_nobody(
 
     assert office.rows()[0].record.reason == "not-human"
     assert source.requests == 1
+
+
+@pytest.mark.parametrize("word", LATER_WORDS)
+async def test_who_turns_out_to_be_no_person_after_his_sale_was_told_is_refunded_there(
+    office: Office, source: postback.Postback, to_source: Destination, word: Event
+) -> None:
+    async with office.open():
+        sold = await office.click()
+        await office.say(sold, txid="T-1")
+        await until(lambda: office.states() == ["done"])
+        [row] = office.rows()
+        await office.log.run((MAIN, DATE), lambda writer: writer.add_event(row.click_seq, word))
+        await office.say(sold, txid="T-1", status_words=("rejected",))
+        await office.say(sold, txid="T-2")  # a sale of nobody
+        await until(lambda: office.states() == ["done", "done", "dropped"])
+
+    assert [event["st"] for event in source.events] == ["sale", "rejected"]
+    assert office.rows()[2].record.reason == "not-human"
+
+
+async def test_what_was_never_sent_needs_no_refund(
+    office: Office, source: postback.Postback, to_source: Destination, versions: Versions
+) -> None:
+    live = versions.all[-1]
+    versions.all.append(
+        sending_to(at(destination("postback", on=("sale", "rejected"), paused=True), "https://a.example"))
+    )
+    async with office.open():
+        sold = await office.click()
+        await office.say(sold, txid="T-1")
+        [row] = office.rows()
+        await office.log.run((MAIN, DATE), lambda writer: writer.add_event(row.click_seq, LATER_WORDS[0]))
+        await office.say(sold, txid="T-1", status_words=("rejected",))
+        versions.all.append(live)
+        office.outbox.configured()
+        await until(lambda: office.states() == ["dropped", "dropped"])
+
+    assert source.requests == 0
 
 
 async def test_what_was_erased_on_the_way_leaves_nothing(

@@ -203,7 +203,7 @@ def sell(shop: Appliance, name: str, **headers: str) -> str:
 def test_what_was_committed_and_not_sent_when_it_was_killed_arrives_once(shop: Appliance, receivers: Receivers) -> None:
     shop.serve()
     receivers.source.answer_next(429, headers={"Retry-After": "600"})
-    sell(shop, "first")
+    first = sell(shop, "first")
     until(receivers.answered.is_set)
     until(lambda: "waiting" in [each["state"] for each in told(shop, "destination", "list")])
     second = sell(shop, "second")
@@ -212,8 +212,12 @@ def test_what_was_committed_and_not_sent_when_it_was_killed_arrives_once(shop: A
     shop.kill()
     shop.serve()
 
-    # The first keeps the time that its receiver asked for.
-    until(lambda: {"done": 1, "queued": 1} in [each["deliveries"] for each in told(shop, "destination", "list")])
+    # Neither of them goes before the time that their receiver asked for.
+    until(lambda: all(conversions.keys() == {first, second} for conversions in receivers.ids()[1:]))
+    until(lambda: "waiting" in [each["state"] for each in told(shop, "destination", "list")])
+    assert receivers.source.requests == 1
+    told(shop, "destination", "resume", "source-ads")
+    until(lambda: second in receivers.ids()[0])
     assert receivers.ids()[0] == {second: 1}
 
 
@@ -235,6 +239,33 @@ def test_after_an_objection_nobody_is_told_of_what_was_in_line_or_comes(shop: Ap
     assert objected["called_back"] == 1
     assert (preview["send"], preview["why"]) == (False, "consent-denied")
     assert [len(ids) for ids in receivers.ids()] == [1, 2, 2]  # one each before it, and one of somebody else
+
+
+def test_after_consent_was_denied_nothing_of_a_hundred_in_line_goes(shop: Appliance, receivers: Receivers) -> None:
+    shop.serve()
+    receivers.source.answer_next(429, headers={"Retry-After": "600"})
+    clicks = []
+    for number in range(100):
+        query = urlencode({"ext": f"ext-{number}", "tnc_consent": "granted"})
+        clicks.append(ask(shop, f"/summer?{query}").location.partition("s2=")[2])
+    for click in clicks:
+        assert ask(shop, "/postback?" + urlencode({"cid": click, "key": "s3cretkey"})).status == 200
+    until(lambda: "waiting" in [each["state"] for each in told(shop, "destination", "list")])
+    until(lambda: len(receivers.hook.events) == 100)
+    other = sell(shop, "other", X_Forwarded_For="198.51.100.7")
+
+    assert ask(shop, "/summer?tnc_consent=denied").status == 302
+    until(lambda: {"cancelled": 100, "queued": 1} in [each["deliveries"] for each in told(shop, "destination", "list")])
+    told(shop, "destination", "resume", "source-ads")
+    later = "/postback?" + urlencode({"cid": clicks[0], "key": "s3cretkey", "txid": "later"})
+    assert ask(shop, later).status == 200
+
+    until(lambda: other in receivers.ids()[0])
+    preview = told(shop, "destination", "preview", "hook", "--click", clicks[0])
+    assert (preview["send"], preview["why"]) == (False, "consent-denied")
+    assert receivers.ids()[0] == {other: 1}
+    assert len(receivers.hook.events) == 101
+    assert [word for word in SECRETS if word in shop.log.read_text()] == []
 
 
 def test_what_was_answered_and_not_marked_when_it_was_killed_arrives_twice_under_one_id(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.store.records import DATE, day_writer
 from tnc.fields import DIMENSION_FIELDS, FIELDS
-from tnc.model import MAIN, ConversionChange, FilterChange, LabelChange, LanderClick, Privacy
+from tnc.model import MAIN, ConversionChange, FilterChange, LabelChange, LanderClick, Privacy, Withdrawal
 from tnc.settings import Settings
 from tnc.store import control, keyring
 from tnc.store.columnset import COLUMNS
@@ -52,6 +52,7 @@ def test_every_field_of_a_sealed_record_has_an_entry() -> None:
         ConversionChange,
         LabelChange,
         FilterChange,
+        Withdrawal,
         DeliveryRecord,
         Call,
     )

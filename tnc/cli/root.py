@@ -45,6 +45,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "ip": "tnc.cli.addresses:ip",
     "ipdb": "tnc.cli.addresses:ipdb",
     "keys": "tnc.cli.keys:keys",
+    "mail": "tnc.cli.mailing:mail",
     "plan": "tnc.cli.configuration:plan",
     "privacy": "tnc.cli.privacy:privacy",
     "retention": "tnc.cli.retention:retention",

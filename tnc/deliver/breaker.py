@@ -45,13 +45,17 @@ class Breaker:
                 return replace(self, stopped=verdict.reason or "stopped", probing=False)
             case "throttled":
                 wait = verdict.after_ms if verdict.after_ms is not None else round(verdict.pause_ms * scale)
-                return replace(self, not_before_ms=max(self.not_before_ms, now_ms + wait), probing=False)
+                return self.left_alone(now_ms + wait)
             case "retry":
                 return self._failed(now_ms, scale)
             case "done" | "accepted" | "split" | "drop":
                 if self.openings:
                     return Breaker(stopped=self.stopped)
                 return replace(self, recent=(*self.recent, False)[-OF_THE_LAST:])
+
+    def left_alone(self, until_ms: int) -> "Breaker":
+        """The receiver asked for a wait."""
+        return replace(self, not_before_ms=max(self.not_before_ms, until_ms), probing=False)
 
     def _failed(self, now_ms: int, scale: float) -> "Breaker":
         if self.openings and not self.probing:

@@ -90,6 +90,7 @@ class Carrier:
             if delivery is None:
                 carried.rows.append(closed(each.row, "cancelled", "its destination is gone", now_ms))
                 continue
+            delivery = replace(delivery, is_known=each.is_known)
             if self.objected(each.click):
                 delivery = replace(delivery, mode="none")
             why = gate(delivery, DESTINATIONS[delivery.destination.type], now_ms)

@@ -36,6 +36,7 @@ class Delivery:
     consent: Consent
     mode: Mode
     nth: int = 1  # which conversion of its click this is, by time
+    is_known: bool = False  # the receiver has an earlier word about the conversion, or may have it
 
     @property
     def conversion_event_id(self) -> str:

@@ -27,7 +27,13 @@ def settled(
 ) -> DeliveryRow:
     """The row after a request that carried `size` deliveries, or after asking what became of one."""
     record = amended(
-        row.record, reason=verdict.reason, status=told.status, request=told.request, answer=told.answer, room=None
+        row.record,
+        reason=verdict.reason,
+        status=told.status,
+        request=told.request,
+        answer=told.answer,
+        room=None,
+        throttled=verdict.outcome == "throttled",
     )
     row = replace(row, record=record)
     match verdict.outcome:

@@ -42,7 +42,17 @@ def _status(delivery: Delivery, platform: Platform, _now_ms: int) -> Why | None:
     return None if is_chosen(delivery.destination, conversion.status, event) else "status-not-chosen"
 
 
-def _first(delivery: Delivery, _platform: Platform, _now_ms: int) -> Why | None:
+def _mends(delivery: Delivery, platform: Platform) -> bool:
+    """A correction of what the receiver holds: without it he keeps a sale that is none, whoever made it.
+
+    Where corrections are not taken only a refund is one; another status is an event of its own.
+    """
+    return delivery.is_known and (delivery.kind == "retract" or (platform.corrects and delivery.kind == "adjust"))
+
+
+def _first(delivery: Delivery, platform: Platform, _now_ms: int) -> Why | None:
+    if _mends(delivery, platform):
+        return None
     return "not-first" if delivery.destination.first and delivery.nth > 1 else None
 
 
@@ -55,7 +65,9 @@ def _age(delivery: Delivery, platform: Platform, now_ms: int) -> Why | None:
     return "too-old" if limit is not None and now_ms - delivery.at_ms > limit else None
 
 
-def _human(delivery: Delivery, _platform: Platform, _now_ms: int) -> Why | None:
+def _human(delivery: Delivery, platform: Platform, _now_ms: int) -> Why | None:
+    if _mends(delivery, platform):
+        return None
     click = delivery.click
     return "not-human" if click.visit.traffic != "human" or click.stopped else None
 

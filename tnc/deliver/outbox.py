@@ -21,7 +21,7 @@ from tnc.deliver.lines import BATCHED, PROMPT, Line, Place
 from tnc.deliver.registry import DESTINATIONS
 from tnc.deliver.retry import IN_ALL
 from tnc.deliver.sorting import SortingRoom
-from tnc.deliver.verdict import Verdict
+from tnc.deliver.verdict import LONGEST_WAIT_MS, Verdict
 from tnc.errors import UnavailableError
 from tnc.model import Configuration, Destination, DestinationId, WorkspaceId
 from tnc.store.clicklog import ClickLog
@@ -184,7 +184,9 @@ class Outbox:
                 continue
 
     async def _take_up(self) -> None:
-        """What was left open: every lease is void, and what was stopped stays so unless it was changed since."""
+        """What was left open: every lease is void, what was stopped stays so unless it was changed since, and whoever
+        asked for a wait has it.
+        """
         for stop in await asyncio.to_thread(self._stops.all_of, self._workspace):
             line = self._line(stop.destination)
             line.breaker = line.breaker.after(Verdict(outcome="stop", reason=stop.reason), 0)
@@ -198,10 +200,23 @@ class Outbox:
                     await self._durably(date, _void_leases)
                 self.add(date, waiting)
                 last = waiting[-1].seq
+            if last >= 0:
+                self._leave_alone(await asyncio.to_thread(self._left_alone_of, date))
 
     def _open_of(self, date: Date, after: int) -> list[Waiting]:
         with self._stories.day(date) as reader:
             return reader.deliveries.waiting(after=after, most=_TAKEN_UP_AT_ONCE)
+
+    def _left_alone_of(self, date: Date) -> Mapping[DestinationId, int]:
+        with self._stories.day(date) as reader:
+            return reader.deliveries.left_alone(self._world.now_ms())
+
+    def _leave_alone(self, until: Mapping[DestinationId, int]) -> None:
+        """No clock that jumped while nothing ran makes a wait longer than one may be."""
+        now_ms, steady_ms = self._world.now_ms(), self._world.steady_ms()
+        for destination, until_ms in until.items():
+            line = self._line(destination)
+            line.breaker = line.breaker.left_alone(steady_ms + min(until_ms - now_ms, LONGEST_WAIT_MS))
 
     def _seconds_to_next(self) -> float | None:
         if self._under_way() >= IN_ALL:

@@ -48,6 +48,7 @@ def queue(
         word = due(destination, DESTINATIONS[destination.type], conversion, [row.kind for row in told_before])
         if word is not None:
             delivery = _delivery(destination, word, told, click, configuration)
+            delivery = replace(delivery, is_known=any(each.may_be_there for each in told_before))
             row = _row(delivery, click_seq, event_seq, now_ms)
             made.append(writer.deliveries.add(replace(row, first_seq=told_before[0].first_seq) if told_before else row))
     return [row for row in made if row.state == "queued"]

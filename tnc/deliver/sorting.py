@@ -31,12 +31,13 @@ class Taken:
     """A delivery that may go now, with all that it is made from.
 
     `click` is by what it is called now, so that nobody is told any more of who turned out to be no person; None when
-    it is gone.
+    it is gone. `is_known`: an earlier word about its conversion may be there.
     """
 
     row: DeliveryRow
     click: Click | None
     changes: Sequence[ConversionChange]
+    is_known: bool
 
 
 class SortingRoom:
@@ -97,4 +98,11 @@ def _taken(reader: DayReader, seq: int) -> Taken | None:
         return None
     events = reader.events_of(row.click_seq, up_to=row.event_seq)
     changes = [each for each in events if isinstance(each, ConversionChange)]
-    return Taken(row=row, click=click_now(reader, row.click_seq), changes=changes)
+    return Taken(row=row, click=click_now(reader, row.click_seq), changes=changes, is_known=_is_known(reader, row))
+
+
+def _is_known(reader: DayReader, row: DeliveryRow) -> bool:
+    if row.seq == row.first_seq:
+        return False
+    earlier = (each for each in reader.deliveries.of_click(row.click_seq) if each.seq < row.seq)
+    return any(each.may_be_there for each in earlier if each.first_seq == row.first_seq)

@@ -10,6 +10,8 @@ from tnc.deliver.request import Answer
 Outcome = Literal["done", "accepted", "retry", "throttled", "split", "drop", "stop"]
 
 SIX_HOURS_MS: Final = 6 * 3600 * 1000
+LONGEST_WAIT_MS: Final = 24 * 3600 * 1000
+"""What a receiver may ask for at the most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +68,13 @@ def retry_after_ms(answer: Answer) -> int | None:
     """Retry-After in milliseconds: seconds, or a date against the answer's own Date, so no clock of ours matters."""
     text = answer.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
-        return min(int(text), 86_400) * 1000
+        return min(int(text) * 1000, LONGEST_WAIT_MS)
     try:
         until = parsedate_to_datetime(text)
         wait = until - parsedate_to_datetime(answer.headers.get("date", ""))
     except (TypeError, ValueError):
         return None
-    return max(0, min(round(wait.total_seconds()), 86_400)) * 1000
+    return max(0, min(round(wait.total_seconds()) * 1000, LONGEST_WAIT_MS))
 
 
 def without_answer(answer: Answer) -> Verdict:

@@ -71,6 +71,14 @@ class Seen:
                 return value & _MOST_VISITS if now_s - (value >> _VISITS_BITS) < window_s else None
         return None
 
+    def last_s(self, key: int) -> int | None:
+        """The second of the last visit; None: there was none."""
+        for table in self._tables:
+            slot = table.find(key)
+            if slot is not None:
+                return table.values[slot] >> _VISITS_BITS or None
+        return None
+
     def mark(self, key: int, now_s: int, visits: int) -> None:
         """Remember a visit; `visits` counts it."""
         table = self._tables[0]

@@ -15,6 +15,7 @@ from tnc.facts.reader import Identity as VisitIdentity
 from tnc.facts.request import Request
 from tnc.live.caps import Caps
 from tnc.live.claims import Claims
+from tnc.live.denials import Denial, Denials
 from tnc.live.identity import Identity, Pseudonyms
 from tnc.live.objections import Objections
 from tnc.live.seen import Seen, seen_key
@@ -64,6 +65,7 @@ class Tracker:
     seen: Seen = field(default_factory=Seen)
     duplicates: Duplicates = field(default_factory=Duplicates)
     claims: Claims = field(default_factory=Claims)
+    denials: Denials = field(default_factory=Denials)
     objections: Objections = field(default_factory=Objections)
     knows_the_past: bool = False
     _salts: dict[Date, bytes] = field(default_factory=dict)
@@ -122,6 +124,8 @@ class Tracker:
             identity = self.identify(facts, now_ms)
         verdict = facts.verdict
         known = remember and verdict.traffic != "prefetch" and not verdict.is_declared and facts.mode != "none"
+        if known and facts.wishes.consent == "denied":
+            self._note_denial(facts, now_ms)
         who = self._known(campaign, identity, now_ms, remember=known)
         visit = facts.visit(replace(who, **_NOBODY_NEW) if verdict.is_declared else who)
         click, destination = self._decide(plan, visit, trace)
@@ -161,6 +165,26 @@ class Tracker:
             duplicate=twice,
             converted=seen.look(seen_key(visitor, campaign.id, "converted"), now_s, window_s) is not None,
         )
+
+    def _note_denial(self, facts: Facts, now_ms: int) -> None:
+        """Where there may be earlier visits that were not denied, they are looked for behind the answer."""
+        cookie = facts.cookies.get(COOKIE_SECURE) or facts.cookies.get(COOKIE_PLAIN)
+        known = None if cookie is None else self.pseudonyms.known(cookie)
+        today, *before = self.recent_pseudonyms(facts, now_ms)
+        visitors = [each for each in before if self._denies_anew(each, None)]
+        if self._denies_anew(today, now_ms // 1000):
+            visitors.append(today)
+        if known is not None or visitors:
+            browser, last = (None, None) if known is None else (known.browser_id, known.last_click)
+            self.denials.note(Denial(at_ms=now_ms, browser_id=browser, last_click=last, visitors=tuple(visitors)))
+
+    def _denies_anew(self, visitor: str, now_s: int | None) -> bool:
+        """Whether there was a visit since the last one that was denied; this is one, unless `now_s` is None."""
+        last_s, denied = self.seen.last_s(seen_key(visitor)), _denied_key(visitor)
+        denied_s = self.seen.last_s(denied)
+        if (at_s := last_s if now_s is None else now_s) is not None:
+            self.seen.mark(denied, at_s, 1)
+        return not self.knows_the_past if last_s is None else last_s != denied_s
 
     def click(self, plan: Plan, visit: Visit, decision: Decision, full: frozenset[OfferId]) -> Click:
         campaign = plan.campaign
@@ -203,13 +227,15 @@ class Tracker:
         visit, at_s = click.visit, click.clicked_at_ms // 1000
         if visit.visitor is None or visit.traffic == "prefetch" or click.imported or click.test:
             return
-        for key in (seen_key(visit.visitor, click.campaign), seen_key(visit.visitor)):
+        denied = (_denied_key(visit.visitor),) if visit.consent == "denied" else ()
+        for key in (seen_key(visit.visitor, click.campaign), seen_key(visit.visitor), *denied):
             self.seen.recall(key, at_s)
 
     def forget(self, visitors: Iterable[str]) -> None:
         """Whoever was erased is new here when he comes again."""
         for visitor in visitors:
             self.seen.forget(seen_key(visitor))
+            self.seen.forget(_denied_key(visitor))
             for campaign in self.plans.by_id:
                 self.seen.forget(seen_key(visitor, campaign))
                 self.seen.forget(seen_key(visitor, campaign, "converted"))
@@ -218,6 +244,11 @@ class Tracker:
         """A visitor who bought is known to have, for the condition `converted`."""
         if click.visit.visitor is not None:
             self.seen.mark(seen_key(click.visit.visitor, click.campaign, "converted"), at_ms // 1000, 1)
+
+
+def _denied_key(visitor: str) -> int:
+    """Of the last visit on which consent was denied."""
+    return seen_key(visitor, "", "denied")
 
 
 def cost_of(campaign: Campaign, visit: Visit) -> tuple[int | None, str | None]:

@@ -17,6 +17,7 @@ from tnc import crypto
 from tnc.errors import FailedError, NotFoundError, RefusedError
 from tnc.model import WorkspaceId
 from tnc.store.accounts import ACCOUNT_TABLES
+from tnc.store.alerts import ALERT_TABLE
 from tnc.store.forgotten import FORGOTTEN_TABLES
 from tnc.store.requests import REQUEST_TABLES
 from tnc.store.stops import STOP_TABLE
@@ -38,6 +39,7 @@ _TABLES: Final = (
     """,
     *ACCOUNT_TABLES,
     STOP_TABLE,
+    ALERT_TABLE,
     *FORGOTTEN_TABLES,
     TERM_TABLE,
     *REQUEST_TABLES,

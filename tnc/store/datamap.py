@@ -119,6 +119,7 @@ _RECORDS: Final[Mapping[str, Mapping[str, Class]]] = {
         "reasons": "quasi",
         "undone": "none",
     },
+    "Withdrawal": {"at_ms": "none"},
     "DeliveryRecord": {
         "conversion_id": "pii",
         "number": "none",
@@ -130,6 +131,7 @@ _RECORDS: Final[Mapping[str, Mapping[str, Class]]] = {
         "size": "none",
         "asked": "none",
         "room": "none",
+        "throttled": "none",
     },
     "Call": {
         "method": "none",
@@ -199,6 +201,19 @@ _REST: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
         "installation",
         STAYS,
         dict.fromkeys(("workspace", "destination", "reason", "at_ms", "config_version"), "business"),
+    ),
+    (
+        "alerts",
+        "installation",
+        STAYS,
+        {
+            "workspace": "business",
+            "subject": "business",
+            "at_ms": "none",
+            "sent": "none",
+            "over": "none",
+            "problem": "business",
+        },
     ),
     ("terms", "installation", STAYS, dict.fromkeys(("workspace", "setting", "days"), "business")),
     ("tombstones", "tombstones", TERM, {"workspace": "business", "hash": "pseudonym", "expires_at_ms": "none"}),

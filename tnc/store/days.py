@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar, get_args
 
 from tnc.errors import NotFoundError
-from tnc.model import Click, ClickId, ConversionChange, Event, FilterChange, LabelChange, LanderClick, WorkspaceId
+from tnc.model import Click, ClickId, ConversionChange, Event, LanderClick, WorkspaceId
 from tnc.store.dayschema import check_schema, is_finished, make_tables
 from tnc.store.deliveries import Deliveries, DeliveryWriter
 from tnc.store.inbox import Inbox, InboxWriter
@@ -33,7 +33,7 @@ FOREIGN: Final = "foreign ids"
 """The name of a day's number that is not 0 where clicks came from elsewhere: their ids may not tell their day."""
 
 LANDER, CONVERSION, LABEL = 1, 2, 3
-_KINDS: Final = {LanderClick: LANDER, ConversionChange: CONVERSION, LabelChange: LABEL, FilterChange: LABEL}
+_KINDS: Final = dict.fromkeys(get_args(Event), LABEL) | {LanderClick: LANDER, ConversionChange: CONVERSION}
 LATEST: Final = 1 << 62  # above every number
 
 _ROWS_AT_ONCE: Final = 128

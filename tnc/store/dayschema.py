@@ -24,7 +24,7 @@ create index clicks_click on clicks(click);
 create table events (
   seq       integer primary key,
   click_seq integer not null,
-  kind      integer not null,    -- 1 lander click, 2 conversion, 3 what it is called
+  kind      integer not null,    -- 1 lander click, 2 conversion, 3 what it is called, or may be told
   at_ms     integer not null,    -- UTC
   sealed    blob not null
 ) strict;

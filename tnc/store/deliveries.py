@@ -5,6 +5,7 @@ They lie beside the conversions they tell of: stored in the same transaction, ke
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -56,6 +57,7 @@ class DeliveryRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     size: int = 1  # which carried so many deliveries
     asked: int = 0  # times that it was asked for
     room: int | None = None  # it goes with at most so many others: one of them is bad
+    throttled: bool = False  # its receiver wants nothing of ours until it is due again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,12 @@ class DeliveryRow:
     expires_at_ms: int
     done_at_ms: int | None
     record: DeliveryRecord
+
+    @property
+    def may_be_there(self) -> bool:
+        """Whether its receiver has it, or was given it without our having heard what became of it."""
+        lost_sight_of = self.attempts > 0 and self.state in ("queued", "sending", "dropped")
+        return lost_sight_of or self.state in ("accepted", "done")
 
     @property
     def event_id(self) -> str:
@@ -103,6 +111,25 @@ class Deliveries:
             (after, most),
         )
         return [Waiting(seq=seq, destination=destination, next_at_ms=at) for seq, destination, at in rows]
+
+    def left_alone(self, now_ms: int) -> dict[DestinationId, int]:
+        """Whose receivers asked for a wait that is not over yet, and until when."""
+        rows = self._database.execute(
+            "select seq, destination, next_at_ms, sealed from deliveries"
+            " where state = 'queued' and attempts > 0 and next_at_ms > ? order by next_at_ms desc",
+            (now_ms,),
+        )
+        until: dict[DestinationId, int] = {}
+        for seq, destination, next_at_ms, sealed in rows:
+            if destination not in until and self._is_throttled(seq, sealed):
+                until[destination] = next_at_ms
+        return until
+
+    def _is_throttled(self, seq: int, sealed: bytes) -> bool:
+        try:
+            return self._sealer.open(seq, sealed, DeliveryRecord).throttled
+        except PuncturedError:
+            return False
 
     def find(self, seq: int) -> DeliveryRow | None:
         return next(self._rows("where seq = ?", seq), None)
@@ -135,6 +162,14 @@ class Deliveries:
             destination,
             limit,
         )
+
+    def dead_since(self, time_ms: int) -> Counter[DestinationId]:
+        """How many of each destination were refused or given up."""
+        rows = self._database.execute(
+            "select destination, count(*) from deliveries where state = 'dead' and done_at_ms >= ? group by 1",
+            (time_ms,),
+        )
+        return Counter(dict(rows.fetchall()))
 
     def counts(self) -> Iterator[tuple[DestinationId, DeliveryState, int]]:
         """How many of each destination are in each state."""

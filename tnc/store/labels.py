@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from tnc.model import Click, Event, FilterChange, LabelChange
+from tnc.model import Click, Event, FilterChange, LabelChange, Withdrawal
 
 
 def relabelled(click: Click, events: Iterable[Event]) -> Click:
@@ -26,4 +26,13 @@ def relabelled(click: Click, events: Iterable[Event]) -> Click:
         click = replace(click, visit=visit)
     if verdict is not None and not verdict.undone:
         click = replace(click, filter=verdict.filter, stopped=verdict.stopped, added_reasons=verdict.reasons)
+    return click
+
+
+def as_told(click: Click, events: Iterable[Event]) -> Click:
+    """The click as others may be told of it: by what it is called now, and by its visitor's last word on consent."""
+    events = list(events)
+    click = relabelled(click, events)
+    if any(isinstance(event, Withdrawal) for event in events):
+        click = replace(click, visit=replace(click.visit, consent="denied"))
     return click

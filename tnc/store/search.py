@@ -42,6 +42,19 @@ class Search:
             if (click.click_id if kind == "click" else getattr(click.visit, VALUES[kind])) == value:
                 yield seq, click
 
+    def clicks_among(self, kind: Token, values: Iterable[str]) -> Iterator[tuple[int, Click]]:
+        """(number, click) of every click that has one of these values and can be read, in one go through the day."""
+        wanted = set(values)
+        tokens = json.dumps([self._keys.token(kind, value) for value in wanted])
+        rows = self._database.execute(f"select seq, sealed from clicks where {kind} {_AMONG} order by seq", (tokens,))
+        for seq, sealed in rows.fetchall() if wanted else ():
+            try:
+                click = self._clicks.open_click(seq, sealed)
+            except (PuncturedError, FailedError):
+                continue
+            if getattr(click.visit, VALUES[kind]) in wanted:
+                yield seq, click
+
     def damaged(self, kind: Token, value: str) -> list[int]:
         """Numbers of the rows that can be told to have this value by their blind tokens alone: nobody can read them."""
         return [seq for seq, sealed in self._rows(kind, value) if self._is_damaged(seq, sealed)]

@@ -18,11 +18,12 @@ from tnc.model import (
     FilterChange,
     LabelChange,
     LanderClick,
+    Withdrawal,
     WorkspaceId,
 )
 from tnc.store.days import FOREIGN, LABEL, LATEST, DayReader, all_dates, day_path, utc_date
 from tnc.store.keyring import Keyring
-from tnc.store.labels import relabelled
+from tnc.store.labels import as_told, relabelled
 from tnc.world import id_time_ms
 
 
@@ -42,6 +43,7 @@ def story(click: Click, events: list[Event]) -> ClickStory:
         network=(landers[-1].network if landers else None) or click.network,
         changes=called,
         decided=click if called else None,
+        withdrawn_at_ms=next((event.at_ms for event in events if isinstance(event, Withdrawal)), None),
     )
 
 
@@ -67,9 +69,9 @@ def _state(file: Path) -> tuple[int, int]:
 
 
 def click_now(day: DayReader, seq: int) -> Click | None:
-    """A click of a day by what it is called now; None when it is gone."""
+    """A click of a day as others may be told of it now; None when it is gone."""
     click = day.click(seq)
-    return None if click is None else relabelled(click, day.events_of(seq, kind=LABEL))
+    return None if click is None else as_told(click, day.events_of(seq, kind=LABEL))
 
 
 class Stories:
@@ -86,6 +88,11 @@ class Stories:
 
     def has(self, date: Date) -> bool:
         return day_path(self.folder, self.workspace, date).exists()
+
+    def changed_since(self, time_ms: int) -> list[Date]:
+        """Days whose file was written to since: of the others there is no news."""
+        paths = ((date, day_path(self.folder, self.workspace, date)) for date in self.dates())
+        return [date for date, path in paths if max(at_ns for at_ns, _ in _stamp(path)) >= time_ms * 1_000_000]
 
     @contextmanager
     def day(self, date: Date) -> Iterator[DayReader]:

@@ -1,0 +1,60 @@
+"""Alerts that were mailed or are to be, by subject: at most one an hour, also over restarts."""
+
+import sqlite3
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+from tnc.model import WorkspaceId
+
+ALERT_TABLE: Final = """
+create table alerts (
+  workspace text not null,
+  subject   text not null,
+  at_ms     integer not null,  -- UTC; when it was written: what its Message-ID is made from
+  sent      integer not null,  -- 1: it was handed over
+  over      integer not null,  -- 1: what it told of has passed since
+  problem   text,              -- in our words: why it could not be, the last time
+  primary key (workspace, subject)
+) strict, without rowid
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    subject: str
+    at_ms: int
+    sent: bool = False
+    over: bool = False
+    problem: str | None = None
+
+
+class Alerts:
+    """Safe for several threads, which share `lock`."""
+
+    def __init__(self, database: sqlite3.Connection, lock: threading.Lock, workspace: WorkspaceId) -> None:
+        self._database = database
+        self._lock = lock
+        self._workspace = workspace
+
+    def all(self) -> dict[str, Alert]:
+        with self._lock:
+            rows = self._database.execute(
+                "select subject, at_ms, sent, over, problem from alerts where workspace = ? order by at_ms, subject",
+                (self._workspace,),
+            ).fetchall()
+        return {
+            subject: Alert(subject=subject, at_ms=at_ms, sent=bool(sent), over=bool(over), problem=problem)
+            for subject, at_ms, sent, over, problem in rows
+        }
+
+    def put(self, alert: Alert) -> None:
+        with self._lock:
+            self._database.execute(
+                "insert or replace into alerts values (?, ?, ?, ?, ?, ?)",
+                (self._workspace, alert.subject, alert.at_ms, alert.sent, alert.over, alert.problem),
+            )
+
+    def remove(self, subject: str) -> None:
+        with self._lock:
+            self._database.execute("delete from alerts where workspace = ? and subject = ?", (self._workspace, subject))
