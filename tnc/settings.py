@@ -233,9 +233,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         text='Whose certificates are trusted there, for a server of your own; "" for those this machine trusts.',
         read=readings.read_file,
     ),
-    "mail_user": Setting(
-        section="mail", name="user", text='As whom to sign in; "" for nobody.', read=readings.read_word
-    ),
+    "mail_user": Setting(section="mail", name="user", text='As whom to sign in; "" for none.', read=readings.read_word),
     "mail_password": Setting(
         section="mail",
         name="password",

@@ -99,8 +99,18 @@ async def post(letter: Letter, relay: Relay) -> int:
         raise FailedError(f"{relay.host}:{relay.port} {_in_words(error, relay)}.") from None
 
 
+class _Client(aiosmtplib.SMTP):
+    """Hangs up at once when all is said: the loop of a job or a command ends before a server says goodbye to TLS."""
+
+    def close(self) -> None:
+        transport = self.transport
+        super().close()
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
+
+
 async def _post(letter: Letter, relay: Relay, context: ssl.SSLContext) -> int:
-    client = aiosmtplib.SMTP(
+    client = _Client(
         hostname=relay.host,
         port=relay.port,
         username=relay.user or None,
