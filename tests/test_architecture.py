@@ -31,7 +31,7 @@ LAYERS = (
     "deliver reporting receipts",
     "live recording",
     "house demo",
-    "objecting bulk forwarding receiving remapping reclassifying reviewers",
+    "objecting verifying bulk forwarding receiving remapping reclassifying reviewers",
     "explaining operations forgetting retention disclosing install answering renewal checking",
     "rights keys",
     "keeping backups",

@@ -278,11 +278,11 @@ def _requests(house: House) -> Iterator[Finding]:
 
 
 def _keyring_copies(house: House) -> Iterator[Finding]:
-    made_ms = house.forgotten.latest_escrow()
-    if made_ms is None:
+    escrow = house.forgotten.latest_escrow()
+    if escrow is None:
         yield _ok("keyring copy", "No copy of the keyring lies elsewhere; a lost keyring is lost data.")
         return
-    behind = house.forgotten.count_receipts_since(made_ms)
+    behind = house.forgotten.count_opened_by(escrow)
     if behind:
         yield Finding(
             check="keyring copy",

@@ -1,16 +1,20 @@
 """Commands about people and keys, typed as people mistype them, with and without somebody there."""
 
 import json
+import shutil
 import sqlite3
+import zipfile
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Tnc
 from tests.forgetful import noon_ms
 from tnc.house import House
+from tnc.receipts import signed
 from tnc.settings import Settings
 from tnc.store.days import utc_date
 from tnc.world import World
@@ -112,6 +116,101 @@ def test_a_copy_of_the_keyring_is_never_below_the_data_nor_over_another(
 
     assert first.read_bytes() == before
     assert not (settings.data / "ring.zip").exists()
+
+
+# ------------------------------------------------------------------------------------------------ receipts
+
+
+def test_a_receipt_names_the_epochs_that_the_keyring_tells(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:
+    before = clicked("keys", "status", "--json").json
+
+    receipt = clicked("privacy", "erase", "--click", "somebodys-click").json
+
+    after = clicked("keys", "status", "--json").json
+    (part,) = receipt["keys"]
+    file = f"main/{part['date']}"
+    assert (part["epoch_before"], part["epoch_after"]) == (before["epochs"][file], after["epochs"][file])
+    assert part["epoch_before"] < part["epoch_after"]
+    assert receipt["keyring"] == {"key_epoch": after["key_epoch"], "escrow": None}
+    assert verified(clicked, receipt, tmp_path) == (0, [])
+
+
+def verified(tnc: Tnc, receipt: dict[str, Any], folder: Path) -> tuple[int, list[str]]:
+    file = folder / "receipt.json"
+    file.write_text(json.dumps(receipt))
+    done = tnc("privacy", "verify", str(file), "--json")
+    return done.code, done.json["wrong"]
+
+
+def test_a_keyring_that_was_put_back_from_before_an_erasure_is_found(
+    clicked: Tnc, settings: Settings, tmp_path: Path
+) -> None:
+    shutil.copytree(settings.data / "ring", tmp_path / "before")
+    receipt = clicked("privacy", "erase", "--click", "somebodys-click").json
+    shutil.copytree(tmp_path / "before", settings.data / "ring", dirs_exist_ok=True)
+
+    code, wrong = verified(clicked, receipt, tmp_path)
+
+    assert code == 1
+    assert "is of epoch 1, and the erasure made epoch 2: an older copy of the keyring was put back" in wrong[0]
+    assert "1 of its records can be opened" in wrong[1]
+
+
+def test_a_receipt_holds_after_a_change_of_keys_and_a_changed_epoch_does_not(clicked: Tnc, tmp_path: Path) -> None:
+    receipt = clicked("privacy", "erase", "--click", "somebodys-click").json
+    assert clicked("keys", "rotate").code == 0
+
+    assert verified(clicked, receipt, tmp_path) == (0, [])
+    assert clicked("keys", "status", "--json").json["key_epoch"] == receipt["keyring"]["key_epoch"] + 1
+    receipt["keys"][0]["epoch_after"] += 1
+    code, wrong = verified(clicked, receipt, tmp_path)
+    assert (code, "it was changed" in wrong[0]) == (1, True)
+
+
+def test_a_receipt_of_an_earlier_tnc_without_epochs_still_holds(
+    clicked: Tnc, settings: Settings, tmp_path: Path
+) -> None:
+    now = clicked("privacy", "erase", "--click", "somebodys-click").json
+    earlier = {name: value for name, value in now.items() if name not in ("keyring", "signature", "public_key")}
+    earlier["keys"] = [{name: part[name] for name in ("vault", "date", "clicks", "events")} for part in now["keys"]]
+    with House(settings, World(), to_write=False) as house:
+        receipt = signed(earlier, house.keys.receipt_key)
+
+    assert verified(clicked, receipt, tmp_path) == (0, [])
+
+
+def test_a_copy_of_the_keyring_is_old_by_its_epochs_whatever_the_clock_said(clicked: Tnc, tmp_path: Path) -> None:
+    copied = clicked("keys", "escrow", str(tmp_path / "ring.zip"), "--json").json
+
+    receipt = clicked("privacy", "erase", "--click", "somebodys-click").json
+
+    (part,) = receipt["keys"]
+    assert receipt["keyring"]["escrow"] == {
+        "made_at": copied["made_at"],
+        "sha256": copied["sha256"],
+        "key_epoch": copied["key_epoch"],
+        "opens": [{"vault": "days", "date": part["date"], "epoch": part["epoch_before"]}],
+    }
+    assert "because it is of an older epoch" in receipt["limits"][0]
+    with zipfile.ZipFile(copied["file"]) as archive:
+        slots = archive.read(f"ring/main/{part['date']}")
+    assert part["epoch_before"].to_bytes(8, "big") in (slots[47:55], slots[47 + (len(slots) - 15) // 2 :][:8])
+    escrow = clicked("keys", "status", "--json").json["escrow"]
+    assert (escrow["erasures_since"], escrow["opens_what_was_erased"]) == (1, True)
+
+
+def test_what_an_earlier_tnc_wrote_down_without_epochs_is_judged_by_its_time(
+    clicked: Tnc, settings: Settings, tmp_path: Path
+) -> None:
+    assert clicked("keys", "escrow", str(tmp_path / "ring.zip")).code == 0
+    with closing(sqlite3.connect(settings.data / "control.db")) as database:
+        database.execute("drop table escrow_epochs")
+
+    assert clicked("keys", "status", "--json").json["escrow"]["erasures_since"] == 0
+    receipt = clicked("privacy", "erase", "--click", "somebodys-click").json
+
+    assert "of an older epoch" in receipt["limits"][0]
+    assert clicked("keys", "status", "--json").json["escrow"]["erasures_since"] == 1
 
 
 def test_nothing_is_restored_into_the_present_data(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:

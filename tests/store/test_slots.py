@@ -1,5 +1,7 @@
 """Key files: whole after a crash at any point, and the old content gone."""
 
+import hashlib
+import json
 import os
 import stat
 from contextlib import suppress
@@ -15,6 +17,37 @@ KEK = b"k" * 32
 
 def slot_file(folder: Path, kek: bytes = KEK, context: str = "day|main|2026-11-24") -> SlotFile:
     return SlotFile(folder / "ring" / "2026-11-24", kek=kek, context=context)
+
+
+def test_the_published_file_is_read_like_that(tmp_path: Path) -> None:
+    vector = json.loads((Path(__file__).parents[1] / "vectors" / "ring.json").read_text(encoding="utf-8"))
+    size, slot = vector["slot_size"], bytes.fromhex(vector["second_slot"])
+    whole = b"tnc-ring-1\n" + size.to_bytes(4, "big") + bytes(size) + slot + bytes(size - len(slot))
+    file = slot_file(tmp_path, bytes.fromhex(vector["key_encryption_key"]), vector["context"])
+    file.path.parent.mkdir()
+    file.path.write_bytes(whole)
+
+    assert file.read() == vector["content"].encode()
+    assert slot_file(tmp_path, kek=b"?" * 32).generation() == vector["epoch"], "it needs no key"
+    second = whole[15 + size :]
+    assert hashlib.sha256(second[32:]).digest() == second[:32]
+    assert int.from_bytes(second[32:40], "big") == vector["epoch"]
+
+
+def test_an_epoch_that_was_changed_opens_nothing(tmp_path: Path) -> None:
+    file = slot_file(tmp_path)
+    file.write(b"one")
+    file.write(b"two")
+    whole = bytearray(file.path.read_bytes())
+    size = (len(whole) - 15) // 2
+    at = next(start for start in (15, 15 + size) if whole[start + 32 : start + 40] == (2).to_bytes(8, "big"))
+    whole[at + 39] = 1
+    whole[at : at + 32] = hashlib.sha256(whole[at + 32 : at + size]).digest()
+    file.path.write_bytes(whole)
+
+    assert file.generation() == 1
+    with pytest.raises(RefusedError):
+        file.read()
 
 
 class CrashError(Exception):

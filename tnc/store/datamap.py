@@ -209,6 +209,7 @@ _REST: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
         {"receipt_id": "none", "workspace": "business", "made_at_ms": "none", "document": "none"},
     ),
     ("escrows", "installation", STAYS, {"made_at_ms": "none", "digest": "none"}),
+    ("escrow_epochs", "installation", STAYS, dict.fromkeys(("made_at_ms", "file", "epoch"), "none")),
     ("objections", "objections", TERM, {"hash": "pseudonym"}),
     ("requests", "requests", TERM, {"subject": "pseudonym", "link_hash": "secret", "sealed": "pii"}),
     (

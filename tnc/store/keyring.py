@@ -124,6 +124,22 @@ class Keyring:
         """Open every file; how many there are. Raises what the first one refuses with."""
         return sum(1 for file in self._all_files() if file.read() is not None)
 
+    def epochs(self) -> dict[str, int]:
+        """How often each file was written, by its name in the folder: every erasure and every other key makes a next
+        one, and a copy of an earlier one still opens what was erased since.
+        """
+        files = (file for file in self._all_files() if file.path.name != "intent")
+        return {str(file.path.relative_to(self.folder)): file.generation() for file in files}
+
+    def key_epoch(self) -> int:
+        """How many key-encryption keys there have been: only another one has the installation's file written."""
+        return self._installation_file().generation()
+
+    def epoch(self, workspace: WorkspaceId, date: Date) -> int | None:
+        """Of the file of a day; None when there is none (any more)."""
+        file = self._day_file(workspace, date)
+        return file.generation() if file.exists() else None
+
     def take_key(self, kek: bytes) -> None:
         """Seal with another key from now on; the present one opens what `reseal` has not done yet."""
         with self._changing:

@@ -61,6 +61,11 @@ class SlotFile:
                 whole.append((generation, index, slot[32 + _HEAD.size : 32 + _HEAD.size + length]))
         return sorted(whole, reverse=True)
 
+    def generation(self) -> int:
+        """How often it was written. It stands in the clear and is bound to what is sealed."""
+        slots = self._slots(self.path.read_bytes())
+        return slots[0][0] if slots else 0
+
     def read(self) -> bytes:
         """The newest content. Raises RefusedError when the key is not its key, FailedError when it is damaged."""
         self._wipe_leftover()
