@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tnc.errors import FailedError, RefusedError
-from tnc.store.slots import SlotFile
+from tnc.store.slots import SlotFile, _slots, mend, overwrite
 
 KEK = b"k" * 32
 
@@ -135,9 +135,43 @@ def test_a_crash_at_any_step_leaves_the_old_or_the_new(
                 slot_file(folder).write(content)
 
         assert slot_file(folder).read() in (b"one", content)
-        assert not list(folder.glob("ring/*.old"))
+        mend(folder / "ring")
+        assert [path.name for path in folder.glob("ring/*")] == ["2026-11-24"]
+        assert len(_slots(slot_file(folder).path.read_bytes())) == 1, "and none of the former content"
+        assert slot_file(folder).read() in (b"one", content)
         slot_file(folder).write(b"three")
         assert slot_file(folder).read() == b"three"
+
+
+def test_who_reads_beside_the_writer_leaves_him_what_is_to_be_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = slot_file(tmp_path)
+    file.write(b"one")
+    former = file.path.read_bytes()
+    wiped: list[bytes] = []
+
+    def reads_at(step: str) -> None:
+        real = getattr(os, step)
+
+        def reading(*args: object, **keywords: object) -> object:
+            done = real(*args, **keywords)
+            assert slot_file(tmp_path).read() in (b"one", b"two" * 20_000)
+            return done
+
+        monkeypatch.setattr(os, step, reading)
+
+    def noted(path: Path) -> None:
+        wiped.append(path.read_bytes())
+        overwrite(path)
+
+    for step in ("link", "replace"):
+        reads_at(step)
+    monkeypatch.setattr("tnc.store.slots.overwrite", noted)
+
+    file.write(b"two" * 20_000)
+
+    assert wiped == [former]
 
 
 def test_destroying_leaves_nothing(tmp_path: Path) -> None:

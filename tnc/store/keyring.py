@@ -23,7 +23,7 @@ import msgspec
 from tnc.errors import FailedError, NotFoundError, RefusedError
 from tnc.model import WorkspaceId
 from tnc.store.keyfile import new_key_text, read_key, read_keys
-from tnc.store.slots import SlotFile, sweep
+from tnc.store.slots import SlotFile, mend, sweep
 from tnc.store.tree import PuncturableKey
 
 __all__ = [
@@ -158,8 +158,16 @@ class Keyring:
 
     def sweep(self) -> None:
         """Finish destroying what was being destroyed when a crash came."""
-        for folder in (self.folder, *(path for path in self.folder.glob("*") if path.is_dir())):
+        for folder in self._folders():
             sweep(folder)
+
+    def mend(self) -> None:
+        """At a start, when nobody writes yet: also finish replacing what was being replaced."""
+        for folder in self._folders():
+            mend(folder)
+
+    def _folders(self) -> list[Path]:
+        return [path for path in (self.folder, *self.folder.glob("*")) if path.is_dir()]
 
     # -- the installation
 
@@ -276,6 +284,8 @@ class Keyring:
             punctured = [keys.clicks.puncture(seq) for seq in clicks] + [keys.events.puncture(seq) for seq in events]
             if any(punctured):
                 self.save_day(keys)
+            else:  # a crash may have come between the writing of the new keys and the end of the old ones
+                self._day_file(workspace, date).finish_replacing()
             self._days.pop((workspace, date), None)
 
     def destroy_day(self, workspace: WorkspaceId, date: Date) -> None:
