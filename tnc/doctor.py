@@ -71,8 +71,7 @@ def problems(house: House, recording: Recording) -> list[str]:
 
 def _keys(house: House) -> Iterator[Finding]:
     key = house.settings.key
-    mode = stat.S_IMODE(key.stat().st_mode)
-    if mode & 0o077:
+    if _others_may_read(key.stat()):
         yield Finding(
             check="key file",
             state="failed",
@@ -93,6 +92,14 @@ def _keys(house: House) -> Iterator[Finding]:
         yield _ok("keyring", "Every recorded day has its key.")
     except TncError as error:
         yield Finding(check="keyring", state="failed", text=str(error), fix="")
+
+
+def _others_may_read(file: os.stat_result) -> bool:
+    """Beside its owner. systemd lets the service read a credential by an access list, which shows as a right of its
+    group; that is root's.
+    """
+    allowed = stat.S_IRGRP if file.st_gid == 0 else 0
+    return bool(stat.S_IMODE(file.st_mode) & 0o077 & ~allowed)
 
 
 def _folders(house: House) -> Iterator[Finding]:
