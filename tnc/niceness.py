@@ -1,4 +1,4 @@
-"""Low priority for processes that work beside clicks."""
+"""Low priority for processes and threads that work beside clicks."""
 
 import os
 from contextlib import suppress
@@ -8,6 +8,8 @@ _LOWEST: Final = 19
 
 
 def stand_back() -> None:
-    """Let everybody else go first; where a hardened service may not even do that, go on all the same."""
+    """Let everybody else go first: the thread that asks, on Linux, and what it starts. Where a hardened service may not
+    even do that, go on all the same.
+    """
     with suppress(OSError):
         os.nice(_LOWEST)

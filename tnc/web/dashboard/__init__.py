@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
 
+from tnc.niceness import stand_back
 from tnc.passwords import Passwords
 from tnc.store.accounts import Accounts
 from tnc.web.dashboard.assets import Assets
@@ -51,6 +52,6 @@ def dashboard_app(
 
 
 async def _hashers(app: web.Application) -> AsyncIterator[None]:
-    # Two, because more would take both cores of a small server away from clicks.
-    with ThreadPoolExecutor(2, thread_name_prefix="password") as app[HASHERS]:
+    # Two, because more would take both cores of a small server away from clicks, and these let clicks go first.
+    with ThreadPoolExecutor(2, thread_name_prefix="password", initializer=stand_back) as app[HASHERS]:
         yield
