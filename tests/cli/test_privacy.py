@@ -250,6 +250,25 @@ def test_a_change_of_terms_says_what_it_was_and_is(clicked: Tnc) -> None:
     assert "clicks is kept 30 days (before: 90)" in done
 
 
+    assert "command line: clicks 90 -> 30 days; 0 days with 0 clicks went" in clicked("retention", "show").out
+
+
+def test_what_is_told_to_go_goes_and_a_longer_term_brings_nothing_back(clicked: Tnc, tmp_path: Path) -> None:
+    past = tmp_path / "older.jsonl"
+    days = [TODAY - timedelta(days=number) for number in (3, 40)]
+    clicks = [{"click_id": f"of-{day}", "clicked_at": f"{day}T12:00:00Z", "campaign": "summer"} for day in days]
+    past.write_text("\n".join(map(json.dumps, clicks)))
+    assert clicked("import", "clicks", str(past)).code == 0
+
+    preview = clicked("retention", "set", "clicks=30", "--dry-run", "--json").json
+    done = clicked("retention", "set", "clicks=30", "--json").json
+
+    assert preview["days"] == done["days"] == [{"date": days[1].isoformat(), "clicks": 1}]
+    assert clicked("retention", "set", "clicks=365", "--json").json["days"] == []
+    assert [clicked("click", f"of-{day}").code for day in days] == [0, 3]
+    longer, shorter = clicked("retention", "show", "--json").json["changes"]
+    assert (shorter["before"], shorter["after"], shorter["days"], shorter["clicks"]) == (90, 30, 1, 1)
+    assert (longer["before"], longer["after"], longer["days"], longer["clicks"]) == (30, 365, 0, 0)
 def test_clicks_that_are_too_old_are_not_taken_in(clicked: Tnc, tmp_path: Path) -> None:
     past = tmp_path / "older.jsonl"
     old = utc_date(noon_ms(TODAY) - 91 * 86_400_000)

@@ -20,7 +20,7 @@ from tnc.store.accounts import ACCOUNT_TABLES
 from tnc.store.forgotten import ESCROW_EPOCHS_TABLE, FORGOTTEN_TABLES
 from tnc.store.requests import REQUEST_TABLES
 from tnc.store.stops import STOP_TABLE
-from tnc.store.terms import TERM_TABLE
+from tnc.store.terms import TERM_CHANGES_TABLE, TERM_TABLE
 
 SCHEMA: Final = 1
 sqlite_version: Final = sqlite3.sqlite_version
@@ -43,7 +43,7 @@ _TABLES: Final = (
     *REQUEST_TABLES,
 )
 # Tables that an older tnc did not make and does not miss: made where they are not there yet.
-_LATER: Final[Mapping[str, str]] = {"escrow_epochs": ESCROW_EPOCHS_TABLE}
+_LATER: Final[Mapping[str, str]] = {"escrow_epochs": ESCROW_EPOCHS_TABLE, "term_changes": TERM_CHANGES_TABLE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

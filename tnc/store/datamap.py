@@ -183,6 +183,7 @@ _CONTROL_TABLES: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] 
         },
     ),
     ("config_versions", "accounts", ACCOUNT, {"made_by": "pii"}),  # an e-mail address of the dashboard
+    ("term_changes", "accounts", ACCOUNT, {"made_by": "pii"}),  # likewise
     ("users", "accounts", ACCOUNT, {"id": "none", "email": "pii", "password": "secret", "created_at_ms": "none"}),
     (
         "sessions",
@@ -201,6 +202,15 @@ _REST: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
         dict.fromkeys(("workspace", "destination", "reason", "at_ms", "config_version"), "business"),
     ),
     ("terms", "installation", STAYS, dict.fromkeys(("workspace", "setting", "days"), "business")),
+    (
+        "term_changes",
+        "installation",
+        STAYS,
+        dict.fromkeys(
+            ("number", "workspace", "at_ms", "setting", "days_before", "days_after", "gone_days", "gone_clicks"),
+            "business",
+        ),
+    ),
     ("tombstones", "tombstones", TERM, {"workspace": "business", "hash": "pseudonym", "expires_at_ms": "none"}),
     (
         "receipts",

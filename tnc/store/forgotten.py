@@ -67,6 +67,7 @@ SINCE: Final = (
     "escrows",
     "escrow_epochs",
     "terms",
+    "term_changes",
     "requests",
     "request_steps",
 )
