@@ -19,8 +19,10 @@ from tnc.reviewers import led_astray
 from tnc.rules import needed_facts
 from tnc.store.clicklog import Recording
 from tnc.store.control import damage, sqlite_is_mended, sqlite_version
+from tnc.store.days import utc_date
 from tnc.store.ground import has_swap, is_encrypted, keeps_what_is_overwritten, read_proc
 from tnc.store.inbox import UNMATCHED
+from tnc.store.leaks import last_inspection
 from tnc.store.requests import REMIND_DAYS
 
 State = Literal["ok", "warning", "failed"]
@@ -33,6 +35,7 @@ _DAY_MS: Final = 86_400_000
 _DAYS_BEFORE: Final = 8
 _ENOUGH_CALLS: Final = 20
 _MUCH: Final = 0.1
+_NIGHTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,6 +304,37 @@ def _keyring_copies(house: House) -> Iterator[Finding]:
         yield _ok("keyring copy", "The copy of the keyring elsewhere is up to date.")
 
 
+def _words_in_the_clear(house: House) -> Iterator[Finding]:
+    """What the nightly search found: of what, where, and never the words."""
+    check, again = "words in the clear", "Type: tnc privacy scan"
+    found = last_inspection(house.rooms.inspection)
+    if found is None:
+        yield Finding(check=check, state="ok", text="No search for them was made yet; one is each night.", fix=again)
+        return
+    clean = "never" if found.clean_at_ms is None else f"on {utc_date(found.clean_at_ms)}"
+    days = abs(house.world.now_ms() - found.at_ms) / _DAY_MS
+    if found.leaks:
+        where = "; ".join(f"{each.file}: {each.kind} ({each.count})" for each in found.leaks)
+        yield Finding(
+            check=check,
+            state="failed",
+            text=f"What must not be in the clear was found on {utc_date(found.at_ms)}: {where}. All was clean {clean}.",
+            fix="Look who writes there and delete it; then type: tnc privacy scan",
+        )
+    elif found.left:
+        text = f"{found.left} files could not be looked through for words in the clear; all was clean {clean}."
+        yield Finding(check=check, state="warning", text=text, fix=again)
+    elif days > _NIGHTS:
+        text = f"The last search for words in the clear was on {utc_date(found.at_ms)}; all was clean {clean}."
+        yield Finding(check=check, state="warning", text=text, fix=again)
+    else:
+        yield _ok(
+            check,
+            f"{found.words} words of {found.clicks} visits were looked for in {found.files + found.unchanged} files on "
+            f"{utc_date(found.at_ms)}: none is in the clear.",
+        )
+
+
 def _ground(house: House) -> Iterator[Finding]:
     """Below the files: what is overwritten there, and what memory reaches."""
     kept = keeps_what_is_overwritten(read_proc("mounts"), PurePosixPath(house.rooms.ring.resolve()))
@@ -353,5 +387,6 @@ CHECKS: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
     _destinations,
     _requests,
     _keyring_copies,
+    _words_in_the_clear,
     _ground,
 )

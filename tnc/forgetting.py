@@ -37,8 +37,6 @@ _T = TypeVar("_T")
 STORES: Final = ("clicks", "lander clicks", "conversions", "deliveries", "postbacks", "restricted clicks")
 PATIENCE_SECONDS: Final = 60.0
 
-_OWN_FILES: Final = ("config.toml", "lock", "socket")  # the owner's words, and nothing
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
@@ -285,11 +283,9 @@ class Forgetting:
         """Every file of the data directory but the owner's own words and days in which there was nothing."""
         rooms = self._house.rooms
         dates = {part.date for part in intent.days}
-        for path in sorted(rooms.data.rglob("*")):
-            if path in seen or path.name in _OWN_FILES or not path.is_file() or rooms.addresses in path.parents:
-                continue
+        for path in rooms.files():
             date = date_in(path.relative_to(rooms.data))
-            if date is None or date in dates:
+            if path not in seen and (date is None or date in dates):
                 yield path
 
     # -- what is said of it

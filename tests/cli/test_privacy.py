@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import time
 import zipfile
 from contextlib import closing
 from datetime import timedelta
@@ -14,6 +15,7 @@ import pytest
 from tests.cli.conftest import Tnc
 from tests.forgetful import noon_ms
 from tnc.house import House
+from tnc.nightly import Nightly
 from tnc.receipts import signed
 from tnc.settings import Settings
 from tnc.store.days import utc_date
@@ -248,8 +250,6 @@ def test_a_change_of_terms_says_what_it_was_and_is(clicked: Tnc) -> None:
 
     assert "clicks would be kept 30 days (before: 90)" in would
     assert "clicks is kept 30 days (before: 90)" in done
-
-
     assert "command line: clicks 90 -> 30 days; 0 days with 0 clicks went" in clicked("retention", "show").out
 
 
@@ -269,6 +269,8 @@ def test_what_is_told_to_go_goes_and_a_longer_term_brings_nothing_back(clicked: 
     longer, shorter = clicked("retention", "show", "--json").json["changes"]
     assert (shorter["before"], shorter["after"], shorter["days"], shorter["clicks"]) == (90, 30, 1, 1)
     assert (longer["before"], longer["after"], longer["days"], longer["clicks"]) == (30, 365, 0, 0)
+
+
 def test_clicks_that_are_too_old_are_not_taken_in(clicked: Tnc, tmp_path: Path) -> None:
     past = tmp_path / "older.jsonl"
     old = utc_date(noon_ms(TODAY) - 91 * 86_400_000)
@@ -311,3 +313,62 @@ def test_what_is_late_ends_with_one_so_that_a_cron_job_can_shout(tnc: Tnc, setti
     assert [each["request_id"] for each in late.json] == ["6f1c0a93be"]
     assert every.code == 0
     assert len(every.json) == 2
+
+
+# ------------------------------------------------------------------------------------- words in the clear
+
+
+def test_a_word_in_the_clear_is_found_and_told_until_it_is_gone(clicked: Tnc, settings: Settings) -> None:
+    (none,) = words_in_the_clear(clicked)
+    assert (none["state"], "each night" in none["text"]) == ("ok", True)
+    left = settings.data / "days" / "copied.txt"
+    left.write_text("x" * 5000 + "203.0.113.77" + "x" * 5000)
+
+    done = clicked("privacy", "scan", "--json")
+
+    assert done.code == 1
+    assert {(each["file"], each["kind"]) for each in done.json["leaks"]} == {("days/copied.txt", "address")}
+    assert done.json["clean_at"] is None
+    (found,) = words_in_the_clear(clicked)
+    assert (found["state"], "days/copied.txt: address (1)" in found["text"]) == ("failed", True)
+    assert "203.0.113.77" not in found["text"] + done.out + done.err
+
+    left.unlink()
+    again = clicked("privacy", "scan")
+    assert (again.code, "none is in the clear" in again.out) == (0, True)
+    (clean,) = words_in_the_clear(clicked)
+    assert (clean["state"], f"on {TODAY}" in clean["text"]) == ("ok", True)
+
+
+def words_in_the_clear(tnc: Tnc) -> list[dict[str, Any]]:
+    return [each for each in tnc("doctor", "--json").json if each["check"] == "words in the clear"]
+
+
+def test_each_night_is_searched_once_whatever_way_the_clock_was_set(clicked: Tnc, settings: Settings) -> None:
+    now_ms = noon_ms(TODAY)
+    world = World(now_ms=lambda: now_ms)
+    with House(settings, world, to_write=False) as house:
+        nightly, file = Nightly(settings.data / "config.toml", house), settings.data / "inspection.json"
+
+        def is_searched() -> bool:
+            before = file.stat().st_mtime_ns if file.exists() else 0
+            nightly.start_if_due()
+            while nightly._child.is_running():
+                time.sleep(0.05)
+            return file.exists() and file.stat().st_mtime_ns != before
+
+        assert [is_searched(), is_searched()] == [True, False]
+        for days in (1, -40):
+            now_ms = noon_ms(TODAY + timedelta(days=days))
+            assert is_searched()
+
+
+def test_a_search_that_was_long_ago_is_warned_of(clicked: Tnc, settings: Settings) -> None:
+    assert clicked("privacy", "scan").code == 0
+    file = settings.data / "inspection.json"
+    kept = json.loads(file.read_text())
+    for days, state in ((2, "ok"), (4, "warning"), (-40, "warning")):
+        file.write_text(json.dumps(kept | {"at_ms": kept["at_ms"] - days * 86_400_000}))
+        assert [each["state"] for each in words_in_the_clear(clicked)] == [state]
+    file.write_text(json.dumps(kept | {"left": 3}))
+    assert "3 files could not be looked through" in words_in_the_clear(clicked)[0]["text"]

@@ -253,6 +253,11 @@ _REST: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
     ("objections", "objections", STAYS, dict.fromkeys(("workspace", "kind", "made_at_ms", "expires_at_ms"), "none")),
 )
 
+# The result of the search for words in the clear: files, kinds and counts.
+_INSPECTION: Final = (
+    "at_ms", "clicks", "words", "files", "bytes", "unchanged", "left", "leaks", "clean_at_ms", "seen",
+)  # fmt: skip
+
 # Our own log lines: never a value that came from a visitor (`tnc.logs`).
 _LOG: Final = ("at", "level", "event", "error", "where", "route", "status", "ms")
 
@@ -289,6 +294,7 @@ def _all() -> Iterator[Entry]:
     for file, columns in _KEYS.items():
         yield from _table(_RING, file, _KEY_TERMS[file], WHOLE_DAY if file == "day" else STAYS, columns)
     yield from _table(_RING, "intent", "sessions", OVERWRITTEN, _INTENT)
+    yield from _table("files", "inspection.json", "installation", STAYS, dict.fromkeys(_INSPECTION, "none"))
     yield from _table("logs", "stderr", "logs", STAYS, dict.fromkeys(_LOG, "none"))
 
 
