@@ -74,6 +74,9 @@ def owned(folder: Path, python: tuple[str, ...] = RECORDED) -> Appliance:
 def told_by_time(folder: Path, tries: int) -> None:
     with owned(folder, UNTHROTTLED) as made:
         made.serve()
+        for _ in range(2):  # what the first page costs has nothing to do with who asks
+            http.client.HTTPConnection(*made.dashboard).request("GET", "/sign-in")
+            time.sleep(1)
         first = sign_in(made, "first@example.com", "not it at all", "192.0.2.1")
         took: dict[str, list[float]] = {"unknown address": [], "wrong password": []}
         for number in range(tries):
@@ -115,7 +118,10 @@ class Flood:
             number += 1
             due += len(self._threads) / TRIES_A_SECOND
             email = EMAIL if number % 2 else f"{lane}-{number}@example.com"
-            self.statuses.append(sign_in(self._made, email, "not it", f"198.51.{lane % 3}.7")[0])
+            try:
+                self.statuses.append(sign_in(self._made, email, "not it", f"198.51.{lane % 3}.7")[0])
+            except OSError:
+                self.statuses.append(0)
 
 
 def flooded(folder: Path, rounds: int, seconds: float, rate: float) -> None:

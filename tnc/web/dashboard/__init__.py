@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from aiohttp import web
 
@@ -26,6 +27,9 @@ from tnc.web.dashboard.ports import Appliance
 from tnc.web.dashboard.routes import ROUTES
 from tnc.web.dashboard.throttle import Throttle
 from tnc.world import World
+
+
+_HASHERS_BACK: Final = 10  # niceness: a tenth of what a thread gets that does not stand back
 
 
 def dashboard_app(
@@ -53,5 +57,8 @@ def dashboard_app(
 
 async def _hashers(app: web.Application) -> AsyncIterator[None]:
     # Two, because more would take both cores of a small server away from clicks, and these let clicks go first.
-    with ThreadPoolExecutor(2, thread_name_prefix="password", initializer=stand_back) as app[HASHERS]:
+    # Not the lowest priority: on a busy machine the owner must get in, too.
+    with ThreadPoolExecutor(2, thread_name_prefix="password", initializer=stand_back, initargs=(_HASHERS_BACK,)) as app[
+        HASHERS
+    ]:
         yield

@@ -11,6 +11,7 @@ FIRST_DELAY_MS: Final = 5_000
 LONGEST_DELAY_MS: Final = 120_000
 CROWD_A_MINUTE: Final = 20
 OTHERS_A_MINUTE: Final = 10
+FREE_TRIES: Final = 2  # of a network, before it is of the crowd
 _REMEMBERED: Final = 1_000  # more than all that these let through in WINDOW_MS
 
 
@@ -25,8 +26,8 @@ class Throttle:
     """Counts sign-ins before their costly hash is made. Held in memory: a restart forgives.
 
     After five failures in 15 minutes each further one doubles the wait, up to two minutes. All together may try 30
-    times a minute. A third of that is kept for networks that have not tried five times in 15 minutes without getting
-    in: whoever floods the door from a few networks takes the rest alone, and the owner comes in from his.
+    times a minute. A third of that is kept for networks that have not tried twice in 15 minutes without getting in:
+    whoever floods the door from a few networks has the rest alone, and the owner comes in from his.
     """
 
     def __init__(self) -> None:
@@ -37,8 +38,8 @@ class Throttle:
 
     def wait_ms(self, who: Who, *, now_ms: int) -> int:
         """How long until `who` may try: 0 means now, and counts as an attempt."""
-        is_many = len(_recent(self._tries.get(who.network), now_ms)) >= FREE_FAILURES
-        attempts = self._crowd if is_many else self._others
+        is_crowd = len(_recent(self._tries.get(who.network), now_ms)) >= FREE_TRIES
+        attempts = self._crowd if is_crowd else self._others
         wait = max(self._wait_of(who, now_ms), _wait_of_all(attempts, now_ms))
         if not wait:
             attempts.append(now_ms)
