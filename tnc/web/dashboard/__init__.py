@@ -28,7 +28,6 @@ from tnc.web.dashboard.routes import ROUTES
 from tnc.web.dashboard.throttle import Throttle
 from tnc.world import World
 
-
 _HASHERS_BACK: Final = 10  # niceness: a tenth of what a thread gets that does not stand back
 
 
