@@ -4,11 +4,13 @@ import os
 import secrets
 import zipfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.forgetful import CANARY_SUBJECT, DAYS, NOW_MS, Estate, bytes_of, estate
+from tests.forgetful import CANARY_SUBJECT, DAYS, NOW_MS, Estate, bytes_of, estate, noon_ms
+from tests.store.records import canary_click
 from tnc.errors import InvalidError, RefusedError
 from tnc.house import House
 from tnc.keys import Keys
@@ -165,3 +167,21 @@ def test_a_copy_from_before_an_erasure_is_named_until_there_is_a_new_one(full: E
     full.now_ms += 60_000
     keys.escrow(str(tmp_path / "second.zip"))
     assert not keys.status()["escrow"]["opens_what_was_erased"]
+
+
+def test_an_erasure_while_the_clock_was_behind_is_counted_and_one_of_later_days_is_not(
+    full: Estate, tmp_path: Path
+) -> None:
+    """By time the copy would be the newer one."""
+    keys, forgetting = Keys(full.house), full.forgetting()
+    keys.escrow(str(tmp_path / "ring.zip"))
+    full.now_ms -= 3_600_000
+    forgetting.erase(forgetting.subject(click="canary-2026-11-22-0000", only=True))
+    assert keys.status()["escrow"]["erasures_since"] == 1
+
+    full.now_ms += 86_400_000
+    later = DAYS[-1] + timedelta(days=1)
+    full.record(canary_click("of-a-later-day", at_ms=noon_ms(later)))
+    forgetting.erase(forgetting.subject(click="of-a-later-day", only=True))
+
+    assert keys.status()["escrow"]["erasures_since"] == 1, "the copy has no key of that day"

@@ -1,5 +1,6 @@
 """Passwords are checked to their last byte, and refused while they are new and weak."""
 
+import bcrypt
 import pytest
 
 from tnc.errors import InvalidError
@@ -31,6 +32,17 @@ def test_the_seventy_third_byte_counts(passwords: Passwords) -> None:
 
 def test_an_unknown_user_never_matches(passwords: Passwords) -> None:
     assert not passwords.matches("nobody has this password", None)
+
+
+def test_the_first_unknown_user_costs_one_hash_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    length = len(bcrypt.hashpw(b"any", bcrypt.gensalt(5)))
+    monkeypatch.delattr(bcrypt, "hashpw")  # trying one has its own
+    fresh = Passwords(b"p" * 32, rounds=5)
+
+    assert not fresh.matches("any", None)
+
+    verifier = fresh._nobody.removeprefix("$tnc-bcrypt$")
+    assert (verifier[:7], len(verifier)) == ("$2b$05$", length)
 
 
 def test_a_verifier_says_nothing_without_the_pepper(passwords: Passwords) -> None:

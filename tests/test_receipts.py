@@ -14,7 +14,10 @@ from tnc import crypto, receipts
 from tnc.model import Configuration
 from tnc.store.journal import Intent
 
-VECTOR = json.loads((Path(__file__).parent / "vectors" / "receipt.json").read_text(encoding="utf-8"))
+FOLDER = Path(__file__).parent / "vectors"
+EARLIER, VECTOR = (
+    json.loads((FOLDER / name).read_text(encoding="utf-8")) for name in ("receipt.json", "receipt-epochs.json")
+)
 RECEIPT: dict[str, Any] = VECTOR["receipt"]
 SEED = bytes.fromhex(VECTOR["seed"])
 OURS = crypto.public_key(SEED)
@@ -22,23 +25,36 @@ OURS = crypto.public_key(SEED)
 values = st.text(max_size=20) | st.integers() | st.lists(st.text(max_size=5), max_size=3)
 
 
-def test_the_published_receipt_is_signed_like_that() -> None:
-    bare = {name: value for name, value in RECEIPT.items() if name not in ("signature", "public_key")}
+@pytest.mark.parametrize("vector", [EARLIER, VECTOR], ids=["without epochs", "with epochs"])
+def test_the_published_receipt_is_signed_like_that(vector: dict[str, Any]) -> None:
+    receipt = vector["receipt"]
+    bare = {name: value for name, value in receipt.items() if name not in ("signature", "public_key")}
 
-    assert receipts.signed(bare, SEED) == RECEIPT
-    assert receipts.wrong_with(RECEIPT, OURS) is None
+    assert receipts.signed(bare, bytes.fromhex(vector["seed"])) == receipt
+    assert receipts.wrong_with(receipt, OURS) is None
 
 
-def test_it_can_be_checked_without_tnc() -> None:
-    bare = {name: value for name, value in RECEIPT.items() if name != "signature"}
+@pytest.mark.parametrize("vector", [EARLIER, VECTOR], ids=["without epochs", "with epochs"])
+def test_it_can_be_checked_without_tnc(vector: dict[str, Any]) -> None:
+    receipt = vector["receipt"]
+    bare = {name: value for name, value in receipt.items() if name != "signature"}
     text = "tnc receipt 1\n" + json.dumps(bare, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    assert text == VECTOR["signed_text"]
+    assert text == vector["signed_text"]
 
-    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(RECEIPT["public_key"]))
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(receipt["public_key"]))
 
-    key.verify(bytes.fromhex(RECEIPT["signature"]), text.encode())
+    key.verify(bytes.fromhex(receipt["signature"]), text.encode())
     with pytest.raises(InvalidSignature):
-        key.verify(bytes.fromhex(RECEIPT["signature"]), text.encode() + b" ")
+        key.verify(bytes.fromhex(receipt["signature"]), text.encode() + b" ")
+
+
+@pytest.mark.parametrize("epoch", ["epoch_before", "epoch_after"])
+def test_an_epoch_that_was_changed_is_found(epoch: str) -> None:
+    (part,) = RECEIPT["keys"]
+    without = {name: value for name, value in part.items() if name != epoch}
+
+    for changed in (part | {epoch: part[epoch] + 1}, part | {epoch: None}, without):
+        assert "it was changed" in str(receipts.wrong_with(RECEIPT | {"keys": [changed]}, OURS))
 
 
 @given(st.sampled_from(sorted(RECEIPT)), values)
@@ -66,7 +82,7 @@ def test_who_was_told_is_named_with_what_can_be_asked() -> None:
         days=[],
     )
 
-    limits = receipts.limits(intent, Configuration(), escrow_ms=None)
+    limits = receipts.limits(intent, Configuration(), {"key_epoch": 1, "escrow": None})
 
     assert limits[-1] == (
         "2 reports of conversions had been sent to gone-destination before: write to the receiver and ask for deletion."

@@ -1,11 +1,14 @@
 """Days end by their key, on time, whatever happened in between; their sums stay."""
 
 import os
+import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import date as Date  # noqa: N812
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+import duckdb
 import pytest
 
 from tests.forgetful import CANARY_SUBJECT, DAYS, NOW_MS, Estate, bytes_of, estate, noon_ms
@@ -14,7 +17,7 @@ from tnc.errors import InvalidError, NotFoundError
 from tnc.model import MAIN, ClickId
 from tnc.reporting import keep_sums
 from tnc.retention import Hooks, Retention
-from tnc.store.cold import ColdDay, cold_dates
+from tnc.store.cold import OWNER_SIDE, ColdDay, cold_dates
 from tnc.store.days import day_path
 from tnc.store.terms import DAY_MS, TERMS
 
@@ -79,6 +82,25 @@ def test_reports_of_days_that_are_gone_say_so(full: Estate) -> None:
     after = full.report("campaign", "day")
     assert after["rows"] == before["rows"]
     assert after["notes"] == ["Clicks of 2026-11-22 are gone by their term; their numbers come from sums."]
+
+
+def test_after_its_day_nothing_is_left_that_could_be_asked_whether_somebody_came(full: Estate) -> None:
+    """Unique visits are counted when they are made: no sketch of visitors, and no key of a longer time than the day."""
+    before = full.report("campaign", "day")
+    assert before["totals"]["unique_visits"] > 0
+
+    retention(full).run(as_of_ms=FIRST_MS + TERM)
+
+    assert full.report("campaign", "day")["rows"] == before["rows"]
+    assert set(full.house.keyring.epochs()) == {"installation", "main/keys", *(f"main/{date}" for date in DAYS[1:])}
+    full.now_ms = FIRST_MS + TERM
+    assert {Date.fromisoformat(day) - DAYS[0] for day in full.house.turn_salts()} == {timedelta(90), timedelta(91)}
+    for file in ColdDay(full.house.rooms.columns / MAIN, DAYS[0]).all_files:
+        columns = duckdb.execute(f"describe select * from '{file}'").fetchall()
+        texts = {name for name, kind, *_ in columns if kind == "VARCHAR"}
+        numbers = {kind for _, kind, *_ in columns if kind != "VARCHAR"}
+        assert texts <= {*OWNER_SIDE, "of", "value", "conversion_status", "payout_currency", "conversion_cost_currency"}
+        assert numbers <= {"UINTEGER", "UTINYINT", "HUGEINT", "BIGINT", "DOUBLE"}, "no bytes and no lists"
 
 
 def test_a_dry_run_tells_the_same_and_lets_nothing_go(full: Estate) -> None:
@@ -153,6 +175,39 @@ def test_terms_of_the_workspace_count_at_once(full: Estate) -> None:
     assert done["days"] == preview["days"]
     assert (done["set"], done["before"]) == ({"clicks_days": 1}, {"clicks_days": 90})
     assert full.house.stories.dates() == [DAYS[2]]
+
+
+def test_who_changed_a_term_stays_with_what_was_told_to_go(full: Estate) -> None:
+    keeper = without_sums(full)
+    preview = keeper.set({"clicks": 1, "logs": 90}, dry_run=True)
+    assert keeper.show()["changes"] == []
+
+    keeper.set({"clicks": 1, "logs": 90}, by="owner@example.com")
+    full.now_ms -= DAY_MS
+    keeper.set({"clicks": 400})
+
+    longer, shorter = keeper.show()["changes"]
+    assert shorter == {
+        "at": "2026-11-24T18:00:00.000Z",
+        "by": "owner@example.com",
+        "name": "clicks",
+        "before": 90,
+        "after": 1,
+        "days": len(preview["days"]),
+        "clicks": sum(each["clicks"] for each in preview["days"]),
+    }
+    assert (longer["by"], longer["before"], longer["after"], longer["days"]) == ("command line", 1, 400, 0)
+    assert full.house.stories.dates() == [DAYS[2]]
+
+
+def test_a_change_that_cannot_be_written_down_is_not_made(full: Estate) -> None:
+    full.house.database.execute("drop table term_changes")
+
+    with pytest.raises(sqlite3.OperationalError):
+        without_sums(full).set({"clicks": 1})
+
+    assert full.house.settings.clicks_days == 90
+    assert full.house.stories.dates() == list(DAYS)
 
 
 def test_terms_of_the_workspace_are_kept_over_a_restart(tmp_path: Path) -> None:

@@ -234,6 +234,21 @@ def test_a_wrong_setting_is_refused_by_name(tmp_path: Path, text: str, sentence:
     assert refusal(tmp_path, text) == f"config.toml cannot be used.\nconfig.toml: {sentence}"
 
 
+@pytest.mark.parametrize(
+    ("environment", "file"),
+    [
+        ({"CREDENTIALS_DIRECTORY": "/run/credentials/other.service"}, "/run/credentials/other.service/tnc-key"),
+        ({}, "/run/credentials/tnc.service/tnc-key"),
+    ],
+    ids=["in the service", "beside it"],
+)
+def test_a_credential_lies_where_systemd_puts_it(tmp_path: Path, environment: dict[str, str], file: str) -> None:
+    settings = load(written(tmp_path, 'key = "credential:tnc-key"\n'), environment=environment)
+
+    assert settings.key == Path(file)
+    assert load(written(tmp_path, 'key = "credential:../../etc/key"\n'), environment=environment).key.name == "key"
+
+
 def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
     told = refusal(tmp_path, "data = 1\nlisten = 2", TNC_LOG_LEVEL="loud")
 

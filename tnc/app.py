@@ -36,6 +36,7 @@ from tnc.listening import application, listening_socket, local_socket, site, tra
 from tnc.live.tracker import Tracker
 from tnc.maildesk import MailDesk
 from tnc.model import Click, Configuration, Conversion, OfferId
+from tnc.nightly import Nightly
 from tnc.operations import Hooks, Operations
 from tnc.passwords import Passwords
 from tnc.peopledesk import PeopleDesk
@@ -331,8 +332,10 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         await stack.enter_async_context(newest_in_use(house, tracker))
         await stack.enter_async_context(Checks(tracker, clicklog, house.agents.crawlers).running())
         renewal = Renewal(config, house)
+        nightly = Nightly(config, house)
         stack.callback(renewal.stop)
-        await stack.enter_async_context(jobs_of(server, renewal, reporter).running())
+        stack.callback(nightly.stop)
+        await stack.enter_async_context(jobs_of(server, renewal, nightly, reporter).running())
         settle()
         remembering = asyncio.create_task(server.remember_the_rest(older))
         stack.callback(remembering.cancel)
@@ -345,7 +348,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         log.info("stopping")
 
 
-def jobs_of(server: Server, renewal: Renewal, reporter: Reporter) -> Jobs:
+def jobs_of(server: Server, renewal: Renewal, nightly: Nightly, reporter: Reporter) -> Jobs:
     """What the appliance does by itself."""
     house, keeping = server.house, server.keeping
 
@@ -372,6 +375,7 @@ def jobs_of(server: Server, renewal: Renewal, reporter: Reporter) -> Jobs:
             Job("alerts", "mail what needs the owner", MINUTE, alerting.look),
             Job("retention", "let go what has reached its term", MINUTE, keeping.retention.keep_to_terms),
             Job("sums", "make the sums that outlive their clicks", HOUR, keeping.retention.keep_sums),
+            Job("search", "look through every file for what must not be in the clear", HOUR, nightly.start_if_due),
             Job("renew-address-data", "fetch what is older than it should be", renewing, renewal.start_if_due),
         )
     )

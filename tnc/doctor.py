@@ -20,7 +20,9 @@ from tnc.reviewers import led_astray
 from tnc.rules import needed_facts
 from tnc.store.clicklog import Recording
 from tnc.store.control import damage, sqlite_is_mended, sqlite_version
+from tnc.store.days import utc_date
 from tnc.store.ground import has_swap, is_encrypted, keeps_what_is_overwritten, read_proc
+from tnc.store.leaks import last_inspection
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ _OF_THE_MACHINE: Final = frozenset(
     {"file system", "swap", "core dumps", "disk encryption"}
 )  # for `tnc doctor`, not for every page
 _LOW_DISK_BYTES: Final = 1 << 30
+_NIGHTS: Final = 3
 
 
 def examine(house: House) -> list[Finding]:
@@ -74,8 +77,7 @@ def _recording(recording: Recording) -> Iterator[Finding]:
 
 def _keys(house: House) -> Iterator[Finding]:
     key = house.settings.key
-    mode = stat.S_IMODE(key.stat().st_mode)
-    if mode & 0o077:
+    if _others_may_read(key.stat()):
         yield Finding(
             check="key file",
             state="failed",
@@ -96,6 +98,14 @@ def _keys(house: House) -> Iterator[Finding]:
         yield ok("keyring", "Every recorded day has its key.")
     except TncError as error:
         yield Finding(check="keyring", state="failed", text=str(error), fix="")
+
+
+def _others_may_read(file: os.stat_result) -> bool:
+    """Beside its owner. systemd lets the service read a credential by an access list, which shows as a right of its
+    group; that is root's.
+    """
+    allowed = stat.S_IRGRP if file.st_gid == 0 else 0
+    return bool(stat.S_IMODE(file.st_mode) & 0o077 & ~allowed)
 
 
 def _folders(house: House) -> Iterator[Finding]:
@@ -223,11 +233,11 @@ def _address_data(house: House) -> Iterator[Finding]:
 
 
 def _keyring_copies(house: House) -> Iterator[Finding]:
-    made_ms = house.forgotten.latest_escrow()
-    if made_ms is None:
+    escrow = house.forgotten.latest_escrow()
+    if escrow is None:
         yield ok("keyring copy", "No copy of the keyring lies elsewhere; a lost keyring is lost data.")
         return
-    behind = house.forgotten.count_receipts_since(made_ms)
+    behind = house.forgotten.count_opened_by(escrow)
     if behind:
         yield Finding(
             check="keyring copy",
@@ -237,6 +247,37 @@ def _keyring_copies(house: House) -> Iterator[Finding]:
         )
     else:
         yield ok("keyring copy", "The copy of the keyring elsewhere is up to date.")
+
+
+def _words_in_the_clear(house: House) -> Iterator[Finding]:
+    """What the nightly search found: of what, where, and never the words."""
+    check, again = "words in the clear", "Type: tnc privacy scan"
+    found = last_inspection(house.rooms.inspection)
+    if found is None:
+        yield Finding(check=check, state="ok", text="No search for them was made yet; one is each night.", fix=again)
+        return
+    clean = "never" if found.clean_at_ms is None else f"on {utc_date(found.clean_at_ms)}"
+    days = abs(house.world.now_ms() - found.at_ms) / DAY_MS
+    if found.leaks:
+        where = "; ".join(f"{each.file}: {each.kind} ({each.count})" for each in found.leaks)
+        yield Finding(
+            check=check,
+            state="failed",
+            text=f"What must not be in the clear was found on {utc_date(found.at_ms)}: {where}. All was clean {clean}.",
+            fix="Look who writes there and delete it; then type: tnc privacy scan",
+        )
+    elif found.left:
+        text = f"{found.left} files could not be looked through for words in the clear; all was clean {clean}."
+        yield Finding(check=check, state="warning", text=text, fix=again)
+    elif days > _NIGHTS:
+        text = f"The last search for words in the clear was on {utc_date(found.at_ms)}; all was clean {clean}."
+        yield Finding(check=check, state="warning", text=text, fix=again)
+    else:
+        yield ok(
+            check,
+            f"{found.words} words of {found.clicks} visits were looked for in {found.files + found.unchanged} files on "
+            f"{utc_date(found.at_ms)}: none is in the clear.",
+        )
 
 
 def _ground(house: House) -> Iterator[Finding]:
@@ -293,6 +334,7 @@ CHECKS: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
     dealings.requests,
     dealings.mail,
     _keyring_copies,
+    _words_in_the_clear,
     _ground,
 )
 _ALARMING: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (

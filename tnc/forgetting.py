@@ -29,14 +29,13 @@ from tnc.store.scan import Hit, Scanner
 from tnc.store.subject import Subject, is_stored_address, is_text, traces
 from tnc.store.terms import DAY_MS, days_of
 from tnc.store.vault import Alone, Story, Vault, Whole, read_whole
+from tnc.verifying import what_is_wrong
 from tnc.world import new_id
 
 _T = TypeVar("_T")
 
 STORES: Final = ("clicks", "lander clicks", "conversions", "deliveries", "postbacks", "restricted clicks")
 PATIENCE_SECONDS: Final = 60.0
-
-_OWN_FILES: Final = ("config.toml", "lock", "socket")  # the owner's words, and nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +160,8 @@ class Forgetting:
         forgotten = self._house.forgotten
         ids = {click.click_id for click in found.clicks} | ({subject.value} if subject.kind == "click" else set())
         buried = [forgotten.hash("click", each) for each in sorted(ids)] if kind == "erase" and found.parts else []
+        for part in found.parts:
+            part.epoch_before = self.vaults[part.vault].epoch(Date.fromisoformat(part.date))
         return Intent(
             kind=kind,
             receipt_id=new_id(self._house.world.now_ms(), self._house.world.token(8)),
@@ -247,7 +248,7 @@ class Forgetting:
             left=lambda stories: self._remainders(intent, stories) if stays else [],
             written_down=lambda: self._journal.write(intent),
         )
-        part.done = True
+        part.done, part.epoch_after = True, source.epoch(date)
         self._journal.write(intent)
 
     def _put_beside(self, intent: Intent, part: DayPart, beside: VaultName) -> None:
@@ -282,11 +283,9 @@ class Forgetting:
         """Every file of the data directory but the owner's own words and days in which there was nothing."""
         rooms = self._house.rooms
         dates = {part.date for part in intent.days}
-        for path in sorted(rooms.data.rglob("*")):
-            if path in seen or path.name in _OWN_FILES or not path.is_file() or rooms.addresses in path.parents:
-                continue
+        for path in rooms.files():
             date = date_in(path.relative_to(rooms.data))
-            if date is None or date in dates:
+            if path not in seen and (date is None or date in dates):
                 yield path
 
     # -- what is said of it
@@ -296,7 +295,10 @@ class Forgetting:
         stores = [{"store": store, "before": intent.before[store], "after": after[store]} for store in STORES]
         if intent.kind != "erase":
             return {"subject": intent.subject, "kind": intent.kind, "stores": stores}
-        now_ms = self._house.world.now_ms()
+        house, now_ms = self._house, self._house.world.now_ms()
+        keyring = receipts.keyring_of(
+            intent, house.workspace, key_epoch=house.keyring.key_epoch(), escrow=house.forgotten.latest_escrow()
+        )
         receipt = receipts.signed(
             {
                 "receipt_id": intent.receipt_id,
@@ -305,22 +307,16 @@ class Forgetting:
                 "completed_at": rfc3339(now_ms),
                 "stores": stores,
                 "backups": receipts.BACKUPS,
-                "keys": [
-                    {"vault": part.vault, "date": part.date, "clicks": part.clicks, "events": part.leaves}
-                    for part in intent.days
-                ],
+                "keys": receipts.keys_of(intent),
+                "keyring": keyring,
                 "scan": scanned,
-                "limits": receipts.limits(
-                    intent, self._house.configuration()[1], escrow_ms=self._house.forgotten.latest_escrow()
-                ),
+                "limits": receipts.limits(intent, house.configuration()[1], keyring),
             },
-            self._house.keys.receipt_key,
+            house.keys.receipt_key,
         )
-        self._house.forgotten.keep_receipt(receipt, made_at_ms=now_ms)
+        house.forgotten.keep_receipt(receipt, made_at_ms=now_ms)
         if intent.request_id is not None:
-            self._house.register.executed(
-                intent.request_id, receipt_id=intent.receipt_id, sent=intent.sent, now_ms=now_ms
-            )
+            house.register.executed(intent.request_id, receipt_id=intent.receipt_id, sent=intent.sent, now_ms=now_ms)
         return receipt
 
     def _left_of(self, intent: Intent) -> Counter[str]:
@@ -333,32 +329,9 @@ class Forgetting:
                 left += counts
         return left
 
-    # -- verifying
-
     def verify(self, receipt: Mapping[str, Any]) -> list[str]:
         """What does not hold of a receipt now; nothing when all does."""
-        wrong = receipts.wrong_with(receipt, self._house.public_key)
-        if wrong is not None:
-            return [wrong]
-        return [
-            f"{each['date']}: {count} of its records can be opened or are there again."
-            for each in receipt["keys"]
-            if (count := self._readable(each))
-        ]
-
-    def _readable(self, told: Mapping[str, Any]) -> int:
-        vault = self.vaults[told["vault"]]
-        date = Date.fromisoformat(told["date"])
-        try:
-            keys = vault.keyring.open_day(vault.workspace, date)
-        except NotFoundError:
-            return 0
-        derivable = sum(not keys.clicks.is_punctured(seq) for seq in told["clicks"])
-        derivable += sum(not keys.events.is_punctured(seq) for seq in told["events"])
-        if derivable or date not in vault.dates():
-            return derivable
-        with vault.reader(date) as reader:
-            return reader.search.counts(told["clicks"], [])["clicks"]
+        return what_is_wrong(receipt, self._house.public_key, self.vaults)
 
     # -- restriction and objection
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from tnc import crypto
 from tnc.configuration.document import from_document, to_document
@@ -40,6 +40,8 @@ from tnc.store.stops import Stops
 from tnc.store.stories import Stories
 from tnc.store.terms import WorkspaceTerms
 from tnc.world import World
+
+_OWN_FILES: Final = ("config.toml", "lock", "socket")  # the owner's words, and nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,17 @@ class Rooms:
     @property
     def addresses(self) -> Path:
         return self.data / "ipdb"
+
+    @property
+    def inspection(self) -> Path:
+        """What the last search for words in the clear found."""
+        return self.data / "inspection.json"
+
+    def files(self) -> Iterator[Path]:
+        """Every file in which nothing may be in the clear: all but the owner's own words and address data."""
+        for path in sorted(self.data.rglob("*")):
+            if path.name not in _OWN_FILES and path.is_file() and self.addresses not in path.parents:
+                yield path
 
     @property
     def lock(self) -> Path:

@@ -55,7 +55,7 @@ class Keeping:
     def keep_promises(self) -> None:
         """What was to be forgotten is, and what has outlived its term is gone: before anything is served."""
         for ring in (self._house.keyring, self._house.restricted_keyring):
-            ring.sweep()
+            ring.mend()
         self.keys.complete_change()
         try:
             self.forgetting.resume(patience_seconds=_START_PATIENCE_SECONDS)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from tnc.errors import InvalidError, RefusedError, TncError
 from tnc.fields import rfc3339
 from tnc.house import House
+from tnc.store.forgotten import Escrow
 from tnc.store.keyfile import KeyKind, kind_of, new_line, read_keys, replace_lines
 from tnc.store.keyring import Keyring
 
@@ -27,18 +28,32 @@ class Keys:
     def status(self) -> dict[str, Any]:
         """Where the key comes from, how many days have keys, and whether the copy elsewhere is behind."""
         house = self._house
-        made_ms = house.forgotten.latest_escrow()
-        behind = house.forgotten.count_receipts_since(made_ms or 0)
+        escrow = house.forgotten.latest_escrow()
         return {
             "key_file": str(house.settings.key),
             "kind": kind_of(house.settings.key),
             "changing": len(read_keys(house.settings.key)) > 1,
             "days": len(list(house.keyring.all_days(house.workspace))),
             "restricted_days": len(list(house.restricted_keyring.all_days(house.workspace))),
+            "key_epoch": house.keyring.key_epoch(),
+            "epochs": self._epochs(),
             "public_key": house.public_key.hex(),
-            "escrow": None
-            if made_ms is None
-            else {"made_at": rfc3339(made_ms), "erasures_since": behind, "opens_what_was_erased": behind > 0},
+            "escrow": None if escrow is None else self._told(escrow),
+        }
+
+    def _epochs(self) -> dict[str, int]:
+        """Of every file of the keyring, by its name in the folder `ring`."""
+        restricted = self._house.restricted_keyring.epochs()
+        return self._house.keyring.epochs() | {f"restricted/{name}": epoch for name, epoch in restricted.items()}
+
+    def _told(self, escrow: Escrow) -> dict[str, Any]:
+        behind = self._house.forgotten.count_opened_by(escrow)
+        return {
+            "made_at": rfc3339(escrow.made_at_ms),
+            "sha256": escrow.digest,
+            "key_epoch": escrow.epochs.get("installation"),
+            "erasures_since": behind,
+            "opens_what_was_erased": behind > 0,
         }
 
     def verify(self) -> dict[str, Any]:
@@ -95,7 +110,7 @@ class Keys:
         now_ms = self._house.world.now_ms()
         if self._house.rooms.data.resolve() in file.resolve().parents:
             raise RefusedError(f"{file} lies in the data directory, which it is to outlive; name another place.")
-        copied = self._copied()
+        epochs, copied = self._epochs(), self._copied()  # so that they are never newer than what was copied
         try:
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as out:
@@ -107,8 +122,14 @@ class Keys:
         except OSError as error:
             raise InvalidError(f"{file} cannot be written: {error.strerror}.") from error
         digest = hashlib.sha256(copied).hexdigest()
-        self._house.forgotten.note_escrow(now_ms, digest)
-        return {"file": str(file), "sha256": digest, "made_at": rfc3339(now_ms)}
+        self._house.forgotten.note_escrow(Escrow(made_at_ms=now_ms, digest=digest, epochs=epochs))
+        return {
+            "file": str(file),
+            "sha256": digest,
+            "made_at": rfc3339(now_ms),
+            "key_epoch": epochs["installation"],
+            "epochs": epochs,
+        }
 
     def _copied(self) -> bytes:
         """The files of the keyring as a ZIP."""

@@ -73,8 +73,8 @@ class PeopleDesk:
     def preview_terms(self, days: Mapping[str, int]) -> Mapping[str, Any]:
         return self._keeping.retention.set(days, dry_run=True)
 
-    def set_terms(self, days: Mapping[str, int]) -> None:
-        self._keeping.retention.set(days)
+    def set_terms(self, days: Mapping[str, int], *, by: str) -> None:
+        self._keeping.retention.set(days, by=by)
 
     def stored(self) -> Sequence[Mapping[str, str]]:
         return map_json(in_words(self._house.settings))

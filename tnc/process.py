@@ -1,9 +1,16 @@
-"""What a process of many threads needs once: before the first thread, and when everything is loaded."""
+"""What a process of many threads needs once, before the first thread and when all is loaded; and a child of it."""
 
 import gc
-from collections.abc import Iterator
+import logging
+import subprocess
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import msgspec
+
+log = logging.getLogger(__name__)
+
+_LONGEST: Final = 500  # characters of a complaint
 
 
 def ready_for_threads() -> None:
@@ -32,3 +39,35 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
+
+
+class Child:
+    """A child process that works for a server beside it: one at a time, of which nobody waits for the end."""
+
+    def __init__(self, words: Sequence[str], complaint: str) -> None:
+        """`complaint` is logged, with the end of what the child said, when it fails."""
+        self._words = words
+        self._complaint = complaint
+        self._child: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Unless it runs."""
+        if not self.is_running():
+            self._child = subprocess.Popen(  # noqa: S603 - our own words
+                self._words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
+
+    def is_running(self) -> bool:
+        """And if it has ended: how it went is told once."""
+        if self._child is None or self._child.poll() is None:
+            return self._child is not None
+        _, why = self._child.communicate()
+        if self._child.returncode:
+            log.warning(self._complaint, extra={"why": why.strip()[:_LONGEST]})
+        self._child = None
+        return False
+
+    def stop(self) -> None:
+        if self._child is not None and self.is_running():
+            self._child.terminate()
+            self._child.communicate()

@@ -11,7 +11,8 @@ from typing import Any, Final
 from tnc import crypto
 from tnc.errors import InvalidError
 from tnc.fields import rfc3339
-from tnc.model import Configuration, DestinationId
+from tnc.model import Configuration, DestinationId, WorkspaceId
+from tnc.store.forgotten import Escrow
 from tnc.store.journal import Intent
 
 _SIGNED: Final = b"tnc receipt 1\n"
@@ -26,8 +27,8 @@ _COPIES: Final = (
     "The browser may hold our cookie until it expires; it stands for nothing that is stored here.",
 )
 _ESCROW: Final = (
-    "The copy of the keyring that was made at {made_at} still opens these records in old backups: make a new one with "
-    "`tnc keys escrow FILE`, then destroy the old one."
+    "The copy of the keyring that was made at {made_at} still opens these records in old backups, because it is of an "
+    "older epoch: make a new one with `tnc keys escrow FILE`, then destroy the old one."
 )
 _NO_ESCROW: Final = "A copy of the folder `ring` that somebody made before still opens these records: replace it."
 _NEIGHBOURS: Final = (
@@ -81,9 +82,42 @@ def _text(receipt: Mapping[str, Any]) -> bytes:
     return _SIGNED + json.dumps(bare, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def limits(intent: Intent, configuration: Configuration, *, escrow_ms: int | None) -> list[str]:
-    """What an erasure here cannot reach, a sentence each with what to do. `escrow_ms`: when the keyring was copied."""
-    copy = _NO_ESCROW if escrow_ms is None else _ESCROW.format(made_at=rfc3339(escrow_ms))
+def keys_of(intent: Intent) -> list[dict[str, Any]]:
+    """Which leaves of which day were punctured, and from which epoch of the day's key file to which."""
+    return [
+        {
+            "vault": part.vault,
+            "date": part.date,
+            "clicks": part.clicks,
+            "events": part.leaves,
+            "epoch_before": part.epoch_before,
+            "epoch_after": part.epoch_after,
+        }
+        for part in intent.days
+    ]
+
+
+def keyring_of(intent: Intent, workspace: WorkspaceId, *, key_epoch: int, escrow: Escrow | None) -> dict[str, Any]:
+    """The keyring as it is afterwards, and what the copy of it elsewhere still opens of what was erased."""
+    if escrow is None:
+        return {"key_epoch": key_epoch, "escrow": None}
+    opened = [part for part in intent.days if escrow.opens(part.key_file(workspace), part.epoch_after)]
+    told = {
+        "made_at": rfc3339(escrow.made_at_ms),
+        "sha256": escrow.digest,
+        "key_epoch": escrow.epochs.get("installation"),
+        "opens": [
+            {"vault": part.vault, "date": part.date, "epoch": escrow.epochs.get(part.key_file(workspace))}
+            for part in opened
+        ],
+    }
+    return {"key_epoch": key_epoch, "escrow": told}
+
+
+def limits(intent: Intent, configuration: Configuration, keyring: Mapping[str, Any]) -> list[str]:
+    """What an erasure here cannot reach, a sentence each with what to do. `keyring` as in the receipt."""
+    escrow = keyring["escrow"]
+    copy = _ESCROW.format(made_at=escrow["made_at"]) if escrow and escrow["opens"] else _NO_ESCROW
     return [copy, *_COPIES, *([_NEIGHBOURS] if intent.cut and intent.days else []), *_sent(intent, configuration)]
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,12 +14,12 @@ from tnc.facts.sources import Keys, Wanted, standard
 from tnc.facts.updating import Report, due, update
 from tnc.house import House
 from tnc.live.tracker import Tracker
+from tnc.process import Child
 from tnc.settings import Settings, closed_secret
 
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 1.0
-_LONGEST: Final = 500  # characters of a complaint
 
 
 def wanted_data(settings: Settings, now_ms: int, *, with_keys: bool = True) -> tuple[Wanted, ...]:
@@ -64,34 +63,21 @@ class Renewal:
     """The child process that fetches for a server: one at a time, of low priority, with a memory of its own."""
 
     def __init__(self, config: Path, house: House) -> None:
-        self._command = (sys.executable, "-m", "tnc", "--config", str(config), "ipdb", "update", "--due")
+        words = (sys.executable, "-m", "tnc", "--config", str(config), "ipdb", "update", "--due")
+        self._child = Child(words, "address data could not be renewed")
         self._house = house
-        self._child: subprocess.Popen[str] | None = None
 
     def start_if_due(self) -> None:
         """Start a child when there is something to fetch, and do not wait for it: the next turn tells how it went."""
         house = self._house
-        if self._is_running() or not house.settings.renew:
+        if self._child.is_running() or not house.settings.renew:
             return
         if is_due(house.settings, house.addresses, house.world.now_ms()):
-            self._child = subprocess.Popen(  # noqa: S603 - our own words
-                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-            )
-
-    def _is_running(self) -> bool:
-        if self._child is None or self._child.poll() is None:
-            return self._child is not None
-        _, why = self._child.communicate()
-        if self._child.returncode:
-            log.warning("address data could not be renewed", extra={"why": why.strip()[:_LONGEST]})
-        self._child = None
-        return False
+            self._child.start()
 
     def stop(self) -> None:
         """An update that is cut off leaves what was there."""
-        if self._child is not None and self._is_running():
-            self._child.terminate()
-            self._child.communicate()
+        self._child.stop()
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tnc.errors import TncError
 from tnc.fields import rfc3339
@@ -20,10 +20,12 @@ from tnc.store.cold import ColdDay, cold_dates, remove_cold
 from tnc.store.dayfiles import count_clicks, remove
 from tnc.store.days import day_path
 from tnc.store.dayshelf import remove_shelf
-from tnc.store.terms import DAY_MS, TERMS, days_of, is_over, read_terms, start_ms, with_days
+from tnc.store.terms import DAY_MS, TERMS, TermChange, days_of, is_over, read_terms, start_ms, with_days
 from tnc.store.vault import Alone
 
 log = logging.getLogger(__name__)
+
+_CHANGES_SHOWN: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,20 +64,40 @@ class Retention:
             ],
             "oldest": dates[0].isoformat() if dates else None,
             "goes_at": None if goes_ms is None else rfc3339(goes_ms),
+            "changes": [_told(each) for each in house.terms.changes(_CHANGES_SHOWN)],
         }
 
     # -- change it
 
-    def set(self, terms: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
-        """Change terms, and let go at once what they no longer keep. What has gone does not come back."""
+    def set(self, terms: Mapping[str, Any], *, dry_run: bool = False, by: str = "command line") -> dict[str, Any]:
+        """Change terms, and let go at once what they no longer keep. What has gone does not come back.
+
+        Who it was stays, with what was told before: `by` is an e-mail address of the dashboard.
+        """
         wanted = read_terms(terms)
         house = self._house
         before = {name: getattr(house.settings, name) for name in wanted}
-        settings = with_days(house.settings, wanted)
+        settings, now_ms = with_days(house.settings, wanted), house.world.now_ms()
+        told = self._run(settings, now_ms, dry_run=True)
         if not dry_run:
-            house.terms.put(wanted)
+            gone = told["days"]
+            changes = [
+                TermChange(
+                    at_ms=now_ms,
+                    made_by=by,
+                    setting=name,
+                    days_before=before[name],
+                    days_after=days,
+                    gone_days=len(gone),
+                    gone_clicks=sum(each["clicks"] for each in gone),
+                )
+                for name, days in wanted.items()
+                if days != before[name]
+            ]
+            house.terms.put(wanted, changes)
             house.take_terms()
-        return {"set": wanted, "before": before, **self._run(settings, house.world.now_ms(), dry_run=dry_run)}
+            told = self._run(settings, now_ms, dry_run=False)
+        return {"set": wanted, "before": before, **told}
 
     # -- let go
 
@@ -162,6 +184,18 @@ class Retention:
         path = day_path(self._house.rooms.days, self._house.workspace, date)
         files = [each for each in (path, path.with_name(f"{path.name}-wal")) if each.exists() and each.stat().st_size]
         return made_ns is not None and all(each.stat().st_mtime_ns < made_ns for each in files)
+
+
+def _told(change: TermChange) -> dict[str, Any]:
+    return {
+        "at": rfc3339(change.at_ms),
+        "by": change.made_by,
+        "name": change.setting.removesuffix("_days"),
+        "before": change.days_before,
+        "after": change.days_after,
+        "days": change.gone_days,
+        "clicks": change.gone_clicks,
+    }
 
 
 def _days(term: str, settings: Settings) -> int:

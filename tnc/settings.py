@@ -17,6 +17,7 @@ from tnc.model import Mode
 from tnc.readings import Address, MailTls
 
 SYSTEM_FILE: Final = Path("/etc/tnc/config.toml")
+_CREDENTIALS_OF_THE_SERVICE: Final = "/run/credentials/tnc.service"
 ENVIRONMENT: Final[Mapping[str, str]] = os.environ
 
 _TRACKING: Final = Address(host="127.0.0.1", port=8080)
@@ -98,7 +99,7 @@ def load(path: Path, *, environment: Mapping[str, str] = ENVIRONMENT) -> Setting
         raise InvalidError("\n".join((f"{path} cannot be used.", *(f"{path}: {each}" for each in mistakes))))
     folder = path.resolve().parent
     data = _absolute(folder, given.pop("data", "."))
-    key_file = _absolute(folder, given.pop("key", f"{data}.key"))
+    key_file = _key_file(folder, given.pop("key", f"{data}.key"), environment)
     for name in ("rates_file", "mail_ca_file"):
         if given.get(name):
             given[name] = str(_absolute(folder, given[name]))
@@ -164,7 +165,9 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         section="", text="Where everything is stored; relative to the folder of this file.", read=readings.read_path
     ),
     "key": Setting(
-        section="", text="The key that opens it; keep it outside the data and out of backups.", read=readings.read_path
+        section="",
+        text='The key that opens it, outside the data and out of backups; "credential:NAME" for one of systemd.',
+        read=readings.read_path,
     ),
     "listen": Setting(
         section="", text="Where tracking links are answered; [::] answers IPv4 too.", read=readings.read_address
@@ -323,6 +326,16 @@ def _log_level(environment: Mapping[str, str], mistakes: list[str]) -> LogLevel:
 
 def _absolute(folder: Path, path: str) -> Path:
     return Path(os.path.normpath(folder / path))
+
+
+def _key_file(folder: Path, text: str, environment: Mapping[str, str]) -> Path:
+    """`credential:NAME` lies where systemd puts what it hands to the service; for whoever types a command beside it (as
+    root), below /run.
+    """
+    kind, _, name = text.partition(":")
+    if kind != "credential":
+        return _absolute(folder, text)
+    return Path(environment.get("CREDENTIALS_DIRECTORY") or _CREDENTIALS_OF_THE_SERVICE) / Path(name).name
 
 
 def _told(value: Any, folder: Path) -> Any:

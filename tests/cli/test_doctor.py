@@ -230,3 +230,16 @@ def test_a_crash_that_would_write_keys_to_the_disk_is_warned_of(tnc: Tnc, most: 
         resource.setrlimit(resource.RLIMIT_CORE, before)
 
     assert found["state"] == state
+
+
+@pytest.mark.parametrize(("encrypted", "told"), [(True, ("ok", "")), (False, ("warning", "LUKS"))])
+def test_a_disk_that_is_not_seen_to_be_encrypted_is_warned_of(
+    tnc: Tnc, settings: Settings, monkeypatch: pytest.MonkeyPatch, encrypted: bool, told: tuple[str, str]
+) -> None:
+    disks = {settings.data: encrypted}
+    monkeypatch.setattr("tnc.doctor.is_encrypted", disks.__getitem__)
+
+    (found,) = findings(tnc, "disk encryption")
+
+    assert found["state"] == told[0]
+    assert told[1] in found["fix"]

@@ -1,16 +1,22 @@
 """Commands about people and keys, typed as people mistype them, with and without somebody there."""
 
 import json
+import shutil
 import sqlite3
+import time
+import zipfile
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Tnc
 from tests.forgetful import noon_ms
 from tnc.house import House
+from tnc.nightly import Nightly
+from tnc.receipts import signed
 from tnc.settings import Settings
 from tnc.store.days import utc_date
 from tnc.world import World
@@ -114,6 +120,101 @@ def test_a_copy_of_the_keyring_is_never_below_the_data_nor_over_another(
     assert not (settings.data / "ring.zip").exists()
 
 
+# ------------------------------------------------------------------------------------------------ receipts
+
+
+def test_a_receipt_names_the_epochs_that_the_keyring_tells(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:
+    before = clicked("keys", "status", "--json").json
+
+    receipt = clicked("privacy", "erase", "--click", "somebodys-click").json
+
+    after = clicked("keys", "status", "--json").json
+    (part,) = receipt["keys"]
+    file = f"main/{part['date']}"
+    assert (part["epoch_before"], part["epoch_after"]) == (before["epochs"][file], after["epochs"][file])
+    assert part["epoch_before"] < part["epoch_after"]
+    assert receipt["keyring"] == {"key_epoch": after["key_epoch"], "escrow": None}
+    assert verified(clicked, receipt, tmp_path) == (0, [])
+
+
+def verified(tnc: Tnc, receipt: dict[str, Any], folder: Path) -> tuple[int, list[str]]:
+    file = folder / "receipt.json"
+    file.write_text(json.dumps(receipt))
+    done = tnc("privacy", "verify", str(file), "--json")
+    return done.code, done.json["wrong"]
+
+
+def test_a_keyring_that_was_put_back_from_before_an_erasure_is_found(
+    clicked: Tnc, settings: Settings, tmp_path: Path
+) -> None:
+    shutil.copytree(settings.data / "ring", tmp_path / "before")
+    receipt = clicked("privacy", "erase", "--click", "somebodys-click").json
+    shutil.copytree(tmp_path / "before", settings.data / "ring", dirs_exist_ok=True)
+
+    code, wrong = verified(clicked, receipt, tmp_path)
+
+    assert code == 1
+    assert "is of epoch 1, and the erasure made epoch 2: an older copy of the keyring was put back" in wrong[0]
+    assert "1 of its records can be opened" in wrong[1]
+
+
+def test_a_receipt_holds_after_a_change_of_keys_and_a_changed_epoch_does_not(clicked: Tnc, tmp_path: Path) -> None:
+    receipt = clicked("privacy", "erase", "--click", "somebodys-click").json
+    assert clicked("keys", "rotate").code == 0
+
+    assert verified(clicked, receipt, tmp_path) == (0, [])
+    assert clicked("keys", "status", "--json").json["key_epoch"] == receipt["keyring"]["key_epoch"] + 1
+    receipt["keys"][0]["epoch_after"] += 1
+    code, wrong = verified(clicked, receipt, tmp_path)
+    assert (code, "it was changed" in wrong[0]) == (1, True)
+
+
+def test_a_receipt_of_an_earlier_tnc_without_epochs_still_holds(
+    clicked: Tnc, settings: Settings, tmp_path: Path
+) -> None:
+    now = clicked("privacy", "erase", "--click", "somebodys-click").json
+    earlier = {name: value for name, value in now.items() if name not in ("keyring", "signature", "public_key")}
+    earlier["keys"] = [{name: part[name] for name in ("vault", "date", "clicks", "events")} for part in now["keys"]]
+    with House(settings, World(), to_write=False) as house:
+        receipt = signed(earlier, house.keys.receipt_key)
+
+    assert verified(clicked, receipt, tmp_path) == (0, [])
+
+
+def test_a_copy_of_the_keyring_is_old_by_its_epochs_whatever_the_clock_said(clicked: Tnc, tmp_path: Path) -> None:
+    copied = clicked("keys", "escrow", str(tmp_path / "ring.zip"), "--json").json
+
+    receipt = clicked("privacy", "erase", "--click", "somebodys-click").json
+
+    (part,) = receipt["keys"]
+    assert receipt["keyring"]["escrow"] == {
+        "made_at": copied["made_at"],
+        "sha256": copied["sha256"],
+        "key_epoch": copied["key_epoch"],
+        "opens": [{"vault": "days", "date": part["date"], "epoch": part["epoch_before"]}],
+    }
+    assert "because it is of an older epoch" in receipt["limits"][0]
+    with zipfile.ZipFile(copied["file"]) as archive:
+        slots = archive.read(f"ring/main/{part['date']}")
+    assert part["epoch_before"].to_bytes(8, "big") in (slots[47:55], slots[47 + (len(slots) - 15) // 2 :][:8])
+    escrow = clicked("keys", "status", "--json").json["escrow"]
+    assert (escrow["erasures_since"], escrow["opens_what_was_erased"]) == (1, True)
+
+
+def test_what_an_earlier_tnc_wrote_down_without_epochs_is_judged_by_its_time(
+    clicked: Tnc, settings: Settings, tmp_path: Path
+) -> None:
+    assert clicked("keys", "escrow", str(tmp_path / "ring.zip")).code == 0
+    with closing(sqlite3.connect(settings.data / "control.db")) as database:
+        database.execute("drop table escrow_epochs")
+
+    assert clicked("keys", "status", "--json").json["escrow"]["erasures_since"] == 0
+    receipt = clicked("privacy", "erase", "--click", "somebodys-click").json
+
+    assert "of an older epoch" in receipt["limits"][0]
+    assert clicked("keys", "status", "--json").json["escrow"]["erasures_since"] == 1
+
+
 def test_nothing_is_restored_into_the_present_data(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:
     made = clicked("backup", "create", str(tmp_path / "copies"), "--json").json["file"]
 
@@ -149,6 +250,25 @@ def test_a_change_of_terms_says_what_it_was_and_is(clicked: Tnc) -> None:
 
     assert "clicks would be kept 30 days (before: 90)" in would
     assert "clicks is kept 30 days (before: 90)" in done
+    assert "command line: clicks 90 -> 30 days; 0 days with 0 clicks went" in clicked("retention", "show").out
+
+
+def test_what_is_told_to_go_goes_and_a_longer_term_brings_nothing_back(clicked: Tnc, tmp_path: Path) -> None:
+    past = tmp_path / "older.jsonl"
+    days = [TODAY - timedelta(days=number) for number in (3, 40)]
+    clicks = [{"click_id": f"of-{day}", "clicked_at": f"{day}T12:00:00Z", "campaign": "summer"} for day in days]
+    past.write_text("\n".join(map(json.dumps, clicks)))
+    assert clicked("import", "clicks", str(past)).code == 0
+
+    preview = clicked("retention", "set", "clicks=30", "--dry-run", "--json").json
+    done = clicked("retention", "set", "clicks=30", "--json").json
+
+    assert preview["days"] == done["days"] == [{"date": days[1].isoformat(), "clicks": 1}]
+    assert clicked("retention", "set", "clicks=365", "--json").json["days"] == []
+    assert [clicked("click", f"of-{day}").code for day in days] == [0, 3]
+    longer, shorter = clicked("retention", "show", "--json").json["changes"]
+    assert (shorter["before"], shorter["after"], shorter["days"], shorter["clicks"]) == (90, 30, 1, 1)
+    assert (longer["before"], longer["after"], longer["days"], longer["clicks"]) == (30, 365, 0, 0)
 
 
 def test_clicks_that_are_too_old_are_not_taken_in(clicked: Tnc, tmp_path: Path) -> None:
@@ -193,3 +313,62 @@ def test_what_is_late_ends_with_one_so_that_a_cron_job_can_shout(tnc: Tnc, setti
     assert [each["request_id"] for each in late.json] == ["6f1c0a93be"]
     assert every.code == 0
     assert len(every.json) == 2
+
+
+# ------------------------------------------------------------------------------------- words in the clear
+
+
+def test_a_word_in_the_clear_is_found_and_told_until_it_is_gone(clicked: Tnc, settings: Settings) -> None:
+    (none,) = words_in_the_clear(clicked)
+    assert (none["state"], "each night" in none["text"]) == ("ok", True)
+    left = settings.data / "days" / "copied.txt"
+    left.write_text("x" * 5000 + "203.0.113.77" + "x" * 5000)
+
+    done = clicked("privacy", "scan", "--json")
+
+    assert done.code == 1
+    assert {(each["file"], each["kind"]) for each in done.json["leaks"]} == {("days/copied.txt", "address")}
+    assert done.json["clean_at"] is None
+    (found,) = words_in_the_clear(clicked)
+    assert (found["state"], "days/copied.txt: address (1)" in found["text"]) == ("failed", True)
+    assert "203.0.113.77" not in found["text"] + done.out + done.err
+
+    left.unlink()
+    again = clicked("privacy", "scan")
+    assert (again.code, "none is in the clear" in again.out) == (0, True)
+    (clean,) = words_in_the_clear(clicked)
+    assert (clean["state"], f"on {TODAY}" in clean["text"]) == ("ok", True)
+
+
+def words_in_the_clear(tnc: Tnc) -> list[dict[str, Any]]:
+    return [each for each in tnc("doctor", "--json").json if each["check"] == "words in the clear"]
+
+
+def test_each_night_is_searched_once_whatever_way_the_clock_was_set(clicked: Tnc, settings: Settings) -> None:
+    now_ms = noon_ms(TODAY)
+    world = World(now_ms=lambda: now_ms)
+    with House(settings, world, to_write=False) as house:
+        nightly, file = Nightly(settings.data / "config.toml", house), settings.data / "inspection.json"
+
+        def is_searched() -> bool:
+            before = file.stat().st_mtime_ns if file.exists() else 0
+            nightly.start_if_due()
+            while nightly._child.is_running():
+                time.sleep(0.05)
+            return file.exists() and file.stat().st_mtime_ns != before
+
+        assert [is_searched(), is_searched()] == [True, False]
+        for days in (1, -40):
+            now_ms = noon_ms(TODAY + timedelta(days=days))
+            assert is_searched()
+
+
+def test_a_search_that_was_long_ago_is_warned_of(clicked: Tnc, settings: Settings) -> None:
+    assert clicked("privacy", "scan").code == 0
+    file = settings.data / "inspection.json"
+    kept = json.loads(file.read_text())
+    for days, state in ((2, "ok"), (4, "warning"), (-40, "warning")):
+        file.write_text(json.dumps(kept | {"at_ms": kept["at_ms"] - days * 86_400_000}))
+        assert [each["state"] for each in words_in_the_clear(clicked)] == [state]
+    file.write_text(json.dumps(kept | {"left": 3}))
+    assert "3 files could not be looked through" in words_in_the_clear(clicked)[0]["text"]

@@ -20,6 +20,7 @@ from tnc.store.dayshelf import State
 from tnc.store.deliveries import DeliveryRecord
 from tnc.store.inbox import Call
 from tnc.store.journal import Intent
+from tnc.store.leaks import Inspection
 from tnc.store.terms import TERMS, days_of
 
 
@@ -84,6 +85,10 @@ def test_every_key_has_an_entry() -> None:
     )
 
     assert real == mapped("keyring")
+
+
+def test_the_result_of_the_search_has_entries() -> None:
+    assert fields_of("inspection.json", Inspection) == mapped("files")
 
 
 def test_reports_hold_nothing_personal() -> None:

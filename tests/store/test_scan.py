@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tnc.store import scan
-from tnc.store.scan import Hit, Scanner
+from tnc.store.scan import Hit, Scanner, Shapes
 from tnc.store.scrub import scrub, unused
 
 texts = st.binary(min_size=0, max_size=300)
@@ -46,6 +46,18 @@ def test_short_words_are_not_looked_for(tmp_path: Path) -> None:
 
     assert Scanner([b"abcde"]).look([file]) == []
     assert Scanner([]).look([file]) == []
+
+
+def test_text_of_a_shape_is_found_across_two_portions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "_CHUNK", 64)
+    shapes = Shapes({"number": rb"N[0-9]{9}", "word": rb"W[a-z]{9}"}, longest=10)
+    for shift in range(80):
+        file = tmp_path / "file"
+        file.write_bytes(b"." * shift + b"N123456789" + b"." * 100 + b"Wabcdefghi")
+
+        assert sorted(shapes.names(file)) == ["number", "word"]
+
+    assert list(shapes.names(tmp_path / "gone")) == []
 
 
 def test_what_was_looked_through_is_counted(tmp_path: Path) -> None:

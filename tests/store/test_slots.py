@@ -1,5 +1,7 @@
 """Key files: whole after a crash at any point, and the old content gone."""
 
+import hashlib
+import json
 import os
 import stat
 from contextlib import suppress
@@ -8,13 +10,44 @@ from pathlib import Path
 import pytest
 
 from tnc.errors import FailedError, RefusedError
-from tnc.store.slots import SlotFile
+from tnc.store.slots import SlotFile, _slots, mend, overwrite
 
 KEK = b"k" * 32
 
 
 def slot_file(folder: Path, kek: bytes = KEK, context: str = "day|main|2026-11-24") -> SlotFile:
     return SlotFile(folder / "ring" / "2026-11-24", kek=kek, context=context)
+
+
+def test_the_published_file_is_read_like_that(tmp_path: Path) -> None:
+    vector = json.loads((Path(__file__).parents[1] / "vectors" / "ring.json").read_text(encoding="utf-8"))
+    size, slot = vector["slot_size"], bytes.fromhex(vector["second_slot"])
+    whole = b"tnc-ring-1\n" + size.to_bytes(4, "big") + bytes(size) + slot + bytes(size - len(slot))
+    file = slot_file(tmp_path, bytes.fromhex(vector["key_encryption_key"]), vector["context"])
+    file.path.parent.mkdir()
+    file.path.write_bytes(whole)
+
+    assert file.read() == vector["content"].encode()
+    assert slot_file(tmp_path, kek=b"?" * 32).generation() == vector["epoch"], "it needs no key"
+    second = whole[15 + size :]
+    assert hashlib.sha256(second[32:]).digest() == second[:32]
+    assert int.from_bytes(second[32:40], "big") == vector["epoch"]
+
+
+def test_an_epoch_that_was_changed_opens_nothing(tmp_path: Path) -> None:
+    file = slot_file(tmp_path)
+    file.write(b"one")
+    file.write(b"two")
+    whole = bytearray(file.path.read_bytes())
+    size = (len(whole) - 15) // 2
+    at = next(start for start in (15, 15 + size) if whole[start + 32 : start + 40] == (2).to_bytes(8, "big"))
+    whole[at + 39] = 1
+    whole[at : at + 32] = hashlib.sha256(whole[at + 32 : at + size]).digest()
+    file.path.write_bytes(whole)
+
+    assert file.generation() == 1
+    with pytest.raises(RefusedError):
+        file.read()
 
 
 class CrashError(Exception):
@@ -102,9 +135,43 @@ def test_a_crash_at_any_step_leaves_the_old_or_the_new(
                 slot_file(folder).write(content)
 
         assert slot_file(folder).read() in (b"one", content)
-        assert not list(folder.glob("ring/*.old"))
+        mend(folder / "ring")
+        assert [path.name for path in folder.glob("ring/*")] == ["2026-11-24"]
+        assert len(_slots(slot_file(folder).path.read_bytes())) == 1, "and none of the former content"
+        assert slot_file(folder).read() in (b"one", content)
         slot_file(folder).write(b"three")
         assert slot_file(folder).read() == b"three"
+
+
+def test_who_reads_beside_the_writer_leaves_him_what_is_to_be_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = slot_file(tmp_path)
+    file.write(b"one")
+    former = file.path.read_bytes()
+    wiped: list[bytes] = []
+
+    def reads_at(step: str) -> None:
+        real = getattr(os, step)
+
+        def reading(*args: object, **keywords: object) -> object:
+            done = real(*args, **keywords)
+            assert slot_file(tmp_path).read() in (b"one", b"two" * 20_000)
+            return done
+
+        monkeypatch.setattr(os, step, reading)
+
+    def noted(path: Path) -> None:
+        wiped.append(path.read_bytes())
+        overwrite(path)
+
+    for step in ("link", "replace"):
+        reads_at(step)
+    monkeypatch.setattr("tnc.store.slots.overwrite", noted)
+
+    file.write(b"two" * 20_000)
+
+    assert wiped == [former]
 
 
 def test_destroying_leaves_nothing(tmp_path: Path) -> None:

@@ -57,6 +57,20 @@ def test_the_frontier_covers_exactly_what_was_not_punctured(punctured: list[int]
     assert sum(1 << (DEPTH - depth) for depth, _ in key.places) == (1 << DEPTH) - len(set(punctured))
 
 
+@given(leaves)
+def test_the_gaps_are_exactly_what_was_punctured(punctured: list[int]) -> None:
+    key = PuncturableKey.from_root(bytes(32))
+    for seq in punctured:
+        key.puncture(seq)
+
+    assert [seq for first, last in key.gaps() for seq in range(first, last + 1)] == sorted(set(punctured))
+
+
+def test_of_a_tree_that_is_gone_all_is_a_gap() -> None:
+    assert PuncturableKey([]).gaps() == [(0, (1 << DEPTH) - 1)]
+    assert PuncturableKey.from_root(bytes(32)).gaps() == []
+
+
 @given(leaves, leaves)
 def test_a_key_that_was_written_and_read_is_the_same(punctured: list[int], asked: list[int]) -> None:
     key = PuncturableKey.from_root(ROOT)

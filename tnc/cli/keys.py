@@ -27,6 +27,7 @@ def status(asker: Asker, as_json: bool) -> None:
         return
     click.echo(f"key file   {told['key_file']} ({told['kind']})")
     click.echo(f"days       {told['days']} have keys, and {told['restricted_days']} of restricted clicks")
+    click.echo(f"epoch      {told['key_epoch']} of the key; --json tells those of every file")
     escrow = told["escrow"]
     if escrow is None:
         click.echo("escrow     none: a lost keyring is lost data; type: tnc keys escrow FILE")

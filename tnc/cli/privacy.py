@@ -11,9 +11,11 @@ from tnc.cli.root import Asker, plain, print_json, read_file, with_json, write_o
 from tnc.disclosing import copy_of, file_name
 from tnc.errors import FailedError, PartlyDoneError
 from tnc.forgetting import Forgetting
+from tnc.nightly import search_now, told
 from tnc.receipts import read_receipt
 from tnc.rights import Rights
 from tnc.store.datamap import map_json
+from tnc.store.leaks import last_inspection
 from tnc.store.questions import moment_ms
 from tnc.store.requests import Outcome
 from tnc.store.terms import in_words
@@ -156,6 +158,30 @@ def verify(asker: Asker, receipt: str, as_json: bool) -> None:
         click.echo("The receipt holds: nothing of it can be opened.")
     if wrong:
         raise FailedError("the receipt does not hold: " + " ".join(wrong))
+
+
+@privacy.command("scan")
+@with_json
+@click.pass_obj
+@click.pass_context
+def scan(ctx: click.Context, asker: Asker, as_json: bool) -> None:
+    """Look through every file for what must not be in the clear; exit 1 when there is some."""
+    search_now(asker.config_file().resolve())
+    with asker.house() as house:
+        found = last_inspection(house.rooms.inspection)
+    if found is None:
+        raise FailedError("the result of the search cannot be read; look for free space, then try again.")
+    if as_json:
+        print_json(told(found))
+    else:
+        for each in found.leaks:
+            click.echo(f"{each.file}: {each.kind} ({each.count})")
+        looked = f"{found.words} words of {found.clicks} visits looked for in {found.files} files"
+        click.echo(f"{looked}: {'found as above' if found.leaks else 'none is in the clear'}")
+        if found.left:
+            click.echo(f"{found.left} files could not be looked through", err=True)
+    if found.leaks or found.left:
+        ctx.exit(1 if found.leaks else 5)
 
 
 @privacy.command("map")

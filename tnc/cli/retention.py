@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from tnc.cli.privacy import looking
-from tnc.cli.root import Asker, print_json, with_json
+from tnc.cli.root import Asker, plain, print_json, with_json
 from tnc.errors import InvalidError, RefusedError
 from tnc.keeping import Keeping
 from tnc.store.questions import moment_ms
@@ -33,6 +33,11 @@ def show(asker: Asker, as_json: bool) -> None:
         days = "always" if each["days"] is None else f"{each['days']} days"
         click.echo(f"{each['name']:24} {days:>10}  {each['text']}")
     click.echo(f"\nThe oldest day goes at {told['goes_at']}." if told["goes_at"] else "\nNothing is kept yet.")
+    for each in told["changes"]:
+        change = f"{each['name']} {each['before']} -> {each['after']} days"
+        click.echo(
+            f"{each['at']}  {plain(each['by'])}: {change}; {each['days']} days with {each['clicks']} clicks went"
+        )
 
 
 @retention.command("set")

@@ -6,7 +6,7 @@ A version is one sealed document, written once and never changed. Rolling back i
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,10 +18,10 @@ from tnc.errors import FailedError, NotFoundError, RefusedError
 from tnc.model import WorkspaceId
 from tnc.store.accounts import ACCOUNT_TABLES
 from tnc.store.alerts import ALERT_TABLE
-from tnc.store.forgotten import FORGOTTEN_TABLES
+from tnc.store.forgotten import ESCROW_EPOCHS_TABLE, FORGOTTEN_TABLES
 from tnc.store.requests import REQUEST_TABLES
 from tnc.store.stops import STOP_TABLE
-from tnc.store.terms import TERM_TABLE
+from tnc.store.terms import TERM_CHANGES_TABLE, TERM_TABLE
 
 SCHEMA: Final = 1
 sqlite_version: Final = sqlite3.sqlite_version
@@ -39,11 +39,16 @@ _TABLES: Final = (
     """,
     *ACCOUNT_TABLES,
     STOP_TABLE,
-    ALERT_TABLE,
     *FORGOTTEN_TABLES,
     TERM_TABLE,
     *REQUEST_TABLES,
 )
+# Tables that an older tnc did not make and does not miss: made where they are not there yet.
+_LATER: Final[Mapping[str, str]] = {
+    "alerts": ALERT_TABLE,
+    "escrow_epochs": ESCROW_EPOCHS_TABLE,
+    "term_changes": TERM_CHANGES_TABLE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +76,17 @@ def connect(path: Path) -> sqlite3.Connection:
 def connect_to_read(path: Path) -> sqlite3.Connection:
     """A connection beside a running server's: it can change nothing."""
     database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2.0, check_same_thread=False)
+    with suppress(sqlite3.DatabaseError):  # whoever reads says what is wrong with it
+        for table in _missing(database):
+            database.execute(table.replace("create table", "create temp table", 1))
     database.execute("pragma query_only = on")
     return database
+
+
+def _missing(database: sqlite3.Connection) -> list[str]:
+    """How to make the later tables that are not there; none in a database that has no tables at all."""
+    there = all_tables(database)
+    return [table for name, table in _LATER.items() if name not in there] if there else []
 
 
 def prepare(database: sqlite3.Connection, path: Path) -> None:
@@ -86,8 +100,11 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer tnc (schema {version}, this one knows {SCHEMA}); upgrade tnc."
         )
     if version == 0:
-        script = ";".join(_TABLES)
+        script = ";".join((*_TABLES, *_LATER.values()))
         database.executescript(f"begin; {script}; pragma user_version = {SCHEMA}; commit;")
+    elif not database.execute("pragma query_only").fetchone()[0]:
+        for table in _missing(database):
+            database.execute(table)
 
 
 Tables = Mapping[str, tuple[list[str], list[tuple[Any, ...]]]]

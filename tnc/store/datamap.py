@@ -185,6 +185,7 @@ _CONTROL_TABLES: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] 
         },
     ),
     ("config_versions", "accounts", ACCOUNT, {"made_by": "pii"}),  # an e-mail address of the dashboard
+    ("term_changes", "accounts", ACCOUNT, {"made_by": "pii"}),  # likewise
     ("users", "accounts", ACCOUNT, {"id": "none", "email": "pii", "password": "secret", "created_at_ms": "none"}),
     (
         "sessions",
@@ -216,6 +217,15 @@ _REST: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
         },
     ),
     ("terms", "installation", STAYS, dict.fromkeys(("workspace", "setting", "days"), "business")),
+    (
+        "term_changes",
+        "installation",
+        STAYS,
+        dict.fromkeys(
+            ("number", "workspace", "at_ms", "setting", "days_before", "days_after", "gone_days", "gone_clicks"),
+            "business",
+        ),
+    ),
     ("tombstones", "tombstones", TERM, {"workspace": "business", "hash": "pseudonym", "expires_at_ms": "none"}),
     (
         "receipts",
@@ -224,6 +234,7 @@ _REST: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
         {"receipt_id": "none", "workspace": "business", "made_at_ms": "none", "document": "none"},
     ),
     ("escrows", "installation", STAYS, {"made_at_ms": "none", "digest": "none"}),
+    ("escrow_epochs", "installation", STAYS, dict.fromkeys(("made_at_ms", "file", "epoch"), "none")),
     ("objections", "objections", TERM, {"hash": "pseudonym"}),
     ("requests", "requests", TERM, {"subject": "pseudonym", "link_hash": "secret", "sealed": "pii"}),
     (
@@ -256,6 +267,11 @@ _REST: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
     ),
     ("objections", "objections", STAYS, dict.fromkeys(("workspace", "kind", "made_at_ms", "expires_at_ms"), "none")),
 )
+
+# The result of the search for words in the clear: files, kinds and counts.
+_INSPECTION: Final = (
+    "at_ms", "clicks", "words", "files", "bytes", "unchanged", "left", "leaks", "clean_at_ms", "seen",
+)  # fmt: skip
 
 # Our own log lines: never a value that came from a visitor (`tnc.logs`).
 _LOG: Final = ("at", "level", "event", "error", "where", "route", "status", "ms")
@@ -293,6 +309,7 @@ def _all() -> Iterator[Entry]:
     for file, columns in _KEYS.items():
         yield from _table(_RING, file, _KEY_TERMS[file], WHOLE_DAY if file == "day" else STAYS, columns)
     yield from _table(_RING, "intent", "sessions", OVERWRITTEN, _INTENT)
+    yield from _table("files", "inspection.json", "installation", STAYS, dict.fromkeys(_INSPECTION, "none"))
     yield from _table("logs", "stderr", "logs", STAYS, dict.fromkeys(_LOG, "none"))
 
 

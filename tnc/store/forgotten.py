@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -50,8 +51,56 @@ FORGOTTEN_TABLES: Final[tuple[str, ...]] = (
     """,
 )
 
-SINCE: Final = ("tombstones", "receipts", "objections", "escrows", "terms", "requests", "request_steps")
+ESCROW_EPOCHS_TABLE: Final = """
+create table escrow_epochs (
+  made_at_ms integer not null,         -- of the copy
+  file       text not null,            -- by its name in the folder `ring`
+  epoch      integer not null,         -- as it was copied
+  primary key (made_at_ms, file)
+) strict, without rowid
+"""
+
+SINCE: Final = (
+    "tombstones",
+    "receipts",
+    "objections",
+    "escrows",
+    "escrow_epochs",
+    "terms",
+    "term_changes",
+    "requests",
+    "request_steps",
+)
 """Tables that say what was promised: a restore takes them as they are now, not as they were."""
+
+
+# A copy opens what was erased when it has the day's key from before that; of what was erased or copied by an older
+# tnc, which wrote down no epochs, the time must say it.
+_OPENED_BY_A_COPY: Final = """
+select count(*) from receipts where workspace = :workspace and exists (
+  select 1 from json_each(document, '$.keys') as part
+  left join escrow_epochs as copy on copy.made_at_ms = :copied and copy.file
+    = iif(part.value ->> 'vault' = 'restricted', 'restricted/', '') || :workspace || '/' || (part.value ->> 'date')
+  where case
+    when part.value ->> 'epoch_after' is null or not exists (select 1 from escrow_epochs where made_at_ms = :copied)
+      then receipts.made_at_ms > :copied
+    else copy.epoch < part.value ->> 'epoch_after'
+  end
+)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escrow:
+    """A copy of the keyring that was made for another place."""
+
+    made_at_ms: int
+    digest: str
+    epochs: Mapping[str, int]  # of its files by name; empty when an older tnc made it
+
+    def opens(self, file: str, epoch_after: int | None) -> bool:
+        """Whether it opens what an erasure took out of a day's key file."""
+        return not self.epochs or (file in self.epochs and (epoch_after is None or self.epochs[file] < epoch_after))
 
 
 def keyed_hash(key: bytes, kind: str, value: str) -> bytes:
@@ -124,22 +173,29 @@ class Forgotten:
 
     # -- copies of the keyring
 
-    def note_escrow(self, made_at_ms: int, digest: str) -> None:
+    def note_escrow(self, escrow: Escrow) -> None:
+        made_at_ms = escrow.made_at_ms
         with self._writing():
-            self._database.execute("insert or replace into escrows values (?, ?)", (made_at_ms, digest))
+            self._database.execute("insert or replace into escrows values (?, ?)", (made_at_ms, escrow.digest))
+            self._database.executemany(
+                "insert or replace into escrow_epochs values (?, ?, ?)",
+                [(made_at_ms, file, epoch) for file, epoch in escrow.epochs.items()],
+            )
 
-    def latest_escrow(self) -> int | None:
-        """When the newest copy was made; None when there is none."""
+    def latest_escrow(self) -> Escrow | None:
+        """The newest copy; None when there is none."""
         with self._lock:
-            row = self._database.execute("select max(made_at_ms) from escrows").fetchone()
-        return None if row[0] is None else int(row[0])
+            row = self._database.execute("select * from escrows order by made_at_ms desc limit 1").fetchone()
+            if row is None:
+                return None
+            found = self._database.execute("select file, epoch from escrow_epochs where made_at_ms = ?", row[:1])
+            return Escrow(made_at_ms=row[0], digest=row[1], epochs=dict(found.fetchall()))
 
-    def count_receipts_since(self, time_ms: int) -> int:
+    def count_opened_by(self, escrow: Escrow) -> int:
+        """How many erasures this copy undoes."""
+        words = {"workspace": self._workspace, "copied": escrow.made_at_ms}
         with self._lock:
-            row = self._database.execute(
-                "select count(*) from receipts where workspace = ? and made_at_ms > ?", (self._workspace, time_ms)
-            ).fetchone()
-        return int(row[0])
+            return int(self._database.execute(_OPENED_BY_A_COPY, words).fetchone()[0])
 
     # -- objections
 

@@ -40,14 +40,27 @@ def has_swap(swaps: str) -> bool:
     return len(swaps.strip().splitlines()) > 1
 
 
-def is_encrypted(path: Path) -> bool:
-    """Whether the disk below is one of dm-crypt."""
+BLOCK_DEVICES: Final = Path("/sys/dev/block")
+
+
+def is_encrypted(path: Path, *, devices: Path = BLOCK_DEVICES) -> bool:
+    """Whether the disk below is one of dm-crypt, by itself or below volumes that are made of it (LVM, RAID)."""
     number = path.stat().st_dev
+    return _is_encrypted_device(devices / f"{os.major(number)}:{os.minor(number)}")
+
+
+def _is_encrypted_device(device: Path) -> bool:
+    """One that is made of several is when all of them are."""
     try:
-        uuid = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/dm/uuid").read_text(encoding="ascii")
+        if (device / "dm" / "uuid").read_text(encoding="ascii").startswith("CRYPT-"):
+            return True
+    except OSError:
+        pass
+    try:
+        below = list((device / "slaves").iterdir())
     except OSError:
         return False
-    return uuid.startswith("CRYPT-")
+    return bool(below) and all(map(_is_encrypted_device, below))
 
 
 def read_proc(name: str) -> str:

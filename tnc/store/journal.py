@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from tnc.errors import FailedError, PartlyDoneError
+from tnc.model import WorkspaceId
 from tnc.store.keyring import Token
 from tnc.store.slots import SlotFile
 
@@ -31,6 +32,12 @@ class DayPart(Struct, kw_only=True):
     marks: list[bytes] = []
     tokens: dict[Token, list[int]] = {}
     done: bool = False  # the rows are gone and their keys punctured
+    epoch_before: int | None = None  # of the day's keys; None when the day had gone by then
+    epoch_after: int | None = None
+
+    def key_file(self, workspace: WorkspaceId) -> str:
+        """That of the day's keys, by its name in the folder `ring`."""
+        return f"{'restricted/' if self.vault == 'restricted' else ''}{workspace}/{self.date}"
 
 
 class Intent(Struct, kw_only=True):

@@ -23,7 +23,7 @@ import msgspec
 from tnc.errors import FailedError, NotFoundError, RefusedError
 from tnc.model import WorkspaceId
 from tnc.store.keyfile import new_key_text, read_key, read_keys
-from tnc.store.slots import SlotFile, sweep
+from tnc.store.slots import SlotFile, mend, sweep
 from tnc.store.tree import PuncturableKey
 
 __all__ = [
@@ -124,6 +124,22 @@ class Keyring:
         """Open every file; how many there are. Raises what the first one refuses with."""
         return sum(1 for file in self._all_files() if file.read() is not None)
 
+    def epochs(self) -> dict[str, int]:
+        """How often each file was written, by its name in the folder: every erasure and every other key makes a next
+        one, and a copy of an earlier one still opens what was erased since.
+        """
+        files = (file for file in self._all_files() if file.path.name != "intent")
+        return {str(file.path.relative_to(self.folder)): file.generation() for file in files}
+
+    def key_epoch(self) -> int:
+        """How many key-encryption keys there have been: only another one has the installation's file written."""
+        return self._installation_file().generation()
+
+    def epoch(self, workspace: WorkspaceId, date: Date) -> int | None:
+        """Of the file of a day; None when there is none (any more)."""
+        file = self._day_file(workspace, date)
+        return file.generation() if file.exists() else None
+
     def take_key(self, kek: bytes) -> None:
         """Seal with another key from now on; the present one opens what `reseal` has not done yet."""
         with self._changing:
@@ -142,8 +158,16 @@ class Keyring:
 
     def sweep(self) -> None:
         """Finish destroying what was being destroyed when a crash came."""
-        for folder in (self.folder, *(path for path in self.folder.glob("*") if path.is_dir())):
+        for folder in self._folders():
             sweep(folder)
+
+    def mend(self) -> None:
+        """At a start, when nobody writes yet: also finish replacing what was being replaced."""
+        for folder in self._folders():
+            mend(folder)
+
+    def _folders(self) -> list[Path]:
+        return [path for path in (self.folder, *self.folder.glob("*")) if path.is_dir()]
 
     # -- the installation
 
@@ -260,6 +284,8 @@ class Keyring:
             punctured = [keys.clicks.puncture(seq) for seq in clicks] + [keys.events.puncture(seq) for seq in events]
             if any(punctured):
                 self.save_day(keys)
+            else:  # a crash may have come between the writing of the new keys and the end of the old ones
+                self._day_file(workspace, date).finish_replacing()
             self._days.pop((workspace, date), None)
 
     def destroy_day(self, workspace: WorkspaceId, date: Date) -> None:

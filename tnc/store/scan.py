@@ -1,6 +1,6 @@
 """Looking for bytes in files: the proof that something is gone, and where it is not."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,9 +29,10 @@ class Scanner:
 
     def look(self, paths: Iterable[Path]) -> list[Hit]:
         """Every place in these files; a file that is gone meanwhile holds nothing."""
-        return [hit for path in paths for hit in self._in_file(path)]
+        return [hit for path in paths for hit in self.hits(path)]
 
-    def _in_file(self, path: Path) -> Iterator[Hit]:
+    def hits(self, path: Path) -> Iterator[Hit]:
+        """Places in one file, in no order."""
         try:
             file = path.open("rb")
         except FileNotFoundError:
@@ -48,12 +49,42 @@ class Scanner:
                 kept = text[-(self._longest - 1) :] if self._longest > 1 else b""
                 at += len(text) - len(kept)
 
+    def words(self, text: bytes) -> Iterator[bytes]:
+        """The needles in a text."""
+        return (text[start:end] for start, end in self._in_text(text))
+
     def _in_text(self, text: bytes) -> Iterator[tuple[int, int]]:
         for automaton in self._automata:
             found = automaton.search(text)
             while found is not None:
                 yield found.span()
                 found = automaton.search(text, found.start() + 1)
+
+
+class Shapes:
+    """Looks for text that looks like something, whoever it is about. `named` are patterns, each of at most
+    `longest` bytes; so long that chance does not make one of them in all the sealed bytes of a disk.
+    """
+
+    def __init__(self, named: Mapping[str, bytes], *, longest: int) -> None:
+        options = re2.Options()
+        options.encoding = re2.Options.Encoding.LATIN1
+        self._patterns = {name: re2.compile(pattern, options) for name, pattern in named.items()}
+        self._longest = longest
+
+    def names(self, path: Path) -> Iterator[str]:
+        """The name of each text in a file that looks so; what lies across two portions may be named twice."""
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            kept = b""
+            while chunk := file.read(_CHUNK):
+                text = kept + chunk
+                for name, pattern in self._patterns.items():
+                    yield from (name for found in pattern.finditer(text) if found.end() > len(kept))
+                kept = text[-self._longest :]
 
 
 def _automaton(needles: Sequence[bytes]) -> Any:

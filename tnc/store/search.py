@@ -128,6 +128,15 @@ class Search:
             found[store] = int(self._database.execute(f"{sql} {_AMONG}", (numbers,)).fetchone()[0])
         return found
 
+    def without_keys(self) -> int:
+        """How many rows there are whose key was destroyed: they should have gone with it."""
+        return sum(
+            int(self._database.execute(f"select count(*) from {table} where seq between ? and ?", gap).fetchone()[0])
+            for tree, tables in ((self._keys.clicks, ("clicks",)), (self._keys.events, (*self.tables(), "inbox")))
+            for gap in tree.gaps()
+            for table in tables
+        )
+
     def marks(self, clicks: Sequence[int], calls: Sequence[int]) -> list[bytes]:
         """The bytes by which these rows, and what is told of them, can be told from all others in the file."""
         listed = json.dumps(clicks)

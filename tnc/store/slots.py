@@ -21,6 +21,7 @@ _SIZE = struct.Struct(">I")
 _HEAD = struct.Struct(">QI")
 _START = len(_MAGIC) + _SIZE.size
 _SLOT_STEP = 4096
+_OLD = ".old"
 GONE = ".gone"
 
 
@@ -48,23 +49,14 @@ class SlotFile:
         body += secrets.token_bytes(size - 32 - len(body))
         return hashlib.sha256(body).digest() + body
 
-    def _slots(self, text: bytes) -> list[tuple[int, int, bytes]]:
-        """(generation, index, sealed) of each whole slot, newest first."""
-        if not text.startswith(_MAGIC) or len(text) < _START:
-            return []
-        (size,) = _SIZE.unpack_from(text, len(_MAGIC))
-        whole = []
-        for index in (0, 1):
-            slot = text[_START + index * size : _START + (index + 1) * size]
-            if len(slot) == size and hashlib.sha256(slot[32:]).digest() == slot[:32]:
-                generation, length = _HEAD.unpack_from(slot, 32)
-                whole.append((generation, index, slot[32 + _HEAD.size : 32 + _HEAD.size + length]))
-        return sorted(whole, reverse=True)
+    def generation(self) -> int:
+        """How often it was written. It stands in the clear and is bound to what is sealed."""
+        slots = _slots(self.path.read_bytes())
+        return slots[0][0] if slots else 0
 
     def read(self) -> bytes:
         """The newest content. Raises RefusedError when the key is not its key, FailedError when it is damaged."""
-        self._wipe_leftover()
-        slots = self._slots(self.path.read_bytes())
+        slots = _slots(self.path.read_bytes()) or _slots(self.path.read_bytes())  # it may just be written
         if not slots:
             raise FailedError(
                 f"the key file {self.path} is damaged: neither of its two slots is whole. Nothing was changed. "
@@ -83,12 +75,13 @@ class SlotFile:
 
     def write(self, content: bytes) -> None:
         """Replace the content; when this returns, the new one is durable and the old one is overwritten."""
+        self.finish_replacing()
         needed = 32 + _HEAD.size + crypto.OVERHEAD_BYTES + len(content)
         if not self.path.exists():
             self._create(content, needed, generation=1)
             return
         text = self.path.read_bytes()
-        slots = self._slots(text)
+        slots = _slots(text)
         generation = slots[0][0] + 1 if slots else 1
         size = _SIZE.unpack_from(text, len(_MAGIC))[0] if slots else 0
         if needed > size:
@@ -96,17 +89,12 @@ class SlotFile:
             return
         newest = slots[0][1]
         with self.path.open("r+b", buffering=0) as file:
-            self._put(file.fileno(), 1 - newest, size, self._slot(generation, content, size))
-            self._put(file.fileno(), newest, size, secrets.token_bytes(size))
-
-    @staticmethod
-    def _put(descriptor: int, index: int, size: int, slot: bytes) -> None:
-        os.pwrite(descriptor, slot, _START + index * size)
-        os.fsync(descriptor)
+            _put(file.fileno(), 1 - newest, size, self._slot(generation, content, size))
+            _put(file.fileno(), newest, size, secrets.token_bytes(size))
 
     @property
     def _leftover(self) -> Path:
-        return self.path.with_name(self.path.name + ".old")
+        return self.path.with_name(self.path.name + _OLD)
 
     def _create(self, content: bytes, needed: int, *, generation: int) -> None:
         """A new file, whole or not at all; a smaller one in its place is wiped, also after a crash between."""
@@ -121,21 +109,18 @@ class SlotFile:
             os.link(self.path, self._leftover)
         new.replace(self.path)
         _sync_folder(self.path.parent)
-        self._wipe_leftover()
+        self.finish_replacing()
 
-    def _wipe_leftover(self) -> None:
-        if self._leftover.exists():
-            if not self._leftover.samefile(self.path):  # the same: a crash came before the new file took its place
-                overwrite(self._leftover)
-            self._leftover.unlink()
-            _sync_folder(self.path.parent)
+    def finish_replacing(self) -> None:
+        """What a crash cut off; see `finish_replacing`."""
+        finish_replacing(self.path)
 
     def destroy(self) -> None:
         """Overwrite and unlink: what only this file could open is gone.
 
         It loses its name first: a crash leaves a file that is there or one that is not, never half of one.
         """
-        self._wipe_leftover()
+        self.finish_replacing()
         if self.path.exists():
             self.path.replace(self.path.with_name(self.path.name + GONE))
             _sync_folder(self.path.parent)
@@ -150,6 +135,54 @@ def sweep(folder: Path) -> None:
         path.unlink()
     if gone:
         _sync_folder(folder)
+
+
+def finish_replacing(path: Path) -> None:
+    """Overwrite what a crash left of the former content: a smaller file, or the slot that was to be overwritten.
+
+    By the one who writes alone: a reader beside him would take the name of the smaller file away before its bytes are.
+    """
+    old = path.with_name(path.name + _OLD)
+    if old.exists():
+        if not old.samefile(path):  # the same: a crash came before the new file took its place
+            overwrite(old)
+        old.unlink()
+        _sync_folder(path.parent)
+    slots = _slots(path.read_bytes()) if path.exists() else []
+    if len(slots) > 1:
+        size = (path.stat().st_size - _START) // 2
+        with path.open("r+b", buffering=0) as file:
+            _put(file.fileno(), slots[1][1], size, secrets.token_bytes(size))
+
+
+def mend(folder: Path) -> None:
+    """Finish all that a crash cut off in a folder, at a start."""
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix == ".new":  # it never came to hold
+            overwrite(path)
+            path.unlink()
+        elif path.is_file() and path.suffix not in (_OLD, GONE):
+            finish_replacing(path)
+    sweep(folder)
+
+
+def _slots(text: bytes) -> list[tuple[int, int, bytes]]:
+    """(generation, index, sealed) of each whole slot, newest first."""
+    if not text.startswith(_MAGIC) or len(text) < _START:
+        return []
+    (size,) = _SIZE.unpack_from(text, len(_MAGIC))
+    whole = []
+    for index in (0, 1):
+        slot = text[_START + index * size : _START + (index + 1) * size]
+        if len(slot) == size and hashlib.sha256(slot[32:]).digest() == slot[:32]:
+            generation, length = _HEAD.unpack_from(slot, 32)
+            whole.append((generation, index, slot[32 + _HEAD.size : 32 + _HEAD.size + length]))
+    return sorted(whole, reverse=True)
+
+
+def _put(descriptor: int, index: int, size: int, slot: bytes) -> None:
+    os.pwrite(descriptor, slot, _START + index * size)
+    os.fsync(descriptor)
 
 
 def overwrite(path: Path) -> None:

@@ -72,13 +72,30 @@ def is_text(value: str) -> bool:
 
 def traces(click: Click) -> set[bytes]:
     """What a click knows of the person, as no file may hold it: text, and the bytes that pseudonyms stand for."""
+    return {value for _, value in named_traces(click)}
+
+
+def named_traces(click: Click) -> Iterator[tuple[str, bytes]]:
+    """The traces of a click, each with what it is."""
     visit = click.visit
-    texts = {click.click_id, visit.ip, visit.external_id, visit.referrer, visit.url, visit.visitor, visit.browser_id}
-    texts |= {value for value in (*visit.subs.values(), *visit.params.values()) if look(value) is Look.PERSONAL}
+    texts = {
+        "click id": click.click_id,
+        "address": visit.ip,
+        "external id": visit.external_id,
+        "referrer": visit.referrer,
+        "link": visit.url,
+        "pseudonym": visit.visitor,
+        "browser": visit.browser_id,
+    }
     if visit.mode != "cookieless":  # else it is a family of browsers, of which there are few
-        texts.add(visit.user_agent)
-    pseudonyms = {bytes.fromhex(each) for each in (visit.visitor, visit.browser_id) if each and _is_hex(each)}
-    return pseudonyms | {text.encode() for text in texts if text and len(text) >= _SHORTEST}
+        texts["user agent"] = visit.user_agent
+    yield from ((name, text.encode()) for name, text in texts.items() if text and len(text) >= _SHORTEST)
+    for value in (*visit.subs.values(), *visit.params.values()):
+        if len(value) >= _SHORTEST and look(value) is Look.PERSONAL:
+            yield "parameter", value.encode()
+    for name, pseudonym in (("pseudonym", visit.visitor), ("browser", visit.browser_id)):
+        if pseudonym and _is_hex(pseudonym):
+            yield name, bytes.fromhex(pseudonym)
 
 
 def _is_hex(text: str) -> bool:

@@ -2,8 +2,8 @@
 
 import sqlite3
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from typing import Any, Final
@@ -100,6 +100,35 @@ create table terms (
 """
 
 
+TERM_CHANGES_TABLE: Final = """
+create table term_changes (
+  number      integer primary key, -- in the order in which they were made, whatever the clock said
+  workspace   text not null,
+  at_ms       integer not null,
+  made_by     text not null,       -- an e-mail address of the dashboard, or `command line`
+  setting     text not null,       -- a key of [retention]
+  days_before integer not null,
+  days_after  integer not null,
+  gone_days   integer not null,    -- how many days of clicks went by it, and by what was changed along with it
+  gone_clicks integer not null
+) strict
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermChange:
+    at_ms: int
+    made_by: str
+    setting: str
+    days_before: int
+    days_after: int
+    gone_days: int
+    gone_clicks: int
+
+
+_CHANGE: Final = tuple(each.name for each in fields(TermChange))
+
+
 class WorkspaceTerms:
     """What a workspace keeps longer or shorter than `config.toml` says. Safe for threads that share `lock`."""
 
@@ -114,12 +143,33 @@ class WorkspaceTerms:
             own = dict(rows.fetchall())
         return with_days(settings, own)
 
-    def put(self, days: Mapping[str, int]) -> None:
+    def put(self, days: Mapping[str, int], changes: Sequence[TermChange]) -> None:
+        """New terms, and who changed what by them: both or none."""
         with self._lock:
-            self._database.executemany(
-                "insert or replace into terms values (?, ?, ?)",
-                [(self._workspace, setting, number) for setting, number in days.items()],
-            )
+            self._database.execute("begin immediate")
+            try:
+                self._database.executemany(
+                    "insert or replace into terms values (?, ?, ?)",
+                    [(self._workspace, setting, number) for setting, number in days.items()],
+                )
+                self._database.executemany(
+                    f"insert into term_changes (workspace, {', '.join(_CHANGE)}) values (?, ?, ?, ?, ?, ?, ?, ?)",
+                    [(self._workspace, *(getattr(each, name) for name in _CHANGE)) for each in changes],
+                )
+                self._database.execute("commit")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("rollback")
+                raise
+
+    def changes(self, most: int) -> list[TermChange]:
+        """The newest first."""
+        with self._lock:
+            rows = self._database.execute(
+                f"select {', '.join(_CHANGE)} from term_changes where workspace = ? order by number desc limit ?",
+                (self._workspace, most),
+            ).fetchall()
+        return [TermChange(**dict(zip(_CHANGE, row, strict=True))) for row in rows]
 
 
 def with_days(settings: Settings, days: Mapping[str, Any]) -> Settings:

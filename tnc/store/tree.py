@@ -35,6 +35,13 @@ def children(node: bytes) -> tuple[bytes, bytes]:
     return both[:NODE_BYTES], both[NODE_BYTES:]
 
 
+def _leaves(place: Place) -> tuple[int, int]:
+    """(first, last) of the leaves below a node."""
+    depth, number = place
+    width = 1 << (DEPTH - depth)
+    return number * width, (number + 1) * width - 1
+
+
 class PuncturableKey:
     """A tree of record keys, known by its frontier."""
 
@@ -57,6 +64,15 @@ class PuncturableKey:
     def places(self) -> frozenset[Place]:
         """Where the frontier's nodes stand; says nothing about their keys."""
         return frozenset(self._frontier)
+
+    def gaps(self) -> list[tuple[int, int]]:
+        """(first, last) of every run of leaves that are punctured, in order."""
+        gaps, after = [], 0
+        for first, last in sorted(_leaves(place) for place in self._frontier):
+            if first > after:
+                gaps.append((after, first - 1))
+            after = last + 1
+        return [*gaps, (after, (1 << DEPTH) - 1)] if after < 1 << DEPTH else gaps
 
     def _forget_path(self) -> None:
         # The pairs of children along the way to the last leaf asked for, from the covering node down.

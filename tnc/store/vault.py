@@ -75,6 +75,10 @@ class Vault:
         with DayReader(path, self.keyring.open_day(self.workspace, date)) as reader:
             yield reader
 
+    def epoch(self, date: Date) -> int | None:
+        """Of the day's keys; None when it has none (any more)."""
+        return self.keyring.epoch(self.workspace, date)
+
     def path(self, date: Date) -> Path:
         return day_path(self.folder, self.workspace, date)
 

@@ -60,6 +60,7 @@ class InventedPeople:
         ]
     )
     asked: list[tuple[str, Any]] = field(default_factory=list)
+    changes: list[dict[str, Any]] = field(default_factory=list)
 
     def requests(self) -> Sequence[Mapping[str, Any]]:
         return self.told
@@ -122,6 +123,7 @@ class InventedPeople:
             ],
             "oldest": "2026-09-01",
             "goes_at": "2026-11-30T00:00:00.000Z",
+            "changes": self.changes,
         }
 
     def preview_terms(self, days: Mapping[str, int]) -> Mapping[str, Any]:
@@ -129,8 +131,13 @@ class InventedPeople:
         gone = [{"date": f"2026-09-0{n}", "clicks": 1000} for n in (1, 2)] if days.get("clicks", 90) < 90 else []
         return {"days": gone}
 
-    def set_terms(self, days: Mapping[str, int]) -> None:
+    def set_terms(self, days: Mapping[str, int], *, by: str) -> None:
         self.asked.append(("set", dict(days)))
+        self.changes.insert(
+            0,
+            {"at": "2026-11-23T14:05:06.123Z", "by": by, "name": "clicks", "before": 90, "after": days["clicks"],
+             "days": 2, "clicks": 2000},
+        )  # fmt: skip
 
     def stored(self) -> Sequence[Mapping[str, str]]:
         return [

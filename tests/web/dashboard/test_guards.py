@@ -2,12 +2,14 @@
 
 import io
 import logging
+import re
 
 import pytest
+from aiohttp import web
 
 from tests.web.dashboard.conftest import Open
 from tests.web.dashboard.invented import InventedAppliance
-from tnc.web.dashboard.guards import is_our_host
+from tnc.web.dashboard.guards import SAFE_METHODS, is_our_host
 from tnc.web.dashboard.ports import Answer, ReportQuestion
 
 
@@ -62,6 +64,53 @@ async def test_forms_of_other_sites_do_nothing(
     assert answer.status == status
     still_in = (await client.get("/", allow_redirects=False)).status == 200
     assert still_in == (status == 403)
+
+
+def unsafe_routes(app: web.Application) -> set[tuple[str, str]]:
+    """(method, address) of all that could change something, from the application itself."""
+    return {
+        (route.method, re.sub(r"{[^}]*}", "x", route.resource.canonical))
+        for route in app.router.routes()
+        if route.resource is not None and route.method not in SAFE_METHODS
+    }
+
+
+ELSEWHERE: list[dict[str, str]] = [
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site", "Origin": "SELF"},
+    {},  # a cookie and not a word of where it comes from
+]
+
+
+@pytest.mark.parametrize("headers", ELSEWHERE, ids=str)
+async def test_no_form_of_another_site_reaches_any_route_with_our_cookie(
+    owner: Open, appliance: InventedAppliance, headers: dict[str, str]
+) -> None:
+    client = await owner(appliance)
+    here = f"http://{client.host}:{client.port}"
+    sent = {name: here if value == "SELF" else value for name, value in headers.items()}
+    routes = unsafe_routes(client.app)
+    assert {("POST", "/people/x/act"), ("POST", "/keeping"), ("POST", "/sign-in"), ("POST", "/sign-out")} <= routes
+
+    for method, path in sorted(routes):
+        answer = await client.request(method, path, data={"sure": "yes"}, headers=sent, allow_redirects=False)
+        assert answer.status == 403, f"{method} {path}"
+        assert not answer.cookies
+    for method in ("PUT", "PATCH", "DELETE"):  # that no route has
+        assert (await client.request(method, "/keeping", headers=sent)).status == 403
+
+    assert appliance.people.asked == []
+    assert (await client.get("/", allow_redirects=False)).status == 200, "and the session stands"
+
+
+async def test_what_is_not_guarded_so_is_only_read(owner: Open, appliance: InventedAppliance) -> None:
+    """Browsers send GET and HEAD with our cookie from anywhere."""
+    client = await owner(appliance)
+
+    assert {route.method for route in client.app.router.routes()} == {"GET", "HEAD", "POST"}
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/nothing", "/reports.csv", "/clicks"])

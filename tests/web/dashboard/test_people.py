@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.web.dashboard.conftest import PASSWORD, Open
+from tests.web.dashboard.conftest import EMAIL, PASSWORD, Open
 from tests.web.dashboard.invented import InventedAppliance
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
@@ -120,6 +120,9 @@ async def test_terms_change_only_after_what_goes_was_shown(owner: Open, applianc
 
     assert done.status == 303
     assert appliance.people.asked[-1] == ("set", {"clicks": 30})
+    after = await (await client.get("/keeping")).text()
+    assert "Who changed what" in after
+    assert EMAIL in after
 
 
 @pytest.mark.parametrize("data", [{}, {"clicks": "soon"}, {"clicks": "-1"}, {"clicks": "1234567"}])

@@ -6,7 +6,7 @@ from tests.web.dashboard.conftest import EMAIL, PASSWORD, Client, Clock, Open
 from tests.web.dashboard.invented import InventedAppliance
 from tnc.store.accounts import Accounts
 from tnc.web.dashboard.guards import hash_token
-from tnc.web.dashboard.throttle import FREE_FAILURES
+from tnc.web.dashboard.throttle import CROWD_A_MINUTE, FREE_FAILURES, FREE_TRIES
 
 RIGHT = {"email": EMAIL, "password": PASSWORD}
 WRONG = {"email": EMAIL, "password": "wrong horse battery"}
@@ -70,7 +70,9 @@ async def test_behind_tls_the_cookie_is_bound_to_it(stranger: Open, appliance: I
         headers={"X-Forwarded-Proto": "https", "Host": "track.example", "Origin": "https://track.example"},
     )
 
-    assert answer.cookies["__Host-tnc_session"]["secure"] is True
+    cookie = answer.cookies["__Host-tnc_session"]
+    told = (cookie["secure"], cookie["httponly"], cookie["samesite"], cookie["path"], cookie["domain"])
+    assert told == (True, True, "Lax", "/", ""), "what the prefix asks for, and out of reach of scripts"
 
 
 async def test_a_password_is_not_taken_over_an_open_wire(stranger: Open, appliance: InventedAppliance) -> None:
@@ -119,6 +121,25 @@ async def test_guessing_is_slowed_down_and_says_for_how_long(
 
     clock.later(seconds=5)
     assert (await client.post("/sign-in", data=RIGHT)).status == 200
+
+
+async def test_the_owner_gets_in_from_elsewhere_while_his_door_is_flooded(
+    stranger: Open, appliance: InventedAppliance
+) -> None:
+    """Behind a proxy on this machine everybody comes from the same address, but for what the proxy says."""
+    client = await stranger(appliance)
+    flood = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}
+    statuses = [(await client.post("/sign-in", data=WRONG, headers=flood)).status for _ in range(8)]
+    names = [WRONG | {"email": f"{number}@example.com"} for number in range(40)]
+    others = [(await client.post("/sign-in", data=each, headers=flood)).status for each in names]
+
+    answer = await client.post(
+        "/sign-in", data=RIGHT, headers={"X-Forwarded-For": "198.51.100.7, 192.0.2.5"}, allow_redirects=False
+    )
+
+    assert statuses == [401] * FREE_FAILURES + [429] * 3
+    assert others.count(401) == CROWD_A_MINUTE - (FREE_FAILURES - FREE_TRIES)
+    assert answer.status == 303
 
 
 async def test_a_new_session_each_time(stranger: Open, appliance: InventedAppliance) -> None:

@@ -5,24 +5,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tnc.web.dashboard.throttle import (
-    ATTEMPTS_A_MINUTE,
+    CROWD_A_MINUTE,
     FIRST_DELAY_MS,
     FREE_FAILURES,
+    FREE_TRIES,
     LONGEST_DELAY_MS,
+    OTHERS_A_MINUTE,
     WINDOW_MS,
     Throttle,
+    Who,
 )
 
 MINUTE_MS = 60_000
+A, B = Who("a", "192.0.2.0/24"), Who("b", "198.51.100.0/24")
 
 
 def test_the_sixth_try_waits_and_each_failure_doubles_the_wait() -> None:
     throttle, now_ms, waits = Throttle(), 0, []
 
     for _ in range(FREE_FAILURES + 3):
-        waits.append(throttle.wait_ms("a", now_ms=now_ms))
+        waits.append(throttle.wait_ms(A, now_ms=now_ms))
         now_ms += waits[-1]
-        throttle.failed("a", now_ms=now_ms)
+        throttle.failed(A, now_ms=now_ms)
 
     assert waits == [0] * FREE_FAILURES + [FIRST_DELAY_MS, 2 * FIRST_DELAY_MS, 4 * FIRST_DELAY_MS]
 
@@ -30,31 +34,60 @@ def test_the_sixth_try_waits_and_each_failure_doubles_the_wait() -> None:
 def test_a_success_and_a_quiet_quarter_of_an_hour_forgive() -> None:
     throttle = Throttle()
     for _ in range(10):
-        throttle.failed("a", now_ms=0)
-        throttle.failed("b", now_ms=0)
+        throttle.failed(A, now_ms=0)
+        throttle.failed(B, now_ms=0)
 
-    throttle.succeeded("a")
+    throttle.succeeded(A)
 
-    assert throttle.wait_ms("a", now_ms=1) == 0
-    assert throttle.wait_ms("b", now_ms=1) == LONGEST_DELAY_MS - 1
-    assert throttle.wait_ms("b", now_ms=WINDOW_MS + 1) == 0
+    assert throttle.wait_ms(A, now_ms=1) == 0
+    assert throttle.wait_ms(B, now_ms=1) == LONGEST_DELAY_MS - 1
+    assert throttle.wait_ms(B, now_ms=WINDOW_MS + 1) == 0
 
 
 def test_one_accounts_failures_do_not_delay_another() -> None:
     throttle = Throttle()
     for _ in range(20):
-        throttle.failed("a", now_ms=0)
+        throttle.failed(A, now_ms=0)
 
-    assert throttle.wait_ms("b", now_ms=0) == 0
+    assert throttle.wait_ms(B, now_ms=0) == 0
 
 
-def test_all_together_try_thirty_times_a_minute() -> None:
-    throttle = Throttle()
+@pytest.mark.parametrize("networks", [1, 2, 7, 5_000])
+def test_all_together_try_at_most_thirty_times_a_minute(networks: int) -> None:
+    throttle, tried = Throttle(), []
+    for number in range(50 * 600):
+        who = Who(str(number), f"network {number % networks}")
+        if not throttle.wait_ms(who, now_ms=number * 20):
+            tried.append(number * 20)
 
-    waits = [throttle.wait_ms(str(number), now_ms=number) for number in range(ATTEMPTS_A_MINUTE + 1)]
+    for minute in range(0, 540_000, 7_000):
+        assert sum(minute <= at < minute + MINUTE_MS for at in tried) <= OTHERS_A_MINUTE + CROWD_A_MINUTE == 30
 
-    assert waits == [0] * ATTEMPTS_A_MINUTE + [MINUTE_MS - ATTEMPTS_A_MINUTE]
-    assert throttle.wait_ms("later", now_ms=MINUTE_MS) == 0
+
+def test_a_flood_from_some_networks_leaves_the_door_open_for_others() -> None:
+    throttle, allowed = Throttle(), 0
+    for number in range(50 * 600):
+        allowed += not throttle.wait_ms(Who(str(number), f"network {number % 3}"), now_ms=number * 20)
+        if number == 100:
+            assert throttle.wait_ms(B, now_ms=number * 20) == 0, "from the first second on"
+
+    assert allowed <= 10 * CROWD_A_MINUTE + 3 * FREE_TRIES
+    assert throttle.wait_ms(A, now_ms=10 * MINUTE_MS) == 0
+
+
+def test_who_mistypes_and_gets_in_is_no_flood() -> None:
+    throttle, then_ms = Throttle(), 10 * MINUTE_MS
+    for number in range(40):
+        now_ms = number * MINUTE_MS // 4
+        assert throttle.wait_ms(A, now_ms=now_ms) == 0
+        if number % 4 == 3:
+            throttle.succeeded(A)
+        else:
+            throttle.failed(A, now_ms=now_ms)
+
+    for number in range(50 * 60):
+        throttle.wait_ms(Who(str(number), "a network"), now_ms=then_ms + number * 20)
+    assert throttle.wait_ms(A, now_ms=then_ms + MINUTE_MS) == 0
 
 
 @given(st.lists(st.integers(min_value=0, max_value=5 * MINUTE_MS), max_size=200))
@@ -62,18 +95,19 @@ def test_whoever_waits_as_told_may_try(pauses: list[int]) -> None:
     throttle, now_ms = Throttle(), 0
     for pause in pauses:
         now_ms += pause
-        throttle.failed("a", now_ms=now_ms)
+        throttle.failed(A, now_ms=now_ms)
 
-    wait_ms = throttle.wait_ms("a", now_ms=now_ms)
+    wait_ms = throttle.wait_ms(A, now_ms=now_ms)
 
     assert wait_ms <= LONGEST_DELAY_MS
-    assert throttle.wait_ms("a", now_ms=now_ms + wait_ms) == 0
+    assert throttle.wait_ms(A, now_ms=now_ms + wait_ms) == 0
 
 
 @pytest.mark.parametrize("strangers", [5_000])
 def test_memory_is_bounded_however_many_names_are_tried(strangers: int) -> None:
     throttle = Throttle()
     for number in range(strangers):
-        throttle.failed(str(number), now_ms=number)
+        throttle.failed(Who(str(number), str(number)), now_ms=number)
+        throttle.wait_ms(Who(str(number), str(number)), now_ms=number * MINUTE_MS)
 
-    assert len(throttle._failures) == 1_000
+    assert (len(throttle._failures), len(throttle._tries)) == (1_000, 1_000)

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS: Final = ("/sign-in", "/static/")
+_HERE: Final = ("127.0.0.1", "::1")
 
 _HEADERS: Final = {
     "Content-Security-Policy": (
@@ -128,9 +129,13 @@ def _find_user(request: web.Request) -> User | None:
 
 def is_https(request: web.Request) -> bool:
     """Whether the browser speaks TLS to us, or to a proxy on this machine that says so."""
-    return request.secure or (
-        request.headers.get("X-Forwarded-Proto") == "https" and request.remote in ("127.0.0.1", "::1")
-    )
+    return request.secure or (request.headers.get("X-Forwarded-Proto") == "https" and request.remote in _HERE)
+
+
+def client_of(request: web.Request) -> str:
+    """The address that asks; behind a proxy on this machine the one that it saw, which it puts last."""
+    seen = ",".join(request.headers.getall("X-Forwarded-For", ())) if request.remote in _HERE else ""
+    return seen.rpartition(",")[2].strip() or request.remote or ""
 
 
 def cookie_name(request: web.Request) -> str:

@@ -11,7 +11,7 @@ from aiohttp import web
 from tnc.errors import InvalidError
 from tnc.store.requests import Outcome
 from tnc.store.terms import start_ms
-from tnc.web.dashboard.keys import APPLIANCE
+from tnc.web.dashboard.keys import APPLIANCE, USER
 from tnc.web.dashboard.pages import page
 from tnc.web.dashboard.ports import People
 from tnc.web.dashboard.signin import confirm
@@ -204,7 +204,7 @@ async def set_terms(request: web.Request) -> web.StreamResponse:
     if given.get("sure") == "yes":
         if shorter:
             await confirm(request, given.get("password", ""))
-        await asyncio.to_thread(people.set_terms, wanted)
+        await asyncio.to_thread(people.set_terms, wanted, by=request[USER].email)
         raise web.HTTPSeeOther("/keeping")
     preview = await asyncio.to_thread(people.preview_terms, wanted)
     return page(request, "keeping.html", told=now, preview=preview, wanted=wanted, shorter=shorter)

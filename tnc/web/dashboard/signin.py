@@ -11,9 +11,10 @@ from aiohttp import web
 
 from tnc.errors import RefusedError
 from tnc.store.accounts import ABSOLUTE_MS, User
-from tnc.web.dashboard.guards import cookie_name, hash_token, is_https, session_of
+from tnc.web.dashboard.guards import client_of, cookie_name, hash_token, is_https, session_of
 from tnc.web.dashboard.keys import ACCOUNTS, HASHERS, PASSWORDS, THROTTLE, USER, WORLD
 from tnc.web.dashboard.pages import page
+from tnc.web.dashboard.throttle import Who
 from tnc.web.dashboard.words import duration
 
 _LONGEST_EMAIL: Final = 254
@@ -31,7 +32,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     form = await request.post()
     email, password, next_path = (str(form.get(name, "")) for name in ("email", "password", "next"))
     now_ms = request.app[WORLD].now_ms()
-    who = f"{hash_token(email.strip().casefold()).hex()} {_network(request.remote)}"
+    who = _who(request, email)
     wait_ms = request.app[THROTTLE].wait_ms(who, now_ms=now_ms)
     if wait_ms:
         seconds = math.ceil(wait_ms / 1000)
@@ -56,7 +57,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
 async def confirm(request: web.Request, password: str) -> None:
     """That it is really the one who signed in. Raises RefusedError; as slow for who guesses as signing in."""
     user, now_ms = request[USER], request.app[WORLD].now_ms()
-    who = f"{hash_token(user.email.casefold()).hex()} {_network(request.remote)}"
+    who = _who(request, user.email)
     if request.app[THROTTLE].wait_ms(who, now_ms=now_ms):
         raise RefusedError("There were too many attempts. Try again in a few minutes.")
     if await _user_of(request, user.email, password) is None:
@@ -115,10 +116,14 @@ def _local(path: str) -> str:
     return path if plain and not path.startswith("//") and not urlsplit(path).netloc else "/"
 
 
-def _network(remote: str | None) -> str:
+def _who(request: web.Request, email: str) -> Who:
+    return Who(hash_token(email.strip().casefold()).hex(), _network(request))
+
+
+def _network(request: web.Request) -> str:
     """The /24 or /64 that a request came from."""
     try:
-        address = ipaddress.ip_address(remote or "")
+        address = ipaddress.ip_address(client_of(request))
     except ValueError:
         return ""
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 64), strict=False))

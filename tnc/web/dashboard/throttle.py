@@ -1,51 +1,76 @@
 """How fast passwords may be tried: slower with every failure, never locked."""
 
 from collections import OrderedDict, deque
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
+
+_K = TypeVar("_K")
 
 WINDOW_MS: Final = 15 * 60_000
 FREE_FAILURES: Final = 5
 FIRST_DELAY_MS: Final = 5_000
 LONGEST_DELAY_MS: Final = 120_000
-ATTEMPTS_A_MINUTE: Final = 30
-_REMEMBERED: Final = 1_000  # more than ATTEMPTS_A_MINUTE lets through in WINDOW_MS
+CROWD_A_MINUTE: Final = 20
+OTHERS_A_MINUTE: Final = 10
+FREE_TRIES: Final = 2  # of a network, before it is of the crowd
+_REMEMBERED: Final = 1_000  # more than all that these let through in WINDOW_MS
+
+
+class Who(NamedTuple):
+    """An account as seen from one network, so that a stranger's failures do not delay its owner elsewhere."""
+
+    account: str
+    network: str
 
 
 class Throttle:
     """Counts sign-ins before their costly hash is made. Held in memory: a restart forgives.
 
-    A `who` is an account as seen from one network, so that a stranger's failures do not delay its owner
-    elsewhere. After five failures in 15 minutes each further one doubles the wait, up to two minutes.
+    After five failures in 15 minutes each further one doubles the wait, up to two minutes. All together may try 30
+    times a minute. A third of that is kept for networks that have not tried twice in 15 minutes without getting in:
+    whoever floods the door from a few networks has the rest alone, and the owner comes in from his.
     """
 
     def __init__(self) -> None:
-        self._attempts: deque[int] = deque(maxlen=ATTEMPTS_A_MINUTE)
-        self._failures: OrderedDict[str, deque[int]] = OrderedDict()
+        self._crowd: deque[int] = deque(maxlen=CROWD_A_MINUTE)
+        self._others: deque[int] = deque(maxlen=OTHERS_A_MINUTE)
+        self._failures: OrderedDict[Who, deque[int]] = OrderedDict()
+        self._tries: OrderedDict[str, deque[int]] = OrderedDict()
 
-    def wait_ms(self, who: str, *, now_ms: int) -> int:
+    def wait_ms(self, who: Who, *, now_ms: int) -> int:
         """How long until `who` may try: 0 means now, and counts as an attempt."""
-        wait = max(self._wait_of(who, now_ms), self._wait_of_all(now_ms))
+        is_crowd = len(_recent(self._tries.get(who.network), now_ms)) >= FREE_TRIES
+        attempts = self._crowd if is_crowd else self._others
+        wait = max(self._wait_of(who, now_ms), _wait_of_all(attempts, now_ms))
         if not wait:
-            self._attempts.append(now_ms)
+            attempts.append(now_ms)
+            _note(self._tries, who.network, now_ms)
         return wait
 
-    def failed(self, who: str, *, now_ms: int) -> None:
-        failures = self._failures.setdefault(who, deque(maxlen=32))
-        failures.append(now_ms)
-        self._failures.move_to_end(who)
-        while len(self._failures) > _REMEMBERED:
-            self._failures.popitem(last=False)
+    def failed(self, who: Who, *, now_ms: int) -> None:
+        _note(self._failures, who, now_ms)
 
-    def succeeded(self, who: str) -> None:
+    def succeeded(self, who: Who) -> None:
         self._failures.pop(who, None)
+        self._tries.pop(who.network, None)
 
-    def _wait_of_all(self, now_ms: int) -> int:
-        full = len(self._attempts) == ATTEMPTS_A_MINUTE
-        return max(0, self._attempts[0] + 60_000 - now_ms) if full else 0
-
-    def _wait_of(self, who: str, now_ms: int) -> int:
-        recent = [at for at in self._failures.get(who, ()) if at > now_ms - WINDOW_MS]
+    def _wait_of(self, who: Who, now_ms: int) -> int:
+        recent = _recent(self._failures.get(who), now_ms)
         if len(recent) < FREE_FAILURES:
             return 0
         delay = min(FIRST_DELAY_MS << (len(recent) - FREE_FAILURES), LONGEST_DELAY_MS)
         return max(0, recent[-1] + delay - now_ms)
+
+
+def _wait_of_all(attempts: deque[int], now_ms: int) -> int:
+    return max(0, attempts[0] + 60_000 - now_ms) if len(attempts) == attempts.maxlen else 0
+
+
+def _recent(times: deque[int] | None, now_ms: int) -> list[int]:
+    return [at for at in times or () if at > now_ms - WINDOW_MS]
+
+
+def _note(times: OrderedDict[_K, deque[int]], key: _K, now_ms: int) -> None:
+    times.setdefault(key, deque(maxlen=32)).append(now_ms)
+    times.move_to_end(key)
+    while len(times) > _REMEMBERED:
+        times.popitem(last=False)

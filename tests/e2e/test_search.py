@@ -1,0 +1,54 @@
+"""The search for words in the clear, over the whole demo and beside a running server."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.shop import ask, printed
+from tests.store.records import PERSONAL
+from tnc.bench.appliance import Appliance
+from tnc.demo.traffic import CAMPAIGN_FILE
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+
+def test_the_whole_demo_is_clean_and_what_is_planted_in_it_is_found(tmp_path: Path) -> None:
+    traffic = tmp_path / "traffic.jsonl"
+    with traffic.open("w") as file:
+        subprocess.run([sys.executable, "-m", "tnc.demo"], stdout=file, check=True)
+    with Appliance(tmp_path / "data") as appliance:
+        appliance.init()
+        appliance.apply(CAMPAIGN_FILE)
+        printed(appliance, "import", "clicks", str(traffic))
+        appliance.serve()
+        for number in range(20):
+            headers = {"X-Forwarded-For": f"203.0.113.{number}", "User-Agent": PERSONAL["user_agent"]}
+            assert ask(
+                appliance, "/shoes?clickid=zz-canary-external-0001&tnc_consent=granted", headers=headers
+            ).status in (200, 302, 404)
+        printed(appliance, "report", "--by", "campaign,country,browser,sub1,referrer_domain", "--from", "30d")
+        printed(appliance, "backup", "create")
+
+        assert "none is in the clear" in printed(appliance, "privacy", "scan")
+
+        (appliance.data / "columns" / "core.1234").write_bytes(b"\0" * 70_000 + PERSONAL["user_agent"].encode())
+        done = appliance.command("privacy", "scan")
+        assert done.returncode == 1
+        assert "columns/core.1234: user agent (1)" in done.stdout
+        assert PERSONAL["user_agent"] not in done.stdout + done.stderr + appliance.log.read_text()
+
+
+def test_visitors_are_answered_while_it_searches(appliance: Appliance) -> None:
+    child = (sys.executable, "-m", "tnc.scanchild", str(appliance.config), "changed")
+    waits = []
+    with subprocess.Popen(child) as searching:
+        while searching.poll() is None:
+            before = time.monotonic()
+            assert ask(appliance, "/summer").status == 302
+            waits.append(time.monotonic() - before)
+        assert searching.returncode == 0
+
+    assert sorted(waits)[len(waits) // 2] < 0.5
