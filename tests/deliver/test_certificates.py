@@ -1,6 +1,6 @@
 """Nothing is told to a receiver whose certificate nobody vouches for (fault 14 of a peer: checks switched off)."""
 
-import datetime
+import datetime as dt
 import io
 import ipaddress
 import ssl
@@ -26,7 +26,7 @@ def self_signed(folder: Path) -> ssl.SSLContext:
     """Right in everything, but that the receiver vouches for itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ads.example")])
-    today = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    today = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -34,7 +34,7 @@ def self_signed(folder: Path) -> ssl.SSLContext:
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(today)
-        .not_valid_after(today + datetime.timedelta(days=36500))
+        .not_valid_after(today + dt.timedelta(days=36500))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )
