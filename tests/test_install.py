@@ -49,6 +49,15 @@ def test_everything_that_the_project_needs_is_locked() -> None:
         assert {re.split(r"[<>=]", each)[0] for each in needed} <= locked
 
 
+def test_whatever_lies_in_the_package_is_installed_with_it() -> None:
+    """A page that shipped without its newest parts was a fault of another tracker."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = [each.removeprefix("**/") for each in project["tool"]["setuptools"]["package-data"]["tnc"]]
+    lying = [file for file in (ROOT / "tnc").rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+
+    assert [file.name for file in lying if not any(file.match(each) for each in ("*.py", *patterns))] == []
+
+
 def test_help_names_every_way_to_call_it() -> None:
     shown = run(SCRIPT, "--help")
     assert shown.returncode == 0

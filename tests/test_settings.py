@@ -358,3 +358,10 @@ def test_a_secret_that_is_not_there_is_refused_by_its_place(tmp_path: Path) -> N
         with pytest.raises(InvalidError) as refused:
             resolve_secret(reference, environment={})
         assert str(refused.value) == sentence
+
+
+def test_every_setting_is_used_somewhere() -> None:
+    """Settings that are saved and never read were a fault of another tracker."""
+    program = "".join(file.read_text() for file in (ROOT / "tnc").rglob("*.py") if file.name != "settings.py")
+
+    assert [name for name in SETTINGS if f"settings.{name}" not in program and f'setting="{name}"' not in program] == []

@@ -24,7 +24,10 @@ from tnc.receiving import Later, Receiving
 from tnc.reclassifying import Change, write_changes
 from tnc.recording import Recorded, Speaker, Transact, in_portions
 from tnc.remapping import remap_all, words_differ
+from tnc.reviewers import ReviewersAddresses
 from tnc.rules import needed_facts
+from tnc.rules.compiling import conditions_by_place
+from tnc.rules.line import SINGLES_OUT, why_not
 from tnc.settings import resolve_secret
 from tnc.store.days import DayWriter, utc_date
 
@@ -90,6 +93,7 @@ class Operations:
             secret=secret,
         )
         self._refuse_missing_data(present, wanted)
+        self._hold_the_line(present, wanted)
         changes = diff(present, wanted)
         return Planned(configuration=wanted, text=diff_text(changes), json=diff_json(changes), changes=len(changes))
 
@@ -108,6 +112,15 @@ class Operations:
             asked = {condition.fact for condition in judge.when}
             if asked and asked <= missing and not judge.archived and judge != present.filters.get(judge.id):
                 raise InvalidError(_unknown_to_all(f"filter {judge.id!r}", " or ".join(sorted(asked))))
+
+    def _hold_the_line(self, present: Configuration, wanted: Configuration) -> None:
+        """A new condition on the addresses of an ad platform alone is refused, like one on their names."""
+        before = dict(conditions_by_place(present))
+        addresses = ReviewersAddresses(self._house.agents.crawlers)
+        for place, conditions in conditions_by_place(wanted):
+            for condition in conditions:
+                if condition not in before.get(place, ()) and addresses.are_all_of(condition):
+                    raise InvalidError(f"{place}: {why_not(condition, SINGLES_OUT, place.partition(' ')[0])}.")
 
     def apply(
         self,

@@ -112,7 +112,7 @@ class Receiving:
         now_ms = self._house.world.now_ms()
         today = utc_date(now_ms)
         try:
-            incoming = _read(heard)
+            return self._hear(heard, _read(heard), now_ms, today)
         except InvalidError as error:
             answered = Answered(status=400, text=str(error), outcome="invalid")
             named = click_named(heard.params)
@@ -121,6 +121,8 @@ class Receiving:
             else:
                 self._keep(today, _row(heard, now_ms, answered, note=str(error)), named)
             return answered
+
+    def _hear(self, heard: Heard, incoming: Incoming, now_ms: int, today: Date) -> Answered:
         kept = False
 
         def keep_with_it(date: Date, writer: DayWriter, recorded: Recorded) -> None:

@@ -1,17 +1,26 @@
-"""The proof that declared crawlers of ad platforms go where ordinary visitors go, for every campaign and crawler."""
+"""The proof that declared crawlers of ad platforms go where ordinary visitors go, for every campaign and crawler.
+
+And what a condition on addresses must not do, lest the proof be about user agents alone.
+"""
 
 import dataclasses
 from collections.abc import Iterator
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from itertools import product
 from typing import Any, Final
 
 from msgspec.structs import replace
 
+from tnc.facts.address import Addresses
 from tnc.facts.crawlers import Crawlers
 from tnc.facts.reader import Identity, VisitReader
 from tnc.facts.request import Request
 from tnc.house import House
-from tnc.model import CampaignId, Visit
+from tnc.model import CampaignId, Condition, Visit
 from tnc.rules import Decision, Plan
+from tnc.rules.conditions import compile_condition
+from tnc.rules.operators import UNKNOWN
 
 ORDINARY: Final = (
     "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36"
@@ -67,3 +76,64 @@ def _is_like_anybody(plan: Plan, crawler: Visit) -> bool:
 
 def _goes_to(decision: Decision) -> tuple[object, ...]:
     return decision.action, decision.status, decision.flow, decision.lander, decision.offer
+
+
+# Facts that hold an address, on the wire or in a header that a proxy adds.
+_ADDRESSES: Final = frozenset(
+    {"ip", *(f"header.{name}" for name in ("x-forwarded-for", "x-real-ip", "cf-connecting-ip", "forwarded"))}
+)
+
+
+class ReviewersAddresses:
+    """The networks that ad platforms publish as those of their crawlers."""
+
+    def __init__(self, crawlers: Crawlers) -> None:
+        self._networks = crawlers.networks
+
+    def are_all_of(self, condition: Condition) -> bool:
+        """Whether the condition asks for addresses of ad platforms, and for nobody else's."""
+        if condition.fact.lower() not in _ADDRESSES:
+            return False
+        values = condition.value if isinstance(condition.value, list | tuple) else [condition.value]
+        known = [str(value) for value in values if value != UNKNOWN]
+        match condition.operator:
+            case "in" | "is" | "not":
+                return bool(known) and all(map(self._hold, known))
+            case "contains" | "starts" | "ends" | "matches":
+                holds = compile_condition(condition).holds
+                return any(map(holds, self._theirs)) and not any(map(holds, self._anybodys))
+            case _:
+                return False
+
+    @cached_property
+    def _own(self) -> tuple[list[IPv4Network], list[IPv6Network]]:
+        four = collapse_addresses(each for each in self._networks if isinstance(each, IPv4Network))
+        six = collapse_addresses(each for each in self._networks if isinstance(each, IPv6Network))
+        return list(four), list(six)
+
+    def _hold(self, text: str) -> bool:
+        try:
+            network = ip_network(text.strip(), strict=False)
+        except ValueError:
+            return False
+        if isinstance(network, IPv4Network):
+            return any(network.subnet_of(each) for each in self._own[0])
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None and network.prefixlen >= 96:
+            return self._hold(f"{mapped}/{network.prefixlen - 96}")
+        return any(network.subnet_of(each) for each in self._own[1])
+
+    @cached_property
+    def _theirs(self) -> list[str]:
+        """An address of every network, and of every 256th part of a large one of IPv4."""
+        four = (str(part[7]) for own in self._own[0] if own.prefixlen < 24 for part in own.subnets(new_prefix=24))
+        small = (str(own[0]) for own in self._own[0] if own.prefixlen >= 24)
+        return [*four, *small, *(str(own[0]) for own in self._own[1])]
+
+    @cached_property
+    def _anybodys(self) -> list[str]:
+        """Addresses from everywhere else."""
+        four = (f"{first}.{second}.0.7" for first, second in product(range(1, 224), range(256)))
+        six = (f"{0x2000 + first:x}:{second << 4:x}::7" for first, second in product(range(0, 0xC10, 8), range(64)))
+        own = Addresses(self._networks)
+        return [each for each in (*four, *six) if each not in own]

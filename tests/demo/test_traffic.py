@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from tnc.demo.people import MACHINES, Machine
 from tnc.demo.traffic import demo_plans, invented_clicks
+from tnc.facts.agent import Agents
+from tnc.facts.answers import of_user_agent
 from tnc.fields import parse_rfc3339_ms
 from tnc.imports import click_of
 from tnc.world import id_time_ms
@@ -88,3 +91,14 @@ def test_each_can_be_imported(clicks: Clicks) -> None:
         click, events = click_of(given)
         assert click.click_id == given["click_id"]
         assert len(events) >= len(given["conversions"])
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: f"{machine.os} {machine.browser}")
+def test_a_machine_is_called_what_tnc_calls_it(machine: Machine) -> None:
+    """What hints alone tell (brand, model, version of the system) a user agent may leave open."""
+    told = of_user_agent(Agents(), machine.user_agent)
+
+    for name in ("device", "os", "browser", "browser_version"):
+        assert told[name] == getattr(machine, name)
+    for name in ("brand", "model", "os_version"):
+        assert told[name] in {None, getattr(machine, name)}

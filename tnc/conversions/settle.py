@@ -126,7 +126,13 @@ def _further_word(case: _Case, known: Conversion) -> Outcome:
     if _is_read_again(case, known) or not _is_news(case, known, case.reading.status):
         return _duplicate(known, _why_duplicate(case, known))
     change = _change(case, known.conversion_id, known)
-    return _appended("changed", change, known, f"{known.status or 'unmapped'} became {change.status}.")
+    return _appended("changed", change, known, _what_changed(known, change))
+
+
+def _what_changed(known: Conversion, change: ConversionChange) -> str:
+    if known.status != change.status:
+        return f"{known.status or 'unmapped'} became {change.status}."
+    return "Its payout or currency was corrected."
 
 
 def _is_news(case: _Case, known: Conversion, status: ConversionStatus) -> bool:

@@ -70,7 +70,7 @@ class Machine:
     brand: str | None
     model: str | None
     os: str
-    os_version: str
+    os_version: str | None
     browser: str
     browser_version: str
     user_agent: str
@@ -83,40 +83,40 @@ _MAC: Final = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/"
 
 MACHINES: Final = (
     Machine(
-        30, "mobile", "Apple", "iPhone", "iOS", "26.1", "Mobile Safari", "26.1",
+        30, "mobile", "Apple", "iPhone", "iOS", "26", "Safari", "26",
         _IPHONE.format("18_6") + "Version/26.1 Mobile/15E148 Safari/604.1",
     ),
     Machine(
-        8, "mobile", "Apple", "iPhone", "iOS", "18.6", "Instagram", "405.0",
+        8, "mobile", "Apple", "iPhone", "iOS", "18", "Instagram", "405",
         _IPHONE.format("18_6") + "Mobile/22G86 Instagram 405.0.0.28.77",
     ),
     Machine(
-        18, "mobile", "Samsung", "SM-S931B", "Android", "16", "Chrome Mobile", "142.0",
+        18, "mobile", "Samsung", "SM-S931B", "Android", "16", "Chrome", "142",
         _ANDROID + "Chrome/142.0.0.0 Mobile Safari/537.36",
     ),
     Machine(
-        7, "mobile", "Google", "Pixel 9", "Android", "16", "Chrome Mobile", "142.0",
+        7, "mobile", "Google", "Pixel 9", "Android", "16", "Chrome", "142",
         _ANDROID + "Chrome/142.0.0.0 Mobile Safari/537.36",
     ),
     Machine(
-        4, "tablet", "Apple", "iPad", "iPadOS", "18.6", "Mobile Safari", "18.6",
+        4, "tablet", "Apple", "iPad", "iOS", "18", "Safari", "18",
         "Mozilla/5.0 (iPad; CPU OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
         "Version/18.6 Mobile/15E148 Safari/604.1",
     ),
     Machine(
-        16, "desktop", None, None, "Windows", "11", "Chrome", "142.0",
+        16, "desktop", None, None, "Windows", "11", "Chrome", "142",
         _WINDOWS + "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
     ),
     Machine(
-        6, "desktop", None, None, "Windows", "11", "Edge", "142.0",
+        6, "desktop", None, None, "Windows", "11", "Edge", "142",
         _WINDOWS + "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0",
     ),
     Machine(
-        6, "desktop", "Apple", "Mac", "Mac OS X", "15.6", "Safari", "26.1",
+        6, "desktop", "Apple", "Mac", "macOS", None, "Safari", "26",
         _MAC + "605.1.15 (KHTML, like Gecko) Version/26.1 Safari/605.1.15",
     ),
     Machine(
-        5, "desktop", None, None, "Linux", "6.12", "Firefox", "145.0",
+        5, "desktop", None, None, "Linux", None, "Firefox", "145",
         "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
     ),
 )  # fmt: skip

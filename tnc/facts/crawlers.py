@@ -6,7 +6,7 @@ never see another page than people do. The check only decides what the request i
 
 from collections.abc import Iterator
 from importlib.resources import files
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple
 
 from msgspec import Struct, json
@@ -85,6 +85,9 @@ class Crawlers:
     def __init__(self) -> None:
         read = json.decode(files("tnc.facts").joinpath("data", "crawlers.json").read_bytes(), type=_File)
         self._all = tuple(Crawler(each, read.ranges) for each in read.crawlers)
+        self.networks: tuple[IPv4Network | IPv6Network, ...] = tuple(
+            ip_network(prefix) for each in read.ranges.values() for prefix in each.prefixes
+        )
 
     def __iter__(self) -> Iterator[Crawler]:
         return iter(self._all)

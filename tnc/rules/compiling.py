@@ -67,7 +67,7 @@ def needed_facts(configuration: Configuration) -> dict[str, tuple[str, ...]]:
     What is not installed can so be refused by name when a configuration is saved.
     """
     found: dict[str, list[str]] = {}
-    for place, conditions in _places(configuration):
+    for place, conditions in conditions_by_place(configuration):
         for condition in conditions:
             places = found.setdefault(condition.fact, [])
             if place not in places:
@@ -75,7 +75,8 @@ def needed_facts(configuration: Configuration) -> dict[str, tuple[str, ...]]:
     return {fact: tuple(places) for fact, places in found.items()}
 
 
-def _places(configuration: Configuration) -> Iterable[tuple[str, tuple[Condition, ...]]]:
+def conditions_by_place(configuration: Configuration) -> Iterable[tuple[str, tuple[Condition, ...]]]:
+    """All that live filters and flows ask, by `filter 'id'` and `flow 'id' of campaign 'id'`."""
     for judge in configuration.filters.values():
         if not judge.archived:
             yield f"filter {judge.id!r}", judge.when

@@ -49,6 +49,8 @@ _CRAWLERS: Final = (
 _NAMES_AGENTS: Final = frozenset({"user_agent", "header.user-agent", "browser"})
 _MOST_IN_A_SPAN: Final = 1000
 
+SINGLES_OUT: Final = "singles out an ad platform's own network"
+
 _WHY: Final = (
     "Reviewers of an ad platform must see what visitors see, so no {} may tell them apart;"
     " declared review crawlers get the destination of an ordinary visitor and are never counted as people"
@@ -59,7 +61,11 @@ def hold_the_line(condition: Condition, place: Place, test_of: Callable[[Conditi
     """Raises InvalidError that says why. `test_of` makes a condition's test, with `not` read as `is`."""
     what = _crossing(condition, test_of)
     if what is not None:
-        raise InvalidError(f"the condition {sentence(condition)!r} {what}. {_WHY.format(place.of)}")
+        raise InvalidError(why_not(condition, what, place.of))
+
+
+def why_not(condition: Condition, what: str, of: str) -> str:
+    return f"the condition {sentence(condition)!r} {what}. {_WHY.format(of)}"
 
 
 def _crossing(condition: Condition, test_of: Callable[[Condition], Holds]) -> str | None:
@@ -102,7 +108,7 @@ def _crossing_of_names(condition: Condition, values: Any, test_of: Callable[[Con
 
     known = [value for value in values if value != UNKNOWN]
     if known and all(map(only_platforms, known)):
-        return "singles out an ad platform's own network"
+        return SINGLES_OUT
     return None
 
 

@@ -83,6 +83,16 @@ async def test_each_call_is_kept_with_what_became_of_it(shop_with_network: Shop)
     assert all(row.call.note for row in rows)
 
 
+async def test_a_network_that_there_is_not_is_a_mistake_of_the_call_and_kept(shop_with_network: Shop) -> None:
+    await apply(shop_with_network, '[[offer]]\nid = "shoes"\nurl = "https://shop.example/shoes?s={click_id}"\n')
+
+    answer = await tell(shop_with_network, cid=await click(shop_with_network), network="nowhere")
+
+    assert (answer.status, "unknown network" in answer.body) == (400, True)
+    [row] = await inbox(shop_with_network, 1)
+    assert (row.outcome, row.call.status) == ("invalid", 400)
+
+
 async def test_the_secret_of_a_network_is_kept_nowhere(shop_with_network: Shop) -> None:
     await tell(shop_with_network, cid=await click(shop_with_network))
     await shop_with_network.get(f"/s3cret/postback?subid={await click(shop_with_network)}")
@@ -102,6 +112,39 @@ async def test_a_body_in_pieces_is_read_to_its_end(shop_with_network: Shop) -> N
     assert text.endswith(b"ok")
     [row] = await inbox(shop_with_network, 1)
     assert row.call.params["payout"] == "4"
+
+
+@pytest.mark.parametrize(
+    ("number", "payout"),
+    [("12.50", "12.50"), ("1.25e1", "12.5"), ("5e-05", "0.00005"), ("1E2", "100"), ("4", "4"), ("0.1", "0.1")],
+)
+async def test_a_number_in_json_is_money_however_a_program_writes_it(
+    shop_with_network: Shop, number: str, payout: str
+) -> None:
+    body = b'{"cid": "%b", "key": "s3cret", "payout": %b}' % (
+        (await click(shop_with_network)).encode(),
+        number.encode(),
+    )
+    head = request("/postback", method="POST", Content_Type="application/json", Content_Length=str(len(body)))
+
+    assert (await shop_with_network.send(head + body)).endswith(b"ok")
+
+    [row] = await inbox(shop_with_network, 1)
+    assert row.call.params["payout"] == payout
+
+
+@pytest.mark.parametrize("number", ["1e999999999", "-1e-999999999", "NaN", "Infinity", "1e100"])
+async def test_a_number_that_is_no_money_is_refused_and_costs_nothing(shop_with_network: Shop, number: str) -> None:
+    body = b'{"cid": "%b", "key": "s3cret", "payout": %b}' % (
+        (await click(shop_with_network)).encode(),
+        number.encode(),
+    )
+    head = request("/postback", method="POST", Content_Type="application/json", Content_Length=str(len(body)))
+
+    text = await shop_with_network.send(head + body)
+
+    assert text.startswith(b"HTTP/1.1 400")
+    assert b"payout is" in text
 
 
 async def test_what_cannot_be_read_is_kept_too(shop_with_network: Shop) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from tnc.web.tracking.keys import Tracking
 from tnc.web.tracking.reading import path_of, read
 
 _LARGEST: Final = 64 * 1024
+_MOST_DIGITS: Final = 64  # of a number in JSON that is written out
 _DOT: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
@@ -86,7 +88,7 @@ async def _posted(request: web.BaseRequest) -> dict[str, str]:
     if "json" not in request.content_type:
         return dict(read_query(body.decode(errors="replace")))
     try:
-        given = json.loads(body)
+        given = json.loads(body, parse_float=Decimal)
     except (ValueError, RecursionError) as error:
         raise InvalidError("the body is not JSON: send an object of parameters.") from error
     if not isinstance(given, dict):
@@ -97,4 +99,6 @@ async def _posted(request: web.BaseRequest) -> dict[str, str]:
 def _text(value: object) -> str:
     if isinstance(value, dict | list):
         raise InvalidError("the body holds more than plain values: send a flat object of parameters.")
+    if isinstance(value, Decimal):  # what a program writes as 1e-05 is money all the same
+        return f"{value:f}" if abs(value.adjusted()) <= _MOST_DIGITS else str(value)
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,71 @@
+"""Addresses tell the reviewers of ad platforms from people as surely as names do: none may be asked for alone."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Tnc
+
+SHOP = '[[offer]]\nid = "shoes"\nurl = "https://shop.example/"\n'
+
+
+def flow(condition: str) -> str:
+    return (
+        f'{SHOP}[[campaign]]\nid = "c"\n[[campaign.flow]]\nid = "f"\nwhen = [ {condition} ]\n'
+        'offers = [ { id = "shoes" } ]\n'
+    )
+
+
+def filter_(condition: str) -> str:
+    return f'[[filter]]\nid = "f"\nwhen = [ {condition} ]\naction = {{ type = "status", code = 404 }}\n'
+
+
+@pytest.mark.parametrize("write", [flow, filter_])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        '{ fact = "ip", in = ["66.249.64.0/27"] }',  # Google
+        '{ fact = "ip", in = ["66.249.64.0/27", "31.13.64.0/18", "2a03:2880::/32"] }',  # and Meta
+        '{ fact = "ip", in = "::ffff:31.13.64.0/114" }',
+        '{ fact = "ip", is = ["31.13.64.7"] }',
+        '{ fact = "ip", not = ["31.13.64.7", "unknown"] }',
+        '{ fact = "ip", starts = "31.13.64." }',
+        '{ fact = "ip", matches = "^31[.]13[.]6[4-9][.]" }',
+        '{ fact = "ip", starts = ["66.249.64.", "31.13.64."] }',
+        '{ fact = "header.X-Forwarded-For", starts = "31.13.64." }',
+        '{ fact = "header.cf-connecting-ip", is = ["31.13.64.7"] }',
+    ],
+)
+def test_the_addresses_of_an_ad_platform_alone_are_refused(
+    tnc: Tnc, tmp_path: Path, write: object, condition: str
+) -> None:
+    file = tmp_path / "line.toml"
+    file.write_text(write(condition))  # type: ignore[operator]
+
+    done = tnc("apply", str(file))
+
+    assert done.code == 2
+    assert "singles out an ad platform's own network" in done.err
+    assert "may tell them apart" in done.err
+    assert tnc("export").out == ""
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        '{ fact = "ip", in = ["203.0.113.0/24"] }',
+        '{ fact = "ip", in = ["31.13.64.0/18", "81.2.69.0/24"] }',
+        '{ fact = "ip", in = ["0.0.0.0/1"] }',
+        '{ fact = "ip", is = ["unknown"] }',
+        '{ fact = "ip", starts = "81.2.69." }',
+        '{ fact = "ip", starts = "66." }',
+        '{ fact = "ip", contains = "." }',
+        '{ fact = "ip", matches = ":" }',
+        '{ fact = "header.accept", contains = "31.13" }',
+    ],
+)
+def test_other_addresses_can_be_named(tnc: Tnc, tmp_path: Path, condition: str) -> None:
+    file = tmp_path / "line.toml"
+    file.write_text(flow(condition))
+
+    assert tnc("apply", str(file)).code == 0
