@@ -265,6 +265,7 @@ def _words_in_the_clear(house: House) -> Iterator[Finding]:
             state="failed",
             text=f"What must not be in the clear was found on {utc_date(found.at_ms)}: {where}. All was clean {clean}.",
             fix="Look who writes there and delete it; then type: tnc privacy scan",
+            subject="words are in the clear",
         )
     elif found.left:
         text = f"{found.left} files could not be looked through for words in the clear; all was clean {clean}."
@@ -343,5 +344,6 @@ _ALARMING: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
     dealings.destinations,
     dealings.deliveries,
     dealings.requests,
+    _words_in_the_clear,
 )
 """Quick enough to be asked every minute."""
