@@ -63,9 +63,18 @@ class _AccessLog(AbstractAccessLogger):
 
 
 class _Discreet(web.RequestHandler):
-    """Says of a request that cannot be read what its status means; aiohttp would say its words again."""
+    """Says of a request that cannot be read what its status means; aiohttp would say its words again. And nobody needs
+    to know what answers here, and of which version.
+    """
 
     __slots__ = ()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        if isinstance(resp, web.StreamResponse):  # else a handler failed, which is said there
+            resp.headers.setdefault("Server", "web")
+        return await super().finish_response(request, resp, start_time)
 
     def handle_error(
         self,

@@ -64,6 +64,14 @@ async def test_an_address_that_is_nothing_reveals_nothing(shop: Shop, target: st
     assert shop.stories() == []
 
 
+@pytest.mark.parametrize("asked", [request("/unknown"), request("/summer", method="POST"), b"no http at all\r\n\r\n"])
+async def test_no_answer_tells_what_made_it(shop: Shop, asked: bytes) -> None:
+    answer = read_answer(await shop.send(asked))
+
+    assert "aiohttp" not in str(answer.headers).lower()
+    assert "python" not in str(answer.headers).lower()
+
+
 async def test_a_paused_campaign_sends_nobody_on_and_says_so_in_the_log(shop: Shop) -> None:
     answer = await shop.get("/still")
 
