@@ -7,13 +7,19 @@ import time
 
 import pytest
 
-from tnc.jobs import Job, Jobs
+from tnc.errors import FailedError, NotFoundError, UnavailableError
+from tnc.jobs import HOUR, Job, Jobs
+from tnc.world import World
 
 SOON = 0.01
 
 
 def job(name: str, run: object) -> Job:
     return Job(name, f"does {name}", SOON, run)  # type: ignore[arg-type]
+
+
+def jobs(*table: Job) -> Jobs:
+    return Jobs(table, World())
 
 
 async def test_each_has_its_turn_again_and_again_and_one_that_fails_keeps_none_from_it(
@@ -26,7 +32,7 @@ async def test_each_has_its_turn_again_and_again_and_one_that_fails_keeps_none_f
         raise OSError("no such luck")
 
     with caplog.at_level(logging.CRITICAL, "tnc.jobs"):
-        async with Jobs((job("bad", fails), job("good", lambda: turns.append("good")))).running():
+        async with jobs(job("bad", fails), job("good", lambda: turns.append("good"))).running():
             while turns.count("good") < 3:
                 await asyncio.sleep(SOON)
 
@@ -48,9 +54,31 @@ async def test_a_job_that_needs_the_loop_can_end_while_all_is_stopped() -> None:
         assert asyncio.run_coroutine_threadsafe(answer(), loop).result() == "answered"
         done.set()
 
-    async with Jobs((job("asks", asks),)).running():
+    async with jobs(job("asks", asks)).running():
         await asyncio.to_thread(began.wait)
         stopping = time.monotonic()
 
     assert done.is_set()
     assert time.monotonic() - stopping < 5
+
+
+async def test_one_is_done_when_it_is_asked_for_and_tells_how_it_went() -> None:
+    turns: list[str] = []
+
+    def fails() -> None:
+        raise OSError("no such luck")
+
+    table = jobs(Job("good", "does good", HOUR, lambda: turns.append("good")), Job("bad", "does bad", HOUR, fails))
+    async with table.running():
+        told = await asyncio.to_thread(table.do, "good")
+        with pytest.raises(FailedError, match="the job bad failed"):
+            await asyncio.to_thread(table.do, "bad")
+        with pytest.raises(NotFoundError, match="there are: good, bad"):
+            table.do("else")
+
+    assert turns == ["good"]
+    assert (told["job"], told["failed"], told["every_seconds"]) == ("good", False, 3600)
+    assert told["last_at"] is not None
+    assert [(each["job"], each["failed"]) for each in table.told()] == [("good", False), ("bad", True)]
+    with pytest.raises(UnavailableError):
+        table.do("good")

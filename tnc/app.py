@@ -323,7 +323,10 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         accounts = Accounts(lambda: house.database, house.database_lock)
         passwords = Passwords(house.keys.pepper)
         dashboard = dashboard_app(desk, accounts, passwords, world, hosts=(settings.dashboard.host,))
-        errands = server.errands(url_of(entrance, settings.listen))
+        renewal = Renewal(config, house)
+        nightly = Nightly(config, house)
+        jobs = jobs_of(server, renewal, nightly, reporter)
+        errands: Errands = {**server.errands(url_of(entrance, settings.listen)), "jobs": jobs.told, "do-job": jobs.do}
         await stack.enter_async_context(local_socket(control_app(server.operations, errands), rooms))
         await stack.enter_async_context(site(application(dashboard), back))
         await stack.enter_async_context(tracking_site(tracking, entrance))
@@ -331,11 +334,9 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         await stack.enter_async_context(Withdrawing(house, server.transact, tracker.denials).running())
         await stack.enter_async_context(newest_in_use(house, tracker))
         await stack.enter_async_context(Checks(tracker, clicklog, house.agents.crawlers).running())
-        renewal = Renewal(config, house)
-        nightly = Nightly(config, house)
         stack.callback(renewal.stop)
         stack.callback(nightly.stop)
-        await stack.enter_async_context(jobs_of(server, renewal, nightly, reporter).running())
+        await stack.enter_async_context(jobs.running())
         settle()
         remembering = asyncio.create_task(server.remember_the_rest(older))
         stack.callback(remembering.cancel)
@@ -377,5 +378,6 @@ def jobs_of(server: Server, renewal: Renewal, nightly: Nightly, reporter: Report
             Job("sums", "make the sums that outlive their clicks", HOUR, keeping.retention.keep_sums),
             Job("search", "look through every file for what must not be in the clear", HOUR, nightly.start_if_due),
             Job("renew-address-data", "fetch what is older than it should be", renewing, renewal.start_if_due),
-        )
+        ),
+        house.world,
     )

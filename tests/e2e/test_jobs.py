@@ -1,0 +1,26 @@
+"""What a server does by itself, seen and asked for from the command line."""
+
+from tests.e2e.shop import ask, told
+from tnc.bench.appliance import Appliance
+
+
+def test_jobs_are_listed_and_one_is_done_now(appliance: Appliance) -> None:
+    ask(appliance, "/summer?n=1")
+
+    done = appliance.command("run", "feed-columns", "--json")
+    unknown = appliance.command("run", "make-coffee")
+
+    assert done.returncode == 0, done.stderr
+    listed = {each["job"]: each for each in told(appliance, "jobs")}
+    assert (listed["feed-columns"]["failed"], listed["retention"]["last_at"]) == (False, None)
+    assert listed["feed-columns"]["last_at"] is not None
+    assert list((appliance.data / "columns").rglob("clicks-*.parquet"))
+    assert unknown.returncode == 3
+    assert "there is no job 'make-coffee'; there are: turn-day, " in unknown.stderr
+
+
+def test_without_a_server_they_say_who_does_them(stopped: Appliance) -> None:
+    done = stopped.command("jobs")
+
+    assert done.returncode != 0
+    assert "type: tnc serve" in done.stderr
