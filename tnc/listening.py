@@ -3,17 +3,16 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
-from aiohttp.web_runner import BaseRunner
 
 from tnc.control import short_path
-from tnc.errors import RefusedError
+from tnc.errors import FailedError, RefusedError
 from tnc.house import Rooms
 from tnc.readings import Address
 from tnc.web.tracking import ROUTE, Lanes, Tracking, front
@@ -87,11 +86,6 @@ class _Discreet(web.RequestHandler):
         return super().handle_error(request, status, exc, message)
 
 
-class _Server(web.Server):
-    def __call__(self) -> web.RequestHandler:
-        return _Discreet(self, loop=self._loop, **self._kwargs)
-
-
 _SERVER_OPTIONS: Final[dict[str, Any]] = {
     "access_log": logging.getLogger(__name__),
     "access_log_class": _AccessLog,
@@ -101,15 +95,21 @@ _SERVER_OPTIONS: Final[dict[str, Any]] = {
 }
 
 
-def application(app: web.Application) -> BaseRunner:
+def _discreet(server: web.Server) -> Callable[[], _Discreet]:
+    """Makes the protocol of each connection."""
+    loop = asyncio.get_running_loop()
+    return lambda: _Discreet(server, loop=loop, **_SERVER_OPTIONS)
+
+
+def application(app: web.Application) -> web.AppRunner:
     return web.AppRunner(app, handle_signals=False, shutdown_timeout=_DRAIN_SECONDS, **_SERVER_OPTIONS)
 
 
 @asynccontextmanager
 async def tracking_site(tracking: Tracking, bound: socket.socket) -> AsyncIterator[None]:
     """The tracking listener: express lanes in front, aiohttp for all that is no plain click."""
-    server = _Server(front(tracking), **_SERVER_OPTIONS)
-    lanes = Lanes(tracking, server)
+    server = web.Server(front(tracking), **_SERVER_OPTIONS)
+    lanes = Lanes(tracking, _discreet(server))
     listening = await asyncio.get_running_loop().create_server(lanes, sock=bound)
     try:
         yield
@@ -120,12 +120,15 @@ async def tracking_site(tracking: Tracking, bound: socket.socket) -> AsyncIterat
 
 
 @asynccontextmanager
-async def site(runner: BaseRunner, bound: socket.socket) -> AsyncIterator[None]:
+async def site(runner: web.AppRunner, bound: socket.socket) -> AsyncIterator[None]:
     await runner.setup()
-    await web.SockSite(runner, bound).start()
+    if runner.server is None:
+        raise FailedError("the pages could not be made ready.")
+    listening = await asyncio.get_running_loop().create_server(_discreet(runner.server), sock=bound)
     try:
         yield
     finally:
+        listening.close()
         await runner.cleanup()
 
 

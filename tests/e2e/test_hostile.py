@@ -189,3 +189,15 @@ def test_postbacks_of_any_bytes_are_answered(shared: Appliance) -> None:
         assert answer.status == 400, body[:20]
     printed_safely(shared, click_id)
     healthy(shared)
+
+
+@pytest.mark.parametrize("which", ["tracking", "dashboard"])
+@pytest.mark.parametrize("asked", [b"GET /?key=marked-word HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nmarked-word\r\n\r\n"])
+def test_what_cannot_be_read_is_not_repeated(shared: Appliance, which: str, asked: bytes) -> None:
+    with socket.create_connection(getattr(shared, which), timeout=10) as connection:
+        connection.sendall(asked)
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+
+    assert answer.startswith(b"HTTP/1.")
+    assert b"marked-word" not in answer
+    assert b"aiohttp" not in answer
