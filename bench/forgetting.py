@@ -42,7 +42,8 @@ from tnc.model import Click
 from tnc.settings import Settings
 from tnc.store import days as day_files
 from tnc.store.dayfiles import Days
-from tnc.store.days import DayWriter, utc_date
+from tnc.store.days import DayWriter, day_path, utc_date
+from tnc.store.dayschema import FINISHING, finish
 from tnc.store.keyring import DayKeys, new_key_text
 from tnc.store.terms import DAY_MS, start_ms
 from tnc.store.tree import PuncturableKey
@@ -253,7 +254,8 @@ def sums(made: Appliance, *, days_later: int = 0) -> None:
     ):
         for date in house.stories.dates():
             if date < utc_date(world.now_ms()):
-                files.transact((house.workspace, date), DayWriter.finish_day)
+                for search in FINISHING:
+                    finish(day_path(house.rooms.days, house.workspace, date), search)
         files.close()
         Keeping(house, lambda work: work(files)).retention.keep_sums()
     print(f"sums that outlive the days, made ahead: {time.perf_counter() - begun:.0f} s", flush=True)
