@@ -97,7 +97,7 @@ def has_opted_out(cookies: Mapping[str, str]) -> bool:
 
 
 def has_withdrawn(cookies: Mapping[str, str]) -> bool:
-    return any(cookies.get(name) == "1" for name in CONSENT_COOKIES)
+    return bool(cookies) and any(cookies.get(name) == "1" for name in CONSENT_COOKIES)
 
 
 def _sum(said: list[Consent]) -> Consent:
