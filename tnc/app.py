@@ -40,7 +40,7 @@ from tnc.nightly import Nightly
 from tnc.operations import Hooks, Operations
 from tnc.passwords import Passwords
 from tnc.peopledesk import PeopleDesk
-from tnc.process import ready_for_threads, settle
+from tnc.process import giving_way, ready_for_threads, settle
 from tnc.readings import Address
 from tnc.receiving import Answered, Heard
 from tnc.recording import Recorded
@@ -248,12 +248,12 @@ class Server:
 
     async def remember_the_rest(self, past: Iterator[Click]) -> None:
         """Beside the work: opened in a thread, taken up on the loop in portions that no visitor notices."""
-        while some := await asyncio.to_thread(lambda: list(islice(past, _REMEMBER_BESIDE))):
+        while some := await asyncio.to_thread(lambda: list(giving_way(islice(past, _REMEMBER_BESIDE)))):
             for click in some:
                 self.tracker.remember(click)
         self.tracker.knows_the_past = True
         converted = self.house.stories.converted_since(self._horizon_ms())
-        while stories := await asyncio.to_thread(lambda: list(islice(converted, _REMEMBER_BESIDE))):
+        while stories := await asyncio.to_thread(lambda: list(giving_way(islice(converted, _REMEMBER_BESIDE)))):
             for story in stories:
                 for conversion in story.conversions:
                     self.tracker.note_conversion(story.click, conversion.history[-1].at_ms)

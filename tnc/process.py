@@ -3,12 +3,15 @@
 import gc
 import logging
 import subprocess
-from collections.abc import Iterator, Sequence
-from typing import Final
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, TypeVar
 
 import msgspec
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 _LONGEST: Final = 500  # characters of a complaint
 
@@ -27,6 +30,16 @@ def _kinds(base: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
     for kind in base.__subclasses__():
         yield kind
         yield from _kinds(kind)
+
+
+def giving_way(items: Iterable[_T]) -> Iterator[_T]:
+    """For threads beside a loop: lets go of the interpreter after each.
+
+    A click that came meanwhile waits for one of them, else until Python makes the thread let go: 5 ms.
+    """
+    for item in items:
+        yield item
+        time.sleep(0)
 
 
 def settle() -> None:

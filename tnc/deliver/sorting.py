@@ -4,8 +4,7 @@ Opening a hundred takes twenty milliseconds, for which no click shall wait in li
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Final, TypeVar
 from tnc.deliver.leases import Sealed
 from tnc.errors import NotFoundError
 from tnc.model import Click, ConversionChange
+from tnc.process import giving_way
 from tnc.store.days import DayReader
 from tnc.store.deliveries import DeliveryRow
 from tnc.store.stories import Stories, click_now
@@ -52,14 +52,14 @@ class SortingRoom:
         """What was claimed, in its order; what was erased since is left out."""
 
         def work() -> list[Taken]:
-            found = (_taken(self._reader(date), seq) for seq in _giving_way(seqs))
+            found = (_taken(self._reader(date), seq) for seq in giving_way(seqs))
             return [each for each in found if each is not None]
 
         return await self._do(work)
 
     async def seal(self, date: Date, rows: Iterable[DeliveryRow]) -> list[Sealed]:
         def work() -> list[Sealed]:
-            sealed = ((row, self._reader(date).deliveries.seal(row)) for row in _giving_way(rows))
+            sealed = ((row, self._reader(date).deliveries.seal(row)) for row in giving_way(rows))
             return [(row, part) for row, part in sealed if part is not None]
 
         return await self._do(work)
@@ -83,13 +83,6 @@ class SortingRoom:
         reader = self._open.enter_context(self._stories.day(date))
         self._day = (date, now_ms + _KEPT_MS, reader)
         return reader
-
-
-def _giving_way(items: Iterable[_T]) -> Iterator[_T]:
-    """Lets go of the interpreter after each: a click that came meanwhile waits for one of them, else up to 5 ms."""
-    for item in items:
-        yield item
-        time.sleep(0)
 
 
 def _taken(reader: DayReader, seq: int) -> Taken | None:
