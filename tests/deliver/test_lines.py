@@ -45,6 +45,17 @@ def go(waiting: Line, now_ms: int, verdict: Verdict, *, took_ms: int = 100) -> l
     return [place for places in sent for place in places]
 
 
+def test_who_is_in_line_already_does_not_come_a_second_time() -> None:
+    waiting = Line()
+    waiting.add(Place(DATE, 7), 1_000)
+    waiting.add(Place(DATE, 7), 1_001)
+    assert len(waiting) == 1
+
+    assert waiting.take(2_000, 5) == [Place(DATE, 7)]
+    waiting.add(Place(DATE, 7), 3_000)
+    assert len(waiting) == 1
+
+
 def test_a_day_of_outage_costs_few_requests_and_a_return_is_quick() -> None:
     waiting, now_ms, requests = line(50_000), 0, 0
     attempts: dict[Place, int] = {}
@@ -68,7 +79,13 @@ def test_a_day_of_outage_costs_few_requests_and_a_return_is_quick() -> None:
     assert now_ms - back_ms <= 15 * 60 * SECOND + LAST_PROBE_MS
 
 
-@given(st.lists(st.tuples(st.integers(-(10**12), 10**13), st.integers(0, 400), st.integers(0, 10**9)), max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.integers(-(10**12), 10**13), st.integers(0, 400), st.integers(0, 10**9)),
+        max_size=30,
+        unique_by=lambda each: each[1:],
+    )
+)
 def test_what_waits_comes_back_in_the_order_of_its_times(added: list[tuple[int, int, int]]) -> None:
     waiting = Line()
     for at_ms, days, seq in added:

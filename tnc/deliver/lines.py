@@ -46,12 +46,17 @@ class Line:
     running: int = 0
     width: int = 1
     _heap: list[int] = field(default_factory=list)  # a time and a place each, as one number: there may be a great many
+    _there: set[int] = field(default_factory=set)  # the places alone
 
     def __len__(self) -> int:
         return len(self._heap)
 
     def add(self, place: Place, at_ms: int) -> None:
-        heapq.heappush(self._heap, at_ms << _PLACE_BITS | place.date.toordinal() << _SEQ_BITS | place.seq)
+        """What is in line stays where it is: at a start, what comes just then is also read from disk."""
+        where = place.date.toordinal() << _SEQ_BITS | place.seq
+        if where not in self._there:
+            self._there.add(where)
+            heapq.heappush(self._heap, at_ms << _PLACE_BITS | where)
 
     def may_start(self, now_ms: int) -> bool:
         due = bool(self._heap) and self._first_ms <= now_ms
@@ -73,6 +78,7 @@ class Line:
         taken: list[Place] = []
         while self._heap and len(taken) < room and self._first_ms <= now_ms:
             place = heapq.heappop(self._heap) & ((1 << _PLACE_BITS) - 1)
+            self._there.discard(place)
             taken.append(Place(Date.fromordinal(place >> _SEQ_BITS), place & ((1 << _SEQ_BITS) - 1)))
         self.breaker = self.breaker.sending()
         self.running += 1
