@@ -41,7 +41,7 @@ from tnc.store.stories import Stories
 from tnc.store.terms import WorkspaceTerms
 from tnc.world import World
 
-_OWN_FILES: Final = ("config.toml", "lock", "socket")  # the owner's words, and nothing
+_OWN_FILES: Final = ("config.toml", "sign-in", "lock", "socket")  # the owner's words, also those of a demo, and nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,8 @@ class Rooms:
     def files(self) -> Iterator[Path]:
         """Every file in which nothing may be in the clear: all but the owner's own words and address data."""
         for path in sorted(self.data.rglob("*")):
-            if path.name not in _OWN_FILES and path.is_file() and self.addresses not in path.parents:
+            own = path.parent == self.data and path.name in _OWN_FILES
+            if not own and path.is_file() and self.addresses not in path.parents:
                 yield path
 
     @property
