@@ -376,8 +376,8 @@ def jobs_of(server: Server, renewal: Renewal, nightly: Nightly, reporter: Report
             Job("alerts", "mail what needs the owner", MINUTE, alerting.look),
             Job("retention", "let go what has reached its term", MINUTE, keeping.retention.keep_to_terms),
             Job("sums", "make the sums that outlive their clicks", HOUR, keeping.retention.keep_sums),
-            Job("search", "look through every file for what must not be in the clear", HOUR, nightly.start_if_due),
-            Job("renew-address-data", "fetch what is older than it should be", renewing, renewal.start_if_due),
+            Job("search", "each night, start to look for what is in the clear", HOUR, nightly.start_if_due),
+            Job("renew-address-data", "start to fetch what is older than it should be", renewing, renewal.start_if_due),
         ),
         house.world,
     )
