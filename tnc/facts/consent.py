@@ -93,11 +93,11 @@ def mode(
 
 
 def has_opted_out(cookies: Mapping[str, str]) -> bool:
-    return bool(cookies) and any(cookies.get(name) == "1" for name in OPT_OUT_COOKIES)
+    return any(cookies.get(name) == "1" for name in OPT_OUT_COOKIES)
 
 
 def has_withdrawn(cookies: Mapping[str, str]) -> bool:
-    return bool(cookies) and any(cookies.get(name) == "1" for name in CONSENT_COOKIES)
+    return any(cookies.get(name) == "1" for name in CONSENT_COOKIES)
 
 
 def _sum(said: list[Consent]) -> Consent:

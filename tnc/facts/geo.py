@@ -100,6 +100,10 @@ class Geo:
         """The place of an address in canonical text. Addresses that no visitor can have are nowhere."""
         return self._find(ip)
 
+    def is_nobodys(self, place: Place) -> bool:
+        """Whether `lookup` gave this for an address that no visitor can have, such as one of a private network."""
+        return place is self._nowhere
+
     def witnesses(self, ip: str) -> dict[str, str]:
         """For each fact that is known of an address, the name of the data that says so."""
         named: dict[str, str] = {}

@@ -21,6 +21,7 @@ HINTS: Final = (
 ACCEPT_CH: Final = "Sec-CH-UA-Full-Version-List, Sec-CH-UA-Platform-Version, Sec-CH-UA-Model"
 
 _MAX: Final = 1024
+_NOT_SENT: Final = ("",) * len(HINTS)
 
 _STRING: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _KEY: Final = re.compile(r"[a-z*][a-z0-9_.*-]*")
@@ -42,8 +43,7 @@ def sent_hints(headers: Mapping[str, str]) -> tuple[str, ...]:
     """The hint headers in the order of `HINTS`, for use as a key; empty when the browser sends none."""
     if "sec-ch-ua" not in headers and "sec-ch-ua-platform" not in headers:
         return ()
-    said = headers.get
-    sent = tuple([said(name, "") for name in HINTS])
+    sent = tuple(map(headers.get, HINTS, _NOT_SENT))
     return sent if len("".join(sent)) <= _MAX else tuple(each[:_MAX] for each in sent)
 
 

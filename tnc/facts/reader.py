@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tnc.facts.address import AddressSource, ClientAddress, cut, is_global, pack
+from tnc.facts.address import AddressSource, ClientAddress, cut
 from tnc.facts.agent import UNSEEN, Agent, Agents, family
 from tnc.facts.consent import Wishes, has_opted_out, has_withdrawn, mode, read_wishes
 from tnc.facts.frequency import Frequency
@@ -171,9 +171,13 @@ class VisitReader:
         params = read_query(query)
         named = _named(params, source, query)
         wishes = read_wishes(params, headers)
-        if has_withdrawn(request.cookies):
-            wishes = wishes._replace(consent="denied")
-        how = mode(place.country, wishes, opted_out=has_opted_out(request.cookies), elsewhere=self.elsewhere)
+        cookies = request.cookies
+        opted_out = False
+        if cookies:
+            opted_out = has_opted_out(cookies)
+            if has_withdrawn(cookies):
+                wishes = wishes._replace(consent="denied")
+        how = mode(place.country, wishes, opted_out=opted_out, elsewhere=self.elsewhere)
         seen = self._agents.see(user_agent, sent_hints(headers)) if user_agent else UNSEEN
         secure = request.secure or (client.source != "peer" and headers.get("x-forwarded-proto") == "https")
         referrer = headers.get("referer")
@@ -188,7 +192,7 @@ class VisitReader:
             user_agent=user_agent or None,
             agent=seen.agent,
             referrer_domain=came_from,
-            params=_with_platform_cookies(params, request.cookies) if request.cookies and how == "full" else params,
+            params=_with_platform_cookies(params, cookies) if cookies and how == "full" else params,
             named=named,
             wishes=wishes,
             mode=how,
@@ -200,15 +204,15 @@ class VisitReader:
                 user_agent=user_agent,
                 secure=secure,
                 prefetch=is_prefetch(headers),
-                surplus=self._is_surplus(client.ip, place, request.arrived_at_ms),
+                surplus=self._is_surplus(client.ip, place, geo, request.arrived_at_ms),
                 referrer_domain=came_from,
             ),
             data=geo.data,
         )
 
-    def _is_surplus(self, ip: str | None, place: Place, now_ms: int) -> bool:
+    def _is_surplus(self, ip: str | None, place: Place, geo: Geo, now_ms: int) -> bool:
         # An address of no visitor's own, such as that of a proxy that was not declared, stands for everybody.
-        if self._frequency is None or ip is None or not is_global(pack(ip)):
+        if self._frequency is None or ip is None or geo.is_nobodys(place):
             return False
         shared = place.relay is True or place.connection in _SHARED
         return self._frequency.is_surplus(ip, now_ms, shared=shared)
@@ -243,7 +247,9 @@ def _may_hold_macros(query: str) -> bool:
 def _named(params: dict[str, str], source: Source | None, query: str) -> Named:
     if not params:
         return Named()
-    subs = {name: value for name, value in params.items() if name in _OWN_SUBS and value}
+    subs: dict[str, str] = {}
+    if not _OWN_SUBS.isdisjoint(params):
+        subs = {name: value for name, value in params.items() if name in _OWN_SUBS and value}
     external_id = cost = None
     if source:
         external_id = params.get(source.click_id) if source.click_id else None
