@@ -1,6 +1,7 @@
 """What all tests share: Hypothesis judges laws, not the speed of the machine it runs on."""
 
 import os
+import posix
 from collections.abc import Iterator
 
 import pytest
@@ -17,3 +18,9 @@ def _nobody_stands_back() -> Iterator[None]:
         patched.setattr(os, "nice", lambda _more: 0)
         patched.setattr(os, "sched_setscheduler", lambda *_: None)
         yield
+
+
+@pytest.fixture
+def threads_stand_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests whose threads do so and end."""
+    monkeypatch.setattr(os, "nice", posix.nice)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import threading
 import time
 
@@ -9,6 +10,7 @@ import pytest
 
 from tnc.errors import FailedError, NotFoundError, UnavailableError
 from tnc.jobs import HOUR, Job, Jobs
+from tnc.niceness import BEHIND
 from tnc.world import World
 
 SOON = 0.01
@@ -60,6 +62,17 @@ async def test_a_job_that_needs_the_loop_can_end_while_all_is_stopped() -> None:
 
     assert done.is_set()
     assert time.monotonic() - stopping < 5
+
+
+@pytest.mark.usefixtures("threads_stand_back")
+async def test_jobs_let_clicks_go_first() -> None:
+    behind: list[int] = []
+
+    async with jobs(job("looks", lambda: behind.append(os.getpriority(os.PRIO_PROCESS, 0)))).running():
+        while not behind:
+            await asyncio.sleep(SOON)
+
+    assert behind[0] == os.getpriority(os.PRIO_PROCESS, 0) + BEHIND
 
 
 async def test_one_is_done_when_it_is_asked_for_and_tells_how_it_went() -> None:

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from datetime import timedelta
@@ -36,6 +37,7 @@ from tnc.listening import application, listening_socket, local_socket, site, tra
 from tnc.live.tracker import Tracker
 from tnc.maildesk import MailDesk
 from tnc.model import Click, Configuration, Conversion, OfferId
+from tnc.niceness import background
 from tnc.nightly import Nightly
 from tnc.operations import Hooks, Operations
 from tnc.passwords import Passwords
@@ -248,15 +250,19 @@ class Server:
 
     async def remember_the_rest(self, past: Iterator[Click]) -> None:
         """Beside the work: opened in a thread, taken up on the loop in portions that no visitor notices."""
-        while some := await asyncio.to_thread(lambda: list(giving_way(islice(past, _REMEMBER_BESIDE)))):
-            for click in some:
-                self.tracker.remember(click)
-        self.tracker.knows_the_past = True
-        converted = self.house.stories.converted_since(self._horizon_ms())
-        while stories := await asyncio.to_thread(lambda: list(giving_way(islice(converted, _REMEMBER_BESIDE)))):
-            for story in stories:
-                for conversion in story.conversions:
-                    self.tracker.note_conversion(story.click, conversion.history[-1].at_ms)
+        with background() as thread:
+            while some := await self._portion(thread, past):
+                for click in some:
+                    self.tracker.remember(click)
+            self.tracker.knows_the_past = True
+            converted = self.house.stories.converted_since(self._horizon_ms())
+            while stories := await self._portion(thread, converted):
+                for story in stories:
+                    for conversion in story.conversions:
+                        self.tracker.note_conversion(story.click, conversion.history[-1].at_ms)
+
+    async def _portion(self, thread: Executor, items: Iterator[_T]) -> list[_T]:
+        return await self._loop.run_in_executor(thread, lambda: list(giving_way(islice(items, _REMEMBER_BESIDE))))
 
     def _horizon_ms(self) -> int:
         return self.house.world.now_ms() - self.tracker.seen.window_s * 1000

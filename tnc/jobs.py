@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from tnc.errors import FailedError, NotFoundError, UnavailableError
 from tnc.fields import rfc3339
+from tnc.niceness import BEHIND, stand_back
 from tnc.world import World
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ class Jobs:
     # -- in the thread
 
     def _work(self) -> None:
+        stand_back(BEHIND)
         while not self._stopped.is_set():
             try:
                 asked = self._asked.get(timeout=max(0.0, min(self._due.values()) - time.monotonic()))

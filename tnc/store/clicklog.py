@@ -21,6 +21,7 @@ from typing import Any, Final, TypeVar
 
 from tnc.errors import TncError, UnavailableError
 from tnc.model import Click, WorkspaceId
+from tnc.niceness import background
 from tnc.store.batch import Done, Job, Put, Written, settle
 from tnc.store.dayfiles import Day, Days
 from tnc.store.days import ClickRow, ClickSealer, DayWriter, utc_date
@@ -178,7 +179,8 @@ class ClickLog:
         """
         await self.alone(lambda days: days.lend(day))
         try:
-            return await asyncio.to_thread(work)
+            with background() as thread:
+                return await self._loop.run_in_executor(thread, work)
         finally:
             await self.alone(partial(self._take_back, day))
 

@@ -6,6 +6,8 @@ from typing import Any, Final, NamedTuple
 
 import re2
 
+from tnc.niceness import background
+
 _CHUNK: Final = 1 << 20  # small, because copying it holds up whoever serves clicks in this process
 _AT_ONCE: Final = 400  # needles in one automaton; more of them take another pass
 _SHORTEST: Final = 6  # what is shorter is found by chance
@@ -28,8 +30,9 @@ class Scanner:
         self.bytes = 0
 
     def look(self, paths: Iterable[Path]) -> list[Hit]:
-        """Every place in these files; a file that is gone meanwhile holds nothing."""
-        return [hit for path in paths for hit in self.hits(path)]
+        """Every place in these files, looked for behind clicks; a file that is gone meanwhile holds nothing."""
+        with background() as thread:
+            return thread.submit(lambda: [hit for path in paths for hit in self.hits(path)]).result()
 
     def hits(self, path: Path) -> Iterator[Hit]:
         """Places in one file, in no order."""

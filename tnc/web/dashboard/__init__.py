@@ -1,12 +1,10 @@
 """The owner's screen: what came, where it went, why, and what it earned."""
 
 from collections.abc import AsyncIterator, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
 
 from aiohttp import web
 
-from tnc.niceness import stand_back
+from tnc.niceness import background
 from tnc.passwords import Passwords
 from tnc.store.accounts import Accounts
 from tnc.web.dashboard.assets import Assets
@@ -27,8 +25,6 @@ from tnc.web.dashboard.ports import Appliance
 from tnc.web.dashboard.routes import ROUTES
 from tnc.web.dashboard.throttle import Throttle
 from tnc.world import World
-
-_HASHERS_BACK: Final = 10  # niceness: a tenth of what a thread gets that does not stand back
 
 
 def dashboard_app(
@@ -56,8 +52,5 @@ def dashboard_app(
 
 async def _hashers(app: web.Application) -> AsyncIterator[None]:
     # Two, because more would take both cores of a small server away from clicks, and these let clicks go first.
-    # Not the lowest priority: on a busy machine the owner must get in, too.
-    with ThreadPoolExecutor(2, thread_name_prefix="password", initializer=stand_back, initargs=(_HASHERS_BACK,)) as app[
-        HASHERS
-    ]:
+    with background(2, name="password") as app[HASHERS]:
         yield
