@@ -2,12 +2,13 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
 from tnc.errors import InvalidError, NotFoundError
+from tnc.store.transaction import transaction
 
 IDLE_MS: Final = 30 * 60_000
 ABSOLUTE_MS: Final = 12 * 3_600_000
@@ -67,7 +68,7 @@ class Accounts:
         if not 3 <= len(email) <= 254 or "@" not in email[1:-1] or not email.isprintable() or " " in email:
             raise InvalidError("that is not an e-mail address; write one like owner@example.com")
         try:
-            with self._writing():
+            with transaction(self._connection, self._lock):
                 cursor = self._connection.execute(
                     "insert into users (email, password, created_at_ms) values (?, ?, ?)", (email, verifier, now_ms)
                 )
@@ -77,7 +78,7 @@ class Accounts:
 
     def set_verifier(self, *, email: str, verifier: str) -> None:
         """Change a password and end every session that the old one opened. Raises NotFoundError."""
-        with self._writing():
+        with transaction(self._connection, self._lock):
             changed = self._connection.execute("update users set password = ? where email = ?", (verifier, email))
             self._connection.execute(
                 "delete from sessions where user_id in (select id from users where email = ?)", (email,)
@@ -93,7 +94,7 @@ class Accounts:
 
     def open_session(self, user: User, *, token_hash: bytes, now_ms: int) -> None:
         """Remember a new session, and forget those that have ended by themselves."""
-        with self._writing():
+        with transaction(self._connection, self._lock):
             self._connection.execute(
                 "delete from sessions where seen_at_ms <= ? or opened_at_ms <= ?",
                 (now_ms - IDLE_MS, now_ms - ABSOLUTE_MS),
@@ -127,17 +128,5 @@ class Accounts:
         return User(user_id=user_id, email=email)
 
     def close_session(self, token_hash: bytes) -> None:
-        with self._writing():
+        with transaction(self._connection, self._lock):
             self._connection.execute("delete from sessions where token_hash = ?", (token_hash,))
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """All of it or nothing, while no other thread uses the connection."""
-        with self._lock:
-            self._connection.execute("begin immediate")
-            try:
-                yield
-                self._connection.commit()
-            except BaseException:
-                self._connection.rollback()
-                raise

@@ -22,6 +22,7 @@ from tnc.store.forgotten import ESCROW_EPOCHS_TABLE, FORGOTTEN_TABLES
 from tnc.store.requests import REQUEST_TABLES
 from tnc.store.stops import STOP_TABLE
 from tnc.store.terms import TERM_CHANGES_TABLE, TERM_TABLE
+from tnc.store.transaction import transaction
 
 SCHEMA: Final = 1
 sqlite_version: Final = sqlite3.sqlite_version
@@ -198,23 +199,16 @@ class ConfigVersions:
 
     def add(self, workspace: WorkspaceId, document: bytes, *, made_at_ms: int, made_by: str, note: str) -> int:
         """Make the next version; durable when this returns."""
-        with self._lock:
-            self._database.execute("begin immediate")
-            try:
-                row = self._database.execute(
-                    "select coalesce(max(version), 0) + 1 from config_versions where workspace = ?", (workspace,)
-                ).fetchone()
-                version = int(row[0])
-                sealed = crypto.seal(self._key, zstandard.compress(document), self._place(workspace, version))
-                self._database.execute(
-                    "insert into config_versions values (?, ?, ?, ?, ?, ?)",
-                    (workspace, version, made_at_ms, made_by, note, sealed),
-                )
-                self._database.execute("commit")
-            except BaseException:
-                if self._database.in_transaction:
-                    self._database.execute("rollback")
-                raise
+        with transaction(self._database, self._lock):
+            row = self._database.execute(
+                "select coalesce(max(version), 0) + 1 from config_versions where workspace = ?", (workspace,)
+            ).fetchone()
+            version = int(row[0])
+            sealed = crypto.seal(self._key, zstandard.compress(document), self._place(workspace, version))
+            self._database.execute(
+                "insert into config_versions values (?, ?, ?, ?, ?, ?)",
+                (workspace, version, made_at_ms, made_by, note, sealed),
+            )
         return version
 
     def all_versions(self, workspace: WorkspaceId) -> list[Version]:

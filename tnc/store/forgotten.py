@@ -7,14 +7,14 @@ tried out by whoever has that key, so they are kept no longer than their term (`
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
 from tnc.errors import NotFoundError
 from tnc.model import ClickId, WorkspaceId
+from tnc.store.transaction import transaction
 
 FORGOTTEN_TABLES: Final[tuple[str, ...]] = (
     """
@@ -121,23 +121,11 @@ class Forgotten:
     def hash(self, kind: str, value: str) -> bytes:
         return keyed_hash(self._key, kind, value)
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """All of it or nothing, while no other thread uses the connection."""
-        with self._lock:
-            self._database.execute("begin immediate")
-            try:
-                yield
-                self._database.execute("commit")
-            except BaseException:
-                self._database.execute("rollback")
-                raise
-
     # -- erased clicks
 
     def bury(self, hashes: Iterable[bytes], *, expires_at_ms: int) -> None:
         """Erased clicks must not come back; their hashes are `hash("click", id)`."""
-        with self._writing():
+        with transaction(self._database, self._lock):
             self._database.executemany(
                 "insert or replace into tombstones values (?, ?, ?)",
                 [(self._workspace, each, expires_at_ms) for each in hashes],
@@ -175,7 +163,7 @@ class Forgotten:
 
     def note_escrow(self, escrow: Escrow) -> None:
         made_at_ms = escrow.made_at_ms
-        with self._writing():
+        with transaction(self._database, self._lock):
             self._database.execute("insert or replace into escrows values (?, ?)", (made_at_ms, escrow.digest))
             self._database.executemany(
                 "insert or replace into escrow_epochs values (?, ?, ?)",
@@ -200,7 +188,7 @@ class Forgotten:
     # -- objections
 
     def object(self, kind: str, values: Iterable[str], *, now_ms: int, expires_at_ms: int) -> None:
-        with self._writing():
+        with transaction(self._database, self._lock):
             self._database.executemany(
                 "insert or replace into objections values (?, ?, ?, ?, ?)",
                 [(self._workspace, self.hash(kind, each), kind, now_ms, expires_at_ms) for each in values],
@@ -228,7 +216,7 @@ class Forgotten:
 
     def expire(self, *, now_ms: int, receipts_before_ms: int) -> None:
         """Drop what has reached its term."""
-        with self._writing():
+        with transaction(self._database, self._lock):
             for _, what, at in _terms(now_ms, receipts_before_ms):
                 self._database.execute(f"delete {what}", (self._workspace, at))
 

@@ -5,8 +5,8 @@ What a person wrote and how to reach him is sealed; the steps hold no personal d
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -19,6 +19,7 @@ from tnc import crypto
 from tnc.errors import InvalidError, NotFoundError
 from tnc.model import WorkspaceId
 from tnc.store.deadlines import due_ms, latest_due_ms
+from tnc.store.transaction import transaction
 
 RequestKind = Literal["access", "erasure", "restriction", "objection", "rectification", "withdrawal", "question"]
 Channel = Literal["page", "command line", "email", "letter", "api"]
@@ -160,17 +161,6 @@ class Register:
         self._workspace = workspace
         self._key = control_key
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with self._lock:
-            self._database.execute("begin immediate")
-            try:
-                yield
-                self._database.execute("commit")
-            except BaseException:
-                self._database.execute("rollback")
-                raise
-
     def _place(self, request_id: str) -> bytes:
         return f"tnc request 1|{self._workspace}|{request_id}".encode()
 
@@ -193,7 +183,7 @@ class Register:
             raise InvalidError(f"there is no request {kind!r}; there are {', '.join(get_args(RequestKind))}.")
         sealed = crypto.seal(self._key, msgspec.json.encode(words), self._place(request_id))
         link_hash = None if link is None else sha256(link.encode()).digest()
-        with self._writing():
+        with transaction(self._database, self._lock):
             duplicate = self._database.execute(
                 f"select request_id from requests where workspace = ? and kind = ? and subject = ?"
                 f" and state not in ({_MARKS}) order by received_at_ms limit 1",
@@ -239,7 +229,7 @@ class Register:
             answer=answer or request.words.answer,
             click="" if state in ENDED else request.words.click,
         )
-        with self._writing():
+        with transaction(self._database, self._lock):
             self._database.execute(
                 "update requests set state = ?, closed_at_ms = ?, receipt_id = coalesce(?, receipt_id),"
                 " evidence = coalesce(?, evidence) where request_id = ?",
@@ -274,7 +264,7 @@ class Register:
         """Who had been told of the person, and how often."""
         request = self.get(request_id)
         receivers = {name: Receiver(reports=count) for name, count in sorted(reports.items())}
-        with self._writing():
+        with transaction(self._database, self._lock):
             self._seal(
                 request_id,
                 msgspec.structs.replace(request.words, click="", receivers={**receivers, **request.words.receivers}),
@@ -292,7 +282,7 @@ class Register:
             raise InvalidError("this request is closed.")
         its = msgspec.structs.replace(request.words.receivers[receiver], outcome=outcome, at_ms=now_ms)
         words = msgspec.structs.replace(request.words, receivers={**request.words.receivers, receiver: its})
-        with self._writing():
+        with transaction(self._database, self._lock):
             self._seal(request_id, words)
             self._step(request_id, now_ms, "owner", request.state, f"{receiver}: {outcome}")
         return self.get(request_id)
@@ -308,7 +298,7 @@ class Register:
         if not request.due_at_ms <= until_ms <= latest_ms:
             due, latest = (datetime.fromtimestamp(at_ms / 1000, UTC).date() for at_ms in (request.due_at_ms, latest_ms))
             raise InvalidError(f"it is due on {due} and can be extended to {latest} at the latest: two further months.")
-        with self._writing():
+        with transaction(self._database, self._lock):
             self._database.execute(
                 "update requests set due_at_ms = ?, extended = 1 where request_id = ?", (until_ms, request_id)
             )
@@ -381,7 +371,7 @@ class Register:
 
     def drop_closed_before(self, requests_ms: int, questions_ms: int) -> None:
         """Questions and their answers have a term of their own."""
-        with self._writing():
+        with transaction(self._database, self._lock):
             self._database.execute(f"delete from requests {_CLOSED}", (self._workspace, questions_ms, requests_ms))
 
 

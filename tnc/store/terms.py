@@ -11,6 +11,7 @@ from typing import Any, Final
 from tnc.errors import InvalidError
 from tnc.model import WorkspaceId
 from tnc.settings import SETTINGS, Settings
+from tnc.store.transaction import transaction
 
 BACKUP_HORIZON_DAYS: Final = 180
 """How long a copy that somebody made of an import or with another tool may turn up again."""
@@ -145,22 +146,15 @@ class WorkspaceTerms:
 
     def put(self, days: Mapping[str, int], changes: Sequence[TermChange]) -> None:
         """New terms, and who changed what by them: both or none."""
-        with self._lock:
-            self._database.execute("begin immediate")
-            try:
-                self._database.executemany(
-                    "insert or replace into terms values (?, ?, ?)",
-                    [(self._workspace, setting, number) for setting, number in days.items()],
-                )
-                self._database.executemany(
-                    f"insert into term_changes (workspace, {', '.join(_CHANGE)}) values (?, ?, ?, ?, ?, ?, ?, ?)",
-                    [(self._workspace, *(getattr(each, name) for name in _CHANGE)) for each in changes],
-                )
-                self._database.execute("commit")
-            except BaseException:
-                if self._database.in_transaction:
-                    self._database.execute("rollback")
-                raise
+        with transaction(self._database, self._lock):
+            self._database.executemany(
+                "insert or replace into terms values (?, ?, ?)",
+                [(self._workspace, setting, number) for setting, number in days.items()],
+            )
+            self._database.executemany(
+                f"insert into term_changes (workspace, {', '.join(_CHANGE)}) values (?, ?, ?, ?, ?, ?, ?, ?)",
+                [(self._workspace, *(getattr(each, name) for name in _CHANGE)) for each in changes],
+            )
 
     def changes(self, most: int) -> list[TermChange]:
         """The newest first."""
