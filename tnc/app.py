@@ -255,14 +255,14 @@ class Server:
                 for click in some:
                     self.tracker.remember(click)
             self.tracker.knows_the_past = True
-            converted = self.house.stories.converted_since(self._horizon_ms())
+            converted = giving_way(self.house.stories.converted_since(self._horizon_ms()))
             while stories := await self._portion(thread, converted):
                 for story in stories:
                     for conversion in story.conversions:
                         self.tracker.note_conversion(story.click, conversion.history[-1].at_ms)
 
     async def _portion(self, thread: Executor, items: Iterator[_T]) -> list[_T]:
-        return await self._loop.run_in_executor(thread, lambda: list(giving_way(islice(items, _REMEMBER_BESIDE))))
+        return await self._loop.run_in_executor(thread, lambda: list(islice(items, _REMEMBER_BESIDE)))
 
     def _horizon_ms(self) -> int:
         return self.house.world.now_ms() - self.tracker.seen.window_s * 1000

@@ -11,8 +11,10 @@ from msgspec.structs import replace
 from tests.store.records import DATE, NOON_MS, canary_click, day_writer, keyring
 from tnc.errors import FailedError, NotFoundError
 from tnc.model import MAIN, Click, ClickId, ConversionChange, ConversionId, Event, LanderClick, NetworkId, OfferId
+from tnc.store import stories as told
 from tnc.store.days import DayReader, utc_date
 from tnc.store.keyring import Keyring
+from tnc.store.sealing import Sealer
 from tnc.store.stories import Stories, story
 from tnc.world import new_id
 
@@ -182,6 +184,54 @@ def test_all_clicks_come_newest_first_across_days(tmp_path: Path) -> None:
     assert [click.click_id for click in stories(tmp_path).newest_clicks(since_ms=0)] == [
         t.click.click_id for t in newest
     ]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Numbers of the clicks that were unsealed."""
+    numbers: list[int] = []
+    unseal = Sealer.open_click
+
+    def noted(sealer: Sealer, seq: int, sealed: bytes) -> Click:
+        numbers.append(seq)
+        return unseal(sealer, seq, sealed)
+
+    monkeypatch.setattr(Sealer, "open_click", noted)
+    monkeypatch.setattr(told, "_TOO_OLD_IN_A_ROW", 20)
+    return numbers
+
+
+def test_clicks_before_the_time_asked_for_are_left_alone(tmp_path: Path, opened: list[int]) -> None:
+    for second in range(100):
+        record(tmp_path, canary_click(f"click-{second}", at_ms=NOON_MS + second))
+
+    found = list(stories(tmp_path).newest_clicks(since_ms=NOON_MS + 95))
+
+    assert [click.click_id for click in found] == [f"click-{second}" for second in (99, 98, 97, 96, 95)]
+    assert len(opened) < 30
+
+
+def test_what_was_put_back_or_changed_later_hides_no_newer_click(tmp_path: Path, opened: list[int]) -> None:
+    for second in (1, 2, 3):
+        record(tmp_path, canary_click(f"click-{second}", at_ms=NOON_MS + second))
+    for number in range(20):
+        record(tmp_path, canary_click(f"put back {number}", at_ms=NOON_MS - 1))
+    for number in range(50):
+        record(tmp_path, replace(canary_click(f"erased {number}", at_ms=NOON_MS - 1), erased=True))
+
+    found = list(stories(tmp_path).newest_clicks(since_ms=NOON_MS))
+
+    assert [click.click_id for click in found] == ["click-3", "click-2", "click-1"]
+    assert len(opened) == 73
+
+
+def test_among_imported_clicks_all_are_looked_at(tmp_path: Path, opened: list[int]) -> None:
+    record(tmp_path, theirs("new", NOON_MS))
+    for number in range(50):
+        record(tmp_path, theirs(f"old {number}", NOON_MS - 1))
+
+    assert [click.click_id for click in stories(tmp_path).newest_clicks(since_ms=NOON_MS)] == ["new"]
+    assert len(opened) == 51
 
 
 def test_what_is_recorded_from_one_moment_to_another_comes_once_whatever_time_it_bears(tmp_path: Path) -> None:

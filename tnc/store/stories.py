@@ -1,9 +1,11 @@
 """Clicks with what became of them, read across the days beside the writer."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from pathlib import Path
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -21,10 +23,13 @@ from tnc.model import (
     Withdrawal,
     WorkspaceId,
 )
+from tnc.process import giving_way
 from tnc.store.days import FOREIGN, LABEL, LATEST, DayReader, all_dates, day_path, utc_date
 from tnc.store.keyring import Keyring
 from tnc.store.labels import as_told, relabelled
 from tnc.world import id_time_ms
+
+_TOO_OLD_IN_A_ROW: Final = 10_000
 
 
 def story(click: Click, events: list[Event]) -> ClickStory:
@@ -108,12 +113,23 @@ class Stories:
             return reader.is_finished()
 
     def newest_clicks(self, *, since_ms: int) -> Iterator[Click]:
-        """Clicks since a time without what became of them, newest first."""
+        """Clicks since a time without what became of them, newest first.
+
+        A day stands in its file as it came, but for a few that were put back or changed later: behind thousands that
+        are too old there is none left to find. What was imported came in any order.
+        """
         for date in reversed(self.dates()):
             if date < utc_date(since_ms):
                 return
             with self.day(date) as reader:
-                yield from (click for _, click in reader.newest_clicks() if click.clicked_at_ms >= since_ms)
+                most = math.inf if reader.number(FOREIGN) else _TOO_OLD_IN_A_ROW
+                too_old = 0
+                for _, click in giving_way(reader.newest_clicks()):
+                    if click.clicked_at_ms >= since_ms:
+                        too_old = 0
+                        yield click
+                    elif (too_old := too_old + (not click.erased)) > most:
+                        break
 
     def date_of(self, click_id: ClickId) -> Date | None:
         """The day that holds a click: read from our own ids; foreign ones are looked for where there are any."""
