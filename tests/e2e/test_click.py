@@ -123,6 +123,19 @@ def test_a_prefetch_is_put_off_and_marked(shared: Appliance, header: tuple[str, 
     assert told(shared, "report", "--by", "campaign", "--from", "today", "--where", where)["totals"]["visits"] == 0
 
 
+def test_a_prefetch_is_explained_and_tried_as_it_was_answered(shared: Appliance) -> None:
+    ask(shared, "/summer", headers={"Sec-Purpose": "prefetch"})
+
+    explained = told(shared, "explain", newest(shared)["click_id"])
+    tried = told(
+        shared, "try", "summer", "--user-agent", "Mozilla/5.0 Firefox/130.0", "--header", "Sec-Purpose: prefetch"
+    )
+
+    assert explained["same"] is True
+    assert explained["recorded"]["action"] == tried["decision"]["action"] == "status"
+    assert explained["recorded"]["destination"] is tried["decision"]["destination"] is None
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 def test_another_method_is_refused(shared: Appliance, method: str) -> None:
     answer = ask(shared, "/summer", method=method)
