@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.shop import Answer, ask, click_of, newest, postback, recorded, told
+from tests.e2e.shop import Answer, all_clicks, ask, click_of, newest, postback, recorded, told
 from tnc.bench.appliance import Appliance
 
 pytestmark = pytest.mark.e2e
@@ -85,6 +85,25 @@ def test_all_of_it_works_without_a_server(appliance: Appliance) -> None:
     assert appliance.command("conversion", "add", "--click", click_id, "--payout", "3").returncode == 0
     assert len(told(appliance, "click", click_id)["conversions"]) == 1
     assert told(appliance, "report", "--by", "campaign", "--from", "today")["totals"]["sales"] == 1
+
+
+def test_clicks_of_another_appliance_are_shown_as_they_were_there(stopped: Appliance, tmp_path: Path) -> None:
+    there: dict[str, object] = {"campaign": "summer", "action": "redirect", "destination": "https://there.example/"}
+    clicks = [
+        there | {"click_id": f"old-{version}", "clicked_at": "2026-11-23T14:05:06Z", "config_version": version}
+        for version in (1, 7)
+    ]
+    file = tmp_path / "there.jsonl"
+    file.write_text("\n".join(map(json.dumps, clicks)))
+
+    first, second = (told(stopped, "import", "clicks", str(file)) for _ in range(2))
+
+    assert (first["added"], second["added"], second["known"]) == (2, 0, 2)
+    shown = {click["click_id"]: click for click in all_clicks(stopped)}
+    assert {name: (click["config_version"], click["destination"]) for name, click in shown.items()} == {
+        "old-1": (1, "https://there.example/"),
+        "old-7": (7, "https://there.example/"),
+    }
 
 
 def test_try_says_what_a_click_then_does(shared: Appliance) -> None:
