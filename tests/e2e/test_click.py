@@ -3,13 +3,14 @@
 import json
 import re
 import subprocess
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.shop import Answer, all_clicks, ask, click_of, newest, postback, recorded, told
+from tests.e2e.shop import Answer, all_clicks, ask, click_of, newest, postback, printed, recorded, told
 from tnc.bench.appliance import Appliance
 
 pytestmark = pytest.mark.e2e
@@ -85,6 +86,10 @@ def test_all_of_it_works_without_a_server(appliance: Appliance) -> None:
     assert appliance.command("conversion", "add", "--click", click_id, "--payout", "3").returncode == 0
     assert len(told(appliance, "click", click_id)["conversions"]) == 1
     assert told(appliance, "report", "--by", "campaign", "--from", "today")["totals"]["sales"] == 1
+
+
+def test_an_export_says_the_same_in_both_forms(shared: Appliance) -> None:
+    assert told(shared, "export") == tomllib.loads(printed(shared, "export"))
 
 
 def test_clicks_of_another_appliance_are_shown_as_they_were_there(stopped: Appliance, tmp_path: Path) -> None:
