@@ -231,8 +231,8 @@ class House:
         return plan
 
     def plan_of(self, click: Click) -> Plan | None:
-        """The plan that decided a click; None for an imported one."""
-        if click.config_version is None:
+        """The plan that decided a click; None for an imported one, whose version is one of another appliance."""
+        if click.imported or click.config_version is None:
             return None
         return self.plans(click.config_version).by_id.get(click.campaign)
 

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,16 @@ def initialise(settings: Settings, first: Owner, world: World) -> Path:
 
     A key file that is there already is used: that is how a second data directory shares a key.
     """
+    try:
+        return _made(settings, first, world)
+    except OSError as error:
+        place = error.filename or settings.data
+        raise InvalidError(
+            f"{place} cannot be made: {error.strerror}; choose another place with --data or --key FILE."
+        ) from error
+
+
+def _made(settings: Settings, first: Owner, world: World) -> Path:
     data = settings.data
     if data.exists() and any(data.iterdir()):
         raise RefusedError(f"{data} is not empty, and tnc init never overwrites; choose another directory for --data.")
@@ -42,9 +53,23 @@ def initialise(settings: Settings, first: Owner, world: World) -> Path:
         raise InvalidError(
             f"the key file {settings.key} would lie inside the data directory; choose a place outside with --key FILE."
         )
+    was_there = data.exists()
     made_key = not settings.key.exists()
     if made_key:
         write_new(settings.key, new_key_text())
+    try:
+        return _furnished(settings, first, world)
+    except BaseException:
+        shutil.rmtree(data, ignore_errors=True)
+        if was_there:
+            data.mkdir(mode=0o700, exist_ok=True)
+        if made_key:
+            settings.key.unlink()
+        raise
+
+
+def _furnished(settings: Settings, first: Owner, world: World) -> Path:
+    data = settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     data.chmod(0o700)
     with House.create(settings, world) as house:

@@ -3,13 +3,14 @@
 import json
 import re
 import subprocess
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.shop import Answer, ask, click_of, newest, postback, recorded, told
+from tests.e2e.shop import Answer, all_clicks, ask, click_of, newest, postback, printed, recorded, told
 from tnc.bench.appliance import Appliance
 
 pytestmark = pytest.mark.e2e
@@ -87,6 +88,29 @@ def test_all_of_it_works_without_a_server(appliance: Appliance) -> None:
     assert told(appliance, "report", "--by", "campaign", "--from", "today")["totals"]["sales"] == 1
 
 
+def test_an_export_says_the_same_in_both_forms(shared: Appliance) -> None:
+    assert told(shared, "export") == tomllib.loads(printed(shared, "export"))
+
+
+def test_clicks_of_another_appliance_are_shown_as_they_were_there(stopped: Appliance, tmp_path: Path) -> None:
+    there: dict[str, object] = {"campaign": "summer", "action": "redirect", "destination": "https://there.example/"}
+    clicks = [
+        there | {"click_id": f"old-{version}", "clicked_at": "2026-11-23T14:05:06Z", "config_version": version}
+        for version in (1, 7)
+    ]
+    file = tmp_path / "there.jsonl"
+    file.write_text("\n".join(map(json.dumps, clicks)))
+
+    first, second = (told(stopped, "import", "clicks", str(file)) for _ in range(2))
+
+    assert (first["added"], second["added"], second["known"]) == (2, 0, 2)
+    shown = {click["click_id"]: click for click in all_clicks(stopped)}
+    assert {name: (click["config_version"], click["destination"]) for name, click in shown.items()} == {
+        "old-1": (1, "https://there.example/"),
+        "old-7": (7, "https://there.example/"),
+    }
+
+
 def test_try_says_what_a_click_then_does(shared: Appliance) -> None:
     tried = told(shared, "try", "quizzed", "--ip", "203.0.113.7", "--user-agent", "Trier/1.0", "--query", "a=1")
     answer = ask(shared, "/quizzed?a=1", headers={"User-Agent": "Trier/1.0", "X-Forwarded-For": "203.0.113.7"})
@@ -121,6 +145,19 @@ def test_a_prefetch_is_put_off_and_marked(shared: Appliance, header: tuple[str, 
     assert newest(shared)["traffic"] == "prefetch"
     where = f"domain={host}"
     assert told(shared, "report", "--by", "campaign", "--from", "today", "--where", where)["totals"]["visits"] == 0
+
+
+def test_a_prefetch_is_explained_and_tried_as_it_was_answered(shared: Appliance) -> None:
+    ask(shared, "/summer", headers={"Sec-Purpose": "prefetch"})
+
+    explained = told(shared, "explain", newest(shared)["click_id"])
+    tried = told(
+        shared, "try", "summer", "--user-agent", "Mozilla/5.0 Firefox/130.0", "--header", "Sec-Purpose: prefetch"
+    )
+
+    assert explained["same"] is True
+    assert explained["recorded"]["action"] == tried["decision"]["action"] == "status"
+    assert explained["recorded"]["destination"] is tried["decision"]["destination"] is None
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])

@@ -2,9 +2,10 @@
 
 import csv
 import io
+import json
 import socket
 from collections.abc import Mapping
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote, quote_from_bytes
 
 import pytest
 
@@ -111,6 +112,16 @@ def test_unencoded_text_is_stored_as_it_was_meant(shared: Appliance) -> None:
     answer = raw(shared, request("/summer?site=grüße an dich".encode(), {}))
 
     assert told(shared, "click", click_of(answer))["sub1"] == "grüße an dich"
+
+
+def test_a_line_of_the_log_is_one_line_to_every_reader(shared: Appliance) -> None:
+    answer = ask(shared, "/summer?site=" + quote("one\u2028two\u2029three"))
+
+    lines = printed(shared, "clicks", "--limit", "1", "--json").splitlines()
+    explained = printed(shared, "explain", click_of(answer), "--json").splitlines()
+
+    assert [json.loads(line)["sub1"] for line in lines] == ["one\u2028two\u2029three"]
+    assert len(explained) == 1
 
 
 @pytest.mark.parametrize("name", HEADERS)

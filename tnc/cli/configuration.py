@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from tnc.cli.root import Asker, print_json, read_file, with_json
-from tnc.configuration.write import export_toml
+from tnc.configuration.write import export_tables, export_toml
 from tnc.errors import InvalidError
 from tnc.fields import rfc3339
 from tnc.operations import Operations
@@ -119,9 +119,13 @@ def versions(asker: Asker, as_json: bool) -> None:
 
 @click.command()
 @click.option("--version", type=int, help="An older version instead of the present one.")
+@with_json
 @click.pass_obj
-def export(asker: Asker, version: int | None) -> None:
+def export(asker: Asker, version: int | None, as_json: bool) -> None:
     """Print the configuration as TOML; applying it changes nothing."""
     with asker.house() as house:
         configuration = house.configuration()[1] if version is None else house.plans(version).configuration
+    if as_json:
+        print_json(export_tables(configuration))
+    else:
         click.echo(export_toml(configuration), nl=False)

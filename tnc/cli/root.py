@@ -25,6 +25,7 @@ from tnc.store.clicklog import Days
 from tnc.world import World
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_LINE_ENDS: Final = {ord(sign): f"\\u{ord(sign):04x}" for sign in "\x85\u2028\u2029"}
 
 
 # Where each command lives. Loaded when it is called: a server must not carry the libraries of a report.
@@ -163,7 +164,8 @@ def print_json(told: object) -> None:
 
 
 def print_json_line(told: object) -> None:
-    click.echo(json.dumps(told, ensure_ascii=False))
+    """A line for every reader: some take more signs for the end of a line than JSON Lines does."""
+    click.echo(json.dumps(told, ensure_ascii=False).translate(_LINE_ENDS))
 
 
 def read_file(path: str) -> str:

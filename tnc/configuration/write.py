@@ -1,5 +1,6 @@
 """A configuration as the file its owner could have written: stable, short, and without secrets."""
 
+import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -21,6 +22,11 @@ def export_toml(configuration: Configuration) -> str:
         for _, item in sorted(getattr(configuration, noun.plural).items())
         for block in _blocks(noun.name, noun.write(item))
     )
+
+
+def export_tables(configuration: Configuration) -> dict[str, Any]:
+    """The tables of that file."""
+    return tomllib.loads(export_toml(configuration))
 
 
 def inline(value: object) -> str:

@@ -143,7 +143,9 @@ class Tracker:
         full = self.caps.full(visit.visited_at_ms)
         decision = plan.decide(visit, capped=full, trace=trace)
         click = self.click(plan, visit, decision, full)
-        return click, None if decision.template is None else plan.fill(decision.template, click)
+        if decision.template is None or click.action == "status":  # a prefetch has a template, and goes nowhere
+            return click, None
+        return click, plan.fill(decision.template, click)
 
     def _known(self, campaign: Campaign, identity: Identity, now_ms: int, *, remember: bool) -> VisitIdentity:
         """What memory says of the visitor: is this visit unique, and how many came before it."""
