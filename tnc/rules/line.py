@@ -1,6 +1,6 @@
 """The line: ad platforms that review a page see what its visitors see, so no condition may tell them apart.
 
-Filters stop invalid traffic. Declared review crawlers skip them (`plan.as_ordinary`), and conditions that
+Filters stop invalid traffic. Declared review crawlers skip them (`ordinary.as_ordinary`), and conditions that
 could only serve to recognise a reviewer are refused when they are written.
 """
 
