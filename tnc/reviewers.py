@@ -4,11 +4,11 @@ And what a condition on addresses must not do, lest the proof be about user agen
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from itertools import product
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -82,6 +82,8 @@ def _goes_to(decision: Decision) -> tuple[object, ...]:
     return decision.action, decision.status, decision.flow, decision.lander, decision.offer
 
 
+Net = TypeVar("Net", IPv4Network, IPv6Network)
+
 # Facts that hold an address, on the wire or in a header that a proxy adds.
 _ADDRESSES: Final = frozenset(
     {"ip", *(f"header.{name}" for name in ("x-forwarded-for", "x-real-ip", "cf-connecting-ip", "forwarded"))}
@@ -121,11 +123,11 @@ class ReviewersAddresses:
         except ValueError:
             return False
         if isinstance(network, IPv4Network):
-            return any(network.subnet_of(each) for each in self._own[0])
+            return _is_mostly(network, self._own[0])
         mapped = network.network_address.ipv4_mapped
         if mapped is not None and network.prefixlen >= 96:
             return self._hold(f"{mapped}/{network.prefixlen - 96}")
-        return any(network.subnet_of(each) for each in self._own[1])
+        return _is_mostly(network, self._own[1])
 
     @cached_property
     def _theirs(self) -> list[str]:
@@ -141,3 +143,14 @@ class ReviewersAddresses:
         six = (f"{0x2000 + first:x}:{second << 4:x}::7" for first, second in product(range(0, 0xC10, 8), range(64)))
         own = Addresses(self._networks)
         return [each for each in (*four, *six) if each not in own]
+
+
+def _is_mostly(network: Net, own: Iterable[Net]) -> bool:
+    """Whether more than half of a network is in disjoint others: what is announced as one is published in bits."""
+    within = 0
+    for each in own:
+        if network.subnet_of(each):
+            return True
+        if each.subnet_of(network):
+            within += each.num_addresses
+    return 2 * within > network.num_addresses
