@@ -270,6 +270,7 @@ def test_a_filter_without_conditions_stops_nobody() -> None:
         {"traffic": "crawler"},
         {"traffic": "crawler", "crawler_verified": True},
         {"traffic": "bot", "crawler_verified": False},
+        {"traffic": "prefetch", "reasons": ("prefetch", "crawler_claimed")},
     ],
 )  # fmt: skip
 def test_a_declared_crawler_goes_where_an_ordinary_visitor_of_its_country_and_device_goes(

@@ -91,4 +91,6 @@ class Inquiry:
 
 def is_declared_crawler(visit: Visit) -> bool:
     """It says that it is one. Whether that was verified, and with what result, changes nothing here."""
+    if visit.traffic == "prefetch":  # which comes before crawlers, as in the numbers
+        return any(reason.startswith("crawler_") for reason in visit.reasons)
     return visit.traffic == "crawler" or visit.crawler_verified is not None
