@@ -63,6 +63,8 @@ REQUESTS: list[dict[str, Any]] = [
     {"headers": {"User-Agent": "facebookexternalhit/1.1"}, "traffic": "crawler", "reason": "crawler_claimed"},
     {"headers": BROWSER | {"Sec-CH-UA-Platform": '"Android"'}, "traffic": "suspect", "reason": "hints_contradict"},
     {"headers": BROWSER | {"Sec-CH-UA": '"Chromium";v="120"'}, "traffic": "suspect", "reason": "hints_contradict"},
+    {"headers": BROWSER | {"Sec-CH-UA": '"HeadlessChrome";v="150", "Chromium";v="150"'}, "traffic": "bot",
+     "reason": "ua_automation"},
     {"headers": {"User-Agent": CHROME}, "traffic": "suspect", "reason": "headers_missing"},
     {"headers": {"User-Agent": FIREFOX}, "traffic": "human", "reason": None},
 ]  # fmt: skip
