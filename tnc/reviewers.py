@@ -4,11 +4,11 @@ And what a condition on addresses must not do, lest the proof be about user agen
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from itertools import product
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -21,19 +21,10 @@ from tnc.model import CampaignId, Condition, Visit
 from tnc.rules import Decision, Plan
 from tnc.rules.conditions import compile_condition
 from tnc.rules.operators import UNKNOWN
+from tnc.rules.ordinary import BROWSERS, Browser, browser_like
 
-ORDINARY: Final = (
-    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36"
-)
 _IP: Final = "81.2.69.142"
 _WHO: Final = Identity(visitor="0" * 32, unique_campaign=True, unique_workspace=True, converted=False)
-_PERSON: Final[dict[str, Any]] = {
-    "traffic": "human",
-    "bot": None,
-    "reasons": (),
-    "crawler_verified": None,
-    "user_agent": ORDINARY,
-}
 
 
 def led_astray(house: House) -> dict[CampaignId, tuple[str, ...]]:
@@ -41,42 +32,57 @@ def led_astray(house: House) -> dict[CampaignId, tuple[str, ...]]:
 
     The visitor is one whom no filter stops. Empty is what it should be.
     """
-    crawlers = list(_crawlers(house.agents.crawlers, house.visit_reader(), house.world.now_ms()))
+    pairs = list(_pairs(house.agents.crawlers, house.visit_reader(), house.world.now_ms()))
     version, configuration = house.configuration()
     plans = house.plans(version).by_id
     found = {
-        campaign.id: tuple(name for name, visit in crawlers if not _is_like_anybody(plans[campaign.id], visit))
+        campaign.id: tuple(
+            dict.fromkeys(
+                name for name, crawler, person in pairs if not _are_alike(plans[campaign.id], crawler, person)
+            )
+        )
         for campaign in configuration.campaigns.values()
         if not campaign.archived and not campaign.paused
     }
     return {campaign: names for campaign, names in found.items() if names}
 
 
-def _crawlers(declared: Crawlers, reader: VisitReader, now_ms: int) -> Iterator[tuple[str, Visit]]:
-    """A visit of each crawler by each of its names; those that look alike to a condition once."""
+def _pairs(declared: Crawlers, reader: VisitReader, now_ms: int) -> Iterator[tuple[str, Visit, Visit]]:
+    """Each crawler by each of its names, alone and behind every common browser's, and a person with that browser.
+
+    Those that look alike to a condition come once.
+    """
+    people = {each.user_agent: _person(reader, each, now_ms) for each in BROWSERS}
     seen: set[tuple[Any, ...]] = set()
     for crawler in declared:
-        for token in crawler.tokens:
-            visit = reader.read(_request(f"{ORDINARY} (compatible; {token})", now_ms), None, _WHO)
-            looks = (visit.device, visit.brand, visit.model, visit.os, visit.os_version, visit.browser)
-            if (looks, visit.traffic) not in seen:
-                seen.add((looks, visit.traffic))
-                yield crawler.name, visit
+        spoken = ("", *(f"{each.user_agent} " for each in BROWSERS))
+        for token, before in product(crawler.tokens, spoken):
+            headers = {"user-agent": f"{before}(compatible; {token})" if before else token}
+            visit = reader.read(_request(headers, now_ms), None, _WHO)
+            looks = (visit.device, visit.brand, visit.model, visit.os, visit.os_version, visit.browser, visit.traffic)
+            if looks not in seen:
+                seen.add(looks)
+                yield crawler.name, visit, people[browser_like(visit).user_agent]
 
 
-def _request(user_agent: str, now_ms: int) -> Request:
-    headers = [("User-Agent", user_agent), ("Accept-Language", "en")]
-    return Request.of(headers, host="try.invalid", target="/", peer=_IP, secure=True, arrived_at_ms=now_ms)
+def _person(reader: VisitReader, browser: Browser, now_ms: int) -> Visit:
+    return replace(reader.read(_request(browser.headers, now_ms), None, _WHO), traffic="human", reasons=())
 
 
-def _is_like_anybody(plan: Plan, crawler: Visit) -> bool:
+def _request(headers: Mapping[str, str], now_ms: int) -> Request:
+    return Request.of(headers.items(), host="try.invalid", target="/", peer=_IP, secure=True, arrived_at_ms=now_ms)
+
+
+def _are_alike(plan: Plan, crawler: Visit, person: Visit) -> bool:
     unfiltered = dataclasses.replace(plan, filters=())
-    return _goes_to(plan.decide(crawler)) == _goes_to(unfiltered.decide(replace(crawler, **_PERSON)))
+    return _goes_to(plan.decide(crawler)) == _goes_to(unfiltered.decide(person))
 
 
 def _goes_to(decision: Decision) -> tuple[object, ...]:
     return decision.action, decision.status, decision.flow, decision.lander, decision.offer
 
+
+Net = TypeVar("Net", IPv4Network, IPv6Network)
 
 # Facts that hold an address, on the wire or in a header that a proxy adds.
 _ADDRESSES: Final = frozenset(
@@ -117,11 +123,11 @@ class ReviewersAddresses:
         except ValueError:
             return False
         if isinstance(network, IPv4Network):
-            return any(network.subnet_of(each) for each in self._own[0])
+            return _is_mostly(network, self._own[0])
         mapped = network.network_address.ipv4_mapped
         if mapped is not None and network.prefixlen >= 96:
             return self._hold(f"{mapped}/{network.prefixlen - 96}")
-        return any(network.subnet_of(each) for each in self._own[1])
+        return _is_mostly(network, self._own[1])
 
     @cached_property
     def _theirs(self) -> list[str]:
@@ -137,3 +143,14 @@ class ReviewersAddresses:
         six = (f"{0x2000 + first:x}:{second << 4:x}::7" for first, second in product(range(0, 0xC10, 8), range(64)))
         own = Addresses(self._networks)
         return [each for each in (*four, *six) if each not in own]
+
+
+def _is_mostly(network: Net, own: Iterable[Net]) -> bool:
+    """Whether more than half of a network is in disjoint others: what is announced as one is published in bits."""
+    within = 0
+    for each in own:
+        if network.subnet_of(each):
+            return True
+        if each.subnet_of(network):
+            within += each.num_addresses
+    return 2 * within > network.num_addresses

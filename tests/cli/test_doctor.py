@@ -118,8 +118,25 @@ def test_reviewers_are_proved_to_see_what_people_see(tnc: Tnc, tmp_path: Path) -
     assert [each["state"] for each in findings(tnc, "reviewers")] == ["ok"]
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        '{ fact = "user_agent", contains = "Mobile" }',
+        '{ fact = "user_agent", is = ["unknown"] }',
+        '{ fact = "header.accept", is = ["unknown"] }',
+        '{ fact = "language", is = ["unknown"] }',
+        '{ fact = "browser", contains = "bot" }',
+        '{ fact = "device", is = ["other"] }',
+    ],
+)
+def test_what_reviewers_lack_leads_them_nowhere_else(tnc: Tnc, tmp_path: Path, condition: str) -> None:
+    applied(tnc, tmp_path, condition)
+
+    assert [each["state"] for each in findings(tnc, "reviewers")] == ["ok"]
+
+
 def test_a_campaign_that_would_lead_a_reviewer_astray_is_named(tnc: Tnc, tmp_path: Path) -> None:
-    applied(tnc, tmp_path, '{ fact = "user_agent", contains = "Mobile" }')
+    applied(tnc, tmp_path, '{ fact = "ip", is = ["192.0.2.1"] }')
 
     (found,) = findings(tnc, "reviewers")
 

@@ -27,6 +27,7 @@ def filter_(condition: str) -> str:
         '{ fact = "ip", in = ["66.249.64.0/27"] }',  # Google
         '{ fact = "ip", in = ["66.249.64.0/27", "31.13.64.0/18", "2a03:2880::/32"] }',  # and Meta
         '{ fact = "ip", in = "::ffff:31.13.64.0/114" }',
+        '{ fact = "ip", in = ["66.249.64.0/19"] }',  # published by its owner as hundreds of small ones
         '{ fact = "ip", is = ["31.13.64.7"] }',
         '{ fact = "ip", not = ["31.13.64.7", "unknown"] }',
         '{ fact = "ip", starts = "31.13.64." }',
@@ -56,6 +57,7 @@ def test_the_addresses_of_an_ad_platform_alone_are_refused(
         '{ fact = "ip", in = ["203.0.113.0/24"] }',
         '{ fact = "ip", in = ["31.13.64.0/18", "81.2.69.0/24"] }',
         '{ fact = "ip", in = ["0.0.0.0/1"] }',
+        '{ fact = "ip", in = ["157.240.0.0/15"] }',
         '{ fact = "ip", is = ["unknown"] }',
         '{ fact = "ip", starts = "81.2.69." }',
         '{ fact = "ip", starts = "66." }',

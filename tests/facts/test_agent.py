@@ -48,6 +48,10 @@ INVENTED: list[dict[str, Any]] = [
         "headers": {"Sec-CH-UA-Platform": '"Android"', "Sec-CH-UA-Model": '"SM-S921B"', "Sec-CH-UA-Mobile": "?1"},
         "expect": {"brand": "Samsung", "model": "SM-S921B", "os_version": None, "device": "mobile"},
     },
+    {
+        "user_agent": "Mozilla/5.0 (Web0S; Linux/SmartTV) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0",
+        "expect": {"device": "tv", "os": "webOS"},
+    },
     {"user_agent": "curl/8.9.1", "expect": {"device": "other", "os": None}},
     {"user_agent": "", "expect": {"device": None, "browser": None}},
 ]  # fmt: skip

@@ -166,7 +166,9 @@ def test_an_address_has_the_flag_exactly_when_a_network_holds_it(
         ('["9.9.9.0/28", "8.8.8.0/24"]', 2, set(), 0),
         ('{"asn": 64500, "cc": "XX"}\n{"type": "metadata", "size": 1}', 0, {64500}, 0),
         ("9.9.9.0/24,US,US-CA,Los Angeles,\nnot-a-prefix,US,,,", 1, set(), 1),
-        ("AS1\nas2 x\nAS3", 0, {1, 3}, 1),
+        ("AS1\nas2 x\nAS3\nASN4", 0, {1, 3, 4}, 1),
+        ("9.9.9.9:8080\n9.9.9.11:3128\n2606:4700::1", 2, set(), 0),
+        ('{"addresses": ["9.9.9.0/28"], "web": {"hooks": ["8.8.8.0/24"]}, "version": "1.2.3.4"}', 2, set(), 0),
     ],
 )
 def test_every_way_of_writing_a_list_is_read(text: str, v4: int, asns: set[int], unfit: int) -> None:
@@ -176,9 +178,20 @@ def test_every_way_of_writing_a_list_is_read(text: str, v4: int, asns: set[int],
 
 
 @pytest.mark.parametrize(
+    "line", ["9.9.9.0,9.9.10.255,US", '"9.9.9.0","9.9.10.255","US"', "9.9.9.0\t9.9.10.255\t64500\tX"]
+)
+def test_the_first_and_the_last_address_in_two_columns_are_a_range(line: str) -> None:
+    feed = read_feed(line.encode(), name="x")
+
+    first = int.from_bytes(pack("9.9.9.0"), "big")
+    assert feed.v4 == [(first, first + 512)]
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ("", "is empty"),
+        ("\n".join(f"{first}.0.0.0/8" for first in range(11, 90)), "more than a quarter of the Internet"),
         ("  \n", "is empty"),
         ("<!DOCTYPE html><html>503</html>", "is a web page"),
         ("0.0.0.0/0\n9.9.9.9", "at 0.0.0.0"),

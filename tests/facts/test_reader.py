@@ -14,6 +14,7 @@ from tnc.facts.geo import Geo
 from tnc.facts.reader import Identity, VisitReader, for_storage
 from tnc.facts.request import Request, domain_of, language_of, referrer_domain
 from tnc.model import Source, SourceId, Visit
+from tnc.rules.ordinary import BROWSERS, Browser, as_ordinary
 
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
@@ -211,3 +212,17 @@ def test_a_hostile_user_agent_gives_a_visit(case: dict[str, Any]) -> None:
     text = case["bytes_latin1"].encode("latin-1").decode("utf-8", "surrogateescape")
 
     assert msgspec.json.encode(READER.read(request(User_Agent=text, Referer=text), ADS))
+
+
+@pytest.mark.parametrize("browser", BROWSERS)
+def test_a_crawler_s_stand_in_is_what_is_read_of_its_browser(browser: Browser) -> None:
+    names = ("device", "os", "os_version", "browser", "browser_version", "user_agent", "language", "traffic", "bot")
+    asked = Request.of(
+        browser.headers.items(), host="t", target="/", peer="8.8.8.8", secure=True, arrived_at_ms=1_790_000_000_000
+    )
+
+    read = READER.read(asked, None)
+    stand_in = as_ordinary(Visit(visited_at_ms=0, device=browser.device, os=browser.os, traffic="crawler"))
+
+    assert [getattr(read, name) for name in names] == [getattr(stand_in, name) for name in names]
+    assert read.headers == stand_in.headers

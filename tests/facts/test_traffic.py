@@ -63,6 +63,8 @@ REQUESTS: list[dict[str, Any]] = [
     {"headers": {"User-Agent": "facebookexternalhit/1.1"}, "traffic": "crawler", "reason": "crawler_claimed"},
     {"headers": BROWSER | {"Sec-CH-UA-Platform": '"Android"'}, "traffic": "suspect", "reason": "hints_contradict"},
     {"headers": BROWSER | {"Sec-CH-UA": '"Chromium";v="120"'}, "traffic": "suspect", "reason": "hints_contradict"},
+    {"headers": BROWSER | {"Sec-CH-UA": '"HeadlessChrome";v="150", "Chromium";v="150"'}, "traffic": "bot",
+     "reason": "ua_automation"},
     {"headers": {"User-Agent": CHROME}, "traffic": "suspect", "reason": "headers_missing"},
     {"headers": {"User-Agent": FIREFOX}, "traffic": "human", "reason": None},
 ]  # fmt: skip
@@ -133,6 +135,22 @@ def test_no_browser_that_people_use_is_called_a_bot(name: str) -> None:
     assert [agent for agent in agents if BOTS.find(agent) or CRAWLERS.claimed(agent)] == []
 
 
+ANDROID = "Mozilla/5.0 (Linux; Android 14; {}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
+
+
+@pytest.mark.parametrize(
+    "device",
+    ["Google TV Streamer Build/UTTK.250305.003; wv", "HTC Butterfly Build/JRO03C", "ScanPal EDA52", "My|Phone A898"],
+)
+def test_the_name_of_a_device_is_no_claim(device: str) -> None:
+    assert BOTS.find(ANDROID.format(device)) is None
+
+
+@pytest.mark.parametrize("said", ["Pixel 2 Build/OPD3; Storebot-Google/1.0", "compatible; AhrefsBot/7.0", "Foobot/1.0"])
+def test_a_claim_in_the_place_of_a_device_is_one(said: str) -> None:
+    assert BOTS.find(ANDROID.format(said)) is not None
+
+
 def test_odd_but_real_browsers_are_mostly_left_alone() -> None:
     listed = cases("bots/isbot-browsers.dev.json") or [FIREFOX]
 
@@ -151,7 +169,7 @@ def test_a_claim_names_its_pattern_and_list() -> None:
 
 
 def test_what_look_around_excludes_is_excluded() -> None:
-    phone = "Mozilla/5.0 (Linux; Android 9; CUBOT X19) AppleWebKit/537.36 Chrome/120.0.0.0 Mobile Safari/537.36"
+    phone = "Mozilla/5.0 (Linux; Android 9; wv) CUBOT X19 AppleWebKit/537.36 Chrome/120.0.0.0 Mobile Safari/537.36"
 
     assert BOTS.find(phone) is None
     assert BOTS.find(phone.replace("CUBOT", "somebot")) is not None

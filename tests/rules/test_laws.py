@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from tests.rules.shop import click_of, conditions, flow, law, offer, plan, standard, visits
 from tnc.model import Action, Cap, OfferId, Sticky, Visit
 from tnc.rules import Plan, Step, is_decision_code
+from tnc.rules.ordinary import BROWSERS, as_ordinary
 
 names = st.sampled_from(["shoes", "boots", "socks"])
 flows = st.lists(
@@ -111,13 +112,10 @@ def test_a_click_is_decided_again_alike_after_everything_personal_is_gone(
 @law
 @given(plans, visits)
 def test_a_crawler_is_decided_like_a_new_human_of_the_same_country_and_device(campaign: Plan, someone: Visit) -> None:
-    crawler = replace(someone, traffic="crawler", bot="adsbot-google", datacenter=True, asn=15169)
-    human = replace(
-        crawler, traffic="human", bot=None, reasons=(), crawler_verified=None, ip=None, asn=None, isp=None,
-        connection=None,
-        vpn=False, proxy=False, tor=False, datacenter=False, relay=False, user_agent=None, headers={},
-        visit_number=0, unique_campaign=True, unique_workspace=True, converted=False,
-    )  # fmt: skip
+    browser = BROWSERS[2]
+    of_device = {"device": browser.device, "os": browser.os, "language": someone.language or "en"}
+    crawler = replace(someone, traffic="crawler", bot="adsbot-google", datacenter=True, asn=15169, **of_device)
+    human = as_ordinary(replace(crawler, user_agent="AdsBot-Google", asn=32934, browser="Googlebot"))
 
     found, ordinary = campaign.decide(crawler), campaign.decide(human)
 

@@ -24,6 +24,7 @@ from tnc.model import (
     Action,
     CampaignId,
     Cap,
+    Condition,
     Configuration,
     Lander,
     LanderId,
@@ -36,6 +37,7 @@ from tnc.model import (
     WeightedOffer,
 )
 from tnc.rules import Step, compile_configuration, destination_check, needed_facts
+from tnc.rules.ordinary import BROWSERS
 
 SHOES, BOOTS, SOCKS = (each.id for each in OFFERS)
 US = flow("us", when("country", "is", ["US"]), offers={"shoes": 1})
@@ -268,6 +270,7 @@ def test_a_filter_without_conditions_stops_nobody() -> None:
         {"traffic": "crawler"},
         {"traffic": "crawler", "crawler_verified": True},
         {"traffic": "bot", "crawler_verified": False},
+        {"traffic": "prefetch", "reasons": ("prefetch", "crawler_claimed")},
     ],
 )  # fmt: skip
 def test_a_declared_crawler_goes_where_an_ordinary_visitor_of_its_country_and_device_goes(
@@ -292,6 +295,57 @@ def test_a_declared_crawler_goes_where_an_ordinary_visitor_of_its_country_and_de
     ordinary = plan(*flows, judge=judge).decide(visit(country="US", device="mobile"))
     assert (found.flow, found.offer, found.filter) == (ordinary.flow, ordinary.offer, None)
     assert found.flow == "people"
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        when("user_agent", "is", ["unknown"]),
+        when("user_agent", "not", ["unknown"]),
+        when("user_agent", "matches", "chrome|safari"),
+        when("header.user-agent", "is", ["unknown"]),
+        when("header.accept", "is", ["unknown", "*/*"]),
+        when("header.sec-fetch-mode", "is", ["unknown"]),
+        when("header.accept-language", "is", ["unknown"]),
+        when("header.from", "not", ["unknown"]),
+        when("header.host", "is", ["t.example"]),
+        when("language", "is", ["unknown"]),
+        when("ip", "is", ["unknown"]),
+        when("asn", "is", ["unknown"]),
+        when("isp", "is", ["unknown"]),
+        when("vpn", "is", ["unknown"]),
+        when("connection", "is", ["unknown", "corporate"]),
+        when("os", "is", ["unknown"]),
+        when("os_version", "is", ["6"]),
+        when("browser", "contains", "bot"),
+        when("browser", "not", ["Chrome", "Safari"]),
+        when("browser_version", "above", 100),
+        when("model", "is", ["Nexus 5X", "Spider"]),
+        when("device", "is", ["other"]),
+        when("device", "is", ["desktop"]),
+    ],
+)
+def test_what_a_crawler_lacks_tells_it_from_nobody(tell: Condition) -> None:
+    flows = (flow("tell", tell, offers={"boots": 1}), REST)
+    network = {"ip": "203.0.113.9", "asn": 32934, "isp": "Facebook, Inc.", "connection": "corporate"}
+    crawler = visit(
+        device="other", brand="Spider", model="Spider", browser="FacebookBot", traffic="crawler", bot="meta",
+        user_agent="facebookexternalhit/1.1", headers={"host": "t.example", "accept": "*/*", "from": "x"}, **network,
+    )  # fmt: skip
+    browser = BROWSERS[0]
+    person = visit(
+        device="desktop", os="Windows", browser="Chrome", browser_version="150", language="en",
+        user_agent=browser.user_agent, headers=browser.headers | {"host": "t.example"},
+        **network | {"ip": "198.51.100.7", "asn": 7922, "isp": "Comcast", "connection": "broadband"},
+    )  # fmt: skip
+
+    assert plan(*flows).decide(crawler).flow == plan(*flows).decide(person).flow
+
+
+def test_a_crawler_that_says_its_system_goes_where_people_with_that_system_go() -> None:
+    flows = (flow("apples", when("os", "is", ["iOS"]), when("browser", "is", ["Safari"]), offers={"shoes": 1}), REST)
+
+    assert plan(*flows).decide(visit(device="mobile", os="iOS", os_version="14", traffic="crawler")).flow == "apples"
 
 
 # ------------------------------------------------------------------------------------ sticky

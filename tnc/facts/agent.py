@@ -24,6 +24,9 @@ CACHED: Final = 8192  # a 10 % long tail of user agents still hits in 19 of 20 l
 _IOS_FROZEN: Final = ("18", "6")
 _IOS_HONEST: Final = 26
 
+# A driven browser that was given another's user agent still names itself among its brands.
+_HEADLESS: Final = Claim(name="HeadlessChrome", kind="automation", pattern="HeadlessChrome", source="Sec-CH-UA")
+
 
 class Agent(Struct, frozen=True, kw_only=True, gc=False):
     """What a user agent and its hints say. Versions are majors, with the minor where makers count by it."""
@@ -79,9 +82,10 @@ class Agents:
             return UNSEEN
         said = self._said(user_agent)
         hints = read_hints(sent) if sent else None
+        agent = self._corrected(said, hints) if hints else said
         return Seen(
-            agent=self._corrected(said, hints) if hints else said,
-            claim=self._bots.find(user_agent),
+            agent=agent,
+            claim=self._bots.find(user_agent) or (_HEADLESS if agent.browser == _HEADLESS.name else None),
             crawler=self.crawlers.claimed(user_agent),
             contradicts=hints is not None and contradicts(user_agent, said.os, hints),
             hinting=is_hinting(user_agent),

@@ -16,6 +16,8 @@ ClaimKind = Literal["bot", "client", "automation"]
 UNNAMED: Final = "other"
 _MEMORY: Final = 32 << 20  # RE2 falls back to a slow search when its automaton does not fit
 # RE2 knows no look-around. What these patterns exclude is asked of `re`, and only where the rest was found.
+# Makers call devices HTC Butterfly and Google TV Streamer. What has a version of its own behind the name is none.
+_DEVICE: Final = re.compile(r"(\(Linux; Android [0-9.]+; )[^;()/+]+(?: Build/[^;()]*)?(?=[;)])")
 _LOOK_AROUND: Final = re.compile(r"\(\?<?[!=](?:[^()]|\([^()]*\))*\)")
 
 
@@ -60,7 +62,8 @@ class Bots:
         }
 
     def find(self, user_agent: str) -> Claim | None:
-        """The most telling pattern that a clean user agent matches."""
+        """The most telling pattern that a clean user agent matches. The name of a device is no claim."""
+        user_agent = _DEVICE.sub(r"\1", user_agent, count=1)
         named: list[Claim] = [self._named[place] for place in self._names.Match(user_agent) or ()]
         if named:
             return max(named, key=lambda claim: len(claim.name))

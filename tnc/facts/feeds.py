@@ -20,11 +20,19 @@ from tnc.facts.address import INTERNAL
 
 # Wider than any one operator: a slip of the pen, or a list that stands for everybody.
 _WIDEST: Final = {32: 8, 128: 19}
+_MOST_V4: Final = 1 << 30  # addresses in a list: the data centres of the world are a third of that
 # Where publishers keep prefixes in JSON: AWS, Google and Bing, Azure, Oracle, Zscaler, and plain lists.
 _JSON_KEYS: Final = frozenset(
     {"ip_prefix", "ipv6_prefix", "ipv4Prefix", "ipv6Prefix", "addressPrefixes", "cidr", "range", "prefix", "prefixes"}
 )
-_AS_NUMBER: Final = re.compile(r"(?i)(?:as)?([0-9]{1,10})")
+_PREFIX: Final = re.compile(
+    r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*/[0-9]{1,3}"
+)  # under whatever key: nothing else is written so
+_AS_NUMBER: Final = re.compile(r"(?i)(?:asn?)?([0-9]{1,10})")
+# `first,last,...` as databases in CSV have it; two addresses on a line are never one with a remark.
+_COLUMNS: Final = re.compile(
+    r'"?([0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*)"?[,\t][ ]*"?([0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*)"?(?:[,\t]|$)'
+)
 _COMMENT: Final = re.compile(r"[#;,]")
 
 Span = tuple[int, int]  # half-open
@@ -111,9 +119,10 @@ def read_feed(raw: bytes, *, name: str) -> Feed:
         raise InvalidError(f"{name} holds {fit} readable networks and {unfit} unreadable lines; it is no such list")
     for width, found in spans.items():
         _refuse_too_wide(width, found, name)
-    return Feed(
-        v4=_merged(spans[32]), v6=_merged(spans[128]), asns=frozenset(asns), entries=fit, unfit=unfit, weak=weak
-    )
+    v4 = _merged(spans[32])
+    if sum(end - start for start, end in v4) > _MOST_V4:
+        raise InvalidError(f"{name} holds more than a quarter of the Internet; the whole list is refused")
+    return Feed(v4=v4, v6=_merged(spans[128]), asns=frozenset(asns), entries=fit, unfit=unfit, weak=weak)
 
 
 def _entries(text: str, *, table: bool) -> Iterator[str]:
@@ -125,7 +134,8 @@ def _entries(text: str, *, table: bool) -> Iterator[str]:
             yield from _json_lines(text)
         return
     for line in text.splitlines()[1 if table else 0 :]:
-        entry = _COMMENT.split(line, maxsplit=1)[0].strip(' "\t')
+        columns = _COLUMNS.match(line)
+        entry = "-".join(columns.groups()) if columns else _COMMENT.split(line, maxsplit=1)[0].strip(' "\t')
         if entry:
             yield entry
 
@@ -137,7 +147,7 @@ def _json_entries(node: Any, key: str = "") -> Iterator[str]:
     elif isinstance(node, list):
         for value in node:
             yield from _json_entries(value, key or "prefixes")
-    elif isinstance(node, str) and key in _JSON_KEYS:
+    elif isinstance(node, str) and (key in _JSON_KEYS or _PREFIX.fullmatch(node)):
         yield node
 
 
@@ -172,6 +182,8 @@ def _span(entry: str) -> tuple[int, Span]:
             raise ValueError(entry)
         return width, (low, high + 1)
     address, slash, length = entry.partition("/")
+    if "." in address and address.count(":") == 1:  # with the port of a proxy
+        address = address.partition(":")[0]
     width, number = _number(address)
     free = width - int(length) if slash else 0
     if not 0 <= free <= width:

@@ -44,6 +44,7 @@ _SYSTEMS: Final = {
     "ATV OS X": "tvOS",
     "webOS": "webOS",
     "LG": "webOS",
+    "Web0S": "webOS",
     "Chromecast Android": "Android",
     "Chromecast Linux": "Linux",
     "Firefox OS": "Firefox OS",

@@ -1,9 +1,7 @@
 """One visit being decided: its facts, and its answers to conditions."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Literal, Protocol, TypeVar
-
-from msgspec.structs import replace
+from collections.abc import Iterable, Iterator
+from typing import Literal, Protocol, TypeVar
 
 from tnc.model import OfferId, Visit
 from tnc.rules.conditions import Check
@@ -91,18 +89,8 @@ class Inquiry:
             self.trace.append(Step(kind=kind, text=text.format(identity, *words), id=identity, passed=False))
 
 
-_NO_REVIEWER: Final[Mapping[str, Any]] = {
-    "traffic": "human", "bot": None, "reasons": (), "ip": None, "asn": None, "isp": None, "connection": None,
-    "vpn": False, "proxy": False, "tor": False, "datacenter": False, "relay": False, "user_agent": None, "headers": {},
-    "visit_number": 0, "unique_campaign": True, "unique_workspace": True, "converted": False,
-}  # fmt: skip
-
-
 def is_declared_crawler(visit: Visit) -> bool:
     """It says that it is one. Whether that was verified, and with what result, changes nothing here."""
+    if visit.traffic == "prefetch":  # which comes before crawlers, as in the numbers
+        return any(reason.startswith("crawler_") for reason in visit.reasons)
     return visit.traffic == "crawler" or visit.crawler_verified is not None
-
-
-def as_ordinary(visit: Visit) -> Visit:
-    """A declared crawler as an ordinary visitor of the same country and device, who comes for the first time."""
-    return replace(visit, **_NO_REVIEWER)

@@ -1,10 +1,10 @@
 """The line: ad platforms that review a page see what its visitors see, so no condition may tell them apart.
 
-Filters stop invalid traffic. Declared review crawlers skip them (`plan.as_ordinary`), and conditions that
+Filters stop invalid traffic. Declared review crawlers skip them (`ordinary.as_ordinary`), and conditions that
 could only serve to recognise a reviewer are refused when they are written.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ AD_NETWORKS: Final[dict[int, str]] = {
     **dict.fromkeys((396986, 138699), "ByteDance"),
     14413: "LinkedIn",
     **dict.fromkeys((13414, 35995, 54888, 63179), "X"),
+    13238: "Yandex",
 }
 # As address data writes the names of those networks, and as people would.
 _NETWORK_NAMES: Final = (
@@ -29,6 +30,7 @@ _NETWORK_NAMES: Final = (
     "Google", "Google LLC", "Google Inc.", "ByteDance", "Bytedance Inc.", "ByteDance Ltd.", "Bytedance Pte. Ltd.",
     "TikTok", "TikTok Pte. Ltd.", "TikTok Inc.", "LinkedIn", "LinkedIn Corporation", "Twitter", "Twitter Inc.",
     "Twitter International Company", "X Corp.", "Pinterest", "Pinterest, Inc.", "Snap Inc.", "Reddit, Inc.",
+    "YANDEX LLC",
 )  # fmt: skip
 _OTHER_NAMES: Final = (
     "Google Fiber Inc.", "Comcast Cable Communications, LLC", "Deutsche Telekom AG", "Amazon.com, Inc.", "Orange S.A.",
@@ -46,7 +48,50 @@ _CRAWLERS: Final = (
     "bytespider", "pinterestbot", "pinterest.com/bot", "linkedinbot", "twitterbot", "snapchatads", "snap url preview",
     "snapurlpreview", "applebot", "amazonadbot", "yandexbot", "yandexdirect", "yandexadnet", "redditbot",
 )  # fmt: skip
+_CRAWLER_AGENTS: Final = (
+    "AdsBot-Google (+http://www.google.com/adsbot.html)", "Mediapartners-Google",
+    ("Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X Build/MMB29P) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0"
+    " Mobile Safari/537.36 (compatible; AdsBot-Google-Mobile; +http://www.google.com/mobile/adsbot.html)"),
+    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+    "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)", "facebookexternalhit/1.1",
+    "meta-externalads/1.1 (+https://developers.facebook.com/docs/sharing/webmasters/crawler)", "facebookcatalog/1.0",
+    "Mozilla/5.0 (compatible; adidxbot/2.0; +http://www.bing.com/bingbot.htm)",
+    ("Mozilla/5.0 (Linux; Android 5.0) AppleWebKit/537.36 (KHTML, like Gecko) Mobile Safari/537.36 (compatible;"
+    " TikTokSpider; ttspider-feedback@tiktok.com)"),
+    "Mozilla/5.0 (compatible; Bytespider; spider-feedback@bytedance.com)",
+    "Mozilla/5.0 (compatible; Pinterestbot/1.0; +https://www.pinterest.com/bot.html)",
+    "LinkedInBot/1.0 (compatible; Mozilla/5.0; Apache-HttpClient +http://www.linkedin.com)", "Twitterbot/1.0",
+    "Snap URL Preview Service; bot; snapchat; https://developers.snap.com/robots", "SnapchatAds/1.0",
+    "Mozilla/5.0 (compatible; redditbot/1.0; +http://www.reddit.com/feedback)", "AmazonAdBot/1.0",
+    "Mozilla/5.0 (compatible; YandexDirect/3.0; +http://yandex.com/bots)",
+)  # fmt: skip
+# People in browsers and in the apps of the same companies, and programs that are nobody's reviewers.
+_OTHER_AGENTS: Final = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0",
+    "Mozilla/5.0 (compatible; MSIE 10.0; Windows NT 6.2; Trident/6.0)",
+    ("Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X Build/MMB29P) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/110.0.0.0"
+    " Mobile Safari/537.36"),
+    ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.1"
+    " Mobile/15E148 Safari/604.1 Twitter for iPhone/11.45"),
+    ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
+    " [FBAN/FBIOS;FBAV/536.0.0.43.98] Instagram 405.0.0.36.72 [LinkedInApp]/9.31 [Pinterest/iOS] Snapchat/13.60"
+    " TikTok 42.3 BytedanceWebview/d8a21c6 GSA/395.0 YandexSearch/25 Reddit/Version 2026.1"),
+    "Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)", "Screaming Frog SEO Spider/20.1",
+    "Mozilla/5.0 (compatible; CCBot/2.0; +https://commoncrawl.org/faq/)", "GrapeshotCrawler/2.0 (+http://www.grapeshot.co.uk/crawler.php)",
+    "Baiduspider/2.0", "curl/8.9.1", "python-requests/2.32.3",
+    "PreviewService/1.0", "Java/17.0.9", "Mozilla/5.0 (Linux; Android 14; Google TV Streamer; wv) Chrome/150.0.0.0",
+)  # fmt: skip
+_CRAWLER_REASONS: Final = ("crawler_claimed", "crawler_verified", "crawler_failed")
+_OTHER_REASONS: Final = (
+    "prefetch", "ua_empty", "ua_client", "ua_automation", "ua_bot", "net_datacenter", "net_tor", "net_proxy", "net_vpn",
+    "net_relay", "hints_contradict", "headers_missing", "freq_ip", "duplicate", "honeypot", "js_webdriver",
+    "lander_fast", "scanner", "macro_unexpanded",
+)  # fmt: skip
+# Numbers that no network on the Internet has: RFC 5398, 6996, 7300.
+_NOBODYS: Final = (range(64496, 64512), range(64512, 65552), range(4_200_000_000, 2**32))
 _NAMES_AGENTS: Final = frozenset({"user_agent", "header.user-agent", "browser"})
+_AGENTS: Final = _NAMES_AGENTS - {"browser"}
 _MOST_IN_A_SPAN: Final = 1000
 
 SINGLES_OUT: Final = "singles out an ad platform's own network"
@@ -80,6 +125,10 @@ def _crossing(condition: Condition, test_of: Callable[[Condition], Holds]) -> st
         return "asks for crawlers that declare themselves"
     if fact in _NAMES_AGENTS and any(name in _unescaped(value) for value in values for name in _CRAWLERS):
         return "asks for a crawler by the name it declares"
+    if fact in _AGENTS and _only(condition, values, test_of, _CRAWLER_AGENTS, _OTHER_AGENTS):
+        return "asks for a crawler by the name it declares"
+    if fact == "reasons" and _only(condition, values, test_of, _CRAWLER_REASONS, _OTHER_REASONS):
+        return "asks for crawlers that declare themselves"
     if fact == "asn":
         return _crossing_of_numbers(condition, values)
     if fact == "isp":
@@ -93,7 +142,7 @@ def _crossing_of_numbers(condition: Condition, values: Any) -> str | None:
         values = range(int(low), int(high) + 1) if high - low < _MOST_IN_A_SPAN else []
     elif condition.operator not in {"is", "not"}:
         return None
-    named = [AD_NETWORKS.get(value) for value in values if value != UNKNOWN]
+    named = [AD_NETWORKS.get(value) for value in values if value != UNKNOWN and not _is_nobodys(value)]
     if named and None not in named:
         whose = " and ".join(dict.fromkeys(map(str, named)))
         return f"singles out the network of {whose}"
@@ -110,6 +159,36 @@ def _crossing_of_names(condition: Condition, values: Any, test_of: Callable[[Con
     if known and all(map(only_platforms, known)):
         return SINGLES_OUT
     return None
+
+
+def _is_nobodys(number: Any) -> bool:
+    return any(number in each for each in _NOBODYS)
+
+
+def _only(
+    condition: Condition,
+    values: Any,
+    test_of: Callable[[Condition], Holds],
+    theirs: Sequence[str],
+    others: Sequence[str],
+) -> bool:
+    """Whether one of the texts, or of the alternatives of a pattern, holds for reviewers and for nobody else."""
+    if condition.operator not in {"contains", "starts", "ends", "matches"}:
+        return False
+    texts = [str(value) for value in values]
+    if condition.operator == "matches":
+        texts += [part for text in texts if "|" in text for part in text.split("|") if part]
+    many = condition.fact == "reasons"
+    for text in texts:
+        try:
+            holds = test_of(replace(condition, value=text))
+        except InvalidError:  # half of a pattern
+            continue
+        if any(holds((each,) if many else each) for each in theirs) and not any(
+            holds((each,) if many else each) for each in others
+        ):
+            return True
+    return False
 
 
 def _lower(value: Any) -> str:

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from tnc.model import Campaign, Click, Configuration, FilterId, NetworkId, OfferId, Visit
 from tnc.rules.decision import Decision, Trace
-from tnc.rules.inquiry import Inquiry, as_ordinary, is_declared_crawler
+from tnc.rules.inquiry import Inquiry, is_declared_crawler
+from tnc.rules.ordinary import as_ordinary
 from tnc.rules.routes import End, FilterRoute, FlowRoute, Landers, Offers, Target, draw_as, follow_caps
 from tnc.rules.urls import UrlTemplate
 from tnc.rules.values import macro_value
