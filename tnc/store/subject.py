@@ -98,6 +98,17 @@ def named_traces(click: Click) -> Iterator[tuple[str, bytes]]:
             yield name, bytes.fromhex(pseudonym)
 
 
+def words_of(click: Click) -> set[str]:
+    """Words by which a postback that names no click can be told to be about the person, in lower case.
+
+    Not an external id, a link or a user agent: visitors write these as they like, and whoever writes what every
+    network says would have all of it erased.
+    """
+    visit = click.visit
+    personal = {value for value in (*visit.subs.values(), *visit.params.values()) if look(value) is Look.PERSONAL}
+    return {text.lower() for text in (visit.ip, *personal) if text and len(text) >= _SHORTEST}
+
+
 def _is_hex(text: str) -> bool:
     try:
         bytes.fromhex(text)
