@@ -370,6 +370,15 @@ def test_a_restricted_person_is_erased_with_all_that_was_told_of_him(full: Estat
     assert full.report("campaign", "day")["totals"] == totals["totals"]
 
 
+def test_a_full_disk_is_said_to_be_full(full: Estate) -> None:
+    database = full.house.database
+    (pages,) = database.execute("pragma page_count").fetchone()
+    database.execute(f"pragma max_page_count = {pages}")
+
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        full.house.forgotten.bury([number.to_bytes(16, "big") for number in range(20_000)], expires_at_ms=NOW_MS)
+
+
 # ------------------------------------------------------------------------------------------------- postbacks
 
 OURS = "019a20e681054fa041d639c0742d"  # an id as tnc makes them

@@ -131,7 +131,8 @@ class Forgotten:
                 yield
                 self._database.execute("commit")
             except BaseException:
-                self._database.execute("rollback")
+                if self._database.in_transaction:  # a full disk has rolled it back already
+                    self._database.execute("rollback")
                 raise
 
     # -- erased clicks

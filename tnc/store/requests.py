@@ -168,7 +168,8 @@ class Register:
                 yield
                 self._database.execute("commit")
             except BaseException:
-                self._database.execute("rollback")
+                if self._database.in_transaction:  # a full disk has rolled it back already
+                    self._database.execute("rollback")
                 raise
 
     def _place(self, request_id: str) -> bytes:
