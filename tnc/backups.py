@@ -6,21 +6,22 @@ remembered as erased and what is too old does not come back.
 
 import hashlib
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from pathlib import Path
 from typing import Any, Final
 
-from tnc.errors import InvalidError, NotFoundError, RefusedError
+from tnc.errors import FailedError, InvalidError, NotFoundError, RefusedError
 from tnc.fields import rfc3339
 from tnc.house import House, Rooms
 from tnc.install import write_new
 from tnc.settings import render
 from tnc.store import control
-from tnc.store.backupfile import ENDING, BackupReader, BackupWriter, Table
+from tnc.store.backupfile import ENDING, BackupReader, BackupWriter, Manifest, Table
 from tnc.store.cold import ColdDay, cold_dates
 from tnc.store.days import day_path, sealer_of
 from tnc.store.forgotten import SINCE
@@ -53,22 +54,30 @@ class Backups:
         path = place / f"tnc-{house.workspace}-{now.translate({ord(':'): '', ord('-'): ''})}{ENDING}"
         begun = path.with_name(f"{path.name}.new")
         begun.unlink(missing_ok=True)
-        writer = BackupWriter(begun, house.keys.control_key, house.workspace)
-        for vault, keyring, days in self._vaults():
-            for date in keyring.all_days(house.workspace):
-                day = day_path(days, house.workspace, date)
-                if day.exists():
-                    writer.add_day(vault, date, day)
-        with house.database_lock:
-            writer.add_control(house.database)
-        columns = house.rooms.columns / house.workspace
-        for date in cold_dates(columns):
-            for file in ColdDay(columns, date).all_files:
-                writer.add_sum(file)
-        manifest = writer.finish(now)
-        begun.chmod(0o600)
-        begun.replace(path)
+        with _told_by_the_disk():
+            try:
+                manifest = self._write(begun, now)
+                begun.chmod(0o600)
+                begun.replace(path)
+            finally:
+                begun.unlink(missing_ok=True)
         return {"file": str(path), "clicks": manifest.clicks, "sha256": _digest(path)}
+
+    def _write(self, path: Path, now: str) -> Manifest:
+        house = self._house
+        with BackupWriter(path, house.keys.control_key, house.workspace) as writer:
+            for vault, keyring, days in self._vaults():
+                for date in keyring.all_days(house.workspace):
+                    day = day_path(days, house.workspace, date)
+                    if day.exists():
+                        writer.add_day(vault, date, day)
+            with house.database_lock:
+                writer.add_control(house.database)
+            columns = house.rooms.columns / house.workspace
+            for date in cold_dates(columns):
+                for file in ColdDay(columns, date).all_files:
+                    writer.add_sum(file)
+            return writer.finish(now)
 
     def _vaults(self) -> Iterator[tuple[VaultName, Keyring, Path]]:
         yield "days", self._house.keyring, self._house.rooms.days
@@ -111,7 +120,7 @@ class Backups:
             raise RefusedError(
                 "an erasure is not complete yet; start `tnc serve` once, or wait a minute, then restore."
             )
-        with closing(BackupReader(path)) as backup, backup.reading():
+        with closing(BackupReader(path)) as backup, _told_by_the_disk(), backup.reading():
             if backup.manifest.workspace != house.workspace:
                 raise InvalidError(f"this backup is of the workspace {backup.manifest.workspace!r}.")
             made = not data.exists()
@@ -172,6 +181,16 @@ class Backups:
         shutil.copytree(self._house.rooms.ring, rooms.ring)
         for folder in (rooms.ring, *(path for path in rooms.ring.rglob("*") if path.is_dir())):
             folder.chmod(0o700)
+
+
+@contextmanager
+def _told_by_the_disk() -> Iterator[None]:
+    """What a disk refuses is said in words."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise FailedError(f"the disk refused ({why}). Nothing was changed; make room, then try again.") from error
 
 
 _TOLD: Final = ("clicks", "refused", "expired_days")

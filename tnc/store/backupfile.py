@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import msgspec
 from msgspec import Struct
@@ -59,7 +59,7 @@ class Table:
 
 
 class BackupWriter:
-    """Writes a backup piece by piece; `finish` makes it whole."""
+    """Writes a backup piece by piece; `finish` makes it whole. One that is left before that is no backup."""
 
     def __init__(self, path: Path, control_key: bytes, workspace: WorkspaceId) -> None:
         self._zip = zipfile.ZipFile(path, "x", zipfile.ZIP_STORED)  # sealed bytes do not get smaller
@@ -68,6 +68,14 @@ class BackupWriter:
         self._clicks = 0
         self._days: dict[VaultName, list[str]] = {"days": [], "restricted": []}
         self._sums: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        file, self._zip.fp = self._zip.fp, None  # so that it does not write its end to a disk that is full
+        if file is not None:
+            file.close()
 
     def add_day(self, vault: VaultName, date: Date, path: Path) -> None:
         """All tables of a day as they are now, without what could be searched by."""
