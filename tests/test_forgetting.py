@@ -370,6 +370,14 @@ def test_a_restricted_person_is_erased_with_all_that_was_told_of_him(full: Estat
     assert full.report("campaign", "day")["totals"] == totals["totals"]
 
 
+def test_a_pseudonym_that_is_a_small_number_is_not_found_everywhere(full: Estate) -> None:
+    full.record(canary_click("imported-0001", at_ms=noon_ms(DAYS[0]), visitor=f"{7:032x}"))
+
+    receipt = full.forgetting().erase(full.forgetting().subject(visitor=f"{7:032x}"))
+
+    assert receipt["scan"]["found_in"] == []
+
+
 def test_a_full_disk_is_said_to_be_full(full: Estate) -> None:
     database = full.house.database
     (pages,) = database.execute("pragma page_count").fetchone()

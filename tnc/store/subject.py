@@ -18,6 +18,7 @@ _TOKENS: Final[dict[SubjectKind, Token]] = {
     "visitor": "visitor",
     "browser": "browser",
 }
+_DIFFERENT: Final = 4  # bytes in a pseudonym: zeros with a small number behind them are in every file
 _SHORTEST: Final = 8  # bytes of a value that cannot stand somewhere by chance
 
 
@@ -94,7 +95,7 @@ def named_traces(click: Click) -> Iterator[tuple[str, bytes]]:
         if len(value) >= _SHORTEST and look(value) is Look.PERSONAL:
             yield "parameter", value.encode()
     for name, pseudonym in (("pseudonym", visit.visitor), ("browser", visit.browser_id)):
-        if pseudonym and _is_hex(pseudonym):
+        if pseudonym and _is_hex(pseudonym) and len(set(bytes.fromhex(pseudonym))) >= _DIFFERENT:
             yield name, bytes.fromhex(pseudonym)
 
 
