@@ -6,22 +6,21 @@ remembered as erased and what is too old does not come back.
 
 import hashlib
 import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from pathlib import Path
 from typing import Any, Final
 
-from tnc.errors import FailedError, InvalidError, NotFoundError, RefusedError
+from tnc.errors import InvalidError, NotFoundError, RefusedError
 from tnc.fields import rfc3339
 from tnc.house import House, Rooms
 from tnc.install import write_new
 from tnc.settings import render
 from tnc.store import control
-from tnc.store.backupfile import ENDING, BackupReader, BackupWriter, Manifest, Table
+from tnc.store.backupfile import ENDING, BackupReader, BackupWriter, Manifest, Table, told_by_the_disk
 from tnc.store.cold import ColdDay, cold_dates
 from tnc.store.days import day_path, sealer_of
 from tnc.store.forgotten import SINCE
@@ -54,7 +53,7 @@ class Backups:
         path = place / f"tnc-{house.workspace}-{now.translate({ord(':'): '', ord('-'): ''})}{ENDING}"
         begun = path.with_name(f"{path.name}.new")
         begun.unlink(missing_ok=True)
-        with _told_by_the_disk():
+        with told_by_the_disk():
             try:
                 manifest = self._write(begun, now)
                 begun.chmod(0o600)
@@ -120,7 +119,7 @@ class Backups:
             raise RefusedError(
                 "an erasure is not complete yet; start `tnc serve` once, or wait a minute, then restore."
             )
-        with closing(BackupReader(path)) as backup, _told_by_the_disk(), backup.reading():
+        with closing(BackupReader(path)) as backup, told_by_the_disk(), backup.reading():
             if backup.manifest.workspace != house.workspace:
                 raise InvalidError(f"this backup is of the workspace {backup.manifest.workspace!r}.")
             made = not data.exists()
@@ -181,16 +180,6 @@ class Backups:
         shutil.copytree(self._house.rooms.ring, rooms.ring)
         for folder in (rooms.ring, *(path for path in rooms.ring.rglob("*") if path.is_dir())):
             folder.chmod(0o700)
-
-
-@contextmanager
-def _told_by_the_disk() -> Iterator[None]:
-    """What a disk refuses is said in words."""
-    try:
-        yield
-    except (OSError, sqlite3.OperationalError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise FailedError(f"the disk refused ({why}). Nothing was changed; make room, then try again.") from error
 
 
 _TOLD: Final = ("clicks", "refused", "expired_days")

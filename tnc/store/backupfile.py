@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from tnc import crypto
-from tnc.errors import InvalidError, RefusedError
+from tnc.errors import FailedError, InvalidError, RefusedError
 from tnc.model import WorkspaceId
 from tnc.store.control import Tables, all_tables, read_tables
 from tnc.store.datamap import entries
@@ -56,6 +56,16 @@ class Table:
     name: str
     columns: tuple[str, ...]
     rows: Iterator[Row]
+
+
+@contextmanager
+def told_by_the_disk() -> Iterator[None]:
+    """What a disk refuses is said in words."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise FailedError(f"the disk refused ({why}). Nothing was changed; make room, then try again.") from error
 
 
 class BackupWriter:
