@@ -1,6 +1,7 @@
 """A backup opens for its keyring alone, forgets what was erased since, and comes back whole otherwise."""
 
 import json
+import resource
 import sqlite3
 import zipfile
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from tests.forgetful import CANARY_SUBJECT, DAYS, NOW_MS, Estate, bytes_of, esta
 from tests.store.records import NEEDLES, PERSONAL
 from tnc import settings
 from tnc.backups import Backups
-from tnc.errors import InvalidError, RefusedError
+from tnc.errors import FailedError, InvalidError, RefusedError
 from tnc.house import House
 from tnc.model import MAIN, ClickId, ClickStory
 from tnc.retention import Hooks, Retention
@@ -194,6 +195,18 @@ def test_another_file_is_no_backup(full: Estate, tmp_path: Path, content: bytes)
 
     with pytest.raises(InvalidError, match="no backup"):
         Backups(full.house).verify(tmp_path / "file")
+
+
+def test_a_disk_that_fills_up_leaves_no_half_of_a_backup(full: Estate, tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, limits[1]))
+    try:
+        with pytest.raises(FailedError, match="the disk refused"):
+            Backups(full.house).create(tmp_path / "copies")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert list((tmp_path / "copies").iterdir()) == []
 
 
 def test_backups_are_listed_newest_first(full: Estate, tmp_path: Path) -> None:

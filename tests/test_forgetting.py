@@ -1,18 +1,23 @@
 """Erasure: rows, tokens, keys and bytes are gone, and no total moves."""
 
+import io
+import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date as Date  # noqa: N812
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
 from tests.forgetful import (
     CANARY_SUBJECT,
     DAYS,
+    NOW_MS,
     Estate,
     bytes_of,
     delivery,
@@ -25,10 +30,15 @@ from tests.forgetful import (
 from tests.store.records import PERSONAL, canary_click
 from tnc.disclosing import copy_of
 from tnc.errors import InvalidError, NotFoundError, PartlyDoneError
-from tnc.forgetting import STORES
+from tnc.forgetting import STORES, Forgetting
 from tnc.model import MAIN, ClickId
-from tnc.store.days import day_path
+from tnc.receiving import Heard, Receiving
+from tnc.store.clicklog import Day, Days
+from tnc.store.days import DayWriter, day_path
+from tnc.store.inbox import Call, CallOutcome, InboxRow
 from tnc.store.keyring import Keyring
+
+_T = TypeVar("_T")
 
 METRICS = ("visits", "valid", "invalid", "unique_visits", "lander_clicks", "conversions", "sales", "revenue", "cost")
 
@@ -285,7 +295,7 @@ def test_an_erasure_that_was_killed_completes_at_the_next_start(tmp_path: Path) 
             made.forgetting().resume()
             accepted = made.house.forgotten.is_erased(ClickId("canary-2026-11-22-0000"))
             assert made.click_ids() == (others if accepted else others | ids)
-            assert accepted == (int(folder.name) > 1), "a promise that was written down is kept"
+            assert accepted == (int(folder.name) > 2), "a promise that was written down is kept"
             assert made.report("campaign", "offer", "day")["totals"] == totals
             assert not accepted or made.leaks() == []
             assert [_count(made, date) for date in DAYS] == [6, 6, 6], "no click is lost and none is there twice"
@@ -358,6 +368,116 @@ def test_a_restricted_person_is_erased_with_all_that_was_told_of_him(full: Estat
     assert told["restricted clicks"] == (15, 0)
     assert full.leaks() == []
     assert full.report("campaign", "day")["totals"] == totals["totals"]
+
+
+def test_a_pseudonym_that_is_a_small_number_is_not_found_everywhere(full: Estate) -> None:
+    full.record(canary_click("imported-0001", at_ms=noon_ms(DAYS[0]), visitor=f"{7:032x}"))
+
+    receipt = full.forgetting().erase(full.forgetting().subject(visitor=f"{7:032x}"))
+
+    assert receipt["scan"]["found_in"] == []
+
+
+def test_a_full_disk_is_said_to_be_full(full: Estate) -> None:
+    database = full.house.database
+    (pages,) = database.execute("pragma page_count").fetchone()
+    database.execute(f"pragma max_page_count = {pages}")
+
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        full.house.forgotten.bury([number.to_bytes(16, "big") for number in range(20_000)], expires_at_ms=NOW_MS)
+
+
+# ------------------------------------------------------------------------------------------------- postbacks
+
+OURS = "019a20e681054fa041d639c0742d"  # an id as tnc makes them
+
+
+def calls_of(full: Estate) -> list[InboxRow]:
+    with full.house.stories.day(DAYS[-1]) as reader:
+        return list(reader.inbox.newest())
+
+
+def call(outcome: CallOutcome, params: dict[str, str]) -> InboxRow:
+    return InboxRow(
+        seq=0, at_ms=NOW_MS, outcome=outcome, click=None, call=Call(method="GET", path="/postback", params=params)
+    )
+
+
+def test_a_postback_that_comes_after_it_was_looked_for_them_goes_too(full: Estate) -> None:
+    full.record(canary_click(OURS, at_ms=noon_ms(DAYS[0]), visitor="9" * 32))
+    before = calls_of(full)
+
+    def come(writer: DayWriter) -> None:
+        row = call("refused", {"cid": OURS, "payout": "1"})
+        writer.inbox.add(replace(row, click=writer.keys.token("click", OURS)))
+
+    coming = [come]
+
+    def alone(work: Callable[[Days], _T], /) -> _T:
+        if coming:  # the last moment before anything is taken out
+            full.days.transact(full.day(DAYS[-1]), coming.pop())
+        return work(full.days)
+
+    forgetting = Forgetting(full.house, alone)
+
+    receipt = forgetting.erase(forgetting.subject(click=OURS))
+
+    assert coming == []
+    assert calls_of(full) == before
+    assert receipt["scan"]["found_in"] == []
+    assert {part["date"]: len(part["events"]) for part in receipt["keys"]}[str(DAYS[-1])] == 1
+
+
+def test_a_postback_that_was_heard_before_and_is_written_down_after_it_is_not(full: Estate) -> None:
+    full.record(canary_click(OURS, at_ms=noon_ms(DAYS[0]), visitor="9" * 32))
+    late: list[tuple[Day, Callable[[DayWriter], Any]]] = []
+    receiving = Receiving(
+        full.house, full.days.transact, converted=lambda _: None, later=lambda day, work: late.append((day, work))
+    )
+    receiving.hear(Heard(method="GET", path="/postback", params={"cid": OURS, "payout": "1"}, peer_ip=None))
+    receiving.hear(Heard(method="GET", path="/postback", params={"cid": OURS, "payout": "much"}, peer_ip=None))
+    receiving.hear(Heard(method="GET", path="/postback", params={"cid": "theirs", "s2": OURS}, peer_ip=None))
+    before = len(calls_of(full))
+
+    full.forgetting().erase(full.forgetting().subject(click=OURS))
+    for day, work in late:
+        full.days.transact(day, work)
+
+    assert len(calls_of(full)) == before
+    with full.house.stories.day(DAYS[-1]) as reader:
+        assert reader.number("postbacks for erased clicks") == 3
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"cid": "theirs", "s2": OURS},
+        {"subid": OURS.upper()},
+        {'--x Content-Disposition: form-data; name="cid"' + OURS: "--x--"},
+        {"cid": "theirs", "ip": PERSONAL["ip"]},
+        {"cid": "theirs", "note": "Mail to Jane.Canary@person.example, please"},
+    ],
+    ids=["another name", "upper case", "unread body", "address", "e-mail address"],
+)
+def test_postbacks_that_belong_to_no_click_and_speak_of_him_go_too(full: Estate, params: dict[str, str]) -> None:
+    his = {"sub1": "jane.canary@person.example"}
+    full.record(canary_click(OURS, at_ms=noon_ms(DAYS[0]), visitor="9" * 32, subs=his))
+
+    def strays(writer: DayWriter) -> None:
+        writer.inbox.add(call("unknown-click", params))
+        writer.inbox.add(call("invalid", {"cid": "theirs", "ext": PERSONAL["external_id"], "payout": "much"}))
+
+    full.days.transact(full.day(DAYS[-1]), strays)
+    forgetting, before = full.forgetting(), len(calls_of(full))
+    subject = forgetting.subject(click=OURS)
+
+    copied = copy_of(full.house, forgetting.vaults, subject)
+    forgetting.erase(subject)
+
+    with zipfile.ZipFile(io.BytesIO(copied)) as archive:
+        assert [each["params"] for each in json.loads(archive.read("postbacks.json"))] == [params]
+    assert len(calls_of(full)) == before - 1
+    assert params not in [row.call.params for row in calls_of(full)]
 
 
 # ---------------------------------------------------------------------------------------------------- damage

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tnc import crypto, receipts
+from tnc.errors import InvalidError
 from tnc.model import Configuration
 from tnc.store.journal import Intent
 
@@ -62,6 +63,37 @@ def test_no_word_of_it_can_be_changed(name: str, value: Any) -> None:
     changed = RECEIPT | {name: value}
 
     assert receipts.wrong_with(changed, OURS) is not None or changed == RECEIPT
+
+
+def holds(text: str) -> bool:
+    try:
+        return receipts.wrong_with(receipts.read_receipt(text), OURS) is None
+    except InvalidError:
+        return False
+
+
+def test_not_one_bit_of_its_file_can_be_changed() -> None:
+    text = json.dumps(RECEIPT, separators=(",", ":"), ensure_ascii=False).encode()
+    assert holds(text.decode())
+
+    changed = (text[:at] + bytes([text[at] ^ 1 << bit]) + text[at + 1 :] for at in range(len(text)) for bit in range(8))
+
+    assert [each for each in changed if holds(each.decode(errors="replace"))] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(RECEIPT).replace("{", '{"subject": "ip:00", ', 1),
+        json.dumps(RECEIPT).replace('"subject": "', '"subject": "\\ud800', 1),
+        "[" * 200_000,
+        '{"keys":' + "[" * 200_000,
+        '{"keys": [NaN]}',
+    ],
+    ids=["a name twice", "half a character", "deep", "deep in keys", "no number"],
+)
+def test_what_no_two_readers_would_read_alike_does_not_hold(text: str) -> None:
+    assert not holds(text)
 
 
 def test_a_receipt_of_somebody_else_is_not_ours() -> None:

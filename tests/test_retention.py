@@ -129,8 +129,11 @@ def test_running_twice_is_running_once(full: Estate) -> None:
     assert without_sums(full).run(as_of_ms=FIRST_MS + TERM)["days"] == []
 
 
-@pytest.mark.parametrize("left", ["key", "file", "name"])
-def test_a_day_that_a_crash_left_half_gone_goes_wholly(full: Estate, left: Literal["key", "file", "name"]) -> None:
+@pytest.mark.parametrize("left", ["key", "file", "name", "columns"])
+def test_a_day_that_a_crash_left_half_gone_goes_wholly(
+    full: Estate, left: Literal["key", "file", "name", "columns"]
+) -> None:
+    full.report("campaign", "country")
     path = day_path(full.house.rooms.days, MAIN, DAYS[0])
     full.days.close()
     match left:
@@ -141,6 +144,9 @@ def test_a_day_that_a_crash_left_half_gone_goes_wholly(full: Estate, left: Liter
         case "name":
             full.house.keyring.destroy_day(MAIN, DAYS[0])
             path.rename(path.with_name(path.name + ".gone"))
+        case "columns":
+            full.house.keyring.destroy_day(MAIN, DAYS[0])
+            path.unlink()
 
     without_sums(full).run(as_of_ms=FIRST_MS + TERM)
 

@@ -20,7 +20,7 @@ from tnc.house import House, Rooms
 from tnc.install import write_new
 from tnc.settings import render
 from tnc.store import control
-from tnc.store.backupfile import ENDING, BackupReader, BackupWriter, Table
+from tnc.store.backupfile import ENDING, BackupReader, BackupWriter, Manifest, Table, told_by_the_disk
 from tnc.store.cold import ColdDay, cold_dates
 from tnc.store.days import day_path, sealer_of
 from tnc.store.forgotten import SINCE
@@ -53,22 +53,30 @@ class Backups:
         path = place / f"tnc-{house.workspace}-{now.translate({ord(':'): '', ord('-'): ''})}{ENDING}"
         begun = path.with_name(f"{path.name}.new")
         begun.unlink(missing_ok=True)
-        writer = BackupWriter(begun, house.keys.control_key, house.workspace)
-        for vault, keyring, days in self._vaults():
-            for date in keyring.all_days(house.workspace):
-                day = day_path(days, house.workspace, date)
-                if day.exists():
-                    writer.add_day(vault, date, day)
-        with house.database_lock:
-            writer.add_control(house.database)
-        columns = house.rooms.columns / house.workspace
-        for date in cold_dates(columns):
-            for file in ColdDay(columns, date).all_files:
-                writer.add_sum(file)
-        manifest = writer.finish(now)
-        begun.chmod(0o600)
-        begun.replace(path)
+        with told_by_the_disk():
+            try:
+                manifest = self._write(begun, now)
+                begun.chmod(0o600)
+                begun.replace(path)
+            finally:
+                begun.unlink(missing_ok=True)
         return {"file": str(path), "clicks": manifest.clicks, "sha256": _digest(path)}
+
+    def _write(self, path: Path, now: str) -> Manifest:
+        house = self._house
+        with BackupWriter(path, house.keys.control_key, house.workspace) as writer:
+            for vault, keyring, days in self._vaults():
+                for date in keyring.all_days(house.workspace):
+                    day = day_path(days, house.workspace, date)
+                    if day.exists():
+                        writer.add_day(vault, date, day)
+            with house.database_lock:
+                writer.add_control(house.database)
+            columns = house.rooms.columns / house.workspace
+            for date in cold_dates(columns):
+                for file in ColdDay(columns, date).all_files:
+                    writer.add_sum(file)
+            return writer.finish(now)
 
     def _vaults(self) -> Iterator[tuple[VaultName, Keyring, Path]]:
         yield "days", self._house.keyring, self._house.rooms.days
@@ -111,7 +119,7 @@ class Backups:
             raise RefusedError(
                 "an erasure is not complete yet; start `tnc serve` once, or wait a minute, then restore."
             )
-        with closing(BackupReader(path)) as backup, backup.reading():
+        with closing(BackupReader(path)) as backup, told_by_the_disk(), backup.reading():
             if backup.manifest.workspace != house.workspace:
                 raise InvalidError(f"this backup is of the workspace {backup.manifest.workspace!r}.")
             made = not data.exists()

@@ -11,6 +11,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from typing import Any, Final
 
 import msgspec
@@ -21,8 +22,9 @@ from tnc.model import Click, ConversionChange, FilterChange, LabelChange, Lander
 from tnc.store.answers import harmless
 from tnc.store.days import DayReader
 from tnc.store.deliveries import DeliveryRecord
+from tnc.store.finding import Found, add_calls
 from tnc.store.inbox import Call
-from tnc.store.journal import VaultName
+from tnc.store.journal import DayPart, VaultName
 from tnc.store.subject import Subject
 from tnc.store.terms import TERMS, days_of
 from tnc.store.vault import Vault
@@ -78,14 +80,15 @@ class Copy:
 
 def copy_of(house: House, vaults: Mapping[VaultName, Vault], subject: Subject) -> bytes:
     """The ZIP. Of an address only the clicks that were stored with it whole: a network's may be of others."""
-    copy = Copy()
+    copy, found = Copy(), Found()
     for name, vault in vaults.items():
         for date in vault.dates():
             with vault.reader(date) as reader:
                 for seq, click in subject.clicks(reader, whole_only=True):
+                    found.clicks.append(click)
                     _add(copy, house, reader, seq, click, restricted=name == "restricted")
-    for vault in vaults.values():
-        _add_calls(copy, vault)
+    for name, vault in vaults.items():
+        _add_calls(copy, name, vault, found)
     for records in copy.tables.values():
         records.sort(key=lambda record: json.dumps(record, sort_keys=True))
     return _zip(copy, house)
@@ -124,16 +127,15 @@ def _whole(record: msgspec.Struct) -> Record:
     return written | {name: msgspec.to_builtins(getattr(record, name)) for name in record.__struct_fields__}
 
 
-def _add_calls(copy: Copy, vault: Vault) -> None:
-    """Postbacks lie in the day in which they arrived."""
-    ids = [record["click_id"] for record in copy.tables["clicks"]]
-    for date in vault.dates() if ids else ():
-        with vault.reader(date) as reader:
-            for seq in reader.search.calls(ids):
-                row = reader.inbox.find(seq)
-                if row is not None:
-                    told = {"at": rfc3339(row.at_ms), "outcome": row.outcome}
-                    copy.tables["postbacks"].append(told | _whole(row.call))
+def _add_calls(copy: Copy, name: VaultName, vault: Vault, found: Found) -> None:
+    parts: list[DayPart] = []
+    if found.clicks:
+        add_calls(parts, name, vault, ids=found.ids, words=found.words)
+    for part in parts:
+        with vault.reader(Date.fromisoformat(part.date)) as reader:
+            for row in filter(None, map(reader.inbox.find, part.calls)):
+                told = {"at": rfc3339(row.at_ms), "outcome": row.outcome}
+                copy.tables["postbacks"].append(told | _whole(row.call))
 
 
 # ------------------------------------------------------------------------------------------------- as files

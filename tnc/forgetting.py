@@ -22,7 +22,7 @@ from tnc.model import ClickId
 from tnc.objecting import keep_objection
 from tnc.store.dayfiles import Days, date_in
 from tnc.store.dayshelf import remove_shelf
-from tnc.store.finding import Found, look_for
+from tnc.store.finding import Found, add_calls, look_for
 from tnc.store.journal import DayPart, Intent, Journal, Kind, VaultName
 from tnc.store.remainder import remainder
 from tnc.store.scan import Hit, Scanner
@@ -173,6 +173,8 @@ class Forgetting:
             before={store: found.counts[store] for store in STORES},
             sent=dict(found.sent),
             days=found.parts,
+            ids=sorted(ids) if buried else [],
+            words=sorted(found.words) if buried else [],
         )
 
     def resume(self, *, patience_seconds: float = PATIENCE_SECONDS) -> bool:
@@ -194,6 +196,7 @@ class Forgetting:
     def _carry_out(self, intent: Intent, patience_seconds: float) -> dict[str, Any]:
         if intent.kind == "erase":
             self._bury(intent)
+            self._take_in_calls(intent)
         for part in intent.days:
             self._move(intent, part)
         self._hooks.renewed()
@@ -209,6 +212,14 @@ class Forgetting:
         days = days_of("tombstones", self._house.settings)
         expires_at_ms = intent.requested_at_ms + (days or 0) * DAY_MS
         self._house.forgotten.bury(intent.tombstones, expires_at_ms=expires_at_ms)
+
+    def _take_in_calls(self, intent: Intent) -> None:
+        """Postbacks that came since it was looked for them. No more of them come: the clicks are buried."""
+        if intent.ids:
+            days = self.vaults["days"]
+            days.alone(lambda _days: None)  # after it, what was being written when they were buried can be read
+            add_calls(intent.days, "days", days, ids=intent.ids, words=intent.words)
+            self._journal.write(intent)
 
     def _is_there(self, part: DayPart) -> bool:
         """A day may have gone by its term since."""

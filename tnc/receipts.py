@@ -56,23 +56,35 @@ def signed(receipt: Mapping[str, Any], key: bytes) -> dict[str, Any]:
 def read_receipt(text: str) -> dict[str, Any]:
     """Raises InvalidError for what is no receipt."""
     try:
-        given = json.loads(text)
-    except ValueError as error:
-        raise InvalidError("that is not JSON: give the receipt as `tnc privacy erase` printed it.") from error
+        given = json.loads(text, object_pairs_hook=_each_name_once)
+        json.dumps(given, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise InvalidError(
+            "that is not JSON, or a name stands in it twice: give the receipt as `tnc privacy erase` printed it."
+        ) from error
     if not isinstance(given, dict) or "keys" not in given:
         raise InvalidError("that is no receipt: give it as `tnc privacy erase` printed it.")
     return given
+
+
+def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two members with one name readers may take either: what is shown would not be what was signed."""
+    whole = dict(pairs)
+    if len(whole) < len(pairs):
+        raise ValueError("a name stands twice")
+    return whole
 
 
 def wrong_with(receipt: Mapping[str, Any], public_key: bytes) -> str | None:
     """Why the signature does not hold; None when it does."""
     if receipt.get("public_key") != public_key.hex():
         return "it was signed by another installation."
+    written = str(receipt.get("signature"))
     try:
-        signature = bytes.fromhex(str(receipt.get("signature")))
+        signature = bytes.fromhex(written)
     except ValueError:
         signature = b""
-    if not crypto.is_signed(public_key, _text(receipt), signature):
+    if signature.hex() != written or not crypto.is_signed(public_key, _text(receipt), signature):
         return "its signature does not hold: it was changed."
     return None
 

@@ -23,7 +23,7 @@ from tnc.model import ClickId, ConversionId
 from tnc.recording import Recorded, Speaker, Transact, record_conversion
 from tnc.store.clicklog import Day
 from tnc.store.days import DayWriter, utc_date
-from tnc.store.inbox import UNMATCHED, Call, CallOutcome, InboxRow, Origin
+from tnc.store.inbox import STRAY, UNMATCHED, Call, CallOutcome, InboxRow, Origin, ids_told
 from tnc.world import ID_CHANCE_BYTES, new_id
 
 _MASK: Final = "***"
@@ -115,11 +115,7 @@ class Receiving:
             return self._hear(heard, _read(heard), now_ms, today)
         except InvalidError as error:
             answered = Answered(status=400, text=str(error), outcome="invalid")
-            named = click_named(heard.params)
-            if named is not None and self._house.forgotten.is_erased(named):
-                self._count_only(today)
-            else:
-                self._keep(today, _row(heard, now_ms, answered, note=str(error)), named)
+            self._keep_stray(today, _row(heard, now_ms, answered, note=str(error)), click_named(heard.params))
             return answered
 
     def _hear(self, heard: Heard, incoming: Incoming, now_ms: int, today: Date) -> Answered:
@@ -129,21 +125,32 @@ class Receiving:
             nonlocal kept
             if date == today:
                 kept = True
-                _add(writer, _row_of(heard, now_ms, recorded), incoming.click_id)
+                self._add(writer, _row_of(heard, now_ms, recorded), incoming.click_id)
 
         recorded = self.convert(incoming, Speaker(origin=heard.origin, peer_ip=heard.peer_ip), also=keep_with_it)
-        if recorded.refused == "unknown click" and self._house.forgotten.is_erased(incoming.click_id):
-            self._count_only(today)
+        if recorded.refused == "unknown click":
+            self._keep_stray(today, _row_of(heard, now_ms, recorded), incoming.click_id)
         elif not kept:
             self._keep(today, _row_of(heard, now_ms, recorded), incoming.click_id)
         return _answered(recorded)
 
     def _keep(self, today: Date, row: InboxRow, click_id: ClickId | None) -> None:
-        self._later((self._house.workspace, today), lambda writer: _add(writer, row, click_id))
+        self._later((self._house.workspace, today), lambda writer: self._add(writer, row, click_id))
 
-    def _count_only(self, today: Date) -> None:
-        """What is said of an erased click is kept nowhere."""
-        self._later((self._house.workspace, today), lambda writer: writer.count("postbacks for erased clicks", 1))
+    def _keep_stray(self, today: Date, row: InboxRow, click_id: ClickId | None) -> None:
+        """What is said of an erased click is counted and kept nowhere."""
+        if any(map(self._house.forgotten.is_erased, _clicks_in(row, click_id))):
+            self._later((self._house.workspace, today), _count_erased)
+        else:
+            self._keep(today, row, click_id)
+
+    def _add(self, writer: DayWriter, row: InboxRow, click_id: ClickId | None) -> None:
+        """Its click may have been erased since it was heard, by somebody who looks for no more calls of it."""
+        if any(map(self._house.forgotten.was_just_erased, _clicks_in(row, click_id))):
+            _count_erased(writer)
+            return
+        token = None if click_id is None else writer.keys.token("click", click_id)
+        writer.inbox.add(replace(row, click=token))
 
     # -- afterwards
 
@@ -235,9 +242,14 @@ def _change(row: InboxRow, writer: DayWriter) -> None:
     writer.inbox.change(row)
 
 
-def _add(writer: DayWriter, row: InboxRow, click_id: ClickId | None) -> None:
-    token = None if click_id is None else writer.keys.token("click", click_id)
-    writer.inbox.add(replace(row, click=token))
+def _clicks_in(row: InboxRow, click_id: ClickId | None) -> set[ClickId]:
+    """The clicks that a call may be about: the one it named, and of a stray whatever looks like one."""
+    strays = map(ClickId, ids_told(row.call.params)) if row.outcome in STRAY else ()
+    return {*strays, *([] if click_id is None else [click_id])}
+
+
+def _count_erased(writer: DayWriter) -> None:
+    writer.count("postbacks for erased clicks", 1)
 
 
 def _answered(recorded: Recorded) -> Answered:

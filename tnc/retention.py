@@ -19,7 +19,7 @@ from tnc.settings import Settings
 from tnc.store.cold import ColdDay, cold_dates, remove_cold
 from tnc.store.dayfiles import count_clicks, remove
 from tnc.store.days import day_path
-from tnc.store.dayshelf import remove_shelf
+from tnc.store.dayshelf import all_shelves, remove_shelf
 from tnc.store.terms import DAY_MS, TERMS, TermChange, days_of, is_over, read_terms, start_ms, with_days
 from tnc.store.vault import Alone
 
@@ -138,8 +138,9 @@ class Retention:
         return self._house.rooms.columns / self._house.workspace
 
     def _known_days(self) -> list[Date]:
-        """Days that have a file or a key: a crash may have left only one of both."""
-        return sorted({*self._house.stories.dates(), *self._house.keyring.all_days(self._house.workspace)})
+        """Days that have a file, a key or columns: a crash may have left only one of them."""
+        keyed = self._house.keyring.all_days(self._house.workspace)
+        return sorted({*self._house.stories.dates(), *keyed, *all_shelves(self._columns)})
 
     def _count(self, date: Date) -> int:
         path = day_path(self._house.rooms.days, self._house.workspace, date)

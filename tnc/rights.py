@@ -4,7 +4,6 @@ Possession of the cookie's secret is the identity of somebody without an account
 once, whoever has not learns nothing, not even whether there is something.
 """
 
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,8 +19,8 @@ from tnc.house import House
 from tnc.store.finding import look_for
 from tnc.store.requests import Channel, Outcome, Request, RequestKind, State, Words
 from tnc.store.subject import Subject
+from tnc.world import ids_in
 
-_OUR_ID: Final = re.compile(r"(?<![0-9a-z])[0-9a-f]{28}(?![0-9a-z])")
 _PROVED: Final[tuple[State, ...]] = ("verified", "review")
 _PROOF: Final = "the cookie of the browser"
 _MOST_WORDS: Final = 4_000
@@ -49,8 +48,8 @@ class Named:
     @property
     def click_id(self) -> str:
         """Of an address the number in it."""
-        found = _OUR_ID.findall(self.click)
-        return str(found[-1]) if found else self.click.strip()
+        found = ids_in(self.click)
+        return found[-1] if found else self.click.strip()
 
 
 class Rights:

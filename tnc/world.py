@@ -1,5 +1,6 @@
 """Time, chance and identity: the three things that tests hold still."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ def _steady_ms() -> int:
 
 ID_CHANCE_BYTES: Final = 8
 _ID_LENGTH: Final = 2 * (6 + ID_CHANCE_BYTES)
+_AN_ID: Final = re.compile(rf"(?<![0-9a-z])[0-9a-f]{{{_ID_LENGTH}}}(?![0-9a-z])")
 
 
 def new_id(now_ms: int, chance: bytes) -> str:
@@ -41,6 +43,11 @@ def id_time_ms(identity: str) -> int | None:
     except ValueError:
         return None
     return time_ms if time_ms < _LATEST_MS else None
+
+
+def ids_in(text: str) -> list[str]:
+    """What looks like an id made by `new_id` in a text, whatever stands around it; ids are in lower case."""
+    return _AN_ID.findall(text.lower())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,13 @@ def test_who_is_meant_is_said_so_that_it_can_be_somebody(clicked: Tnc, command: 
     assert counts(clicked("privacy", "find", "--ip", "203.0.113.77", "--json").json) == 1
 
 
+@pytest.mark.parametrize("option", ["--from", "--to"])
+def test_a_time_that_is_none_is_told_by_the_name_of_its_option(clicked: Tnc, option: str) -> None:
+    done = clicked("privacy", "find", "--click", "a", option, "soon")
+
+    assert (done.code, f"{option[2:]} is 'soon'" in done.err) == (2, True)
+
+
 @pytest.mark.parametrize("who", [("--click", "never-there"), ("--ip", "2001:db8::1"), ("--visitor", "nobody")])
 def test_of_nobody_there_is_nothing_and_that_is_no_failure(
     clicked: Tnc, settings: Settings, who: tuple[str, str]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import resource
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -141,6 +142,23 @@ def test_a_crash_at_any_step_leaves_the_old_or_the_new(
         assert slot_file(folder).read() in (b"one", content)
         slot_file(folder).write(b"three")
         assert slot_file(folder).read() == b"three"
+
+
+def test_a_disk_that_takes_only_a_part_leaves_the_old(tmp_path: Path) -> None:
+    """The kernel writes up to a limit and tells so by a smaller number, like a disk with a few pages left."""
+    file = slot_file(tmp_path)
+    file.write(b"one")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            file.write(b"two" * 20_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert file.read() == b"one"
+    file.write(b"two" * 20_000)
+    assert file.read() == b"two" * 20_000
 
 
 def test_who_reads_beside_the_writer_leaves_him_what_is_to_be_overwritten(

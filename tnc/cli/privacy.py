@@ -46,9 +46,9 @@ def who(command: _F) -> _F:
 def subject_of(asker: Asker, *, since: str | None, until: str | None, **given: Any) -> dict[str, Any]:
     """The words as `Forgetting.subject` takes them."""
     now_ms, utc = asker.world.now_ms(), ZoneInfo("UTC")
-    for name, text in (("since_ms", since), ("until_ms", until)):
+    for name, text, option in (("since_ms", since, "from"), ("until_ms", until, "to")):
         if text is not None:
-            given[name] = moment_ms(text, now_ms=now_ms, zone=utc, name=name.partition("_")[0])
+            given[name] = moment_ms(text, now_ms=now_ms, zone=utc, name=option)
     return given
 
 

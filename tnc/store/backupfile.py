@@ -16,13 +16,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import msgspec
 from msgspec import Struct
 
 from tnc import crypto
-from tnc.errors import InvalidError, RefusedError
+from tnc.errors import FailedError, InvalidError, RefusedError
 from tnc.model import WorkspaceId
 from tnc.store.control import Tables, all_tables, read_tables
 from tnc.store.datamap import entries
@@ -58,8 +58,18 @@ class Table:
     rows: Iterator[Row]
 
 
+@contextmanager
+def told_by_the_disk() -> Iterator[None]:
+    """What a disk refuses is said in words."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise FailedError(f"the disk refused ({why}). Nothing was changed; make room, then try again.") from error
+
+
 class BackupWriter:
-    """Writes a backup piece by piece; `finish` makes it whole."""
+    """Writes a backup piece by piece; `finish` makes it whole. One that is left before that is no backup."""
 
     def __init__(self, path: Path, control_key: bytes, workspace: WorkspaceId) -> None:
         self._zip = zipfile.ZipFile(path, "x", zipfile.ZIP_STORED)  # sealed bytes do not get smaller
@@ -68,6 +78,14 @@ class BackupWriter:
         self._clicks = 0
         self._days: dict[VaultName, list[str]] = {"days": [], "restricted": []}
         self._sums: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        file, self._zip.fp = self._zip.fp, None  # so that it does not write its end to a disk that is full
+        if file is not None:
+            file.close()
 
     def add_day(self, vault: VaultName, date: Date, path: Path) -> None:
         """All tables of a day as they are now, without what could be searched by."""

@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from pathlib import Path
 from typing import Final
@@ -117,6 +117,13 @@ def remove_shelf(folder: Path, date: Date) -> None:
     """Remove the columns of a day of a workspace, once nobody reads them; what its source still has comes back."""
     with shelves_locked(folder, fcntl.LOCK_EX):
         DayShelf(folder / date.isoformat()).remove()
+
+
+def all_shelves(folder: Path) -> Iterator[Date]:
+    """Days of a workspace of which there are columns."""
+    for path in folder.glob("????-??-??"):
+        with suppress(ValueError):
+            yield Date.fromisoformat(path.name)
 
 
 def tail_to_merge(rows: list[int], *, most: int) -> int:

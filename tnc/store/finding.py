@@ -7,9 +7,11 @@ from datetime import date as Date  # noqa: N812 - a day is called `date` through
 
 from tnc.model import Click
 from tnc.store.days import DayReader
+from tnc.store.inbox import STRAY, words_in
 from tnc.store.journal import DayPart, VaultName
-from tnc.store.subject import Subject
+from tnc.store.subject import Subject, words_of
 from tnc.store.vault import Vault
+from tnc.world import id_time_ms
 
 
 @dataclass(slots=True)
@@ -20,6 +22,14 @@ class Found:
     clicks: list[Click] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     sent: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def ids(self) -> set[str]:
+        return {click.click_id for click in self.clicks}
+
+    @property
+    def words(self) -> set[str]:
+        return {word for click in self.clicks for word in words_of(click)}
 
     @property
     def visitors(self) -> frozenset[str]:
@@ -39,9 +49,9 @@ def look_for(
             if numbers:
                 found.parts.append(DayPart(vault=name, date=date.isoformat(), clicks=numbers, calls=[]))
                 found.clicks += clicks.values()
-    ids = {click.click_id for click in found.clicks} | ({subject.value} if subject.kind == "click" else set())
+    ids = found.ids | ({subject.value} if subject.kind == "click" else set())
     for name in names if ids else ():
-        _look_for_calls(name, vaults[name], found, ids)
+        add_calls(found.parts, name, vaults[name], ids=ids, words=found.words)
     for part in found.parts:
         with vaults[part.vault].reader(Date.fromisoformat(part.date)) as reader:
             counts = reader.search.counts(part.clicks, part.calls)
@@ -52,18 +62,28 @@ def look_for(
     return found
 
 
-def _look_for_calls(name: VaultName, vault: Vault, found: Found, ids: set[str]) -> None:
-    """Postbacks lie in the day in which they arrived."""
-    parts = {part.date: part for part in found.parts if part.vault == name}
+def add_calls(
+    parts: list[DayPart], name: VaultName, vault: Vault, *, ids: Collection[str], words: Collection[str]
+) -> None:
+    """Add what was called of these clicks to the parts of a vault. Postbacks lie in the day in which they arrived."""
+    its = {part.date: part for part in parts if part.vault == name}
     for date in vault.dates():
         with vault.reader(date) as reader:
-            calls = reader.search.calls(ids)
+            calls = _calls_about(reader, ids, {*words, *(each for each in ids if id_time_ms(each) is not None)})
         if calls:
-            part = parts.get(date.isoformat())
+            part = its.get(date.isoformat())
             if part is None:
-                part = DayPart(vault=name, date=date.isoformat(), clicks=[], calls=[])
-                found.parts.append(part)
-            part.calls = calls
+                part = DayPart(vault=name, date=date.isoformat(), clicks=[], calls=[], epoch_before=vault.epoch(date))
+                parts.append(part)
+            part.calls = sorted({*part.calls, *calls})
+
+
+def _calls_about(reader: DayReader, ids: Collection[str], words: Collection[str]) -> list[int]:
+    """Numbers of the postbacks of a day that named one of these clicks. Of those that named none that is known here,
+    for example in a body that nobody could read, also the ones that speak of the person.
+    """
+    strays = (row.seq for row in reader.inbox.newest(outcomes=STRAY) if not words_in(row.call).isdisjoint(words))
+    return sorted({*reader.search.calls(ids), *strays})
 
 
 def _sent(reader: DayReader, clicks: Sequence[int]) -> Counter[str]:

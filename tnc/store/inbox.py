@@ -4,8 +4,9 @@ A call lies in the day of its arrival, whatever day its click is of. It is found
 """
 
 import json
+import re
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -14,6 +15,7 @@ from msgspec import Struct
 from tnc.model import ConversionId, NetworkId
 from tnc.store.sealing import Sealer
 from tnc.store.tree import PuncturedError
+from tnc.world import ids_in
 
 INBOX_TABLES: Final = """
 create table inbox (
@@ -33,6 +35,11 @@ CallOutcome = Literal["new", "changed", "duplicate", "unmapped", "ignored", "unk
 UNMATCHED: Final[frozenset[CallOutcome]] = frozenset({"unmapped", "unknown-click", "refused", "invalid"})
 """What a person may want to do something about."""
 
+STRAY: Final[frozenset[CallOutcome]] = frozenset({"unknown-click", "invalid"})
+"""What belongs to no click that is known here, so that its blind token leads to nobody."""
+
+_WORD: Final = re.compile(r"[0-9a-z._%+:@-]+")
+
 
 class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The sealed part: what was said, and what was answered."""
@@ -48,6 +55,16 @@ class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
     answer: str = ""
     note: str = ""  # what happened, and what would have to change for it to match
     replays: int = 0
+
+
+def ids_told(params: Mapping[str, str]) -> set[str]:
+    """What looks like a click id anywhere in a call: a network may send it under a name that nobody knows."""
+    return {each for pair in params.items() for text in pair for each in ids_in(text)}
+
+
+def words_in(call: Call) -> set[str]:
+    """Words of what was said in a call, in lower case, by which it can be told to be about somebody."""
+    return ids_told(call.params) | {word for value in call.params.values() for word in _WORD.findall(value.lower())}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,8 @@ class Intent(Struct, kw_only=True):
     sent: dict[str, int]  # deliveries that had left the house, by destination
     days: list[DayPart]
     request_id: str | None = None  # of the register, that is done with it
+    ids: list[str] = []  # of the clicks, by which postbacks name them
+    words: list[str] = []  # by which postbacks that name no click here can be told to be about the person
 
 
 class Journal:

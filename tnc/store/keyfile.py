@@ -21,7 +21,7 @@ from typing import Final, Literal
 from tnc import crypto
 from tnc.errors import InvalidError, RefusedError
 from tnc.settings import ENVIRONMENT
-from tnc.store.slots import overwrite
+from tnc.store.slots import overwrite, write_whole
 
 KeyKind = Literal["file", "passphrase", "split"]
 
@@ -125,9 +125,9 @@ def replace_lines(path: Path, *lines: str) -> None:
     new, old = path.with_name(f"{path.name}.new"), path.with_name(f"{path.name}.old")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb", buffering=0) as file:
-        file.write("".join(f"{line}\n" for line in lines).encode())
-        os.fsync(file.fileno())
+    with os.fdopen(descriptor, "wb", buffering=0):
+        write_whole(descriptor, "".join(f"{line}\n" for line in lines).encode())
+        os.fsync(descriptor)
     old.unlink(missing_ok=True)
     os.link(path, old)
     new.replace(path)

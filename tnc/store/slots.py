@@ -102,9 +102,10 @@ class SlotFile:
         new = self.path.with_name(self.path.name + ".new")
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
-            file.write(_MAGIC + _SIZE.pack(size) + self._slot(generation, content, size) + secrets.token_bytes(size))
-            os.fsync(file.fileno())
+        with os.fdopen(descriptor, "wb", buffering=0):
+            head = _MAGIC + _SIZE.pack(size)
+            write_whole(descriptor, head + self._slot(generation, content, size) + secrets.token_bytes(size))
+            os.fsync(descriptor)
         if self.path.exists():
             os.link(self.path, self._leftover)
         new.replace(self.path)
@@ -181,13 +182,20 @@ def _slots(text: bytes) -> list[tuple[int, int, bytes]]:
 
 
 def _put(descriptor: int, index: int, size: int, slot: bytes) -> None:
-    os.pwrite(descriptor, slot, _START + index * size)
+    write_whole(descriptor, slot, at=_START + index * size)
     os.fsync(descriptor)
+
+
+def write_whole(descriptor: int, content: bytes, *, at: int = 0) -> None:
+    """All of it, or OSError: a disk that is nearly full takes the first part and says nothing."""
+    done = 0
+    while done < len(content):
+        done += os.pwrite(descriptor, content[done:], at + done)
 
 
 def overwrite(path: Path) -> None:
     with path.open("r+b", buffering=0) as file:
-        file.write(secrets.token_bytes(path.stat().st_size))
+        write_whole(file.fileno(), secrets.token_bytes(path.stat().st_size))
         os.fsync(file.fileno())
 
 

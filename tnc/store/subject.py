@@ -18,6 +18,7 @@ _TOKENS: Final[dict[SubjectKind, Token]] = {
     "visitor": "visitor",
     "browser": "browser",
 }
+_DIFFERENT: Final = 4  # bytes in a pseudonym: zeros with a small number behind them are in every file
 _SHORTEST: Final = 8  # bytes of a value that cannot stand somewhere by chance
 
 
@@ -94,8 +95,19 @@ def named_traces(click: Click) -> Iterator[tuple[str, bytes]]:
         if len(value) >= _SHORTEST and look(value) is Look.PERSONAL:
             yield "parameter", value.encode()
     for name, pseudonym in (("pseudonym", visit.visitor), ("browser", visit.browser_id)):
-        if pseudonym and _is_hex(pseudonym):
+        if pseudonym and _is_hex(pseudonym) and len(set(bytes.fromhex(pseudonym))) >= _DIFFERENT:
             yield name, bytes.fromhex(pseudonym)
+
+
+def words_of(click: Click) -> set[str]:
+    """Words by which a postback that names no click can be told to be about the person, in lower case.
+
+    Not an external id, a link or a user agent: visitors write these as they like, and whoever writes what every
+    network says would have all of it erased.
+    """
+    visit = click.visit
+    personal = {value for value in (*visit.subs.values(), *visit.params.values()) if look(value) is Look.PERSONAL}
+    return {text.lower() for text in (visit.ip, *personal) if text and len(text) >= _SHORTEST}
 
 
 def _is_hex(text: str) -> bool:
