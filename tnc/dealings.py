@@ -37,7 +37,8 @@ def postbacks(house: House) -> Iterator[Finding]:
             subject="postbacks do not match",
         )
     else:
-        yield ok("postbacks", f"{lately.total()} postbacks since yesterday, of which {share:.0%} did not match.")
+        came = f"{lately.total()} {'postback' if lately.total() == 1 else 'postbacks'} since yesterday"
+        yield ok("postbacks", f"{came}, of which {share:.0%} did not match." if lately else f"{came}.")
 
 
 def _unmatched(counts: Counter[str]) -> float:

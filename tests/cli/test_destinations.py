@@ -199,6 +199,10 @@ def test_a_preview_knows_who_turned_out_to_be_no_person(
 def test_a_preview_names_the_conversion_that_is_meant(shop: Tnc, converted: Clicked) -> None:
     click_id = converted()
     [first] = [each["conversion_id"] for each in shop("click", click_id, "--json").json["conversions"]]
+    told = shop("click", click_id).out
+    assert f"  {first}  sale" in told  # in words, and not as Python writes them
+    assert not {"True", "False", "None"} & set(told.split())
+    assert "{'" not in told
     shop("conversion", "add", "--click", click_id, "--event", "deposit", "--payout", "50")
 
     words = ("destination", "preview", "meta-main", "--click", click_id, "--json")

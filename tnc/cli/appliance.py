@@ -76,7 +76,7 @@ def doctor(ctx: click.Context, asker: Asker, as_json: bool) -> None:
     else:
         for each in findings:
             mark = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}[each.state]
-            click.echo(f"{mark}  {each.check:16} {each.text}" + (f"\n{'':26}{each.fix}" if each.fix else ""))
+            click.echo(f"{mark}  {each.check:18} {each.text}" + (f"\n{'':28}{each.fix}" if each.fix else ""))
     if any(each.state == "failed" for each in findings):
         ctx.exit(1)
 

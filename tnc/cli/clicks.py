@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,30 @@ def one(asker: Asker, click_id: str, as_json: bool) -> None:
         return
     for name, value in told.items():
         if value not in (None, [], {}):
-            click.echo(f"{name:18} {plain(value)}")
+            _print_fact(name, value)
+
+
+def _print_fact(name: str, value: Any) -> None:
+    """`value` in a line; each conversion in one of its own."""
+    match value:
+        case bool():
+            lines = ["yes" if value else "no"]
+        case dict():
+            lines = [f"{key}={each}" for key, each in value.items()]
+        case [{}, *_]:
+            lines = [_conversion(each) for each in value]
+        case list():
+            lines = [", ".join(map(str, value))]
+        case _:
+            lines = [str(value)]
+    for heading, line in zip_longest([name], lines, fillvalue=""):
+        click.echo(f"{heading:18} {plain(line)}")
+
+
+def _conversion(told: dict[str, Any]) -> str:
+    payout = None if told["payout"] is None else f"{told['payout']} {told['currency']}"
+    parts = (told["converted_at"], told["conversion_id"], told["status"], told["event"], payout, told["txid"])
+    return "  ".join(str(part) for part in parts if part is not None)
 
 
 @click.command("clicks")

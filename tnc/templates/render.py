@@ -32,15 +32,28 @@ def render(template: Template, *, domain: str = "YOUR-DOMAIN", words: Mapping[st
     for word in given:
         if word not in open_words(template):
             raise InvalidError(f"{template.id} has no {word}: it has {', '.join(open_words(template)) or 'none'}.")
-    if isinstance(template, SourceTemplate):
-        steps, configuration = _source_steps(template, domain), Configuration(sources=_source(template, given))
-    else:
-        steps, configuration = _network_steps(template, domain), Configuration(networks=_network(template))
-    comments = [f"{template.name} ({template.confidence})", *steps, *([template.notes] if template.notes else [])]
+    comments = [f"{template.name} ({template.confidence})", *steps(template, domain)]
     wrapped = (
         line for text in comments for line in textwrap.wrap(text, 110, break_long_words=False, break_on_hyphens=False)
     )
-    return "".join(f"# {line}\n" for line in wrapped) + export_toml(configuration)
+    return "".join(f"# {line}\n" for line in wrapped) + table(template, given)
+
+
+def steps(template: Template, domain: str) -> Iterator[str]:
+    """What to do and to know at the other side."""
+    if isinstance(template, SourceTemplate):
+        yield from _source_steps(template, domain)
+    else:
+        yield from _network_steps(template, domain)
+    if template.notes:
+        yield template.notes
+
+
+def table(template: Template, given: Mapping[str, str]) -> str:
+    """TOML without comments."""
+    if isinstance(template, SourceTemplate):
+        return export_toml(Configuration(sources=_source(template, given)))
+    return export_toml(Configuration(networks=_network(template)))
 
 
 # ----------------------------------------------------------------------------------------- traffic sources

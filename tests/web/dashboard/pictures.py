@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.web.dashboard.browser import Browser, chromium, serving
 from tests.web.dashboard.invented import InventedAppliance, invent_week
+from tests.web.dashboard.invented_people import InventedPeople
 from tnc.passwords import Passwords
 
 WIDTH, HEIGHT = 1280, 800
@@ -23,7 +24,10 @@ def main(directory: Path) -> None:
     sold = next(
         story.click.click_id for story in week if story.conversions and story.click.visit.city and story.click.lander
     )
-    appliance, passwords = InventedAppliance(told=week), Passwords(b"pepper" * 6, rounds=4)
+    appliance, passwords = (
+        InventedAppliance(told=week, people=InventedPeople(told=[])),
+        Passwords(b"pepper" * 6, rounds=4),
+    )
     with serving(appliance, passwords) as address, chromium(address) as browser:
         browser.look(width=WIDTH)
         browser.sign_in()

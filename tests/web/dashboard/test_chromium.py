@@ -226,6 +226,43 @@ def test_hostile_words_run_nowhere(passwords: Passwords) -> None:
             assert browser.complaints() == [], page
 
 
+def test_a_template_shows_whole_sentences_and_a_table_to_read(browser: Browser) -> None:
+    browser.open("/templates/propellerads")
+
+    assert "{click_id}, {clickid}." in browser.one("main").text
+    assert browser.one("main pre").text.splitlines()[:2] == ["[[source]]", 'id = "propellerads"']
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_word_without_end_stays_on_the_screen(passwords: Passwords, width: int) -> None:
+    appliance = hostile("W" * 200)
+    click = f"/clicks/{appliance.told[0].click.click_id}"
+    mail = ("/inbox", "/destinations", "/destinations/meta-main", "/destinations/meta-main/edit")
+    with serving(appliance, passwords) as address, chromium(address) as browser:
+        browser.look(width=width)
+        browser.sign_in()
+        for page in (
+            "/",
+            "/campaigns",
+            "/campaigns/summer",
+            "/clicks",
+            click,
+            "/filters",
+            "/records?from=2026-11-01",
+            "/try",
+            *mail,
+        ):
+            browser.open(page)
+
+            assert browser.run("return document.documentElement.scrollWidth") <= width, page
+
+
+def test_a_sentence_of_the_inbox_is_read_without_scrolling(browser: Browser) -> None:
+    browser.open("/inbox")
+
+    assert browser.run("return getComputedStyle(document.querySelector('td.break')).whiteSpace") == "normal"
+
+
 def test_a_first_visit_is_light(browser: Browser) -> None:
     browser.driver.execute_cdp_cmd("Network.clearBrowserCache", {})
     browser.open("/")

@@ -8,7 +8,7 @@ from aiohttp import web
 from tnc.errors import InvalidError, TncError
 from tnc.model import Configuration
 from tnc.templates.catalogue import SourceTemplate, Template, all_templates, find_template, recognise
-from tnc.templates.render import open_words, render
+from tnc.templates.render import open_words, render, steps, table
 from tnc.web.dashboard.keys import APPLIANCE, USER
 from tnc.web.dashboard.pages import page
 
@@ -48,15 +48,14 @@ async def _shown(request: web.Request, words: dict[str, str], *, error: str | No
     appliance = request.app[APPLIANCE]
     template = find_template(request.match_info["template_id"])
     _, configuration = await asyncio.to_thread(appliance.configuration)
-    comments, _, toml = render(template, domain=appliance.tracking_base.partition("://")[2]).partition("[[")
     return page(
         request,
         "template.html",
         status=200 if error is None else 422,
         found=template,
         kind=kind_of(template),
-        steps=[line.removeprefix("# ") for line in comments.splitlines()[1:]],
-        toml=f"[[{toml}",
+        steps=list(steps(template, appliance.tracking_base.partition("://")[2])),
+        toml=table(template, {}),
         words=[(word, words.get(word, "")) for word in open_words(template)],
         taken=_is_taken(template, configuration),
         error=error,

@@ -65,7 +65,7 @@ async def host_is_ours(request: web.Request, handler: Handler) -> web.StreamResp
     if not is_our_host(request.host, request.app[HOSTS]):
         raise RefusedError(
             f"The dashboard does not answer to the name {request.host!r}. "
-            "Open it under its own address, or name this one in config.toml under [dashboard]."
+            "Open it under its own address, or name this one as `dashboard` in config.toml."
         )
     return await handler(request)
 

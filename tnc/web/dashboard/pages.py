@@ -15,7 +15,7 @@ from tnc.web.dashboard.keys import APPLIANCE, TEMPLATES, USER, WORLD
 
 _SENTENCES: Final = {
     403: ("Not allowed", "This is not for you, or not from here."),
-    404: ("Nothing here", "There is no such page. It may have been moved, archived or never existed."),
+    404: ("Nothing here", "There is no such page. It may have been moved or archived, or it was never here."),
     405: ("Not like this", "This address answers to another kind of request. Go back and try again."),
     413: ("Too much", "The form was larger than the dashboard takes. Send less."),
     500: ("Something broke", "The dashboard failed on this page. Clicks and redirects are not affected."),
