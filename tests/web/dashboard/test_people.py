@@ -1,9 +1,12 @@
 """The register, one request, terms and what is stored, on the owner's screen."""
 
+from html import unescape
+
 import pytest
 
 from tests.web.dashboard.conftest import EMAIL, PASSWORD, Open
 from tests.web.dashboard.invented import InventedAppliance
+from tnc.errors import InvalidError
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 
@@ -104,6 +107,32 @@ async def test_a_request_goes_on(owner: Open, appliance: InventedAppliance) -> N
     assert appliance.people.asked == [("move", ("aa00bb11cc", "denied", "no proof", "We cannot tell."))]
 
 
+async def test_what_was_typed_stays_when_a_step_is_refused(
+    owner: Open, appliance: InventedAppliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise InvalidError("say why it is denied.")
+
+    for step in ("move", "extend", "find"):
+        monkeypatch.setattr(appliance.people, step, refuse)
+    client = await owner(appliance)
+    forms = {
+        "move": {"state": "denied", "reason": "because", "answer": "We <b>cannot</b> tell."},
+        "extend": {"until": "2026-12-24", "reason": "much to do"},
+        "act": {"do": "find", "ip": "203.0.113.300"},
+    }
+
+    for step, given in forms.items():
+        answer = await client.post(f"/people/aa00bb11cc/{step}", headers=OURS, data=given)
+        text = unescape(await answer.text())
+
+        assert answer.status == 422
+        assert '<p class="error" role="alert">Say why it is denied.</p>' in text
+        assert "What was asked for" in text
+        assert all(word in text for name, word in given.items() if name != "do")
+    assert (await client.post("/people/nothing/move", headers=OURS, data=forms["move"])).status == 404
+
+
 async def test_terms_change_only_after_what_goes_was_shown(owner: Open, appliance: InventedAppliance) -> None:
     client = await owner(appliance)
     assert "2026-11-30 00:00" in await (await client.get("/keeping")).text()
@@ -114,7 +143,8 @@ async def test_terms_change_only_after_what_goes_was_shown(owner: Open, applianc
     for wrong in ({}, {"password": "not it"}):
         refused = await client.post("/keeping", headers=OURS, data={"clicks": "30", "sure": "yes"} | wrong)
         assert refused.status == 403
-    assert appliance.people.asked == [("preview", {"clicks": 30})]
+        assert "What would go by this change" in await refused.text()
+    assert "set" not in [asked for asked, _ in appliance.people.asked]
     sure = {"clicks": "30", "sure": "yes", "password": PASSWORD}
     done = await client.post("/keeping", headers=OURS, data=sure, allow_redirects=False)
 
@@ -129,7 +159,12 @@ async def test_terms_change_only_after_what_goes_was_shown(owner: Open, applianc
 async def test_unfit_terms_are_refused(owner: Open, appliance: InventedAppliance, data: dict[str, str]) -> None:
     client = await owner(appliance)
 
-    assert (await client.post("/keeping", headers=OURS, data=data)).status == 422
+    refused = await client.post("/keeping", headers=OURS, data=data | {"logs": "100"} if data else data)
+
+    assert refused.status == 422
+    text = await refused.text()
+    assert 'role="alert"' in text
+    assert all(f'name="clicks" value="{days}"' in text for days in data.values())
 
 
 async def test_the_map_is_shown_by_class(owner: Open, appliance: InventedAppliance) -> None:

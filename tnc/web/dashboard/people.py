@@ -1,20 +1,25 @@
 """People: the register of requests, one request, how long things are kept, and what is stored at all."""
 
 import asyncio
+import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
 from typing import Any, Final, get_args
 
 from aiohttp import web
 
-from tnc.errors import InvalidError
+from tnc.errors import InvalidError, NotFoundError, RefusedError, TncError
 from tnc.store.requests import Outcome
 from tnc.store.terms import start_ms
 from tnc.web.dashboard.keys import APPLIANCE, USER
 from tnc.web.dashboard.pages import page
 from tnc.web.dashboard.ports import People
 from tnc.web.dashboard.signin import confirm
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _WHO: Final = ("click", "ip", "external_id", "visitor")
 KINDS: Final = ("access", "erasure", "restriction", "objection", "rectification", "withdrawal", "question")
@@ -84,17 +89,23 @@ async def _one(
     found: Mapping[str, Any] | None = None,
     receipt: Mapping[str, Any] | None = None,
     said: str = "",
+    error: TncError | None = None,
 ) -> web.StreamResponse:
     people, request_id = _people(request), request.match_info["request_id"]
     told = await asyncio.to_thread(people.request, request_id)
-    who = {} if request.method == "GET" else _who(await _form(request))  # nobody is named in an address of ours
+    given = {} if request.method == "GET" else await _form(request)  # nobody is named in an address of ours
+    who = _who(given)
     if told["click"] and not who:
         who = {"click": told["click"]}
     if who and found is None and receipt is None:
-        found = await asyncio.to_thread(people.find, who)
+        with suppress(*(() if error is None else (TncError,))):
+            found = await asyncio.to_thread(people.find, who)
     return page(
         request,
         "person.html",
+        status=200 if error is None else error.http_status,
+        error="" if error is None else str(error),
+        given=defaultdict(str, given),
         told=told,
         following=people.following(told["state"]),
         who=who,
@@ -107,6 +118,20 @@ async def _one(
     )
 
 
+def keeping_words(handler: _Handler) -> _Handler:
+    """A refusal is told on the page itself, where all that was typed still stands."""
+
+    @functools.wraps(handler)
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except (InvalidError, RefusedError, NotFoundError) as error:
+            return await _one(request, error=error)
+
+    return answer
+
+
+@keeping_words
 async def move(request: web.Request) -> web.StreamResponse:
     """POST /people/{request_id}/move: the next state, with its reason and what the person reads."""
     given, request_id = await _form(request), request.match_info["request_id"]
@@ -120,6 +145,7 @@ async def move(request: web.Request) -> web.StreamResponse:
     raise web.HTTPSeeOther(f"/people/{request_id}")
 
 
+@keeping_words
 async def told(request: web.Request) -> web.StreamResponse:
     """POST /people/{request_id}/told: what became of it at somebody who had been told before."""
     given, request_id = await _form(request), request.match_info["request_id"]
@@ -129,6 +155,7 @@ async def told(request: web.Request) -> web.StreamResponse:
     raise web.HTTPSeeOther(f"/people/{request_id}")
 
 
+@keeping_words
 async def extend(request: web.Request) -> web.StreamResponse:
     """POST /people/{request_id}/extend: more time, with the reason that the person reads."""
     given, request_id = await _form(request), request.match_info["request_id"]
@@ -152,6 +179,7 @@ def _zip(name: str, content: bytes) -> web.Response:
     )
 
 
+@keeping_words
 async def act(request: web.Request) -> web.StreamResponse:
     """POST /people/{request_id}/act: find, copy, erase, object, restrict or lift it; erasing needs the word typed."""
     given, people = await _form(request), _people(request)
@@ -189,25 +217,58 @@ def _counted(told: Mapping[str, Any]) -> Mapping[str, Any]:
 
 async def terms(request: web.Request) -> web.StreamResponse:
     """GET /keeping"""
-    told = await asyncio.to_thread(_people(request).terms)
-    return page(request, "keeping.html", told=told, preview=None, wanted={}, shorter=False)
+    return await _terms(request)
+
+
+async def _terms(
+    request: web.Request,
+    given: Mapping[str, str] = {},
+    *,
+    wanted: Mapping[str, int] = {},
+    error: TncError | None = None,
+) -> web.StreamResponse:
+    people = _people(request)
+    told = await asyncio.to_thread(people.terms)
+    preview = await asyncio.to_thread(people.preview_terms, wanted) if wanted else None
+    return page(
+        request,
+        "keeping.html",
+        status=200 if error is None else error.http_status,
+        error="" if error is None else str(error),
+        given=defaultdict(str, given),
+        told=told,
+        preview=preview,
+        wanted=wanted,
+        shorter=_is_shorter(told, wanted),
+    )
+
+
+def _is_shorter(told: Mapping[str, Any], wanted: Mapping[str, int]) -> bool:
+    return any(each["days"] > wanted[each["name"]] for each in told["terms"] if each["name"] in wanted)
 
 
 async def set_terms(request: web.Request) -> web.StreamResponse:
     """POST /keeping: first what would go, then, when that was seen, the change."""
-    given, people = await _form(request), _people(request)
+    given, people, wanted = await _form(request), _people(request), dict[str, int]()
+    try:
+        wanted = _wanted(given)
+        if given.get("sure") != "yes":
+            return await _terms(request, given, wanted=wanted)
+        if _is_shorter(await asyncio.to_thread(people.terms), wanted):
+            await confirm(request, given.get("password", ""))
+        await asyncio.to_thread(people.set_terms, wanted, by=request[USER].email)
+    except InvalidError as error:
+        return await _terms(request, given, error=error)
+    except RefusedError as error:
+        return await _terms(request, given, wanted=wanted, error=error)
+    raise web.HTTPSeeOther("/keeping")
+
+
+def _wanted(given: Mapping[str, str]) -> dict[str, int]:
     wanted = {name: _days(days) for name, days in given.items() if days and name not in _NO_TERMS}
     if not wanted:
         raise InvalidError("write the days that are to change.")
-    now = await asyncio.to_thread(people.terms)
-    shorter = any(each["days"] > wanted[each["name"]] for each in now["terms"] if each["name"] in wanted)
-    if given.get("sure") == "yes":
-        if shorter:
-            await confirm(request, given.get("password", ""))
-        await asyncio.to_thread(people.set_terms, wanted, by=request[USER].email)
-        raise web.HTTPSeeOther("/keeping")
-    preview = await asyncio.to_thread(people.preview_terms, wanted)
-    return page(request, "keeping.html", told=now, preview=preview, wanted=wanted, shorter=shorter)
+    return wanted
 
 
 def _days(text: str) -> int:
