@@ -6,7 +6,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tnc.errors import FailedError
+from tnc.errors import FailedError, InvalidError
+from tnc.facts.address import canonical
 from tnc.facts.request import Request
 from tnc.fields import click_json, rfc3339
 from tnc.house import House
@@ -167,7 +168,12 @@ class Tried:
 
 
 def try_visitor(house: House, tracker: Tracker, plan: Plan, invented: Invented) -> Tried:
-    """What would happen to this visitor on a first visit. Nothing is recorded or remembered."""
+    """What would happen to this visitor on a first visit. Nothing is recorded or remembered.
+
+    Raises InvalidError for an address that is none: unknown, it would be sent elsewhere than what was meant.
+    """
+    if invented.ip is not None and canonical(invented.ip) is None:
+        raise InvalidError(f"{invented.ip!r} is no address; write one like 203.0.113.7 or 2001:db8::1.")
     named = {
         "Host": invented.host,
         "User-Agent": invented.user_agent,

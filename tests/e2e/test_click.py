@@ -121,6 +121,13 @@ def test_try_says_what_a_click_then_does(shared: Appliance) -> None:
     }
 
 
+def test_an_address_that_is_none_is_not_tried(shared: Appliance) -> None:
+    done = shared.command("try", "quizzed", "--ip", "203.0.113.300")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'203.0.113.300' is no address" in done.stderr
+
+
 # ----------------------------------------------------------------------------------- what is not a visit
 
 
