@@ -167,6 +167,16 @@ async def test_unfit_terms_are_refused(owner: Open, appliance: InventedAppliance
     assert all(f'name="clicks" value="{days}"' in text for days in data.values())
 
 
+@pytest.mark.parametrize("path", ["/people", "/people/aa00bb11cc", "/keeping", "/stored", "/records"])
+async def test_all_about_people_is_in_their_room(owner: Open, appliance: InventedAppliance, path: str) -> None:
+    client = await owner(appliance)
+
+    text = await (await client.get(path)).text()
+
+    assert text.count('aria-current="page"') == 1
+    assert '<a href="/people" aria-current="page">' in text
+
+
 async def test_the_map_is_shown_by_class(owner: Open, appliance: InventedAppliance) -> None:
     client = await owner(appliance)
 
