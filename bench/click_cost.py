@@ -2,20 +2,27 @@
 
     python bench/click_cost.py [--rounds 5] [--seconds 3]
 
-The server sits on core 0, the generator on core 1; a new connection for every click; A B A B. Medians of rounds.
+The server sits on core 0, the generator on core 1; a new connection for every click; A B A B. Medians of rounds, of
+ratios too: within one round the machine is the same.
 """
 
 import argparse
 import tempfile
 from collections import defaultdict
 from contextlib import ExitStack
+from functools import partial
+from operator import truediv
 from pathlib import Path
 from statistics import median
 
-from servers import RECORDED, UNRECORDED, bare, machine, sit_apart, tnc
+from servers import RECORDED, UNRECORDED, Server, bare, machine, sit_apart, tnc
 
 RATE = 500
 ABREAST = (1, 8, 32, 128)
+LOADS = {
+    **{f"{number} at once": partial(Server.in_turn, abreast=number) for number in ABREAST},
+    **{f"{rate} a second": partial(Server.at_rate, per_second=rate) for rate in (200, 500, 1000, 2000)},
+}
 
 
 def main() -> None:
@@ -25,7 +32,7 @@ def main() -> None:
     given = options.parse_args()
     sit_apart()
     print(machine())
-    cpu: dict[tuple[str, int], list[float]] = defaultdict(list)
+    cpu: dict[tuple[str, str], list[float]] = defaultdict(list)
     latency: dict[str, list[tuple[float, float]]] = defaultdict(list)
     rates: dict[str, list[float]] = defaultdict(list)
     failed = 0
@@ -39,27 +46,27 @@ def main() -> None:
         for server in servers.values():
             server.in_turn(8, 1.0)
         for _ in range(given.rounds):
-            for abreast in ABREAST:
+            for load, come in LOADS.items():
                 for name, server in servers.items():
-                    measured = server.in_turn(abreast, given.seconds)
-                    cpu[name, abreast].append(measured.cpu_us)
+                    measured = come(server, seconds=given.seconds)
+                    cpu[name, load].append(measured.cpu_us)
                     rates[name].append(measured.answers.per_second)
                     failed += measured.answers.failed
             for name, server in servers.items():
                 answers = server.at_rate(RATE, given.seconds * 2).answers
                 latency[name].append((answers.percentile(0.5), answers.percentile(0.99)))
                 failed += answers.failed
-    print(f"\nCPU us a click, closed loop, median of {given.rounds} (best)")
+    print(f"\nCPU us a click, median of {given.rounds} (best)")
     print(
-        f"{'abreast':>8}"
+        f"{'clicks':>14}"
         + "".join(f"{name:>22}" for name in servers)
         + f"{'tnc / application':>20}{'tnc / server':>14}"
     )
-    for abreast in ABREAST:
-        ours = median(cpu["tnc", abreast])
-        row = "".join(f"{median(cpu[name, abreast]):>15.0f} ({min(cpu[name, abreast]):.0f})" for name in servers)
-        ratios = [ours / median(cpu[f"bare {kind}", abreast]) for kind in ("application", "server")]
-        print(f"{abreast:>8}{row}{ratios[0]:>19.2f}{ratios[1]:>14.2f}")
+    for load in LOADS:
+        row = "".join(f"{median(cpu[name, load]):>15.0f} ({min(cpu[name, load]):>4.0f})" for name in servers)
+        bare_ones = [cpu[f"bare {kind}", load] for kind in ("application", "server")]
+        ratios = [median(map(truediv, cpu["tnc", load], theirs)) for theirs in bare_ones]
+        print(f"{load:>14}{row}{ratios[0]:>20.2f}{ratios[1]:>14.2f}")
     print(f"\nlatency ms at {RATE}/s, open loop, medians of {given.rounds}")
     for name in servers:
         p50, p99 = (median(each[which] for each in latency[name]) for which in (0, 1))

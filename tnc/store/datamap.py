@@ -167,6 +167,8 @@ _INTENT: Final[Mapping[str, Class]] = {
     "sent": "business",
     "days": "pseudonym",
     "request_id": "none",
+    "ids": "pseudonym",
+    "words": "pii",
 }
 
 _STATE: Final = ("schema", "clicks", "judged", "events", "parts", "guard")
