@@ -63,7 +63,13 @@ class Bots:
 
     def find(self, user_agent: str) -> Claim | None:
         """The most telling pattern that a clean user agent matches. The name of a device is no claim."""
-        user_agent = _DEVICE.sub(r"\1", user_agent, count=1)
+        claim = self._find(user_agent)
+        if claim is None:
+            return None
+        nameless = _DEVICE.sub(r"\1", user_agent, count=1)
+        return claim if nameless == user_agent else self._find(nameless)
+
+    def _find(self, user_agent: str) -> Claim | None:
         named: list[Claim] = [self._named[place] for place in self._names.Match(user_agent) or ()]
         if named:
             return max(named, key=lambda claim: len(claim.name))
