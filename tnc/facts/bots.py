@@ -15,9 +15,9 @@ ClaimKind = Literal["bot", "client", "automation"]
 
 UNNAMED: Final = "other"
 _MEMORY: Final = 32 << 20  # RE2 falls back to a slow search when its automaton does not fit
-# RE2 knows no look-around. What these patterns exclude is asked of `re`, and only where the rest was found.
 # Makers call devices HTC Butterfly and Google TV Streamer. What has a version of its own behind the name is none.
 _DEVICE: Final = re.compile(r"(\(Linux; Android [0-9.]+; )[^;()/+]+(?: Build/[^;()]*)?(?=[;)])")
+# RE2 knows no look-around. What these patterns exclude is asked of `re`, and only where the rest was found.
 _LOOK_AROUND: Final = re.compile(r"\(\?<?[!=](?:[^()]|\([^()]*\))*\)")
 
 

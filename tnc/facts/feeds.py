@@ -25,9 +25,8 @@ _MOST_V4: Final = 1 << 30  # addresses in a list: the data centres of the world 
 _JSON_KEYS: Final = frozenset(
     {"ip_prefix", "ipv6_prefix", "ipv4Prefix", "ipv6Prefix", "addressPrefixes", "cidr", "range", "prefix", "prefixes"}
 )
-_PREFIX: Final = re.compile(
-    r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*/[0-9]{1,3}"
-)  # under whatever key: nothing else is written so
+# Under whatever key: nothing else is written so.
+_PREFIX: Final = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*/[0-9]{1,3}")
 _AS_NUMBER: Final = re.compile(r"(?i)(?:asn?)?([0-9]{1,10})")
 # `first,last,...` as databases in CSV have it; two addresses on a line are never one with a remark.
 _COLUMNS: Final = re.compile(
