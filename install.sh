@@ -186,8 +186,8 @@ make_demo() {
 
 fill_demo() {
     step "An example campaign and 30 days of invented traffic"
-    tnc --config demo-data/config.toml apply tnc/demo/campaign.toml
-    "$VENV/bin/python" -m tnc.demo >"$WORK/traffic.jsonl"
+    tnc --config demo-data/config.toml apply tnc/admin/demo/campaign.toml
+    "$VENV/bin/python" -m tnc.admin.demo >"$WORK/traffic.jsonl"
     tnc --config demo-data/config.toml import clicks "$WORK/traffic.jsonl"
     : >demo-data/filled
 }

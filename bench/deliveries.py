@@ -28,8 +28,8 @@ from urllib.request import Request, urlopen
 from aiohttp import web
 from servers import PINNED, machine, sit_apart
 
-from tnc.bench.appliance import Appliance, memory_mb
-from tnc.bench.load import Crowd, get
+from tnc.admin.bench.appliance import Appliance, memory_mb
+from tnc.admin.bench.load import Crowd, get
 
 _PORT = 9471
 _AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

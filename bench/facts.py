@@ -15,20 +15,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tnc.facts.address import ClientAddress
-from tnc.facts.agent import Agents
-from tnc.facts.feeds import read_feed
-from tnc.facts.frequency import Frequency
-from tnc.facts.geo import Geo
-from tnc.facts.hints import sent_hints
-from tnc.facts.installing import add
-from tnc.facts.ipdb import AddressData
-from tnc.facts.mmdb import Database
-from tnc.facts.networks import NetworkKind, NetworkList, Networks, compile_lists
-from tnc.facts.reader import VisitReader
-from tnc.facts.request import Request
-from tnc.facts.text import clean
-from tnc.model import Source, SourceId
+from tnc.core.models import Source, SourceId
+from tnc.visitors.client_hints import sent_hints
+from tnc.visitors.client_ip import ClientAddress
+from tnc.visitors.geo.catalog import AddressData
+from tnc.visitors.geo.database import Database
+from tnc.visitors.geo.geo import Geo
+from tnc.visitors.geo.install import add
+from tnc.visitors.geo.list_formats import read_feed
+from tnc.visitors.geo.lists import NetworkKind, NetworkList, Networks, compile_lists
+from tnc.visitors.rate import Frequency
+from tnc.visitors.request import Request, clean
+from tnc.visitors.user_agent import Agents
+from tnc.visitors.visit import VisitReader
 
 ROUNDS = 20_000
 SOURCE = Source(id=SourceId("ads"), name="Ads", click_id="ext", cost="cpc", params={"sub1": "site"})

@@ -30,24 +30,24 @@ from msgspec.structs import replace
 from reports_beside_clicks import copy, fill
 from servers import OUR_CORE, Server, appliance, machine, sit_apart
 
-from tnc import crypto, settings
-from tnc.bench.appliance import Appliance
-from tnc.bench.load import Crowd
-from tnc.bench.measure import size_of
-from tnc.bench.visitors import visitors
-from tnc.control import Remote
-from tnc.house import House
-from tnc.keeping import Keeping
-from tnc.model import Click
-from tnc.settings import Settings
-from tnc.store import days as day_files
-from tnc.store.dayfiles import Days
-from tnc.store.days import DayWriter, day_path, utc_date
-from tnc.store.dayschema import FINISHING, finish
-from tnc.store.keyring import DayKeys, new_key_text
+from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.load import Crowd
+from tnc.admin.bench.measure import size_of
+from tnc.admin.bench.visitors import visitors
+from tnc.admin.remote import Remote
+from tnc.admin.services import Keeping
+from tnc.core import crypto, settings
+from tnc.core.clock import World
+from tnc.core.models import Click
+from tnc.core.settings import Settings
+from tnc.store.days import writer as day_files
+from tnc.store.days.files import Days
+from tnc.store.days.schema import FINISHING, finish
+from tnc.store.days.writer import DayWriter, day_path, utc_date
+from tnc.store.keys.keyring import DayKeys, new_key_text
+from tnc.store.keys.puncturable import PuncturableKey
 from tnc.store.terms import DAY_MS, start_ms
-from tnc.store.tree import PuncturableKey
-from tnc.world import World
+from tnc.store.workspace import House
 
 PERSON = "7" * 32
 OF_THE_PERSON = 50

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from servers import appliance, machine
 
-from tnc.bench.appliance import Appliance
-from tnc.bench.load import Crowd
-from tnc.bench.visitors import visitors
+from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.load import Crowd
+from tnc.admin.bench.visitors import visitors
 
 _REDIRECT = re.compile(rb"HTTP/1\.1 302 .*\r\nLocation: [^\r]*?[?&](?:s2|click|cid)=([0-9a-z]+)", re.DOTALL)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from kills import Life, recorded
 from servers import appliance, machine
 
-from tnc.bench.appliance import Appliance
+from tnc.admin.bench.appliance import Appliance
 
 _SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32)
 _NO_LOG_FLUSH = 2

@@ -25,15 +25,15 @@ import msgspec
 from msgspec.structs import replace
 from servers import OUR_CORE, PINNED, Server, appliance, machine
 
-from tnc import settings
-from tnc.bench.load import Crowd
-from tnc.bench.visitors import visitors
-from tnc.house import House
-from tnc.model import Click, ClickId
-from tnc.reporting import Asked
-from tnc.store.dayfiles import Days
-from tnc.store.days import utc_date
-from tnc.world import World, new_id
+from tnc.admin.bench.load import Crowd
+from tnc.admin.bench.visitors import visitors
+from tnc.core import settings
+from tnc.core.clock import World, new_id
+from tnc.core.models import Click, ClickId
+from tnc.reports.client import Asked
+from tnc.store.days.files import Days
+from tnc.store.days.writer import utc_date
+from tnc.store.workspace import House
 
 DAYS = 20
 HEAVY = Asked(by=("campaign", "country", "os", "sub1"), start="30d")
@@ -103,7 +103,7 @@ class Report:
     """The child that answers reports, asked again and again while `running`."""
 
     def __init__(self, config: Path) -> None:
-        words = [*PINNED, sys.executable, "-m", "tnc.reportchild", str(config)]
+        words = [*PINNED, sys.executable, "-m", "tnc.reports.worker", str(config)]
         self._child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.seconds: list[float] = []
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from tnc.bench.appliance import Appliance, cpu_seconds
-from tnc.bench.load import Answers, Crowd
-from tnc.bench.visitors import visitors
-from tnc.demo.traffic import CAMPAIGN_FILE
+from tnc.admin.bench.appliance import Appliance, cpu_seconds
+from tnc.admin.bench.load import Answers, Crowd
+from tnc.admin.bench.visitors import visitors
+from tnc.admin.demo.traffic import CAMPAIGN_FILE
 
 SERVER_CORE, OUR_CORE = 0, min(1, (os.cpu_count() or 1) - 1)
 PINNED = ("taskset", "-c", str(SERVER_CORE))

@@ -24,8 +24,8 @@ from urllib.parse import urlencode
 
 from servers import PINNED, RECORDED, Server, machine, sit_apart
 
-from tnc.bench.appliance import Appliance
-from tnc.demo.traffic import CAMPAIGN_FILE
+from tnc.admin.bench.appliance import Appliance
+from tnc.admin.demo.traffic import CAMPAIGN_FILE
 
 EMAIL, PASSWORD = "owner@example.com", "correct horse battery staple"
 UNTHROTTLED = (sys.executable, str(Path(__file__).with_name("unthrottled.py")))

@@ -16,11 +16,11 @@ from urllib.request import urlopen
 
 from servers import appliance, machine, sit_apart
 
-from tnc.bench.appliance import Appliance, memory_mb
-from tnc.bench.load import Crowd
-from tnc.bench.measure import size_of
-from tnc.bench.visitors import visitors
-from tnc.reporting import Asked, Reporter
+from tnc.admin.bench.appliance import Appliance, memory_mb
+from tnc.admin.bench.load import Crowd
+from tnc.admin.bench.measure import size_of
+from tnc.admin.bench.visitors import visitors
+from tnc.reports.client import Asked, Reporter
 
 _ID = re.compile(rb"[?&](?:s2|click|cid)=([0-9a-z]+)")
 

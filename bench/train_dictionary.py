@@ -1,4 +1,4 @@
-"""Makes tnc/store/records.dictionary: what every click says, so that no record has to say it again.
+"""Makes tnc/store/keys/records.dictionary: what every click says, so that no record has to say it again.
 
 Trained on invented clicks whose owner-specific words (campaigns, sites, referrers) are chance, so that only
 the shape of records and the words that all browsers share are learnt. Run it when the model has changed and
@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 import zstandard
 
-from tnc.model import CampaignId, Click, ClickId, ConversionChange, ConversionId, LanderClick, OfferId, Visit
-from tnc.world import new_id
+from tnc.core.clock import new_id
+from tnc.core.models import CampaignId, Click, ClickId, ConversionChange, ConversionId, LanderClick, OfferId, Visit
 
 CHANCE = random.Random(20261124)
 WORDS = "alpha brook cedar delta ember fjord grove haven inlet junip knoll larch maple north ocean pine".split()
@@ -186,7 +186,7 @@ def main() -> None:
     ]
     CHANCE.shuffle(samples)
     dictionary = zstandard.train_dictionary(8_192, samples, dict_id=1, level=3)
-    target = Path(__file__).parent.parent / "tnc" / "store" / "records.dictionary"
+    target = Path(__file__).parent.parent / "tnc" / "store" / "keys" / "records.dictionary"
     target.write_bytes(dictionary.as_bytes())
     compressor = zstandard.ZstdCompressor(dict_data=dictionary, level=3)
     fresh = [msgspec.json.encode(click()) for _ in range(2000)]

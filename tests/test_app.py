@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from tnc.app import Server, recording
-from tnc.deliver.courier import Courier
-from tnc.deliver.send import open_session
-from tnc.house import House
-from tnc.live.caps import Caps
-from tnc.model import CampaignId, Click, ClickId, OfferId, Visit
-from tnc.receiving import Heard
-from tnc.settings import Settings
-from tnc.store.days import DayWriter, utc_date
-from tnc.store.keyring import new_key_text
-from tnc.world import World
+from tnc.core.clock import World
+from tnc.core.models import CampaignId, Click, ClickId, OfferId, Visit
+from tnc.core.settings import Settings
+from tnc.destinations.http import open_session
+from tnc.destinations.sender import Courier
+from tnc.store.days.writer import DayWriter, utc_date
+from tnc.store.keys.keyring import new_key_text
+from tnc.store.workspace import House
+from tnc.tracking.caps import Caps
+from tnc.tracking.conversions.inbox import Heard
+from tnc.tracking.setup import make_tracker, visit_reader
 
 SHOES = OfferId("shoes")
 SHOP = """
@@ -42,7 +43,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     with House.create(Settings(data=tmp_path / "data", key=key), world) as house:
         house.turn_salts()
         async with recording(house) as log, open_session(()) as session:
-            yield Server(house, log, house.tracker(house.visit_reader()), Courier(session, world, ()))
+            yield Server(house, log, make_tracker(house, visit_reader(house)), Courier(session, world, ()))
 
 
 async def clicks(server: Server, count: int) -> list[ClickId]:

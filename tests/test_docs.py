@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
-from tnc.cli import root
-from tnc.configuration.read import read_toml
-from tnc.model import CampaignId, Configuration, Visit
+from tnc.campaigns.parse import read_toml
+from tnc.cli import main as root
+from tnc.core.models import CampaignId, Configuration, Visit
 from tnc.rules import compile_configuration
 
 ROOT = Path(__file__).parent.parent

@@ -11,83 +11,83 @@ TESTS: Final = Path(__file__).parent
 # In the order in which its own changelog tells them.
 FAULTS: Final[dict[str, tuple[str, ...]]] = {
     "1. the cost in reports was always 0": (
-        "store/test_reports.py::test_every_cell_equals_an_independent_recount",
+        "reports/test_run.py::test_every_cell_equals_an_independent_recount",
         "e2e/test_click.py::test_a_click_is_sent_on_stored_explained_converted_and_reported",
     ),
     "2. deposits counted twice": (
-        "conversions/test_settle.py::test_a_deposit_beside_the_sale_does_not_earn_the_offer_s_payout_again",
-        "conversions/test_settle.py::test_the_same_call_twice_is_the_same_as_once",
+        "tracking/conversions/test_settle.py::test_a_deposit_beside_the_sale_does_not_earn_the_offer_s_payout_again",
+        "tracking/conversions/test_settle.py::test_the_same_call_twice_is_the_same_as_once",
     ),
     "3. a click had at most one conversion": (
-        "conversions/test_settle.py::test_other_transactions_and_other_events_are_other_conversions",
+        "tracking/conversions/test_settle.py::test_other_transactions_and_other_events_are_other_conversions",
     ),
     "4. status words had to be written in one case": (
-        "conversions/test_status.py::test_a_network_s_words_are_known_in_any_case",
+        "tracking/conversions/test_statuses.py::test_a_network_s_words_are_known_in_any_case",
     ),
     "5. no grouped report could be asked": (
-        "store/test_reports.py::test_every_dimension_can_be_grouped_filtered_and_sorted_by",
+        "reports/test_run.py::test_every_dimension_can_be_grouped_filtered_and_sorted_by",
     ),
     "6. conversions had no campaign, offer or parameters": (
-        "test_recording.py::test_a_conversion_belongs_to_the_offer_the_visitor_went_on_to",
-        "store/test_columns.py::test_the_offer_of_a_conversion_is_the_one_last_gone_to",
+        "tracking/test_record.py::test_a_conversion_belongs_to_the_offer_the_visitor_went_on_to",
+        "reports/columns/test_columns.py::test_the_offer_of_a_conversion_is_the_one_last_gone_to",
     ),
     "7. nothing emptied the queue of postbacks": (
         "e2e/test_deliveries.py::test_what_was_answered_reaches_every_receiver_however_often_it_is_killed",
     ),
     "8. settings were saved and never read": (
-        "test_settings.py::test_every_setting_is_read",
-        "test_settings.py::test_every_setting_is_used_somewhere",
-        "test_retention.py::test_terms_of_the_workspace_count_at_once",
+        "core/test_settings.py::test_every_setting_is_read",
+        "core/test_settings.py::test_every_setting_is_used_somewhere",
+        "privacy/test_retention.py::test_terms_of_the_workspace_count_at_once",
     ),
     "9. a save wiped names": (
-        "configuration/test_document.py::test_what_is_stored_comes_back_whole",
-        "configuration/test_write.py::test_an_export_read_again_changes_nothing_is_its_own_export_and_holds_no_secret",
+        "campaigns/test_export_document.py::test_what_is_stored_comes_back_whole",
+        "campaigns/test_export.py::test_an_export_read_again_changes_nothing_is_its_own_export_and_holds_no_secret",
     ),
     "10. what was switched off still got traffic": (
         "rules/test_plan.py::test_fault_10_what_is_paused_or_archived_never_gets_traffic",
     ),
     "11. a failing import said success, and currencies were mixed": (
-        "cli/test_addresses.py::test_when_nothing_can_be_had_it_is_exit_1_with_the_cause_and_all_stays",
-        "store/test_reports.py::test_several_currencies_are_never_added_up_as_they_are",
+        "cli/test_ipdata.py::test_when_nothing_can_be_had_it_is_exit_1_with_the_cause_and_all_stays",
+        "reports/test_run.py::test_several_currencies_are_never_added_up_as_they_are",
     ),
     "12. a click did not keep the ids of the ad": (
-        "facts/test_query.py::test_a_long_click_id_survives_unchanged",
+        "visitors/test_request.py::test_a_long_click_id_survives_unchanged",
         "e2e/test_hostile.py::test_a_hundred_parameters_are_all_stored",
     ),
     "13. who came by a prefetch saw an empty page": (
         "e2e/test_browser.py::test_what_is_fetched_ahead_is_no_visit_and_the_click_is_one",
     ),
     "14. certificates were not checked": (
-        "deliver/test_certificates.py::test_a_delivery_is_not_made_to_an_impostor",
-        "deliver/test_certificates.py::test_a_file_is_not_fetched_from_an_impostor",
+        "destinations/test_certificates.py::test_a_delivery_is_not_made_to_an_impostor",
+        "destinations/test_certificates.py::test_a_file_is_not_fetched_from_an_impostor",
     ),
     "15. a second installation deleted files": (
         "test_install.py::test_the_demo_is_prepared_by_one_command_and_stays_as_it_is_by_the_next",
         "e2e/test_life.py::test_init_never_overwrites",
     ),
     "16. what could not be asked was called the latest": (
-        "cli/test_addresses.py::test_when_nothing_can_be_had_it_is_exit_1_with_the_cause_and_all_stays",
-        "cli/test_addresses.py::test_when_a_part_fails_it_is_exit_5_and_the_list_says_why",
+        "cli/test_ipdata.py::test_when_nothing_can_be_had_it_is_exit_1_with_the_cause_and_all_stays",
+        "cli/test_ipdata.py::test_when_a_part_fails_it_is_exit_5_and_the_list_says_why",
     ),
     "17. what failed once was never tried again": (  # certificates there; tnc gets none yet
-        "deliver/test_outbox.py::test_what_failed_goes_again_later_with_the_same_id",
-        "test_jobs.py::test_each_has_its_turn_again_and_again_and_one_that_fails_keeps_none_from_it",
+        "destinations/test_worker.py::test_what_failed_goes_again_later_with_the_same_id",
+        "admin/test_jobs.py::test_each_has_its_turn_again_and_again_and_one_that_fails_keeps_none_from_it",
     ),
     "18. the page shipped without its newest parts": (
         "test_install.py::test_whatever_lies_in_the_package_is_installed_with_it",
-        "web/dashboard/test_guards.py::test_static_files_stay_for_ever_under_their_version",
+        "web/dashboard/test_middleware.py::test_static_files_stay_for_ever_under_their_version",
     ),
     "19. the copy button did nothing on plain http": (
         "web/dashboard/test_chromium.py::test_links_are_copied_even_where_the_clipboard_is_closed",
     ),
-    "20. macros were percent-encoded": ("rules/test_urls.py::test_what_is_meant_well_is_healed",),
+    "20. macros were percent-encoded": ("rules/test_templates.py::test_what_is_meant_well_is_healed",),
     "21. a second ? lost the click": (
-        "facts/test_query.py::test_a_query_is_read_once_and_healed",
+        "visitors/test_request.py::test_a_query_is_read_once_and_healed",
         "e2e/test_hostile.py::test_a_second_question_mark_is_healed",
     ),
     "22. conversions without a click got an invented one": (
-        "conversions/test_incoming.py::test_a_missing_click_id_is_refused",
-        "test_recording.py::test_an_unknown_click_is_answered_before_a_wrong_key",
+        "tracking/conversions/test_postback.py::test_a_missing_click_id_is_refused",
+        "tracking/test_record.py::test_an_unknown_click_is_answered_before_a_wrong_key",
     ),
     "23. a click waited for the network": ("e2e/test_visitor.py::test_a_click_opens_no_file_and_no_connection",),
     "24. every request changed the schema": ("e2e/test_visitor.py::test_a_click_opens_no_file_and_no_connection",),

@@ -16,48 +16,48 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from tnc import __version__
-from tnc.alerting import Alerting
-from tnc.checking import Checks
-from tnc.control import control_app
-from tnc.conversions.present import counts_for_cap
-from tnc.deliver.carrying import Carrier
-from tnc.deliver.courier import Courier
-from tnc.deliver.outbox import FromThreads, Outbox
-from tnc.deliver.send import open_session
-from tnc.desk import Desk
-from tnc.errands import Errands, errands_of
-from tnc.errors import UnavailableError
-from tnc.facts.frequency import Frequency
-from tnc.forwarding import Forwarding
-from tnc.house import House, Rooms, locked
-from tnc.jobs import HOUR, MINUTE, Job, Jobs
-from tnc.keeping import Hooks as KeepingHooks
-from tnc.keeping import Keeping
-from tnc.listening import application, listening_socket, local_socket, site, tracking_site, url_of
-from tnc.live.tracker import Tracker
-from tnc.maildesk import MailDesk
-from tnc.model import Click, Configuration, Conversion, OfferId
-from tnc.niceness import background
-from tnc.nightly import Nightly
-from tnc.operations import Hooks, Operations
-from tnc.passwords import Passwords
-from tnc.peopledesk import PeopleDesk
-from tnc.process import giving_way, ready_for_threads, settle
-from tnc.readings import Address
-from tnc.receiving import Answered, Heard
-from tnc.recording import Recorded
-from tnc.renewal import Renewal, newest_in_use
-from tnc.reporting import Reporter
-from tnc.settings import Settings
+from tnc.admin.alerts import Alerting
+from tnc.admin.errands import Errands, errands_of
+from tnc.admin.geo_updates import Renewal, newest_in_use
+from tnc.admin.jobs import HOUR, MINUTE, Job, Jobs
+from tnc.admin.services import Hooks as KeepingHooks
+from tnc.admin.services import Keeping
+from tnc.core.clock import World
+from tnc.core.conversions import counts_for_cap
+from tnc.core.errors import UnavailableError
+from tnc.core.models import Click, Configuration, Conversion, OfferId
+from tnc.core.passwords import Passwords
+from tnc.core.process import background, giving_way, ready_for_threads, settle
+from tnc.core.setting_types import Address
+from tnc.core.settings import Settings
+from tnc.destinations.batch import Carrier
+from tnc.destinations.http import open_session
+from tnc.destinations.sender import Courier
+from tnc.destinations.service import Forwarding
+from tnc.destinations.worker import FromThreads, Outbox
+from tnc.privacy.leak_report import Nightly
+from tnc.reports.client import Reporter
 from tnc.store.accounts import Accounts
-from tnc.store.clicklog import ClickLog, Day, Days
-from tnc.store.dayfiles import LentError
-from tnc.store.days import DayWriter, day_path, utc_date
-from tnc.store.dayschema import FINISHING, finish
+from tnc.store.days.click_log import ClickLog, Day, Days
+from tnc.store.days.files import LentError
+from tnc.store.days.schema import FINISHING, finish
+from tnc.store.days.writer import DayWriter, day_path, utc_date
+from tnc.store.workspace import House, Rooms, locked
+from tnc.tracking.configure import Hooks, Operations
+from tnc.tracking.consent_withdrawal import Withdrawing
+from tnc.tracking.conversions.inbox import Answered, Heard
+from tnc.tracking.crawler_checks import Checks
+from tnc.tracking.record import Recorded
+from tnc.tracking.setup import make_tracker, recount_caps, visit_reader
+from tnc.tracking.tracker import Tracker
+from tnc.visitors.rate import Frequency
+from tnc.web.control import control_app
 from tnc.web.dashboard import dashboard_app
+from tnc.web.dashboard.maildesk import MailDesk
+from tnc.web.dashboard.peopledesk import PeopleDesk
+from tnc.web.dashboard.queries import Desk
+from tnc.web.sockets import application, listening_socket, local_socket, site, tracking_site, url_of
 from tnc.web.tracking import Tracking
-from tnc.withdrawing import Withdrawing
-from tnc.world import World
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ class Server:
                 self.outbox.configured()
 
             self._on_loop(take)
-            recount = self.house.recount(self.tracker.caps, anew)
+            recount = recount_caps(self.house, self.tracker.caps, anew)
             self._on_loop(lambda: self.tracker.caps.counted(recount))
 
     def _converted(self, recorded: Recorded) -> None:
@@ -287,7 +287,7 @@ async def recording(house: House) -> AsyncIterator[ClickLog]:
 async def tracking_alone(house: House) -> AsyncIterator[str]:
     """While no server runs: the tracking listener by itself, on a free port of this machine; its address."""
     async with recording(house) as clicklog, open_session(()) as session:
-        server = Server(house, clicklog, house.tracker(house.visit_reader()), Courier(session, house.world, ()))
+        server = Server(house, clicklog, make_tracker(house, visit_reader(house)), Courier(session, house.world, ()))
         await server.prepare_days()
         nearby = Address(host="127.0.0.1", port=0)
         bound = listening_socket(nearby)
@@ -307,7 +307,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         house.check_keys()
         house.turn_salts()
         entrance, back = listening_socket(settings.listen), listening_socket(settings.dashboard)
-        tracker = house.tracker(house.visit_reader(), house.visit_reader(Frequency()))
+        tracker = make_tracker(house, visit_reader(house), visit_reader(house, Frequency()))
         clicklog = await stack.enter_async_context(recording(house))
         session = await stack.enter_async_context(open_session(settings.allow_hosts))
         reporter = Reporter(config)

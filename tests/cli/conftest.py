@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from tnc.cli.root import group
-from tnc.house import House
-from tnc.settings import Settings, render
-from tnc.store.keyring import new_key_text
-from tnc.world import World
+from tnc.cli.main import group
+from tnc.core.clock import World
+from tnc.core.settings import Settings, render
+from tnc.store.keys.keyring import new_key_text
+from tnc.store.workspace import House
 
 
 @dataclass(frozen=True, slots=True)

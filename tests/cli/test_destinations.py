@@ -13,8 +13,8 @@ from msgspec.structs import replace as amended
 from tests.cli.conftest import Tnc
 from tests.fakes import webhook
 from tests.fakes.receiver import in_a_thread
-from tnc.house import House
-from tnc.model import (
+from tnc.core.clock import World
+from tnc.core.models import (
     MAIN,
     CampaignId,
     Click,
@@ -27,11 +27,11 @@ from tnc.model import (
     OfferId,
     Visit,
 )
-from tnc.settings import Settings
-from tnc.store.clicklog import Days
-from tnc.store.days import DayWriter, utc_date
-from tnc.store.stops import Stop
-from tnc.world import World
+from tnc.core.settings import Settings
+from tnc.store.days.click_log import Days
+from tnc.store.days.writer import DayWriter, utc_date
+from tnc.store.stopped import Stop
+from tnc.store.workspace import House
 
 SECRET = "whsec_YSBrZXkgb2YgdGhpcnR5LXR3byBieXRlcywgbm8gbGVzcw=="
 SHOP = """

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Tnc
-from tests.facts.shared import DATA, needed
-from tnc.facts.ipdb import MANIFEST
-from tnc.house import House
-from tnc.model import MAIN, DestinationId
-from tnc.settings import Settings
-from tnc.store.clicklog import Days
-from tnc.store.days import DayWriter, utc_date
-from tnc.store.inbox import Call, InboxRow
-from tnc.store.stops import Stop
-from tnc.world import World
+from tests.visitors.shared import DATA, needed
+from tnc.core.clock import World
+from tnc.core.models import MAIN, DestinationId
+from tnc.core.settings import Settings
+from tnc.store.days.click_log import Days
+from tnc.store.days.inbox import Call, InboxRow
+from tnc.store.days.writer import DayWriter, utc_date
+from tnc.store.stopped import Stop
+from tnc.store.workspace import House
+from tnc.visitors.geo.catalog import MANIFEST
 
 CAMPAIGN = """
 [[offer]]
@@ -156,7 +156,7 @@ def test_a_filter_that_could_judge_nobody_is_refused_by_name(tnc: Tnc, tmp_path:
 
 
 def test_the_standard_filter_applies_at_once_and_only_records(tnc: Tnc) -> None:
-    file = Path(__file__).parents[2] / "tnc" / "templates" / "standard.toml"
+    file = Path(__file__).parents[2] / "tnc" / "campaigns" / "templates" / "standard.toml"
 
     assert tnc("apply", str(file)).code == 0
     assert 'mode = "monitor"' in tnc("export").out
@@ -254,7 +254,7 @@ def test_a_disk_that_is_not_seen_to_be_encrypted_is_warned_of(
     tnc: Tnc, settings: Settings, monkeypatch: pytest.MonkeyPatch, encrypted: bool, told: tuple[str, str]
 ) -> None:
     disks = {settings.data: encrypted}
-    monkeypatch.setattr("tnc.doctor.is_encrypted", disks.__getitem__)
+    monkeypatch.setattr("tnc.admin.doctor.is_encrypted", disks.__getitem__)
 
     (found,) = findings(tnc, "disk encryption")
 

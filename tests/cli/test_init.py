@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Tnc
-from tnc.store.keyring import new_key_text
+from tnc.store.keys.keyring import new_key_text
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Tnc
-from tnc.settings import Settings
+from tnc.core.settings import Settings
 
 
 @pytest.fixture

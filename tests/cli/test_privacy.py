@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Tnc
-from tests.forgetful import noon_ms
-from tnc.house import House
-from tnc.nightly import Nightly
-from tnc.receipts import signed
-from tnc.settings import Settings
-from tnc.store.days import utc_date
-from tnc.world import World
+from tests.privacy.small_workspace import noon_ms
+from tnc.core.clock import World
+from tnc.core.settings import Settings
+from tnc.privacy.leak_report import Nightly
+from tnc.privacy.receipts import signed
+from tnc.store.days.writer import utc_date
+from tnc.store.workspace import House
 
 TODAY = utc_date(World().now_ms())
 

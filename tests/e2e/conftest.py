@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.shop import SHOP
-from tnc.bench.appliance import Appliance
+from tnc.admin.bench.appliance import Appliance
 
 
 def made(folder: Path) -> Appliance:

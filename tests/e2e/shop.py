@@ -14,9 +14,9 @@ from urllib.parse import urlencode
 
 from click.testing import CliRunner
 
-from tnc.bench.appliance import Appliance
-from tnc.bench.load import Answers, Crowd, get
-from tnc.cli.root import group
+from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.load import Answers, Crowd, get
+from tnc.cli.main import group
 
 SHOP: Final = """
 [[source]]

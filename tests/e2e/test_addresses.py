@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.shop import Stream, ask, click_of, told
-from tests.facts.shared import needed
-from tnc.bench.appliance import Appliance
+from tests.visitors.shared import needed
+from tnc.admin.bench.appliance import Appliance
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 

@@ -12,7 +12,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.e2e.shop import all_clicks, told
 from tests.web.dashboard.browser import Browser, chromium
-from tnc.bench.appliance import Appliance
+from tnc.admin.bench.appliance import Appliance
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 

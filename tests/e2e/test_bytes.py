@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.shop import Answer, ask, click_of, postback, printed, recorded
 from tests.store.records import NEEDLES, PERSONAL
-from tnc.bench.appliance import Appliance
+from tnc.admin.bench.appliance import Appliance
 
 pytestmark = pytest.mark.e2e
 

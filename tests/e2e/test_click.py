@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.shop import Answer, all_clicks, ask, click_of, newest, postback, printed, recorded, told
-from tnc.bench.appliance import Appliance
+from tnc.admin.bench.appliance import Appliance
 
 pytestmark = pytest.mark.e2e
 

@@ -19,8 +19,8 @@ from aiohttp import web
 from tests.e2e.shop import ask, told
 from tests.fakes import meta, postback, webhook
 from tests.fakes.receiver import Handler, in_a_thread
-from tnc.bench.appliance import Appliance
-from tnc.errors import FailedError
+from tnc.admin.bench.appliance import Appliance
+from tnc.core.errors import FailedError
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 

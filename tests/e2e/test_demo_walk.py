@@ -11,9 +11,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tnc.bench.appliance import Appliance
-from tnc.demo.traffic import CAMPAIGN_FILE, demo_plans, invented_clicks
-from tnc.world import World
+from tnc.admin.bench.appliance import Appliance
+from tnc.admin.demo.traffic import CAMPAIGN_FILE, demo_plans, invented_clicks
+from tnc.core.clock import World
 
 PASSWORD = "a password for the walk"
 CLICKS, OF_A_KIND = 400, 6

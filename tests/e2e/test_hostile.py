@@ -10,8 +10,8 @@ from urllib.parse import quote, quote_from_bytes
 import pytest
 
 from tests.e2e.shop import ask, click_of, newest, printed, recorded, told
-from tnc.bench.appliance import Appliance
-from tnc.bench.load import is_whole
+from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.load import is_whole
 
 pytestmark = pytest.mark.e2e
 

@@ -1,7 +1,7 @@
 """What a server does by itself, seen and asked for from the command line."""
 
 from tests.e2e.shop import ask, told
-from tnc.bench.appliance import Appliance
+from tnc.admin.bench.appliance import Appliance
 
 
 def test_jobs_are_listed_and_one_is_done_now(appliance: Appliance) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.shop import Stream, all_clicks, ask, click_of, recorded, told
-from tnc.bench.appliance import Appliance
-from tnc.errors import FailedError
+from tnc.admin.bench.appliance import Appliance
+from tnc.core.errors import FailedError
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.shop import Stream, ask, click_of, postback, recorded, told
-from tnc.bench.appliance import Appliance
+from tnc.admin.bench.appliance import Appliance
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0 zz-CANARY-UA"
 CANARY = {"User-Agent": AGENT, "Referer": "https://canary-referrer.example/page"}

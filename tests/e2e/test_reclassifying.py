@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.shop import ask, click_of, told
-from tnc.bench.appliance import Appliance
+from tnc.admin.bench.appliance import Appliance
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.shop import printed, told
-from tnc.bench.appliance import Appliance
-from tnc.errors import InvalidError
-from tnc.reporting import Asked, Reporter
+from tnc.admin.bench.appliance import Appliance
+from tnc.core.errors import InvalidError
+from tnc.reports.client import Asked, Reporter
 
 PLACES = 437
 ASKED = Asked(by=("sub1", "sub2"), start="30d", sort="visits")

@@ -9,8 +9,8 @@ import pytest
 
 from tests.e2e.shop import ask, printed
 from tests.store.records import PERSONAL
-from tnc.bench.appliance import Appliance
-from tnc.demo.traffic import CAMPAIGN_FILE
+from tnc.admin.bench.appliance import Appliance
+from tnc.admin.demo.traffic import CAMPAIGN_FILE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 def test_the_whole_demo_is_clean_and_what_is_planted_in_it_is_found(tmp_path: Path) -> None:
     traffic = tmp_path / "traffic.jsonl"
     with traffic.open("w") as file:
-        subprocess.run([sys.executable, "-m", "tnc.demo"], stdout=file, check=True)
+        subprocess.run([sys.executable, "-m", "tnc.admin.demo"], stdout=file, check=True)
     with Appliance(tmp_path / "data") as appliance:
         appliance.init()
         appliance.apply(CAMPAIGN_FILE)
@@ -44,7 +44,7 @@ def test_the_whole_demo_is_clean_and_what_is_planted_in_it_is_found(tmp_path: Pa
 
 
 def test_visitors_are_answered_while_it_searches(appliance: Appliance) -> None:
-    child = (sys.executable, "-m", "tnc.scanchild", str(appliance.config), "changed")
+    child = (sys.executable, "-m", "tnc.privacy.leak_worker", str(appliance.config), "changed")
     waits = []
     with subprocess.Popen(child) as searching:
         while searching.poll() is None:

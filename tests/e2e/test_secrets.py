@@ -16,7 +16,7 @@ from tests.e2e.shop import Answer, ask, told
 from tests.e2e.test_deliveries import until
 from tests.fakes import meta, postback, webhook
 from tests.fakes.receiver import in_a_thread
-from tnc.bench.appliance import Appliance
+from tnc.admin.bench.appliance import Appliance
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 

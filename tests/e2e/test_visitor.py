@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.shop import Stream, all_clicks, ask, click_of, told
-from tests.facts.shared import cases
-from tnc.bench.appliance import Appliance
-from tnc.facts.agent import Agents
+from tests.visitors.shared import cases
+from tnc.admin.bench.appliance import Appliance
+from tnc.visitors.user_agent import Agents
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

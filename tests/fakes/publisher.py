@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from tnc.facts.sources import standard
+from tnc.visitors.geo.sources import standard
 
 Writer = asyncio.StreamWriter
 Head = Mapping[str, str]

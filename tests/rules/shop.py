@@ -6,7 +6,7 @@ from typing import Any, get_args
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from tnc.model import (
+from tnc.core.models import (
     Campaign,
     CampaignId,
     Click,

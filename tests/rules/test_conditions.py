@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.rules.shop import CAMPAIGN, NOON, conditions, holds, law, visit, visits, when
-from tnc.model import Condition, Operator, Visit
+from tnc.core.models import Condition, Operator, Visit
 from tnc.rules.conditions import compile_condition
 from tnc.rules.operators import version
 from tnc.rules.vocabulary import Place

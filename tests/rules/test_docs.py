@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tnc.model import SUBS
+from tnc.core.models import SUBS
 from tnc.rules.macros import ALIASES, MACROS
 from tnc.rules.vocabulary import FACT_NAMES, OPERATORS_OF
 

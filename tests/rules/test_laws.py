@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.rules.shop import click_of, conditions, flow, law, offer, plan, standard, visits
-from tnc.model import Action, Cap, OfferId, Sticky, Visit
+from tnc.core.models import Action, Cap, OfferId, Sticky, Visit
 from tnc.rules import Plan, Step, is_decision_code
-from tnc.rules.ordinary import BROWSERS, as_ordinary
+from tnc.rules.review_parity import BROWSERS, as_ordinary
 
 names = st.sampled_from(["shoes", "boots", "socks"])
 flows = st.lists(

@@ -19,8 +19,8 @@ from tests.rules.shop import (
     visit,
     when,
 )
-from tnc.errors import InvalidError
-from tnc.model import (
+from tnc.core.errors import InvalidError
+from tnc.core.models import (
     Action,
     CampaignId,
     Cap,
@@ -37,7 +37,7 @@ from tnc.model import (
     WeightedOffer,
 )
 from tnc.rules import Step, compile_configuration, destination_check, needed_facts
-from tnc.rules.ordinary import BROWSERS
+from tnc.rules.review_parity import BROWSERS
 
 SHOES, BOOTS, SOCKS = (each.id for each in OFFERS)
 US = flow("us", when("country", "is", ["US"]), offers={"shoes": 1})

@@ -5,8 +5,8 @@ from typing import Literal
 import pytest
 
 from tests.rules.shop import when
-from tnc.errors import InvalidError
-from tnc.model import Condition
+from tnc.core.errors import InvalidError
+from tnc.core.models import Condition
 from tnc.rules.conditions import compile_condition
 from tnc.rules.vocabulary import OPERATORS_OF, Place
 

@@ -8,7 +8,7 @@ from datetime import date as Date  # noqa: N812
 from itertools import takewhile
 from typing import Any, Literal, Self
 
-from tnc.model import (
+from tnc.core.models import (
     CampaignId,
     Click,
     ClickId,

@@ -7,9 +7,9 @@ from datetime import date as Date  # noqa: N812
 from pathlib import Path
 from typing import Any, Final
 
-from tnc.model import MAIN, CampaignId, Click, ClickId, OfferId, Visit, WorkspaceId
-from tnc.store.days import DayReader, DayWriter, day_path
-from tnc.store.keyring import DayKeys, Keyring
+from tnc.core.models import MAIN, CampaignId, Click, ClickId, OfferId, Visit, WorkspaceId
+from tnc.store.days.writer import DayReader, DayWriter, day_path
+from tnc.store.keys.keyring import DayKeys, Keyring
 
 KEK: Final = bytes(range(32))
 DATE: Final = Date(2026, 11, 24)

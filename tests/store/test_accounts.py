@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tnc.errors import InvalidError, NotFoundError
+from tnc.core.errors import InvalidError, NotFoundError
 from tnc.store.accounts import ABSOLUTE_MS, ACCOUNT_TABLES, IDLE_MS, Accounts, User
 
 NOON_MS = 1_795_435_200_000

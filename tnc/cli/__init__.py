@@ -1,10 +1,1 @@
-"""The command line: one function a command. It parses, asks the house, and prints."""
-
-from tnc.cli.root import group
-
-
-def main() -> None:
-    group(prog_name="tnc")
-
-
-__all__ = ["group", "main"]
+"""The command line: each file holds the commands of one subject. They read options, call a service and print."""

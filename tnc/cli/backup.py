@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from tnc.backups import Backups
-from tnc.cli.root import Asker, print_json, with_json
+from tnc.admin.backup.backups import Backups
+from tnc.cli.main import Asker, print_json, with_json
 
 
 @click.group()

@@ -8,12 +8,11 @@ from typing import Any
 
 import click
 
-from tnc.cli.root import Asker, plain, print_json, print_json_line, with_json
-from tnc.errors import InvalidError, PartlyDoneError
-from tnc.fields import FIELDS, click_json
-from tnc.house import House
-from tnc.model import ClickId, ClickStory
-from tnc.where import Where, parse_where
+from tnc.cli.main import Asker, plain, print_json, print_json_line, with_json
+from tnc.core.errors import InvalidError, PartlyDoneError
+from tnc.core.fields import FIELDS, Where, click_json, parse_where
+from tnc.core.models import ClickId, ClickStory
+from tnc.store.workspace import House
 
 _PAUSE_SECONDS = 0.5
 _NAMES = frozenset(name for name, each in FIELDS.items() if each.about.public)

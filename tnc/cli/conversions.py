@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from tnc.cli.root import Asker, plain, print_json, print_json_line, read_file, with_json
-from tnc.conversions.incoming import read_postback
-from tnc.errors import InvalidError, PartlyDoneError
-from tnc.receiving import Receiving, call_json
-from tnc.recording import no_writing
-from tnc.store.inbox import UNMATCHED
+from tnc.cli.main import Asker, plain, print_json, print_json_line, read_file, with_json
+from tnc.core.errors import InvalidError, PartlyDoneError
+from tnc.store.days.inbox import UNMATCHED
+from tnc.store.days.transactions import no_writing
+from tnc.tracking.conversions.inbox import Receiving, call_json
+from tnc.tracking.conversions.postback import read_postback
 
 
 @click.group()

@@ -8,15 +8,15 @@ from typing import Any
 
 import click
 
-from tnc.cli.root import Asker, plain, print_json, print_json_line, with_json
-from tnc.deliver.courier import Courier
-from tnc.deliver.send import open_session
-from tnc.deliver.testing import Rehearsal, send_test
-from tnc.errors import FailedError, InvalidError
-from tnc.forwarding import ClosedPost, Forwarding, delivery_json
-from tnc.house import House
-from tnc.model import Destination
-from tnc.recording import no_writing
+from tnc.cli.main import Asker, plain, print_json, print_json_line, with_json
+from tnc.core.errors import FailedError, InvalidError
+from tnc.core.models import Destination
+from tnc.destinations.http import open_session
+from tnc.destinations.preview import Rehearsal, send_test
+from tnc.destinations.sender import Courier
+from tnc.destinations.service import ClosedPost, Forwarding, delivery_json
+from tnc.store.days.transactions import no_writing
+from tnc.store.workspace import House
 
 
 @click.group()

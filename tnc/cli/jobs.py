@@ -2,9 +2,9 @@
 
 import click
 
-from tnc.cli.root import Asker, plain, print_json, with_json
-from tnc.control import Remote
-from tnc.errors import RefusedError
+from tnc.admin.remote import Remote
+from tnc.cli.main import Asker, plain, print_json, with_json
+from tnc.core.errors import RefusedError
 
 
 @click.command()

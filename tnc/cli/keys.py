@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from tnc.cli.root import Asker, print_json, with_json
-from tnc.errors import FailedError
-from tnc.keys import Keys
+from tnc.admin.keys import Keys
+from tnc.cli.main import Asker, print_json, with_json
+from tnc.core.errors import FailedError
 
 
 @click.group()

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from tnc.admin.services import Keeping
+from tnc.cli.main import Asker, plain, print_json, with_json
 from tnc.cli.privacy import looking
-from tnc.cli.root import Asker, plain, print_json, with_json
-from tnc.errors import InvalidError, RefusedError
-from tnc.keeping import Keeping
-from tnc.store.questions import moment_ms
+from tnc.core.errors import InvalidError, RefusedError
+from tnc.reports.query import moment_ms
 
 
 @click.group()

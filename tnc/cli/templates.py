@@ -6,12 +6,20 @@ from typing import Any
 import click
 import msgspec
 
-from tnc.cli.configuration import apply_text
-from tnc.cli.root import Asker, plain, print_json, with_json
-from tnc.errors import InvalidError, RefusedError
-from tnc.templates.catalogue import SourceTemplate, Template, all_templates, find_template, recognise
-from tnc.templates.filters import FilterTemplate, all_filters, find_filter
-from tnc.templates.render import open_words, render
+from tnc.campaigns.templates.catalogue import (
+    FilterTemplate,
+    SourceTemplate,
+    Template,
+    all_filters,
+    all_templates,
+    find_filter,
+    find_template,
+    recognise,
+)
+from tnc.campaigns.templates.render import open_words, render
+from tnc.cli.config import apply_text
+from tnc.cli.main import Asker, plain, print_json, with_json
+from tnc.core.errors import InvalidError, RefusedError
 
 _DOMAIN = click.option("--domain", default="YOUR-DOMAIN", help="Your tracking domain, for the comments.")
 

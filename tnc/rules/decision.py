@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from tnc.model import FilterId, FlowId, LanderId, NetworkId, OfferId
+from tnc.core.models import FilterId, FlowId, LanderId, NetworkId, OfferId
 from tnc.rules.conditions import Check
-from tnc.rules.sentences import shown
-from tnc.rules.urls import UrlTemplate
+from tnc.rules.describe import shown
+from tnc.rules.templates import UrlTemplate
 
 
 class Decision(Struct, frozen=True, kw_only=True):

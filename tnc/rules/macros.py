@@ -5,9 +5,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
-from tnc.errors import InvalidError
-from tnc.model import STATUSES, SUBS
+from tnc.core.errors import InvalidError
+from tnc.core.models import STATUSES, SUBS
 
 # What each stands for; `values.py` knows where it is read.
 MACROS: Final[Mapping[str, str]] = {
@@ -196,3 +197,23 @@ def _status_words(argument: str, written: str) -> Mapping[str, str]:
             raise InvalidError(f"{{{written}}}: write {{status:lead=0 sale=1 rejected=2}} with these three words")
         words[ours] = theirs
     return words
+
+
+# What ad platforms leave in a URL when they did not fill it in: {{ad.id}}, {clickid}, ${SUBID}, %%CLICK_ID%%,
+# __CLICKID__, and where it is the whole value also [clickid], <id>, #s2#, @@id@@ and %ID%.
+_NAME = r"[A-Za-z_$:][\w.:$-]*"
+_UNEXPANDED: Final = re.compile(
+    rf"\{{\{{[^{{}}]+\}}\}}|\$?\{{{_NAME}\}}|%%{_NAME}%%|__[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*__"
+    rf"|\A\[+{_NAME}\]+\Z|\A<{_NAME}>\Z|\A(#|##|@@|%){_NAME}\1\Z",
+    re.ASCII,
+)
+_GUID: Final = re.compile(r"\{[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}", re.ASCII)
+_SIGNS: Final = ("{", "%", "__", "[", "<", "#", "@@")
+
+
+def is_unexpanded(value: str) -> bool:
+    """The value is, or holds, a macro that an ad platform failed to fill in; encoded braces count as well."""
+    if value.isalnum() or not any(sign in value for sign in _SIGNS):
+        return False
+    plain = unquote(value) if "%" in value else value
+    return any(_UNEXPANDED.search(text) for text in {value, plain} if not _GUID.fullmatch(text))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import re2
 
-from tnc.errors import InvalidError
+from tnc.core.errors import InvalidError
 
 Holds = Callable[[Any], bool]
 Key = Callable[[str], Any]

@@ -6,13 +6,24 @@ from typing import Final, Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from tnc.model import Campaign, Click, Configuration, FilterId, NetworkId, OfferId, Visit
+from tnc.core.models import Campaign, Click, Configuration, FilterId, NetworkId, OfferId, Visit
+from tnc.rules.conditions import Check
 from tnc.rules.decision import Decision, Trace
-from tnc.rules.inquiry import Inquiry, is_declared_crawler
-from tnc.rules.ordinary import as_ordinary
-from tnc.rules.routes import End, FilterRoute, FlowRoute, Landers, Offers, Target, draw_as, follow_caps
-from tnc.rules.urls import UrlTemplate
-from tnc.rules.values import macro_value
+from tnc.rules.flows import (
+    End,
+    FilterRoute,
+    FlowRoute,
+    Inquiry,
+    Landers,
+    Offers,
+    Target,
+    draw_as,
+    follow_caps,
+    is_declared_crawler,
+)
+from tnc.rules.macro_values import macro_value
+from tnc.rules.review_parity import as_ordinary
+from tnc.rules.templates import UrlTemplate
 
 
 class LanderOffer(NamedTuple):
@@ -188,3 +199,37 @@ class Plan:
             route = self.offer_routes.get(offer)
             click = replace(click, offer=offer, network=None if route is None else route.network)
         return template.fill(lambda name: macro_value(name, click, self.configuration))
+
+
+_CUT = frozenset(("ip", "user_agent"))
+
+
+def rejudge(present: Plan, click: Click, recorded: Plan | None) -> Verdict | None:
+    """What the filter says now, by the stored facts.
+
+    A condition on a fact that was not kept has the answer it had then, when `recorded`, the plan that decided the
+    click, asked the same; else it has none. None when the verdict hangs on such a condition.
+    """
+    witness, in_doubt = 0, False
+    for judge in present.filters:
+        for read, holds, bit, check in judge.questions:
+            if not bit:
+                continue
+            kept = _is_kept(check.fact.name, click.visit)
+            answer = holds(read(click.visit)) if kept else _recorded_answer(check, click, recorded)
+            in_doubt |= answer is None
+            witness |= bit if answer else 0
+    verdict = present.verdict(click.visit, witness=witness)
+    return None if in_doubt and verdict.filter is None and not is_declared_crawler(click.visit) else verdict
+
+
+def _is_kept(fact: str, visit: Visit) -> bool:
+    return not fact.startswith("header.") and not (visit.mode == "cookieless" and fact in _CUT)
+
+
+def _recorded_answer(check: Check, click: Click, recorded: Plan | None) -> bool | None:
+    for judge in () if recorded is None else recorded.filters:
+        for _, _, bit, before in judge.questions:
+            if bit and before.condition == check.condition and judge.gone is None:
+                return click.witness & bit != 0
+    return None

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
-from tnc.errors import InvalidError, NotFoundError
-from tnc.store.transaction import transaction
+from tnc.core.errors import InvalidError, NotFoundError
+from tnc.store.sqlite import transaction
 
 IDLE_MS: Final = 30 * 60_000
 ABSOLUTE_MS: Final = 12 * 3_600_000

@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
-from tnc.model import WorkspaceId
+from tnc.core.models import WorkspaceId
 
 ALERT_TABLE: Final = """
 create table alerts (

@@ -3,23 +3,49 @@
 What a person wrote and how to reach him is sealed; the steps hold no personal data.
 """
 
+import calendar
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import Struct
 
-from tnc import crypto
-from tnc.errors import InvalidError, NotFoundError
-from tnc.model import WorkspaceId
-from tnc.store.deadlines import due_ms, latest_due_ms
-from tnc.store.transaction import transaction
+from tnc.core import crypto
+from tnc.core.errors import InvalidError, NotFoundError
+from tnc.core.models import WorkspaceId
+from tnc.store.sqlite import transaction
+
+_MOST_EXTENDED_MONTHS: Final = 2
+
+
+def due_ms(received_at_ms: int) -> int:
+    """30 days or one calendar month, whichever is first: GDPR 12(3), and the shorter month of February."""
+    received = datetime.fromtimestamp(received_at_ms / 1000, UTC)
+    return _ms(min(received + timedelta(days=30), months_later(received, 1)))
+
+
+def months_later(moment: datetime, months: int) -> datetime:
+    """The same day of a later month, or its last one."""
+    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
+    day = min(moment.day, calendar.monthrange(year, month + 1)[1])
+    return moment.replace(year=year, month=month + 1, day=day)
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def latest_due_ms(received_at_ms: int) -> int:
+    """With all the time that can be added where there is a reason."""
+    due = datetime.fromtimestamp(due_ms(received_at_ms) / 1000, UTC)
+    return _ms(months_later(due, _MOST_EXTENDED_MONTHS))
+
 
 RequestKind = Literal["access", "erasure", "restriction", "objection", "rectification", "withdrawal", "question"]
 Channel = Literal["page", "command line", "email", "letter", "api"]

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
 from typing import Any, Final
 
-from tnc.errors import InvalidError
-from tnc.model import WorkspaceId
-from tnc.settings import SETTINGS, Settings
-from tnc.store.transaction import transaction
+from tnc.core.errors import InvalidError
+from tnc.core.models import WorkspaceId
+from tnc.core.settings import SETTINGS, Settings
+from tnc.store.sqlite import transaction
 
 BACKUP_HORIZON_DAYS: Final = 180
 """How long a copy that somebody made of an import or with another tool may turn up again."""

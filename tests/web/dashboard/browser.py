@@ -20,10 +20,10 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.web.dashboard.conftest import EMAIL, PASSWORD, control_database
 from tests.web.dashboard.invented import NOW_MS, InventedAppliance
-from tnc.passwords import Passwords
+from tnc.core.clock import World
+from tnc.core.passwords import Passwords
 from tnc.store.accounts import Accounts
 from tnc.web.dashboard import dashboard_app
-from tnc.world import World
 
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text(encoding="utf-8")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

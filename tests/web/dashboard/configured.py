@@ -1,6 +1,6 @@
 """A configuration with one of everything."""
 
-from tnc.model import (
+from tnc.core.models import (
     Action,
     Campaign,
     CampaignId,

@@ -9,10 +9,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 
 from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_story
-from tnc.passwords import Passwords
+from tnc.core.clock import World
+from tnc.core.passwords import Passwords
 from tnc.store.accounts import ACCOUNT_TABLES, Accounts
 from tnc.web.dashboard import dashboard_app
-from tnc.world import World
 
 EMAIL, PASSWORD = "owner@example.com", "correct horse battery"
 

@@ -8,8 +8,7 @@ from msgspec import structs
 from tests.web.dashboard.configured import CONFIGURATION
 from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_conversion, invent_story
 from tests.web.dashboard.invented_mail import META, InventedMail, invent_call, invent_delivery
-from tnc.deliver.outbox import Standing
-from tnc.model import (
+from tnc.core.models import (
     CampaignId,
     Click,
     ClickStory,
@@ -29,6 +28,7 @@ from tnc.model import (
     WeightedLander,
     WeightedOffer,
 )
+from tnc.destinations.worker import Standing
 from tnc.rules.decision import Step
 
 

@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from tests.web.dashboard.configured import CONFIGURATION
 from tests.web.dashboard.invented_mail import InventedMail, invent_mail
 from tests.web.dashboard.invented_people import InventedPeople
-from tnc import fields
-from tnc.errors import InvalidError, NotFoundError
-from tnc.model import (
+from tnc.core import fields
+from tnc.core.clock import new_id
+from tnc.core.errors import InvalidError, NotFoundError
+from tnc.core.models import (
     MAIN,
     CampaignId,
     Click,
@@ -47,7 +48,6 @@ from tnc.web.dashboard.ports import (
     TryRequest,
     TryResult,
 )
-from tnc.world import new_id
 
 NOW_MS = 1_795_442_706_123  # 2026-11-23T14:05:06.123Z
 HOUR_MS = 3_600_000

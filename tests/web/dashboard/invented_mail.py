@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tnc.deliver.outbox import Standing
-from tnc.deliver.testing import Rehearsal
-from tnc.errors import InvalidError
-from tnc.model import ConversionId, DeliveryState, Destination, DestinationId, NetworkId
-from tnc.store.deliveries import DeliveryRecord, DeliveryRow
-from tnc.store.inbox import UNMATCHED, Call, CallOutcome, InboxRow
+from tnc.core.errors import InvalidError
+from tnc.core.models import ConversionId, DeliveryState, Destination, DestinationId, NetworkId
+from tnc.destinations.preview import Rehearsal
+from tnc.destinations.worker import Standing
+from tnc.store.days.deliveries import DeliveryRecord, DeliveryRow
+from tnc.store.days.inbox import UNMATCHED, Call, CallOutcome, InboxRow
 
 META = DestinationId("meta-main")
 TAKEN = Rehearsal(event_id="cv_test1", outcome="done", status=200, error=None, answer="{}", note=None)

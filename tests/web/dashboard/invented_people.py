@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tnc.errors import NotFoundError
+from tnc.core.errors import NotFoundError
 
 RECEIPT = {"receipt_id": "01a20c3d4bae97f348208cd1b707", "stores": [], "signature": "00ff"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.web.dashboard.browser import Browser, chromium, serving
 from tests.web.dashboard.invented import InventedAppliance, invent_week
 from tests.web.dashboard.invented_people import InventedPeople
-from tnc.passwords import Passwords
+from tnc.core.passwords import Passwords
 
 WIDTH, HEIGHT = 1280, 800
 

@@ -7,7 +7,7 @@ import pytest
 from tests.web.dashboard.configured import CONFIGURATION
 from tests.web.dashboard.conftest import Open
 from tests.web.dashboard.invented import InventedAppliance
-from tnc.model import (
+from tnc.core.models import (
     Action,
     CampaignId,
     Cap,
@@ -21,7 +21,7 @@ from tnc.model import (
     OfferId,
     WeightedOffer,
 )
-from tnc.web.dashboard import sentences
+from tnc.web.dashboard import campaign_text as sentences
 
 
 async def test_every_campaign_stands_with_its_link(owner: Open, appliance: InventedAppliance) -> None:

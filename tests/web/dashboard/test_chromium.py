@@ -11,7 +11,7 @@ from tests.web.dashboard.browser import Browser, chromium, serving
 from tests.web.dashboard.hostile import hostile
 from tests.web.dashboard.invented import InventedAppliance, invent_week
 from tests.web.dashboard.test_hostile import ATTACKS
-from tnc.passwords import Passwords
+from tnc.core.passwords import Passwords
 from tnc.web.dashboard.routes import ROUTES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]

@@ -6,10 +6,10 @@ import pytest
 
 from tests.web.dashboard.conftest import Open
 from tests.web.dashboard.invented import NOW_MS, InventedAppliance, an_id, invent_story
-from tnc import fields
-from tnc.errors import FailedError
-from tnc.model import SUBS, Click, ClickId
-from tnc.web.dashboard import facts
+from tnc.core import fields
+from tnc.core.errors import FailedError
+from tnc.core.models import SUBS, Click, ClickId
+from tnc.web.dashboard import clicks as facts
 from tnc.web.dashboard.ports import Explanation
 
 ROW = re.compile(r'href="/clicks/([0-9a-z]+)"')

@@ -9,8 +9,8 @@ from msgspec import structs
 from tests.web.dashboard.configured import CONFIGURATION
 from tests.web.dashboard.conftest import Open
 from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_story
-from tnc.errors import FailedError
-from tnc.model import Click, Configuration, FilterId, FlowId
+from tnc.core.errors import FailedError
+from tnc.core.models import Click, Configuration, FilterId, FlowId
 from tnc.web.dashboard.ports import Answer, ReportQuestion
 
 STANDARD = FilterId("standard")

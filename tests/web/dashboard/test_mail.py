@@ -9,9 +9,9 @@ import pytest
 from tests.web.dashboard.conftest import EMAIL, Client, Open
 from tests.web.dashboard.invented import InventedAppliance
 from tests.web.dashboard.invented_mail import META, invent_delivery
-from tnc.configuration.destinations import TYPES, TYPES_IN_ORDER
-from tnc.deliver.outbox import Standing
-from tnc.deliver.testing import Rehearsal
+from tnc.campaigns.destination_schema import TYPES, TYPES_IN_ORDER
+from tnc.destinations.preview import Rehearsal
+from tnc.destinations.worker import Standing
 
 FROM_HERE = {"Sec-Fetch-Site": "same-origin"}
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from tests.web.dashboard.conftest import Open
 from tests.web.dashboard.invented import DAY_MS, HOUR_MS, NOW_MS, InventedAppliance, invent_story
-from tnc.errors import FailedError
-from tnc.model import Configuration
-from tnc.web.dashboard import series
+from tnc.core.errors import FailedError
+from tnc.core.models import Configuration
+from tnc.web.dashboard import overview as series
 from tnc.web.dashboard.ports import Answer, ReportQuestion
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.web.dashboard.invented import TRACE
 from tnc.rules.decision import Step
-from tnc.web.dashboard.reasons import verdicts
+from tnc.web.dashboard.clicks import verdicts
 
 steps = st.builds(
     Step,

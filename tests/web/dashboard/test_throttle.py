@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tnc.web.dashboard.throttle import (
+from tnc.web.dashboard.login_throttle import (
     CROWD_A_MINUTE,
     FIRST_DELAY_MS,
     FREE_FAILURES,

@@ -4,9 +4,9 @@ import pytest
 
 from tests.web.dashboard.conftest import Open
 from tests.web.dashboard.invented import InventedAppliance
-from tnc.model import CampaignId, Configuration
+from tnc.core.models import CampaignId, Configuration
 from tnc.web.dashboard.ports import TryRequest
-from tnc.web.dashboard.trying import BROWSERS
+from tnc.web.dashboard.try_visitor import BROWSERS
 
 
 async def test_the_form_becomes_the_visitor(owner: Open, appliance: InventedAppliance) -> None:

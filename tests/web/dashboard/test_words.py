@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tnc.web.dashboard import words
-from tnc.web.dashboard.words import MINUS, NOTHING, Change
+from tnc.web.dashboard import format as words
+from tnc.web.dashboard.format import MINUS, NOTHING, Change
 
 
 @pytest.mark.parametrize(

@@ -8,22 +8,23 @@ from pathlib import Path
 import pytest
 
 from tnc.app import recording
-from tnc.facts.frequency import Frequency
-from tnc.forgetting import Forgetting
-from tnc.forwarding import ClosedPost, Forwarding
-from tnc.house import House
-from tnc.listening import listening_socket, tracking_site
-from tnc.live.tracker import Tracker
-from tnc.model import ClickStory
-from tnc.operations import Operations
-from tnc.readings import Address
-from tnc.receiving import Answered, Heard
-from tnc.rights import Rights
-from tnc.settings import Settings
-from tnc.store.clicklog import ClickLog
-from tnc.store.keyring import new_key_text
+from tnc.core.clock import World
+from tnc.core.models import ClickStory
+from tnc.core.setting_types import Address
+from tnc.core.settings import Settings
+from tnc.destinations.service import ClosedPost, Forwarding
+from tnc.privacy.erase import Forgetting
+from tnc.privacy.requests import Rights
+from tnc.store.days.click_log import ClickLog
+from tnc.store.keys.keyring import new_key_text
+from tnc.store.workspace import House
+from tnc.tracking.configure import Operations
+from tnc.tracking.conversions.inbox import Answered, Heard
+from tnc.tracking.setup import make_tracker, visit_reader
+from tnc.tracking.tracker import Tracker
+from tnc.visitors.rate import Frequency
+from tnc.web.sockets import listening_socket, tracking_site
 from tnc.web.tracking import Tracking
-from tnc.world import World
 
 PHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
@@ -176,7 +177,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
 
             tracking = Tracking(
                 world=world,
-                tracker=house.tracker(house.visit_reader(), house.visit_reader(Frequency())),
+                tracker=make_tracker(house, visit_reader(house), visit_reader(house, Frequency())),
                 log=log,
                 stories=house.stories,
                 hear=hear,

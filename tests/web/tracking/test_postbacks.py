@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.web.tracking.conftest import Answer, Shop, request
-from tnc.forwarding import feed_secret
-from tnc.model import DestinationId
-from tnc.store.days import day_path, utc_date
-from tnc.store.inbox import UNMATCHED, InboxRow
-from tnc.trials import PARAMETER, signature
+from tnc.core.models import DestinationId
+from tnc.destinations.service import feed_secret
+from tnc.store.days.inbox import UNMATCHED, InboxRow
+from tnc.store.days.writer import day_path, utc_date
+from tnc.tracking.test_links import PARAMETER, signature
 
 NETWORK = """
 [[network]]

@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.web.tracking.conftest import PHONE, Answer, Shop, read_answer
-from tnc.facts.consent import has_opted_out
-from tnc.model import DestinationId
+from tnc.core.models import DestinationId
 from tnc.store.requests import Request
+from tnc.visitors.consent import has_opted_out
 
 WITH_CONSENT = "/summer?tnc_consent=granted"
 

@@ -4,27 +4,17 @@ from collections.abc import AsyncIterator, Iterable
 
 from aiohttp import web
 
-from tnc.niceness import background
-from tnc.passwords import Passwords
+from tnc.core.clock import World
+from tnc.core.passwords import Passwords
+from tnc.core.process import background
 from tnc.store.accounts import Accounts
 from tnc.web.dashboard.assets import Assets
-from tnc.web.dashboard.guards import MIDDLEWARES, add_headers
-from tnc.web.dashboard.keys import (
-    ACCOUNTS,
-    APPLIANCE,
-    ASSETS,
-    HASHERS,
-    HOSTS,
-    PASSWORDS,
-    TEMPLATES,
-    THROTTLE,
-    WORLD,
-)
+from tnc.web.dashboard.keys import ACCOUNTS, APPLIANCE, ASSETS, HASHERS, HOSTS, PASSWORDS, TEMPLATES, THROTTLE, WORLD
+from tnc.web.dashboard.login_throttle import Throttle
+from tnc.web.dashboard.middleware import MIDDLEWARES, add_headers
 from tnc.web.dashboard.pages import templates
 from tnc.web.dashboard.ports import Appliance
 from tnc.web.dashboard.routes import ROUTES
-from tnc.web.dashboard.throttle import Throttle
-from tnc.world import World
 
 
 def dashboard_app(

@@ -8,9 +8,9 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
-from tnc.errors import NotFoundError
-from tnc.model import Campaign, CampaignId, Configuration, Filter, Network, Offer
-from tnc.web.dashboard import sentences
+from tnc.core.errors import NotFoundError
+from tnc.core.models import Campaign, CampaignId, Configuration, Filter, Network, Offer
+from tnc.web.dashboard import campaign_text as sentences
 from tnc.web.dashboard.keys import APPLIANCE
 from tnc.web.dashboard.pages import page
 

@@ -1,19 +1,44 @@
 """The click log, and one click with the reason why it went where it went."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
 from aiohttp import web
 
-from tnc.errors import FailedError, InvalidError
-from tnc.model import CampaignId, Click, ClickId, ClickStory, Traffic
-from tnc.web.dashboard import facts, words
+from tnc.core import fields
+from tnc.core.errors import FailedError, InvalidError
+from tnc.core.models import SUBS, CampaignId, Click, ClickId, ClickStory, OfferId, Traffic
+from tnc.rules.decision import Step
+from tnc.web.dashboard import format as words
 from tnc.web.dashboard.keys import APPLIANCE
 from tnc.web.dashboard.pages import page
 from tnc.web.dashboard.ports import Appliance, ClickQuestion, Explanation
-from tnc.web.dashboard.reasons import verdicts
+
+_DETAILS: Final = frozenset({"condition", "draw", "cap"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One line of the way, and why. A trace lists the answers before the verdict that they belong to."""
+
+    step: Step
+    details: Sequence[Step]
+
+
+def verdicts(trace: Sequence[Step]) -> Sequence[Verdict]:
+    """Every step once. Answers that no verdict follows stand for themselves."""
+    found: list[Verdict] = []
+    waiting: list[Step] = []
+    for step in trace:
+        if step.kind in _DETAILS:
+            waiting.append(step)
+            continue
+        found.append(Verdict(step=step, details=tuple(waiting)))
+        waiting.clear()
+    return [*found, *(Verdict(step=step, details=()) for step in waiting)]
+
 
 _PAGE: Final = 50
 TRAFFIC: Final[tuple[Traffic, ...]] = get_args(Traffic)
@@ -41,7 +66,7 @@ async def index(request: web.Request) -> web.StreamResponse:
         request,
         "clicks.html",
         stories=shown,
-        outcome=facts.outcome,
+        outcome=outcome,
         campaigns=configuration.campaigns,
         traffic=TRAFFIC,
         question=question,
@@ -63,13 +88,13 @@ async def show(request: web.Request) -> web.StreamResponse:
         "click.html",
         story=story,
         click=story.click,
-        outcome=facts.outcome(story.click, story.offer),
+        outcome=outcome(story.click, story.offer),
         destination=destination,
         explanation=explanation,
         unexplained=unexplained,
         differences=_differences(story, destination, explanation) if explanation else (),
         reasons=verdicts(explanation.trace) if explanation else (),
-        groups=facts.groups(story.click),
+        groups=groups(story.click),
     )
 
 
@@ -119,3 +144,71 @@ def _differences(story: ClickStory, destination: str | None, explanation: Explan
         for name, recorded, again in pairs
         if recorded != again
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    name: str
+    text: str
+    known: bool
+    personal: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    title: str
+    facts: Sequence[Fact]
+
+
+# Fields that stand in no group are shown under the last title, so that a new one is seen at once.
+_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Decision": (
+        "campaign", "source", "flow", "lander", "offer", "network", "action", "filter", "cost", "currency",
+        "config_version",
+    ),
+    "Place and network": (
+        "ip", "country", "region", "city", "asn", "isp", "connection", "vpn", "proxy", "tor", "datacenter", "relay",
+    ),
+    "Device": (
+        "user_agent", "device", "brand", "model", "os", "os_version", "browser", "browser_version", "language",
+    ),
+    "Origin": ("domain", "referrer", "referrer_domain", "external_id", *SUBS, "params"),
+    "Visitor": ("visitor", "unique_campaign", "unique_workspace", "consent", "gpc", "traffic", "bot", "reasons"),
+}  # fmt: skip
+_ELSEWHERE: Final = frozenset({"click_id", "clicked_at", "workspace", "destination"})  # in the head of the page
+_OTHER: Final = "Other"
+
+
+def groups(click: Click) -> Sequence[Group]:
+    """Every public fact but those in the page's head; free parameters only when they were sent."""
+    named = frozenset(name for names in _GROUPS.values() for name in names)
+    other = tuple(name for name, each in fields.FIELDS.items() if each.about.public and name not in named | _ELSEWHERE)
+    found = (
+        Group(title=title, facts=[_fact(fields.FIELDS[name], click) for name in names if _is_shown(name, click)])
+        for title, names in {**_GROUPS, _OTHER: other}.items()
+    )
+    return [group for group in found if group.facts]
+
+
+def _is_shown(name: str, click: Click) -> bool:
+    return name not in SUBS or name in click.visit.subs
+
+
+def _fact(field: fields.Field, click: Click) -> Fact:
+    raw = field.read(click)
+    return Fact(
+        name=field.name,
+        text=words.amount(fields.money(raw)) if field.kind == "money" and raw is not None else words.value(raw),
+        known=raw is not None and raw != "",
+        personal=field.personal or field.name in SUBS,
+    )
+
+
+def outcome(click: Click, offer: OfferId | None) -> str:
+    """Where a visit went, in the fewest words; `offer` is the one it reached or was meant for."""
+    if click.stopped:
+        return f"stopped by {click.filter}"
+    if click.action == "status":
+        return f"status {click.status or ''}".strip()
+    way = [name for name in (click.lander, offer) if name]
+    return " → ".join(way) or click.action

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from tnc.configuration.destinations import COMMON, TYPES, TYPES_IN_ORDER, is_secret
-from tnc.configuration.nouns import NOUNS
-from tnc.configuration.shapes import Choice, MapOf
-from tnc.configuration.write import export_toml, inline
-from tnc.deliver.guides import WHERE
-from tnc.errors import InvalidError, RefusedError, TncError
-from tnc.model import Campaign, CampaignId, Configuration, Destination, DestinationId, DestinationType
+from tnc.campaigns.destination_schema import COMMON, TYPES, TYPES_IN_ORDER, is_secret
+from tnc.campaigns.export import export_toml, inline
+from tnc.campaigns.schema import NOUNS
+from tnc.campaigns.shapes import Choice, MapOf
+from tnc.core.errors import InvalidError, RefusedError, TncError
+from tnc.core.models import Campaign, CampaignId, Configuration, Destination, DestinationId, DestinationType
+from tnc.destinations.platforms.guides import WHERE
 from tnc.web.dashboard.destinations import find
 from tnc.web.dashboard.keys import APPLIANCE, USER
 from tnc.web.dashboard.pages import page

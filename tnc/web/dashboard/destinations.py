@@ -5,14 +5,14 @@ from typing import Final
 
 from aiohttp import web
 
-from tnc.configuration.destinations import all_destinations
-from tnc.configuration.nouns import NOUNS
-from tnc.configuration.shapes import KEPT, Hidden
-from tnc.deliver.outbox import Standing
-from tnc.deliver.testing import Rehearsal
-from tnc.errors import InvalidError, NotFoundError
-from tnc.model import Configuration, DeliveryState, Destination, DestinationId
-from tnc.web.dashboard import words
+from tnc.campaigns.destination_schema import all_destinations
+from tnc.campaigns.schema import NOUNS
+from tnc.campaigns.shapes import KEPT, Hidden
+from tnc.core.errors import InvalidError, NotFoundError
+from tnc.core.models import Configuration, DeliveryState, Destination, DestinationId
+from tnc.destinations.preview import Rehearsal
+from tnc.destinations.worker import Standing
+from tnc.web.dashboard import format as words
 from tnc.web.dashboard.keys import APPLIANCE
 from tnc.web.dashboard.pages import page
 

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from tnc.errors import TncError
-from tnc.model import Configuration, Filter
+from tnc.core.errors import TncError
+from tnc.core.models import Configuration, Filter
 from tnc.rules import FILTER_REASON
-from tnc.web.dashboard import sentences, words
+from tnc.web.dashboard import campaign_text as sentences
+from tnc.web.dashboard import format as words
 from tnc.web.dashboard.keys import APPLIANCE
 from tnc.web.dashboard.pages import page
 from tnc.web.dashboard.ports import Appliance, ReportQuestion

@@ -5,8 +5,8 @@ from typing import Final, get_args
 
 from aiohttp import web
 
-from tnc.errors import InvalidError
-from tnc.store.inbox import UNMATCHED, CallOutcome
+from tnc.core.errors import InvalidError
+from tnc.store.days.inbox import UNMATCHED, CallOutcome
 from tnc.web.dashboard.keys import APPLIANCE
 from tnc.web.dashboard.pages import page
 

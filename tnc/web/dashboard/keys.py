@@ -6,12 +6,12 @@ from typing import Final
 import jinja2
 from aiohttp import web
 
-from tnc.passwords import Passwords
+from tnc.core.clock import World
+from tnc.core.passwords import Passwords
 from tnc.store.accounts import Accounts, User
 from tnc.web.dashboard.assets import Assets
+from tnc.web.dashboard.login_throttle import Throttle
 from tnc.web.dashboard.ports import Appliance
-from tnc.web.dashboard.throttle import Throttle
-from tnc.world import World
 
 APPLIANCE: Final = web.AppKey("APPLIANCE", Appliance)
 ACCOUNTS: Final = web.AppKey("ACCOUNTS", Accounts)

@@ -8,14 +8,67 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from tnc.errors import TncError
-from tnc.web.dashboard import series, words
+from tnc.core.errors import TncError
+from tnc.web.dashboard import format as words
 from tnc.web.dashboard.campaigns import tracking_link
+from tnc.web.dashboard.format import Change
 from tnc.web.dashboard.keys import APPLIANCE, WORLD
 from tnc.web.dashboard.pages import page
 from tnc.web.dashboard.ports import Answer, Appliance, ReportQuestion
-from tnc.web.dashboard.series import Hour
-from tnc.web.dashboard.words import Change
+
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hour:
+    """One hour, UTC. The heights are parts of the busiest hour, 0 to 100."""
+
+    start_ms: int
+    visits: int
+    valid: int
+    height: float
+    valid_height: float
+
+
+def first_hour_ms(now_ms: int, hours: int) -> int:
+    """When the earliest of so many hours began, the present one included."""
+    return now_ms // HOUR_MS * HOUR_MS - (hours - 1) * HOUR_MS
+
+
+def by_hour(rows: Sequence[dict[str, Any]], *, first_ms: int, hours: int) -> Sequence[Hour]:
+    """Hours in which nobody came are hours too."""
+    found = {row["hour"]: row for row in rows}
+    picked = [(at, found.get(_name(at), {})) for at in range(first_ms, first_ms + hours * HOUR_MS, HOUR_MS)]
+    counts = [(at, int(row.get("visits") or 0), int(row.get("valid") or 0)) for at, row in picked]
+    most = max((visits for _, visits, _ in counts), default=0) or 1
+    return [
+        Hour(
+            start_ms=at,
+            visits=visits,
+            valid=valid,
+            height=round(100 * visits / most, 2),
+            valid_height=round(100 * valid / most, 2),
+        )
+        for at, visits, valid in counts
+    ]
+
+
+def _name(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:00}"
+
+
+def summary(hours: Sequence[Hour]) -> str:
+    """The sentence that says what the picture shows."""
+    total = sum(hour.visits for hour in hours)
+    if not total:
+        return "Nobody came in this time."
+    busiest = max(hours, key=lambda hour: hour.visits)
+    when = datetime.fromtimestamp(busiest.start_ms / 1000, UTC)
+    return (
+        f"{total:,} visits; the busiest hour was {when:%-d %b %H:00} UTC with {busiest.visits:,}. "
+        "The last hour is still running."
+    )
+
 
 PERIODS: Final[Mapping[str, tuple[str, int]]] = {"24h": ("Last 24 hours", 24), "7d": ("Last 7 days", 168)}
 _DAY_MS: Final = 86_400_000
@@ -59,7 +112,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         problems=problems,
         found=found,
         compared=_compare(found) if found else (),
-        summary=series.summary(found.hours) if found else "",
+        summary=summary(found.hours) if found else "",
         period=period,
         periods=PERIODS,
         until=f"{datetime.fromtimestamp(now_ms / 1000, UTC):%H:%M} UTC",
@@ -70,12 +123,12 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 
 async def _figures(appliance: Appliance, now_ms: int, *, hours: int) -> Figures:
-    first_ms = series.first_hour_ms(now_ms, hours)
+    first_ms = first_hour_ms(now_ms, hours)
     midnight_ms = now_ms // _DAY_MS * _DAY_MS
-    by_hour = await appliance.report(_between(("hour",), first_ms, now_ms))
+    hourly = await appliance.report(_between(("hour",), first_ms, now_ms))
     today = await appliance.report(_between(("campaign",), midnight_ms, now_ms, sort="visits"))
     yesterday = await appliance.report(_between(("day",), midnight_ms - _DAY_MS, now_ms - _DAY_MS))
-    drawn = series.by_hour(by_hour["rows"], first_ms=first_ms, hours=hours)
+    drawn = by_hour(hourly["rows"], first_ms=first_ms, hours=hours)
     return Figures(hours=drawn, today=today, yesterday=yesterday)
 
 

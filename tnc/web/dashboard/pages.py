@@ -8,8 +8,8 @@ from typing import Final
 import jinja2
 from aiohttp import web
 
-from tnc import fields
-from tnc.web.dashboard import words
+from tnc.core import fields
+from tnc.web.dashboard import format as words
 from tnc.web.dashboard.assets import Assets
 from tnc.web.dashboard.keys import APPLIANCE, TEMPLATES, USER, WORLD
 

@@ -4,9 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, Protocol, TypedDict
 
-from tnc.deliver.outbox import Standing
-from tnc.deliver.testing import Rehearsal
-from tnc.model import (
+from tnc.core.models import (
     CampaignId,
     Click,
     ClickId,
@@ -18,9 +16,11 @@ from tnc.model import (
     Traffic,
     WorkspaceId,
 )
+from tnc.destinations.preview import Rehearsal
+from tnc.destinations.worker import Standing
 from tnc.rules.decision import Step
-from tnc.store.deliveries import DeliveryRow
-from tnc.store.inbox import CallOutcome, InboxRow
+from tnc.store.days.deliveries import DeliveryRow
+from tnc.store.days.inbox import CallOutcome, InboxRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

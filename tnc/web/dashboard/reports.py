@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from tnc.errors import TncError
-from tnc.store.dimensions import DIMENSIONS, METRICS
-from tnc.web.dashboard import words
+from tnc.core.errors import TncError
+from tnc.reports.dimensions import DIMENSIONS, METRICS
+from tnc.web.dashboard import format as words
 from tnc.web.dashboard.keys import APPLIANCE
 from tnc.web.dashboard.pages import long_page
 from tnc.web.dashboard.ports import Answer, ReportQuestion

@@ -6,19 +6,19 @@ from aiohttp import web
 
 from tnc.web.dashboard import (
     campaigns,
-    catalogue,
     clicks,
     destination_form,
     destinations,
     filters,
     inbox,
     overview,
-    people,
     reports,
     settings,
-    signin,
-    trying,
 )
+from tnc.web.dashboard import login as signin
+from tnc.web.dashboard import privacy as people
+from tnc.web.dashboard import templates_page as catalogue
+from tnc.web.dashboard import try_visitor as trying
 from tnc.web.dashboard.keys import ASSETS
 
 

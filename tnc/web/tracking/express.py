@@ -16,12 +16,12 @@ from typing import Final
 import httptools
 from aiohttp import web
 
-from tnc.facts.request import Request
-from tnc.live.tracker import Arrival
 from tnc.rules import Plan
-from tnc.web.tracking import answers
+from tnc.tracking.tracker import Arrival
+from tnc.visitors.request import Request
+from tnc.web.tracking import responses as answers
+from tnc.web.tracking.click import answer, arrive, record, set_cookie
 from tnc.web.tracking.keys import Tracking
-from tnc.web.tracking.visits import answer, arrive, record, set_cookie
 
 _LARGEST: Final = 32 * 1024
 _PATIENCE_SECONDS: Final = 15.0  # for the first byte, and between the requests of one connection

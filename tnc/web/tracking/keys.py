@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from tnc.facts.frequency import Frequency
-from tnc.live.tracker import Tracker
-from tnc.receiving import Answered, Heard
-from tnc.rights import Rights
-from tnc.store.clicklog import ClickLog
-from tnc.store.stories import Stories
-from tnc.world import World
+from tnc.core.clock import World
+from tnc.privacy.requests import Rights
+from tnc.store.days.click_log import ClickLog
+from tnc.store.days.history import Stories
+from tnc.tracking.conversions.inbox import Answered, Heard
+from tnc.tracking.tracker import Tracker
+from tnc.visitors.rate import Frequency
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,18 +1,61 @@
 """GET /click and /click/{n}: from a lander to the offer."""
 
+import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from aiohttp import web
 
-from tnc.errors import UnavailableError
-from tnc.recording import record_lander_click
+from tnc.core.errors import NotFoundError, UnavailableError
+from tnc.core.models import Click, ClickId
 from tnc.rules import LanderOffer
-from tnc.store.clicklog import Day
-from tnc.store.days import utc_date
-from tnc.web.tracking import answers
-from tnc.web.tracking.finding import Found, find
+from tnc.store.days.click_log import Day
+from tnc.store.days.writer import utc_date
+from tnc.tracking.record import record_lander_click
+from tnc.tracking.tracker import COOKIE_PLAIN, COOKIE_SECURE, LOOK_BACK_HOURS
+from tnc.visitors.visit import Facts
+from tnc.web.tracking import responses as answers
+from tnc.web.tracking.click import read
 from tnc.web.tracking.keys import Tracking
-from tnc.web.tracking.reading import read
+
+_LOOK_BACK_MS: Final = LOOK_BACK_HOURS * 3_600_000
+_LONGEST_ID: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    click: Click
+    by: Literal["cid", "cookie", "visitor"]
+
+
+async def find(tracking: Tracking, facts: Facts, now_ms: int) -> Found | None:
+    """By `cid`, else by the cookie, else the newest click of the same pseudonym within 24 hours."""
+    cid = facts.params.get("cid")
+    if cid:
+        return await _by_id(tracking, cid, "cid")
+    cookie = facts.cookies.get(COOKIE_SECURE) or facts.cookies.get(COOKIE_PLAIN)
+    known = None if cookie is None else tracking.tracker.pseudonyms.known(cookie)
+    if known is not None and known.last_click is not None:
+        found = await _by_id(tracking, known.last_click, "cookie")
+        if found is not None:
+            return found
+    recent = tracking.tracker.recent_pseudonyms(facts, now_ms)
+    visitors = tracking.tracker.may_have_clicked(recent, now_ms)
+    if not visitors:
+        return None  # the search reads all of today
+    click = await asyncio.to_thread(
+        tracking.stories.latest_of_visitors, visitors, since_ms=now_ms - _LOOK_BACK_MS, now_ms=now_ms
+    )
+    return None if click is None else Found(click, "visitor")
+
+
+async def _by_id(tracking: Tracking, click_id: str, by: Literal["cid", "cookie"]) -> Found | None:
+    try:
+        story = await asyncio.to_thread(tracking.stories.get, ClickId(click_id[:_LONGEST_ID]))
+    except NotFoundError:
+        return None
+    return Found(story.click, by)
 
 
 async def lander_click(tracking: Tracking, request: web.BaseRequest, number_text: str) -> web.StreamResponse:

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from tnc.web.tracking import answers
+from tnc.web.tracking import responses as answers
 from tnc.web.tracking.keys import Tracking
 
 

@@ -8,15 +8,15 @@ from typing import Final
 
 from aiohttp import web
 
-from tnc.conversions.incoming import NAMES
-from tnc.errors import InvalidError, TncError
-from tnc.facts.query import read_query, split_target
-from tnc.receiving import Heard
-from tnc.store.inbox import Origin
-from tnc.trials import PARAMETER, is_signed
-from tnc.web.tracking.finding import find
+from tnc.core.errors import InvalidError, TncError
+from tnc.store.days.inbox import Origin
+from tnc.tracking.conversions.inbox import Heard
+from tnc.tracking.conversions.postback import NAMES
+from tnc.tracking.test_links import PARAMETER, is_signed
+from tnc.visitors.request import read_query, split_target
+from tnc.web.tracking.click import path_of, read
 from tnc.web.tracking.keys import Tracking
-from tnc.web.tracking.reading import path_of, read
+from tnc.web.tracking.landers import find
 
 _LARGEST: Final = 64 * 1024
 _MOST_DIGITS: Final = 64  # of a number in JSON that is written out

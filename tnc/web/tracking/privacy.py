@@ -16,19 +16,19 @@ from urllib.parse import urlsplit
 import jinja2
 from aiohttp import web
 
-from tnc.errors import InvalidError, PartlyDoneError, TncError
-from tnc.facts.agent import family
-from tnc.facts.consent import CONSENT_COOKIES, OPT_OUT_COOKIES, has_opted_out, has_withdrawn
-from tnc.facts.query import read_query
-from tnc.facts.reader import Facts
-from tnc.fields import FIELDS, rfc3339
-from tnc.live.tracker import COOKIE_PLAIN, COOKIE_SECURE
-from tnc.model import Configuration, Mode, Privacy
-from tnc.rights import Holdings, Named
+from tnc.core.errors import InvalidError, PartlyDoneError, TncError
+from tnc.core.fields import FIELDS, rfc3339
+from tnc.core.models import Configuration, Mode, Privacy
+from tnc.privacy.requests import Holdings, Named
 from tnc.store.requests import RequestKind, State
-from tnc.web.tracking import answers
+from tnc.tracking.tracker import COOKIE_PLAIN, COOKIE_SECURE
+from tnc.visitors.consent import CONSENT_COOKIES, OPT_OUT_COOKIES, has_opted_out, has_withdrawn
+from tnc.visitors.request import read_query
+from tnc.visitors.user_agent import family
+from tnc.visitors.visit import Facts
+from tnc.web.tracking import responses as answers
+from tnc.web.tracking.click import read
 from tnc.web.tracking.keys import Tracking
-from tnc.web.tracking.reading import read
 
 _LARGEST: Final = 16 * 1024
 _LASTING: Final = 400 * 86_400  # seconds; browsers keep no cookie for longer

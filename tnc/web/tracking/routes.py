@@ -10,10 +10,11 @@ from typing import Final
 
 from aiohttp import web
 
-from tnc.web.tracking import answers, landers, pages, postbacks, privacy, scripts, signs
+from tnc.web.tracking import landers, pages, postbacks, privacy
+from tnc.web.tracking import responses as answers
+from tnc.web.tracking import script as scripts
+from tnc.web.tracking.click import path_of, visit
 from tnc.web.tracking.keys import Tracking
-from tnc.web.tracking.reading import path_of
-from tnc.web.tracking.visits import visit
 
 ROUTE: Final = web.RequestKey("ROUTE", str)
 """An address without the words in it."""
@@ -47,7 +48,7 @@ PATTERNS: Final[tuple[tuple[re.Pattern[str], frozenset[str], Handler], ...]] = (
     (re.compile(r"privacy/case/([0-9a-f]{32})"), _ASK, privacy.case),
     (re.compile(r"([^/]{1,128})/postback"), _TELL, postbacks.postback),
     (re.compile(r"tnc\.js/(.{1,256})"), _ASK, scripts.visit_by_script),
-    (re.compile(r"-/sign/(webdriver|link|fast)"), _GET, signs.sign),
+    (re.compile(r"-/sign/(webdriver|link|fast)"), _GET, scripts.sign),
     (re.compile(r"-/feed/([A-Za-z0-9_-]{32})\.csv"), _ASK, pages.file),
     (re.compile(r"-/onward/([A-Za-z0-9_-]+)"), _ASK, pages.second_page),
 )

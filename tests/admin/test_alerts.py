@@ -1,0 +1,400 @@
+"""Alerts: one mail about what arises, never two in an hour, and nothing breaks when mail does."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from tests.fakes import meta
+from tests.fakes.relay import Relay as MailServer
+from tests.fakes.relay import certificate
+from tnc.admin.alerts import DAY_MS, HOUR_MS, Alerting
+from tnc.admin.doctor import examine
+from tnc.admin.mail import Letter, Relay
+from tnc.app import Server, recording
+from tnc.core.clock import World
+from tnc.core.errors import FailedError
+from tnc.core.models import MAIN, CampaignId, Click, DestinationId, OfferId, Visit
+from tnc.core.settings import Settings
+from tnc.destinations.http import open_session
+from tnc.destinations.sender import Courier
+from tnc.store.days.click_log import Recording
+from tnc.store.days.writer import utc_date
+from tnc.store.keys.keyring import new_key_text
+from tnc.store.stopped import Stop
+from tnc.store.workspace import House
+from tnc.tracking.conversions.inbox import Heard
+from tnc.tracking.setup import make_tracker, visit_reader
+
+STOPPED = "[tnc] destination meta-main is stopped"
+FULL = "[tnc] clicks cannot be recorded"
+MINUTE_MS = 60_000
+
+
+@dataclass
+class Postman:
+    """Keeps what he is given, unless he cannot."""
+
+    letters: list[Letter] = field(default_factory=list)
+    tried: list[str] = field(default_factory=list)  # message ids
+    problem: str | None = None
+
+    async def post(self, letter: Letter, _relay: Relay) -> int:
+        self.tried.append(letter.message_id)
+        if self.problem is not None:
+            raise FailedError(self.problem)
+        self.letters.append(letter)
+        return 0
+
+    @property
+    def subjects(self) -> list[str]:
+        return [letter.subject for letter in self.letters]
+
+
+@dataclass
+class Clock:
+    now_ms: int = 1_795_442_706_000
+
+
+@dataclass
+class Place:
+    house: House
+    clock: Clock
+    postman: Postman
+    failing: str | None = None
+    alerting: Alerting = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        self.alerting = Alerting(self.house, self.recording, post=self.postman.post)
+
+    def recording(self) -> Recording:
+        return Recording(failing=self.failing, waiting=3, lost=0, written=9)
+
+    def look(self, *, later_ms: int = MINUTE_MS) -> list[str]:
+        self.clock.now_ms += later_ms
+        self.alerting.look()
+        return self.postman.subjects
+
+    def stop(self, destination: str = "meta-main") -> None:
+        stop = Stop(destination=DestinationId(destination), reason="meta-190", at_ms=0, config_version=1)
+        self.house.stops.put(MAIN, stop)
+
+    def resume(self) -> None:
+        self.house.stops.remove(MAIN, DestinationId("meta-main"))
+
+
+def settings_of(folder: Path, **more: object) -> Settings:
+    (folder / "key").write_text(new_key_text())
+    given: dict[str, object] = {
+        "mail_host": "localhost",
+        "mail_from": "tnc@example.com",
+        "mail_to": ("ada@example.com",),
+    }
+    return Settings(data=folder / "data", key=folder / "key", **(given | more))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    clock = Clock()
+    world = World(now_ms=lambda: clock.now_ms)
+    with House.create(settings_of(tmp_path), world) as house:
+        yield Place(house, clock, Postman())
+
+
+def test_what_arises_is_mailed_once(place: Place) -> None:
+    assert place.look() == []
+    place.stop()
+
+    for _ in range(5):
+        place.look()
+
+    assert place.postman.subjects == [STOPPED]
+    (letter,) = place.postman.letters
+    assert "meta-190" in letter.text
+    assert "tnc destination resume meta-main" in letter.text
+
+
+def test_each_subject_has_a_mail_of_its_own(place: Place) -> None:
+    place.stop()
+    place.failing = "no space left on device"
+    place.look()
+    place.stop("hook")
+
+    assert sorted(place.look()) == [FULL, "[tnc] destination hook is stopped", STOPPED]
+    assert len({letter.message_id for letter in place.postman.letters}) == 3
+
+
+def test_what_comes_and_goes_is_mailed_once_an_hour(place: Place) -> None:
+    for _ in range(29):
+        place.stop()
+        place.look()
+        place.resume()
+        place.look()
+    assert place.postman.subjects == [STOPPED]
+
+    place.stop()
+    place.look(later_ms=10 * MINUTE_MS)
+
+    assert place.postman.subjects == [STOPPED, STOPPED]
+
+
+def test_what_lasts_is_mailed_once_a_day(place: Place) -> None:
+    place.stop()
+    place.look()
+    for _ in range(23):
+        place.look(later_ms=HOUR_MS)
+    assert place.postman.subjects == [STOPPED]
+
+    assert place.look(later_ms=HOUR_MS) == [STOPPED, STOPPED]
+
+
+@pytest.mark.parametrize("jump_ms", [-10 * DAY_MS, 10 * DAY_MS])
+def test_a_clock_that_jumps_silences_nobody_for_ever(place: Place, jump_ms: int) -> None:
+    place.stop()
+    place.look()
+
+    place.look(later_ms=jump_ms)
+    for _ in range(5):
+        place.look()
+
+    assert place.postman.subjects == [STOPPED, STOPPED]
+
+
+def test_a_restart_mails_nothing_twice(place: Place) -> None:
+    place.stop()
+    place.look()
+    place.start()
+
+    assert place.look() == [STOPPED]
+
+
+def test_a_crash_before_it_was_marked_sends_the_same_message_again(place: Place) -> None:
+    place.stop()
+    place.postman.problem = "localhost:587 cannot be reached."
+    place.look()
+    place.postman.problem = None
+    place.start()
+
+    place.look(later_ms=2 * HOUR_MS)
+
+    assert place.postman.subjects == [STOPPED]
+    assert len(place.postman.tried) == 2
+    assert len(set(place.postman.tried)) == 1
+
+
+def test_what_cannot_be_mailed_is_tried_again_and_said_in_the_doctor(place: Place) -> None:
+    place.stop()
+    place.stop("hook")
+    place.postman.problem = "localhost:587 refuses [mail] user and password (535)."
+    place.look()
+
+    (finding,) = (each for each in examine(place.house) if each.check == "mail")
+    assert len(place.postman.tried) == 1, "the second is not even tried"
+    assert (finding.state, finding.fix) == ("warning", "Mend it, then type: tnc mail test")
+    assert "2 alerts could not be mailed" in finding.text
+    assert "(535)" in finding.text
+
+    place.postman.problem = None
+    assert len(place.look()) == 2
+    (finding,) = (each for each in examine(place.house) if each.check == "mail")
+    assert finding.state == "ok"
+
+
+def test_what_passed_before_it_could_be_mailed_is_not(place: Place) -> None:
+    place.stop()
+    place.postman.problem = "localhost:587 cannot be reached."
+    place.look()
+    place.resume()
+    place.postman.problem = None
+
+    assert place.look() == []
+    assert place.house.alerts.all() == {}
+
+
+def test_that_nothing_can_be_written_is_mailed_all_the_same_and_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    place.look()
+    monkeypatch.setattr(place.house.alerts, "put", refuse)
+    place.failing = "database or disk is full"
+
+    for _ in range(3):
+        place.look()
+
+    assert place.postman.subjects == [FULL]
+
+
+def test_a_check_that_fails_keeps_no_other_from_being_heard(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("damaged")
+
+    monkeypatch.setattr(place.house.stories, "dates", fail)
+    place.stop()
+
+    assert place.look() == [STOPPED]
+
+
+def test_a_request_is_told_of_on_the_days_of_its_reminders(place: Place) -> None:
+    request = place.house.register.open("r1", "access", channel="page", now_ms=place.clock.now_ms)
+    days = (request.due_at_ms - place.clock.now_ms) // DAY_MS
+    for _ in range(days * 4):
+        place.look(later_ms=DAY_MS // 4)
+
+    told = [subject.removeprefix("[tnc] request r1 is due in ") for subject in place.postman.subjects]
+    assert [text for text in told if text.endswith(" days")] == ["20 days", "10 days", "5 days", "2 days"]
+    place.look(later_ms=DAY_MS)
+    assert place.postman.subjects[-1] == "[tnc] requests of people are overdue"
+
+
+def test_without_mail_nothing_is_looked_at(tmp_path: Path) -> None:
+    postman = Postman()
+    with House.create(settings_of(tmp_path, mail_host=""), World()) as house:
+        Place(house, Clock(), postman, failing="full").look()
+        (finding,) = (each for each in examine(house) if each.check == "mail")
+
+    assert postman.tried == []
+    assert (finding.state, finding.text) == (
+        "ok",
+        "No mail is set up; what needs you stands here and in the dashboard.",
+    )
+
+
+# ------------------------------------------------------------------------------------------ all of it together
+
+SHOP = """
+[[offer]]
+id = "shoes"
+url = "https://shop.example/"
+payout = 3
+[[destination]]
+id = "meta-main"
+type = "meta"
+pixel = "123456789012345"
+access_token = "{token}"
+base_url = "{meta}"
+[[campaign]]
+id = "summer"
+destinations = ["meta-main"]
+[[campaign.flow]]
+id = "all"
+offers = [ {{ id = "shoes" }} ]
+"""
+
+
+@dataclass
+class Whole:
+    server: Server
+    receiver: meta.Meta
+    address: str
+    relay: MailServer
+
+    async def apply(self, token: str) -> None:
+        text = SHOP.format(token=token, meta=self.address)
+        await asyncio.to_thread(self.server.operations.apply, text, file="shop.toml")
+
+    async def sell(self, number: int) -> None:
+        house = self.server.house
+        now_ms = house.world.now_ms()
+        click = Click(
+            click_id=house.world.new_click_id(now_ms),
+            clicked_at_ms=now_ms,
+            campaign=CampaignId("summer"),
+            offer=OfferId("shoes"),
+            visit=Visit(
+                visited_at_ms=now_ms,
+                domain="go.example",
+                country="US",
+                consent="granted",
+                ip="203.0.113.77",
+                user_agent="canary agent",
+                params={"fbclid": f"canary-{number}"},
+            ),
+        )
+        await self.server.clicklog.put(house.workspace, click)
+        params = {"cid": click.click_id, "txid": f"canary-{number}"}
+        answered = await self.server.hear(Heard(method="GET", path="/postback", params=params, peer_ip=None))
+        assert answered.status == 200
+
+    def states(self) -> set[str]:
+        house = self.server.house
+        with house.stories.day(utc_date(house.world.now_ms())) as reader:
+            return {state for _, state, _ in reader.deliveries.counts()}
+
+
+@pytest.fixture
+async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
+    receiver, relay, own = meta.Meta(token="the new one"), MailServer(), certificate(tmp_path)
+    async with AsyncExitStack() as stack:
+        port = stack.enter_context(relay.listening(own))
+        fake = TestServer(meta.app(receiver))
+        await fake.start_server()
+        stack.push_async_callback(fake.close)
+        (tmp_path / "password").write_text("mail-s3cret\n")
+        (tmp_path / "password").chmod(0o600)
+        settings = settings_of(
+            tmp_path,
+            allow_hosts=("127.0.0.1",),
+            mail_port=port,
+            mail_user="tnc",
+            mail_password=f"file:{tmp_path / 'password'}",
+            mail_ca_file=str(own.authority),
+        )
+        house = stack.enter_context(House.create(settings, World()))
+        house.turn_salts()
+        log = await stack.enter_async_context(recording(house))
+        session = await stack.enter_async_context(open_session(("127.0.0.1",)))
+        courier = Courier(session, house.world, ("127.0.0.1",))
+        server = Server(house, log, make_tracker(house, visit_reader(house)), courier)
+        await stack.enter_async_context(server.outbox.running())
+        yield Whole(server, receiver, str(fake.make_url("")).rstrip("/"), relay)
+
+
+async def test_a_refused_token_costs_two_requests_and_one_mail_and_loses_nothing(whole: Whole) -> None:
+    house = whole.server.house
+    alerting = Alerting(house, whole.server.clicklog.recording)
+    await whole.apply("an old one")
+    for number in range(20):
+        await whole.sell(number)
+    while not house.stops.all_of(MAIN):
+        await asyncio.sleep(0.01)
+
+    for _ in range(3):
+        await asyncio.to_thread(alerting.look)
+    assert whole.receiver.requests <= 2
+    assert whole.states() == {"queued"}
+    await whole.apply("the new one")
+    while whole.states() != {"done"}:
+        await asyncio.sleep(0.01)
+    await asyncio.to_thread(alerting.look)
+
+    (message,) = whole.relay.taken
+    assert whole.relay.refusals == []
+    assert message["Subject"] == STOPPED
+    assert len(whole.receiver.ids("event_id")) == 20
+    secrets = ("mail-s3cret", "an old one", "the new one", "canary", "203.0.113.77", "cv_")
+    assert [word for word in secrets if word in message.as_string()] == []
+
+
+async def test_dead_deliveries_are_mailed(whole: Whole) -> None:
+    await whole.apply("the new one")
+    whole.receiver.answer_next(400, {"error": {"code": 100, "error_subcode": 2804003, "message": "canary"}})
+    await whole.sell(1)
+    while whole.states() != {"dead"}:
+        await asyncio.sleep(0.01)
+
+    await asyncio.to_thread(Alerting(whole.server.house, whole.server.clicklog.recording).look)
+
+    (message,) = whole.relay.taken
+    assert message["Subject"] == "[tnc] deliveries to meta-main are dead"
+    assert "canary" not in message.as_string()

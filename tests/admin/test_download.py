@@ -1,0 +1,101 @@
+"""Files are fetched whole or not at all, and a key goes to nobody but its publisher."""
+
+import io
+from collections.abc import Mapping
+
+import pytest
+
+from tests.fakes.publisher import Page, Publisher, endless, half, page, redirect
+from tnc.admin.download import fetching
+from tnc.core.errors import FailedError
+from tnc.visitors.geo.update import Answer
+
+LIST = b"9.9.9.9\n8.8.8.8\n"
+
+
+async def fetch(
+    address: str, base_url: str | None = None, headers: Mapping[str, str] | None = None, most_bytes: int = 1 << 20
+) -> tuple[Answer, bytes]:
+    target = io.BytesIO()
+    async with fetching(base_url or address, ()) as get:
+        answer = await get(address, headers=headers or {}, target=target, most_bytes=most_bytes)
+    return answer, target.getvalue()
+
+
+async def test_a_file_comes_with_the_marks_that_ask_for_it_only_once() -> None:
+    async with Publisher({"/list": LIST}).listening() as publisher:
+        first, body = await fetch(f"{publisher.address}/list")
+        assert first.etag is not None
+        again, nothing = await fetch(f"{publisher.address}/list", headers={"If-None-Match": first.etag})
+
+    assert (first.status, body) == (200, LIST)
+    assert (again.status, nothing) == (304, b"")
+
+
+async def test_redirects_are_followed() -> None:
+    pages: dict[str, Page] = {"/a": redirect("/b?x=1"), "/b?x=1": redirect("c"), "/c": LIST}
+    async with Publisher(pages).listening() as publisher:
+        _, body = await fetch(f"{publisher.address}/a")
+
+    assert body == LIST
+
+
+async def test_what_is_not_there_is_said_by_its_status() -> None:
+    async with Publisher().listening() as publisher:
+        answer, body = await fetch(f"{publisher.address}/list")
+
+    assert (answer.status, body) == (404, b"")
+
+
+@pytest.mark.parametrize(
+    ("served", "says"),
+    [
+        (half(LIST * 1000), "the answer ended too early"),
+        (endless, "the answer has more than the 1048576 bytes that are expected at most"),
+        (page(b"x" * (1 << 21)), "the answer has more than the 1048576 bytes that are expected at most"),
+        (redirect("/list"), "the server redirects without end"),
+        (redirect("file:///etc/passwd"), "the server redirects to what is no http or https address"),
+        (redirect("http://169.254.169.254/latest"), "leads to 169.254.169.254, a metadata address of a cloud"),
+        (redirect("http://[::1]:1/"), "leads to ::1, a loopback address"),
+        (lambda _, writer: writer.write(b"220 mail ready\r\n"), "the answer is not HTTP"),
+        (lambda *_: None, "the server hung up"),
+    ],
+)
+async def test_what_goes_wrong_is_named(served: Page, says: str) -> None:
+    async with Publisher({"/list": served}).listening() as publisher:
+        with pytest.raises(FailedError, match=says):
+            await fetch(f"{publisher.address}/list")
+
+
+async def test_nobody_listening_is_named() -> None:
+    async with Publisher().listening() as publisher:
+        gone = publisher.address
+    with pytest.raises(FailedError, match="no connection to the server"):
+        await fetch(f"{gone}/list")
+
+
+async def test_an_address_inside_is_asked_only_when_the_owner_named_it() -> None:
+    async with Publisher({"/list": LIST}).listening() as publisher:
+        with pytest.raises(FailedError, match=r"leads to 127\.0\.0\.1, a loopback address"):
+            await fetch(f"{publisher.address}/list", base_url="https://mirror.example")
+
+    assert publisher.asked == []
+
+
+async def test_a_key_goes_to_no_other_host() -> None:
+    async with Publisher({"/file": LIST}).listening() as store, Publisher().listening() as publisher:
+        publisher.pages = {"/first": redirect("/second"), "/second": redirect(f"{store.address}/file")}
+        _, body = await fetch(f"{publisher.address}/first", headers={"Authorization": "Basic secret"})
+
+    assert body == LIST
+    assert [head.get("authorization") for _, head in publisher.asked] == ["Basic secret", "Basic secret"]
+    assert [head.get("authorization") for _, head in store.asked] == [None]
+
+
+async def test_no_error_holds_the_query() -> None:
+    async with Publisher({"/list?token=secret": half(LIST)}).listening() as publisher:
+        with pytest.raises(FailedError) as failed:
+            await fetch(f"{publisher.address}/list?token=secret")
+
+    assert "secret" not in str(failed.value)
+    assert failed.value.__cause__ is None

@@ -1,0 +1,199 @@
+"""Mail to the owner, against a server that takes nothing on trust."""
+
+import email
+import email.policy
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.relay import Certificate, certificate
+from tests.fakes.relay import Relay as Server
+from tnc.admin import mail
+from tnc.admin.mail import Letter, Relay, post, relay_of, written
+from tnc.core.errors import FailedError, InvalidError, RefusedError
+from tnc.core.settings import Settings
+
+LETTER = Letter(
+    message_id="0123456789abcdef",
+    at_ms=1_795_442_706_000,
+    subject="[tnc] destination größte-ß is stopped " + "x" * 200,
+    text="The destination größte-ß was stopped: meta-190.\n\n" + "word " * 400 + "\n\nType: tnc destination resume <x>",
+)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return certificate(tmp_path_factory.mktemp("own"))
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def port(server: Server, own: Certificate) -> Iterator[int]:
+    with server.listening(own) as port:
+        yield port
+
+
+def relay(port: int, own: Certificate, **more: object) -> Relay:
+    made = Relay(
+        host="localhost",
+        port=port,
+        tls="starttls",
+        user="tnc",
+        password="mail-s3cret",
+        sender="tnc@example.com",
+        recipients=("ada@example.com", "bob@example.com"),
+        ca_file=str(own.authority),
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+async def complaint(to: Relay) -> str:
+    with pytest.raises(FailedError) as refused:
+        await post(LETTER, to)
+    text = str(refused.value)
+    assert [word for word in ("mail-s3cret", "ada@", "tnc@") if word in text] == []
+    assert refused.value.__cause__ is None
+    assert text.startswith(f"{to.host}:{to.port} ")
+    return text.removeprefix(f"{to.host}:{to.port} ")
+
+
+async def test_it_arrives_encrypted_and_as_it_was_meant(server: Server, port: int, own: Certificate) -> None:
+    assert await post(LETTER, relay(port, own)) == 0
+
+    (message,) = server.taken
+    assert server.refusals == []
+    assert (message["From"], message["To"]) == ("tnc@example.com", "ada@example.com, bob@example.com")
+    assert message["Subject"] == LETTER.subject
+    assert message["Message-ID"] == "<0123456789abcdef@example.com>"
+    text, html = message.iter_parts()
+    assert text.get_content().split() == LETTER.text.split()
+    assert "resume &lt;x&gt;" in html.get_content()
+    assert (text.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
+
+
+async def test_implicit_tls_is_spoken_where_it_is_asked_for(server: Server, own: Certificate) -> None:
+    with server.listening(own, implicit=True) as port:
+        assert await post(LETTER, relay(port, own, tls="tls", user="", password="")) == 0
+        assert (await complaint(relay(port, own, tls="tls"))).startswith("offers no STARTTLS or no way to sign in")
+    with server.listening(own) as port:
+        assert (await complaint(relay(port, own, tls="tls"))).startswith("does not speak TLS there")
+
+    assert len(server.taken) == 1
+
+
+async def test_nothing_goes_unencrypted(server: Server, own: Certificate) -> None:
+    with server.listening(own, starttls=False) as port:
+        assert (await complaint(relay(port, own))).startswith("offers no STARTTLS")
+
+    assert server.taken == []
+
+
+async def test_a_certificate_that_is_not_trusted_or_is_another_s_is_refused(
+    server: Server, port: int, own: Certificate, tmp_path: Path
+) -> None:
+    other = certificate(tmp_path, "elsewhere.example")
+
+    assert (await complaint(relay(port, own, ca_file=""))).startswith("shows a certificate that is not trusted")
+    assert (await complaint(relay(port, other))).startswith("shows a certificate that is not trusted")
+    with server.listening(other) as at:
+        assert (await complaint(relay(at, other))).startswith("shows a certificate that is not trusted")
+    (tmp_path / "empty.pem").touch()
+    for name in ("none.pem", "empty.pem"):
+        said = await complaint(relay(port, own, ca_file=str(tmp_path / name)))
+        assert said == "was not asked: [mail] ca_file cannot be used."
+    assert server.taken == []
+
+
+async def test_what_the_server_refuses_is_said_by_its_number(server: Server, port: int, own: Certificate) -> None:
+    to = relay(port, own)
+    assert await complaint(replace(to, password="wrong")) == "refuses [mail] user and password (535)."
+    assert await complaint(replace(to, user="", password="")) == "wants [mail] user and password (530)."
+
+    server.unknown = frozenset({"ada@example.com"})
+    assert await post(LETTER, to) == 1
+    assert await complaint(replace(to, recipients=("ada@example.com",))) == "refuses the recipients, [mail] to (550)."
+
+    server.unknown = frozenset()
+    server.out_of_turn.append("554 5.7.1 tnc@example.com wrote mail-s3cret to ada@example.com")
+    assert await complaint(to) == "refuses the mail (554)."
+
+
+async def test_nobody_there_and_nobody_who_answers_are_told_apart(
+    own: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        monkeypatch.setattr(mail, "_PATIENCE_SECONDS", 0.2)
+        assert "did not answer within" in await complaint(relay(port, own))
+    assert "cannot be reached" in await complaint(relay(port, own))
+
+
+async def test_a_server_that_hangs_up_is_told(own: Certificate) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as rude:
+
+        def hang_up() -> None:
+            rude.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        said = await complaint(relay(rude.getsockname()[1], own))
+        thread.join()
+
+    assert "closed the connection" in said or "cannot be reached" in said
+
+
+def test_the_same_letter_is_the_same_bytes_but_for_its_border(own: Certificate) -> None:
+    first, again = (email.message_from_bytes(written(LETTER, relay(1, own)), policy=email.policy.default) for _ in "12")
+
+    assert first.items()[:6] == again.items()[:6]
+    assert written(LETTER, relay(1, own)).isascii()
+
+
+# ------------------------------------------------------------------------------------------ from the settings
+
+
+def settings(tmp_path: Path, **more: object) -> Settings:
+    made = Settings(data=tmp_path, key=tmp_path / "key", mail_host="smtp.example", mail_from="a@b.example")
+    return replace(made, mail_to=("c@d.example",), **more)  # type: ignore[arg-type]
+
+
+def test_without_a_host_there_is_no_mail(tmp_path: Path) -> None:
+    assert relay_of(Settings(data=tmp_path, key=tmp_path / "key")) is None
+
+
+def test_a_password_is_read_where_it_is_and_never_shown(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("mail-s3cret\n")
+    secret.chmod(0o600)
+
+    made = relay_of(settings(tmp_path, mail_password=f"file:{secret}"))
+
+    assert made is not None
+    assert made.password == "mail-s3cret"
+    assert "s3cret" not in repr(made)
+
+
+def test_a_password_that_is_not_there_or_open_to_others_is_refused(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    with pytest.raises(InvalidError, match="cannot be read"):
+        relay_of(settings(tmp_path, mail_password=f"file:{secret}"))
+    secret.write_text("mail-s3cret\n")
+    secret.chmod(0o644)
+    with pytest.raises(RefusedError, match="chmod 600"):
+        relay_of(settings(tmp_path, mail_password=f"file:{secret}"))
+
+
+def test_the_clock_of_a_letter_is_the_worlds(own: Certificate) -> None:
+    message = email.message_from_bytes(written(LETTER, relay(1, own)), policy=email.policy.default)
+
+    assert message["Date"].datetime.timestamp() == LETTER.at_ms / 1000
+    assert abs(time.time() - LETTER.at_ms / 1000) > 1

@@ -1,0 +1,108 @@
+"""Records of processing follow the configuration; the kit for a breach counts people, not guesses."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.privacy.small_workspace import DAYS, NOW_MS, Estate, estate, noon_ms
+from tests.store.records import NEEDLES, PERSONAL
+from tnc.admin.records import breach, processing
+from tnc.core.errors import InvalidError
+from tnc.store.terms import DAY_MS
+from tnc.tracking.configure import Operations
+
+SHOP = """
+[[network]]
+id = "good"
+[[offer]]
+id = "shoes"
+network = "good"
+url = "https://shop.example/?s={click_id}"
+[[source]]
+id = "ads"
+[[campaign]]
+id = "summer"
+source = "ads"
+[[campaign.flow]]
+id = "all"
+offers = [ { id = "shoes" } ]
+"""
+POSTBACK = """
+[[source]]
+id = "ads"
+postback = { url = "https://ads.example/pb?id={external_id}" }
+"""
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Estate]:
+    with estate(tmp_path) as made:
+        made.strangers(12)
+        made.canary_clicks(2)
+        yield made
+
+
+def apply(full: Estate, text: str) -> None:
+    Operations(full.house, full.days.transact).apply(text, file="shop.toml")
+
+
+def test_records_change_when_a_receiver_is_added(full: Estate) -> None:
+    apply(full, SHOP)
+    before = processing(full.house)
+
+    apply(full, POSTBACK)
+
+    after = processing(full.house)
+    assert {each["name"] for each in before["receivers"]} == {"good"}
+    assert {each["name"]: each["host"] for each in after["receivers"]} == {
+        "good": "unknown",
+        "source-ads": "ads.example",
+    }
+    assert after["config_version"] == before["config_version"] + 1
+
+
+def test_records_name_purposes_categories_terms_and_measures(full: Estate) -> None:
+    apply(full, SHOP)
+
+    told = processing(full.house)
+
+    assert [each["campaign"] for each in told["purposes"]] == ["summer"]
+    assert {"ip", "user_agent", "visitor", "country"} <= {each["field"] for each in told["categories"]}
+    assert told["retention"]["clicks"] == "clicks: 90 days"
+    assert {"key file", "keyring", "requests"} <= {each["check"] for each in told["measures"]}
+
+
+def test_a_breach_counts_people_by_country(full: Estate) -> None:
+    told = breach(full.house, since_ms=noon_ms(DAYS[0]), until_ms=noon_ms(DAYS[1]))
+
+    assert (told["clicks"], told["visitors"], told["conversions"]) == (14, 13, 3)
+    assert told["by_country"] == [{"country": "US", "clicks": 14, "visitors": 13}]
+    assert told["days"] == ["2026-11-22"]
+    assert told["became_aware_at"] == "2026-11-24T18:00:00.000Z"
+    assert told["tell_the_authority_by"] == "2026-11-27T18:00:00.000Z"
+
+
+def test_the_draft_holds_the_figures_and_nobody(full: Estate) -> None:
+    told = breach(full.house, since_ms=noon_ms(DAYS[0]) - DAY_MS, until_ms=noon_ms(DAYS[2]) + DAY_MS)
+
+    assert "about 13 visitors of links, 42 visits" in told["draft"]
+    assert [name for name, needle in NEEDLES.items() if needle in str(told).encode()] == []
+
+
+def test_a_breach_concerns_restricted_clicks_too(full: Estate) -> None:
+    words = {"since_ms": noon_ms(DAYS[0]), "until_ms": noon_ms(DAYS[1])}
+    before = breach(full.house, **words)
+    forgetting = full.forgetting()
+
+    forgetting.restrict(forgetting.subject(visitor=PERSONAL["visitor"]))
+
+    after = breach(full.house, **words)
+    assert {name: after[name] for name in ("clicks", "visitors", "conversions")} == {
+        name: before[name] for name in ("clicks", "visitors", "conversions")
+    }
+
+
+def test_a_breach_begins_before_it_ends(full: Estate) -> None:
+    with pytest.raises(InvalidError, match="before --to"):
+        breach(full.house, since_ms=NOW_MS, until_ms=NOW_MS)

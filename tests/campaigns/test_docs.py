@@ -1,0 +1,97 @@
+"""docs/configuration.md says of every key what the tables of keys say."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from tests.campaigns.shop import read
+from tnc.campaigns.destination_schema import COMMON, TYPES
+from tnc.campaigns.export import export_toml, inline
+from tnc.campaigns.schema import CAP, COST, FLOW, NOUNS, POSTBACK, WEIGHTED_LANDER, WEIGHTED_OFFER
+from tnc.campaigns.tables import Key
+from tnc.core.models import Configuration
+from tnc.core.settings import DEFAULTS, SETTINGS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+
+
+def default(key: Key, *, is_id: bool) -> str:
+    if is_id:
+        return "the id"
+    if key.needed:
+        return "needed"
+    return "" if key.default is None else f"`{inline(key.shape.write(key.default))}`"
+
+
+def table(keys: Mapping[str, Key], as_id: tuple[str, ...] = ()) -> str:
+    rows = [
+        f"| `{name}` | {key.text} | {key.shape.allowed} | {default(key, is_id=name in as_id)} |"
+        for name, key in keys.items()
+    ]
+    return "\n".join(("| key | what for | must be | default |", "|---|---|---|---|", *rows))
+
+
+def tables() -> Iterator[tuple[str, str]]:
+    """Every table of the page under its heading."""
+    for noun in NOUNS.values():
+        if noun.name != "destination":
+            yield f"[[{noun.name}]]", table(noun.keys, noun.as_id)
+    yield "[[destination]]", table(COMMON, ("name",))
+    yield "[[campaign.flow]]", table(FLOW.keys)
+    for name, shape in (("cost", COST), ("cap", CAP), ("postback", POSTBACK)):
+        yield name, table(shape.keys)
+    yield "landers", table(WEIGHTED_LANDER.keys)
+    yield "offers", table(WEIGHTED_OFFER.keys)
+    for kind, each in TYPES.items():
+        yield f"type = {kind}", table(each.keys)
+
+
+@pytest.mark.parametrize(("heading", "text"), list(tables()), ids=lambda value: value if "\n" not in value else "table")
+def test_every_table_of_keys_stands_in_the_page(heading: str, text: str) -> None:
+    section = re.split(r"^#+ ", PAGE, flags=re.MULTILINE)
+    (found,) = (each for each in section if each.split("\n")[0].replace("`", "").replace('"', "") == heading)
+
+    assert text in found
+
+
+def test_every_setting_of_config_toml_stands_in_the_page() -> None:
+    for key, setting in SETTINGS.items():
+        name = setting.name or key
+        place = f"[{setting.section}] {name}" if setting.section else name
+        value = DEFAULTS.get(key)
+        shown = "" if value is None else tomli_w.dumps({"_": plain(value)}).removeprefix("_ = ").strip()
+        shown = "{}" if key == "rates" else shown
+
+        assert f"| `{place}` | {setting.text} | {f'`{shown}`' if shown else ''} |" in PAGE
+
+
+def plain(value: object) -> object:
+    match value:
+        case tuple():
+            return list(value)
+        case int() | float() | str():
+            return value
+        case _:
+            return str(value)
+
+
+def test_the_worked_example_is_applied_as_it_stands() -> None:
+    (example,) = re.findall(r"```toml\n(# A complete example.*?)```", PAGE, flags=re.DOTALL)
+
+    found = read(example)
+
+    assert all(getattr(found, noun.plural) for noun in NOUNS.values())
+    assert read(export_toml(found), base=found) == found
+
+
+def test_the_smaller_examples_are_applied_after_it() -> None:
+    (example,) = re.findall(r"```toml\n(# A complete example.*?)```", PAGE, flags=re.DOTALL)
+    base: Configuration = read(example)
+    others = [each for each in re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL) if each != example]
+
+    assert others
+    for each in others:
+        read(each, base=base)

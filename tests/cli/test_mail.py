@@ -1,0 +1,51 @@
+"""`tnc mail test`: a mail by the settings as they are, or what is wrong with them in words."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Tnc
+from tests.fakes.relay import Relay, certificate
+from tnc.core.settings import Settings
+
+MAIL = """
+[mail]
+host = "localhost"
+port = {port}
+ca_file = "{ca}"
+user = "tnc"
+password = "file:{password}"
+from = "tnc@example.com"
+to = ["ada@example.com"]
+"""
+
+
+def set_up(settings: Settings, text: str) -> None:
+    config = settings.data / "config.toml"
+    config.write_text(config.read_text().replace("[mail]\n", text, 1))
+
+
+def test_without_mail_it_says_what_to_write(tnc: Tnc) -> None:
+    done = tnc("mail", "test")
+
+    assert (done.code, done.out) == (2, "")
+    assert "write host, from and to below [mail] in" in done.err
+
+
+@pytest.mark.parametrize("password", ["mail-s3cret", "wrong"])
+def test_it_arrives_or_says_why_not(tnc: Tnc, settings: Settings, tmp_path: Path, password: str) -> None:
+    server, own, secret = Relay(), certificate(tmp_path), tmp_path / "password"
+    secret.write_text(password)
+    secret.chmod(0o600)
+    with server.listening(own) as port:
+        set_up(settings, MAIL.format(port=port, ca=own.authority, password=secret))
+        done, again = tnc("mail", "test", "--json"), tnc("mail", "test")
+
+    if password == "wrong":
+        assert (done.code, done.out) == (1, "")
+        assert done.err.splitlines()[-1] == f"tnc: localhost:{port} refuses [mail] user and password (535)."
+        return
+    assert done.json == {"host": "localhost", "taken": 1, "refused": 0}
+    assert again.out == f"localhost:{port} took it for 1 of 1; look into the inbox, and spam.\n"
+    assert [message["Subject"] for message in server.taken] == ["[tnc] a test"] * 2
+    assert server.refusals == []

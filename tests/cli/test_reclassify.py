@@ -1,0 +1,234 @@
+"""`tnc reclassify`: a filter's present conditions tried on past clicks, applied, and taken back."""
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Done, Tnc
+from tnc.core.clock import World
+from tnc.core.models import CampaignId
+from tnc.core.settings import Settings
+from tnc.store.days.files import Days
+from tnc.store.days.writer import utc_date
+from tnc.store.workspace import House
+from tnc.tracking.setup import make_tracker, visit_reader
+from tnc.visitors.request import Request
+
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
+GOOGLE = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+FRANCE, AMERICA = "90.0.0.1", "8.8.8.8"
+
+SHOP = """
+[[offer]]
+id = "shoes"
+url = "https://shop.example/shoes"
+[[filter]]
+id = "strict"
+when = [ {when} ]
+mode = "{mode}"
+[[campaign]]
+id = "summer"
+filter = "strict"
+[[campaign.flow]]
+id = "all"
+offers = [ {{ id = "shoes" }} ]
+[[campaign]]
+id = "other"
+[[campaign.flow]]
+id = "all"
+offers = [ {{ id = "shoes" }} ]
+"""
+NOBODY = '{ fact = "browser", is = ["Lynx"] }'
+NO_FIREFOX = '{ fact = "browser", is = ["Firefox"] }'
+
+Visits = Callable[..., list[str]]
+
+
+@pytest.fixture
+def shop(tnc: Tnc, settings: Settings, tmp_path: Any) -> Callable[..., Done]:
+    """Applies the shop with a filter."""
+
+    def apply(when: str, mode: str = "enforce") -> Done:
+        file = tmp_path / "shop.toml"
+        file.write_text(SHOP.format(when=when, mode=mode))
+        done = tnc("apply", str(file))
+        assert done.code == 0, done.err
+        return done
+
+    return apply
+
+
+@pytest.fixture
+def visits(tnc: Tnc, settings: Settings) -> Visits:
+    """Visitors by address and user agent come to a campaign; their click ids."""
+
+    def come(*visitors: tuple[str, str], campaign: str = "summer", **headers: str) -> list[str]:
+        with House(settings, World(), to_write=True) as house, closing(Days(house.rooms.days, house.keyring)) as days:
+            house.turn_salts()
+            tracker = make_tracker(house, visit_reader(house))
+            clicks: list[str] = []
+            for ip, user_agent in visitors:
+                sent = [("User-Agent", user_agent), *headers.items()]
+                request = Request.of(
+                    sent, host="go.example", target="/", peer=ip, secure=False, arrived_at_ms=house.world.now_ms()
+                )
+                click = tracker.arrive(house.plan(CampaignId(campaign)), request).stored
+                day = (house.workspace, utc_date(click.clicked_at_ms))
+                days.transact(day, lambda writer, click=click: writer.add_click(click))  # type: ignore[misc]
+                clicks.append(click.click_id)
+        return clicks
+
+    return come
+
+
+def report(tnc: Tnc) -> tuple[int, int]:
+    totals = tnc("report", "--by", "campaign", "--json").json["totals"]
+    return totals["visits"], totals["invalid"]
+
+
+def test_new_conditions_are_tried_applied_and_taken_back(tnc: Tnc, shop: Callable[..., Done], visits: Visits) -> None:
+    shop(NOBODY)
+    firefox, chrome = visits((AMERICA, FIREFOX), (AMERICA, CHROME))
+    visits((AMERICA, FIREFOX), campaign="other")
+    before = tnc("click", firefox, "--json").json
+    assert report(tnc) == (3, 0)
+
+    shop(NO_FIREFOX)  # alone it changes nothing past
+    assert (tnc("click", firefox, "--json").json, report(tnc)) == (before, (3, 0))
+
+    tried = tnc("reclassify", "strict", "--dry-run", "--json").json
+    assert list(tried) == ["filter", "from", "to", "examined", "changed", "dry_run"]
+    assert (tried["examined"], tried["changed"], tried["dry_run"]) == (2, 1, True)
+    assert (tnc("click", firefox, "--json").json, report(tnc)) == (before, (3, 0))
+
+    done = tnc("reclassify", "strict", "--json").json
+    after = tnc("click", firefox, "--json").json
+    assert (done["examined"], done["changed"], done["dry_run"]) == (2, 1, False)
+    assert report(tnc) == (3, 1)
+    assert (after["filter"], after["reasons"]) == ("strict", ["filter_browser"])
+    assert {**after, "filter": None, "reasons": []} == before  # where it went stays
+    assert tnc("click", chrome, "--json").json["filter"] is None
+    assert tnc("reclassify", "strict", "--json").json["changed"] == 0
+
+    undone = tnc("reclassify", "strict", "--undo", "--json").json
+    assert (undone["examined"], undone["changed"]) == (1, 1)
+    assert (tnc("click", firefox, "--json").json, report(tnc)) == (before, (3, 0))
+    assert tnc("reclassify", "strict", "--undo", "--json").json["changed"] == 0
+
+
+def test_what_was_stopped_may_count_again_and_went_where_it_went(
+    tnc: Tnc, shop: Callable[..., Done], visits: Visits
+) -> None:
+    shop(NO_FIREFOX)
+    (firefox,) = visits((AMERICA, FIREFOX))
+    assert report(tnc) == (1, 1)
+
+    shop(NOBODY)
+    assert tnc("reclassify", "strict", "--json").json["changed"] == 1
+
+    click = tnc("click", firefox, "--json").json
+    assert (click["filter"], click["reasons"], click["flow"], click["action"]) == (None, [], None, "status")
+    assert report(tnc) == (1, 0)
+
+
+def test_a_filter_that_only_records_makes_nobody_invalid(tnc: Tnc, shop: Callable[..., Done], visits: Visits) -> None:
+    shop(NOBODY)
+    (firefox,) = visits((AMERICA, FIREFOX))
+
+    shop(NO_FIREFOX, "monitor")
+    tnc("reclassify", "strict")
+
+    assert tnc("click", firefox, "--json").json["filter"] == "strict"
+    assert report(tnc) == (1, 0)
+
+
+def test_explain_tells_what_was_decided_and_what_was_said_later(
+    tnc: Tnc, shop: Callable[..., Done], visits: Visits
+) -> None:
+    shop(NOBODY)
+    (firefox,) = visits((AMERICA, FIREFOX))
+    shop(NO_FIREFOX)
+    tnc("reclassify", "strict")
+
+    told = tnc("explain", firefox, "--json").json
+
+    assert told["same"] is True
+    assert (told["recorded"]["filter"], told["recomputed"]["filter"]) == (None, None)
+    assert told["now"] == {"filter": "strict", "reasons": ["filter_browser"], "traffic": "human"}
+    assert "filter strict" in told["trace"][-1]["text"]
+
+
+def test_declared_crawlers_are_judged_by_no_filter(tnc: Tnc, shop: Callable[..., Done], visits: Visits) -> None:
+    shop(NOBODY)
+    (crawler,) = visits((AMERICA, GOOGLE))
+    shop('{ fact = "country", is = ["US"] }')
+
+    told = tnc("reclassify", "strict", "--json").json
+
+    assert (told["examined"], told["changed"]) == (1, 0)
+    assert tnc("click", crawler, "--json").json["filter"] is None
+    assert tnc("explain", crawler, "--json").json["same"] is True
+
+
+def test_a_fact_that_was_cut_answers_as_it_did_then_or_not_at_all(
+    tnc: Tnc, shop: Callable[..., Done], visits: Visits
+) -> None:
+    asked = '{ fact = "ip", in = ["90.0.0.1/32"] }'
+    shop(asked)
+    (asked_then,) = visits((FRANCE, CHROME))  # France without consent: the address is cut before it is kept
+    shop(NOBODY)
+    (not_asked_then,) = visits((FRANCE, CHROME))
+    assert tnc("click", asked_then, "--json").json["ip"] == "90.0.0.0/24"
+
+    shop(asked)
+    told = tnc("reclassify", "strict", "--json").json
+
+    assert (told["examined"], told["changed"]) == (2, 0)
+    assert tnc("click", asked_then, "--json").json["filter"] == "strict"
+    assert tnc("click", not_asked_then, "--json").json["filter"] is None
+
+
+def test_times_are_those_of_reports(tnc: Tnc, shop: Callable[..., Done], visits: Visits) -> None:
+    shop(NOBODY)
+    visits((AMERICA, FIREFOX))
+    shop(NO_FIREFOX)
+
+    past = tnc("reclassify", "strict", "--from", "7d", "--to", "1h", "--json").json
+    day = tnc("reclassify", "strict", "--from", "24h", "--json").json
+
+    assert (past["examined"], day["examined"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("nothing",), 3, "there is no filter 'nothing'; there are: strict."),
+        (("strict", "--from", "soon"), 2, "from is 'soon', which is no time"),
+        (("strict", "--from", "today", "--to", "2020-01-01"), 2, "the time ends before it begins"),
+        (("strict", "--dry-run", "--undo"), 2, "--dry-run and --undo cannot both be"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    tnc: Tnc, shop: Callable[..., Done], words: tuple[str, ...], code: int, says: str
+) -> None:
+    shop(NOBODY)
+
+    done = tnc("reclassify", *words)
+
+    assert done.code == code
+    assert says in done.err
+
+
+def test_a_paused_filter_judges_nothing(tnc: Tnc, shop: Callable[..., Done], tmp_path: Any) -> None:
+    shop(NOBODY)
+    file = tmp_path / "paused.toml"
+    file.write_text(f'[[filter]]\nid = "strict"\nwhen = [ {NOBODY} ]\npaused = true\n')
+    tnc("apply", str(file))
+
+    done = tnc("reclassify", "strict")
+
+    assert (done.code, done.err.startswith("tnc: filter 'strict' is paused and judges nothing")) == (2, True)
+    assert tnc("reclassify", "strict", "--undo").code == 0

@@ -1,0 +1,58 @@
+"""Rates of days: the owner's own table, and the European Central Bank's as it is given out."""
+
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from pathlib import Path
+
+import pytest
+
+from tnc.core.errors import InvalidError
+from tnc.core.exchange import read_dated_rates
+
+DAY = (Date(2026, 11, 23) - Date(1970, 1, 1)).days
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "rates.csv"
+
+
+def test_a_table_of_ones_own_is_read_in_any_order(file: Path) -> None:
+    file.write_text("currency,day,rate,note\neur,2026-11-24,1.1,x\nEUR,2026-11-23,1.2\n\nUSD,2026-11-23,1\n")
+
+    assert read_dated_rates(file, "USD") == {"EUR": [(DAY, 1.2), (DAY + 1, 1.1)]}
+
+
+def test_the_central_banks_file_is_read_as_it_comes(file: Path) -> None:
+    file.write_text("Date,USD,JPY,CYP,\n2026-11-24,1.25,200,N/A,\n2026-11-23,1.2,150,N/A,\n")
+
+    found = read_dated_rates(file, "USD")
+
+    assert found["EUR"] == [(DAY, 1.2), (DAY + 1, 1.25)]
+    assert [worth for _, worth in found["JPY"]] == pytest.approx([1.2 / 150, 1.25 / 200])
+    assert read_dated_rates(file, "EUR")["USD"] == [(DAY, 1 / 1.2), (DAY + 1, 1 / 1.25)]
+    assert read_dated_rates(file, "INR") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", 1),
+        ("a,b\n", 1),
+        ("day,currency,rate\nyesterday,EUR,1.1\n", 2),
+        ("day,currency,rate\n2026-11-23,EUR,1.1\n2026-11-24,EUR,a lot\n", 3),
+        ("day,currency,rate\n2026-11-23,EURO,1.1\n", 2),
+        ("day,currency,rate\n2026-11-23,EUR,0\n", 2),
+        ("day,currency,rate\n2026-11-23,EUR\n", 2),
+        ("Date,USD\n2026-11-23,0\n", 2),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_line(file: Path, text: str, line: int) -> None:
+    file.write_text(text)
+
+    with pytest.raises(InvalidError, match=f"rates.csv, line {line}: .* wanted"):
+        read_dated_rates(file, "USD")
+
+
+def test_a_file_that_is_not_there_is_named(file: Path) -> None:
+    with pytest.raises(InvalidError, match="cannot be read"):
+        read_dated_rates(file, "USD")

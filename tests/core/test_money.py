@@ -1,0 +1,75 @@
+"""Amounts are read exactly or not at all."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tnc.core.errors import InvalidError
+from tnc.core.money import CURRENCIES, LARGEST, MICROS, micros, read_amount, read_currency
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("12.5", 12_500_000),
+        ("12,50", 12_500_000),
+        ("12,5", 12_500_000),
+        ("0", 0),
+        ("0.000001", 1),
+        ("0.0000004", 0),
+        (".5", 500_000),
+        ("12.", 12_000_000),
+        ("007", 7_000_000),
+        ("1000000000", 10**15),
+    ],
+)
+def test_a_plain_decimal_is_read_to_the_micro(text: str, expected: int) -> None:
+    assert read_amount(text, "payout") == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$12.50", "12.50 USD", "1,250", "1,250.00", "1.250,00", "1 250", "nan", "NaN", "inf", "1e3", "1e400", "--5",
+        "+5", "0x10", "\u0661\u0662", "1_000", ".", ",", ",5", "12.5\n", "1000000000.01", "9" * 100, "-", "-nan",
+    ],
+)  # fmt: skip
+def test_anything_else_is_refused_by_name(text: str) -> None:
+    with pytest.raises(InvalidError, match=r"^payout is"):
+        read_amount(text, "payout")
+
+
+def test_a_negative_amount_is_refused_with_the_right_way_to_correct() -> None:
+    with pytest.raises(InvalidError, match="status=rejected"):
+        read_amount("-12.5", "payout")
+
+
+@given(st.decimals(min_value=0, max_value=LARGEST, places=6))
+def test_what_is_written_with_six_places_is_read_exactly(amount: Decimal) -> None:
+    assert read_amount(f"{amount:f}", "payout") == amount * MICROS
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        amount = read_amount(text, "payout")
+    except InvalidError:
+        return
+    assert 0 <= amount <= LARGEST * MICROS
+
+
+def test_currencies_are_read_in_any_case() -> None:
+    assert read_currency("eur", "currency") == "EUR"
+    assert all(len(code) == 3 and code.isupper() for code in CURRENCIES)
+
+
+@pytest.mark.parametrize("text", ["", "US", "USDT", "XXX", "$", "u\u017fd", "EURO"])
+def test_what_is_no_currency_is_refused(text: str) -> None:
+    with pytest.raises(InvalidError, match="ISO 4217"):
+        read_currency(text, "currency")
+
+
+def test_a_configured_amount_is_taken_as_it_was_written() -> None:
+    assert [micros(12.5), micros(0.1), micros(0.00012), micros(3)] == [12_500_000, 100_000, 120, 3_000_000]

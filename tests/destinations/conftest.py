@@ -1,0 +1,63 @@
+"""Receivers that are really listening, and a courier that really goes to them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from tests.destinations.examples import NOW_MS
+from tnc.core.clock import World
+from tnc.core.models import Destination
+from tnc.destinations.delivery import Delivery
+from tnc.destinations.http import open_session
+from tnc.destinations.platforms.registry import DESTINATIONS
+from tnc.destinations.sender import Courier, Fate
+
+ALLOWED = ("127.0.0.1",)
+
+Listen = Callable[[web.Application], Awaitable[str]]
+Carry = Callable[[str, Sequence[Delivery]], Awaitable[list[Fate]]]
+
+
+@pytest.fixture
+async def listen() -> AsyncIterator[Listen]:
+    """An application on a free port; its address."""
+    servers: list[TestServer] = []
+
+    async def start(app: web.Application) -> str:
+        server = TestServer(app)
+        await server.start_server()
+        servers.append(server)
+        return str(server.make_url("")).rstrip("/")
+
+    yield start
+    for server in servers:
+        await server.close()
+
+
+@pytest.fixture
+async def courier() -> AsyncIterator[Courier]:
+    async with open_session(ALLOWED) as session:
+        yield Courier(session, World(now_ms=lambda: NOW_MS), ALLOWED)
+
+
+def at(destination: Destination, address: str) -> Destination:
+    """The same destination, at another address."""
+    settings: dict[str, Any] = dict(destination.settings)
+    if isinstance(url := settings.get("url"), str):
+        settings["url"] = address + url.removeprefix("https://ads.example").removeprefix("https://own.example")
+    if "refresh_token" in settings:
+        settings["token_url"] = f"{address}/token"
+    return replace(destination, base_url=address, settings=settings)
+
+
+@pytest.fixture
+def carry(courier: Courier) -> Carry:
+    async def carry_to(address: str, batch: Sequence[Delivery]) -> list[Fate]:
+        moved = [replace(each, destination=at(each.destination, address)) for each in batch]
+        return await courier.deliver(DESTINATIONS[moved[0].destination.type], moved)
+
+    return carry_to

@@ -1,0 +1,155 @@
+"""A post office: real day files, the real writer, the real outbox, and a world whose clocks a test moves."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace as amended
+
+from tests.destinations.examples import CLICK, CONFIGURATION, NOW_MS
+from tests.store.records import keyring
+from tnc.core.clock import World
+from tnc.core.models import MAIN, Campaign, CampaignId, ClickId, Configuration, ConversionId, Destination, DestinationId
+from tnc.destinations.batch import Carrier
+from tnc.destinations.http import open_session
+from tnc.destinations.sender import Courier
+from tnc.destinations.worker import Outbox
+from tnc.store.days.click_log import ClickLog, Days
+from tnc.store.days.deliveries import DeliveryRow
+from tnc.store.days.history import Stories
+from tnc.store.days.writer import DayWriter, utc_date
+from tnc.store.stopped import STOP_TABLE, Stops
+from tnc.tracking.conversions.postback import Incoming
+from tnc.tracking.record import Recorded, Speaker, record_conversion
+
+ALLOWED = ("127.0.0.1",)
+DATE = utc_date(CLICK.clicked_at_ms)
+NETWORK = Speaker(origin="postback")
+
+
+@dataclass(slots=True)
+class Clocks:
+    """The wall's and the steady one, apart, so that the first can jump."""
+
+    wall_ms: int = NOW_MS
+    steady_ms: int = 5_000_000
+
+    def pass_ms(self, ms: int) -> None:
+        self.wall_ms += ms
+        self.steady_ms += ms
+
+    def world(self) -> World:
+        return World(now_ms=lambda: self.wall_ms, steady_ms=lambda: self.steady_ms)
+
+
+@dataclass(slots=True)
+class Versions:
+    """The configurations that were live, the last of them now."""
+
+    all: list[Configuration] = field(default_factory=lambda: [Configuration()])
+
+    def configuration(self) -> tuple[int, Configuration]:
+        return len(self.all) - 1, self.all[-1]
+
+    def version(self, number: int) -> Configuration:
+        return self.all[number]
+
+
+def sending_to(*destinations: Destination) -> Configuration:
+    campaign = Campaign(
+        id=CampaignId("summer"), name="Summer", path="summer", destinations=tuple(each.id for each in destinations)
+    )
+    return replace(
+        CONFIGURATION, campaigns={campaign.id: campaign}, destinations={each.id: each for each in destinations}
+    )
+
+
+class Office:
+    def __init__(self, data: Path, clocks: Clocks, versions: Versions) -> None:
+        self.data = data
+        self.clocks = clocks
+        self.versions = versions
+        self.world = clocks.world()
+        self.numbers = count(1)
+        self.objecting: set[str | None] = set()  # pseudonyms
+        self.database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self.database.execute(STOP_TABLE)
+        self.stops = Stops(self.database, threading.Lock())
+        self.stories = Stories(data / "days", keyring(data), MAIN)
+        self.log: ClickLog
+        self.outbox: Outbox
+
+    async def click(self, **visit: Any) -> ClickId:
+        click = amended(CLICK, click_id=f"click-{next(self.numbers)}", visit=amended(CLICK.visit, **visit))
+        await self.log.run((MAIN, DATE), lambda writer: writer.add_click(click))
+        return click.click_id
+
+    async def say(self, click_id: ClickId, *, wake: bool = True, **more: Any) -> Recorded:
+        """A word about a conversion, as a server stores it; the outbox is told unless it is to find out by itself."""
+        said: dict[str, Any] = {"status_words": ("sale",), "payout_micros": 12_500_000, "currency": "USD"} | more
+
+        def record(writer: DayWriter) -> Recorded:
+            return record_conversion(
+                writer,
+                Incoming(click_id=click_id, **said),
+                configuration=self.versions.all[-1],
+                speaker=NETWORK,
+                now_ms=self.clocks.wall_ms,
+                new_id=lambda: ConversionId(f"v{next(self.numbers)}"),
+            )
+
+        recorded = await self.log.run((MAIN, DATE), record)
+        if wake:
+            self.outbox.add(DATE, recorded.deliveries)
+        return recorded
+
+    async def later(self, ms: int) -> None:
+        """Time passes, once everything that is under way has come to an end."""
+        while any(line.running for line in self.outbox._lines.values()):
+            await asyncio.sleep(0.005)
+        self.clocks.pass_ms(ms)
+        self.outbox.configured()  # whatever wakes it
+
+    def rows(self) -> list[DeliveryRow]:
+        """What is on disk, oldest first."""
+        _, configuration = self.versions.configuration()
+        with self.stories.day(DATE) as reader:
+            found = [row for each in configuration.destinations for row in reader.deliveries.newest(each)]
+        return sorted(found, key=lambda row: row.seq)
+
+    def states(self) -> list[str]:
+        return [row.state for row in self.rows()]
+
+    def stop_of(self, destination: Destination) -> str | None:
+        stops = {stop.destination: stop.reason for stop in self.stops.all_of(MAIN)}
+        return stops.get(DestinationId(destination.id))
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Office"]:
+        """The writer and the outbox at work; may be opened again, as after a restart."""
+        async with AsyncExitStack() as stack:
+            self.log = ClickLog(Days(self.data / "days", keyring(self.data)))
+            self.log.start()
+            stack.push_async_callback(self.log.close)
+            session = await stack.enter_async_context(open_session(ALLOWED))
+            self.outbox = Outbox(
+                workspace=MAIN,
+                clicklog=self.log,
+                stories=self.stories,
+                stops=self.stops,
+                carrier=Carrier(
+                    courier=Courier(session, self.world, ALLOWED),
+                    world=self.world,
+                    scale=1.0,
+                    objected=lambda click: click.visit.visitor in self.objecting,
+                ),
+                versions=self.versions,
+            )
+            await stack.enter_async_context(self.outbox.running())
+            yield self

@@ -1,0 +1,384 @@
+"""The exact requests of one click and one conversion, and that strict receivers take each of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.destinations.conftest import Carry, Listen
+from tests.destinations.examples import (
+    DAY_MS,
+    FBCLID,
+    FULL,
+    LIMITED,
+    MINIMAL,
+    NOW_MS,
+    REFUND,
+    SALE,
+    WEBHOOK_SECRET,
+    change,
+    click,
+    conversion,
+    delivery,
+    destination,
+    refund,
+)
+from tests.fakes import feeds, google_ads, google_data_manager, meta, postback, tiktok, webhook
+from tnc.core.models import DestinationType
+from tnc.destinations.delivery import Delivery
+from tnc.destinations.platforms.csv_feeds import feed
+from tnc.destinations.platforms.registry import DESTINATIONS
+from tnc.destinations.preview import preview
+
+NOW = NOW_MS / 1000
+
+
+@dataclass(frozen=True)
+class Place:
+    make: Callable[[], Any]
+    app: Callable[[Any], web.Application]
+
+
+PLACES: dict[DestinationType, Place] = {
+    "meta": Place(lambda: meta.Meta(now=lambda: NOW), meta.app),
+    "tiktok": Place(lambda: tiktok.TikTok(now=lambda: NOW), tiktok.app),
+    "google-data-manager": Place(lambda: google_data_manager.DataManager(now=lambda: NOW), google_data_manager.app),
+    "google-ads": Place(lambda: google_ads.GoogleAds(now=lambda: NOW), google_ads.app),
+    "postback": Place(postback.Postback, postback.app),
+    "webhook": Place(lambda: webhook.Webhook(now=lambda: NOW, secret=WEBHOOK_SECRET), webhook.app),
+}
+OLD_SALE = change(at_ms=NOW_MS - 2 * DAY_MS)
+REFUNDED = {"on": ("sale", "rejected")}
+
+
+def refunded(of: DestinationType) -> Delivery:
+    """A sale of two days ago, taken back just now."""
+    word = conversion(OLD_SALE, REFUND)
+    return delivery(destination(of, **REFUNDED), word=word, kind="retract")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("of", PLACES)
+@pytest.mark.parametrize("who", ["minimal", "full", "limited"])
+async def test_a_strict_receiver_takes_what_is_built(
+    of: DestinationType, who: str, listen: Listen, carry: Carry
+) -> None:
+    receiver = PLACES[of].make()
+    address = await listen(PLACES[of].app(receiver))
+    visitor = {"minimal": MINIMAL, "full": FULL, "limited": LIMITED}[who]
+
+    [(_, verdict, _)] = await carry(address, [delivery(of, of=visitor)])
+
+    assert receiver.refusals == []
+    assert verdict.outcome in ("done", "accepted")
+
+
+@pytest.mark.parametrize("of", [each for each in PLACES if each != "google-ads"])
+async def test_a_strict_receiver_takes_a_refund(of: DestinationType, listen: Listen, carry: Carry) -> None:
+    receiver = PLACES[of].make()
+    address = await listen(PLACES[of].app(receiver))
+
+    [(_, verdict, _)] = await carry(address, [refunded(of)])
+
+    assert receiver.refusals == []
+    assert verdict.outcome in ("done", "accepted")
+    assert len(receiver.events) == 1
+
+
+async def test_google_ads_finds_the_conversion_that_a_refund_takes_back(listen: Listen, carry: Carry) -> None:
+    receiver = google_ads.GoogleAds(now=lambda: NOW)
+    address = await listen(google_ads.app(receiver))
+
+    await carry(address, [delivery("google-ads", word=conversion(OLD_SALE))])
+    [(_, verdict, _)] = await carry(address, [refunded("google-ads")])
+
+    assert verdict.outcome == "done"
+    assert receiver.events[1]["adjustmentType"] == "RETRACTION"
+    assert receiver.events[1]["orderId"] == receiver.events[0]["orderId"]
+
+
+async def test_a_corrected_payout_reaches_google_under_the_id_of_the_conversion(listen: Listen, carry: Carry) -> None:
+    receiver = google_ads.GoogleAds(now=lambda: NOW)
+    address = await listen(google_ads.app(receiver))
+    corrected = conversion(OLD_SALE, change(payout_micros=8_000_000))
+
+    await carry(address, [delivery("google-ads", word=conversion(OLD_SALE))])
+    [(_, verdict, _)] = await carry(address, [delivery("google-ads", word=corrected, kind="adjust")])
+
+    assert verdict.outcome == "done"
+    assert receiver.events[1]["restatementValue"] == {"adjustedValue": 8, "currencyCode": "USD"}
+
+
+@pytest.mark.parametrize(("of", "name"), [("google-csv", "google"), ("microsoft-csv", "microsoft")])
+def test_a_feed_is_a_file_that_the_platform_can_read(of: DestinationType, name: str) -> None:
+    text = feed(destination(of), [delivery(of, of=MINIMAL), delivery(of, of=FULL)])
+
+    rows = feeds.read_feed(text, of=name, now=NOW)
+
+    assert [row["Conversion Time"].timestamp() for row in rows] == [SALE.at_ms // 1000] * 2
+    assert [row["Conversion Value"] for row in rows] == ["12.5"] * 2
+
+
+def test_a_refunded_conversion_leaves_the_feed() -> None:
+    assert feed(destination("google-csv"), [refund("google-csv")]).count("\n") == 2
+
+
+def test_a_feed_without_conversions_still_names_its_columns() -> None:
+    assert feeds.read_feed(feed(destination("google-csv"), []), of="google", now=NOW) == []
+
+
+EVENT_ID = "cv_05lqvk3fconv000000000000cd"
+AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
+SHA_US = "79adb2a2fce5c6ba215fe5f27f532d4e7edbac4b6a5e09e1ef3a08084a904621"
+SHA_VISITOR = "3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9"
+GOLDEN: dict[DestinationType, dict[str, Any]] = {
+    "meta": {
+        "method": "POST",
+        "url": "https://graph.facebook.com/v26.0/123456789012345/events",
+        "headers": {"Content-Type": "application/json"},
+        "body": {
+            "data": [
+                {
+                    "event_name": "Purchase",
+                    "event_time": 1795442705,
+                    "event_id": EVENT_ID,
+                    "action_source": "website",
+                    "event_source_url": "https://go.example/summer",
+                    "user_data": {
+                        "client_ip_address": "203.0.113.7",
+                        "client_user_agent": AGENT,
+                        "fbc": f"fb.1.1795439106123.{FBCLID}",
+                        "fbp": "fb.1.1700000000000.987654321",
+                        "country": SHA_US,
+                        "external_id": SHA_VISITOR,
+                    },
+                    "custom_data": {"value": 12.5, "currency": "USD"},
+                }
+            ],
+            "access_token": "***",
+        },
+    },
+    "tiktok": {
+        "method": "POST",
+        "url": "https://business-api.tiktok.com/open_api/v1.3/event/track/",
+        "headers": {"Content-Type": "application/json", "Access-Token": "***"},
+        "body": {
+            "event_source": "web",
+            "event_source_id": "C4EXAMPLEPIXEL",
+            "data": [
+                {
+                    "event": "Purchase",
+                    "event_time": 1795442705,
+                    "event_id": EVENT_ID,
+                    "user": {
+                        "ip": "203.0.113.7",
+                        "user_agent": AGENT,
+                        "ttclid": "E.C.P.ttclid1",
+                        "ttp": "ttp1",
+                        "external_id": SHA_VISITOR,
+                    },
+                    "properties": {"value": 12.5, "currency": "USD"},
+                    "page": {"url": "https://go.example/summer"},
+                }
+            ],
+        },
+    },
+    "google-data-manager": {
+        "method": "POST",
+        "url": "https://datamanager.googleapis.com/v1/events:ingest",
+        "headers": {"Authorization": "Bearer ***", "Content-Type": "application/json"},
+        "body": {
+            "destinations": [
+                {
+                    "operatingAccount": {"accountType": "GOOGLE_ADS", "accountId": "1234567890"},
+                    "loginAccount": {"accountType": "GOOGLE_ADS", "accountId": "5550001111"},
+                    "productDestinationId": "987654321",
+                }
+            ],
+            "events": [
+                {
+                    "transactionId": EVENT_ID,
+                    "eventTimestamp": "2026-11-23T14:05:05.123Z",
+                    "eventSource": "WEB",
+                    "adIdentifiers": {"gclid": "Cj0KCQiA-NHJBhDIARIsAIhyEXAMPLE_wcB"},
+                    "currency": "USD",
+                    "conversionValue": 12.5,
+                    "consent": {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTED"},
+                }
+            ],
+        },
+    },
+    "google-ads": {
+        "method": "POST",
+        "url": "https://googleads.googleapis.com/v26/customers/1234567890:uploadClickConversions",
+        "headers": {
+            "Authorization": "Bearer ***",
+            "Content-Type": "application/json",
+            "developer-token": "***",
+            "login-customer-id": "5550001111",
+        },
+        "body": {
+            "conversions": [
+                {
+                    "gclid": "Cj0KCQiA-NHJBhDIARIsAIhyEXAMPLE_wcB",
+                    "conversionAction": "customers/1234567890/conversionActions/987654321",
+                    "conversionDateTime": "2026-11-23 14:05:05+00:00",
+                    "orderId": EVENT_ID,
+                    "conversionValue": 12.5,
+                    "currencyCode": "USD",
+                    "consent": {"adUserData": "GRANTED", "adPersonalization": "GRANTED"},
+                }
+            ],
+            "partialFailure": True,
+        },
+    },
+    "google-csv": {
+        "method": "GET",
+        "url": "/-/feed/***.csv",
+        "headers": {"Content-Type": "text/csv; charset=utf-8"},
+        "body": (
+            "Parameters:TimeZone=+0000\n"
+            "Google Click ID,Conversion Name,Conversion Time,Conversion Value,Conversion Currency\n"
+            "Cj0KCQiA-NHJBhDIARIsAIhyEXAMPLE_wcB,Sale,2026-11-23 14:05:05,12.5,USD\n"
+        ),
+    },
+    "microsoft-csv": {
+        "method": "GET",
+        "url": "/-/feed/***.csv",
+        "headers": {"Content-Type": "text/csv; charset=utf-8"},
+        "body": (
+            "Parameters:TimeZone=Europe/Berlin\n"
+            "Microsoft Click ID,Conversion Name,Conversion Time,Conversion Value,Conversion Currency\n"
+            "f894f652ea334e739002f7167ab8f8e3,Sale,2026-11-23 15:05:05,12.5,USD\n"
+        ),
+    },
+    "postback": {
+        "method": "GET",
+        "url": "https://ads.example/pb?id=ext-4711&rev=12.5&st=sale",
+        "headers": {},
+        "body": None,
+    },
+    "webhook": {
+        "method": "POST",
+        "url": "https://own.example/hook",
+        "headers": {
+            "Content-Type": "application/json",
+            "webhook-id": EVENT_ID,
+            "webhook-timestamp": "1795442706",
+            "webhook-signature": "v1,QV0pUmqcXWvL0Yq5//SAinNkbc6mK1g6E/RomoMuMMU=",
+        },
+        "body": {
+            "type": "conversion.sale",
+            "timestamp": "2026-11-23T14:05:05.123Z",
+            "data": {
+                "click_id": "05lqvk3fb6c0000000000000ab",
+                "campaign": "summer",
+                "kind": "convert",
+                "conversion_id": "05lqvk3fconv000000000000cd",
+                "converted_at": "2026-11-23T14:05:05.123Z",
+                "status": "sale",
+                "event": None,
+                "payout": 12.5,
+                "currency": "USD",
+                "txid": "T-1",
+            },
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("of", DESTINATIONS)
+def test_a_preview_shows_the_exact_request(of: DestinationType) -> None:
+    shown = preview(delivery(of), NOW_MS)
+
+    assert shown == {
+        "destination": f"{of}-main",
+        "type": of,
+        "event_id": EVENT_ID,
+        "send": True,
+        "why": None,
+        **GOLDEN[of],
+    }
+
+
+def test_what_a_link_says_of_a_person_goes_hashed_and_only_after_a_yes() -> None:
+    unasked = click({"params": FULL.visit.params, "consent": "unknown"})
+
+    granted = preview(delivery("meta", of=FULL), NOW_MS)["body"]["data"][0]["user_data"]
+    unknown = preview(delivery("meta", of=unasked), NOW_MS)["body"]["data"][0]["user_data"]
+
+    assert {"em", "ph", "fn", "ln", "zp", "st", "ct"} <= granted.keys()
+    assert "Lovelace" not in str(granted)
+    assert not {"em", "ph", "fn", "ln", "zp", "st", "ct"} & unknown.keys()
+
+
+@pytest.mark.parametrize(
+    ("country", "region", "told"),
+    [("US", "California", (1, 1000)), ("US", "TX", (1, 1005)), ("US", "US-RI", (1, 1013)), ("US", "New York", (0, 0)),
+     ("US", None, (0, 0)), ("BR", "California", (0, 0))],
+)  # fmt: skip
+def test_limited_use_names_the_state_where_meta_knows_it(
+    country: str, region: str | None, told: tuple[int, int]
+) -> None:
+    visitor = click({"mode": "limited", "consent": "unknown", "country": country, "region": region})
+
+    event = preview(delivery("meta", of=visitor), NOW_MS)["body"]["data"][0]
+
+    assert event["data_processing_options"] == ["LDU"]
+    assert (event["data_processing_options_country"], event["data_processing_options_state"]) == told
+    assert "external_id" not in event["user_data"]
+
+
+def test_a_visitor_without_limited_use_carries_no_trace_of_it() -> None:
+    assert "data_processing" not in str(preview(delivery("meta"), NOW_MS))
+    assert "limited_data_use" not in str(preview(delivery("tiktok"), NOW_MS))
+
+
+def test_a_share_of_the_payout_is_the_value_everywhere() -> None:
+    half = {each: destination(each, share=0.5) for each in DESTINATIONS}
+
+    shown = [
+        str(preview(delivery(each), NOW_MS)["body"] or preview(delivery(each), NOW_MS)["url"]) for each in half.values()
+    ]
+
+    assert all("6.25" in each and "12.5" not in each for each in shown)
+
+
+def test_a_purchase_without_a_payout_is_worth_nothing_instead_of_being_refused() -> None:
+    unpaid = conversion(change(payout_micros=None, currency=None))
+
+    event = preview(delivery("meta", word=unpaid), NOW_MS)["body"]["data"][0]
+
+    assert event["custom_data"] == {"value": 0, "currency": "USD"}
+
+
+def test_the_owners_page_stands_in_for_the_tracking_address() -> None:
+    own = destination("tiktok", {"page": "https://shop.example/thanks"})
+
+    assert preview(delivery(own), NOW_MS)["body"]["data"][0]["page"] == {"url": "https://shop.example/thanks"}
+
+
+def test_an_event_wins_over_its_status_and_a_refund_over_both() -> None:
+    named = destination("meta", on=("sale", "rejected"), events={"deposit": "Subscribe", "rejected": "Refund"})
+    deposit, upsell = change(event="deposit"), change(event="upsell")
+
+    names = [
+        preview(delivery(named, word=conversion(*word)), NOW_MS)["body"]["data"][0]["event_name"]
+        for word in [(deposit,), (upsell,), (deposit, change(event="deposit", status="rejected"))]
+    ]
+
+    assert names == ["Subscribe", "Purchase", "Refund"]
+
+
+def test_meta_gets_a_proof_of_the_app_secret_when_there_is_one() -> None:
+    body = preview(delivery(destination("meta", {"app_secret": "appsecret"})), NOW_MS)["body"]
+
+    assert body["appsecret_proof"] == "acce5526f85aac5657dc95d35403e8f407aaa8745559ef293322d1b179697c99"
+
+
+def test_a_test_click_is_only_validated_by_google() -> None:
+    test = click(test=True)
+
+    for each in ("google-data-manager", "google-ads"):
+        assert preview(delivery(each, of=test), NOW_MS)["body"]["validateOnly"] is True

@@ -1,0 +1,230 @@
+"""What each platform's answers mean, by its own codes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.destinations.examples import destination
+from tnc.core.models import DestinationType
+from tnc.destinations.http import Answer
+from tnc.destinations.platforms.google_data_manager import judge_status
+from tnc.destinations.platforms.registry import DESTINATIONS
+from tnc.destinations.verdict import SIX_HOURS_MS, Verdict, retry_after_ms, without_answer
+
+
+def answer(status: int, body: Any, **headers: str) -> Answer:
+    written = body if isinstance(body, str) else json.dumps(body)
+    return Answer(status=status, headers={k.replace("_", "-"): v for k, v in headers.items()}, body=written.encode())
+
+
+def judged(to: DestinationType, of: Answer, **settings: str) -> Verdict:
+    return DESTINATIONS[to].judge(of, destination(to, settings))
+
+
+def meta_error(code: int, subcode: int = 0, *, transient: bool = False) -> Any:
+    return {"error": {"message": "for a.person@example.com", "code": code, "error_subcode": subcode,
+                      "is_transient": transient, "fbtrace_id": "Zz"}}  # fmt: skip
+
+
+HTML = "<!doctype html><title>Service</title>"
+
+
+@pytest.mark.parametrize(
+    ("of", "outcome"),
+    [
+        (answer(200, {"events_received": 1, "messages": [], "fbtrace_id": "Ab"}), "done"),
+        (answer(200, HTML), "retry"),
+        (answer(200, {"messages": []}), "retry"),
+        (answer(404, HTML), "retry"),
+        (answer(500, meta_error(1)), "retry"),
+        (answer(400, meta_error(2)), "retry"),
+        (answer(400, meta_error(368)), "retry"),
+        (answer(400, meta_error(100, 2804019, transient=True)), "retry"),
+        (answer(400, meta_error(4)), "throttled"),
+        (answer(400, meta_error(17)), "throttled"),
+        (answer(400, meta_error(80003)), "throttled"),
+        (answer(429, HTML), "throttled"),
+        (answer(400, meta_error(190, 463)), "stop"),
+        (answer(403, meta_error(200)), "stop"),
+        (answer(403, meta_error(10)), "stop"),
+        (answer(400, meta_error(100, 33)), "stop"),
+        (answer(400, meta_error(100, 2804003)), "drop"),
+        (answer(400, meta_error(100)), "drop"),
+        (answer(400, meta_error(3)), "drop"),
+        (answer(400, meta_error(105)), "drop"),
+    ],
+)
+def test_meta_is_judged_by_its_codes(of: Answer, outcome: str) -> None:
+    assert judged("meta", of).outcome == outcome
+
+
+def test_a_reason_names_codes_and_never_what_the_message_says() -> None:
+    verdict = judged("meta", answer(400, meta_error(100, 2804003)))
+
+    assert verdict.reason == "meta-100/2804003"
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [(0, "done"), (20001, "split"), (40000, "drop"), (40002, "drop"), (40001, "stop"), (40003, "drop"),
+     (40061, "drop"), (40062, "drop"), (40100, "throttled"), (40132, "throttled"), (40102, "stop"), (40104, "stop"),
+     (40105, "stop"), (40202, "retry"), (50000, "retry"), (50002, "retry"), (51010, "retry")],
+)  # fmt: skip
+def test_tiktok_says_200_and_means_its_code(code: int, outcome: str) -> None:
+    assert (
+        judged("tiktok", answer(200, {"code": code, "message": "", "request_id": "r", "data": {}})).outcome == outcome
+    )
+
+
+@pytest.mark.parametrize(("of", "outcome"), [(answer(200, HTML), "retry"), (answer(503, HTML), "retry"),
+                                             (answer(429, ""), "throttled")])  # fmt: skip
+def test_tiktok_without_a_code_is_judged_by_its_status(of: Answer, outcome: str) -> None:
+    assert judged("tiktok", of).outcome == outcome
+
+
+def google_error(status: int, word: str, *reasons: str) -> Answer:
+    violations = [{"field": "events[0]", "reason": each} for each in reasons]
+    details = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}]
+    return answer(status, {"error": {"code": status, "message": "No.", "status": word, "details": details}})
+
+
+@pytest.mark.parametrize(
+    ("of", "outcome"),
+    [
+        (answer(200, {"requestId": "r1", "fieldWarnings": []}), "accepted"),
+        (answer(200, HTML), "retry"),
+        (google_error(429, "RESOURCE_EXHAUSTED"), "throttled"),
+        (google_error(500, "INTERNAL", "INTERNAL_ERROR"), "retry"),
+        (google_error(504, "DEADLINE_EXCEEDED"), "retry"),
+        (google_error(401, "UNAUTHENTICATED"), "stop"),
+        (google_error(403, "PERMISSION_DENIED"), "stop"),
+        (google_error(403, "FAILED_PRECONDITION", "NOT_ALLOWLISTED"), "stop"),
+        (google_error(400, "FAILED_PRECONDITION", "TERMS_AND_CONDITIONS_NOT_SIGNED"), "stop"),
+        (google_error(400, "INVALID_ARGUMENT", "REQUIRED_FIELD_MISSING"), "drop"),
+        (answer(502, HTML), "retry"),
+    ],
+)
+def test_data_manager_takes_now_and_judges_later(of: Answer, outcome: str) -> None:
+    assert judged("google-data-manager", of).outcome == outcome
+
+
+def status_of(word: str, *reasons: str) -> Answer:
+    counts = [{"reason": f"PROCESSING_ERROR_REASON_{each}", "recordCount": "1"} for each in reasons]
+    return answer(200, {"requestStatusPerDestination": [{"requestStatus": word, "errorInfo": {"errorCounts": counts}}]})
+
+
+@pytest.mark.parametrize(
+    ("of", "outcome"),
+    [
+        (status_of("PROCESSING"), "accepted"),
+        (status_of("SUCCESS"), "done"),
+        (status_of("FAILED", "DUPLICATE_TRANSACTION_ID"), "done"),
+        (status_of("FAILED", "DUPLICATE_GCLID"), "done"),
+        (status_of("FAILED", "TOO_RECENT_CLICK"), "retry"),
+        (status_of("FAILED", "INTERNAL_ERROR"), "retry"),
+        (status_of("FAILED", "EVENT_TOO_OLD"), "drop"),
+        (status_of("FAILED", "INVALID_GCLID"), "drop"),
+        (status_of("FAILED", "DENIED_CONSENT"), "drop"),
+        (status_of("PARTIAL_SUCCESS", "DUPLICATE_GCLID", "INVALID_GCLID"), "drop"),
+        (status_of("FAILED", "DESTINATION_ACCOUNT_ENHANCED_CONVERSIONS_TERMS_NOT_SIGNED"), "stop"),
+        (answer(404, ""), "retry"),
+        (answer(200, HTML), "retry"),
+    ],
+)
+def test_data_managers_later_word_is_final(of: Answer, outcome: str) -> None:
+    assert judge_status(of).outcome == outcome
+
+
+def test_a_click_too_recent_for_google_waits_six_hours() -> None:
+    assert judge_status(status_of("FAILED", "TOO_RECENT_CLICK")).pause_ms == SIX_HOURS_MS
+
+
+def test_a_mixed_batch_at_data_manager_is_split() -> None:
+    verdict = judge_status(status_of("PARTIAL_SUCCESS", "INVALID_GCLID"))
+
+    assert verdict.for_batch(20).outcome == "split"
+    assert verdict.for_batch(1).outcome == "drop"
+
+
+def rows_of(*rows: tuple[int | None, str]) -> Answer:
+    errors = [
+        {
+            "errorCode": {"conversionUploadError": code},
+            "trigger": {"stringValue": "CLICK_ID_OF_A_PERSON"},
+            "location": {
+                "fieldPathElements": [{"fieldName": "conversions", **({} if row is None else {"index": row})}]
+            },
+        }
+        for row, code in rows
+    ]
+    return answer(200, {"results": [{}], "partialFailureError": {"code": 3, "details": [{"errors": errors}]}})
+
+
+def test_google_ads_names_the_rows_that_failed() -> None:
+    verdict = judged(
+        "google-ads",
+        rows_of((None, "EXPIRED_EVENT"), (2, "ORDER_ID_ALREADY_IN_USE"), (3, "TOO_RECENT_EVENT"),
+                (4, "NO_CONVERSION_ACTION_FOUND")),
+    )  # fmt: skip
+
+    assert [verdict.of_row(row).outcome for row in range(5)] == ["drop", "done", "done", "retry", "stop"]
+    assert verdict.of_row(0).reason == "EXPIRED_EVENT"
+    assert verdict.of_row(3).pause_ms == SIX_HOURS_MS
+
+
+def ads_failure(status: int, kind: str, code: str) -> Answer:
+    details = [{"errors": [{"errorCode": {kind: code}, "message": "No."}]}]
+    return answer(status, {"error": {"code": status, "status": "PERMISSION_DENIED", "details": details}})
+
+
+@pytest.mark.parametrize(
+    ("of", "outcome"),
+    [
+        (answer(200, {"results": [{"gclid": "x"}]}), "done"),
+        (answer(200, HTML), "retry"),
+        (ads_failure(403, "authorizationError", "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"), "stop"),
+        (ads_failure(429, "quotaError", "RESOURCE_EXHAUSTED"), "throttled"),
+        (google_error(400, "INVALID_ARGUMENT"), "drop"),
+    ],
+)
+def test_google_ads_refuses_whole_requests_too(of: Answer, outcome: str) -> None:
+    assert judged("google-ads", of).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(200, "done"), (204, "done"), (301, "stop"), (302, "stop"), (400, "drop"), (401, "stop"), (403, "stop"),
+     (404, "drop"), (408, "retry"), (422, "drop"), (429, "throttled"), (500, "retry"), (503, "retry")],
+)  # fmt: skip
+def test_a_plain_receiver_is_judged_by_its_status(status: int, outcome: str) -> None:
+    assert judged("postback", answer(status, "")).outcome == outcome
+    assert judged("webhook", answer(status, "")).outcome == outcome
+
+
+def test_a_webhook_that_is_gone_stops() -> None:
+    assert judged("webhook", answer(410, "")).outcome == "stop"
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"), [("OK 1", "done"), ("error: no such click", "drop"), ("<html>maintenance", "retry")]
+)
+def test_the_owner_may_say_which_words_mean_what(text: str, outcome: str) -> None:
+    assert judged("postback", answer(200, text), success="^ok", failure="error").outcome == outcome
+
+
+def test_retry_after_is_seconds_or_a_date_against_the_answers_own_clock() -> None:
+    date, later = "Mon, 23 Nov 2026 14:00:00 GMT", "Mon, 23 Nov 2026 14:01:30 GMT"
+
+    assert retry_after_ms(answer(429, "", retry_after="30")) == 30_000
+    assert retry_after_ms(answer(429, "", retry_after=later, date=date)) == 90_000
+    assert retry_after_ms(answer(429, "", retry_after=date, date=later)) == 0
+    assert retry_after_ms(answer(429, "", retry_after="-5")) is None
+    assert retry_after_ms(answer(429, "", retry_after=later)) is None
+    assert retry_after_ms(answer(429, "")) is None
+
+
+def test_no_answer_is_tried_again_but_a_forbidden_address_is_not() -> None:
+    assert without_answer(Answer(trouble="dns")).outcome == "retry"
+    assert without_answer(Answer(trouble="timeout")).outcome == "retry"
+    assert without_answer(Answer(trouble="forbidden-address")).outcome == "stop"

@@ -1,0 +1,193 @@
+"""A house with clicks of several people over several days, and all that can be said about one of them."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from datetime import date as Date  # noqa: N812
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from tests.store.records import PERSONAL, canary_click, leaks
+from tnc.core.clock import World
+from tnc.core.models import MAIN, Click, ConversionChange, ConversionId, DestinationId, Event, LanderClick, OfferId
+from tnc.core.settings import Settings
+from tnc.privacy.erase import Forgetting
+from tnc.reports.answering import answer
+from tnc.reports.client import Asked
+from tnc.store.days.click_log import Day, Days
+from tnc.store.days.deliveries import DeliveryRecord, DeliveryRow
+from tnc.store.days.inbox import Call, InboxRow
+from tnc.store.days.writer import utc_date
+from tnc.store.keys.keyring import new_key_text
+from tnc.store.workspace import House
+
+_T = TypeVar("_T")
+
+DAYS: Final = (Date(2026, 11, 22), Date(2026, 11, 23), Date(2026, 11, 24))
+NOW_MS: Final = int(datetime(2026, 11, 24, 18, tzinfo=UTC).timestamp()) * 1000
+CANARY_SUBJECT: Final = PERSONAL["visitor"]
+
+
+def noon_ms(date: Date) -> int:
+    return int(datetime(date.year, date.month, date.day, 12, 7, 31, tzinfo=UTC).timestamp()) * 1000
+
+
+def stranger(number: int, date: Date, **facts: Any) -> Click:
+    """Somebody else: a visitor of his own, with nothing of the canary's."""
+    own = {
+        "ip": f"198.51.100.{number % 250 + 1}",
+        "user_agent": f"Mozilla/5.0 (X11; Linux) Firefox/{number}",
+        "external_id": f"other-external-{number:06d}",
+        "referrer": f"https://elsewhere.example/page/{number}",
+        "url": f"https://go.example/summer?n={number}",
+        "visitor": f"{number:032x}",
+        "browser_id": f"{number + (1 << 60):032x}",
+        "subs": {"sub1": "placement"},
+        "params": {},
+        "unique_campaign": True,
+        "device": "mobile",
+    }
+    return canary_click(f"stranger-{date}-{number:06d}", at_ms=noon_ms(date) + number, **(own | facts))
+
+
+@dataclass
+class Estate:
+    """The house with its writer; `now_ms` may be moved."""
+
+    house: House
+    days: Days
+    now_ms: int = NOW_MS
+
+    @property
+    def data(self) -> Path:
+        return self.house.rooms.data
+
+    def alone(self, work: Callable[[Days], _T], /) -> _T:
+        return work(self.days)
+
+    def forgetting(self) -> Forgetting:
+        return Forgetting(self.house, self.alone)
+
+    def day(self, date: Date) -> Day:
+        return MAIN, date
+
+    def record(
+        self,
+        click: Click,
+        *events: Event,
+        sent: int = 0,
+        called: Date | None = None,
+        rows: Sequence[DeliveryRow] = (),
+    ) -> None:
+        """A click with what became of it; `sent` deliveries were done, `called` is the day of a postback."""
+
+        def work(writer: Any) -> None:
+            seq = writer.add_click(click)
+            numbers = [writer.add_event(seq, event) for event in events]
+            for row in (*(delivery(seq, number) for number in range(sent)), *rows):
+                writer.deliveries.add(replace(row, click_seq=seq, event_seq=numbers[-1]))
+
+        self.days.transact(self.day(utc_date(click.clicked_at_ms)), work)
+        if called is not None:
+            self.days.transact(
+                self.day(called),
+                lambda writer: writer.inbox.add(
+                    InboxRow(
+                        seq=0,
+                        at_ms=noon_ms(called),
+                        outcome="new",
+                        click=writer.keys.token("click", click.click_id),
+                        call=Call(method="GET", path="/postback", params={"cid": click.click_id}),
+                    )
+                ),
+            )
+
+    def canary_clicks(self, each: int = 5) -> list[str]:
+        """Clicks of the canary on every day, some with a lander click, a conversion, a delivery and a postback."""
+        ids: list[str] = []
+        for date in DAYS:
+            for number in range(each):
+                click = canary_click(f"canary-{date}-{number:04d}", at_ms=noon_ms(date) + number, unique_campaign=True)
+                ids.append(click.click_id)
+                events: Sequence[Event] = (
+                    (LanderClick(at_ms=noon_ms(date) + 60_000, offer=OfferId("boots")), sale(noon_ms(date) + 90_000))
+                    if number == 0
+                    else ()
+                )
+                self.record(click, *events, sent=1 if number == 0 else 0, called=DAYS[-1] if number == 0 else None)
+        return ids
+
+    def strangers(self, each: int = 40) -> None:
+        for date in DAYS:
+            for number in range(each):
+                self.record(stranger(number, date), *([sale(noon_ms(date) + number)] if number % 7 == 0 else []))
+
+    def report(self, *by: str, **asked: Any) -> dict[str, Any]:
+        question = {"start": "2026-11-20", "end": "2026-11-25"} | asked
+        return answer(self.house, Asked(by=by, **question)).json()
+
+    def click_ids(self) -> set[str]:
+        return {story.click.click_id for story in self.house.stories.newest()}
+
+    def leaks(self) -> list[str]:
+        return leaks(self.data)
+
+
+def sale(at_ms: int) -> ConversionChange:
+    return ConversionChange(
+        conversion_id=ConversionId(f"conversion-{at_ms}"),
+        at_ms=at_ms,
+        status="sale",
+        payout_micros=12_500_000,
+        currency="USD",
+        txid=f"canary-txid-{at_ms}",
+    )
+
+
+def delivery(click_seq: int, number: int) -> DeliveryRow:
+    return DeliveryRow(
+        seq=0,
+        click_seq=click_seq,
+        event_seq=number,
+        first_seq=-1,
+        destination=DestinationId("meta-main"),
+        kind="convert",
+        state="done",
+        attempts=1,
+        created_at_ms=NOW_MS,
+        next_at_ms=NOW_MS,
+        expires_at_ms=NOW_MS,
+        done_at_ms=NOW_MS,
+        record=DeliveryRecord(conversion_id=ConversionId(f"delivered-{number}")),
+    )
+
+
+@contextmanager
+def estate(folder: Path) -> Iterator[Estate]:
+    """A new house in a folder, with nothing in it."""
+    folder.mkdir(exist_ok=True)
+    key = folder / "data.key"
+    if not key.exists():
+        key.write_text(new_key_text())
+        key.chmod(0o600)
+    settings = Settings(data=folder / "data", key=key)
+    made: Estate | None = None
+    world = World(now_ms=lambda: NOW_MS if made is None else made.now_ms)
+    opened = House(settings, world, to_write=True) if settings.data.exists() else House.create(settings, world)
+    with opened as house:
+        made = Estate(house, Days(house.rooms.days, house.keyring))
+        try:
+            yield made
+        finally:
+            made.days.close()
+
+
+def bytes_of(data: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(data)): path.read_bytes() for path in sorted(data.rglob("*")) if path.is_file()}
+
+
+def rows_of(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+        return database.execute(sql).fetchall()

@@ -1,0 +1,183 @@
+"""The search for words in the clear: a clean house is clean, and whatever lies about is found by file and kind."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, Estate, estate, stranger
+from tests.store.records import PERSONAL
+from tnc.admin.backup.backups import Backups
+from tnc.core.models import MAIN
+from tnc.privacy.leak_report import Inspection, last_inspection, told
+from tnc.privacy.leak_search import Search, vaults_to_search
+from tnc.privacy.retention import Hooks, Retention
+from tnc.reports.client import keep_sums
+from tnc.store.days.writer import day_path
+from tnc.store.terms import DAY_MS
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Estate]:
+    """Few enough for the sample to take all."""
+    with estate(tmp_path) as made:
+        made.strangers(8)
+        made.canary_clicks(2)
+        made.report("campaign", "country", "sub1")
+        yield made
+
+
+def search(full: Estate, since: Inspection | None = None, seconds: float | None = None) -> Inspection:
+    return Search(full.house, vaults_to_search(full.house), since=since, seconds=seconds).run()
+
+
+def leaks(found: Inspection) -> list[tuple[str, str, int]]:
+    return [(each.file, each.kind, each.count) for each in found.leaks]
+
+
+def test_a_clean_house_is_clean_in_every_room(full: Estate) -> None:
+    forgetting = full.forgetting()
+    Backups(full.house).create()
+    forgetting.restrict(forgetting.subject(click="canary-2026-11-23-0001", only=True))
+    forgetting.erase(forgetting.subject(click="canary-2026-11-24-0001", only=True))
+    forgetting.object(forgetting.subject(visitor=CANARY_SUBJECT))
+    full.days.close()
+    Retention(full.house, full.alone, Hooks(roll_up=lambda dates: keep_sums(full.house.settings, dates))).keep_sums()
+
+    found = search(full)
+
+    assert (leaks(found), found.left) == ([], 0)
+    assert found.clicks >= 20
+    assert found.words > 60
+    assert found.clean_at_ms == full.now_ms
+    rooms = {name.split("/")[0] for name in found.seen}
+    assert rooms >= {"backups", "columns", "control.db", "days", "restricted", "ring"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "file"),
+    [
+        ("ip", "forgotten.log"),
+        ("user_agent", "columns/main/notes"),
+        ("external_id", "days/main/2026-11-24.db-journal"),
+        ("referrer", "backups/copy.tmp"),
+        ("url", "ring/core"),
+        ("visitor", "restricted/notes"),
+        ("browser_id", "columns/temp/spilled"),
+    ],
+)
+def test_a_word_that_lies_about_is_found_by_file_and_kind(full: Estate, kind: str, file: str) -> None:
+    path = full.data / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x00" * 100_000 + PERSONAL[kind].encode() + b"\x00 and more")
+
+    found = search(full)
+
+    assert [each.file for each in found.leaks][:1] == [file]
+    assert {each.kind for each in found.leaks} & {
+        "address", "user agent", "external id", "referrer", "link", "pseudonym", "browser"
+    }  # fmt: skip
+    assert found.clean_at_ms is None
+    assert PERSONAL[kind].encode() not in full.house.rooms.inspection.read_bytes()
+
+
+def test_a_word_in_a_column_is_found_though_it_is_compressed(full: Estate) -> None:
+    file = full.house.rooms.columns / MAIN / "2026-11-24" / "clicks-900-901.parquet"
+    text = f"select '{PERSONAL['user_agent']}' as browser, 'ann@people.example' as sub1 from range(5000)"
+    duckdb.execute(f"copy ({text}) to '{file}' (format parquet, compression zstd)")
+
+    found = search(full)
+
+    name = str(file.relative_to(full.data))
+    assert {(each.file, each.kind) for each in found.leaks} == {
+        (name, "parameter that looks personal"),
+        (name, "user agent"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (b"from 198.51.100.200:", "text like an address"),
+        (b"'2001:db8:0:0:1:2:3:4'", "text like an address"),
+        (b'"2001:db8:77::1"', "text like an address"),
+        (b"<ann.person@people.example>", "text like an e-mail address"),
+        (b"Mozilla/5.0 (X11; Linux x86_64)", "text like a user agent"),
+    ],
+)
+def test_text_of_a_kind_that_no_sealed_file_holds_is_found_whoever_it_is_about(
+    full: Estate, text: bytes, kind: str
+) -> None:
+    with closing(sqlite3.connect(day_path(full.house.rooms.days, MAIN, DAYS[0]))) as database:
+        database.execute("insert into numbers values (?, 1)", (text.decode(),))
+        database.commit()
+
+    found = search(full)
+
+    assert ("days/main/2026-11-22.db", kind) in {(each.file.removesuffix("-wal"), each.kind) for each in found.leaks}
+
+
+def test_a_row_that_was_put_back_after_its_key_went_is_found(full: Estate) -> None:
+    path = day_path(full.house.rooms.days, MAIN, DAYS[0])
+    with full.house.stories.day(DAYS[0]) as reader:
+        seq, _ = next(reader.clicks())
+    with closing(sqlite3.connect(path)) as database:
+        row = database.execute("select * from clicks where seq = ?", (seq,)).fetchone()
+    forgetting = full.forgetting()
+    forgetting.erase(forgetting.subject(click="stranger-2026-11-22-000000", only=True))
+    assert leaks(search(full)) == []
+    full.days.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("insert into clicks values (?, ?, ?, ?, ?, ?, ?)", row)
+        database.commit()
+
+    assert leaks(search(full)) == [("days/main/2026-11-22.db", "row whose key is destroyed", 1)]
+
+
+def test_what_was_clean_and_was_not_written_to_is_not_read_again(full: Estate) -> None:
+    full.days.close()
+    first = search(full)
+    full.now_ms += DAY_MS
+
+    again = search(full, since=first)
+    assert {name[-4:] for name, stamp in again.seen.items() if first.seen.get(name) != stamp} <= {"-shm"}
+    assert again.files + again.unchanged == first.files
+    (full.data / "days" / "left.tmp").write_bytes(PERSONAL["ip"].encode())
+
+    third = search(full, since=again)
+    assert third.unchanged == again.unchanged
+    assert {kind for _, kind, _ in leaks(third)} == {"address", "text like an address"}
+    assert (third.clean_at_ms, again.clean_at_ms, first.clean_at_ms) == (full.now_ms, full.now_ms, full.now_ms - DAY_MS)
+    assert leaks(search(full, since=third)) == leaks(third), "what was found is looked at until it is gone"
+
+
+def test_files_that_time_did_not_suffice_for_are_counted_and_come_next(full: Estate) -> None:
+    hurried = search(full, seconds=0)
+
+    assert (hurried.files, hurried.clean_at_ms) == (0, None)
+    assert hurried.left > 5
+    assert search(full, since=last_inspection(full.house.rooms.inspection)).left == 0
+
+
+def test_a_bot_that_sends_its_name_alone_says_nothing_of_anybody(full: Estate) -> None:
+    full.record(stranger(77, DAYS[0], user_agent="Somebot.example", bot="Somebot.example", traffic="bot"))
+    full.report("bot")
+
+    assert leaks(search(full)) == []
+
+
+def test_it_is_told_without_the_names_of_clean_files(full: Estate) -> None:
+    assert "seen" not in told(search(full))
+
+
+def test_a_result_that_is_torn_is_none(full: Estate) -> None:
+    search(full)
+    path = full.house.rooms.inspection
+    path.write_bytes(path.read_bytes()[:-20])
+
+    assert last_inspection(path) is None

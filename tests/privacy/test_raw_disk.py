@@ -1,0 +1,96 @@
+"""Below the file system: an image of a disk holds no word of an erased person and no former key."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, estate
+from tests.store.records import NEEDLES
+from tnc.core.errors import TncError
+from tnc.core.models import MAIN
+
+_MB = 1 << 20
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """An image with ext4 on it, and where it is mounted; needs root and a kernel that lets it."""
+    if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
+        pytest.skip("only root can mount an image")
+    image, mounted = tmp_path / "image", tmp_path / "mounted"
+    mounted.mkdir()
+    with image.open("wb") as file:
+        file.truncate(64 * _MB)
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    done = subprocess.run(["mount", "-o", "loop", str(image), str(mounted)], check=False, capture_output=True)
+    if done.returncode:
+        pytest.skip("this machine mounts no images")
+    try:
+        yield image, mounted
+    finally:
+        subprocess.run(["umount", str(mounted)], check=False, capture_output=True)
+
+
+def test_a_disk_forgets_what_was_erased_on_it(disk: tuple[Path, Path]) -> None:
+    image, mounted = disk
+    with estate(mounted / "house") as made:
+        made.strangers(40)
+        made.canary_clicks()
+        ring = made.house.rooms.ring / MAIN
+        former = [(ring / date.isoformat()).read_bytes()[64:96] for date in DAYS]
+        forgetting = made.forgetting()
+
+        forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+
+    subprocess.run(["umount", str(mounted)], check=True)
+    raw = image.read_bytes()
+    assert [name for name, needle in NEEDLES.items() if len(needle) > 4 and needle in raw] == []
+    assert [key for key in former if key in raw] == []
+
+
+@pytest.fixture
+def narrow(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a few megabytes; needs root."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount one")
+    place = tmp_path / "narrow"
+    place.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)], check=False, capture_output=True
+    )
+    if done.returncode:
+        pytest.skip("this machine mounts no file systems")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=False, capture_output=True)
+
+
+def test_an_erasure_on_a_full_disk_completes_when_there_is_room(narrow: Path) -> None:
+    ballast = narrow / "ballast"
+    with estate(narrow / "house") as made:
+        made.strangers(40)
+        ids = set(made.canary_clicks())
+        others = made.click_ids() - ids
+        totals = made.report("campaign", "day")["totals"]
+        with ballast.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        forgetting = made.forgetting()
+        with pytest.raises(TncError, match="the disk refused"):
+            forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+        ballast.unlink()
+
+    with estate(narrow / "house") as made:
+        made.forgetting().resume()
+        forgetting = made.forgetting()
+        assert made.click_ids() - ids == others
+        forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+        assert made.click_ids() == others
+        assert made.leaks() == []
+        assert made.report("campaign", "day")["totals"] == totals

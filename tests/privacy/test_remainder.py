@@ -1,0 +1,72 @@
+"""What is left of an erased click counts as the click did, and tells nothing of the visitor."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.store.invented import DATE, Day, any_day
+from tests.store.records import PERSONAL, canary_click
+from tnc.core.models import MAIN, ClickId, FilterChange, FilterId, LabelChange
+from tnc.privacy.remainder import remainder
+from tnc.reports.columns.columns import Columns
+from tnc.reports.columns.schema import ERASED, QUARTER_MS
+from tnc.reports.query import question
+from tnc.reports.run import Exchange, Reports
+
+
+def all_erased(day: Day) -> Day:
+    """The day with nothing but remainders in it."""
+    left = Day()
+    for seq, click in day.numbered_clicks:
+        events = [event for _, of, event in day.numbered_events if of == seq]
+        rest, told = remainder(click, events, ClickId(f"rest-{seq}"))
+        number = left.add(rest)
+        for event in told:
+            left.happen(number, event)
+    return left
+
+
+def report(columns: Columns, day: Day, *by: str, **asked: Any) -> dict[str, Any]:
+    reports = Reports(columns, open_day=lambda _workspace, _date: day, dates=lambda _workspace: [DATE])
+    given_ = {"start": str(DATE), "end": "2026-04-05"} | asked
+    wanted = question(workspace=MAIN, now_ms=0, by=by, **given_)
+    told = reports.ask(wanted, Exchange(home="USD", rates={"USD": 1.0, "EUR": 2.0})).json()
+    columns.forget(MAIN, DATE)
+    return {"rows": told["rows"], "totals": told["totals"]}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("time", ["click", "conversion"])
+def test_every_sum_of_the_owners_side_is_the_same(tmp_path: Any, seed: int, time: str) -> None:
+    day = any_day(seed, clicks=120, events=80, currencies=("USD", "EUR"))
+    for seq, click in day.numbered_clicks[::9]:
+        day.happen(seq, LabelChange(at_ms=click.clicked_at_ms, traffic="bot", reasons=("claimed",)))
+        day.happen(seq, FilterChange(at_ms=click.clicked_at_ms, by=FilterId("standard"), filter=FilterId("standard")))
+    erased = all_erased(day)
+    with Columns(tmp_path) as columns:
+        for by in ((), ("campaign", "offer", "network", "source", "lander"), ("filter", "action"), ("hour",)):
+            for timezone in ("UTC", "Asia/Kathmandu"):
+                before = report(columns, day, *by, timezone=timezone, time=time)
+                assert report(columns, erased, *by, timezone=timezone, time=time) == before
+
+
+def test_every_word_on_the_visitors_side_reads_erased(tmp_path: Any) -> None:
+    with Columns(tmp_path) as columns:
+        for dimension in ("country", "device", "sub1", "traffic", "reasons", "unique_campaign", "asn"):
+            rows = report(columns, all_erased(any_day(3)), dimension)["rows"]
+            assert [row[dimension] for row in rows] == [ERASED]
+
+
+@given(st.integers(0, 2**41), st.dictionaries(st.sampled_from(sorted(PERSONAL)), st.text(min_size=1, max_size=20)))
+def test_nothing_of_the_visitor_is_left(at_ms: int, facts: dict[str, str]) -> None:
+    click = canary_click(at_ms=at_ms, **facts)
+
+    left, _ = remainder(click, [], ClickId("rest"))
+
+    shown = {name for name in left.visit.__struct_fields__ if getattr(left.visit, name) not in (None, {}, ())}
+    defaults = {"visited_at_ms", "traffic", "consent", "gpc", "mode", "data", "visit_number", "reasons"}
+    assert shown - defaults <= {"domain", "unique_campaign"}
+    assert left.clicked_at_ms % QUARTER_MS == 0
+    assert (left.click_id, left.destination, left.witness) == ("rest", None, 0)

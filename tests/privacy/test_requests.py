@@ -1,0 +1,298 @@
+"""The register: who asked for what, until when, and what was done."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.privacy.small_workspace import DAYS, NOW_MS, Estate, estate
+from tests.store.records import NEEDLES, PERSONAL
+from tnc.core.errors import InvalidError, NotFoundError, PartlyDoneError
+from tnc.core.models import MAIN
+from tnc.privacy.requests import Rights
+from tnc.privacy.retention import Hooks, Retention
+from tnc.store.days.writer import day_path
+from tnc.store.requests import ENDED, Outcome, Register, due_ms
+from tnc.store.terms import DAY_MS
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Estate]:
+    with estate(tmp_path) as made:
+        made.canary_clicks(2)
+        yield made
+
+
+def rights(full: Estate) -> Rights:
+    return Rights(full.house, full.forgetting())
+
+
+def at(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+# ---------------------------------------------------------------------------------------------------- terms
+
+
+@pytest.mark.parametrize(
+    ("received", "due"),
+    [
+        ("2027-01-30T10:00", "2027-02-28T10:00"),
+        ("2028-01-30T10:00", "2028-02-29T10:00"),
+        ("2026-11-24T18:00", "2026-12-24T18:00"),
+        ("2026-12-31T00:00", "2027-01-30T00:00"),
+        ("2027-02-10T08:00", "2027-03-10T08:00"),
+    ],
+)
+def test_a_request_is_due_in_30_days_or_a_month_whichever_is_first(received: str, due: str) -> None:
+    assert due_ms(at(received)) == at(due)
+
+
+@given(st.integers(0, at("2100-01-01")))
+def test_nobody_waits_longer_than_30_days(received_ms: int) -> None:
+    assert 28 * DAY_MS <= due_ms(received_ms) - received_ms <= 30 * DAY_MS
+
+
+def test_more_time_is_told_before_it_is_due_and_at_most_two_months(full: Estate) -> None:
+    request, _ = rights(full).ask("access", text="What do you have?", contact="")
+    register = full.house.register
+
+    with pytest.raises(InvalidError, match="reason"):
+        register.extend(request.request_id, until_ms=at("2027-01-24"), reason="", now_ms=NOW_MS)
+    with pytest.raises(InvalidError, match="2027-02-24 at the latest"):
+        register.extend(request.request_id, until_ms=at("2027-03-01"), reason="many", now_ms=NOW_MS)
+    with pytest.raises(InvalidError, match="too late"):
+        register.extend(request.request_id, until_ms=at("2027-01-24"), reason="many", now_ms=request.due_at_ms)
+
+    extended = register.extend(request.request_id, until_ms=at("2027-01-24"), reason="many asked", now_ms=NOW_MS)
+    assert (extended.due_at_ms, extended.extended) == (at("2027-01-24"), True)
+    assert extended.steps[-1].reason == "extended: many asked"
+
+
+def test_what_is_late_is_known(full: Estate) -> None:
+    request, _ = rights(full).ask("access", text="What do you have?", contact="")
+
+    assert full.house.register.late(request.due_at_ms - 1) == []
+    assert [each.request_id for each in full.house.register.late(request.due_at_ms)] == [request.request_id]
+    full.now_ms = request.due_at_ms + 1
+    (told,) = rights(full).requests()
+    assert (told["overdue"], told["days_left"]) == (True, -1)
+
+
+# --------------------------------------------------------------------------------------------------- states
+
+
+def moved(register: Register, request_id: str, *states: str, reason: str = "because") -> None:
+    for state in states:
+        register.move(request_id, state, now_ms=NOW_MS, reason=reason)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        ("acknowledged", "needs_identity", "identity_failed", "needs_identity", "verified", "approved", "executing",
+         "awaiting_downstream", "fulfilled"),
+        ("verified", "review", "denied"),
+        ("needs_identity", "expired_unverified"),
+        ("acknowledged", "withdrawn"),
+        ("approved", "executing", "partly_fulfilled"),
+    ],
+)  # fmt: skip
+def test_requests_go_their_ways_and_end(full: Estate, way: tuple[str, ...]) -> None:
+    request, _ = rights(full).ask("erasure", text="Erase me.", contact="")
+
+    moved(full.house.register, request.request_id, *way)
+
+    done = full.house.register.get(request.request_id)
+    assert done.state in ENDED
+    assert done.closed_at_ms == NOW_MS
+    assert [step.state for step in done.steps] == ["received", *way]
+    with pytest.raises(InvalidError, match="closed"):
+        moved(full.house.register, request.request_id, "verified")
+
+
+@pytest.mark.parametrize("state", ["executing", "awaiting_downstream", "received", "identity_failed"])
+def test_no_step_is_left_out(full: Estate, state: str) -> None:
+    request, _ = rights(full).ask("erasure", text="Erase me.", contact="")
+
+    with pytest.raises(InvalidError, match="what can follow is"):
+        moved(full.house.register, request.request_id, state)
+
+
+@pytest.mark.parametrize("state", ["denied"])
+def test_who_is_denied_is_told_why(full: Estate, state: str) -> None:
+    request, _ = rights(full).ask("erasure", text="Erase me.", contact="")
+
+    with pytest.raises(InvalidError, match="reason"):
+        moved(full.house.register, request.request_id, state, reason="")
+
+
+def test_asking_twice_is_noticed(full: Estate) -> None:
+    desk = rights(full)
+    who = {"visitor": PERSONAL["visitor"]}
+
+    first = desk.add("erasure", channel="letter", who=who)
+    second = desk.add("erasure", channel="email", who=who)
+    other = desk.add("access", channel="email", who=who)
+
+    assert (first["duplicate_of"], second["duplicate_of"], other["duplicate_of"]) == (None, first["request_id"], None)
+
+
+# -------------------------------------------------------------------------------------------- by the person
+
+
+def test_the_cookie_is_proof_enough(full: Estate) -> None:
+    desk, browser = rights(full), PERSONAL["browser_id"]
+    held = desk.holdings(browser)
+    assert (held.clicks, held.conversions) == (6, 3)
+
+    receipt = desk.erase(browser)
+
+    assert {each["after"] for each in receipt["stores"]} == {0}
+    assert desk.holdings(browser).clicks == 0
+    (told,) = desk.requests()
+    assert (told["kind"], told["receipt_id"]) == ("erasure", receipt["receipt_id"])
+    assert [step["state"] for step in told["steps"][:3]] == ["received", "verified", "executing"]
+    assert told["evidence"] == "the cookie of the browser"
+
+
+def test_a_case_is_found_by_its_secret_alone(full: Estate) -> None:
+    desk = rights(full)
+    request, link = desk.ask("question", text="Who are you?", contact="ann@example.com")
+
+    found = desk.case(link)
+
+    assert found is not None
+    assert found.request_id == request.request_id
+    assert len(link) == 32
+    assert desk.case("0" * 32) is None
+
+
+def test_what_people_write_is_sealed(full: Estate) -> None:
+    rights(full).ask("question", text="My name is zz-canary-Ann", contact="zz-canary-ann@example.com")
+
+    assert full.leaks() == []
+    files = [path for path in full.data.rglob("*") if path.is_file()]
+    assert [path.name for path in files if b"zz-canary-" in path.read_bytes()] == []
+    assert NEEDLES
+
+
+def test_too_many_words_are_refused(full: Estate) -> None:
+    with pytest.raises(InvalidError, match="too long"):
+        rights(full).ask("question", text="x" * 5000, contact="")
+    with pytest.raises(InvalidError, match="write what"):
+        rights(full).ask("question", text="  ", contact="")
+
+
+def test_an_unknown_request_is_said_to_be_unknown(full: Estate) -> None:
+    with pytest.raises(NotFoundError):
+        full.house.register.get("nothing")
+    with pytest.raises(InvalidError, match="there are access, erasure"):
+        rights(full).ask("revenge", text="now", contact="")  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------------------------------ who had been told
+
+
+def test_an_erasure_is_not_fulfilled_while_a_receiver_has_not_answered(full: Estate) -> None:
+    """The canary's conversions had been sent to meta-main."""
+    desk = rights(full)
+
+    receipt = desk.erase(PERSONAL["browser_id"])
+
+    (told,) = desk.requests()
+    assert (told["state"], told["receipt_id"]) == ("awaiting_downstream", receipt["receipt_id"])
+    assert [(each["name"], each["reports"], each["outcome"]) for each in told["receivers"]] == [("meta-main", 3, None)]
+    with pytest.raises(InvalidError, match="meta-main had been told before"):
+        desk.move(told["request_id"], "fulfilled")
+    with pytest.raises(InvalidError, match="reason"):
+        desk.move(told["request_id"], "partly_fulfilled")
+
+    settled = desk.settle(told["request_id"], receiver="meta-main", outcome="letter")
+    assert settled["steps"][-1]["reason"] == "meta-main: letter"
+    assert desk.move(told["request_id"], "fulfilled")["state"] == "fulfilled"
+
+
+def test_what_is_impossible_at_a_receiver_is_done_in_part_only(full: Estate) -> None:
+    desk = rights(full)
+    desk.erase(PERSONAL["browser_id"])
+    (told,) = desk.requests()
+
+    desk.settle(told["request_id"], receiver="meta-main", outcome="impossible")
+
+    with pytest.raises(InvalidError, match="partly_fulfilled"):
+        desk.move(told["request_id"], "fulfilled")
+    assert desk.move(told["request_id"], "partly_fulfilled", reason="Meta deletes no events")["closed_at"]
+    with pytest.raises(InvalidError, match="closed"):
+        desk.settle(told["request_id"], receiver="meta-main", outcome="letter")
+
+
+def test_receivers_and_outcomes_that_there_are_not_are_refused(full: Estate) -> None:
+    desk = rights(full)
+    desk.erase(PERSONAL["browser_id"])
+    (told,) = desk.requests()
+
+    with pytest.raises(NotFoundError, match="told was meta-main"):
+        desk.settle(told["request_id"], receiver="tiktok-main", outcome="letter")
+    with pytest.raises(InvalidError, match="there are deleted"):
+        desk.settle(told["request_id"], receiver="meta-main", outcome=cast("Outcome", "forgotten"))
+
+
+def test_an_erasure_by_the_owner_ends_the_request_it_grants(full: Estate) -> None:
+    desk, forgetting = rights(full), full.forgetting()
+    request = desk.add("erasure", channel="letter")["request_id"]
+
+    receipt = forgetting.erase(forgetting.subject(click="canary-2026-11-22-0001", only=True), request_id=request)
+
+    told = desk.request(request)
+    assert (told["state"], told["receipt_id"]) == ("fulfilled", receipt["receipt_id"])
+    assert [step["state"] for step in told["steps"]] == ["received", "approved", "executing", "fulfilled"]
+
+
+def test_who_could_not_prove_it_is_not_erased(full: Estate) -> None:
+    desk, forgetting = rights(full), full.forgetting()
+    request = desk.add("erasure", channel="letter")["request_id"]
+    desk.move(request, "needs_identity")
+
+    with pytest.raises(InvalidError, match="cannot become approved"):
+        forgetting.erase(forgetting.subject(visitor=PERSONAL["visitor"]), request_id=request)
+
+    assert desk.holdings(PERSONAL["browser_id"]).clicks == 6
+
+
+def test_a_request_whose_erasure_waits_for_a_reader_is_not_fulfilled_before(full: Estate) -> None:
+    desk, forgetting = rights(full), full.forgetting()
+    request = desk.add("erasure", channel="letter")["request_id"]
+    reader = sqlite3.connect(f"file:{day_path(full.data / 'days', MAIN, DAYS[1])}?mode=ro", uri=True)
+    reader.execute("begin")
+    reader.execute("select count(*) from clicks").fetchone()
+
+    with pytest.raises(PartlyDoneError):
+        forgetting.erase(forgetting.subject(visitor=PERSONAL["visitor"]), request_id=request, patience_seconds=0.1)
+    assert desk.request(request)["state"] == "executing"
+    reader.close()
+    forgetting.complete()
+
+    assert desk.request(request)["state"] == "awaiting_downstream"
+
+
+# -------------------------------------------------------------------------------------------------- their end
+
+
+def test_questions_and_requests_end_by_their_own_terms(full: Estate) -> None:
+    desk = rights(full)
+    for kind in ("question", "access"):
+        request, _ = desk.ask(kind, text="Well?", contact="")
+        desk.move(request.request_id, "fulfilled")
+    keeper = Retention(full.house, full.alone, Hooks(roll_up=lambda _dates: None))
+    keeper.set({"support": 30})
+
+    keeper.run(as_of_ms=NOW_MS + 31 * DAY_MS)
+    assert [each["kind"] for each in desk.requests()] == ["access"]
+    keeper.run(as_of_ms=NOW_MS + 731 * DAY_MS)
+    assert desk.requests() == []

@@ -1,0 +1,124 @@
+"""Reports counted again in plain Python, from clicks and events, by the words of the contract."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.store.invented import Day
+from tnc.core.conversions import fold
+from tnc.core.fields import FIELDS
+from tnc.core.models import Click, ConversionChange, LanderClick
+from tnc.reports.query import Question
+from tnc.store.days.history import relabelled
+
+Sums = dict[str, int]
+
+
+def label(name: str, click: Click, at_ms: int, zone: ZoneInfo, own: Mapping[str, Any]) -> Any:
+    local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone)
+    match name:
+        case "hour":
+            return local.strftime("%Y-%m-%dT%H:00")
+        case "day":
+            return local.strftime("%Y-%m-%d")
+        case "week":
+            return local.strftime("%G-W%V")
+        case "month":
+            return local.strftime("%Y-%m")
+        case "weekday":
+            return local.strftime("%a").lower()
+        case "hour_of_day":
+            return local.hour
+        case _ if name in own:
+            return own[name]
+        case _:
+            value = FIELDS[name].read(click)
+            return ",".join(value) if isinstance(value, tuple) else value
+
+
+def _asked(question: Question, at_ms: int) -> bool:
+    return question.start_ms <= at_ms < question.end_ms
+
+
+def recount(question: Question, days: Iterable[Day], rates: Mapping[str, float]) -> dict[tuple[Any, ...], Sums]:
+    """Group -> sums; money in micros of the question's currency. Filters are not looked at."""
+    zone = ZoneInfo(question.timezone)
+    groups: dict[tuple[Any, ...], dict[tuple[str, str | None], int]] = defaultdict(lambda: defaultdict(int))
+    for day in days:
+        events: dict[int, list[Any]] = defaultdict(list)
+        for _, seq, event in day.numbered_events:
+            events[seq].append(event)
+        for seq, click in day.numbered_clicks:
+            if not click.test:
+                _count_click(question, relabelled(click, events[seq]), events[seq], zone, groups)
+    return {group: _in_one_currency(sums, question.currency, rates) for group, sums in groups.items()}
+
+
+def _count_click(question: Question, click: Click, events: list[Any], zone: ZoneInfo, groups: Any) -> None:
+    landers = [each for each in events if isinstance(each, LanderClick)]
+    invalid = click.visit.traffic != "human" or click.stopped
+    if click.visit.traffic != "prefetch" and _asked(question, click.clicked_at_ms):
+        sums = groups[tuple(label(name, click, click.clicked_at_ms, zone, {}) for name in question.by)]
+        sums["visits", None] += 1
+        sums["invalid", None] += invalid
+        sums["unique_visits", None] += click.visit.unique_campaign is True
+        sums["lander_views", None] += not invalid and click.lander is not None
+        sums["lander_clicks", None] += not invalid and click.lander is not None and bool(landers)
+        sums["cost", click.currency] += click.cost_micros or 0
+    for each in fold(it for it in events if isinstance(it, ConversionChange) and it.origin != "test"):
+        at_ms = each.converted_at_ms if question.time == "conversion" else click.clicked_at_ms
+        if not _asked(question, at_ms):
+            continue
+        own = {
+            "offer": (landers[-1].offer if landers else None) or click.offer,
+            "network": (landers[-1].network if landers else None) or click.network or each.network,
+        }
+        sums = groups[tuple(label(name, click, at_ms, zone, own) for name in question.by)]
+        sums["conversions", None] += each.status != "rejected"
+        sums["leads", None] += each.status == "lead"
+        sums["sales", None] += each.status == "sale"
+        sums["rejected", None] += each.status == "rejected"
+        sums["revenue", each.currency] += (each.payout_micros or 0) if each.status == "sale" else 0
+        sums["pending_revenue", each.currency] += (each.payout_micros or 0) if each.status == "lead" else 0
+        sums["cost", each.cost_currency] += (each.cost_micros or 0) if each.status != "rejected" else 0
+
+
+def _in_one_currency(
+    sums: Mapping[tuple[str, str | None], int], target: str | None, rates: Mapping[str, float]
+) -> Sums:
+    added: Sums = defaultdict(int)
+    for (name, currency), amount in sums.items():
+        foreign = currency not in (None, target) and target is not None
+        added[name] += round(amount * (rates[str(currency)] / rates[str(target)])) if foreign else amount
+    return added
+
+
+def metrics(sums: Mapping[str, int]) -> dict[str, float | None]:
+    """Every metric of the contract's table; money in micros, prices in whole units."""
+
+    def over(above: float, below: float) -> float | None:
+        return above / below if below else None
+
+    got: Any = defaultdict(int, sums)
+    valid, profit = got["visits"] - got["invalid"], got["revenue"] - got["cost"]
+    return {
+        **{
+            name: got[name]
+            for name in (
+                *("visits", "invalid", "unique_visits", "lander_views", "lander_clicks", "conversions"),
+                *("leads", "sales", "rejected", "revenue", "pending_revenue", "cost"),
+            )
+        },
+        "valid": valid,
+        "lander_ctr": over(got["lander_clicks"], got["lander_views"]),
+        "profit": profit,
+        "roi": over(profit, got["cost"]),
+        "cr": over(got["conversions"], valid),
+        "epv": over(got["revenue"] / 1e6, valid),
+        "epc": over(got["revenue"] / 1e6, got["lander_clicks"]),
+        "cpv": over(got["cost"] / 1e6, got["visits"]),
+        "cpa": over(got["cost"] / 1e6, got["conversions"]),
+        "payout": over(got["revenue"] / 1e6, got["sales"]),
+    }

@@ -1,0 +1,122 @@
+"""Questions are read from words, and what cannot be asked is refused with what can."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tnc.core.errors import InvalidError
+from tnc.core.fields import parse_rfc3339_ms, rfc3339
+from tnc.core.models import MAIN
+from tnc.reports.query import Filter, Question, moment_ms, parse_filter, question
+
+NOW_MS = parse_rfc3339_ms("2026-03-29T10:30:00.500Z")
+
+
+def asked(**words: Any) -> Question:
+    given: dict[str, Any] = {"workspace": MAIN, "now_ms": NOW_MS, "by": ["campaign"]} | words
+    return question(**given)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("now", "2026-03-29T10:30:00.500Z"),
+        ("24h", "2026-03-28T10:30:00.500Z"),
+        ("7d", "2026-03-22T10:30:00.500Z"),
+        ("today", "2026-03-28T23:00:00.000Z"),
+        ("yesterday", "2026-03-27T23:00:00.000Z"),
+        ("this-month", "2026-02-28T23:00:00.000Z"),
+        ("last-month", "2026-01-31T23:00:00.000Z"),
+        ("2026-03-30", "2026-03-29T22:00:00.000Z"),
+        ("2026-03-29T04:00", "2026-03-29T02:00:00.000Z"),
+        ("2026-03-29T04:00:00Z", "2026-03-29T04:00:00.000Z"),
+        ("2026-03-29T04:00:00+05:30", "2026-03-28T22:30:00.000Z"),
+        ("1800-01-01", "1970-01-01T00:00:00.000Z"),
+    ],
+)
+def test_times_are_read_on_the_clock_of_the_report(text: str, moment: str) -> None:
+    found = moment_ms(text, now_ms=NOW_MS, zone=ZoneInfo("Europe/Berlin"), name="from")
+
+    assert rfc3339(found) == moment
+
+
+@pytest.mark.parametrize("text", ["", "tomorrow", "7", "7 days", "2026-13-01", "9999-12-31T23:59:59-12:00", "1e9"])
+def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(InvalidError, match=r"from is .* 2026-11-23T14:00, or one of today, yesterday"):
+        moment_ms(text, now_ms=NOW_MS, zone=ZoneInfo("UTC"), name="from")
+
+
+def test_by_itself_a_question_is_about_the_last_seven_days_and_everything() -> None:
+    found = asked()
+
+    assert (found.start_ms, found.end_ms) == (NOW_MS - 7 * 86_400_000, NOW_MS)
+    assert found.metrics[:3] == ("visits", "invalid", "valid")
+    assert (found.timezone, found.time, found.sort, found.limit, found.currency) == ("UTC", "click", None, None, None)
+
+
+def test_names_may_be_separated_by_commas_and_count_once() -> None:
+    found = asked(by=["campaign,country", "day", "country"], metrics=["visits, cost"])
+
+    assert found.by == ("campaign", "country", "day")
+    assert found.metrics == ("visits", "cost")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"by": ["colour"]}, "there is no dimension 'colour'; choose from hour, day, week"),
+        ({"by": ["ip"]}, "ip is personal data, which is in no report"),
+        ({"by": ["visitor"]}, "visitor is personal data"),
+        ({"metrics": ["clicks"]}, "there is no metric 'clicks'; choose from visits, invalid"),
+        ({"timezone": "../../etc/passwd"}, "there is no time zone"),
+        ({"timezone": "localtime"}, "there is no time zone"),
+        ({"time": "sale"}, "choose `click` or `conversion`"),
+        ({"start": "today", "end": "yesterday"}, "ends before it begins"),
+        ({"start": "now", "end": "now"}, "ends before it begins"),
+        ({"limit": -1}, "choose 0 for the totals alone"),
+        ({"sort": "day"}, "cannot be sorted by 'day'; it can be by campaign, visits"),
+        ({"currency": "dollars"}, "is not a currency"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_with_what_can(words: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidError, match=message):
+        asked(**words)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("country=US,CA", Filter(dimension="country", comparison="=", values=("US", "CA"))),
+        ("country != unknown", Filter(dimension="country", comparison="!=", values=("unknown",))),
+        ("isp~a=b,c", Filter(dimension="isp", comparison="~", values=("a=b,c",))),
+        ("asn>64500", Filter(dimension="asn", comparison=">", values=("64500",))),
+        ("os_version<17.2", Filter(dimension="os_version", comparison="<", values=("17.2",))),
+        ("sub1=a=b", Filter(dimension="sub1", comparison="=", values=("a=b",))),
+        ("sub1=", Filter(dimension="sub1", comparison="=", values=("",))),
+        ("vpn=erased", Filter(dimension="vpn", comparison="=", values=("erased",))),
+    ],
+)
+def test_conditions_are_read(text: str, expected: Filter) -> None:
+    assert parse_filter(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("country", "write NAME=VALUE"),
+        ("=US", "write NAME=VALUE"),
+        ("colour=red", "there is no dimension 'colour'"),
+        ("external_id=7", "external_id is personal data"),
+        ("traffic=humans", "traffic is never 'humans'; it is one of human, bot, crawler, prefetch, suspect, unknown"),
+        ("vpn=yes", "it is one of true, false, unknown, erased"),
+        ("weekday=monday", "it is one of mon, tue"),
+        ("asn=AS1", "asn is a whole number or unknown"),
+        ("hour_of_day>24h", "compared with a whole number"),
+        ("os_version>new", "a version like 17"),
+        ("country>DE", "country has no order; > and < work with hour, day, week"),
+    ],
+)
+def test_wrong_conditions_are_refused_with_what_is_allowed(text: str, message: str) -> None:
+    with pytest.raises(InvalidError, match=message):
+        parse_filter(text)

@@ -1,0 +1,129 @@
+"""An answer shows the same numbers as JSON, CSV and text, and nothing in it can do harm."""
+
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tnc.core.models import MAIN
+from tnc.reports.query import question
+from tnc.reports.result import Answer, Row, harmless, visible
+
+HOSTILE = [
+    "=cmd|' /C calc'!A0",
+    "+1+1",
+    "-2+3",
+    "@SUM(1)",
+    "\tx",
+    "\rx",
+    "\nx",
+    "a\x1b[31mred",
+    "a\u202eb",
+    'q"u,o\r\nte',
+    "\x00",
+]
+
+
+def answer(rows: list[Row], by: tuple[str, ...] = ("sub1",), metrics: tuple[str, ...] = ("visits", "cost")) -> Answer:
+    return Answer(
+        question=question(workspace=MAIN, now_ms=1_774_000_000_000, by=by, metrics=metrics),
+        currency="USD",
+        rows=rows,
+        totals=dict.fromkeys(metrics, 7),
+        notes=["One\x1bnote."],
+    )
+
+
+def cells(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+def test_json_is_as_the_contract_says() -> None:
+    found = answer([{"sub1": None, "visits": 7, "cost": 0.02}]).json()
+
+    assert found == {
+        "from": "2026-03-13T09:46:40.000Z",
+        "to": "2026-03-20T09:46:40.000Z",
+        "timezone": "UTC",
+        "currency": "USD",
+        "time": "click",
+        "by": ["sub1"],
+        "rows": [{"sub1": None, "visits": 7, "cost": 0.02}],
+        "totals": {"visits": 7, "cost": 7},
+        "notes": ["One\x1bnote."],
+    }
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_csv_has_a_header_and_the_words_people_match_by() -> None:
+    rows: list[Row] = [
+        {"vpn": None, "visits": 7, "cost": None},
+        {"vpn": True, "visits": 1, "cost": -0.5},
+        {"vpn": False, "visits": 0, "cost": 0.000001},
+    ]
+
+    text = answer(rows, by=("vpn",)).csv()
+
+    assert text == "vpn,visits,cost\r\nunknown,7,\r\ntrue,1,-0.5\r\nfalse,0,0.000001\r\n"
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_no_cell_of_a_csv_is_a_formula_and_none_is_lost(value: str) -> None:
+    text = answer([{"sub1": value, "visits": 1, "cost": 1}, {"sub1": "next", "visits": 2, "cost": 1}]).csv()
+
+    _, first, second = cells(text)
+    assert not first[0].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    assert first[0].removeprefix("'") == value
+    assert second == ["next", "2", "1"]
+
+
+@pytest.mark.parametrize("number", ["-5", "+1", "-0.25", "12"])
+def test_plain_numbers_stay_numbers(number: str) -> None:
+    assert harmless(number) == number
+
+
+@given(st.text())
+def test_a_terminal_gets_nothing_to_obey(value: str) -> None:
+    assert visible(value).isprintable()
+
+
+@given(st.lists(st.text(alphabet=st.characters(exclude_categories=["Mn", "Me"]), max_size=20), min_size=1, max_size=5))
+def test_a_text_has_one_line_a_row_with_the_totals_first(values: list[str]) -> None:
+    rows: list[Row] = [{"sub1": value, "visits": 3, "cost": 1.5} for value in values]
+
+    lines = answer(rows).text().split("\n")
+
+    assert lines[0] == "2026-03-13T09:46:40.000Z to 2026-03-20T09:46:40.000Z, UTC, by click time, money in USD"
+    assert lines[2].split() == ["sub1", "visits", "cost"]
+    assert lines[3].split() == ["all", "7", "7.00"]
+    assert len(lines) == 4 + len(values) + 2
+    assert lines[-1] == "One\\x1bnote."
+
+
+def test_numbers_stand_under_each_other_also_beside_wide_letters() -> None:
+    rows: list[Row] = [{"sub1": "日本", "visits": 100, "cost": 1}, {"sub1": "abcd", "visits": 7, "cost": None}]
+
+    lines = answer(rows).text().split("\n")
+
+    assert lines[2:6] == [
+        "sub1  visits  cost",
+        "all        7  7.00",
+        "日本     100  1.00",
+        "abcd       7     -",
+    ]
+
+
+def test_ratios_are_shown_in_per_cent_and_prices_finely() -> None:
+    rows: list[Row] = [{"sub1": "a", "cr": 0.12345, "epv": 0.012345}]
+    shown = Answer(
+        question=question(workspace=MAIN, now_ms=1, by=("sub1",), metrics=("cr", "epv"), start="1h", end="now"),
+        currency=None,
+        rows=rows,
+        totals={"cr": None, "epv": None},
+        notes=[],
+    ).text()
+
+    assert shown.split("\n")[-1].split() == ["a", "12.35%", "0.0123"]

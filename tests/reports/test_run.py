@@ -1,0 +1,429 @@
+"""Reports equal an independent recount, cell by cell and to the micro."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date as Date  # noqa: N812
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.reports.recount import metrics, recount
+from tests.store.invented import DATE, DAY_MS, Day, any_day, click, conversion, day_start_ms
+from tnc.core.errors import InvalidError, NotFoundError
+from tnc.core.fields import money
+from tnc.core.models import MAIN, SUBS, CampaignId, LanderClick, LanderId, WorkspaceId
+from tnc.reports.columns.columns import Columns
+from tnc.reports.dimensions import DIMENSIONS, METRICS
+from tnc.reports.query import EventTime, Question, question
+from tnc.reports.result import Answer, word
+from tnc.reports.run import Exchange, Reports
+
+NOW_MS = day_start_ms(DATE) + 2 * DAY_MS
+RATES = {"USD": 1.0, "EUR": 1.083719, "INR": 0.01191337}
+Days = dict[Date, Day]
+
+
+class House:
+    """Workspaces with their days, and the reports on them."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self.days: dict[WorkspaceId, Days] = {MAIN: {}}
+        self.reports = Reports(columns, open_day=self._open, dates=lambda workspace: list(self.days[workspace]))
+
+    def _open(self, workspace: WorkspaceId, date: Date) -> Day:
+        day = self.days[workspace][date]
+        if not day.numbered_clicks:
+            raise NotFoundError("the day is gone.")
+        return day
+
+    def holds(self, days: Days) -> None:
+        for date in self.days[MAIN]:
+            self.columns.forget(MAIN, date)
+        self.days[MAIN] = days
+
+    def busy(self, seed: int, **of: Any) -> WorkspaceId:
+        """A workspace with three days of all kinds, made once."""
+        workspace = WorkspaceId(f"busy-{seed}")
+        self.days.setdefault(workspace, three_days(seed, **of))
+        return workspace
+
+    def ask(self, exchange: Exchange | None = None, **words: Any) -> Answer:
+        asked: dict[str, Any] = {"workspace": MAIN, "now_ms": NOW_MS, "by": ["campaign"]} | words
+        return self.reports.ask(question(**asked), exchange)
+
+
+@pytest.fixture(scope="module")
+def _house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with Columns(tmp_path_factory.mktemp("columns")) as columns:
+        yield House(columns)
+
+
+@pytest.fixture
+def house(_house: House) -> Iterator[House]:
+    yield _house
+    _house.holds({})
+
+
+def one_click(**of: Any) -> Days:
+    day = Day()
+    day.add(click(**of))
+    return {DATE: day}
+
+
+def three_days(seed: int, **of: Any) -> Days:
+    dates = [DATE + timedelta(days=n) for n in (-1, 0, 1)]
+    return {date: any_day(seed + n, date=date, **of) for n, date in enumerate(dates)}
+
+
+def assert_same(row: dict[str, Any], expected: dict[str, float | None]) -> None:
+    for name, value in expected.items():
+        assert row[name] == (money(int(value or 0)) if METRICS[name].kind == "money" else value), name
+
+
+def assert_equal_to_recount(answer: Answer, days: Days) -> None:
+    asked = answer.question
+    expected = recount(replace(asked, currency=answer.currency), days.values(), RATES)
+    found = {tuple(row[name] for name in asked.by): row for row in answer.rows}
+    assert found.keys() == expected.keys()
+    assert len(found) == len(answer.rows)
+    for group, row in found.items():
+        assert_same(row, metrics(expected[group]))
+    totals = recount(replace(asked, currency=answer.currency, by=()), days.values(), RATES)
+    assert_same(answer.totals, metrics(totals.get((), {})))
+
+
+GROUPABLE = sorted(set(DIMENSIONS) - set(SUBS))
+
+
+def recounted(house: House, seed: int, by: tuple[str, ...], **of: Any) -> None:
+    """Ask about a busy workspace, in one currency or in three, and compare."""
+    workspace = house.busy(seed, currencies=("USD", "EUR", "INR") if seed % 2 else ("EUR",))
+    asked = Question(workspace=workspace, by=by, metrics=tuple(METRICS), **of)
+    found = house.reports.ask(asked, Exchange(home="USD", rates=RATES))
+    assert_equal_to_recount(found, house.days[workspace])
+
+
+@pytest.mark.parametrize(
+    "by", [("campaign", "country"), ("offer", "network"), ("day", "lander"), ("reasons", "currency")]
+)
+@pytest.mark.parametrize("time", ["click", "conversion"])
+@pytest.mark.parametrize("seed", range(4))
+def test_all_days_equal_an_independent_recount(house: House, seed: int, time: EventTime, by: tuple[str, ...]) -> None:
+    start_ms = day_start_ms(DATE) - 2 * DAY_MS
+    recounted(house, seed, by, start_ms=start_ms, end_ms=start_ms + 10 * DAY_MS, time=time)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 3),
+    by=st.lists(st.sampled_from(GROUPABLE), min_size=1, max_size=3, unique=True),
+    timezone=st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns"]),
+    time=st.sampled_from(["click", "conversion"]),
+    span=st.tuples(st.integers(0, 4 * DAY_MS), st.integers(1, 4 * DAY_MS)),
+)
+def test_every_cell_equals_an_independent_recount(
+    house: House, *, seed: int, by: list[str], timezone: str, time: EventTime, span: tuple[int, int]
+) -> None:
+    start_ms = day_start_ms(DATE) - 2 * DAY_MS + span[0]
+    recounted(house, seed, tuple(by), start_ms=start_ms, end_ms=start_ms + span[1], timezone=timezone, time=time)
+
+
+@pytest.mark.parametrize("name", DIMENSIONS)
+def test_every_dimension_can_be_grouped_filtered_and_sorted_by(house: House, name: str) -> None:
+    workspace = house.busy(10)
+    whole = house.ask(workspace=workspace, by=[name], sort=name)
+
+    for row in whole.rows[:2]:
+        part = house.ask(workspace=workspace, by=[name], where=[f"{name}={word(row[name])}"])
+        rest = house.ask(workspace=workspace, by=[name], where=[f"{name}!={word(row[name])}"])
+        assert row in part.rows
+        assert row not in rest.rows
+        assert part.totals["visits"] + rest.totals["visits"] == whole.totals["visits"]  # type: ignore[operator]
+    assert sum(row["visits"] for row in whole.rows) == whole.totals["visits"]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_can_be_chosen_and_sorted_by(house: House, name: str) -> None:
+    by = ["country", "campaign", "offer", "lander"]
+    found = house.ask(workspace=house.busy(10), by=by, metrics=[name], sort=name)
+
+    values = [row[name] for row in found.rows]
+    known = [value for value in values if value is not None]
+    assert [*found.rows[0]] == [*by, name]
+    assert len(known) < len(values) or METRICS[name].kind in ("count", "money") or name == "cpv"
+    assert known == sorted(known, key=float, reverse=True)
+    assert values == known + [None] * (len(values) - len(known))
+
+
+def test_nothing_divided_by_nothing_is_null(house: House) -> None:
+    house.holds(one_click(visit={"traffic": "bot"}))
+
+    (row,) = house.ask().rows
+
+    assert (row["visits"], row["invalid"], row["valid"]) == (1, 1, 0)
+    ratios = [name for name, metric in METRICS.items() if metric.kind in ("ratio", "price") and name != "cpv"]
+    assert {row[name] for name in ratios} == {None}
+    assert row["cpv"] == 0
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2, 99])
+def test_a_limit_cuts_the_rows_and_not_the_totals(house: House, limit: int) -> None:
+    workspace = house.busy(10)
+    whole = house.ask(workspace=workspace, by=["country"])
+
+    found = house.ask(workspace=workspace, by=["country"], limit=limit)
+
+    assert found.rows == whole.rows[:limit]
+    assert found.totals == whole.totals
+
+
+def test_without_clicks_there_are_no_rows_and_totals_of_zero(house: House) -> None:
+    found = house.ask()
+
+    assert found.rows == []
+    assert found.totals["visits"] == 0
+    assert found.totals["revenue"] == 0
+    assert found.totals["cr"] is None
+    assert found.currency is None
+
+
+def test_prefetches_are_no_visits_and_cost_nothing(house: House) -> None:
+    house.holds(one_click(visit={"traffic": "prefetch"}, cost_micros=20_000, currency="USD"))
+
+    assert house.ask().rows == []
+
+
+def test_who_a_filter_judged_without_stopping_stays_valid(house: House) -> None:
+    house.holds(one_click(filter="standard", stopped=False))
+
+    assert house.ask().totals["valid"] == 1
+
+
+def test_a_lander_click_counts_once_and_only_from_valid_visits(house: House) -> None:
+    day = Day()
+    for visit in ({}, {"traffic": "bot"}):
+        seq = day.add(click(lander=LanderId("quiz"), visit=visit))
+        day.happen(seq, LanderClick(at_ms=1))
+        day.happen(seq, LanderClick(at_ms=2))
+    house.holds({DATE: day})
+
+    totals = house.ask().totals
+
+    assert (totals["lander_views"], totals["lander_clicks"], totals["lander_ctr"]) == (1, 1, 1.0)
+
+
+def test_a_lead_that_becomes_a_sale_is_one_sale(house: House) -> None:
+    day = Day()
+    seq = day.add(click(cost_micros=2_500_000, currency="USD"))
+    day.happen(seq, conversion("a", 1, status="lead", payout=5_000_000))
+    house.holds({DATE: day})
+    before = house.ask().totals
+    assert (before["leads"], before["sales"], before["pending_revenue"], before["revenue"]) == (1, 0, 5, 0)
+
+    day.happen(seq, conversion("a", 2, status="sale", payout=12_500_000))
+    after = house.ask().totals
+
+    assert (after["conversions"], after["leads"], after["sales"], after["revenue"]) == (1, 0, 1, 12.5)
+    assert (after["profit"], after["roi"], after["payout"]) == (10, 4.0, 12.5)
+
+
+def test_by_conversion_time_a_sale_is_on_its_own_day(house: House) -> None:
+    day = Day()
+    seq = day.add(click(day_start_ms(DATE) + 5))
+    day.happen(seq, conversion("a", day_start_ms(DATE) + DAY_MS + 5))
+    house.holds({DATE: day})
+
+    by_click = house.ask(by=["day"], metrics=["visits", "sales"])
+    by_sale = house.ask(by=["day"], metrics=["visits", "sales"], time="conversion")
+
+    assert [[*row.values()] for row in by_click.rows] == [["2026-03-28", 1, 1]]
+    assert [[*row.values()] for row in by_sale.rows] == [["2026-03-28", 1, 0], ["2026-03-29", 0, 1]]
+
+
+def test_from_is_included_and_to_is_not(house: House) -> None:
+    house.holds(one_click(at_ms=day_start_ms(DATE) + 3_600_000))
+
+    def visits(start: str, end: str) -> Any:
+        return house.ask(start=start, end=end).totals["visits"]
+
+    assert visits("2026-03-28T01:00", "2026-03-28T01:00:00.001") == 1
+    assert visits("2026-03-28T00:59", "2026-03-28T01:00") == 0
+    assert visits("2026-03-28T01:00:00.001", "2026-03-28T02:00") == 0
+
+
+def test_half_hour_zones_and_summer_time_are_on_the_clock_of_the_report(house: House) -> None:
+    night = day_start_ms(DATE) + DAY_MS + 45 * 60_000  # 2026-03-29 00:45 UTC: a quarter before the clocks change
+    day = Day()
+    for minutes in (0, 30):
+        day.add(click(night + minutes * 60_000))
+    house.holds({DATE + timedelta(days=1): day})
+
+    def hours(timezone: str) -> list[Any]:
+        return [row["hour"] for row in house.ask(by=["hour"], timezone=timezone).rows]
+
+    assert hours("Europe/Berlin") == ["2026-03-29T01:00", "2026-03-29T03:00"]
+    assert hours("Asia/Kolkata") == ["2026-03-29T06:00"]
+    assert hours("Asia/Kathmandu") == ["2026-03-29T06:00", "2026-03-29T07:00"]
+
+
+def test_erased_clicks_stay_in_the_totals(house: House) -> None:
+    day = Day()
+    day.add(click(erased=True, cost_micros=1_000_000, currency="USD", visit={"country": None}))
+    day.add(click(visit={"country": "DE"}))
+    house.holds({DATE: day})
+
+    found = house.ask(by=["country"], metrics=["visits", "cost"])
+
+    assert {row["country"]: (row["visits"], row["cost"]) for row in found.rows} == {"DE": (1, 0), "erased": (1, 1)}
+    assert [row["vpn"] for row in house.ask(by=["vpn"], where=["asn=erased"]).rows] == ["erased"]
+
+
+# ----------------------------------------------------------------------------------------------- filters
+
+
+@pytest.mark.parametrize(
+    ("condition", "countries"),
+    [
+        ("country=US", ["US"]),
+        ("country=US,DE", ["DE", "US"]),
+        ("country=unknown", [None]),
+        ("country!=US", ["DE", None]),
+        ("country!=US,unknown", ["DE"]),
+        ("country~u", ["US", None]),
+        ("city~ünch", ["DE"]),
+        ("asn>64500", ["DE"]),
+        ("asn<64501", ["US"]),
+        ("os_version>9", ["DE"]),
+        ("os_version<10.10", ["US", "DE"]),
+        ("vpn=true", ["DE"]),
+        ("vpn=unknown", [None]),
+        ("reasons=rate", ["DE"]),
+        ("reasons!=rate", ["US", None]),
+        ("reasons=", ["US", None]),
+        ("hour_of_day>12", ["DE"]),
+        ("weekday=sat", ["DE", "US", None]),
+        ("day<2026-03-28", []),
+    ],
+)
+def test_filters_keep_what_they_say(house: House, condition: str, countries: list[str | None]) -> None:
+    day, start_ms = Day(), day_start_ms(DATE)
+    day.add(click(start_ms, visit={"country": "US", "asn": 64500, "os_version": "9", "vpn": False}))
+    german: dict[str, Any] = {"country": "DE", "asn": 64501, "os_version": "10.2", "vpn": True, "city": "München"}
+    day.add(click(start_ms + 50_000_000, visit=german | {"reasons": ("ua", "rate")}))
+    day.add(click(start_ms, visit={"country": None}))
+    house.holds({DATE: day})
+
+    found = house.ask(by=["country"], where=[condition])
+
+    assert {row["country"] for row in found.rows} == set(countries)
+
+
+def test_all_filters_must_hold_and_values_are_never_sql(house: House) -> None:
+    house.holds(one_click(campaign=CampaignId("a'); drop table sums; --")))
+
+    assert house.ask(where=["campaign=a'); drop table sums; --", "country=US"]).totals["visits"] == 1
+    assert house.ask(where=["campaign=x' or '1'='1", "country=US"]).totals["visits"] == 0
+
+
+# ----------------------------------------------------------------------------------------------- money
+
+
+def test_one_currency_is_the_currency_of_the_report(house: House) -> None:
+    house.holds(one_click(cost_micros=20_000, currency="EUR"))
+
+    assert house.ask().currency == "EUR"
+    assert house.ask(Exchange(home="USD")).totals["cost"] == 0.02
+
+
+def test_another_currency_needs_rates_by_name(house: House) -> None:
+    house.holds(one_click(cost_micros=20_000, currency="EUR"))
+
+    assert house.ask(Exchange(rates=RATES), currency="USD").totals["cost"] == 0.021674
+    with pytest.raises(InvalidError, match="no rate for USD, EUR"):
+        house.ask(currency="USD")
+
+
+def test_each_amount_is_worth_what_it_was_worth_on_its_day(house: House) -> None:
+    days: Days = {}
+    for number in range(-2, 2):
+        date = DATE + timedelta(days=number)
+        days[date] = day = Day()
+        for currency in ("EUR", "USD"):
+            day.add(click(day_start_ms(date) + 3_600_000, cost_micros=1_000_000, currency=currency))
+    house.holds(days)
+    since = (DATE - timedelta(days=1) - Date(1970, 1, 1)).days
+    exchange = Exchange(home="USD", rates={"USD": 1.0, "EUR": 2.0}, dated={"EUR": [(since, 3.0), (since + 2, 5.0)]})
+
+    answer = house.ask(exchange, by=("day",), metrics=("cost",))
+    in_euro = house.ask(exchange, by=(), metrics=("cost",), currency="EUR")
+
+    assert [row["cost"] for row in answer.rows] == [1 + 2, 1 + 3, 1 + 3, 1 + 5]
+    assert answer.totals["cost"] == 4 + 2 + 3 + 3 + 5
+    assert in_euro.totals["cost"] == pytest.approx(4 + 1 / 2 + 1 / 3 + 1 / 3 + 1 / 5, abs=2e-6)
+    with pytest.raises(InvalidError, match=f"no rate for EUR on {DATE - timedelta(days=2)}"):
+        house.ask(replace(exchange, rates={"USD": 1.0}))
+
+
+def test_several_currencies_are_never_added_up_as_they_are(house: House) -> None:
+    house.holds(three_days(3, currencies=("USD", "EUR")))
+
+    with pytest.raises(InvalidError, match="EUR, USD: choose one"):
+        house.ask()
+    with pytest.raises(InvalidError, match="no rate for EUR"):
+        house.ask(Exchange(home="USD", rates={"USD": 1}))
+    assert house.ask(metrics=("visits",)).totals["visits"]  # who asks for no money needs no rate
+    with pytest.raises(InvalidError, match="EUR, USD: choose one"):
+        house.ask(metrics=("visits",), by=("campaign",), sort="epc")
+
+
+# ------------------------------------------------------------------------------- the house behind it
+
+
+def test_new_clicks_are_in_the_next_answer(house: House) -> None:
+    house.holds(one_click())
+    assert house.ask().totals["visits"] == 1
+
+    house.days[MAIN][DATE].add(click())
+
+    assert house.ask().totals["visits"] == 2
+
+
+def test_a_damaged_file_is_made_again_on_the_way(house: House) -> None:
+    house.holds(three_days(4))
+    expected = house.ask(by=["country"])
+    for file in (house.columns.folder / MAIN).rglob("clicks-*.parquet"):
+        file.write_bytes(b"\x00" * file.stat().st_size)
+
+    assert house.ask(by=["country"]) == expected
+
+
+def test_a_day_that_goes_while_it_is_asked_for_is_passed_over(house: House) -> None:
+    house.holds(one_click() | {DATE + timedelta(days=1): Day()})
+
+    assert house.ask().totals["visits"] == 1
+
+
+def test_workspaces_do_not_see_each_other(house: House) -> None:
+    house.holds(one_click())
+    house.days[WorkspaceId("other")] = {}
+    house.ask()
+
+    assert house.ask(workspace=WorkspaceId("other")).totals["visits"] == 0
+
+
+def test_a_parameter_that_identifies_is_left_out_and_said(house: House) -> None:
+    day = Day()
+    for number in range(40):
+        day.add(click(subs={"sub1": f"visitor-{number}", "sub2": "top"}))
+    house.holds({DATE: day})
+
+    found = house.ask(by=["sub1", "sub2"])
+
+    assert [(row["sub1"], row["sub2"], row["visits"]) for row in found.rows] == [(None, "top", 40)]
+    (note,) = found.notes
+    assert note.startswith("sub1 of the source ads: the values of 40 clicks are left out and read `unknown`")
+    assert house.ask(by=["sub2"]).notes == []

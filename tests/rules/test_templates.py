@@ -1,0 +1,201 @@
+"""URL templates: filled with anything, they stay on their host."""
+
+import re
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.rules.shop import law
+from tnc.core.errors import InvalidError
+from tnc.rules.macros import ALIASES, MACROS, is_unexpanded, read_macro
+from tnc.rules.templates import TextTemplate, UrlTemplate
+
+hostile = st.one_of(
+    st.text(),
+    st.sampled_from(
+        ["@evil.example", "//evil.example", "\\\\evil.example", ":8080", ".evil.example/", "\r\nSet-Cookie: a=b"]
+    ),
+    st.text(alphabet="@:/\\?#%.\r\n\t [ab", max_size=20),
+)
+starts = st.sampled_from(
+    [
+        "https://shop.example/{A}",
+        "https://shop.example?x={A}&y={B}",
+        "http://shop.example:8080/a{A}/{B}?c={A}#{B}",
+        "https://[2001:db8::1]/{A}",
+        "HTTPS://Shop.Example/{A}{B}",
+        "https://shop.example#{A}",
+    ]
+)
+macros = st.sampled_from(["click_id", "raw:param.x", "_sub1", "param.x:raw", "sub_id_2"])
+
+
+@law
+@given(starts, macros, macros, hostile, hostile)
+def test_no_value_changes_scheme_host_or_port(text: str, one: str, two: str, first: str, second: str) -> None:
+    template = UrlTemplate.parse(text.replace("{A}", f"{{{one}}}").replace("{B}", f"{{{two}}}"))
+    names = sorted(template.macros)
+
+    url = template.fill(lambda name: first if name == names[0] else second)
+
+    wanted, found = urlsplit(text.split("{", maxsplit=1)[0]), urlsplit(url)
+    assert (found.scheme, found.netloc) == (wanted.scheme, wanted.netloc.lower())
+    assert url.isascii()
+    assert not re.search(r"[\x00-\x20\x7f\"<>\\^`{|}]", url)
+
+
+@law
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_value_arrives_as_it_was(value: str) -> None:
+    url = UrlTemplate.parse("https://shop.example/?a=1&b={sub1}&c=2").fill(lambda _: value)
+
+    assert unquote(urlsplit(url).query.split("&b=")[1].removesuffix("&c=2")) == value
+
+
+def test_raw_values_keep_their_signs_and_lose_what_a_url_cannot_carry() -> None:
+    url = UrlTemplate.parse("https://shop.example/{raw:param.to}").fill(lambda _: "a/b?c=d&e=é\r\n f")
+
+    assert url == "https://shop.example/a/b?c=d&e=%C3%A9%20f"
+
+
+def test_a_macro_without_a_value_leaves_nothing_behind() -> None:
+    url = UrlTemplate.parse("https://shop.example/?a={sub1}&b={city}").fill(lambda _: None)
+
+    assert url == "https://shop.example/?a=&b="
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("javascript:alert(1)", "no URL"),
+        ("//shop.example/", "no URL"),
+        ("ftp://shop.example/", "no URL"),
+        ("{param.url}", "no URL"),
+        ("https://{domain}/x", "no URL"),
+        ("{raw:param.scheme}://shop.example/", "no URL"),
+        ("https://shop{sub1}.example/", "before the path"),
+        ("https://shop.example{sub1}", "before the path"),
+        ("https://shop.example:{sub1}/", "before the path"),
+        ("https://shop.example@evil.example/", "user and password"),
+        ("https://shop.example\\@evil.example/", "cannot stand in or behind a host"),
+        ("https://shop.example:99999/", "no host"),
+        ("https://shop..example/", "no host"),
+        ("https://[::1/", "no host"),
+        ("https://-/", "no host"),
+        ("https:///x", "no URL"),
+        ("", "no URL"),
+        ("https://shop.example/a b", "write %20"),
+        ("https://shop.example/\x00", "write %20"),
+        ("https://shop.example/{", "belongs to no macro"),
+        ("https://shop.example/{}", "belongs to no macro"),
+        ("https://shop.example/?a={clik_id}", "did you mean {click_id}?"),
+        ("https://shop.example/?a=%7Bclik_id%7D", "did you mean {click_id}?"),
+        ("https://shop.example/?a={{ad.id}}", "no macro {ad.id}"),
+        ("https://shop.example/?a={zzzzzz}", "docs/rules.md"),
+        ("https://shop.example/?a={sub21}", "no macro"),
+        ("https://shop.example/?a={param.}", "no macro"),
+        ("https://shop.example/?a={status:paid=1}", "lead=0 sale=1"),
+    ],
+)
+def test_a_url_that_could_lead_elsewhere_is_refused(text: str, words: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        UrlTemplate.parse(text)
+
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (" https://shop.example/?a=%7Bclick_id%7D ", "https://shop.example/?a=click_id"),
+        ("https://shop.example/?a=%7braw%3Asub1%7d", "https://shop.example/?a=sub1"),
+        ("https://shop.example/?a=%7B%22x%22%3A1%7D", "https://shop.example/?a=%7B%22x%22%3A1%7D"),
+        ("https://bücher.example/weiß?é", "https://xn--bcher-kva.example/wei%C3%9F?%C3%A9"),
+        ("https://shop.example", "https://shop.example"),
+        ("https://shop_1.example/a", "https://shop_1.example/a"),
+    ],
+)
+def test_what_is_meant_well_is_healed(written: str, meant: str) -> None:
+    assert UrlTemplate.parse(written).fill(lambda name: name) == meant
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_the_names_of_the_peers_stand_for_ours(alias: str) -> None:
+    name = read_macro(alias).name
+
+    assert name in MACROS or name.startswith("param.")
+    assert alias not in MACROS
+
+
+@pytest.mark.parametrize(
+    ("written", "name", "raw"),
+    [
+        ("subid", "click_id", False),
+        ("sub_id_12", "sub12", False),
+        ("t20", "sub20", False),
+        ("var10", "sub10", False),
+        ("trafficsource.name", "source_name", False),
+        ("carrier", "isp", False),
+        ("device_type:en", "device", False),
+        ("_keyword", "param.keyword", True),
+        ("keyword:utf-8", "param.keyword", False),
+        ("campaign.id", "campaign", False),
+        ("raw:param.q", "param.q", True),
+        ("externalid:raw", "external_id", True),
+        ("var:zone", "param.zone", False),
+        ("param.utm-source", "param.utm-source", False),
+    ],
+)
+def test_a_macro_is_read_in_every_spelling(written: str, name: str, raw: bool) -> None:
+    macro = read_macro(written)
+
+    assert (macro.name, macro.raw) == (name, raw)
+
+
+def test_a_status_can_be_said_in_the_words_of_others() -> None:
+    template = UrlTemplate.parse("https://ads.example/pb?s={status:lead=0 sale=1}&t={status:sale=ok,rejected=no}")
+
+    assert dict(parse_qsl(urlsplit(template.fill(lambda _: "sale")).query)) == {"s": "1", "t": "ok"}
+    assert dict(parse_qsl(urlsplit(template.fill(lambda _: "rejected")).query)) == {"s": "rejected", "t": "no"}
+
+
+def test_a_body_keeps_its_own_braces() -> None:
+    body = TextTemplate.parse('{"id": "{click_id}", "sub": "{_sub1}", "more": {"a": 1}}')
+
+    filled = body.fill({"click_id": 'a"b', "sub1": "c"}.get, lambda value: value.replace('"', '\\"'))
+
+    assert filled == '{"id": "a\\"b", "sub": "c", "more": {"a": 1}}'
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{{ad.id}}", "{{site_source_name}}", "%7B%7Bad.id%7D%7D", "%7B%7Bad.id%7D%7d", "${SUBID}", "{clickid}",
+        "{$click_id}",
+        "{:click_id}", "__CLICKID__", "__CAMPAIGN_NAME__", "[clickid]", "[[[subid]]]", "%5Bclickid%5D",
+        "%%CLICK_ID%%", "<id>",
+        "#s2#", "@@id@@", "%ID%", "x_{{ad.name}}_y", "{campaign-id}", "{{campaign name}}",
+    ],
+)  # fmt: skip
+def test_what_an_ad_platform_did_not_fill_in_is_recognised(value: str) -> None:
+    assert is_unexpanded(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "", "abc", "a_b", "__init", "100%", "50%25", "a[1]", "[x] y", "1<2", "#top",
+        "{3F2504E0-4F89-11D3-9A0C-0305E82C3301}",
+        '{"a":1}', "IwAR0_x__y-z", "fb.1.1554763741205.AbCdEf__gh_", "{}", "%E2%82%AC", "_ _",
+    ],
+)  # fmt: skip
+def test_an_ordinary_value_is_not_taken_for_a_macro(value: str) -> None:
+    assert not is_unexpanded(value)
+
+
+@law
+@given(st.text())
+def test_any_value_can_be_asked(value: str) -> None:
+    assert is_unexpanded(value) in {True, False}

@@ -1,0 +1,77 @@
+"""What is found out about a click later changes what it is called, in stories and in columns."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.store.invented import DATE, Day, click
+from tnc.core.models import MAIN, Event, FilterChange, FilterId, LabelChange, LanderClick, LanderId
+from tnc.privacy.remainder import remainder
+from tnc.reports.columns.columns import Columns
+from tnc.reports.columns.duck import Values
+from tnc.reports.columns.schema import COLUMNS
+from tnc.store.days.history import relabelled, story
+
+STRICT = FilterId("strict")
+FAILED = LabelChange(at_ms=1, traffic="bot", reasons=("crawler_failed",), crawler_verified=False)
+STOPPED = FilterChange(at_ms=2, by=STRICT, filter=STRICT, stopped=True, reasons=("filter_vpn",))
+PASSED = FilterChange(at_ms=3, by=STRICT)
+UNDONE = FilterChange(at_ms=4, by=STRICT, undone=True)
+
+
+def called(*events: Event) -> tuple[Any, ...]:
+    now = relabelled(click(filter=FilterId("old"), stopped=True, added_reasons=("filter_asn",)), events)
+    return now.visit.traffic, now.visit.reasons, now.filter, now.stopped, now.added_reasons
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ((), ("human", (), "old", True, ("filter_asn",))),
+        ((FAILED,), ("bot", ("crawler_failed",), "old", True, ("filter_asn",))),
+        ((STOPPED,), ("human", (), "strict", True, ("filter_vpn",))),
+        ((STOPPED, PASSED), ("human", (), None, False, ())),
+        ((STOPPED, FAILED), ("bot", ("crawler_failed",), "strict", True, ("filter_vpn",))),
+        ((STOPPED, PASSED, UNDONE), ("human", (), "old", True, ("filter_asn",))),
+    ],
+)
+def test_the_last_word_of_each_kind_counts(events: tuple[Event, ...], expected: tuple[Any, ...]) -> None:
+    assert called(*events) == expected
+
+
+def test_a_story_tells_both_what_it_is_called_and_what_was_decided() -> None:
+    recorded = click()
+
+    told = story(recorded, [LanderClick(at_ms=1), STOPPED])
+
+    assert (told.click.filter, told.click.stopped) == ("strict", False)  # it went where it went
+    assert told.decided == recorded
+    assert told.changes == (STOPPED,)
+    assert story(recorded, [LanderClick(at_ms=1)]).decided is None
+
+
+def test_what_is_left_of_an_erased_click_counts_as_it_counted() -> None:
+    left, events = remainder(click(), [STOPPED], click().click_id)
+
+    assert (left.filter, left.stopped, events) == ("strict", True, [])
+
+
+def test_rows_that_were_written_before_follow(tmp_path: Path) -> None:
+    day = Day()
+    seqs = [day.add(click(lander=LanderId("quiz"))) for _ in range(3)]
+    for seq in (*seqs, *seqs):
+        day.happen(seq, LanderClick(at_ms=1))
+    with Columns(tmp_path) as columns:
+        for event in (None, STOPPED, UNDONE):
+            if event:
+                day.happen(seqs[1], event)
+            columns.catch_up(MAIN, DATE, day)
+            with columns.reading(MAIN, [DATE]) as shelves:
+                values = Values()
+                files = values.parquet(shelves[DATE].files("landers"), COLUMNS["landers"])
+                counts = columns.duck.rows(f"select counts, filter from {files} order by event_seq", values)
+
+            now = (False, "strict") if event is STOPPED else (True, None)
+            then = (False, "strict") if event is STOPPED else (False, None)
+            assert counts == [(True, None), now, (True, None), (False, None), then, (False, None)]

@@ -1,0 +1,84 @@
+"""A mapping that is added reaches back, as if it had been there from the start."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.tracking.conversions.shared import NETWORK, Desk, campaign
+from tnc.core.models import Cost
+
+MAPPED = replace(NETWORK, statuses={**NETWORK.statuses, "lead": ("pending", "odd"), "rejected": ("Frozen",)})
+
+
+def test_a_word_that_was_kept_gets_its_meaning() -> None:
+    desk = Desk(campaign=campaign(Cost(model="cpa", amount=3)))
+    desk.call(txid="t1", status="odd", payout="7")
+    assert desk.remap() == 0
+
+    desk.network = MAPPED
+
+    assert desk.remap() == 1
+    (conversion,) = desk.conversions
+    assert (conversion.status, conversion.payout_micros, conversion.cost_micros) == ("lead", 7_000_000, 3_000_000)
+    assert (conversion.converted_at_ms, conversion.history[-1].status_word) == (1_001, "odd")
+
+
+def test_a_rejection_that_nobody_understood_takes_the_sale_back() -> None:
+    desk = Desk()
+    desk.calls([{"txid": "t1", "payout": "5"}, {"txid": "t1", "status": "frozen"}, {"txid": "t2"}])
+
+    desk.network = MAPPED
+
+    assert desk.remap() == 1
+    assert desk.statuses == ["rejected", "sale"]
+
+
+def test_a_lead_understood_late_does_not_take_a_sale_back() -> None:
+    desk = Desk(network=replace(NETWORK, duplicates="update"))
+    desk.calls([{"txid": "t1", "status": "odd"}, {"txid": "t1"}])
+
+    desk.network = replace(MAPPED, duplicates="update")
+
+    assert desk.remap() == 0
+
+
+def test_a_correction_by_hand_stands_after_a_remapping() -> None:
+    desk = Desk()
+    desk.calls([{"txid": "t1"}, {"txid": "t1", "status": "frozen"}, {"txid": "t1", "status": "rejected"}])
+    desk.call("hand", txid="t1", status="sale")
+
+    desk.network = MAPPED
+
+    assert desk.remap() == 0
+    assert desk.statuses == ["sale"]
+
+
+def test_words_may_be_mapped_one_after_the_other() -> None:
+    desk = Desk()
+    desk.calls([{"txid": "t1", "status": "odd"}, {"txid": "t1", "status": "frozen"}])
+
+    desk.network = replace(MAPPED, statuses={"lead": ("odd",)})
+    assert (desk.remap(), desk.statuses) == (1, ["lead"])
+
+    desk.network = MAPPED
+    assert (desk.remap(), desk.statuses) == (1, ["rejected"])
+
+
+calls = st.fixed_dictionaries(
+    {"txid": st.sampled_from(["t1", "t2"])},
+    optional={"status": st.sampled_from(["lead", "sale", "rejected", "pending", "frozen", "odd"])},
+)
+
+
+@given(st.lists(calls, max_size=10))
+def test_mapped_later_is_mapped_from_the_start(sequence: list[dict[str, str]]) -> None:
+    late, early = Desk(), Desk(network=MAPPED)
+    late.calls(sequence)
+    early.calls(sequence)
+
+    late.network = MAPPED
+    late.remap()
+
+    assert late.statuses == early.statuses
+    assert late.remap() == 0

@@ -1,0 +1,273 @@
+"""Caps: counted to the last conversion, in the time of their own place."""
+
+from datetime import UTC, datetime, timedelta
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from itertools import pairwise
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tnc.core.models import Cap, Offer, OfferId
+from tnc.tracking.caps import Caps, Recount, period
+
+Per = Literal["hour", "day", "week", "month", "total"]
+
+SHOES, BOOTS = OfferId("shoes"), OfferId("boots")
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+
+# Half and quarter hours, changes at midnight, changes into the day before, two hours, none at all.
+ZONES = (
+    "UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Adelaide",
+    "America/Sao_Paulo", "Asia/Beirut", "America/Havana", "Antarctica/Troll", "Pacific/Apia", "Pacific/Chatham",
+)  # fmt: skip
+zones = st.sampled_from(ZONES)
+pers: st.SearchStrategy[Per] = st.sampled_from(["hour", "day", "week", "month"])
+times_ms = st.integers(int(datetime(2010, 1, 1, tzinfo=UTC).timestamp()), 2_051_222_400).map(lambda s: s * 1000 + 7)
+
+
+def ms(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def offer(offer_id: OfferId = SHOES, *, conversions: int = 2, per: Per = "day", timezone: str = "UTC") -> Offer:
+    cap = Cap(conversions=conversions, per=per, timezone=timezone)
+    return Offer(id=offer_id, name=offer_id, url="https://shop.example/", cap=cap)
+
+
+def caps(*offers: Offer) -> Caps:
+    """With nothing stored yet."""
+    made = Caps()
+    anew = made.configure({each.id: each for each in offers})
+    made.counted(Recount(offers=frozenset(anew), conversions=[], up_to={}))
+    return made
+
+
+# ------------------------------------------------------------------------------------------------ periods
+
+
+@given(zones, pers, times_ms)
+def test_a_time_lies_in_its_period_and_so_does_its_start(zone: str, per: Per, time_ms: int) -> None:
+    cap = Cap(conversions=1, per=per, timezone=zone)
+
+    start, end = period(cap, time_ms)
+
+    assert start <= time_ms < end
+    assert period(cap, start) == (start, end)
+    assert period(cap, end - 1) == (start, end)
+
+
+@given(zones, pers, times_ms)
+def test_periods_follow_each_other_without_a_gap(zone: str, per: Per, time_ms: int) -> None:
+    cap = Cap(conversions=1, per=per, timezone=zone)
+
+    start, end = period(cap, time_ms)
+
+    assert period(cap, end)[0] == end
+    assert period(cap, start - 1)[1] == start
+
+
+@given(zones, times_ms)
+def test_a_day_is_all_that_a_calendar_there_calls_that_day(zone: str, time_ms: int) -> None:
+    start, end = period(Cap(conversions=1, per="day", timezone=zone), time_ms)
+
+    local = [
+        datetime.fromtimestamp(at / 1000, ZoneInfo(zone)).date() for at in (start - 1, start, time_ms, end - 1, end)
+    ]
+
+    assert local[1] == local[2] == local[3]
+    assert local[0] < local[1] < local[4]
+
+
+@pytest.mark.parametrize(
+    ("zone", "per", "at", "start", "end"),
+    [
+        ("Europe/Berlin", "day", "2026-03-29T12:00+02:00", "2026-03-29T00:00+01:00", "2026-03-30T00:00+02:00"),
+        ("Europe/Berlin", "day", "2026-10-25T12:00+01:00", "2026-10-25T00:00+02:00", "2026-10-26T00:00+01:00"),
+        ("Europe/Berlin", "week", "2026-10-25T23:59+01:00", "2026-10-19T00:00+02:00", "2026-10-26T00:00+01:00"),
+        ("Europe/Berlin", "month", "2026-10-31T12:00+01:00", "2026-10-01T00:00+02:00", "2026-11-01T00:00+01:00"),
+        ("Asia/Kolkata", "day", "2026-11-24T00:10+05:30", "2026-11-24T00:00+05:30", "2026-11-25T00:00+05:30"),
+        ("Asia/Kolkata", "hour", "2026-11-24T10:29+00:00", "2026-11-24T09:30+00:00", "2026-11-24T10:30+00:00"),
+        ("Asia/Kathmandu", "hour", "2026-11-24T10:16+00:00", "2026-11-24T10:15+00:00", "2026-11-24T11:15+00:00"),
+        ("America/Havana", "day", "2026-11-01T00:30-05:00", "2026-11-01T00:00-04:00", "2026-11-02T00:00-05:00"),
+        ("Asia/Beirut", "day", "2026-03-29T12:00+03:00", "2026-03-29T00:00+02:00", "2026-03-30T00:00+03:00"),
+        ("UTC", "month", "2026-12-31T23:59+00:00", "2026-12-01T00:00+00:00", "2027-01-01T00:00+00:00"),
+    ],
+)  # fmt: skip
+def test_periods_are_those_of_the_wall(zone: str, per: Per, at: str, start: str, end: str) -> None:
+    assert period(Cap(conversions=1, per=per, timezone=zone), ms(at)) == (ms(start), ms(end))
+
+
+def test_the_whole_of_time_is_one_period() -> None:
+    cap = Cap(conversions=1, per="total")
+
+    assert period(cap, 0) == period(cap, ms("2035-01-01T00:00+00:00"))
+
+
+# ------------------------------------------------------------------------------------------------- counts
+
+
+def test_the_conversion_that_fills_the_cap_closes_the_offer_at_once() -> None:
+    now, held = ms("2026-11-24T12:00+00:00"), caps(offer(conversions=2), offer(BOOTS, conversions=3))
+
+    for _ in range(2):
+        assert held.full(now) == frozenset()
+        held.add(SHOES, now, +1)
+        held.add(BOOTS, now, +1)
+
+    assert held.full(now) == {SHOES}
+    held.add(SHOES, now, -1)
+    assert held.full(now) == frozenset()
+    assert (held.count(SHOES, now), held.count(BOOTS, now)) == (1, 2)
+
+
+def test_a_new_day_opens_the_offer_to_the_millisecond() -> None:
+    midnight = ms("2026-11-25T00:00+05:30")
+    held = caps(offer(conversions=1, timezone="Asia/Kolkata"))
+    held.add(SHOES, midnight - HOUR_MS, +1)
+
+    assert held.full(midnight - 1) == {SHOES}
+    assert held.full(midnight) == frozenset()
+    assert held.count(SHOES, midnight) == 0
+
+
+def test_a_late_word_about_yesterday_counts_for_yesterday() -> None:
+    now, held = ms("2026-11-24T12:00+00:00"), caps(offer(conversions=1))
+
+    held.add(SHOES, now - DAY_MS, +1)
+
+    assert held.full(now) == frozenset()
+    assert held.full(now - DAY_MS) == {SHOES}
+
+
+def test_a_clock_set_back_answers_for_the_day_it_shows() -> None:
+    now, held = ms("2026-11-24T12:00+00:00"), caps(offer(conversions=1))
+    held.add(SHOES, now, +1)
+
+    assert held.full(now) == {SHOES}
+    assert held.full(now - 2 * DAY_MS) == frozenset()
+    assert held.full(now) == {SHOES}
+
+
+def test_an_offer_without_a_cap_is_never_full() -> None:
+    free = Offer(id=BOOTS, name="Boots", url="https://shop.example/")
+    held = caps(free)
+
+    held.add(BOOTS, 0, +1)
+
+    assert held.full(0) == frozenset()
+    assert held.count(BOOTS, 0) is None
+
+
+def test_a_cap_of_nothing_is_full_from_the_start() -> None:
+    assert caps(offer(conversions=0)).full(0) == {SHOES}
+
+
+changes = st.lists(
+    st.tuples(st.sampled_from([SHOES, BOOTS]), st.integers(0, 3 * DAY_MS), st.sampled_from([+1, +1, -1])), max_size=40
+)
+
+
+@given(changes, zones, st.lists(st.integers(0, 3 * DAY_MS), min_size=1, max_size=8))
+def test_what_is_full_is_what_counting_by_hand_says(
+    steps: list[tuple[OfferId, int, int]], zone: str, asked: list[int]
+) -> None:
+    base = ms("2026-10-24T00:00+00:00")  # a change of the clocks lies within
+    offers = [offer(SHOES, conversions=1, per="hour", timezone=zone), offer(BOOTS, conversions=2, timezone=zone)]
+    held, done = caps(*offers), list[tuple[OfferId, int, int]]()
+
+    for step in steps:
+        held.add(step[0], base + step[1], step[2])
+        done.append(step)
+        for now in (base + each for each in asked):
+            by_hand = {
+                each.id
+                for each in offers
+                if each.cap is not None
+                and sum(n for at, time, n in done if at == each.id and _within(each.cap, base + time, now))
+                >= each.cap.conversions
+            }
+            assert held.full(now) == by_hand
+
+
+def _within(cap: Cap, time_ms: int, now_ms: int) -> bool:
+    start, end = period(cap, now_ms)
+    return start <= time_ms < end
+
+
+# ------------------------------------------------------------------------------------------ configuration
+
+
+def test_counts_outlive_a_new_configuration_unless_its_period_is_another() -> None:
+    now, held = ms("2026-11-24T12:00+00:00"), caps(offer(conversions=2), offer(BOOTS))
+    held.add(SHOES, now, +1)
+    held.add(BOOTS, now, +1)
+
+    anew = held.configure({SHOES: offer(conversions=1), BOOTS: offer(BOOTS, per="week")})
+
+    assert anew == {BOOTS}
+    assert held.full(now) == {SHOES}
+    assert held.count(BOOTS, now) == 0
+
+
+def test_offers_without_a_cap_or_archived_are_not_counted() -> None:
+    held = caps(offer())
+    archived = Offer(id=SHOES, name="Shoes", url="https://shop.example/", cap=Cap(conversions=0), archived=True)
+
+    assert held.configure({SHOES: archived}) == set()
+    assert held.full(0) == frozenset()
+
+
+def test_counting_anew_begins_where_the_earliest_period_does() -> None:
+    now = ms("2026-11-24T12:00+00:00")
+    held = caps(offer(per="day"), offer(BOOTS, per="month"))
+
+    assert held.since_ms({SHOES}, now) == ms("2026-11-24T00:00+00:00")
+    assert held.since_ms({SHOES, BOOTS}, now) == ms("2026-11-01T00:00+00:00")
+    assert held.since_ms(set(), now) == now
+
+
+def test_every_day_of_a_year_has_its_own_period() -> None:
+    for zone in ZONES:
+        cap = Cap(conversions=1, per="day", timezone=zone)
+        noons = [datetime(2026, 1, 1, 12, tzinfo=ZoneInfo(zone)) + timedelta(days=n) for n in range(365)]
+
+        periods = [period(cap, int(noon.timestamp() * 1000)) for noon in noons]
+
+        assert all(one[1] == two[0] for one, two in pairwise(periods))
+
+
+# --------------------------------------------------------------------------------------------- counting anew
+
+TODAY = Date(2026, 11, 24)
+
+
+@given(st.integers(0, 8), st.integers(0, 8), st.integers(0, 8), st.integers(0, 8))
+def test_however_late_it_is_told_each_conversion_counts_once(before: int, stored: int, during: int, after: int) -> None:
+    """Conversions are stored one after the other and told of some time later; meanwhile they are counted anew."""
+    now, held = ms("2026-11-24T12:00+00:00"), Caps()
+    stored, told = before + stored, before + during
+    total = max(stored, told) + after
+
+    def tell(start: int, end: int) -> None:
+        for number in range(start, end):
+            held.add(SHOES, now, +1, (TODAY, number))
+
+    tell(0, before)
+    held.configure({SHOES: offer(conversions=1)})
+    tell(before, told)
+    held.counted(Recount(offers=frozenset({SHOES}), conversions=[(SHOES, now)] * stored, up_to={TODAY: stored - 1}))
+    tell(told, total)
+
+    assert held.count(SHOES, now) == total
+
+
+def test_what_was_never_counted_is_asked_for_again() -> None:
+    held = Caps()
+    held.configure({SHOES: offer(conversions=1)})
+
+    assert held.configure({SHOES: offer(conversions=5)}) == {SHOES}
+    held.counted(Recount(offers=frozenset({SHOES}), conversions=[], up_to={}))
+    assert held.configure({SHOES: offer(conversions=5)}) == set()

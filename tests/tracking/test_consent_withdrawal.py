@@ -1,0 +1,227 @@
+"""Consent that is denied on a later visit: who is looked for, and what is called back of whom."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tnc.app import recording
+from tnc.core.clock import World
+from tnc.core.errors import UnavailableError
+from tnc.core.models import CampaignId, Click, DestinationId
+from tnc.core.settings import Settings
+from tnc.store.days.click_log import ClickLog, Days
+from tnc.store.keys.keyring import new_key_text
+from tnc.store.workspace import House
+from tnc.tracking.configure import Operations
+from tnc.tracking.consent_withdrawal import Withdrawing
+from tnc.tracking.conversions.inbox import Heard
+from tnc.tracking.pending import Denial
+from tnc.tracking.setup import make_tracker, visit_reader
+from tnc.tracking.tracker import Tracker
+from tnc.visitors.request import Request
+
+HOOK = DestinationId("hook")
+SHOP = """
+[[offer]]
+id = "shoes"
+url = "https://shop.example/shoes"
+payout = 3
+[[destination]]
+id = "hook"
+type = "webhook"
+url = "https://own.example/hook"
+secret = "whsec_bmV2ZXIgc2hvd24gYW55d2hlcmUgYXQgYWxs"
+[[campaign]]
+id = "summer"
+destinations = ["hook"]
+[[campaign.flow]]
+id = "all"
+offers = [ { id = "shoes" } ]
+"""
+AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
+IP = "203.0.113.7"
+
+
+@dataclass
+class Clock:
+    now_ms: int = World().now_ms() // 1000 * 1000 - 7_200_000
+
+    def later(self, seconds: int = 5) -> None:
+        self.now_ms += seconds * 1000
+
+
+@dataclass
+class Place:
+    house: House
+    tracker: Tracker
+    log: ClickLog
+    operations: Operations
+    clock: Clock
+    refusals: int = 0  # of the disk, to come
+    cookies: dict[str, str] = field(default_factory=dict)  # of a browser, by its address
+
+    def transact(self, day: Any, work: Any) -> Any:
+        if self.refusals:
+            self.refusals -= 1
+            raise UnavailableError("could not be stored: no space")
+        return asyncio.run_coroutine_threadsafe(self.log.run(day, work), self.loop).result()
+
+    def __post_init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.withdrawing = Withdrawing(self.house, self.transact, self.tracker.denials)
+
+    async def visit(self, consent: str, ip: str = IP, *, cookie: bool = False) -> Click:
+        """Somebody comes, with the cookie that he has if he wants to, and is recorded."""
+        self.clock.later()
+        headers = [("User-Agent", AGENT)]
+        if cookie and ip in self.cookies:
+            headers.append(("Cookie", f"tnc={self.cookies[ip]}"))
+        request = Request.of(
+            headers,
+            host="go.example",
+            target=f"/summer?tnc_consent={consent}",
+            peer=ip,
+            secure=False,
+            arrived_at_ms=self.clock.now_ms,
+        )
+        arrival = self.tracker.arrive(self.house.plan(CampaignId("summer")), request)
+        if arrival.cookie is not None:
+            self.cookies[ip] = arrival.cookie
+        await self.log.put(self.tracker.workspace, arrival.stored)
+        return arrival.click
+
+    async def sell(self, click: Click, txid: str = "T") -> None:
+        heard = Heard(method="GET", path="/postback", params={"cid": click.click_id, "txid": txid}, peer_ip=None)
+        assert (await asyncio.to_thread(self.operations.receiving.hear, heard)).status == 200
+
+    def states(self) -> list[tuple[str, str | None]]:
+        """Of all deliveries, oldest first."""
+        found: list[tuple[str, str | None]] = []
+        for date in self.house.stories.dates():
+            with self.house.stories.day(date) as reader:
+                found += [(row.state, row.record.reason) for row in reader.deliveries.newest(HOOK)][::-1]
+        return found
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    key = tmp_path / "key"
+    key.write_text(new_key_text())
+    clock = Clock()
+    world = World(now_ms=lambda: clock.now_ms)
+    with House.create(Settings(data=tmp_path / "data", key=key), world) as house:
+        days = Days(house.rooms.days, house.keyring)
+        Operations(house, days.transact).apply(SHOP, file="shop.toml")
+        days.close()
+        house.turn_salts()
+        async with recording(house) as log:
+            tracker = make_tracker(house, visit_reader(house))
+            tracker.knows_the_past = True
+            loop = asyncio.get_running_loop()
+
+            def transact(day: Any, work: Any) -> Any:
+                return asyncio.run_coroutine_threadsafe(log.run(day, work), loop).result()
+
+            yield Place(house, tracker, log, Operations(house, transact), clock)
+
+
+WAITS, CALLED_BACK, KEPT_BACK = ("queued", None), ("cancelled", "consent-denied"), ("dropped", "consent-denied")
+
+
+@pytest.mark.parametrize("cookie", [True, False])
+async def test_what_waits_is_called_back_and_what_comes_later_is_kept_back(place: Place, cookie: bool) -> None:
+    granted, other = await place.visit("granted"), await place.visit("granted", "198.51.100.7")
+    await place.sell(granted)
+    await place.sell(other)
+
+    await place.visit("denied", cookie=cookie)
+    assert place.states() == [WAITS, WAITS], "the answer waits for nothing"
+    await place.withdrawing.call_back_all()
+    await place.sell(granted, "another")
+
+    assert place.states() == [CALLED_BACK, WAITS, KEPT_BACK]
+    story = place.house.stories.get(granted.click_id)
+    assert story.withdrawn_at_ms == place.clock.now_ms
+    assert story.click.visit.consent == "granted", "it stays what it was"
+
+
+async def test_who_is_at_another_address_by_now_is_known_by_his_cookie(place: Place) -> None:
+    granted = await place.visit("granted")
+    await place.sell(granted)
+    place.cookies["192.0.2.1"] = place.cookies[IP]
+
+    await place.visit("denied", "192.0.2.1", cookie=True)
+    await place.withdrawing.call_back_all()
+
+    assert place.states() == [CALLED_BACK]
+
+
+async def test_what_is_consented_to_again_goes(place: Place) -> None:
+    await place.sell(await place.visit("granted"))
+    await place.visit("denied", cookie=True)
+    await place.withdrawing.call_back_all()
+
+    again = await place.visit("granted", cookie=True)
+    await place.sell(again)
+    await place.withdrawing.call_back_all()
+    assert place.states() == [CALLED_BACK, WAITS]
+
+    await place.visit("denied", cookie=True)
+    await place.withdrawing.call_back_all()
+    assert place.states() == [CALLED_BACK, CALLED_BACK]
+
+
+async def test_whoever_has_nothing_that_waits_is_looked_for_by_nobody(place: Place) -> None:
+    for _ in range(3):
+        await place.visit("denied")
+    assert place.tracker.denials.take() == []
+
+    await place.visit("granted")
+    await place.visit("denied")
+    assert len(place.tracker.denials.take()) == 1
+    await place.visit("denied")
+    assert place.tracker.denials.take() == []
+
+
+async def test_where_a_cookie_s_last_visit_was_seen_to_so_were_those_before(place: Place) -> None:
+    await place.visit("granted")
+    await place.visit("denied", cookie=True)
+    await place.withdrawing.call_back_all()
+    await place.visit("denied", cookie=True)
+
+    (denial,) = place.tracker.denials.take()
+    assert not await asyncio.to_thread(place.withdrawing._is_news, denial)
+
+
+async def test_what_the_disk_refuses_is_done_as_soon_as_it_does_not(place: Place) -> None:
+    await place.sell(await place.visit("granted"))
+    await place.visit("denied")
+    place.refusals = 1
+
+    await place.withdrawing.call_back_all()
+    assert place.states() == [WAITS]
+    await place.withdrawing.call_back_all()
+
+    assert place.states() == [CALLED_BACK]
+
+
+async def test_what_was_said_just_before_the_end_is_done(place: Place) -> None:
+    await place.sell(await place.visit("granted"))
+    async with place.withdrawing.running():
+        await place.visit("denied")
+
+    assert place.states() == [CALLED_BACK]
+
+
+async def test_a_cookie_whose_click_is_gone_and_a_day_that_is_gone_harm_nobody(place: Place) -> None:
+    denial = Denial(at_ms=place.clock.now_ms, browser_id="7" * 32, last_click=None, visitors=("8" * 32,))
+    place.tracker.denials.note(denial)
+    place.tracker.denials.note(denial._replace(last_click=place.house.world.new_click_id(0)))
+
+    await place.withdrawing.call_back_all()
+
+    assert place.tracker.denials.take() == []

@@ -1,0 +1,247 @@
+"""Past clicks from elsewhere: what tnc prints it reads, what is wrong it names, and nothing else happens."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.store.records import NOON_MS, canary_click
+from tnc.core.errors import InvalidError
+from tnc.core.fields import FIELDS, click_json
+from tnc.core.models import MAIN, Click, ConversionChange, LanderClick, NetworkId, OfferId, WorkspaceId
+from tnc.store.days.history import story
+from tnc.tracking.import_clicks import click_of
+
+LEAST: dict[str, Any] = {"click_id": "old-1", "clicked_at": "2026-11-23T14:05:06.123Z", "campaign": "summer"}
+
+
+def refusal(**given: Any) -> str:
+    with pytest.raises(InvalidError) as told:
+        click_of(LEAST | given)
+    return str(told.value)
+
+
+# ------------------------------------------------------------------------------------------------ what is read
+
+
+def test_the_least_that_makes_a_click() -> None:
+    click, events = click_of(LEAST)
+
+    assert (click.click_id, click.clicked_at_ms, click.campaign) == ("old-1", 1_795_442_706_123, "summer")
+    assert click.visit.visited_at_ms == click.clicked_at_ms
+    assert (click.imported, click.workspace, events) == (True, MAIN, [])
+    assert click.visit.country is None
+    assert click.visit.unique_campaign is None
+
+
+def test_a_time_zone_is_read_and_no_zone_is_utc() -> None:
+    times = ("2026-11-23T14:05:06.123Z", "2026-11-23T19:35:06.123+05:30", "2026-11-23T14:05:06.123")
+
+    assert len({click_of(LEAST | {"clicked_at": each})[0].clicked_at_ms for each in times}) == 1
+
+
+def test_every_field_finds_its_place() -> None:
+    click, _ = click_of(
+        LEAST
+        | {
+            "ip": "203.0.113.77",
+            "country": "DE",
+            "asn": 64500,
+            "vpn": False,
+            "device": "mobile",
+            "sub3": "red",
+            "params": {"q": "1"},
+            "cost": 0.02,
+            "currency": "USD",
+            "offer": "shoes",
+            "destination": "https://shop.example/?s2=old-1",
+            "traffic": "bot",
+            "reasons": ["ua-bot"],
+        }
+    )
+
+    assert (click.visit.ip, click.visit.country, click.visit.asn, click.visit.vpn) == (
+        "203.0.113.77",
+        "DE",
+        64500,
+        False,
+    )
+    assert (click.visit.subs, click.visit.params) == ({"sub3": "red"}, {"q": "1"})
+    assert (click.cost_micros, click.currency, click.offer) == (20_000, "USD", "shoes")
+    assert click.destination == "https://shop.example/?s2=old-1"
+    assert (click.visit.traffic, click.visit.reasons) == ("bot", ("ua-bot",))
+
+
+def test_what_is_null_is_unknown() -> None:
+    nothing = {name: None for name in FIELDS if name not in LEAST and FIELDS[name].about.public}
+
+    assert click_of(LEAST | nothing | {"conversions": None, "lander_clicked_at": None}) == click_of(LEAST)
+
+
+def test_a_click_goes_to_the_workspace_it_is_imported_into() -> None:
+    click, _ = click_of(LEAST, workspace=WorkspaceId("other"))
+
+    assert click.workspace == "other"
+
+
+def printed(click: Click, *events: Any) -> dict[str, Any]:
+    return click_json(story(click, list(events)), destination="https://shop.example/?s2=1")
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+@given(
+    st.builds(
+        canary_click,
+        texts.filter(bool),
+        at_ms=st.integers(0, 4_000_000_000_000),
+        country=st.none() | texts,
+        asn=st.none() | st.integers(0, 2**32 - 1),
+        tor=st.sampled_from([None, True, False]),
+        referrer=st.none() | texts,
+        reasons=st.lists(texts, max_size=2).map(tuple),
+    )
+)
+def test_what_is_printed_is_read_back_the_same(click: Click) -> None:
+    told = printed(click)
+
+    again, events = click_of(told)
+
+    assert printed(again) == told
+    assert events == []
+
+
+def test_conversions_come_back_with_their_history() -> None:
+    def word(at_ms: int, status: Any, payout: int) -> ConversionChange:
+        return ConversionChange(
+            conversion_id="v1",  # type: ignore[arg-type]
+            at_ms=at_ms,
+            status=status,
+            status_word=f"their {status}",
+            event="deposit",
+            payout_micros=payout,
+            currency="USD",
+            txid="T-1",
+        )
+
+    told = printed(
+        canary_click(),
+        LanderClick(at_ms=NOON_MS + 1, offer=OfferId("shoes")),
+        word(NOON_MS + 2, "lead", 0),
+        word(NOON_MS + 3, "sale", 12_500_000),
+    )
+
+    click, events = click_of(told)
+    again = printed(click, *events)
+
+    assert again["lander_clicked_at"] == told["lander_clicked_at"]
+    origin = {"origin": "import"}
+    expected = [each | {"history": [line | origin for line in each["history"]]} for each in told["conversions"]]
+    assert again["conversions"] == expected
+
+
+def test_a_conversion_without_an_id_gets_the_same_one_each_time() -> None:
+    given = LEAST | {"network": "good", "conversions": [{"converted_at": "2026-11-23T15:00:00Z", "payout": 3}] * 2}
+
+    (_, one), (_, two) = click_of(given), click_of(given)
+
+    assert one == two
+    changes = [event for event in one if isinstance(event, ConversionChange)]
+    assert len({change.conversion_id for change in changes}) == 2
+    assert [(c.status, c.payout_micros, c.origin, c.network) for c in changes] == [
+        ("sale", 3_000_000, "import", NetworkId("good"))
+    ] * 2
+
+
+def test_a_lander_click_is_taken_over() -> None:
+    _, events = click_of(LEAST | {"lander_clicked_at": "2026-11-23T14:06:00Z", "offer": "shoes"})
+
+    assert events == [LanderClick(at_ms=1_795_442_760_000, offer=OfferId("shoes"))]
+
+
+# --------------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize("name", ["click_id", "clicked_at", "campaign"])
+@pytest.mark.parametrize("value", [None, ""], ids=["null", "empty"])
+def test_what_a_click_cannot_be_without_is_named(name: str, value: str | None) -> None:
+    assert refusal(**{name: value}) == f"{name} is missing."
+
+
+@pytest.mark.parametrize("name", ["clickid", "visit", "imported", "witness", "url", "mode", "workspace_id"])
+def test_a_field_that_there_is_not_is_named(name: str) -> None:
+    assert f"unknown field {name!r}" in refusal(**{name: "x"})
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"clicked_at": "yesterday"}, "clicked_at"),
+        ({"clicked_at": 1_795_442_706}, "clicked_at"),
+        ({"clicked_at": "1969-12-31T23:59:59.999Z"}, "clicked_at"),
+        ({"click_id": 5}, "click_id"),
+        ({"country": 49}, "country"),
+        ({"asn": "AS64500"}, "asn"),
+        ({"vpn": "yes"}, "vpn"),
+        ({"device": "phone"}, "device"),
+        ({"traffic": "people"}, "traffic"),
+        ({"cost": "cheap"}, "cost"),
+        ({"cost": [1]}, "cost"),
+        ({"cost": 1e300}, "cost"),
+        ({"params": ["a"]}, "params"),
+        ({"params": {"a": 1}}, "params"),
+        ({"sub1": 5}, "sub1"),
+        ({"reasons": "ua-bot"}, "reasons"),
+        ({"lander_clicked_at": "soon"}, "lander_clicked_at"),
+        ({"lander_clicked_at": 5}, "lander_clicked_at"),
+        ({"conversions": {}}, "conversions"),
+        ({"conversions": 5}, "conversions"),
+        ({"conversions": ["x"]}, "$.conversions[0]"),
+        ({"conversions": [{}]}, "converted_at"),
+        ({"conversions": [{"converted_at": "soon"}]}, "converted_at"),
+        ({"conversions": [{"converted_at": "2026-11-23T15:00:00Z", "status": "approved"}]}, "status"),
+        ({"conversions": [{"converted_at": "2026-11-23T15:00:00Z", "payout": "3"}]}, "payout"),
+        ({"conversions": [{"converted_at": "2026-11-23T15:00:00Z", "payout": 1e300}]}, "payout"),
+        ({"conversions": [{"converted_at": "2026-11-23T15:00:00Z", "history": [{"status": "sale"}]}]}, "at"),
+        ({"conversions": [{"converted_at": "2026-11-23T15:00:00Z", "history": [{"at": 5}]}]}, "at"),
+        (
+            {
+                "conversions": [
+                    {"converted_at": "2026-11-23T15:00:00Z", "history": [{"at": "2026-11-23", "payout": "x"}]}
+                ]
+            },
+            "payout",
+        ),
+    ],
+    ids=str,
+)
+def test_a_value_that_does_not_fit_is_named(given: dict[str, Any], named: str) -> None:
+    assert named in refusal(**given)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(texts | st.sampled_from(["at", "payout"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+names = st.sampled_from([*(name for name in FIELDS if FIELDS[name].about.public), "conversions", "lander_clicked_at"])
+conversions = st.lists(
+    st.dictionaries(
+        st.sampled_from(["conversion_id", "converted_at", "status", "event", "payout", "currency", "txid", "history"]),
+        json_values | st.just("2026-11-23T15:00:00Z"),
+    ),
+    max_size=2,
+)
+
+
+@given(st.dictionaries(names, json_values), conversions)
+def test_whatever_a_line_holds_is_a_click_or_a_sentence(given: dict[str, Any], each: list[dict[str, Any]]) -> None:
+    for line in (given, LEAST | given, LEAST | {"conversions": each}):
+        with suppress(InvalidError):
+            click, events = click_of(line)
+            printed(click, *events)

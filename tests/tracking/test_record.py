@@ -1,0 +1,186 @@
+"""What is written about a click later: once, in the writer's transaction, whoever asks."""
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from tests.store.records import DATE, NOON_MS, canary_click, day_keys
+from tnc.core.models import (
+    MAIN,
+    Click,
+    ClickId,
+    Configuration,
+    ConversionId,
+    Event,
+    Lander,
+    LanderId,
+    Network,
+    NetworkId,
+    Offer,
+    OfferId,
+)
+from tnc.store.days.writer import DayWriter, day_path
+from tnc.tracking.conversions.postback import Incoming
+from tnc.tracking.record import Recorded, Speaker, record_conversion, record_lander_click
+
+GOOD, OTHER = NetworkId("good"), NetworkId("other")
+SHOES, BOOTS = OfferId("shoes"), OfferId("boots")
+CLICK = ClickId("click-1")
+
+CONFIGURATION = Configuration(
+    networks={
+        GOOD: Network(id=GOOD, name="Good", key="s3cret", allow_ips=("198.51.100.0/24",)),
+        OTHER: Network(id=OTHER, name="Other"),
+    },
+    offers={
+        SHOES: Offer(id=SHOES, name="Shoes", url="https://shop.example/", network=GOOD, payout=12.5),
+        BOOTS: Offer(id=BOOTS, name="Boots", url="https://shop.example/", network=OTHER, payout=3),
+    },
+    landers={LanderId("quiz"): Lander(id=LanderId("quiz"), name="Quiz", url="https://land.example/")},
+)
+NETWORK = Speaker(origin="postback", peer_ip="198.51.100.7")
+
+
+class Desk:
+    """A day with one click, to which things are said."""
+
+    def __init__(self, data: Path, click: Click) -> None:
+        self.writer = DayWriter(day_path(data / "days", MAIN, DATE), day_keys(data))
+        self.numbers = count(1)
+        self.writer.begin()
+        self.seq = self.writer.add_click(click)
+
+    def convert(self, speaker: Speaker = NETWORK, click_id: ClickId = CLICK, **said: object) -> Recorded:
+        return record_conversion(
+            self.writer,
+            Incoming(click_id=click_id, **said),  # type: ignore[arg-type]
+            configuration=CONFIGURATION,
+            speaker=speaker,
+            now_ms=NOON_MS + 60_000,
+            new_id=lambda: ConversionId(f"v{next(self.numbers)}"),
+        )
+
+    def go_on(self, offer: OfferId, *, click_id: ClickId = CLICK, at_ms: int = NOON_MS + 1_000) -> bool:
+        return record_lander_click(
+            self.writer, click_id, at_ms=at_ms, offer=offer, network=GOOD, number=1, found_by="cid"
+        )
+
+    def events(self) -> list[Event]:
+        return self.writer.events_of(self.seq)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path, canary_click(CLICK))
+    yield made
+    made.writer.close()
+
+
+# ------------------------------------------------------------------------------------------------ conversions
+
+
+def test_a_conversion_is_stored_with_the_payout_of_its_offer(desk: Desk) -> None:
+    recorded = desk.convert(key="s3cret", txid="T-1")
+
+    assert recorded.refused is None
+    assert recorded.offer == SHOES
+    assert recorded.outcome is not None
+    assert recorded.outcome.kind == "new"
+    assert recorded.outcome.after is not None
+    assert (recorded.outcome.after.payout_micros, recorded.outcome.after.network) == (12_500_000, GOOD)
+    assert desk.events() == [recorded.outcome.change]
+
+
+def test_the_same_word_again_is_a_duplicate_and_stores_nothing(desk: Desk) -> None:
+    desk.convert(key="s3cret", txid="T-1")
+    before = desk.events()
+
+    again = desk.convert(key="s3cret", txid="T-1")
+
+    assert again.outcome is not None
+    assert again.outcome.answer == "duplicate"
+    assert desk.events() == before
+
+
+def test_an_unknown_click_is_answered_before_a_wrong_key(desk: Desk) -> None:
+    recorded = desk.convert(click_id=ClickId("nobody"), key="wrong")
+
+    assert recorded == Recorded(click=None, offer=None, outcome=None, refused="unknown click")
+
+
+@pytest.mark.parametrize("key", [None, "", "wrong", "S3CRET"])
+def test_a_network_without_its_key_is_refused_and_nothing_is_stored(desk: Desk, key: str | None) -> None:
+    recorded = desk.convert(key=key)
+
+    assert recorded.refused is not None
+    assert recorded.outcome is None
+    assert desk.events() == []
+
+
+def test_a_network_is_refused_from_another_address(desk: Desk) -> None:
+    recorded = desk.convert(Speaker(origin="postback", peer_ip="203.0.113.1"), key="s3cret")
+
+    assert recorded.refused is not None
+    assert desk.events() == []
+
+
+def test_the_owner_needs_no_key(desk: Desk) -> None:
+    recorded = desk.convert(Speaker(origin="hand"))
+
+    assert recorded.refused is None
+    assert recorded.outcome is not None
+    assert recorded.outcome.change is not None
+    assert recorded.outcome.change.origin == "hand"
+
+
+def test_a_conversion_belongs_to_the_offer_the_visitor_went_on_to(desk: Desk) -> None:
+    desk.go_on(BOOTS)
+
+    recorded = desk.convert(Speaker(origin="hand"))
+
+    assert recorded.offer == BOOTS
+    assert recorded.outcome is not None
+    assert recorded.outcome.after is not None
+    assert recorded.outcome.after.payout_micros == 3_000_000
+
+
+def test_a_word_that_no_mapping_knows_is_kept(desk: Desk) -> None:
+    recorded = desk.convert(key="s3cret", status_words=("frobnicated",))
+
+    assert recorded.outcome is not None
+    assert (recorded.outcome.kind, recorded.outcome.answer) == ("unmapped", "ok")
+    assert len(desk.events()) == 1
+
+
+def test_a_click_of_an_offer_that_is_gone_still_converts(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, replace(canary_click(CLICK), offer=OfferId("gone")))
+
+    recorded = desk.convert(Speaker(origin="hand"), payout_micros=5_000_000, currency="USD")
+
+    assert recorded.outcome is not None
+    assert recorded.outcome.kind == "new"
+    desk.writer.close()
+
+
+# ------------------------------------------------------------------------------------------------ lander clicks
+
+
+def test_going_on_is_remembered_once(desk: Desk) -> None:
+    assert desk.go_on(BOOTS)
+    assert not desk.go_on(BOOTS, at_ms=NOON_MS + 2_000)
+
+    (event,) = desk.events()
+    assert event.at_ms == NOON_MS + 1_000
+
+
+def test_going_on_to_another_offer_is_news(desk: Desk) -> None:
+    assert [desk.go_on(BOOTS), desk.go_on(SHOES), desk.go_on(BOOTS), desk.go_on(BOOTS)] == [True, True, True, False]
+    assert len(desk.events()) == 3
+
+
+def test_nobody_goes_on_from_a_click_that_is_not_there(desk: Desk) -> None:
+    assert not desk.go_on(BOOTS, click_id=ClickId("nobody"))
+    assert desk.events() == []

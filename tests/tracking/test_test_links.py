@@ -1,0 +1,32 @@
+"""Signed trials: ours, fresh, and out of the address before anybody reads it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tnc.tracking.test_links import PARAMETER, is_signed, signature, without
+
+KEY, NOW_MS = b"k" * 32, 1_795_500_000_000
+
+
+@given(st.integers(0, 5 * 60_000))
+def test_what_we_signed_holds_for_five_minutes(later_ms: int) -> None:
+    assert is_signed(signature(KEY, NOW_MS), KEY, NOW_MS + later_ms)
+
+
+@given(st.one_of(st.integers(5 * 60_000 + 1, 1 << 40), st.integers(-(1 << 40), -1)))
+def test_and_neither_later_nor_earlier(away_ms: int) -> None:
+    assert not is_signed(signature(KEY, NOW_MS), KEY, NOW_MS + away_ms)
+
+
+@given(st.text())
+def test_nobody_else_can_make_one(text: str) -> None:
+    assert not is_signed(text, KEY, NOW_MS)
+    assert not is_signed(signature(b"another key" * 3, NOW_MS), KEY, NOW_MS)
+
+
+@given(st.lists(st.sampled_from(["a=1", "b=%26", "c", ""])), st.integers(0, 4))
+def test_the_mark_is_taken_out_and_nothing_else(parts: list[str], place: int) -> None:
+    marked = [*parts[:place], f"{PARAMETER}=x-1", *parts[place:]]
+
+    assert without("&".join(marked)) == ("&".join(parts), "x-1")
+    assert without("&".join(parts)) == ("&".join(parts), "")

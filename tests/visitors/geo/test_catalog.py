@@ -1,0 +1,506 @@
+"""The folder of address data: what gets in, what does not, and what survives."""
+
+import asyncio
+import gzip
+import hashlib
+import io
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import textwrap
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from tests.visitors.shared import DATA, needed
+from tnc.core.errors import FailedError, InvalidError, NotFoundError, TncError
+from tnc.visitors.geo.catalog import DAY_MS, MANIFEST, AddressData
+from tnc.visitors.geo.install import add, remove
+from tnc.visitors.geo.list_formats import pack_feed, read_feed, unpack_feed
+from tnc.visitors.geo.sources import Download, Keys, Wanted, standard
+from tnc.visitors.geo.update import Answer, due, update
+
+NOW_MS = 1_795_600_000_000  # 2026-11-25
+CITY = "geo/dbip-city-sample-ipv4.mmdb"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> AddressData:
+    return AddressData(tmp_path / "addresses")
+
+
+def listed(tmp_path: Path, text: str, name: str = "list.txt") -> Path:
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def files(data: AddressData) -> set[str]:
+    return {path.name for path in data.folder.iterdir() if path.name not in {"lock", "updating"}}
+
+
+# ------------------------------------------------------------------------------------------- add, list, remove
+
+
+def test_nothing_is_installed_at_first_and_countries_are_known(data: AddressData) -> None:
+    assert [each["name"] for each in data.describe(NOW_MS)] == ["iptocc"]
+    assert data.open().lookup("81.2.69.142").country == "GB"
+    assert data.state() == (0, 0)
+
+
+@pytest.mark.parametrize("packing", ["mmdb", "mmdb.gz", "tar.gz", "zip"])
+def test_a_database_is_taken_in_every_packing(data: AddressData, tmp_path: Path, packing: str) -> None:
+    path = packed(needed(CITY), tmp_path / f"City.{packing}", packing)
+
+    added = add(data, path, kind=None, now_ms=NOW_MS)
+
+    assert (added.item.name, added.item.kind, added.warnings) == ("city", "city", ())
+    assert data.open().lookup("50.224.126.45").city == "Waltham (West End)"
+    shown = data.describe(NOW_MS)[0]
+    assert (shown["name"], shown["attribution"], shown["stale"]) == ("city", "IP Geolocation by DB-IP", False)
+
+
+def packed(database: Path, path: Path, packing: str) -> Path:
+    raw = database.read_bytes()
+    if packing == "mmdb":
+        path.write_bytes(raw)
+    elif packing == "mmdb.gz":
+        path.write_bytes(gzip.compress(raw, 1))
+    elif packing == "tar.gz":
+        with tarfile.open(path, "w:gz") as archive:
+            for name, content in (("GeoLite2/README.txt", b"read me"), ("../../GeoLite2/evil.mmdb", raw)):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    else:
+        with zipfile.ZipFile(path, "w") as zipped:
+            zipped.writestr("LICENSE", "text")
+            zipped.writestr("../DB.MMDB", raw)
+    return path
+
+
+def test_a_list_is_taken_with_its_meaning(data: AddressData, tmp_path: Path) -> None:
+    path = listed(tmp_path, "9.9.0.0/16\nrubbish\n8.8.0.0/16\n")
+
+    item = add(data, path, kind="datacenter", now_ms=NOW_MS).item
+
+    assert (item.name, item.kind, item.entries, item.unfit) == ("list", "datacenter", 2, 1)
+    assert data.open().lookup("9.9.9.9").datacenter is True
+    assert data.open().lookup("9.8.9.9").datacenter is False
+
+
+@pytest.mark.parametrize("network", ["2a00:1450::/32", "9.9.0.0/16", "AS64496"])
+def test_every_kind_of_network_is_kept_and_found_again(data: AddressData, tmp_path: Path, network: str) -> None:
+    feed = read_feed(f"{network}\n9.8.7.0/24\n2a02:8108::/40\nrubbish\n".encode(), name="list")
+
+    assert unpack_feed(pack_feed(feed)) == feed
+    add(data, listed(tmp_path, "9.8.7.0/24\n2a02:8108::/40\n2a00:1450::/32"), kind="vpn", now_ms=NOW_MS)
+    assert [data.open().lookup(ip).vpn for ip in ("2a02:8108::1", "2a02:8109::1", "9.8.7.6")] == [True, False, True]
+
+
+def test_a_list_without_its_meaning_is_refused(data: AddressData, tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidError, match=r"list\.txt is no address database, it begins with '9\.9\.0\.0.*--kind relay"
+    ):
+        add(data, listed(tmp_path, "9.9.0.0/16"), kind=None, now_ms=NOW_MS)
+    assert data.describe(NOW_MS)[0]["name"] == "iptocc"
+
+
+BAD = ("geo/mmdb-bad/*/*", "geo/mmdb-test/*[Bb]roken*", "geo/mmdb-test/*Invalid*")
+
+
+@pytest.mark.parametrize(
+    "path", sorted(path for pattern in BAD for path in DATA.glob(pattern)), ids=lambda path: path.name
+)
+def test_a_damaged_database_is_refused_and_leaves_nothing(data: AddressData, path: Path) -> None:
+    with pytest.raises(InvalidError, match=path.name):
+        add(data, path, kind=None, now_ms=NOW_MS)
+
+    assert files(data) == set()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (gzip.compress(b"x" * 10_000, mtime=0)[:40], "ends too early"),
+        (b"PK\x03\x04 no archive", "ends too early"),
+        (b"", "begins with ''"),
+        (b"<html>503</html>", "begins with '<html>503"),
+    ],
+)
+def test_what_is_no_data_is_refused_and_says_what_it_is(
+    data: AddressData, tmp_path: Path, content: bytes, says: str
+) -> None:
+    path = tmp_path / "download"
+    path.write_bytes(content)
+
+    with pytest.raises(InvalidError, match=says):
+        add(data, path, kind=None, now_ms=NOW_MS)
+    assert files(data) == set()
+
+
+def test_a_missing_file_is_said_to_be_missing(data: AddressData, tmp_path: Path) -> None:
+    with pytest.raises(InvalidError, match="there is no file"):
+        add(data, tmp_path / "absent.mmdb", kind=None, now_ms=NOW_MS)
+
+
+def test_an_archive_that_unpacks_without_end_is_refused(data: AddressData, tmp_path: Path) -> None:
+    path = tmp_path / "bomb.gz"
+    with gzip.open(path, "wb", 1) as bomb:
+        for _ in range(65):
+            bomb.write(bytes(1 << 20))
+
+    with pytest.raises(InvalidError, match="more than 64 MB"):
+        add(data, path, kind="vpn", now_ms=NOW_MS)
+
+
+def test_an_old_database_is_taken_with_a_warning(data: AddressData) -> None:
+    later_ms = NOW_MS + 400 * DAY_MS
+
+    added = add(data, needed(CITY), kind=None, now_ms=later_ms)
+
+    assert "401 days old" in added.warnings[0]
+    assert data.describe(later_ms)[0]["stale"] is True
+    assert data.open().lookup("50.224.126.45").city == "Waltham (West End)"
+
+
+def test_lists_grow_stale_sooner_than_cities(data: AddressData, tmp_path: Path) -> None:
+    for kind, days in (("tor", 2), ("vpn", 7)):
+        item = add(data, listed(tmp_path, "9.9.9.9", f"{kind}.txt"), kind=kind, now_ms=NOW_MS).item  # type: ignore[arg-type]
+        assert not item.is_stale(NOW_MS + days * DAY_MS)
+        assert item.is_stale(NOW_MS + days * DAY_MS + 1)
+
+
+def test_what_is_removed_is_gone_and_what_is_not_there_is_named(data: AddressData, tmp_path: Path) -> None:
+    add(data, listed(tmp_path, "9.9.0.0/16"), kind="vpn", now_ms=NOW_MS)
+
+    with pytest.raises(NotFoundError, match="no address data is called 'city'; installed: list"):
+        remove(data, "city")
+    remove(data, "list")
+
+    assert data.open().gives() == {"country"}
+    assert files(data) == {MANIFEST}
+
+
+def test_adding_again_replaces_and_the_state_changes(data: AddressData, tmp_path: Path) -> None:
+    add(data, listed(tmp_path, "9.9.0.0/16"), kind="vpn", now_ms=NOW_MS)
+    before = data.state()
+
+    add(data, listed(tmp_path, "8.8.0.0/16"), kind="vpn", now_ms=NOW_MS)
+
+    assert data.state() != before
+    assert data.open().lookup("9.9.9.9").vpn is False
+    assert data.open().lookup("8.8.8.8").vpn is True
+    assert len(files(data)) == 3  # the manifest, the list, the compiled lists
+
+
+# ------------------------------------------------------------------------------------------------ what survives
+
+
+def test_a_file_that_was_changed_behind_our_back_is_not_believed(
+    data: AddressData, caplog: pytest.LogCaptureFixture
+) -> None:
+    item = add(data, needed(CITY), kind=None, now_ms=NOW_MS).item
+    shutil.copy(needed("geo/dbip-city-sample-ipv6.mmdb"), data.folder / item.file)
+
+    with caplog.at_level(logging.DEBUG):
+        geo = data.open(private=True)
+        places = [geo.lookup("50.224.126.45") for _ in range(1000)]
+
+    assert {place.city for place in places} == {None}
+    assert len(caplog.records) == 1
+
+
+def test_a_bad_file_in_place_costs_one_line_and_no_visit(data: AddressData, caplog: pytest.LogCaptureFixture) -> None:
+    bad = needed("geo/mmdb-test/GeoIP2-City-Test-Broken-Double-Format.mmdb")
+    item = add(data, needed(CITY), kind=None, now_ms=NOW_MS).item
+    shutil.copy(bad, data.folder / item.file)
+    manifest = json.loads((data.folder / MANIFEST).read_text())
+    manifest["items"][0]["sha256"] = hashlib.sha256(bad.read_bytes()).hexdigest()
+    (data.folder / MANIFEST).write_text(json.dumps(manifest))
+
+    with caplog.at_level(logging.DEBUG):
+        geo = data.open()
+        countries = {geo.lookup("81.2.69.142").country for _ in range(1000)}
+
+    assert countries == {"GB"}
+    assert len(caplog.records) == 1
+
+
+def test_a_damaged_manifest_is_said_to_be_damaged(data: AddressData, tmp_path: Path) -> None:
+    add(data, listed(tmp_path, "9.9.9.9"), kind="vpn", now_ms=NOW_MS)
+    (data.folder / MANIFEST).write_text('{"items": [')
+
+    with pytest.raises(FailedError, match=r"manifest\.json is damaged; remove it"):
+        data.open()
+
+
+def test_writing_over_a_file_in_use_does_not_end_a_server(data: AddressData, tmp_path: Path) -> None:
+    """A map of a file that somebody cuts short ends the process, which only another process can show."""
+    item = add(data, needed(CITY), kind=None, now_ms=NOW_MS).item
+    program = textwrap.dedent(f"""
+        import os
+        from pathlib import Path
+        from tnc.visitors.geo.catalog import AddressData
+        geo = AddressData(Path({str(data.folder)!r})).open(private=True)
+        os.truncate({str(data.folder / item.file)!r}, 0)
+        print({{geo.lookup(f"{{first}}.224.126.45").city for first in range(1, 224)}})
+    """)
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Waltham" in done.stdout
+
+
+def test_what_a_killed_change_left_is_cleared_away(data: AddressData, tmp_path: Path) -> None:
+    add(data, listed(tmp_path, "9.9.9.9"), kind="vpn", now_ms=NOW_MS)
+    whole = files(data)
+    (data.folder / "incoming-99").write_bytes(b"half")
+    (data.folder / "city-98.mmdb").write_bytes(b"half")
+
+    add(data, listed(tmp_path, "8.8.8.8", "other.txt"), kind="tor", now_ms=NOW_MS)
+
+    assert {"incoming-99", "city-98.mmdb"}.isdisjoint(files(data))
+    assert data.open().lookup("9.9.9.9").vpn is True
+    assert len(files(data)) == len(whole) + 1
+
+
+def test_a_kill_at_any_moment_leaves_whole_data(data: AddressData, tmp_path: Path) -> None:
+    """The change is cut off before every one of its renames, as a kill would."""
+    add(data, listed(tmp_path, "9.9.0.0/16"), kind="vpn", now_ms=NOW_MS)
+    path = listed(tmp_path, "8.8.0.0/16")
+    for cut in range(6):
+        program = textwrap.dedent(f"""
+            import os
+            from pathlib import Path
+            from tnc.visitors.geo.install import add
+            from tnc.visitors.geo.catalog import AddressData
+            real, calls = os.rename, []
+            def rename(*args, **kwargs):
+                calls.append(1)
+                if len(calls) > {cut}:
+                    os._exit(9)
+                return real(*args, **kwargs)
+            os.rename = rename
+            os.replace = rename
+            add(AddressData(Path({str(data.folder)!r})), Path({str(path)!r}), kind="vpn", now_ms={NOW_MS})
+        """)
+        code = subprocess.run([sys.executable, "-c", program], check=False).returncode
+        geo = data.open()
+        flags = (geo.lookup("9.9.9.9").vpn, geo.lookup("8.8.8.8").vpn)
+        assert flags == ((False, True) if code == 0 else (True, False))
+        if code == 0:
+            return
+    pytest.fail("the change was never whole")
+
+
+# ------------------------------------------------------------------------------------------------------- update
+
+
+class Web:
+    """A network with some addresses; every other answers 404. Keeps the headers it was asked with."""
+
+    def __init__(self, pages: Mapping[str, bytes | int | TncError]) -> None:
+        self.pages = dict(pages)
+        self.asked: list[tuple[str, Mapping[str, str]]] = []
+
+    async def __call__(self, url: str, *, headers: Mapping[str, str], target: IO[bytes], most_bytes: int) -> Answer:
+        self.asked.append((url, headers))
+        page = self.pages.get(url, 404)
+        if isinstance(page, TncError):
+            raise page
+        if isinstance(page, int):
+            return Answer(status=page)
+        if headers.get("If-None-Match") == hashlib.md5(page).hexdigest():  # noqa: S324 - a name, not a proof
+            return Answer(status=304)
+        if len(page) > most_bytes:
+            raise FailedError(f"its body has more than {most_bytes} bytes")
+        target.write(page)
+        return Answer(status=200, etag=hashlib.md5(page).hexdigest())  # noqa: S324
+
+
+def tor(**more: Any) -> Wanted:
+    return Wanted(name="tor", ways=((Download(name="tor", url="https://tor.example/list", kind="tor", **more),),))
+
+
+def run(data: AddressData, wanted: Wanted, web: Web, now_ms: int = NOW_MS) -> Any:
+    return asyncio.run(update(data, [wanted], fetch=web, now_ms=now_ms))
+
+
+def test_an_update_installs_and_a_second_changes_nothing(data: AddressData) -> None:
+    web = Web({"https://tor.example/list": b"9.9.9.9"})
+
+    first, second = run(data, tor(), web), run(data, tor(), web, NOW_MS + DAY_MS)
+
+    assert (first.renewed, second.unchanged, first.exit_code) == (("tor",), ("tor",), 0)
+    assert data.open().lookup("9.9.9.9").tor is True
+    assert not data.find("tor").is_stale(NOW_MS + 3 * DAY_MS)
+    assert due(data, [tor()], NOW_MS + 8 * DAY_MS) == (tor(),)
+    assert due(data, [tor()], NOW_MS + 2 * DAY_MS) == ()
+
+
+@pytest.mark.parametrize(
+    ("page", "says"),
+    [
+        (500, "the server answered 500"),
+        (404, "is not there (404)"),
+        (FailedError("the connection was cut"), "the connection was cut"),
+        (b"<html>busy</html>", "is a web page"),
+        (b"", "is empty"),
+        (b"0.0.0.0/0\n9.9.9.9", "no operator can have"),
+        (b"9.9.9.9\n8.8.8.8", "it has 2 entries, the present one 20"),
+        (b"9.9.9.9\n" * 300_000, "its body has more than"),
+        (gzip.compress(b"9.9.9.9\n" * 100, mtime=0)[:-9], "ends too early"),
+    ],
+)
+def test_whatever_goes_wrong_the_present_data_stays(data: AddressData, page: bytes | int | TncError, says: str) -> None:
+    good = "\n".join(f"9.9.9.{last}" for last in range(0, 40, 2)).encode()
+    run(data, tor(), Web({"https://tor.example/list": good}))
+    before = files(data)
+
+    report = run(data, tor(), Web({"https://tor.example/list": page}))
+
+    assert report.exit_code == 1
+    assert says in report.failed["tor"]
+    assert report.failed["tor"].endswith("what was there stays in use")
+    assert data.open().lookup("9.9.9.4").tor is True
+    assert files(data) == before
+    assert data.describe(NOW_MS)[0]["problem"] == report.failed["tor"]
+
+
+def test_a_success_after_a_failure_takes_the_complaint_back(data: AddressData) -> None:
+    run(data, tor(), Web({"https://tor.example/list": 500}))
+
+    run(data, tor(), Web({"https://tor.example/list": b"9.9.9.9"}))
+
+    assert data.describe(NOW_MS)[0]["problem"] is None
+
+
+@pytest.mark.parametrize(("digest", "renewed"), [("right", True), ("wrong", False), ("absent", True), ("page", False)])
+def test_the_published_sum_is_compared(data: AddressData, digest: str, *, renewed: bool) -> None:
+    sums: dict[str, bytes | int] = {
+        "right": f"{hashlib.sha256(b'9.9.9.9').hexdigest()}  list".encode(),
+        "wrong": b"0" * 64,
+        "absent": 404,
+        "page": b"<html></html>",
+    }
+    web = Web({"https://tor.example/list": b"9.9.9.9", "https://tor.example/sum": sums[digest]})
+
+    report = run(data, tor(sum_url="https://tor.example/sum"), web)
+
+    assert bool(report.renewed) is renewed
+    assert renewed or "SHA-256" in report.failed["tor"]
+
+
+def test_the_month_before_is_taken_when_this_month_is_not_there_yet(data: AddressData) -> None:
+    city = standard(NOW_MS, base_url="http://127.0.0.1:9/")[0]
+    raw = gzip.compress(needed(CITY).read_bytes(), 1)
+
+    report = run(data, city, Web({"http://127.0.0.1:9/free/dbip-city-lite-2026-10.mmdb.gz": raw}))
+
+    assert report.renewed == ("city",)
+    assert data.find("dbip-city-lite").licence == "CC BY 4.0"
+
+
+def test_a_better_way_takes_the_place_of_another(data: AddressData) -> None:
+    city = standard(NOW_MS, base_url="http://x")[0]
+    old = gzip.compress(needed(CITY).read_bytes(), 1)
+    run(data, city, Web({"http://x/free/dbip-city-lite-2026-11.mmdb.gz": old}))
+    release = "http://x/sapics/ip-location-db/releases/download/latest/dbip-city-ipv"
+    pages = {f"{release}{v}.mmdb": needed(f"geo/dbip-city-sample-ipv{v}.mmdb").read_bytes() for v in (4, 6)}
+
+    run(data, city, Web(pages))
+
+    assert [each.name for each in data.manifest().items] == ["dbip-city-ipv4", "dbip-city-ipv6"]
+
+
+def test_an_older_database_is_not_taken_by_an_update(data: AddressData) -> None:
+    way = ((Download(name="c", url="https://c.example/c"),),)
+    new, old = needed("geo/mmdb-test/GeoIP2-Enterprise-Test.mmdb"), needed("geo/mmdb-test/GeoIP2-City-Test.mmdb")
+    run(data, Wanted(name="city", ways=way), Web({"https://c.example/c": new.read_bytes()}))
+
+    report = run(data, Wanted(name="city", ways=way), Web({"https://c.example/c": old.read_bytes()}))
+
+    assert "it is older than the present one" in report.failed["city"]
+
+
+def test_part_of_an_update_may_fail(data: AddressData) -> None:
+    other = Wanted(name="vpn", ways=((Download(name="vpn", url="https://vpn.example/", kind="vpn"),),))
+    web = Web({"https://tor.example/list": b"9.9.9.9"})
+
+    report = asyncio.run(update(data, [tor(), other], fetch=web, now_ms=NOW_MS))
+
+    assert (report.renewed, list(report.failed), report.exit_code) == (("tor",), ["vpn"], 5)
+
+
+def test_keys_are_sent_and_never_kept(data: AddressData) -> None:
+    keys = Keys(maxmind_account="12", maxmind_key="s3cret", ipinfo_token="t0ken")
+    wanted = standard(NOW_MS, keys=keys)
+    web = Web({})
+
+    report = asyncio.run(update(data, wanted[:2], fetch=web, now_ms=NOW_MS))
+
+    city = next(headers for url, headers in web.asked if "GeoLite2-City" in url)
+    assert city["Authorization"].startswith("Basic ")
+    assert any(url.endswith("?token=t0ken") for url, _ in web.asked)
+    kept = (data.folder / MANIFEST).read_text() + str(report)
+    assert "s3cret" not in kept
+    assert "t0ken" not in kept
+    assert city["Authorization"].removeprefix("Basic ") not in kept
+
+
+def test_two_updates_at_once_are_refused(data: AddressData) -> None:
+    class Slow(Web):
+        async def __call__(self, url: str, **more: Any) -> Answer:
+            with pytest.raises(FailedError, match="another update"):
+                await update(data, [], fetch=self, now_ms=NOW_MS)
+            return await super().__call__(url, **more)
+
+    assert run(data, tor(), Slow({"https://tor.example/list": b"9.9.9.9"})).exit_code == 0
+
+
+def test_every_standard_source_is_asked_at_a_base_of_one_s_own() -> None:
+    wanted = standard(NOW_MS, base_url="http://127.0.0.1:1")
+
+    urls = [download.url for each in wanted for way in each.ways for download in way]
+
+    assert len(urls) > 20
+    assert all(url.startswith("http://127.0.0.1:1/") for url in urls)
+    assert len({download.name for each in wanted for way in each.ways for download in way}) == len(urls) - 1
+
+
+def test_a_whole_country_file_is_swapped_in_and_answers(data: AddressData) -> None:
+    add(data, needed("geo/dbip-country-2026-06.mmdb.gz"), kind=None, now_ms=NOW_MS)
+
+    geo = data.open(private=True)
+
+    assert geo.lookup("81.2.69.142").country == "GB"
+    assert geo.witnesses("81.2.69.142") == {"country": "dbip-country-2026-06"}
+
+
+def test_a_country_file_with_a_hole_is_doubted(data: AddressData, tmp_path: Path) -> None:
+    raw = bytearray(gzip.decompress(needed("geo/dbip-country-2026-06.mmdb.gz").read_bytes()))
+    raw[100_000:165_536] = bytes(65_536)
+    path = tmp_path / "hole.mmdb"
+    path.write_bytes(raw)
+
+    added = add(data, path, kind=None, now_ms=NOW_MS)
+
+    assert any("well-known addresses" in warning for warning in added.warnings)
+
+
+def test_no_room_is_said_before_anything_is_written(data: AddressData, tmp_path: Path) -> None:
+    huge = tmp_path / "huge.mmdb"
+    with huge.open("wb") as sparse:
+        os.truncate(sparse.fileno(), shutil.disk_usage(tmp_path).free)
+
+    with pytest.raises(FailedError, match="make room"):
+        add(data, huge, kind=None, now_ms=NOW_MS)

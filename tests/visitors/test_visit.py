@@ -1,0 +1,228 @@
+"""From the bytes of a request to a visit."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.visitors.shared import cases
+from tnc.core.models import Source, SourceId, Visit
+from tnc.rules.review_parity import BROWSERS, Browser, as_ordinary
+from tnc.visitors.client_ip import ClientAddress
+from tnc.visitors.geo.geo import Geo
+from tnc.visitors.request import Request, domain_of, language_of, referrer_domain
+from tnc.visitors.user_agent import Agents
+from tnc.visitors.visit import Identity, VisitReader, for_storage
+
+CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
+)
+ADS = Source(id=SourceId("ads"), name="Ads", click_id="ext", cost="cpc", params={"sub1": "site", "sub2": "creative"})
+AGENTS = Agents()
+READER = VisitReader(address=ClientAddress(["10.0.0.0/8"]), geo=Geo(), agents=AGENTS)
+
+
+def request(target: str = "/summer", peer: str = "81.2.69.142", **headers: str) -> Request:
+    return Request.of(
+        [(name.replace("_", "-"), value) for name, value in headers.items()],
+        host="track.example:8080",
+        target=target,
+        peer=peer,
+        secure=False,
+        arrived_at_ms=1_790_000_000_000,
+    )
+
+
+def test_a_visit_holds_all_that_the_request_says() -> None:
+    asked = request(
+        "/summer?ext=AbC&site=news&cpc=0.02&other=%C3%BC",
+        peer="8.8.8.8",
+        User_Agent=CHROME,
+        Accept_Language="de-AT,de;q=0.9,en;q=0.8",
+        Referer="https://User@News.Example:444/path?q=1",
+        Sec_GPC="1",
+    )
+
+    visit = READER.read(asked, ADS, Identity(visitor="ab" * 16, visit_number=2))
+
+    assert visit.visited_at_ms == 1_790_000_000_000
+    assert visit.domain == "track.example"
+    assert visit.url == "http://track.example:8080/summer?ext=AbC&site=news&cpc=0.02&other=%C3%BC"
+    assert (visit.ip, visit.country) == ("8.8.8.8", "US")
+    assert (visit.device, visit.browser, visit.os, visit.os_version) == ("desktop", "Chrome", "Windows", None)
+    assert (visit.language, visit.referrer_domain) == ("de", "news.example")
+    assert (visit.external_id, visit.subs, visit.cost_param) == ("AbC", {"sub1": "news"}, "0.02")
+    assert visit.params == {"ext": "AbC", "site": "news", "cpc": "0.02", "other": "ü"}
+    assert (visit.gpc, visit.consent, visit.mode) == (True, "unknown", "limited")
+    assert (visit.visitor, visit.visit_number) == ("ab" * 16, 2)
+    assert (visit.traffic, visit.reasons) == ("human", ())
+    assert visit.headers["accept-language"].startswith("de-AT")
+
+
+def test_a_source_is_not_needed_for_our_own_names() -> None:
+    visit = READER.read(request("/x?sub1=a&sub20=b&sub21=c"), None)
+
+    assert visit.subs == {"sub1": "a", "sub20": "b"}
+    assert visit.external_id is None
+
+
+@pytest.mark.parametrize("macro", ["{{ad.id}}", "__CLICKID__", "{clickid}", "%7Bclickid%7D"])
+def test_a_macro_that_the_platform_left_is_kept_aside(macro: str) -> None:
+    visit = READER.read(request(f"/x?ext={macro}&site={macro}&cpc={macro}&creative=ok"), ADS)
+
+    assert "macro_unexpanded" in visit.reasons
+    assert (visit.external_id, visit.cost_param, visit.subs) == (None, None, {"sub2": "ok"})
+    assert set(visit.params) == {"ext", "site", "cpc", "creative"}
+
+
+def test_without_consent_the_person_is_not_kept() -> None:
+    visit = READER.read(request(User_Agent=CHROME), None)
+    kept = for_storage(visit)
+
+    assert (visit.mode, visit.ip, visit.user_agent) == ("cookieless", "81.2.69.142", CHROME)
+    assert (kept.ip, kept.user_agent, kept.headers) == ("81.2.69.0/24", "Chrome on Windows", {})
+    assert kept.country == "GB"
+
+
+def test_with_consent_address_and_user_agent_are_kept_and_headers_never() -> None:
+    kept = for_storage(READER.read(request("/x?tnc_consent=granted", User_Agent=CHROME), None))
+
+    assert (kept.mode, kept.ip, kept.user_agent, kept.headers) == ("full", "81.2.69.142", CHROME, {})
+
+
+def test_cookies_of_ad_platforms_are_kept_with_consent_only() -> None:
+    cookie = 'a=1; _fbp=fb.1.2.3; _ttp="x"; _fbp=second'
+
+    consented = READER.read(request("/x?tnc_consent=granted&_ttp=own", Cookie=cookie), None)
+    silent = READER.read(request("/x", Cookie=cookie), None)
+
+    assert consented.params == {"tnc_consent": "granted", "_ttp": "own", "_fbp": "fb.1.2.3"}
+    assert silent.params == {}
+    assert "cookie" not in consented.headers
+
+
+def test_an_opt_out_is_mode_none() -> None:
+    assert READER.facts(request("/x?tnc_consent=granted", Cookie="__Host-tnc_out=1"), None).mode == "none"
+
+
+def test_behind_a_trusted_proxy_its_word_on_address_and_scheme_counts() -> None:
+    proxied = {"X_Forwarded_For": "::ffff:8.8.8.8", "X_Forwarded_Proto": "https"}
+
+    trusted = READER.facts(request(peer="10.0.0.9", **proxied), None)
+    other = READER.facts(request(peer="9.9.9.9", **proxied), None)
+
+    assert (trusted.ip, trusted.ip_source, trusted.secure) == ("8.8.8.8", "forwarded", True)
+    assert (other.ip, other.ip_source, other.secure) == ("9.9.9.9", "peer", False)
+
+
+PREFETCHES = [
+    {"Sec-Purpose": "prefetch"},
+    {"Sec-Purpose": "prefetch;prerender"},
+    {"Sec-Purpose": "prefetch;anonymous-client-ip"},
+    {"Purpose": "prefetch"},
+    {"Purpose": "preview"},
+    {"X-Purpose": "preview"},
+    {"X-Purpose": "instant"},
+    {"X-Moz": "prefetch"},
+]
+
+
+@pytest.mark.parametrize("headers", PREFETCHES)
+def test_a_prefetch_is_no_visit(headers: dict[str, str]) -> None:
+    visit = READER.read(request(User_Agent=CHROME, **headers), None)
+
+    assert (visit.traffic, visit.reasons) == ("prefetch", ("prefetch",))
+
+
+@pytest.mark.parametrize("headers", [{}, {"Sec-Purpose": "future-thing"}, {"Purpose": "shopping"}, {"X-Moz": "1"}])
+def test_an_unknown_purpose_is_a_visit(headers: dict[str, str]) -> None:
+    assert READER.read(request(User_Agent=CHROME, **headers), None).traffic == "human"
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("en-US,en;q=0.9", "en"),
+        ("fr;q=0.3, PT-BR;q=0.8, *;q=0.1", "pt"),
+        ("de;q=0.5,en", "en"),
+        ("*", None),
+        ("", None),
+        ("x", None),
+        ("en;q=abc", "en"),
+        ("zh-Hant-TW", "zh"),
+        ("<script>", None),
+    ],
+)
+def test_the_language_is_the_one_liked_best(header: str, language: str | None) -> None:
+    assert language_of({"accept-language": header}) == language
+
+
+@pytest.mark.parametrize(
+    ("referrer", "domain"),
+    [
+        ("https://a.example/x", "a.example"),
+        ("HTTPS://A.Example", "a.example"),
+        ("http://user:pw@b.example:81/?q", "b.example"),
+        ("android-app://com.google.android.gm/", "com.google.android.gm"),
+        ("http://[2001:db8::1]:80/", "[2001:db8::1]"),
+        ("about:client", None),
+        ("rubbish", None),
+        ("https://", None),
+    ],
+)
+def test_the_referrer_has_a_host_or_none(referrer: str, domain: str | None) -> None:
+    assert referrer_domain(referrer) == domain
+
+
+@pytest.mark.parametrize(
+    ("host", "domain"), [("A.example.:80", "a.example"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("", None)]
+)
+def test_the_domain_is_the_host_without_its_port(host: str, domain: str | None) -> None:
+    assert domain_of(host) == domain
+
+
+WIRE = st.binary(max_size=120).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
+NAMES = st.sampled_from(
+    ["User-Agent", "Referer", "Accept-Language", "Cookie", "Sec-CH-UA", "Sec-CH-UA-Platform", "X-Forwarded-For",
+     "Forwarded", "CF-Connecting-IP", "Sec-Purpose", "Sec-GPC", "X-Requested-With"]
+)  # fmt: skip
+
+
+@given(
+    headers=st.lists(st.tuples(NAMES | WIRE, WIRE), max_size=12),
+    target=WIRE.map("/x?ext=".__add__) | WIRE,
+    host=WIRE,
+    peer=st.sampled_from(["10.0.0.1", "8.8.8.8", "::ffff:10.0.0.1", "2a00::1", "/tmp/socket", ""]),
+)
+def test_no_bytes_raise_and_every_visit_is_utf_8_json(
+    headers: list[tuple[str, str]], target: str, host: str, peer: str
+) -> None:
+    asked = Request.of(headers, host=host, target=target, peer=peer, secure=True, arrived_at_ms=1)
+
+    visit = READER.read(asked, ADS)
+
+    assert msgspec.json.decode(msgspec.json.encode(visit), type=Visit) == visit
+    assert msgspec.json.encode(for_storage(visit))
+
+
+@pytest.mark.parametrize("case", cases("ua/hostile.json") or [{"bytes_latin1": "Mozilla/5.0 caf\xe9 \xff"}])
+def test_a_hostile_user_agent_gives_a_visit(case: dict[str, Any]) -> None:
+    text = case["bytes_latin1"].encode("latin-1").decode("utf-8", "surrogateescape")
+
+    assert msgspec.json.encode(READER.read(request(User_Agent=text, Referer=text), ADS))
+
+
+@pytest.mark.parametrize("browser", BROWSERS)
+def test_a_crawler_s_stand_in_is_what_is_read_of_its_browser(browser: Browser) -> None:
+    names = ("device", "os", "os_version", "browser", "browser_version", "user_agent", "language", "traffic", "bot")
+    asked = Request.of(
+        browser.headers.items(), host="t", target="/", peer="8.8.8.8", secure=True, arrived_at_ms=1_790_000_000_000
+    )
+
+    read = READER.read(asked, None)
+    stand_in = as_ordinary(Visit(visited_at_ms=0, device=browser.device, os=browser.os, traffic="crawler"))
+
+    assert [getattr(read, name) for name in names] == [getattr(stand_in, name) for name in names]
+    assert read.headers == stand_in.headers

@@ -1,0 +1,182 @@
+"""Signing in and out: what works, what is refused, and what stays in the browser."""
+
+import pytest
+
+from tests.web.dashboard.conftest import EMAIL, PASSWORD, Client, Clock, Open
+from tests.web.dashboard.invented import InventedAppliance
+from tnc.store.accounts import Accounts
+from tnc.web.dashboard.login_throttle import CROWD_A_MINUTE, FREE_FAILURES, FREE_TRIES
+from tnc.web.dashboard.middleware import hash_token
+
+RIGHT = {"email": EMAIL, "password": PASSWORD}
+WRONG = {"email": EMAIL, "password": "wrong horse battery"}
+CURTAINED = ["/", "/campaigns", "/campaigns/summer", "/clicks", "/clicks/x", "/try", "/reports", "/reports.csv",
+             "/settings", "/nothing"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", CURTAINED)
+async def test_a_stranger_sees_the_door_alone(stranger: Open, appliance: InventedAppliance, path: str) -> None:
+    client = await stranger(appliance)
+
+    answer = await client.get(path, allow_redirects=False)
+
+    assert answer.status == 303
+    assert answer.headers["Location"].startswith("/sign-in")
+
+
+async def test_the_owner_gets_in_and_goes_where_the_link_led(stranger: Open, appliance: InventedAppliance) -> None:
+    client = await stranger(appliance)
+    door = await client.get("/reports?by=country&timezone=Europe/Berlin")
+    assert 'value="/reports?by=country&amp;timezone=Europe/Berlin"' in await door.text()
+
+    answer = await client.post(
+        "/sign-in", data=RIGHT | {"next": "/reports?by=country&timezone=Europe/Berlin"}, allow_redirects=False
+    )
+
+    assert (answer.status, answer.headers["Location"]) == (303, "/reports?by=country&timezone=Europe/Berlin")
+    assert (await client.get("/reports")).status == 200
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["//evil.example", "https://evil.example", "/\\evil.example", "\\\\evil", "/\nx", "javascript:x", ""]
+)
+async def test_nobody_is_sent_to_another_place(stranger: Open, appliance: InventedAppliance, elsewhere: str) -> None:
+    client = await stranger(appliance)
+
+    answer = await client.post("/sign-in", data=RIGHT | {"next": elsewhere}, allow_redirects=False)
+
+    assert answer.headers["Location"] == "/"
+
+
+async def test_the_cookie_is_out_of_reach_and_stored_as_a_hash(
+    stranger: Open, appliance: InventedAppliance, accounts: Accounts, clock: Clock
+) -> None:
+    client = await stranger(appliance)
+
+    answer = await client.post("/sign-in", data=RIGHT, allow_redirects=False)
+
+    cookie = answer.cookies["tnc_session"]
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"], cookie["secure"]) == (True, "Lax", "/", "")
+    assert accounts.find_session(hash_token(cookie.value), now_ms=clock.now_ms) is not None
+
+
+async def test_behind_tls_the_cookie_is_bound_to_it(stranger: Open, appliance: InventedAppliance) -> None:
+    client = await stranger(appliance)
+
+    answer = await client.post(
+        "/sign-in",
+        data=RIGHT,
+        allow_redirects=False,
+        headers={"X-Forwarded-Proto": "https", "Host": "track.example", "Origin": "https://track.example"},
+    )
+
+    cookie = answer.cookies["__Host-tnc_session"]
+    told = (cookie["secure"], cookie["httponly"], cookie["samesite"], cookie["path"], cookie["domain"])
+    assert told == (True, True, "Lax", "/", ""), "what the prefix asks for, and out of reach of scripts"
+
+
+async def test_a_password_is_not_taken_over_an_open_wire(stranger: Open, appliance: InventedAppliance) -> None:
+    client = await stranger(appliance)
+
+    answer = await client.post("/sign-in", data=RIGHT, headers={"Host": "track.example"}, allow_redirects=False)
+
+    assert answer.status == 403
+    assert "ssh -L" in await answer.text()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        WRONG,
+        {"email": "nobody@example.com", "password": PASSWORD},
+        {"email": EMAIL},
+        {},
+        {"email": EMAIL, "password": PASSWORD * 500},
+        {"email": "x" * 10_000, "password": PASSWORD},
+    ],
+    ids=["wrong", "unknown", "none", "empty", "long password", "long address"],
+)
+async def test_whatever_is_wrong_the_answer_is_the_same(
+    stranger: Open, appliance: InventedAppliance, given: dict[str, str]
+) -> None:
+    client = await stranger(appliance)
+
+    answer = await client.post("/sign-in", data=given)
+
+    assert answer.status == 401
+    assert "E-mail address and password do not belong together" in await answer.text()
+    assert not answer.cookies
+
+
+async def test_guessing_is_slowed_down_and_says_for_how_long(
+    stranger: Open, appliance: InventedAppliance, clock: Clock
+) -> None:
+    client = await stranger(appliance)
+    for _ in range(FREE_FAILURES):
+        assert (await client.post("/sign-in", data=WRONG)).status == 401
+
+    refused = await client.post("/sign-in", data=RIGHT)
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "5")
+    assert "Try again in 5 seconds" in await refused.text()
+
+    clock.later(seconds=5)
+    assert (await client.post("/sign-in", data=RIGHT)).status == 200
+
+
+async def test_the_owner_gets_in_from_elsewhere_while_his_door_is_flooded(
+    stranger: Open, appliance: InventedAppliance
+) -> None:
+    """Behind a proxy on this machine everybody comes from the same address, but for what the proxy says."""
+    client = await stranger(appliance)
+    flood = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}
+    statuses = [(await client.post("/sign-in", data=WRONG, headers=flood)).status for _ in range(8)]
+    names = [WRONG | {"email": f"{number}@example.com"} for number in range(40)]
+    others = [(await client.post("/sign-in", data=each, headers=flood)).status for each in names]
+
+    answer = await client.post(
+        "/sign-in", data=RIGHT, headers={"X-Forwarded-For": "198.51.100.7, 192.0.2.5"}, allow_redirects=False
+    )
+
+    assert statuses == [401] * FREE_FAILURES + [429] * 3
+    assert others.count(401) == CROWD_A_MINUTE - (FREE_FAILURES - FREE_TRIES)
+    assert answer.status == 303
+
+
+async def test_a_new_session_each_time(stranger: Open, appliance: InventedAppliance) -> None:
+    client = await stranger(appliance)
+
+    tokens = [
+        (await client.post("/sign-in", data=RIGHT, allow_redirects=False, headers=_here(client)))
+        .cookies["tnc_session"]
+        .value
+        for _ in range(2)
+    ]
+
+    assert tokens[0] != tokens[1]
+    assert min(map(len, tokens)) >= 43
+
+
+async def test_signing_out_ends_the_session_at_once(owner: Open, appliance: InventedAppliance) -> None:
+    client = await owner(appliance)
+    token = next(cookie.value for cookie in client.session.cookie_jar)
+
+    answer = await client.post("/sign-out", headers=_here(client), allow_redirects=False)
+
+    assert (answer.status, answer.headers["Location"]) == (303, "/sign-in")
+    assert answer.headers["Clear-Site-Data"] == '"cookies", "storage"'
+    stolen = await client.get("/", headers={"Cookie": f"tnc_session={token}"}, allow_redirects=False)
+    assert stolen.status == 303
+
+
+async def test_a_session_ends_when_nobody_uses_it(owner: Open, appliance: InventedAppliance, clock: Clock) -> None:
+    client = await owner(appliance)
+    clock.later(seconds=29 * 60)
+    assert (await client.get("/", allow_redirects=False)).status == 200
+
+    clock.later(seconds=31 * 60)
+
+    assert (await client.get("/", allow_redirects=False)).status == 303
+
+
+def _here(client: Client) -> dict[str, str]:
+    return {"Origin": f"http://{client.host}:{client.port}"}

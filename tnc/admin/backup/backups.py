@@ -1,0 +1,209 @@
+"""Copies of everything that the keyring alone opens, and a new data directory from one of them.
+
+A restore is the other half of every erasure and of every term: what the present keyring refuses, what is
+remembered as erased and what is too old does not come back.
+"""
+
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from pathlib import Path
+from typing import Any, Final
+
+from tnc.admin.backup.archive import ENDING, BackupReader, BackupWriter, Manifest, Table, told_by_the_disk
+from tnc.admin.backup.restore import DayRestorer
+from tnc.admin.install import write_new
+from tnc.core.errors import InvalidError, NotFoundError, RefusedError
+from tnc.core.fields import rfc3339
+from tnc.core.settings import render
+from tnc.privacy.journal import Journal, VaultName
+from tnc.reports.columns.archive import ColdDay, cold_dates
+from tnc.store import database as control
+from tnc.store.days.writer import day_path, sealer_of
+from tnc.store.erasures import SINCE
+from tnc.store.keys.keyring import DayKeys, Keyring
+from tnc.store.terms import is_over
+from tnc.store.workspace import House, Rooms
+
+_SEALED: Final = ("clicks", "events", "deliveries", "inbox")
+
+
+class Backups:
+    """Of one house, beside a running server or without one."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    # -- make
+
+    @property
+    def folder(self) -> Path:
+        return self._house.rooms.data / "backups"
+
+    def create(self, folder: Path | None = None) -> dict[str, Any]:
+        """A new file in `folder`; whole or not there."""
+        house = self._house
+        place = folder or self.folder
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        now = rfc3339(house.world.now_ms())
+        path = place / f"tnc-{house.workspace}-{now.translate({ord(':'): '', ord('-'): ''})}{ENDING}"
+        begun = path.with_name(f"{path.name}.new")
+        begun.unlink(missing_ok=True)
+        with told_by_the_disk():
+            try:
+                manifest = self._write(begun, now)
+                begun.chmod(0o600)
+                begun.replace(path)
+            finally:
+                begun.unlink(missing_ok=True)
+        return {"file": str(path), "clicks": manifest.clicks, "sha256": _digest(path)}
+
+    def _write(self, path: Path, now: str) -> Manifest:
+        house = self._house
+        with BackupWriter(path, house.keys.control_key, house.workspace) as writer:
+            for vault, keyring, days in self._vaults():
+                for date in keyring.all_days(house.workspace):
+                    day = day_path(days, house.workspace, date)
+                    if day.exists():
+                        writer.add_day(vault, date, day)
+            with house.database_lock:
+                writer.add_control(house.database)
+            columns = house.rooms.columns / house.workspace
+            for date in cold_dates(columns):
+                for file in ColdDay(columns, date).all_files:
+                    writer.add_sum(file)
+            return writer.finish(now)
+
+    def _vaults(self) -> Iterator[tuple[VaultName, Keyring, Path]]:
+        yield "days", self._house.keyring, self._house.rooms.days
+        yield "restricted", self._house.restricted_keyring, self._house.rooms.restricted
+
+    # -- look
+
+    def all_files(self, folder: Path | None = None) -> list[dict[str, Any]]:
+        """The backups in a folder, newest first."""
+        found = []
+        for path in sorted((folder or self.folder).glob(f"*{ENDING}"), reverse=True):
+            with closing(BackupReader(path)) as backup:
+                its = backup.manifest
+                found.append(
+                    {"file": str(path), "made_at": its.made_at, "clicks": its.clicks, "bytes": path.stat().st_size}
+                )
+        return found
+
+    def verify(self, path: Path) -> dict[str, int]:
+        """Every record tried with the present keyring alone."""
+        tried: Counter[str] = Counter(records=0, opened=0, refused=0)
+        with closing(BackupReader(path)) as backup, backup.reading():
+            for vault, keyring, _ in self._vaults():
+                for date in backup.manifest.days[vault]:
+                    keys = _keys_of(keyring, backup, date)
+                    for table in backup.day(vault, date):
+                        _try(table, keys, tried)
+        return dict(tried)
+
+    # -- put back
+
+    def restore(self, path: Path, data: Path) -> dict[str, Any]:
+        """A new data directory with the present keyring and the same key file. Nothing here is changed."""
+        house = self._house
+        if data.exists() and any(data.iterdir()):
+            raise RefusedError(f"{data} is not empty; restore into a new directory with --data DIR.")
+        if house.rooms.data.resolve() in data.resolve().parents:
+            raise RefusedError(f"{data} lies in the present data directory; name another place with --data DIR.")
+        if Journal(house.keyring.intent_file(house.workspace)).read() is not None:
+            raise RefusedError(
+                "an erasure is not complete yet; start `tnc serve` once, or wait a minute, then restore."
+            )
+        with closing(BackupReader(path)) as backup, told_by_the_disk(), backup.reading():
+            if backup.manifest.workspace != house.workspace:
+                raise InvalidError(f"this backup is of the workspace {backup.manifest.workspace!r}.")
+            made = not data.exists()
+            try:
+                told = self._restore_all(backup, Rooms(data))
+            except BaseException:  # half a house is none
+                for left in [data] if made else list(data.iterdir()):
+                    shutil.rmtree(left, ignore_errors=True)
+                raise
+        config = data / "config.toml"
+        write_new(config, render(replace(house.settings, data=data), data))
+        return {"data": str(data), "config": str(config), **{name: told[name] for name in _TOLD}}
+
+    def _restore_all(self, backup: BackupReader, rooms: Rooms) -> Counter[str]:
+        for room in (rooms.data, rooms.days, rooms.columns, rooms.addresses, rooms.restricted):
+            room.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._restore_control(backup, rooms)
+        told = Counter(clicks=0, refused=0, expired_days=0)
+        for vault, keyring, _ in self._vaults():
+            for date in backup.manifest.days[vault]:
+                told += self._restore_day(backup, vault, keyring, Date.fromisoformat(date), rooms)
+        self._restore_sums(backup, rooms)
+        self._copy_keys(rooms)
+        return told
+
+    def _restore_control(self, backup: BackupReader, rooms: Rooms) -> None:
+        tables = backup.control(self._house.keys.control_key)
+        with closing(control.connect(rooms.control)) as database:
+            control.prepare(database, rooms.control)
+            control.put_back(database, tables)
+            with self._house.database_lock:  # what was forgotten and promised since stays so
+                control.put_back(database, control.read_tables(self._house.database, SINCE))
+
+    def _restore_day(
+        self, backup: BackupReader, vault: VaultName, keyring: Keyring, date: Date, rooms: Rooms
+    ) -> Counter[str]:
+        house = self._house
+        if vault == "days" and is_over(date, "clicks", house.settings, house.world.now_ms()):
+            return Counter(expired_days=1)
+        keys = _keys_of(keyring, backup, date.isoformat())
+        if keys is None:
+            return Counter(expired_days=1)
+        folder = rooms.days if vault == "days" else rooms.restricted
+        restorer = DayRestorer(day_path(folder, house.workspace, date), keys, house.forgotten.is_erased)
+        put = restorer.put_back(backup.day(vault, date.isoformat()))
+        return Counter(clicks=put.clicks, refused=put.refused)
+
+    def _restore_sums(self, backup: BackupReader, rooms: Rooms) -> None:
+        house = self._house
+        place = ColdDay(rooms.columns / house.workspace, Date.min).place
+        for name, content in backup.sums(house.keys.control_key):
+            if not is_over(Date.fromisoformat(name[:10]), "rollups", house.settings, house.world.now_ms()):
+                place.mkdir(mode=0o700, parents=True, exist_ok=True)
+                (place / Path(name).name).write_bytes(content)
+
+    def _copy_keys(self, rooms: Rooms) -> None:
+        """The keyring as it is: whatever it refuses here, it refuses there."""
+        shutil.copytree(self._house.rooms.ring, rooms.ring)
+        for folder in (rooms.ring, *(path for path in rooms.ring.rglob("*") if path.is_dir())):
+            folder.chmod(0o700)
+
+
+_TOLD: Final = ("clicks", "refused", "expired_days")
+
+
+def _keys_of(keyring: Keyring, backup: BackupReader, date: str) -> DayKeys | None:
+    try:
+        return keyring.open_day(backup.manifest.workspace, Date.fromisoformat(date))
+    except NotFoundError:
+        return None
+
+
+def _try(table: Table, keys: DayKeys | None, tried: Counter[str]) -> None:
+    if table.name not in _SEALED:
+        for _ in table.rows:
+            pass
+        return
+    number, sealed = table.columns.index("seq"), table.columns.index("sealed")
+    sealer = None if keys is None else sealer_of(keys, table.name)  # type: ignore[arg-type]
+    for row in table.rows:
+        tried["records"] += 1
+        tried["opened" if sealer is not None and sealer.opens(row[number], row[sealed]) else "refused"] += 1
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,98 @@
+"""Putting a day back from a backup: what the keyring still opens, with blind tokens made anew."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from tnc.admin.backup.archive import Row, Table
+from tnc.core.errors import FailedError
+from tnc.core.models import Click, ClickId
+from tnc.store.days.inbox import Call
+from tnc.store.days.writer import DayWriter, sealer_of, tokens_of
+from tnc.store.keys.keyring import DayKeys
+from tnc.store.keys.puncturable import PuncturedError
+from tnc.store.keys.records import Sealer
+from tnc.tracking.conversions.postback import click_named
+
+_AT_ONCE: Final = 5_000
+_TOKENS: Final = ("click", "visitor", "address", "external", "browser")
+
+
+@dataclass(slots=True)
+class PutBack:
+    """What became of the records of a day."""
+
+    clicks: int = 0
+    refused: int = 0  # clicks that were erased, or that do not open
+
+
+class DayRestorer:
+    """Writes one day file. `is_erased` knows the clicks that must not come back by their ids."""
+
+    def __init__(self, path: Path, keys: DayKeys, is_erased: Callable[[ClickId], bool]) -> None:
+        self._path = path
+        self._keys = keys
+        self._is_erased = is_erased
+        self._told = PutBack()
+        self._gone: set[int] = set()  # numbers of clicks that are not put back
+        self._clicks, self._inbox = sealer_of(keys, "clicks"), sealer_of(keys, "inbox")
+
+    def put_back(self, tables: Iterable[Table]) -> PutBack:
+        DayWriter(self._path, self._keys).close()  # makes the tables
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as database:
+            database.execute("pragma secure_delete = on")
+            for table in tables:
+                columns, rows = self._fitting(table)
+                marks = ", ".join("?" * len(columns))
+                insert = f"insert or replace into {table.name} ({', '.join(columns)}) values ({marks})"
+                while portion := list(islice(rows, _AT_ONCE)):
+                    database.execute("begin")
+                    database.executemany(insert, portion)
+                    database.execute("commit")
+        return self._told
+
+    def _fitting(self, table: Table) -> tuple[tuple[str, ...], Iterator[Row]]:
+        """Columns and rows as they go into the file; every row of `Table.rows` is read, fit or not."""
+        match table.name:
+            case "clicks":
+                return (*table.columns, *_TOKENS), self._clicks_of(table)
+            case "inbox":
+                return (*table.columns, "click"), self._calls_of(table)
+            case _ if "click_seq" in table.columns:
+                its_click = table.columns.index("click_seq")
+                return table.columns, (row for row in table.rows if row[its_click] not in self._gone)
+            case _:
+                return table.columns, iter(table.rows)
+
+    def _clicks_of(self, table: Table) -> Iterator[Row]:
+        number, sealed = table.columns.index("seq"), table.columns.index("sealed")
+        for row in table.rows:
+            click = _opened(self._clicks, row[number], row[sealed], Click)
+            if click is None or self._is_erased(click.click_id):
+                self._told.refused += 1
+                self._gone.add(row[number])
+                continue
+            self._told.clicks += 1
+            yield (*row, *tokens_of(click, self._keys))
+
+    def _calls_of(self, table: Table) -> Iterator[Row]:
+        number, sealed = table.columns.index("seq"), table.columns.index("sealed")
+        for row in table.rows:
+            call = _opened(self._inbox, row[number], row[sealed], Call)
+            if call is not None:
+                yield (*row, self._token_of(call))
+
+    def _token_of(self, call: Call) -> int | None:
+        named = click_named(call.params)
+        return None if named is None else self._keys.token("click", named)
+
+
+def _opened(sealer: Sealer, seq: int, sealed: bytes, kind: Any) -> Any:
+    try:
+        return sealer.open(seq, sealed, kind)
+    except (PuncturedError, FailedError):
+        return None

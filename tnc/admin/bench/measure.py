@@ -1,0 +1,107 @@
+"""The figures of one machine: how many clicks, how fast, how large, and how long a report takes."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from tnc.admin.bench.appliance import Appliance, cpu_seconds, memory_mb
+from tnc.admin.bench.load import Answers, Crowd
+from tnc.admin.bench.visitors import visitors
+from tnc.admin.demo.traffic import CAMPAIGN_FILE
+from tnc.reports.client import Asked, Reporter
+
+ABREAST: Final = 32
+CALM: Final = 500.0  # clicks a second at which the latency is taken, or half of what the machine can do
+_REPORT: Final = Asked(by=("campaign", "country", "device"), start="today")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What `tnc bench` prints. The generator ran on the same machine and took its share of it."""
+
+    seconds: float  # that each measure took
+    start_ms: float  # from the command line to the first answered click
+    clicks_per_second: float  # answered, each durable before it was
+    cpu_us_per_click: float
+    at_per_second: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+    memory_mb: float
+    clicks: int
+    first_report_ms: float  # with the columns of all these clicks to be made
+    report_ms: float
+    bytes_per_click: float
+
+
+def measure(folder: Path, seconds: float) -> Figures:
+    """Runs an appliance of its own in `folder`, which takes four times `seconds` and a little."""
+    with Appliance(folder / "data") as appliance:
+        appliance.init()
+        appliance.apply(CAMPAIGN_FILE)
+        begun = time.perf_counter()
+        appliance.serve()
+        first = _crowd(appliance, 0, lambda crowd: crowd.in_turn(1, 0.001))
+        start_ms = (time.perf_counter() - begun) * 1000
+        warm = _crowd(appliance, 1, lambda crowd: crowd.in_turn(ABREAST, seconds / 4))
+        before = cpu_seconds(appliance.pid)
+        most = _crowd(appliance, 2, lambda crowd: crowd.in_turn(ABREAST, seconds))
+        cpu = cpu_seconds(appliance.pid) - before
+        rate = min(CALM, most.per_second / 2)
+        calm = _crowd(appliance, 3, lambda crowd: crowd.at_rate(rate, seconds))
+        memory = memory_mb(appliance.pid)
+        first_report_ms, report_ms = asyncio.run(_reports(appliance.config, seconds))
+        appliance.stop()
+        crowds = (first, warm, most, calm)
+        clicks = sum(len(each.latencies_ms) for each in crowds)
+        return Figures(
+            seconds=seconds,
+            start_ms=start_ms,
+            clicks_per_second=most.per_second,
+            cpu_us_per_click=cpu / max(len(most.latencies_ms), 1) * 1e6,
+            at_per_second=rate,
+            p50_ms=calm.percentile(0.5),
+            p99_ms=calm.percentile(0.99),
+            failed=sum(each.failed for each in crowds),
+            memory_mb=memory,
+            clicks=clicks,
+            first_report_ms=first_report_ms,
+            report_ms=report_ms,
+            bytes_per_click=size_of(appliance.data) / clicks,
+        )
+
+
+def _crowd(appliance: Appliance, seed: int, send: Callable[[Crowd], Answers]) -> Answers:
+    crowd = Crowd(appliance.tracking, visitors(seed, host="go.example"))
+    try:
+        return send(crowd)
+    finally:
+        crowd.close()
+
+
+async def _reports(config: Path, seconds: float) -> tuple[float, float]:
+    """Milliseconds of the first report, and of those that follow for a while (their median)."""
+    reporter = Reporter(config)
+    try:
+        first_ms = await _report_ms(reporter)
+        times, end = [await _report_ms(reporter)], time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            times.append(await _report_ms(reporter))
+        return first_ms, median(times)
+    finally:
+        await reporter.close()
+
+
+async def _report_ms(reporter: Reporter) -> float:
+    begun = time.perf_counter()
+    await reporter.answer(_REPORT)
+    return (time.perf_counter() - begun) * 1000
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

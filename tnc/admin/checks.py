@@ -1,0 +1,140 @@
+"""Checks of what is between us and others: networks that call, receivers that are told, people who ask, our mail."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tnc.core.models import DestinationId
+from tnc.store.days.inbox import UNMATCHED
+from tnc.store.requests import REMIND_DAYS
+from tnc.store.workspace import House
+
+State = Literal["ok", "warning", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """`fix` is what to type or do; empty when nothing is wrong. With a `subject` it is worth a mail, and that is what
+    the mail is about.
+    """
+
+    check: str
+    state: State
+    text: str
+    fix: str = ""
+    subject: str = ""
+
+
+def ok(check: str, text: str) -> Finding:
+    return Finding(check=check, state="ok", text=text)
+
+
+_DAY_MS: Final = 86_400_000
+_DAYS_BEFORE: Final = 8
+_ENOUGH_CALLS: Final = 20
+_MUCH: Final = 0.1
+
+
+def postbacks(house: House) -> Iterator[Finding]:
+    """Whether more calls than before cannot be matched."""
+    now_ms = house.world.now_ms()
+    lately, before = Counter[str](), Counter[str]()
+    for date in house.stories.dates()[-_DAYS_BEFORE:]:
+        with house.stories.day(date) as reader:
+            new, all_ = Counter(reader.inbox.counts(now_ms - _DAY_MS)), Counter(reader.inbox.counts())
+        lately += new
+        before += all_ - new
+    share, usual = _unmatched(lately), _unmatched(before)
+    if lately.total() >= _ENOUGH_CALLS and share > max(_MUCH, 2 * usual):
+        worst = max(UNMATCHED, key=lambda outcome: lately[outcome])
+        yield Finding(
+            check="postbacks",
+            state="warning",
+            text=f"{share:.0%} of {lately.total()} postbacks since yesterday did not match (before, {usual:.0%}): "
+            f"mostly {worst}.",
+            fix="Type: tnc conversion inbox --unmatched",
+            subject="postbacks do not match",
+        )
+    else:
+        came = f"{lately.total()} {'postback' if lately.total() == 1 else 'postbacks'} since yesterday"
+        yield ok("postbacks", f"{came}, of which {share:.0%} did not match." if lately else f"{came}.")
+
+
+def _unmatched(counts: Counter[str]) -> float:
+    return sum(counts[outcome] for outcome in UNMATCHED) / counts.total() if counts else 0.0
+
+
+def destinations(house: House) -> Iterator[Finding]:
+    stops = house.stops.all_of(house.workspace)
+    for stop in stops:
+        yield Finding(
+            check="destinations",
+            state="failed",
+            text=f"The destination {stop.destination} was stopped, and what it should be told waits: {stop.reason}.",
+            fix=f"Mend it and apply, or type: tnc destination resume {stop.destination}",
+            subject=f"destination {stop.destination} is stopped",
+        )
+    if not stops:
+        yield ok("destinations", "No destination is stopped.")
+
+
+def deliveries(house: House) -> Iterator[Finding]:
+    """What was refused or given up lately."""
+    since_ms = house.world.now_ms() - _DAY_MS
+    dead = Counter[DestinationId]()
+    for date in house.stories.changed_since(since_ms):
+        with house.stories.day(date) as reader:
+            dead += reader.deliveries.dead_since(since_ms)
+    for destination, count in sorted(dead.items()):
+        yield Finding(
+            check="deliveries",
+            state="warning",
+            text=f"{count} deliveries to {destination} were refused there or given up since yesterday.",
+            fix=f"Type: tnc destination log {destination}, then: tnc destination replay {destination} --dead",
+            subject=f"deliveries to {destination} are dead",
+        )
+    if not dead:
+        yield ok("deliveries", "No delivery was refused or given up since yesterday.")
+
+
+def mail(house: House) -> Iterator[Finding]:
+    problems = [each.problem for each in house.alerts.all().values() if each.problem is not None]
+    if not house.settings.mail_host:
+        yield ok("mail", "No mail is set up; what needs you stands here and in the dashboard.")
+    elif problems:
+        yield Finding(
+            check="mail",
+            state="warning",
+            text=f"{len(problems)} alerts could not be mailed and are tried again: {problems[-1]}",
+            fix="Mend it, then type: tnc mail test",
+        )
+    else:
+        yield ok("mail", "What needs you is mailed.")
+
+
+def requests(house: House) -> Iterator[Finding]:
+    """The register shouts before it is late."""
+    now_ms = house.world.now_ms()
+    waiting = house.register.all_of(only_open=True)
+    late = [each for each in waiting if each.due_at_ms <= now_ms]
+    soon = [each for each in waiting if 0 < each.due_at_ms - now_ms <= REMIND_DAYS[0] * _DAY_MS]
+    if late:
+        yield Finding(
+            check="requests",
+            state="failed",
+            text=f"{len(late)} requests of people are overdue: {', '.join(each.request_id for each in late)}.",
+            fix="Answer them now; type: tnc privacy requests --overdue",
+            subject="requests of people are overdue",
+        )
+    for each in soon:
+        left = each.days_left(now_ms)
+        yield Finding(
+            check="requests",
+            state="warning",
+            text=f"The request {each.request_id} ({each.kind}) must be answered within {left} days.",
+            fix=f"Type: tnc privacy request show {each.request_id}",
+            subject=f"request {each.request_id} is due in {left} days" if left in REMIND_DAYS else "",
+        )
+    if not late and not soon:
+        yield ok("requests", f"{len(waiting)} requests of people are open, and none is urgent.")

@@ -1,0 +1,90 @@
+"""`tnc init`: a data directory with its keys, its settings and its first owner."""
+
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tnc.core.clock import World
+from tnc.core.errors import InvalidError, RefusedError
+from tnc.core.passwords import Passwords, check_new_password
+from tnc.core.settings import Settings, render
+from tnc.store.accounts import Accounts
+from tnc.store.keys.keyring import new_key_text
+from tnc.store.workspace import House
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    email: str
+    password: str
+    invented: bool  # made by us: shown once, to be changed
+
+
+def owner(email: str | None, password: str | None) -> Owner:
+    """The first owner; without a password one is made up. Raises InvalidError for one that is easily guessed."""
+    address = email or "owner@localhost.localdomain"
+    if password is None:
+        return Owner(email=address, password=secrets.token_urlsafe(18), invented=True)
+    check_new_password(password, email=address)
+    return Owner(email=address, password=password, invented=False)
+
+
+def initialise(settings: Settings, first: Owner, world: World) -> Path:
+    """Make the data directory; returns its config.toml. Never overwrites; what fails leaves nothing behind.
+
+    A key file that is there already is used: that is how a second data directory shares a key.
+    """
+    try:
+        return _made(settings, first, world)
+    except OSError as error:
+        place = error.filename or settings.data
+        raise InvalidError(
+            f"{place} cannot be made: {error.strerror}; choose another place with --data or --key FILE."
+        ) from error
+
+
+def _made(settings: Settings, first: Owner, world: World) -> Path:
+    data = settings.data
+    if data.exists() and any(data.iterdir()):
+        raise RefusedError(f"{data} is not empty, and tnc init never overwrites; choose another directory for --data.")
+    if data in settings.key.resolve().parents:
+        raise InvalidError(
+            f"the key file {settings.key} would lie inside the data directory; choose a place outside with --key FILE."
+        )
+    was_there = data.exists()
+    made_key = not settings.key.exists()
+    if made_key:
+        write_new(settings.key, new_key_text())
+    try:
+        return _furnished(settings, first, world)
+    except BaseException:
+        shutil.rmtree(data, ignore_errors=True)
+        if was_there:
+            data.mkdir(mode=0o700, exist_ok=True)
+        if made_key:
+            settings.key.unlink()
+        raise
+
+
+def _furnished(settings: Settings, first: Owner, world: World) -> Path:
+    data = settings.data
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data.chmod(0o700)
+    with House.create(settings, world) as house:
+        accounts = Accounts(lambda: house.database, house.database_lock)
+        verifier = Passwords(house.keys.pepper).hash(first.password)
+        accounts.add_user(email=first.email, verifier=verifier, now_ms=world.now_ms())
+    config = data / "config.toml"
+    write_new(config, render(settings, data))
+    return config
+
+
+def write_new(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

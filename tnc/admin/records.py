@@ -1,0 +1,184 @@
+"""Records of processing, and the kit for a breach: made from what is really configured and stored.
+
+Not legal advice: drafts with the facts filled in, to be read by a person before they are used.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from tnc.admin.doctor import examine
+from tnc.core.errors import InvalidError
+from tnc.core.fields import FIELDS, rfc3339
+from tnc.core.models import Campaign, Configuration, Destination, Privacy
+from tnc.store.days.history import Stories
+from tnc.store.days.writer import DayReader, utc_date
+from tnc.store.terms import in_words
+from tnc.store.workspace import House
+
+_HOUR_MS: Final = 3_600_000
+_CLOCK_HOURS: Final = 72
+
+# Where conversions are sent to, and in which country the receiver is, as far as that is known.
+_PLATFORMS: Final = {
+    "meta": ("graph.facebook.com", "IE, US"),
+    "tiktok": ("business-api.tiktok.com", "IE, GB, US, SG"),
+    "google-data-manager": ("datamanager.googleapis.com", "IE, US"),
+    "google-ads": ("googleads.googleapis.com", "IE, US"),
+    "google-csv": ("fetched by Google", "IE, US"),
+    "microsoft-csv": ("fetched by Microsoft", "IE, US"),
+}
+_SENT: Final = {
+    "meta": "click id of the platform, time, value; address and user agent where consent allows it",
+    "tiktok": "click id of the platform, time, value; address and user agent where consent allows it",
+    "google-data-manager": "click id of the platform, time, value, consent",
+    "google-ads": "click id of the platform, time, value, consent",
+    "google-csv": "click id of the platform, time, value",
+    "microsoft-csv": "click id of the platform, time, value",
+    "postback": "what the macros of its address name",
+    "webhook": "conversion and click id",
+}
+_UNKNOWN: Final = "unknown"
+
+
+def processing(house: House) -> dict[str, Any]:
+    """Records of processing (GDPR 30): purposes, categories, receivers, terms, measures, as they are now."""
+    version, configuration = house.configuration()
+    return {
+        "workspace": house.workspace,
+        "config_version": version,
+        "purposes": [_purpose(each) for each in configuration.campaigns.values() if not each.archived],
+        "people": "visitors who follow a link of these campaigns",
+        "categories": categories(),
+        "receivers": list(_receivers(configuration)),
+        "retention": in_words(house.settings),
+        "default_mode_elsewhere": house.settings.default_mode_elsewhere,
+        "measures": [{"check": each.check, "state": each.state, "text": each.text} for each in examine(house)],
+    }
+
+
+def _purpose(campaign: Campaign) -> dict[str, Any]:
+    what = "counting visits, crediting the traffic source, telling people from programs"
+    forwards = campaign.destinations or ()
+    return {
+        "campaign": campaign.id,
+        "name": campaign.name,
+        "purpose": what + (", reporting conversions to receivers" if forwards else ""),
+        "receivers": list(forwards),
+    }
+
+
+def categories() -> list[dict[str, str]]:
+    """What a record says of a person, by field."""
+    said = (Privacy.PII, Privacy.PSEUDONYM, Privacy.QUASI)
+    return [
+        {"field": name, "class": field.about.privacy.value, "text": field.about.text}
+        for name, field in FIELDS.items()
+        if field.about.privacy in said and name != "headers"
+    ]
+
+
+def _receivers(configuration: Configuration) -> Iterator[dict[str, str]]:
+    for each in configuration.destinations.values():
+        if not each.archived:
+            yield _receiver(each)
+    for source in configuration.sources.values():
+        if source.postback is not None and not source.archived:
+            host = urlsplit(source.postback.url).hostname or _UNKNOWN
+            yield {
+                "name": f"source-{source.id}", "type": "postback", "host": host, "country": _UNKNOWN,
+                "gets": _SENT["postback"],
+            }  # fmt: skip
+    for network in configuration.networks.values():
+        if not network.archived:
+            yield {
+                "name": network.id, "type": "network", "host": _UNKNOWN, "country": _UNKNOWN,
+                "gets": "the click id, in the address of its offers",
+            }  # fmt: skip
+
+
+def _receiver(destination: Destination) -> dict[str, str]:
+    url = destination.base_url or destination.settings.get("url")
+    host, country = _PLATFORMS.get(destination.type, (_UNKNOWN, _UNKNOWN))
+    if isinstance(url, str):
+        host = urlsplit(url).hostname or _UNKNOWN
+    return {
+        "name": destination.id,
+        "type": destination.type,
+        "host": host,
+        "country": country,
+        "gets": _SENT[destination.type],
+    }
+
+
+# ---------------------------------------------------------------------------------------------------- a breach
+
+
+def breach(house: House, *, since_ms: int, until_ms: int) -> dict[str, Any]:
+    """What a breach between two times would have to be told of: whom it concerns, and how many (GDPR 33)."""
+    if since_ms >= until_ms:
+        raise InvalidError("a breach begins before it ends: --from must be before --to.")
+    clicks, conversions = Counter[str](), 0
+    people: dict[str, set[str]] = defaultdict(set)
+    days: set[str] = set()
+    for date, reader in _days_between(house, utc_date(since_ms), utc_date(until_ms - 1)):
+        concerned: set[int] = set()
+        for seq, click in reader.clicks():
+            if since_ms <= click.clicked_at_ms < until_ms and not click.erased:
+                country = click.visit.country or _UNKNOWN
+                clicks[country] += 1
+                people[country].add(click.visit.visitor or click.click_id)
+                concerned.add(seq)
+                days.add(date.isoformat())
+        conversions += sum(seq in concerned for seq, _ in reader.conversions_since(0))
+    now_ms = house.world.now_ms()
+    everybody = len(set().union(*people.values()))
+    told = {
+        "from": rfc3339(since_ms),
+        "to": rfc3339(until_ms),
+        "days": sorted(days),
+        "clicks": clicks.total(),
+        "conversions": conversions,
+        "visitors": everybody,
+        "by_country": [
+            {"country": country, "clicks": count, "visitors": len(people[country])}
+            for country, count in clicks.most_common()
+        ],
+        "categories": categories(),
+        "sealed": _SEALED,
+        "became_aware_at": rfc3339(now_ms),
+        "tell_the_authority_by": rfc3339(now_ms + _CLOCK_HOURS * _HOUR_MS),
+    }
+    return told | {"draft": _DRAFT.format(**told)}
+
+
+def _days_between(house: House, first: Date, last: Date) -> Iterator[tuple[Date, DayReader]]:
+    """Restricted clicks are stored as well."""
+    restricted = Stories(house.rooms.restricted, house.restricted_keyring, house.workspace)
+    for stories in (house.stories, restricted):
+        for date in stories.dates():
+            if first <= date <= last:
+                with stories.day(date) as reader:
+                    yield date, reader
+
+
+_SEALED: Final = (
+    "every record is encrypted under a key of its own; who has files without the keyring and the key file can read "
+    "nothing of them"
+)
+_DRAFT: Final = """\
+Notification of a personal data breach (Art. 33 GDPR). A draft: complete what stands in brackets.
+
+1. What happened: [describe it; when it began and ended; how it was noticed].
+2. Whom it concerns: about {visitors} visitors of links, {clicks} visits between {from} and {to}.
+3. Which data: time and link of the visit, address and browser as far as they were stored, where the visitor was
+   sent, and {conversions} reports of conversions. No names, e-mail addresses or payment data, as far as the
+   traffic source did not put them into its links.
+4. Protection: {sealed}. [Say whether the keyring and the key file were exposed as well.]
+5. Likely consequences: [if only files were taken: none, because they cannot be read; else: describe].
+6. Measures: [what was done; `tnc keys rotate` closes the keyring by a new key].
+7. Contact: [name, e-mail, telephone].
+We became aware at {became_aware_at}; the authority must be told by {tell_the_authority_by}.
+"""

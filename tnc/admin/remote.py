@@ -1,0 +1,96 @@
+"""A running server, asked by a command over the local socket in its data directory."""
+
+import http.client
+import json
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from tnc.core import errors
+from tnc.core.errors import FailedError, TncError
+
+_REFUSALS: Final = {
+    kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TncError)
+}
+
+
+@contextmanager
+def short_path(path: Path) -> Iterator[str]:
+    """The socket by a path that fits its 108 bytes, however deep the data directory lies."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=600)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        with short_path(self._path) as path:
+            self.sock.connect(path)
+
+
+class Remote:
+    """A running server, asked from another process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def answers(self) -> bool:
+        """Is there a server behind the socket?"""
+        connection = _Connection(self._path)
+        try:
+            connection.connect()
+        except OSError:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    def _ask(self, address: str, body: bytes) -> Any:
+        connection = _Connection(self._path)
+        try:
+            connection.request("POST", address, body=body, headers={"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            told: Any = json.loads(answer.read()) if answer.status in (200, 422) else None
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise FailedError(f"the running server did not answer ({error}); see its log.") from error
+        finally:
+            connection.close()
+        if answer.status == 422:
+            raise _REFUSALS.get(told["refused"], FailedError)(told["text"])
+        if answer.status != 200:
+            raise FailedError("the running server could not do it; see its log.")
+        return told
+
+    def do(self, errand: str, **given: Any) -> Any:
+        """One of `tnc.admin.errands`."""
+        return self._ask(f"/errands/{quote(errand)}", json.dumps(given).encode())
+
+    def apply(self, text: str, *, file: str, prune: bool, secrets: Mapping[str, str]) -> dict[str, Any]:
+        """`secrets` are those that the text refers to, read by who asks."""
+        said = {"text": text, "file": file, "prune": prune, "secrets": dict(secrets)}
+        told: dict[str, Any] = self._ask("/apply", json.dumps(said).encode())
+        return told
+
+    def roll_back(self, version: int) -> dict[str, Any]:
+        told: dict[str, Any] = self._ask("/roll-back", json.dumps({"version": version}).encode())
+        return told
+
+    def add_conversion(self, params: dict[str, str]) -> dict[str, Any]:
+        told: dict[str, Any] = self._ask("/conversion", json.dumps(params).encode())
+        return told
+
+    def import_clicks(self, lines: Iterable[bytes], *, file: str) -> dict[str, Any]:
+        told: dict[str, Any] = self._ask(f"/clicks?file={file}", b"\n".join(line.rstrip(b"\n") for line in lines))
+        return told

@@ -1,0 +1,92 @@
+"""A configuration as the file its owner could have written: stable, short, and without secrets."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+import tomli_w
+
+from tnc.campaigns.destination_schema import with_defaults
+from tnc.campaigns.schema import NOUNS
+from tnc.campaigns.shapes import KEPT, Hidden
+from tnc.core.errors import FailedError
+from tnc.core.models import Configuration
+
+WIDTH: Final = 120
+"""Longer lists are written one item a line."""
+
+
+def export_toml(configuration: Configuration) -> str:
+    """By noun and id, only what differs from the defaults; reading it over the same configuration changes nothing."""
+    return "\n".join(
+        block
+        for noun in NOUNS.values()
+        for _, item in sorted(getattr(configuration, noun.plural).items())
+        for block in _blocks(noun.name, noun.write(item))
+    )
+
+
+def export_tables(configuration: Configuration) -> dict[str, Any]:
+    """The tables of that file."""
+    return tomllib.loads(export_toml(configuration))
+
+
+def inline(value: object) -> str:
+    """One value on one line, as it may stand behind `key = `."""
+    match value:
+        case Hidden():
+            return inline(KEPT)
+        case Mapping():
+            pairs = ", ".join(f"{_key(key)} = {inline(each)}" for key, each in value.items())
+            return f"{{ {pairs} }}" if pairs else "{}"
+        case list():
+            return f"[{', '.join(map(inline, value))}]"
+        case _:
+            return tomli_w.dumps({"_": value}).removeprefix("_ = ").rstrip("\n")
+
+
+def _key(key: str) -> str:
+    return tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
+
+
+def _blocks(header: str, table: Mapping[str, Any]) -> Iterator[str]:
+    flows = table.get("flow", [])
+    lines = [f"[[{header}]]", *(_line(key, value) for key, value in table.items() if key != "flow")]
+    yield "\n".join(lines) + "\n"
+    for flow in flows:
+        yield from _blocks(f"{header}.flow", flow)
+
+
+def _line(key: str, value: object) -> str:
+    short = f"{_key(key)} = {_padded(value)}"
+    if len(short) <= WIDTH or not isinstance(value, list):
+        return short
+    return "\n".join((f"{_key(key)} = [", *(f"  {inline(each)}," for each in value), "]"))
+
+
+def _padded(value: object) -> str:
+    """Lists of tables with air inside: `[ { ... } ]`."""
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return f"[ {', '.join(map(inline, value))} ]"
+    return inline(value)
+
+
+def to_document(configuration: Configuration) -> bytes:
+    return msgspec.json.encode(configuration)
+
+
+def from_document(document: bytes) -> Configuration:
+    """What an older version did not know takes its default. Raises FailedError for what was never a document."""
+    try:
+        configuration = msgspec.json.decode(document, type=Configuration)
+    except msgspec.DecodeError as error:
+        raise FailedError(
+            f"this version of the configuration cannot be read ({error}); roll back to another or restore a backup."
+        ) from error
+    destinations = {
+        key: replace(each, settings=with_defaults(each.type, each.settings))
+        for key, each in configuration.destinations.items()
+    }
+    return replace(configuration, destinations=destinations)

@@ -1,0 +1,242 @@
+"""From the owner's file to a configuration: everything in it is right, or everything that is wrong is said at once."""
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from tnc.campaigns.destination_schema import short_form
+from tnc.campaigns.mistakes import Part, WrongError, name, nearest, show, where
+from tnc.campaigns.schema import NOUNS, Noun
+from tnc.campaigns.shapes import Context
+from tnc.campaigns.text_types import SLUG
+from tnc.core.errors import InvalidError
+from tnc.core.models import Configuration, OfferId
+from tnc.rules.compile import compile_configuration
+
+LONGEST: Final = 2_000_000
+"""Characters of a file: some 10,000 offers. A larger one is a mistake or an attack."""
+
+SHOWN: Final = 40
+"""Mistakes that are listed one by one."""
+
+
+def _no_secrets(reference: str) -> str:
+    raise InvalidError(f"{reference} is not read here; give the secret itself.")
+
+
+def read_toml(
+    text: str,
+    *,
+    file: str,
+    base: Configuration,
+    prune: bool = False,
+    allow_hosts: Sequence[str] = (),
+    secret: Callable[[str], str] = _no_secrets,
+) -> Configuration:
+    """What `base` becomes by a file: what it names is added or replaced as a whole, the rest stays.
+
+    `prune` archives what the file does not name. `file` is the name that messages use, `secret` resolves
+    "env:NAME" and "file:/path" or raises InvalidError, `allow_hosts` may be private or plain http. Raises
+    InvalidError with a first line that sums up and one line for each mistake.
+    """
+    reader = _Reader(file=file)
+    named = reader.items(_parse(text, file))
+    known = {
+        noun.name: frozenset((*getattr(base, noun.plural), *(each.id for each in named[noun.name])))
+        for noun in NOUNS.values()
+    }
+    context = Context(known=known, resolve=secret, allow_hosts=allow_hosts)
+    found = {
+        noun.name: reader.read(noun, named[noun.name], getattr(base, noun.plural), context) for noun in NOUNS.values()
+    }
+    reader.raise_if_wrong()
+    kinds: dict[str, Any] = {
+        noun.plural: _merged(getattr(base, noun.plural), found[noun.name], prune=prune) for noun in NOUNS.values()
+    }
+    merged = Configuration(**kinds)
+    reader.judge(merged, {noun: [each.id for each in items] for noun, items in named.items()})
+    reader.raise_if_wrong()
+    return merged
+
+
+def _merged(base: Mapping[str, Any], found: Mapping[str, Any], *, prune: bool) -> dict[str, Any]:
+    kept = {key: replace(item, archived=True) if prune and key not in found else item for key, item in base.items()}
+    return kept | dict(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One table of the file, whose id can be used."""
+
+    id: str
+    table: dict[str, Any]
+
+    def place(self, noun: Noun, path: tuple[Part, ...]) -> tuple[str, tuple[Part, ...]]:
+        """How the table is called in which `path` lies, and the way on from there."""
+        match path:
+            case ("flow", int(number), *rest):
+                flow = self.table["flow"][number]
+                label = show(flow["id"]) if isinstance(flow, dict) and "id" in flow else f"number {number + 1}"
+                return f"[[campaign.flow]] {label} of {show(self.id)}", tuple(rest)
+            case _:
+                return f"[[{noun.name}]] {show(self.id)}", path
+
+
+class _Reader:
+    """Reads on after a mistake and remembers it."""
+
+    def __init__(self, *, file: str) -> None:
+        self._file = file
+        self._mistakes: list[str] = []
+
+    def items(self, document: Mapping[str, object]) -> dict[str, list[_Item]]:
+        for key in document:
+            if key not in NOUNS:
+                hint = nearest(key, NOUNS) or "."
+                self._note(
+                    f"[{name(key)}]", (), f"is not known here{hint} Known: {', '.join(f'[[{each}]]' for each in NOUNS)}"
+                )
+        return {noun: self._named(noun, document.get(noun, [])) for noun in NOUNS}
+
+    def read(self, noun: Noun, items: Iterable[_Item], base: Mapping[str, Any], context: Context) -> dict[str, Any]:
+        found = {}
+        for item in items:
+            stored = noun.write(base[item.id]) if item.id in base else None
+            try:
+                found[item.id] = noun.read(item.table, replace(context, stored=stored))
+            except WrongError as error:
+                for path, text in error.problems:
+                    self._note(*item.place(noun, path), text)
+        return found
+
+    def judge(self, merged: Configuration, named: Mapping[str, Sequence[str]]) -> None:
+        """What can only be wrong between things that are right one by one."""
+        self._judge_caps(merged, named["offer"])
+        self._judge_paths(merged, named["campaign"])
+        self._judge_short_forms(merged)
+        if not self._mistakes:
+            try:
+                compile_configuration(merged, 0)
+            except InvalidError as error:
+                self._mistakes.append(f"{self._file}: {error}")
+
+    def raise_if_wrong(self) -> None:
+        if not self._mistakes:
+            return
+        count = len(self._mistakes)
+        lines = [f"{self._file} has {'a mistake' if count == 1 else f'{count} mistakes'}; nothing was changed."]
+        lines += self._mistakes[:SHOWN]
+        if count > SHOWN:
+            lines.append(f"And {count - SHOWN} more.")
+        raise InvalidError("\n".join(lines))
+
+    def _note(self, place: str, path: Iterable[Part], text: str) -> None:
+        key = where(path)
+        stop = "" if text.endswith((".", "?")) else "."
+        self._mistakes.append(
+            f"{self._file}: {place}: {key} {text}{stop}" if key else f"{self._file}: {place} {text}{stop}"
+        )
+
+    def _named(self, noun: str, tables: object) -> list[_Item]:
+        """The tables of one noun that have an id of their own."""
+        if not isinstance(tables, list):
+            self._note(f"[{noun}]", (), f"is written with two brackets: [[{noun}]]")
+            return []
+        items: dict[str, _Item] = {}
+        for number, table in enumerate(tables, 1):
+            place = f"[[{noun}]] number {number}"
+            if not isinstance(table, dict) or "id" not in table:
+                self._note(place, ("id",), 'is missing; give it an id of your own like "summer-1"')
+                continue
+            identity = table["id"]
+            try:
+                SLUG.read(identity, _NOWHERE)
+            except WrongError as error:
+                self._note(place, ("id",), error.problems[0][1])
+                continue
+            if identity in items:
+                self._note(f"[[{noun}]] {show(identity)}", ("id",), "stands in the file twice")
+                continue
+            items[identity] = _Item(identity, table)
+        return list(items.values())
+
+    def _judge_caps(self, merged: Configuration, named: Sequence[str]) -> None:
+        for circle in _circles(merged, map(OfferId, named)):
+            text = f"goes round in a circle: {' -> '.join((*circle, circle[0]))}"
+            self._note(f"[[offer]] {show(circle[0])}", ("cap", "then"), text)
+
+    def _judge_paths(self, merged: Configuration, named: Sequence[str]) -> None:
+        live = [each for each in merged.campaigns.values() if not each.archived]
+        taken = Counter(each.path for each in live)
+        first: dict[str, str] = {}
+        for campaign in sorted(live, key=lambda each: each.id in named):
+            owner = first.setdefault(campaign.path, campaign.id)
+            if taken[campaign.path] > 1 and owner != campaign.id:
+                text = f"is {show(campaign.path)}, which the campaign {show(owner)} has already"
+                self._note(f"[[campaign]] {show(campaign.id)}", ("path",), text)
+
+    def _judge_short_forms(self, merged: Configuration) -> None:
+        for source in merged.sources.values():
+            short = short_form(source)
+            if short is not None and short.id in merged.destinations:
+                text = f"is the name of the postback of the source {show(source.id)}; choose another"
+                self._note(f"[[destination]] {show(short.id)}", ("id",), text)
+
+
+_NOWHERE: Final = Context(known={}, resolve=_no_secrets)
+
+
+def _circles(configuration: Configuration, offers: Iterable[OfferId]) -> Iterator[list[OfferId]]:
+    """Offers that stand in for each other without end, each circle once, from the offers that were given."""
+    seen: set[OfferId] = set()
+    for offer in offers:
+        way: dict[OfferId, None] = {}
+        here: OfferId | None = offer
+        while here is not None and here not in seen:
+            seen.add(here)
+            way[here] = None
+            cap = configuration.offers[here].cap
+            here = None if cap is None else cap.then
+        if here in way:
+            yield list(way)[list(way).index(here) :]
+
+
+def _parse(text: str, file: str) -> dict[str, Any]:
+    if len(text) > LONGEST:
+        raise InvalidError(f"{file} is {len(text)} characters long, and {LONGEST} are allowed; nothing was changed.")
+    if _DEEP_KEY.search(text):
+        raise InvalidError(f"{file} holds a key of more than {_DEEPEST} parts; nothing was changed.")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidError(f"{file} is not TOML: {_located(str(error), text)}; nothing was changed.") from error
+    except RecursionError:
+        # Without the cause: its traceback is as deep as the file.
+        raise InvalidError(f"{file} is nested too deeply; nothing was changed.") from None
+    except ValueError as error:
+        raise InvalidError(
+            f"{file} holds a number or date that cannot be read: {error}; nothing was changed."
+        ) from error
+
+
+# tomllib takes the square of a dotted key's length. Possessive: looking takes no more than the text's own length.
+_DEEPEST: Final = 32
+_DEEP_KEY: Final = re.compile(
+    r"""(?:(?:(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){32}"""
+)
+
+_AT: Final = re.compile(
+    r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL
+)
+
+
+def _located(message: str, text: str) -> str:
+    found = _AT.fullmatch(message)
+    if found is None:
+        return message
+    lines = text.split("\n")
+    line, column = found["line"] or len(lines), found["column"] or len(lines[-1]) + 1
+    return f"line {line}, column {column}: {found['what']}"

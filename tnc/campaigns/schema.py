@@ -1,0 +1,328 @@
+"""The nouns of a configuration file: one table of keys each."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, get_args
+
+from tnc.campaigns.destination_schema import COMMON, DestinationShape, postback_complaints
+from tnc.campaigns.mistakes import WrongError, show, wrong
+from tnc.campaigns.shapes import Choice, Context, Flag, ListOf, MapOf, Number, Only, Reference, Secret, Text, Whole
+from tnc.campaigns.tables import Key, Table, keys_of
+from tnc.campaigns.text_types import (
+    ADDRESSES,
+    CURRENCY,
+    NAME,
+    PARAMETER,
+    PATH,
+    SLUG,
+    TIMEZONE,
+    URL,
+    WORD,
+    ConditionShape,
+)
+from tnc.core.models import (
+    STATUSES,
+    SUBS,
+    Action,
+    Campaign,
+    Cap,
+    Cost,
+    Filter,
+    Flow,
+    Lander,
+    Network,
+    Offer,
+    Postback,
+    Redirect,
+    Source,
+    Sticky,
+    WeightedLander,
+    WeightedOffer,
+)
+from tnc.core.money import LARGEST
+
+_ID: Final = Key(shape=SLUG, text="your own id")
+_NAME: Final = Key(shape=NAME, text="for people")
+_PAUSED: Final = Key(shape=Flag(), text="keeps it and uses it no more until it is false again")
+_ARCHIVED: Final = Key(shape=Flag(), text="hides it; what it did stays in reports")
+_WEIGHT: Final = Key(shape=Whole(0, 1_000_000), text="its share of the visits, against the weights beside it")
+_CURRENCY: Final = Key(shape=CURRENCY, text="ISO 4217")
+
+
+# ---------------------------------------------------------------------------- tables inside of nouns
+
+_ACTION_KEYS: Final = {"status": ("code",), "url": ("url",), "offer": ("offer",), "allow": ()}
+
+
+def _check_action(action: Action, _: Context) -> Iterable[WrongError]:
+    allowed = _ACTION_KEYS[action.type]
+    for key in ("code", "url", "offer"):
+        given = getattr(action, key) is not None
+        if given and key not in allowed:
+            owner = next(kind for kind, keys in _ACTION_KEYS.items() if key in keys)
+            yield wrong(f"belongs to the type {show(owner)}, not to {show(action.type)}", key)
+        if key in allowed and not given:
+            yield wrong(f"is missing; the type {show(action.type)} needs it", key)
+
+
+@dataclass(frozen=True, slots=True)
+class _StatusCode:
+    """A status that is an answer by itself: a redirect would need to know where to."""
+
+    allowed: str = "an HTTP status from 200 to 299 or 400 to 599"
+
+    def read(self, value: object, context: Context) -> int:  # noqa: ARG002 - every shape reads alike
+        if not isinstance(value, int) or isinstance(value, bool) or not (200 <= value < 300 or 400 <= value < 600):
+            raise wrong(f"must be {self.allowed}, not {show(value)}")
+        return value
+
+    def write(self, value: int) -> int:
+        return value
+
+
+def _action(*types: str) -> Table:
+    keys = {
+        "type": Key(shape=Choice(types), text="what happens"),
+        "code": Key(shape=_StatusCode(), text="with `status`"),
+        "url": Key(shape=URL, text="with `url`, macros allowed"),
+        "offer": Key(shape=Reference("offer"), text="with `offer`"),
+    }
+    used = {"type", *(key for each in types for key in _ACTION_KEYS[each])}
+    return Table(Action, keys_of(Action, **{key: each for key, each in keys.items() if key in used}), _check_action)
+
+
+def _check_cost(cost: Cost, _: Context) -> Iterable[WrongError]:
+    if cost.model == "auto":
+        return  # the amount stands in where the click brings no cost of its own
+    if cost.model == "none":
+        if cost.amount is not None:
+            yield wrong('does not belong to the model "none"', "amount")
+    elif cost.amount is None:
+        yield wrong(f"is missing; the model {show(cost.model)} needs it", "amount")
+    elif cost.model == "revshare" and cost.amount > 1:
+        yield wrong(f'must be a share from 0 to 1 with the model "revshare", not {cost.amount:g}', "amount")
+
+
+def _check_filter(filter_: Filter, _: Context) -> Iterable[WrongError]:
+    if filter_.action.type in {"url", "offer"} and len((filter_.purpose or "").strip()) < 10:
+        yield wrong(
+            f"is missing or too short; a filter that sends visits to another {filter_.action.type} has to say why,"
+            " in at least 10 characters",
+            "purpose",
+        )
+
+
+def _check_statuses(network: Network, _: Context) -> Iterable[WrongError]:
+    owners: dict[str, str] = {}
+    for status, words in network.statuses.items():
+        for word in words:
+            owner = owners.setdefault(word.casefold(), status)
+            if owner != status:
+                yield wrong(f"has the word {show(word)}, which stands under {owner} too", "statuses", status)
+
+
+def _check_source(source: Source, context: Context) -> Iterable[WrongError]:
+    if source.postback is not None:
+        yield from (error.below("postback") for error in postback_complaints(source.postback.url, context))
+
+
+def _check_flow(flow: Flow, _: Context) -> Iterable[WrongError]:
+    if not flow.landers and not flow.offers:
+        yield wrong("needs at least one offer, or a lander, to send visits to", "offers")
+
+
+COST: Final = Table(
+    Cost,
+    keys_of(
+        Cost,
+        model=Key(shape=Choice(("cpc", "cpm", "cpa", "revshare", "auto", "none")), text="how the traffic is paid"),
+        amount=Key(shape=Number(0, LARGEST), text="a click, 1,000 clicks or a conversion; with `revshare` 0 to 1"),
+        currency=_CURRENCY,
+    ),
+    _check_cost,
+)
+CAP: Final = Table(
+    Cap,
+    keys_of(
+        Cap,
+        conversions=Key(shape=Whole(1, 1_000_000_000), text="how many"),
+        per=Key(shape=Choice(("hour", "day", "week", "month", "total")), text="in which time"),
+        timezone=Key(shape=TIMEZONE, text="where that time begins"),
+        then=Key(shape=Reference("offer"), text="the offer that takes its place"),
+    ),
+)
+POSTBACK: Final = Table(
+    Postback,
+    keys_of(
+        Postback,
+        url=Key(shape=URL, text="where to, macros allowed"),
+        on=Key(shape=ListOf(WORD, least=1), text="statuses and event names"),
+        method=Key(shape=Choice(("GET", "POST")), text="how"),
+    ),
+)
+WEIGHTED_LANDER: Final = Table(
+    WeightedLander,
+    keys_of(WeightedLander, id=Key(shape=Reference("lander"), text="which"), weight=_WEIGHT, paused=_PAUSED),
+)
+WEIGHTED_OFFER: Final = Table(
+    WeightedOffer,
+    keys_of(WeightedOffer, id=Key(shape=Reference("offer"), text="which"), weight=_WEIGHT, paused=_PAUSED),
+)
+FLOW: Final = Table(
+    Flow,
+    keys_of(
+        Flow,
+        id=_ID,
+        when=Key(shape=ListOf(ConditionShape("flow"), unique=False), text="who takes it; none: everybody"),
+        match=Key(shape=Choice(("all", "any")), text="whether all conditions must hold or one is enough"),
+        landers=Key(shape=ListOf(WEIGHTED_LANDER), text="pages before the offer; none: straight to the offer"),
+        offers=Key(shape=ListOf(WEIGHTED_OFFER), text="where it leads"),
+        paused=_PAUSED,
+        archived=_ARCHIVED,
+    ),
+    _check_flow,
+)
+
+
+# ------------------------------------------------------------------------------------------- nouns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noun:
+    """`[[name]]` in the file, `plural` in the configuration. `as_id`: keys that are the id if nothing is said."""
+
+    name: str
+    plural: str
+    shape: Table | DestinationShape
+    keys: Mapping[str, Key]
+    as_id: tuple[str, ...] = ("name",)
+
+    def read(self, value: Mapping[str, object], context: Context) -> Any:
+        return self.shape.read({**dict.fromkeys(self.as_id, value["id"]), **value}, context)
+
+    def write(self, item: Any) -> dict[str, object]:
+        """The table as the file would have it: only what differs from the defaults, secrets `Hidden`."""
+        written = self.shape.write(item)
+        return {key: value for key, value in written.items() if key not in self.as_id or value != item.id}
+
+
+def _noun(name: str, table: Table, as_id: tuple[str, ...] = ("name",)) -> Noun:
+    return Noun(name=name, plural=f"{name}s", shape=table, keys=table.keys, as_id=as_id)
+
+
+SOURCE: Final = Table(
+    Source,
+    keys_of(
+        Source,
+        id=_ID,
+        name=_NAME,
+        click_id=Key(shape=PARAMETER, text="parameter that carries the source's own click id"),
+        cost=Key(shape=PARAMETER, text="parameter that carries what this click costs"),
+        params=Key(
+            shape=MapOf(Choice(SUBS, "one of sub1 to sub20"), PARAMETER),
+            text="our sub1 to sub20, and their parameter for each",
+        ),
+        postback=Key(shape=POSTBACK, text="tells the source of conversions: the short form of a destination"),
+        paused=_PAUSED,
+        archived=_ARCHIVED,
+    ),
+    _check_source,
+)
+NETWORK: Final = Table(
+    Network,
+    keys_of(
+        Network,
+        id=_ID,
+        name=_NAME,
+        statuses=Key(shape=MapOf(Choice(STATUSES), ListOf(WORD)), text="our status, and their words for it"),
+        duplicates=Key(
+            shape=Choice(("by-txid", "update", "accept")),
+            text="what a second conversion of a click is: the same if its txid is, a correction, or one more",
+        ),
+        key=Key(shape=Secret(), text="postbacks must carry it as `key=`"),
+        allow_ips=Key(shape=ListOf(ADDRESSES), text="postbacks are taken from these addresses only"),
+        paused=_PAUSED,
+        archived=_ARCHIVED,
+    ),
+    _check_statuses,
+)
+OFFER: Final = Table(
+    Offer,
+    keys_of(
+        Offer,
+        id=_ID,
+        name=_NAME,
+        network=Key(shape=Reference("network"), text="who pays"),
+        url=Key(shape=URL, text="where visits are sent, macros allowed"),
+        payout=Key(shape=Number(0, LARGEST, ("from-postback",)), text="of one conversion, if the postback names none"),
+        currency=_CURRENCY,
+        cap=Key(shape=CAP, text="how many conversions it takes"),
+        paused=_PAUSED,
+        archived=_ARCHIVED,
+    ),
+)
+LANDER: Final = Table(
+    Lander,
+    keys_of(
+        Lander,
+        id=_ID,
+        name=_NAME,
+        url=Key(shape=URL, text="the page, macros allowed"),
+        paused=_PAUSED,
+        archived=_ARCHIVED,
+    ),
+)
+FILTER: Final = Table(
+    Filter,
+    keys_of(
+        Filter,
+        id=_ID,
+        name=_NAME,
+        when=Key(shape=ListOf(ConditionShape("filter"), least=1, unique=False), text="any of these makes it invalid"),
+        action=Key(shape=_action("status", "url", "offer", "allow"), text="what happens then; `allow` only records"),
+        mode=Key(shape=Choice(("enforce", "monitor")), text="`monitor` writes the verdict and stops nothing"),
+        purpose=Key(
+            shape=Text("text of at least 10 characters", longest=1000),
+            text="why, in plain words; needed where the action is a url or an offer",
+        ),
+        paused=_PAUSED,
+        archived=_ARCHIVED,
+    ),
+    _check_filter,
+)
+CAMPAIGN: Final = Table(
+    Campaign,
+    keys_of(
+        Campaign,
+        id=_ID,
+        name=_NAME,
+        path=Key(shape=PATH, text="what stands after the host in its links"),
+        source=Key(shape=Reference("source"), text="where its visits come from"),
+        filter=Key(shape=Reference("filter"), text="what judges them first"),
+        cost=Key(shape=COST, text="what they cost"),
+        uniqueness=Key(
+            shape=Only("hours", Whole(1, 8760)), field="uniqueness_hours", text="how long a visitor is known again"
+        ),
+        redirect=Key(shape=Choice(get_args(Redirect)), text="how visits are sent on"),
+        referrer_policy=Key(shape=Choice(("no-referrer",)), text="hides the link's address from where it leads"),
+        sticky=Key(shape=Choice(get_args(Sticky)), text="what a visitor meets again the next time"),
+        destinations=Key(shape=ListOf(Reference("destination")), text="where its conversions are sent on to"),
+        otherwise=Key(shape=_action("status", "url"), text="what happens when no flow takes a visit"),
+        flow=Key(shape=ListOf(FLOW), field="flows", text="each as `[[campaign.flow]]`; the first that matches wins"),
+        paused=_PAUSED,
+        archived=_ARCHIVED,
+    ),
+)
+
+NOUNS: Final[Mapping[str, Noun]] = {
+    each.name: each
+    for each in (
+        _noun("source", SOURCE),
+        _noun("network", NETWORK),
+        _noun("offer", OFFER),
+        _noun("lander", LANDER),
+        _noun("filter", FILTER),
+        Noun(name="destination", plural="destinations", shape=DestinationShape(), keys=COMMON),
+        _noun("campaign", CAMPAIGN, ("name", "path")),
+    )
+}

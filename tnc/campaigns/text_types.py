@@ -1,0 +1,207 @@
+"""Texts with a meaning of their own: ids, paths, currencies, time zones, networks of addresses, URLs."""
+
+import base64
+import binascii
+import ipaddress
+import math
+import re
+import zoneinfo
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, time
+from typing import Any, Final, Literal
+
+from tnc.campaigns.mistakes import Gathering, WrongError, name, nearest, show, wrong
+from tnc.campaigns.shapes import Context, Text
+from tnc.core.errors import InvalidError
+from tnc.core.models import OPERATORS, Condition, Operator
+from tnc.core.money import CURRENCIES
+from tnc.rules.conditions import compile_condition
+from tnc.rules.macros import read_template
+from tnc.rules.operators import matches
+from tnc.rules.templates import UrlTemplate
+from tnc.rules.vocabulary import Place
+
+_SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_PATH: Final = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
+_SLUG_ALLOWED: Final = "lower-case letters, digits and hyphens, at most 64, with no hyphen in front"
+_PATH_ALLOWED: Final = "letters, digits and . _ ~ - in parts between single slashes, with none at the ends"
+_ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+_DIGITS: Final = re.compile(r"[0-9]{1,20}")
+_WEBHOOK_PREFIX: Final = "whsec_"
+
+RESERVED: Final = (
+    "click", "click.php", "gpb.php", "postback", "conversion.gif", "tnc.js", "privacy", ".well-known", "-",
+    "robots.txt", "favicon.ico",
+)  # fmt: skip
+"""First segments of tracking addresses that are tnc's own (contract, section 4)."""
+
+
+def _slug(text: str) -> str | None:
+    if _SLUG.fullmatch(text):
+        return None
+    return f"must be {_SLUG_ALLOWED}, not {show(text)}"
+
+
+def _path(text: str) -> str | None:
+    first, *rest = text.split("/")
+    if not _PATH.fullmatch(text) or {".", ".."} & {first, *rest}:
+        return f"must be {_PATH_ALLOWED}, not {show(text)}"
+    if first in RESERVED:
+        return f"begins with {show(first)}, which is an address of tnc itself. Reserved: {', '.join(RESERVED)}"
+    if rest == ["postback"]:
+        return f"is {show(text)}, an address where networks that were set up for Keitaro send conversions"
+    return None
+
+
+def _currency(text: str) -> str | None:
+    if text in CURRENCIES:
+        return None
+    return f"must be a currency of ISO 4217 like USD, in capitals, not {show(text)}{nearest(text.upper(), CURRENCIES)}"
+
+
+def _timezone(text: str) -> str | None:
+    try:
+        if _ZONE.fullmatch(text):
+            zoneinfo.ZoneInfo(text)
+            return None
+    except (zoneinfo.ZoneInfoNotFoundError, OSError, ValueError):
+        pass
+    close = nearest(text, zoneinfo.available_timezones())
+    return f"must be a time zone like UTC or Europe/Berlin, not {show(text)}{close}"
+
+
+def _addresses(text: str) -> str | None:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return f"must be an address or a network like 198.51.100.0/24 or 2001:db8::/32, not {show(text)}"
+    if "/" in text and str(network.network_address) != str(ipaddress.ip_address(text.partition("/")[0])):
+        return f"is {show(text)}, which begins inside a network: write {network}"
+    return None
+
+
+def _url(text: str) -> str | None:
+    try:
+        UrlTemplate.parse(text)
+    except InvalidError as error:
+        return f"cannot be used: {error}"
+    return None
+
+
+def _template(text: str) -> str | None:
+    try:
+        read_template(text)
+    except InvalidError as error:
+        return f"cannot be used: {error}"
+    return None
+
+
+def _pattern(text: str) -> str | None:
+    try:
+        matches([text])
+    except InvalidError as error:
+        return f"cannot be used: {error}"
+    return None
+
+
+def _numeric(text: str) -> str | None:
+    return None if _DIGITS.fullmatch(text) else f"must be digits only, in quotes, not {show(text)}"
+
+
+def webhook_secret(secret: str) -> str | None:
+    """Standard Webhooks: the prefix, then base64. Never repeats the secret."""
+    try:
+        if secret.startswith(_WEBHOOK_PREFIX) and base64.b64decode(secret[len(_WEBHOOK_PREFIX) :], validate=True):
+            return None
+    except binascii.Error:
+        pass
+    return f'must be "{_WEBHOOK_PREFIX}" and then base64, as Standard Webhooks has it'
+
+
+SLUG: Final = Text(_SLUG_ALLOWED, _slug)
+NAME: Final = Text("text", longest=200)
+PATH: Final = Text(_PATH_ALLOWED, _path, longest=200)
+CURRENCY: Final = Text("a currency of ISO 4217", _currency)
+TIMEZONE: Final = Text("a time zone like Europe/Berlin", _timezone)
+ADDRESSES: Final = Text("an address or a network (CIDR)", _addresses)
+URL: Final = Text("an http or https address, with macros", _url, longest=8000)
+PARAMETER: Final = Text("the name of a query parameter", longest=100)
+WORD: Final = Text("text", longest=100)
+NUMERIC: Final = Text("digits in quotes", _numeric)
+PATTERN: Final = Text("a pattern (RE2)", _pattern)
+TEMPLATE: Final = Text("text with macros", _template, longest=20_000, lines=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionShape:
+    """What may be asked is decided in `rules`; here is only how it is written."""
+
+    of: Literal["flow", "filter"]
+    allowed: str = 'a condition like { fact = "country", is = ["US"] }'
+
+    def read(self, value: object, context: Context) -> Condition:
+        if not isinstance(value, dict):
+            raise wrong(f"must be {self.allowed}, not {show(value)}")
+        fact = value.get("fact")
+        if not isinstance(fact, str) or len(fact) > 200:
+            raise wrong(f"must be the name of a fact in quotes, not {show(fact)}", "fact")
+        operator = _operator(value)
+        condition = Condition(
+            fact=fact,
+            operator=operator,
+            value=_plain(value[operator], operator),
+            timezone=_timezone_2(value, context),
+        )
+        try:
+            compile_condition(condition, Place(of=self.of))
+        except InvalidError as error:
+            raise wrong(f"cannot be used: {error}") from error
+        return condition
+
+    def write(self, value: Condition) -> dict[str, object]:
+        zone = {} if value.timezone is None else {"timezone": value.timezone}
+        return {"fact": value.fact, value.operator: value.value, **zone}
+
+
+def _operator(value: Mapping[str, object]) -> Operator:
+    gathering = Gathering()
+    for key in value:
+        if key not in {"fact", "timezone", *OPERATORS}:
+            gathering.add(wrong(f"is no operator{nearest(key, OPERATORS) or '.'} Known: {_KNOWN}", name(key)))
+    gathering.finish()
+    used = [each for each in OPERATORS if each in value]
+    if len(used) != 1:
+        raise wrong(f"needs exactly one operator and has {', '.join(used) or 'none'}. Known: {_KNOWN}")
+    return used[0]
+
+
+_KNOWN = ", ".join(OPERATORS)
+
+
+def _timezone_2(value: Mapping[str, object], context: Context) -> str | None:
+    try:
+        return TIMEZONE.read(value["timezone"], context) if "timezone" in value else None
+    except WrongError as error:
+        raise error.below("timezone") from None
+
+
+def _plain(value: object, operator: str) -> Any:
+    """Text, number, boolean or a list of these; dates and times as the text that they are."""
+    if isinstance(value, list):
+        return [_scalar(each, operator) for each in value]
+    return _scalar(value, operator)
+
+
+def _scalar(value: object, operator: str) -> Any:
+    match value:
+        case str() | bool():
+            return value
+        case int() if abs(value) < 2**63:
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case date() | time():
+            return value.isoformat()
+        case _:
+            raise wrong(f"must be text, a number, true, false or a list of these, not {show(value)}", operator)

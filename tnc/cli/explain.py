@@ -1,0 +1,122 @@
+"""`tnc try`, `tnc explain`, `tnc reclassify`: where a visitor would go, why one went there, what a filter says now."""
+
+from collections.abc import Sequence
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+
+import click
+import msgspec
+
+from tnc.cli.main import Asker, plain, print_json, print_json_line, with_json
+from tnc.core.errors import InvalidError
+from tnc.core.fields import parse_rfc3339_ms
+from tnc.core.models import CampaignId, ClickId
+from tnc.rules import Step
+from tnc.tracking.explain import Invented, explain, try_visitor
+from tnc.tracking.reclassify import Change, reclassify
+from tnc.tracking.setup import make_tracker, visit_reader
+
+
+@click.command("try")
+@click.argument("campaign")
+@click.option("--ip", help="Address of the visitor.")
+@click.option("--user-agent", help="The browser's own words.")
+@click.option("--query", default="", help="What stands behind the ? of the link, like 'a=1&b=2'.")
+@click.option("--referrer", help="Page the visitor comes from.")
+@click.option("--language", help="Accept-Language, like 'de-DE,de;q=0.9'.")
+@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Any other header; repeatable.")
+@click.option("--at", "time", help="Time of the visit, like 2026-11-24T22:30Z; else now.")
+@with_json
+@click.pass_obj
+def try_(
+    asker: Asker, /, campaign: str, headers: Sequence[str], time: str | None, as_json: bool, **visitor: str
+) -> None:
+    """What would happen to this visitor. Nothing is recorded."""
+    invented = Invented(
+        ip=visitor["ip"],
+        user_agent=visitor["user_agent"],
+        query=visitor["query"],
+        referrer=visitor["referrer"],
+        language=visitor["language"],
+        headers=dict(_header(each) for each in headers),
+        visited_at_ms=None if time is None else _time_ms(time),
+    )
+    with asker.house() as house:
+        plan = house.plan(CampaignId(campaign))
+        tried = try_visitor(house, make_tracker(house, visit_reader(house)), plan, invented)
+    if as_json:
+        print_json(tried.json())
+        return
+    _print_trace(tried.trace)
+    _print_decision(tried.json()["decision"])
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise InvalidError(f"--header {text!r} is not a header; write 'Name: value'.")
+    return name.strip(), value.strip()
+
+
+def _time_ms(text: str) -> int:
+    try:
+        return parse_rfc3339_ms(text)
+    except ValueError as error:
+        raise InvalidError(f"--at {text!r} is not a time; write it like 2026-11-24T22:30Z.") from error
+
+
+@click.command("explain")
+@click.argument("click_ids", nargs=-1, required=True, metavar="ID...")
+@with_json
+@click.pass_obj
+def explain_(asker: Asker, click_ids: Sequence[str], as_json: bool) -> None:
+    """Why a click went where it went, decided again from what was stored."""
+    with asker.house() as house:
+        for click_id in click_ids:
+            explained = explain(house, ClickId(click_id))
+            if as_json:
+                print_json_line(explained.json())
+                continue
+            _print_trace(explained.trace)
+            _print_decision(explained.json()["recomputed"])
+            click.echo(
+                "decided again: the same" if explained.same else "decided again: DIFFERENT from what was recorded"
+            )
+
+
+@click.command("reclassify")
+@click.argument("filter_id", metavar="FILTER")
+@click.option("--from", "start", metavar="T", help="Included: a date, a time, today, 7d; else all that is kept.")
+@click.option("--to", "end", metavar="T", help="Not included; else now.")
+@click.option("--dry-run", is_flag=True, help="Say how many would change, and change nothing.")
+@click.option("--undo", is_flag=True, help="Take back what the filter said later.")
+@with_json
+@click.pass_obj
+def reclassify_(
+    asker: Asker, /, filter_id: str, start: str | None, end: str | None, dry_run: bool, undo: bool, as_json: bool
+) -> None:
+    """Try a filter's present conditions on past clicks. Verdicts and reports change, where a click went does not."""
+    if dry_run and undo:
+        raise InvalidError("--dry-run and --undo cannot both be; leave one away.")
+
+    def write(date: Date, changes: Sequence[Change]) -> None:
+        asker.do("say-of-clicks", date=date.isoformat(), changes=msgspec.to_builtins(changes))
+
+    with asker.house() as house:
+        told = reclassify(house, filter_id, start=start, end=end, undo=undo, write=None if dry_run else write)
+    if as_json:
+        print_json(told.json())
+    else:
+        click.echo(f"{told.examined} clicks examined, {told.changed} {'would change' if dry_run else 'changed'}")
+
+
+def _print_trace(trace: Sequence[Step]) -> None:
+    for step in trace:
+        mark = {True: "+", False: "-", None: " "}[step.passed]
+        indent = "    " if step.kind in ("condition", "draw", "cap") else "  "
+        click.echo(f"{mark}{indent}{plain(step.text)}")
+
+
+def _print_decision(decision: dict[str, object]) -> None:
+    for name, value in decision.items():
+        if value not in (None, []):
+            click.echo(f"{name:12} {plain(', '.join(value) if isinstance(value, list) else value)}")

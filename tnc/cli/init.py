@@ -1,0 +1,91 @@
+"""`tnc init`, `tnc doctor`, `tnc version`: the appliance itself."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from tnc import __version__
+from tnc.admin.doctor import examine
+from tnc.admin.install import initialise, owner
+from tnc.cli.main import Asker, print_json, with_json
+from tnc.core.clock import World
+from tnc.core.errors import InvalidError
+from tnc.core.setting_types import read_address, read_networks
+from tnc.core.settings import Settings
+
+
+@click.command()
+@click.option("--data", required=True, metavar="DIR", help="The new data directory.")
+@click.option("--key", metavar="FILE", help="The key file, outside the data directory; else DIR.key beside it.")
+@click.option("--listen", default="127.0.0.1:8080", metavar="HOST:PORT", help="Tracking; [::]:80 answers IPv4 too.")
+@click.option("--dashboard", default="127.0.0.1:8400", metavar="HOST:PORT", help="Dashboard.")
+@click.option("--trusted-proxy", "proxies", multiple=True, metavar="CIDR", help="Whose X-Forwarded-For counts.")
+@click.option("--owner-email", metavar="E", help="Who signs in to the dashboard first.")
+@click.option("--owner-password-stdin", is_flag=True, help="Read the owner's password from standard input.")
+@with_json
+def init(
+    data: str,
+    key: str | None,
+    listen: str,
+    dashboard: str,
+    proxies: Sequence[str],
+    owner_email: str | None,
+    owner_password_stdin: bool,
+    as_json: bool,
+) -> None:
+    """Make a data directory: settings, keys, stores, first owner."""
+    folder = Path(data).resolve()
+    try:
+        settings = Settings(
+            data=folder,
+            key=Path(key).resolve() if key else folder.with_name(f"{folder.name}.key"),
+            listen=read_address(listen),
+            dashboard=read_address(dashboard),
+            trusted_proxies=read_networks(list(proxies)),
+        )
+    except ValueError as error:
+        raise InvalidError(f"--listen, --dashboard and --trusted-proxy: must be {error}.") from error
+    password = sys.stdin.readline().rstrip("\r\n") if owner_password_stdin else None
+    first = owner(owner_email, password)
+    config = initialise(settings, first, World())
+    told = {"config": str(config), "key": str(settings.key), "email": first.email}
+    if first.invented:
+        told["password"] = first.password
+    if as_json:
+        print_json(told)
+        return
+    click.echo(f"made {folder}")
+    click.echo(f"keys   {settings.key}: keep a copy of it elsewhere; without it nobody can read the data, not even you")
+    click.echo(f"owner  {first.email}" + (f", password {first.password} (shown this once)" if first.invented else ""))
+    click.echo(f"next   tnc --config {config} serve")
+
+
+@click.command()
+@with_json
+@click.pass_obj
+@click.pass_context
+def doctor(ctx: click.Context, asker: Asker, as_json: bool) -> None:
+    """Every check with its fix; exit 1 if one fails."""
+    with asker.house() as house:
+        findings = examine(house)
+    if as_json:
+        told = [{"check": each.check, "state": each.state, "text": each.text, "fix": each.fix} for each in findings]
+        print_json(told)
+    else:
+        for each in findings:
+            mark = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}[each.state]
+            click.echo(f"{mark}  {each.check:18} {each.text}" + (f"\n{'':28}{each.fix}" if each.fix else ""))
+    if any(each.state == "failed" for each in findings):
+        ctx.exit(1)
+
+
+@click.command()
+@with_json
+def version(as_json: bool) -> None:
+    """The version of tnc."""
+    if as_json:
+        print_json({"version": __version__})
+    else:
+        click.echo(__version__)

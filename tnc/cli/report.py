@@ -1,0 +1,40 @@
+"""`tnc report`: the numbers."""
+
+from collections.abc import Sequence
+
+import click
+
+from tnc.cli.main import Asker, print_json, with_json
+from tnc.core.errors import InvalidError
+from tnc.core.process import stand_back
+from tnc.reports.answering import answer
+from tnc.reports.client import Asked
+
+
+@click.command()
+@click.option("--by", multiple=True, metavar="D[,D...]", help="Dimensions, like campaign,country or day.")
+@click.option("--metrics", multiple=True, metavar="M,...", help="Only these; else all.")
+@click.option("--from", "start", metavar="T", help="Included: a date, a time, today, yesterday, 7d, 30d, this-month.")
+@click.option("--to", "end", metavar="T", help="Not included; else now.")
+@click.option("--where", multiple=True, metavar="'K=V'", help="K=V[,V], K!=V, K~TEXT, K>N, K<N; repeatable.")
+@click.option("--timezone", default="UTC", metavar="TZ", help="Of days, hours and dates.")
+@click.option("--time", type=click.Choice(("click", "conversion")), default="click", help="What conversions count by.")
+@click.option("--sort", metavar="M", help="Metric or dimension to sort by.")
+@click.option("--limit", type=int, metavar="N", help="At most so many rows.")
+@click.option("--currency", metavar="C", help="Convert money to it.")
+@click.option("--csv", "as_csv", is_flag=True, help="CSV on stdout.")
+@with_json
+@click.pass_obj
+def report(asker: Asker, /, as_csv: bool, as_json: bool, **asked: Sequence[str] | str | int | None) -> None:
+    """Numbers by any dimensions; totals are of the clicks, not of the rows."""
+    if as_csv and as_json:
+        raise InvalidError("--csv and --json cannot both be; leave one away.")
+    stand_back()
+    with asker.house() as house:
+        told = answer(house, Asked(**asked))  # type: ignore[arg-type]
+    if as_json:
+        print_json(told.json())
+        return
+    click.echo(told.csv() if as_csv else told.text(), nl=not as_csv)
+    for note in told.notes:
+        click.echo(f"note: {note}", err=True)

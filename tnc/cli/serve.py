@@ -1,0 +1,23 @@
+"""`tnc serve`: apart from the others, so that nothing is in its memory that it does not need."""
+
+import asyncio
+import sys
+
+import click
+import uvloop
+
+from tnc.app import serve as serve_appliance
+from tnc.cli.main import Asker
+
+
+@click.command()
+@click.pass_obj
+def serve(asker: Asker) -> None:
+    """Run the appliance in the foreground; SIGTERM stops it, nothing lost."""
+
+    def ready(tracking: str, dashboard: str) -> None:
+        click.echo(f"ready tracking={tracking} dashboard={dashboard}")
+        sys.stdout.flush()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve_appliance(asker.config_file().resolve(), asker.settings(), asker.world, ready=ready))

@@ -1,0 +1,170 @@
+"""`tnc conversion simulate`: one click and one postback through the real path, step by step, counted nowhere."""
+
+import asyncio
+import http.client
+from dataclasses import asdict, dataclass, field
+from typing import Final
+from urllib.parse import urlencode, urlsplit
+
+import click
+
+from tnc.app import tracking_alone
+from tnc.campaigns.destination_schema import destinations_of
+from tnc.cli.conversions import conversion
+from tnc.cli.main import Asker, plain, print_json, with_json
+from tnc.core.errors import FailedError
+from tnc.core.fields import money
+from tnc.core.models import Campaign, CampaignId, ClickId, ClickStory
+from tnc.destinations.service import ClosedPost, Forwarding
+from tnc.store.days.transactions import no_writing
+from tnc.store.workspace import House
+from tnc.tracking.test_links import PARAMETER, signature
+
+_CLICK_IDS: Final = ("gclid", "fbclid", "ttclid", "msclkid")
+_RECENT_MS: Final = 60_000
+_AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+_HEADERS: Final = {"User-Agent": _AGENT, "Accept": "text/html", "Accept-Language": "en", "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    step: str
+    ok: bool
+    text: str
+
+
+@dataclass(slots=True)
+class Walk:
+    """The steps so far; `base` is where the tracking listener answers."""
+
+    house: House
+    base: str
+    campaign: Campaign
+    steps: list[Step] = field(default_factory=list)
+    click_id: str | None = None
+    mark: str = ""  # by which the click is found again
+
+    def note(self, step: str, text: str, *, ok: bool = True) -> bool:
+        self.steps.append(Step(step, ok, text))
+        return ok
+
+    def ask(self, path: str, said: dict[str, str]) -> tuple[int, str, str]:
+        """Status, place to go on to, text."""
+        token = signature(self.house.keys.control_key, self.house.world.now_ms())
+        url = urlsplit(self.base)
+        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=20)
+        try:
+            connection.request("GET", f"{path}?{urlencode(said | {PARAMETER: token})}", headers=_HEADERS)
+            answer = connection.getresponse()
+            return answer.status, answer.getheader("Location") or "", answer.read().decode(errors="replace")
+        except OSError as error:
+            raise FailedError(f"{self.base} does not answer ({error}); see `tnc doctor`.") from error
+        finally:
+            connection.close()
+
+    # -- the steps, in their order; each says whether the way goes on
+
+    def go(self) -> None:
+        """As far as the way goes."""
+        for step in (self.visit, self.record, self.lander, self.postback, self.convert, self.send_on):
+            if not step():
+                return
+        self.note("not counted", "Reports, caps, uniqueness and destinations know nothing of it.")
+
+    def visit(self) -> bool:
+        self.mark = self.house.world.token(8).hex()
+        status, onward, _ = self.ask(f"/{self.campaign.path}", {"tnc_walk": self.mark} | self._from_an_ad())
+        if onward:
+            return self.note("click", f"A visitor of /{self.campaign.path} is sent to {urlsplit(onward).hostname}.")
+        if status == 200:
+            return self.note("click", f"A visitor of /{self.campaign.path} gets a page that sends him on.")
+        return self.note("click", f"A visitor of /{self.campaign.path} is answered with {status} and goes nowhere.")
+
+    def _from_an_ad(self) -> dict[str, str]:
+        """What a visitor who agreed would bring along from any of the platforms."""
+        source = self.house.configuration()[1].sources.get(self.campaign.source) if self.campaign.source else None
+        own = [source.click_id] if source is not None and source.click_id else []
+        return {"tnc_consent": "granted", **dict.fromkeys((*_CLICK_IDS, *own), "tnc-trial")}
+
+    def record(self) -> bool:
+        since_ms = self.house.world.now_ms() - _RECENT_MS
+        for found in self.house.stories.newest_clicks(since_ms=since_ms):
+            if found.test and found.visit.params.get("tnc_walk") == self.mark:
+                self.click_id = found.click_id
+                where = found.offer or found.lander or f"nowhere: `tnc explain {found.click_id}` says why"
+                return self.note("record", f"The click is in the log as {found.click_id}, meant for {where}.")
+        return self.note("record", "The click is not in the log: see `tnc doctor`.", ok=False)
+
+    def lander(self) -> bool:
+        if self.story.click.lander is None:
+            return True
+        status, onward, _ = self.ask("/click", {"cid": self.story.click.click_id})
+        if onward:
+            return self.note("lander", f"The lander's button leads to {urlsplit(onward).hostname}.")
+        return self.note("lander", f"The lander's button is answered with {status}: the flow has no offer.", ok=False)
+
+    def postback(self) -> bool:
+        status, _, text = self.ask("/postback", {"cid": self.story.click.click_id, "txid": f"trial-{self.mark}"})
+        return self.note("postback", f"A postback is answered with {status} {text}.", ok=status == 200)
+
+    def convert(self) -> bool:
+        conversions = self.story.conversions
+        if not conversions:
+            return self.note("conversion", "The click has no conversion: see `tnc doctor`.", ok=False)
+        earned = money(conversions[0].payout_micros)
+        worth = "without a payout" if earned is None else f"of {earned} {conversions[0].currency}"
+        return self.note("conversion", f"It became a {conversions[0].status} {worth}.")
+
+    def send_on(self) -> bool:
+        """What each destination would be told: a trial is told to none."""
+        forwarding = Forwarding(self.house, no_writing, ClosedPost(self.house))
+        for each in destinations_of(self.house.configuration()[1], self.campaign):
+            told = forwarding.preview(each.id, self.story.click.click_id)
+            text = "would be told of it" if told["send"] else f"would not be told of it: {told['why']}"
+            self.note("destination", f"{each.id} {text}.")
+        return True
+
+    @property
+    def story(self) -> ClickStory:
+        return self.house.stories.get(ClickId(self.click_id or ""))
+
+
+@conversion.command("simulate")
+@click.argument("campaign_id", metavar="CAMPAIGN")
+@with_json
+@click.pass_obj
+def simulate(asker: Asker, campaign_id: str, as_json: bool) -> None:
+    """A signed test click and postback through the real path, step by step; counted nowhere."""
+    server = asker.server()
+    if server is not None:
+        with asker.house() as house:
+            walk = Walk(house, _nearby(server.do("tracking")), _campaign(house, campaign_id))
+            walk.go()
+    else:
+        with asker.writing() as (house, _):
+            walk = asyncio.run(_walk_alone(house, _campaign(house, campaign_id)))
+    ok = all(step.ok for step in walk.steps)
+    if as_json:
+        steps = [asdict(step) for step in walk.steps]
+        print_json({"campaign": campaign_id, "click_id": walk.click_id, "ok": ok, "steps": steps})
+    else:
+        for step in walk.steps:
+            click.echo(f"{'ok    ' if step.ok else 'FAILED'}  {step.step:12} {plain(step.text)}")
+    if not ok:
+        raise FailedError("the way is not open; the last step says where it ends.")
+
+
+def _campaign(house: House, campaign_id: str) -> Campaign:
+    return house.plan(CampaignId(campaign_id)).campaign
+
+
+def _nearby(base: str) -> str:
+    """A listener on all addresses, asked on this machine's own."""
+    return base.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
+async def _walk_alone(house: House, campaign: Campaign) -> Walk:
+    async with tracking_alone(house) as base:
+        walk = Walk(house, base, campaign)
+        await asyncio.to_thread(walk.go)
+        return walk

@@ -1,0 +1,57 @@
+"""The present state of conversions: the sum of all that was said about them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from tnc.core.models import Conversion, ConversionChange, ConversionId
+
+
+def fold(changes: Iterable[ConversionChange]) -> tuple[Conversion, ...]:
+    """The conversions of one click, in the order of their first change.
+
+    A change says what became different: what it leaves empty stays as it was. A word that was not
+    understood changes nothing until it is mapped.
+    """
+    histories: dict[ConversionId, list[ConversionChange]] = {}
+    for change in changes:
+        histories.setdefault(change.conversion_id, []).append(change)
+    return tuple(_present(history) for history in histories.values())
+
+
+def counts_for_cap(conversion: Conversion) -> bool:
+    return conversion.status != "rejected"
+
+
+def _present(history: Sequence[ConversionChange]) -> Conversion:
+    first = history[0]
+    state = Conversion(
+        conversion_id=first.conversion_id,
+        converted_at_ms=first.at_ms,
+        status=first.status,
+        event=first.event,
+        payout_micros=first.payout_micros,
+        currency=first.currency,
+        txid=first.txid,
+        network=first.network,
+        cost_micros=first.cost_micros,
+        cost_currency=first.cost_currency,
+        history=tuple(history),
+    )
+    for change in history[1:]:
+        if change.status is not None:
+            state = _after(state, change)
+    return state
+
+
+def _after(state: Conversion, change: ConversionChange) -> Conversion:
+    paid, costs = change.payout_micros is not None, change.cost_micros is not None
+    return replace(
+        state,
+        status=change.status,
+        payout_micros=change.payout_micros if paid else state.payout_micros,
+        currency=change.currency if paid else state.currency,
+        txid=change.txid or state.txid,
+        network=change.network or state.network,
+        cost_micros=change.cost_micros if costs else state.cost_micros,
+        cost_currency=change.cost_currency if costs else state.cost_currency,
+    )

@@ -1,0 +1,71 @@
+"""What currencies were worth on which day: a table that the owner keeps, or the European Central Bank's as it comes."""
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from pathlib import Path
+from typing import Final
+
+from tnc.core.errors import InvalidError
+from tnc.core.money import CURRENCIES
+
+Dated = Mapping[str, Sequence[tuple[int, float]]]
+"""By currency, oldest day first: days since 1970, and what one unit was worth in the owner's currency from then on."""
+
+_EPOCH: Final = Date(1970, 1, 1).toordinal()
+_EURO: Final = "EUR"
+_NOTHING: Final = ("", "N/A")
+
+
+def read_dated_rates(path: Path, home: str) -> Dated:
+    """A CSV file with the columns `day`, `currency` and `rate` (what one unit is worth in `home`); or with a column of
+    days and one of each currency (what one euro is worth in it), which is how the European Central Bank gives them out.
+
+    Raises InvalidError that names the file and the line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise InvalidError(f"the rates in {path} cannot be read: {error}.") from error
+    found: dict[str, dict[int, float]] = {}
+    for line, day, currency, worth in _rates(path, lines, home):
+        if currency not in CURRENCIES or not 0 < worth < math.inf:
+            raise _wrong(path, line, "a currency of ISO 4217 and a rate above 0 are wanted")
+        found.setdefault(currency, {})[day] = worth
+    return {currency: sorted(days.items()) for currency, days in found.items() if currency != home}
+
+
+def _rates(path: Path, lines: Sequence[str], home: str) -> Iterator[tuple[int, int, str, float]]:
+    """Line, day, currency, and what one unit is worth."""
+    header, *rows = [[cell.strip() for cell in cells] for cells in csv.reader(lines)] or [[]]
+    columns = [name.lower() for name in header]
+    tall = {"day", "currency", "rate"} <= set(columns)
+    if not tall and (len(header) < 2 or columns[0] not in ("day", "date")):
+        raise _wrong(path, 1, "the columns day, currency and rate are wanted, or date and one of each currency")
+    for line, cells in enumerate(rows, start=2):
+        try:
+            if tall and any(cells):
+                said = dict(zip(columns, cells, strict=False))
+                yield line, _day(said["day"]), said["currency"].upper(), float(said["rate"])
+            elif any(cells):
+                yield from _of_euro(line, header, cells, home)
+        except (ValueError, KeyError, ZeroDivisionError) as error:
+            raise _wrong(path, line, "a day like 2026-11-23 and plain decimal numbers are wanted") from error
+
+
+def _of_euro(
+    line: int, header: Sequence[str], cells: Sequence[str], home: str
+) -> Iterator[tuple[int, int, str, float]]:
+    day, pairs = _day(cells[0]), zip(header[1:], cells[1:], strict=False)
+    worth = {_EURO: 1.0} | {name.upper(): 1 / float(cell) for name, cell in pairs if name and cell not in _NOTHING}
+    if home in worth:
+        yield from ((line, day, currency, each / worth[home]) for currency, each in worth.items())
+
+
+def _day(text: str) -> int:
+    return Date.fromisoformat(text).toordinal() - _EPOCH
+
+
+def _wrong(path: Path, line: int, why: str) -> InvalidError:
+    return InvalidError(f"the rates in {path}, line {line}: {why}.")

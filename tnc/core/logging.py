@@ -1,0 +1,50 @@
+"""Logs: one JSON object a line on stderr. Events with fields; never an address, an id or a full URL."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final
+
+from tnc.core.settings import LogLevel
+
+_OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
+
+
+class _Lines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        told: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+        }
+        if record.name.partition(".")[0] == "tnc":
+            told["event"] = record.getMessage()
+            told |= {name: value for name, value in vars(record).items() if name not in _OWN}
+        else:  # libraries put what came over the wire into their messages
+            told["event"] = f"{record.name} said something: {record.funcName}, line {record.lineno}"
+        if record.exc_info and record.exc_info[0] is not None:
+            told["error"] = record.exc_info[0].__name__
+            told["where"] = _where(record.exc_info[2])
+        return json.dumps(told, default=str)
+
+
+def _where(trace: TracebackType | None) -> list[str]:
+    """Files and lines of a traceback without its texts: the message of a stranger's exception may hold anything."""
+    places = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return places
+
+
+def set_up_logs(level: LogLevel) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in ("aiohttp", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.raiseExceptions = False

@@ -1,0 +1,59 @@
+"""Money as it is written by others: decimal text to integer micros, and the currencies there are."""
+
+import re
+from decimal import Decimal
+from functools import lru_cache
+
+from tnc.core.errors import InvalidError
+
+MICROS = 1_000_000
+LARGEST = 1_000_000_000  # of any currency; above it a payout or a cost is a mistake
+
+# ISO 4217 alphabetic codes without funds, metals and test codes; ANG and BGN, just replaced, are still sent.
+_CODES = """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD
+    CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS
+    GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW
+    KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR
+    MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR
+    SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX
+    USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
+    ANG BGN
+"""
+CURRENCIES: frozenset[str] = frozenset(_CODES.split())
+
+# A comma is a decimal sign only where it cannot be read as thousands: before one or two last digits.
+_AMOUNT = re.compile(r"[0-9]*\.[0-9]+|[0-9]+\.?|[0-9]+,[0-9]{1,2}", re.ASCII)
+
+
+def read_amount(text: str, name: str) -> int:
+    """`"12.5"` -> 12_500_000 micros; InvalidError names the parameter and the way out.
+
+    Plain decimals only: no sign, no currency sign, no exponent, no thousands separator. What lies
+    below a micro is rounded half to even.
+    """
+    if text.startswith("-") and _AMOUNT.fullmatch(text[1:]):
+        raise InvalidError(
+            f"{name} is negative: take a conversion back with status=rejected,"
+            " or correct its payout with `tnc conversion add`"
+        )
+    if len(text) > 64 or not _AMOUNT.fullmatch(text):
+        raise InvalidError(f"{name} is not an amount: send a plain decimal number like 12.5")
+    amount = Decimal(text.replace(",", "."))
+    if amount > LARGEST:
+        raise InvalidError(f"{name} is too large: the largest amount is {LARGEST}")
+    return round(amount * MICROS)
+
+
+def read_currency(text: str, name: str) -> str:
+    """`"usd"` -> `"USD"`; InvalidError for anything that is not an active ISO 4217 code."""
+    code = text.upper()
+    if not text.isascii() or code not in CURRENCIES:
+        raise InvalidError(f"{name} is not a currency: send an ISO 4217 code like USD or EUR")
+    return code
+
+
+@lru_cache(1024)
+def micros(amount: float) -> int:
+    """A configured amount, as it was written, in micros."""
+    return round(Decimal(str(amount)) * MICROS)

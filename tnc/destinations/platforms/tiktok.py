@@ -1,0 +1,112 @@
+"""TikTok Events API 2.0: conversions of visits that came from TikTok ads.
+
+Facts: ads.tiktok.com on deduplication, the official SDK's code table, Segment's and RudderStack's senders of 2026.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from tnc.core.fields import money
+from tnc.core.models import Destination
+from tnc.destinations.delivery import Delivery, Why
+from tnc.destinations.http import Answer, HttpRequest, json_request
+from tnc.destinations.platforms import normalize as normalise
+from tnc.destinations.platforms.base import DAY_MS, Platform, person
+from tnc.destinations.platforms.click_ids import click_ids
+from tnc.destinations.verdict import Verdict, by_status, done, drop, retry, stop, throttled
+from tnc.rules.macros import is_unexpanded
+
+_PERSON: Final = {
+    "em": ("email", normalise.email),
+    "ph": ("phone", normalise.e164),
+    "fn": ("first_name", normalise.plain_name),
+    "ln": ("last_name", normalise.plain_name),
+    "zp": ("zip_code", normalise.postcode),
+}
+
+_DONE: Final = 0
+_PARTLY_DONE: Final = 20001
+_THROTTLED: Final = frozenset({40100, 40132})
+_WRITE_CONFLICT: Final = 40202
+_OPERATOR: Final = frozenset({40001, 40101, 40102, 40103, 40104, 40105})
+
+
+def build(batch: Sequence[Delivery], _now_ms: int) -> HttpRequest:
+    first = batch[0]
+    payload: dict[str, Any] = {
+        "event_source": "web",
+        "event_source_id": first.get("pixel"),
+        "data": [_event(each) for each in batch],
+    }
+    if code := first.find("test_event_code"):
+        payload["test_event_code"] = code
+    url = f"{first.base_url}/open_api/v1.3/event/track/"
+    return json_request(url, payload, headers={"Access-Token": first.get("access_token")}, secrets=first.secrets)
+
+
+def _event(delivery: Delivery) -> dict[str, Any]:
+    event: dict[str, Any] = {
+        "event": TIKTOK.their_name(delivery),
+        "event_time": delivery.at_ms // 1000,
+        "event_id": delivery.event_id,
+        "user": _user(delivery),
+    }
+    value, currency = money(delivery.value_micros), delivery.conversion.currency
+    if value is not None and currency is not None:
+        event["properties"] = {"value": value, "currency": currency}
+    if page := delivery.page:
+        event["page"] = {"url": page}
+    if delivery.mode == "limited":
+        event["limited_data_use"] = True
+    return event
+
+
+def _user(delivery: Delivery) -> dict[str, str]:
+    visit = delivery.click.visit
+    found = {"ip": visit.ip, "user_agent": visit.user_agent, **click_ids(delivery.click, "ttclid", "_ttp")}
+    if delivery.mode == "full":
+        found["external_id"] = visit.visitor and normalise.hashed(visit.visitor)
+        found |= person(delivery, _PERSON)
+    return {name.removeprefix("_"): value for name, value in found.items() if value}
+
+
+def lacks(delivery: Delivery) -> Why | None:
+    """Its click id or cookie, or address and user agent together."""
+    ids = click_ids(delivery.click, "ttclid", "_ttp")
+    if any(is_unexpanded(value) for value in ids.values()):
+        return "macro-unexpanded"
+    visit = delivery.click.visit
+    return None if ids or (visit.ip and visit.user_agent) else "no-click-id"
+
+
+def judge(answer: Answer, _destination: Destination) -> Verdict:
+    """TikTok answers 200 to nearly everything; the truth is `code`."""
+    found = answer.json() or {}
+    code = found.get("code")
+    if not isinstance(code, int):
+        verdict = by_status(answer)
+        return retry("not-json", answer) if verdict.outcome == "done" else verdict
+    reason = f"tiktok-{code}"
+    if code == _DONE:
+        request_id = found.get("request_id")
+        return done(request_id if isinstance(request_id, str) else None)
+    if code == _PARTLY_DONE:
+        return Verdict(outcome="split", reason=reason)
+    if code in _THROTTLED or answer.status == 429:
+        return throttled(reason, answer)
+    if code in _OPERATOR:
+        return stop(f"{reason}: TikTok does not accept the access token or its rights; put a new one")
+    if code == _WRITE_CONFLICT or 50_000 <= code < 60_000 or answer.status >= 500:
+        return retry(reason, answer)
+    return drop(reason)
+
+
+TIKTOK: Final = Platform(
+    type="tiktok",
+    build=build,
+    judge=judge,
+    lacks=lacks,
+    batch=1000,
+    patience_ms=7 * DAY_MS,
+    limited=True,
+)

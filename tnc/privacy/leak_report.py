@@ -1,0 +1,111 @@
+"""What the search for words in the clear found, as it is kept: files, kinds and counts, and never a word itself."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from tnc.core.errors import FailedError
+from tnc.core.fields import rfc3339
+from tnc.core.process import Child
+from tnc.store.days.writer import utc_date
+from tnc.store.workspace import House
+
+ROW_WITHOUT_KEY: Final = "row whose key is destroyed"
+
+Stamp = tuple[int, int]
+"""Of a file: nanoseconds of its last change, and its size."""
+
+
+class Leak(Struct, frozen=True, kw_only=True):
+    """Something in the clear. `count` stops where more would say no more."""
+
+    file: str  # below the data directory
+    kind: str
+    count: int
+
+
+class Inspection(Struct, frozen=True, kw_only=True):
+    """One search."""
+
+    at_ms: int  # when it ended
+    clicks: int  # whose words were looked for
+    words: int
+    files: int  # that were looked through
+    bytes: int
+    unchanged: int  # files that were clean before and were not written to since
+    left: int  # files that could not be read, or that time did not suffice for
+    leaks: list[Leak]
+    clean_at_ms: int | None  # when the last search ended that found nothing and left nothing
+    seen: dict[str, Stamp]  # clean files
+
+
+def last_inspection(path: Path) -> Inspection | None:
+    """None when there was none, or what is left of it cannot be read: then it is made again."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Inspection)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def keep_inspection(path: Path, inspection: Inspection) -> None:
+    """Whole or not at all; that it outlives a power cut is not needed."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_bytes(msgspec.json.encode(inspection))
+    new.chmod(0o600)
+    new.replace(path)
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """None when it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def search_now(config: Path) -> None:
+    """All of it, and wait for it. Raises FailedError."""
+    if subprocess.run(_words(config, "all"), check=False, stdin=subprocess.DEVNULL).returncode:  # noqa: S603 - our own
+        raise FailedError("the search could not be made; the lines above say why.")
+
+
+def _words(config: Path, which: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "tnc.privacy.leak_worker", str(config), which)
+
+
+class Nightly:
+    """Begins with the first hour of each day (UTC), and looks through what was written to since the last time."""
+
+    def __init__(self, config: Path, house: House) -> None:
+        self._child = Child(_words(config, "changed"), "the search for words in the clear failed")
+        self._house = house
+
+    def start_if_due(self) -> None:
+        """Start the child and do not wait for it; whatever way the clock was set, another date is another night."""
+        last = last_inspection(self._house.rooms.inspection)
+        if last is None or utc_date(last.at_ms) != utc_date(self._house.world.now_ms()):
+            self._child.start()
+
+    def stop(self) -> None:
+        """A search that is cut off leaves the result of the last one."""
+        self._child.stop()
+
+
+def told(found: Inspection) -> dict[str, Any]:
+    """As JSON tells it."""
+    return {
+        "at": rfc3339(found.at_ms),
+        "clean_at": None if found.clean_at_ms is None else rfc3339(found.clean_at_ms),
+        "clicks": found.clicks,
+        "words": found.words,
+        "files": found.files,
+        "bytes": found.bytes,
+        "unchanged": found.unchanged,
+        "left": found.left,
+        "leaks": [{"file": each.file, "kind": each.kind, "count": each.count} for each in found.leaks],
+    }

@@ -1,0 +1,35 @@
+"""The child process that searches for words in the clear: `python -m tnc.scanchild CONFIG all|changed`.
+
+A process of its own, because it opens columns and what it looks for fills memory. What was `changed` since the last
+time is looked through at night and with low priority; for `all` of it somebody waits.
+"""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from tnc.core import settings
+from tnc.core.clock import World
+from tnc.core.logging import set_up_logs
+from tnc.core.process import stand_back
+from tnc.privacy.leak_report import last_inspection
+from tnc.privacy.leak_search import Search, vaults_to_search
+from tnc.store.workspace import House
+
+_SECONDS: Final = 3 * 3600.0  # of a night
+
+
+def main() -> None:
+    config, which = sys.argv[1:]
+    nightly = which == "changed"
+    if nightly:
+        stand_back()
+    loaded = settings.load(Path(config))
+    set_up_logs(loaded.log_level)
+    with House(loaded, World(), to_write=False) as house:
+        since = last_inspection(house.rooms.inspection) if nightly else None
+        Search(house, vaults_to_search(house), since=since, seconds=_SECONDS if nightly else None).run()
+
+
+if __name__ == "__main__":
+    main()

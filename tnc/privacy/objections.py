@@ -1,0 +1,49 @@
+"""Objection: from now on a person leaves no trace, and nobody is told of what there is."""
+
+from collections.abc import Callable, Mapping
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from typing import Any
+
+from tnc.core.errors import RefusedError
+from tnc.core.fields import rfc3339
+from tnc.privacy.journal import DayPart, VaultName
+from tnc.privacy.search import look_for
+from tnc.privacy.subject import Subject
+from tnc.privacy.vault import Vault
+from tnc.store.days.writer import DayWriter
+from tnc.store.terms import DAY_MS, days_of
+from tnc.store.workspace import House
+
+
+def keep_objection(
+    house: House, vaults: Mapping[VaultName, Vault], subject: Subject, objected: Callable[[], None]
+) -> dict[str, Any]:
+    """`objected` tells whoever serves visitors. Raises RefusedError when nobody could be told again."""
+    now_ms, found = house.world.now_ms(), look_for(vaults, subject)
+    if subject.kind == "ip":
+        kind, values, term = "address", frozenset(subject.values(whole_only=True)), "objections by address"
+    elif subject.kind == "browser":
+        kind, values, term = "browser", frozenset([subject.value] if found.clicks else []), "objections"
+    else:
+        kind, values, term = "visitor", found.visitors, "objections"
+        values |= {subject.value} if subject.kind == "visitor" else set()
+    if not values:
+        raise RefusedError(
+            "nothing is stored by which this visitor could be told again, so his objection cannot be kept here; "
+            "he can opt out himself on the page /privacy of any tracking domain."
+        )
+    days = days_of(term, house.settings) or 0
+    house.forgotten.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS)
+    objected()
+    called_back = sum(_call_back(house, vaults["days"], part, now_ms) for part in found.parts if part.vault == "days")
+    return {"objections": len(values), "until": rfc3339(now_ms + days * DAY_MS), "called_back": called_back}
+
+
+def _call_back(house: House, vault: Vault, part: DayPart, now_ms: int) -> int:
+    """What was to be told of these clicks is not; how much that was."""
+
+    def cancel(writer: DayWriter) -> int:
+        return sum(writer.deliveries.cancel(seq, reason="consent-denied", now_ms=now_ms) for seq in part.clicks)
+
+    day = house.workspace, Date.fromisoformat(part.date)
+    return vault.alone(lambda days: days.transact(day, cancel))

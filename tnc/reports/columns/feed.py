@@ -1,0 +1,388 @@
+"""From the numbered clicks and events of a day to its column files, a batch at a time.
+
+Every step ends with the state on disk; a step that was cut off is done again by the next visit. In
+whatever portions the clicks come, the columns are the same as if all had come at once.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from tnc.core.conversions import fold
+from tnc.core.models import Click, Conversion, ConversionChange, Event, FilterChange, LabelChange, LanderClick
+from tnc.reports.columns.cardinality import Guard
+from tnc.reports.columns.day_folder import DayShelf, Part, State, tail_to_merge
+from tnc.reports.columns.duck import Duck, Values
+from tnc.reports.columns.schema import (
+    COLUMNS,
+    INVALID,
+    LABELS,
+    LANDER_VIEW,
+    QUARTER_MS,
+    VISIT,
+    Kind,
+    click_row,
+    label_row,
+)
+from tnc.store.days.history import relabelled
+
+_BATCH: Final = 20_000
+_MOST_PARTS: Final = 8
+
+_CLICK_SPOOL: Final = {**COLUMNS["clicks"], "clicked_at": "bigint"}
+_LANDER_SPOOL: Final = {**COLUMNS["landers"], "went_at": "bigint"}
+_CONVERSION_SPOOL: Final = {**COLUMNS["conversions"], "converted_at": "bigint"}
+_LABEL_SPOOL: Final = {name: COLUMNS["clicks"][name] for name in ("seq", *LABELS)}
+# What holds labels and is not made anew with each batch, and by which column it is sorted.
+_RELABELLED: Final[tuple[tuple[Kind, str], ...]] = (("clicks", "seq"), ("landers", "event_seq"))
+
+
+class DaySource(Protocol):
+    """The clicks of one day and their events, each numbered in the order they were recorded."""
+
+    def latest(self) -> tuple[int, int]:
+        """Highest number of clicks and of events; -1 where there are none."""
+        ...
+
+    def clicks(self, after_seq: int) -> Iterator[tuple[int, Click]]: ...
+
+    def events(self, after_seq: int) -> Iterator[tuple[int, int, Event]]:
+        """(number, number of the click, event)"""
+        ...
+
+    def events_of(self, click_seq: int) -> list[Event]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatchUp:
+    """What was read. `again`: what had been written was thrown away and written anew."""
+
+    clicks: int
+    events: int
+    again: bool
+
+
+class Feed:
+    """Brings one day's columns up to its source."""
+
+    def __init__(self, duck: Duck, shelf: DayShelf, source: DaySource) -> None:
+        self._duck = duck
+        self._shelf = shelf
+        self._source = source
+        self._again = False
+        self._over = False
+
+    def run(self, *, over: bool) -> CatchUp:
+        """`over`: the day gets no more clicks, so its files become one of each kind, and stay."""
+        self._over = over
+        self._shelf.sweep()
+        latest_click, latest_event = self._source.latest()
+        if latest_click < self._shelf.state.clicks or latest_event < self._shelf.state.events:
+            self._start_again(State())  # another day file lies there now, an older copy perhaps
+        clicks = self._feed_clicks(latest_click) if latest_click > self._shelf.state.clicks else 0
+        events = self._feed_events(latest_event) if latest_event > self._shelf.state.events else 0
+        self._merge("clicks", most=1 if over else _MOST_PARTS)
+        self._merge("landers", most=1 if over else _MOST_PARTS)
+        return CatchUp(clicks=clicks, events=events, again=self._again)
+
+    def _start_again(self, state: State) -> None:
+        self._again = True
+        self._shelf.start_again(state)
+
+    # ------------------------------------------------------------------------------------------ clicks
+
+    def _feed_clicks(self, latest: int) -> int:
+        guard = Guard.resume(self._shelf.state.guard, self._read_click)
+        count = 0
+        while batch := self._next_clicks(latest):
+            count += len(batch)
+            if self._judge(guard, batch):
+                self._start_again(State(judged=batch[-1][0], guard=guard.records()))
+            else:
+                self._write_clicks(batch, guard)
+        if latest > self._shelf.state.clicks:  # the last ones were erased
+            self._shelf.state.clicks = latest
+            self._save()
+        return count
+
+    def _next_clicks(self, latest: int) -> list[tuple[int, Click]]:
+        """Not beyond what was there when the feed began: under load more come than one batch takes time for."""
+        known = takewhile(lambda each: each[0] <= latest, self._source.clicks(self._shelf.state.clicks))
+        return list(islice(known, _BATCH))
+
+    def _read_click(self, seq: int) -> Click | None:
+        found = next(self._source.clicks(seq - 1), None)
+        return found[1] if found is not None and found[0] == seq else None
+
+    def _judge(self, guard: Guard, batch: Sequence[tuple[int, Click]]) -> bool:
+        """Let the guard count what it has not seen; whether that contradicts what was written before."""
+        before = guard.snapshot()
+        for seq, click in batch:
+            if seq > self._shelf.state.judged and not click.test and not click.erased:
+                guard.count(seq, click)
+        return guard.contradicts(before)
+
+    def _write_clicks(self, batch: Sequence[tuple[int, Click]], guard: Guard) -> None:
+        rows = (
+            click_row(seq, click, {} if click.erased else guard.admitted(click))
+            for seq, click in batch
+            if not click.test
+        )
+        state, first, last = self._shelf.state, batch[0][0], batch[-1][0]
+        with self._spool(rows) as spool:
+            values = Values()
+            shown = {
+                "clicked_at": "make_timestamp_ms(clicked_at)",
+                "quarter": f"clicked_at // {QUARTER_MS}",
+            }
+            select = f"select {_columns('clicks', shown)} from {values.json(spool, _CLICK_SPOOL)}"
+            self._append("clicks", first, last, select, values)
+        state.clicks, state.judged, state.guard = last, max(last, state.judged), guard.records()
+        self._save()
+
+    # ------------------------------------------------------------------------------------------ events
+
+    def _feed_events(self, latest: int) -> int:
+        count = 0
+        while batch := self._next_events(latest):
+            count += len(batch)
+            self._relabel(batch)
+            self._write_landers(batch)
+            self._write_conversions(batch)
+            self._shelf.state.events = batch[-1][0]
+            self._save()
+        if latest > self._shelf.state.events:
+            self._shelf.state.events = latest
+            self._save()
+        return count
+
+    def _next_events(self, latest: int) -> list[tuple[int, int, Event]]:
+        """Not beyond what was there before the clicks were read, so that the click of each is there."""
+        known = takewhile(lambda each: each[0] <= latest, self._source.events(self._shelf.state.events))
+        return list(islice(known, _BATCH))
+
+    def _relabel(self, batch: Sequence[tuple[int, int, Event]]) -> None:
+        """Rows of clicks that are called something else by now; before the others, which copy from them.
+
+        Files that a crash leaves newer than the state are made again with their day.
+        """
+        touched = sorted({seq for _, seq, event in batch if isinstance(event, LabelChange | FilterChange)})
+        clicks = ((seq, self._read_click(seq)) for seq in touched)
+        rows = [
+            label_row(seq, relabelled(click, self._source.events_of(seq)))
+            for seq, click in clicks
+            if click is not None and not click.test
+        ]
+        if not rows:
+            return
+        with self._spool(rows) as spool:
+            for kind, order in _RELABELLED:
+                for place, part in enumerate(self._shelf.parts(kind)):
+                    if self._holds(kind, part, touched):
+                        self._shelf.parts(kind)[place] = self._relabel_part(kind, part, spool, order)
+
+    def _holds(self, kind: Kind, part: Part, seqs: Sequence[int]) -> bool:
+        values = Values()
+        listed = f"select unnest({values.bind(seqs)})"
+        return bool(
+            self._duck.rows(f"select 1 from {self._only(values, kind, part)} where seq in ({listed}) limit 1", values)
+        )
+
+    def _relabel_part(self, kind: Kind, part: Part, spool: Path, order: str) -> Part:
+        values = Values()
+
+        def own(name: str, new: str) -> str:
+            return f"case when new.seq is null then old.{_quoted(name)} else {new} end"
+
+        labels = {name: own(name, f"new.{_quoted(name)}") for name in LABELS}
+        if kind == "landers":
+            first = f"(select min(event_seq) from {self._all(values, kind)} known where known.seq = old.seq)"
+            labels["counts"] = own("counts", f"{_counts('new')} and old.event_seq = {first}")
+        select = f"""
+            select {_columns(kind, labels, of="old")}
+            from {self._only(values, kind, part)} old
+            left join {values.json(spool, _LABEL_SPOOL)} new on new.seq = old.seq
+            order by old.{order}
+        """
+        return self._write(kind, part.first, part.last, select, values)
+
+    def _write_landers(self, batch: Sequence[tuple[int, int, Event]]) -> None:
+        rows = [_lander_row(number, seq, event) for number, seq, event in batch if isinstance(event, LanderClick)]
+        if not rows:
+            return
+        with self._spool(rows) as spool:
+            values = Values()
+            own = {
+                "event_seq": "new.event_seq",
+                "went_at": "make_timestamp_ms(new.went_at)",
+                "went_offer": "new.went_offer",
+                "went_network": "new.went_network",
+                "counts": f"""{_counts("click")}
+                  and new.event_seq = min(new.event_seq) over (partition by new.seq)
+                  and new.seq not in (select seq from {self._all(values, "landers")})""",
+            }
+            select = f"""
+                select {_columns("landers", own, of="click")}
+                from {values.json(spool, _LANDER_SPOOL)} new
+                join {self._clicks_of(values, [row["seq"] for row in rows])} click on click.seq = new.seq
+                order by new.event_seq
+            """
+            self._append("landers", batch[0][0], batch[-1][0], select, values)
+
+    def _write_conversions(self, batch: Sequence[tuple[int, int, Event]]) -> None:
+        """The file anew, with the conversions of every click that something happened to."""
+        touched = sorted({seq for _, seq, _ in batch})
+        rows = self._conversion_rows(touched, batch)
+        if not rows:
+            return
+        with self._spool(rows) as spool:
+            values = Values()
+            own = {name: f"new.{name}" for name in COLUMNS["conversions"] if name not in COLUMNS["clicks"]}
+            own |= {
+                "offer": "coalesce(went.went_offer, click.offer)",
+                "network": "coalesce(went.went_network, click.network, new.network)",
+                "converted_at": "make_timestamp_ms(new.converted_at)",
+                "converted_quarter": f"new.converted_at // {QUARTER_MS}",
+            }
+            select = f"""
+                select {_columns("conversions", {})}
+                from {self._all(values, "conversions")}
+                where seq not in (select unnest({values.bind(touched)}))
+                union all
+                select {_columns("conversions", own, of="click")}
+                from {values.json(spool, _CONVERSION_SPOOL)} new
+                join {self._clicks_of(values, touched)} click on click.seq = new.seq
+                left join (
+                  select seq, went_offer, went_network
+                  from {self._all(values, "landers")}
+                  where seq in (select unnest({values.bind(touched)}))
+                  qualify row_number() over (partition by seq order by event_seq desc) = 1
+                ) went on went.seq = new.seq
+            """
+            self._shelf.state.parts["conversions"] = [self._write("conversions", 0, batch[-1][0], select, values)]
+
+    def _conversion_rows(self, touched: Sequence[int], batch: Sequence[tuple[int, int, Event]]) -> list[dict[str, Any]]:
+        """The present state of all conversions of these clicks, from their changes old and new."""
+        changes: dict[int, list[tuple[int, ConversionChange]]] = {}
+        for number, seq, event in (*self._known_changes(touched), *batch):
+            if isinstance(event, ConversionChange) and event.origin != "test":
+                changes.setdefault(seq, []).append((number, event))
+        rows = []
+        for seq, numbered in changes.items():
+            for conversion in fold(change for _, change in numbered):
+                numbers = [number for number, change in numbered if change.conversion_id == conversion.conversion_id]
+                rows.append(_conversion_row(numbers, seq, conversion))
+        return rows
+
+    def _known_changes(self, touched: Sequence[int]) -> list[tuple[int, int, Event]]:
+        """The changes that were folded before, read again by their numbers: what they say is sealed."""
+        values = Values()
+        rows = self._duck.rows(
+            f"""
+            select unnest(changes) as number
+            from {self._all(values, "conversions")}
+            where seq in (select unnest({values.bind(touched)}))
+            order by number
+            """,
+            values,
+        )
+        return [event for (number,) in rows for event in islice(self._source.events(number - 1), 1)]
+
+    # ------------------------------------------------------------------------------------------- files
+
+    def _all(self, values: Values, kind: Kind) -> str:
+        return values.parquet(self._shelf.files(kind), COLUMNS[kind])
+
+    def _only(self, values: Values, kind: Kind, part: Part) -> str:
+        return values.parquet([str(self._shelf.path(kind, part.first, part.last))], COLUMNS[kind])
+
+    def _clicks_of(self, values: Values, seqs: Sequence[int]) -> str:
+        """The clicks around these numbers: bounds let DuckDB pass over the rest of the day."""
+        first, last = values.bind(min(seqs)), values.bind(max(seqs))
+        return f"(select * from {self._all(values, 'clicks')} where seq between {first} and {last})"
+
+    @contextmanager
+    def _spool(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Path]:
+        """Rows on their way into DuckDB, which takes them from a file and not from Python."""
+        self._shelf.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._shelf.folder / "spool.jsonl"
+        encode = msgspec.json.Encoder().encode
+        with path.open("wb", buffering=1 << 16) as file:
+            for row in rows:
+                file.write(encode(row))
+                file.write(b"\n")
+        yield path
+        path.unlink()
+
+    def _save(self) -> None:
+        """While clicks come, a report that waited for the disk would make them wait: what a power cut tears is seen
+        by its size or when it is read, and made again.
+        """
+        self._shelf.save(durable=self._over)
+
+    def _write(self, kind: Kind, first: int, last: int, select: str, values: Values) -> Part:
+        rows = self._duck.write(select, values, self._shelf.path(kind, first, last), durable=self._over)
+        return self._shelf.part(kind, first, last, rows=rows)
+
+    def _append(self, kind: Kind, first: int, last: int, select: str, values: Values) -> None:
+        self._shelf.parts(kind).append(self._write(kind, first, last, select, values))
+
+    def _merge(self, kind: Kind, *, most: int) -> None:
+        parts = self._shelf.parts(kind)
+        count = tail_to_merge([part.rows for part in parts], most=most)
+        if count:
+            values = Values()
+            files = self._shelf.files(kind)[-count:]
+            select = f"select * from {values.parquet(files, COLUMNS[kind])}"
+            merged = self._write(kind, parts[-count].first, parts[-1].last, select, values)
+            parts[-count:] = [merged]
+            self._save()
+
+
+def _columns(kind: Kind, own: Mapping[str, str], *, of: str = "") -> str:
+    """The select list of a kind in its order: `own` expressions, and all others as `of` has them."""
+    prefix = f"{of}." if of else ""
+    return ", ".join(
+        f"({own.get(name, f'{prefix}{_quoted(name)}')})::{type_} as {_quoted(name)}"
+        for name, type_ in COLUMNS[kind].items()
+    )
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def _counts(click: str) -> str:
+    """SQL: a valid visit that was sent to a lander."""
+    return f"({click}.flags & {VISIT | INVALID | LANDER_VIEW}) = {VISIT | LANDER_VIEW}"
+
+
+def _lander_row(number: int, seq: int, event: LanderClick) -> dict[str, Any]:
+    return {
+        "seq": seq,
+        "event_seq": number,
+        "went_at": event.at_ms,
+        "went_offer": event.offer,
+        "went_network": event.network,
+    }
+
+
+def _conversion_row(numbers: Sequence[int], seq: int, conversion: Conversion) -> dict[str, Any]:
+    return {
+        "seq": seq,
+        "event_seq": numbers[0],
+        "changes": numbers,
+        "converted_at": conversion.converted_at_ms,
+        "network": conversion.network,
+        "conversion_status": conversion.status,
+        "conversion_event": conversion.event,
+        "payout_micros": conversion.payout_micros,
+        "payout_currency": conversion.currency,
+        "conversion_cost_micros": conversion.cost_micros,
+        "conversion_cost_currency": conversion.cost_currency,
+    }

@@ -1,0 +1,249 @@
+"""What somebody wants to know, read from the words they use for it."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from functools import cache
+from typing import Final, Literal, get_args
+from zoneinfo import ZoneInfo, available_timezones
+
+from tnc.core.errors import InvalidError
+from tnc.core.fields import FIELDS
+from tnc.core.models import WorkspaceId
+from tnc.core.money import read_currency
+from tnc.reports.columns.schema import ERASED
+from tnc.reports.dimensions import DIMENSIONS, METRICS, UNKNOWN, Dimension
+
+Comparison = Literal["=", "!=", "~", ">", "<"]
+EventTime = Literal["click", "conversion"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """`country=US,CA`: the dimension's text is one of the values; `~` contains, `>` and `<` have one value."""
+
+    dimension: str
+    comparison: Comparison
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A report, whole and valid: from `start_ms` up to, not including, `end_ms`."""
+
+    workspace: WorkspaceId
+    by: tuple[str, ...]
+    metrics: tuple[str, ...]
+    start_ms: int
+    end_ms: int
+    where: tuple[Filter, ...] = ()
+    timezone: str = "UTC"
+    time: EventTime = "click"
+    sort: str | None = None
+    limit: int | None = None
+    currency: str | None = None
+
+    def dates_of_visits(self, known: Iterable[Date]) -> list[Date]:
+        """Those of the UTC days in which visits that are asked for can lie."""
+        first, last = _utc_date(self.start_ms), _utc_date(self.end_ms - 1)
+        return sorted(date for date in known if first <= date <= last)
+
+    def dates_of_conversions(self, known: Iterable[Date]) -> list[Date]:
+        """Those of the UTC days whose clicks can have conversions that are asked for."""
+        if self.time == "click":
+            return self.dates_of_visits(known)
+        return sorted(date for date in known if date <= _utc_date(self.end_ms - 1))
+
+
+def _utc_date(time_ms: int) -> Date:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).date()
+
+
+def question(
+    *,
+    workspace: WorkspaceId,
+    now_ms: int,
+    by: Sequence[str],
+    metrics: Sequence[str] = (),
+    start: str | None = None,
+    end: str | None = None,
+    where: Sequence[str] = (),
+    timezone: str = "UTC",
+    time: str = "click",
+    sort: str | None = None,
+    limit: int | None = None,
+    currency: str | None = None,
+) -> Question:
+    """Read a question as `tnc report` takes it. Raises InvalidError naming what can be used instead.
+
+    Without `start` it begins 7 days ago, without `end` it ends now; no metrics means all.
+    """
+    zone = _zone(timezone)
+    asked = Question(
+        workspace=workspace,
+        by=tuple(dict.fromkeys(dimension(name).name for name in _words(by))),
+        metrics=tuple(dict.fromkeys(_metric(name) for name in _words(metrics))) or tuple(METRICS),
+        start_ms=moment_ms(start or "7d", now_ms=now_ms, zone=zone, name="from"),
+        end_ms=moment_ms(end or "now", now_ms=now_ms, zone=zone, name="to"),
+        where=tuple(parse_filter(text) for text in where),
+        timezone=timezone,
+        time=_event_time(time),
+        sort=sort,
+        limit=limit,
+        currency=None if currency is None else read_currency(currency, "currency"),
+    )
+    _check(asked)
+    return asked
+
+
+def _words(texts: Sequence[str]) -> list[str]:
+    """`["a,b", "c"]` -> a, b, c"""
+    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
+
+
+def _check(asked: Question) -> None:
+    if asked.start_ms >= asked.end_ms:
+        raise InvalidError("the report ends before it begins: choose a `from` that is earlier than its `to`.")
+    if asked.limit is not None and asked.limit < 0:
+        raise InvalidError(f"limit is {asked.limit}: choose 0 for the totals alone, or leave it away for all rows.")
+    if asked.sort is not None and asked.sort not in (*asked.by, *METRICS):
+        possible = ", ".join((*asked.by, *METRICS))
+        raise InvalidError(f"a report cannot be sorted by {asked.sort!r}; it can be by {possible}.")
+
+
+@cache
+def _zone_names() -> frozenset[str]:
+    return frozenset(available_timezones()) - {"localtime"}  # which DuckDB does not know
+
+
+def _zone(name: str) -> ZoneInfo:
+    if name not in _zone_names():
+        raise InvalidError(f"there is no time zone {name!r}; write one like UTC, Europe/Berlin or Asia/Kolkata.")
+    return ZoneInfo(name)
+
+
+def _event_time(text: str) -> EventTime:
+    for known in get_args(EventTime):
+        if text == known:
+            return known  # type: ignore[no-any-return]
+    raise InvalidError(f"time is {text!r}: choose `click` or `conversion`.")
+
+
+def dimension(name: str) -> Dimension:
+    """The dimension of that name. Raises InvalidError that lists all."""
+    found = DIMENSIONS.get(name)
+    if found is not None:
+        return found
+    if name in FIELDS and FIELDS[name].personal:
+        raise InvalidError(
+            f"{name} is personal data, which is in no report: look at single clicks with `tnc clicks`, "
+            f"or group by one of {', '.join(DIMENSIONS)}."
+        )
+    raise InvalidError(f"there is no dimension {name!r}; choose from {', '.join(DIMENSIONS)}.")
+
+
+def _metric(name: str) -> str:
+    if name not in METRICS:
+        raise InvalidError(f"there is no metric {name!r}; choose from {', '.join(METRICS)}.")
+    return name
+
+
+# ------------------------------------------------------------------------------------------------- times
+
+_AGO: Final = re.compile(r"(\d{1,4})([hd])")
+
+
+def _this_month(today: datetime) -> datetime:
+    return today.replace(day=1)
+
+
+def _last_month(today: datetime) -> datetime:
+    return (today.replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
+# Each takes the local midnight with which today began, without its zone, and gives another local midnight.
+_MIDNIGHTS: Final[dict[str, Callable[[datetime], datetime]]] = {
+    "today": lambda today: today,
+    "yesterday": lambda today: today - timedelta(days=1),
+    "this-month": _this_month,
+    "last-month": _last_month,
+}
+
+
+def moment_ms(text: str, *, now_ms: int, zone: ZoneInfo, name: str) -> int:
+    """A date (its midnight), a time, or a word, on the clock of `zone` unless the text names another."""
+    if text == "now":
+        return now_ms
+    ago = _AGO.fullmatch(text)
+    if ago is not None:
+        return now_ms - int(ago[1]) * (3_600_000 if ago[2] == "h" else 86_400_000)
+    if text in _MIDNIGHTS:
+        local = datetime.fromtimestamp(now_ms / 1000, zone)
+        midnight = _MIDNIGHTS[text](datetime(local.year, local.month, local.day))  # noqa: DTZ001 - zone follows
+        return _ms(midnight.replace(tzinfo=zone))
+    try:
+        moment = datetime.fromisoformat(text)
+        time_ms = _ms(moment if moment.tzinfo is not None else moment.replace(tzinfo=zone))
+        _utc_date(time_ms)
+    except (ValueError, OverflowError):
+        words = ", ".join((*_MIDNIGHTS, "now", "24h", "7d", "30d"))
+        raise InvalidError(
+            f"{name} is {text!r}, which is no time: write a date like 2026-11-23, a time like 2026-11-23T14:00, "
+            f"or one of {words}."
+        ) from None
+    return max(time_ms, 0)
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+# ----------------------------------------------------------------------------------------------- filters
+
+_FILTER: Final = re.compile(r"\s*([a-z0-9_]+)\s*(!=|=|~|>|<)(.*)", re.DOTALL)
+
+
+def parse_filter(text: str) -> Filter:
+    """`country=US,CA`, `os!=iOS`, `isp~cloud`, `asn>64000`. Raises InvalidError naming what is allowed."""
+    found = _FILTER.fullmatch(text)
+    if found is None:
+        raise InvalidError(
+            f"{text!r} is no condition: write NAME=VALUE[,VALUE...], NAME!=VALUE, NAME~TEXT, NAME>N or NAME<N."
+        )
+    name, comparison, rest = found.groups()
+    its_dimension = dimension(name)
+    match comparison:
+        case "=" | "!=":
+            values = tuple(value.strip() for value in rest.split(","))
+            for value in values:
+                _check_value(its_dimension, value)
+            return Filter(dimension=name, comparison=comparison, values=values)
+        case "~":
+            return Filter(dimension=name, comparison="~", values=(rest,))
+        case _:
+            return _parse_order(its_dimension, ">" if comparison == ">" else "<", rest.strip())
+
+
+def _check_value(its_dimension: Dimension, value: str) -> None:
+    if value in (UNKNOWN, ERASED):
+        return
+    if its_dimension.allowed and value not in its_dimension.allowed:
+        allowed = ", ".join(dict.fromkeys((*its_dimension.allowed, UNKNOWN, ERASED)))
+        raise InvalidError(f"{its_dimension.name} is never {value!r}; it is one of {allowed}.")
+    if its_dimension.kind == "number" and not value.isdecimal():
+        raise InvalidError(f"{its_dimension.name} is a whole number or {UNKNOWN}, not {value!r}.")
+
+
+def _parse_order(its_dimension: Dimension, comparison: Comparison, value: str) -> Filter:
+    if not its_dimension.is_ordered:
+        possible = ", ".join(each.name for each in DIMENSIONS.values() if each.is_ordered)
+        raise InvalidError(f"{its_dimension.name} has no order; > and < work with {possible}.")
+    if its_dimension.kind == "number" and not value.isdecimal():
+        raise InvalidError(f"{its_dimension.name} is compared with a whole number, not with {value!r}.")
+    if its_dimension.kind == "version" and not re.fullmatch(r"\d{1,9}(\.\d{1,9})*", value):
+        raise InvalidError(f"{its_dimension.name} is compared with a version like 17 or 10.2, not with {value!r}.")
+    if its_dimension.kind == "time" and its_dimension.allowed and value not in its_dimension.allowed:
+        raise InvalidError(f"{its_dimension.name} is one of {', '.join(its_dimension.allowed)}, not {value!r}.")
+    return Filter(dimension=its_dimension.name, comparison=comparison, values=(value,))

@@ -1,0 +1,134 @@
+"""The answer to a report question, and its three faces: JSON, CSV, and a table for a terminal."""
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from tnc.core.fields import rfc3339
+from tnc.reports.dimensions import METRICS, UNKNOWN, MetricKind
+from tnc.reports.query import Question
+
+Cell = str | int | float | bool | None
+Row = dict[str, Cell]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Rows hold the values of the dimensions and metrics under their names, as section 6 of the contract shows them."""
+
+    question: Question
+    currency: str | None  # None: no money was seen
+    rows: list[Row]
+    totals: Row
+    notes: list[str]  # sentences: what the reader should know about these numbers
+
+    def json(self) -> dict[str, Any]:
+        asked = self.question
+        return {
+            "from": rfc3339(asked.start_ms),
+            "to": rfc3339(asked.end_ms),
+            "timezone": asked.timezone,
+            "currency": self.currency,
+            "time": asked.time,
+            "by": list(asked.by),
+            "rows": self.rows,
+            "totals": self.totals,
+            "notes": self.notes,
+        }
+
+    def csv(self) -> str:
+        """One header line, then the rows. No cell can become a formula in a spreadsheet."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\r\n")
+        writer.writerow((*self.question.by, *self.question.metrics))
+        for row in self.rows:
+            words = [harmless(word(row[name])) for name in self.question.by]
+            numbers = [_digits(row[name]) for name in self.question.metrics]
+            writer.writerow((*words, *numbers))
+        return text.getvalue()
+
+    def text(self) -> str:
+        """A header, the totals, then the rows, in columns; whatever a terminal could obey is made visible."""
+        asked = self.question
+        head = f"{rfc3339(asked.start_ms)} to {rfc3339(asked.end_ms)}, {asked.timezone}, by {asked.time} time"
+        lines = [
+            [*asked.by, *asked.metrics],
+            [*("all" if index == 0 else "" for index in range(len(asked.by))), *self._shown(self.totals)],
+            *([*(visible(word(row[name])) for name in asked.by), *self._shown(row)] for row in self.rows),
+        ]
+        money = "" if self.currency is None else f", money in {self.currency}"
+        notes = [visible(note) for note in self.notes]
+        return "\n".join([head + money, "", *_aligned(lines, words=len(asked.by)), *([""] if notes else []), *notes])
+
+    def _shown(self, row: Row) -> list[str]:
+        return [shown(row[name], METRICS[name].kind) for name in self.question.metrics]
+
+
+def word(value: Cell) -> str:
+    """The value of a dimension as people group and match by it."""
+    match value:
+        case None:
+            return UNKNOWN
+        case bool():
+            return "true" if value else "false"
+        case _:
+            return str(value)
+
+
+def shown(value: Cell, kind: MetricKind) -> str:
+    """The value of a metric for a reader: money to the cent, prices to a hundredth of it, ratios in per cent."""
+    if value is None:
+        return "-"
+    match kind:
+        case "count":
+            return str(value)
+        case "money":
+            return f"{value:.2f}"
+        case "price":
+            return f"{value:.4f}"
+        case "ratio":
+            return f"{value:.2%}"
+
+
+def _digits(value: Cell) -> str:
+    """A number in full and without an exponent, which not every reader knows."""
+    return "" if value is None else format(Decimal(repr(value)), "f")
+
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?")
+
+
+def harmless(text: str) -> str:
+    """Text for a CSV cell: with a leading apostrophe where a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+
+
+def visible(text: str) -> str:
+    """Text for a terminal: control characters, line breaks and changes of direction as escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def _aligned(lines: Sequence[Sequence[str]], *, words: int) -> list[str]:
+    """Cells under each other: the first `words` to the left, numbers to the right."""
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+    aligned = []
+    for line in lines:
+        padded = [
+            cell + " " * (width - _width(cell)) if index < words else " " * (width - _width(cell)) + cell
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        aligned.append("  ".join(padded).rstrip())
+    return aligned

@@ -1,0 +1,273 @@
+"""From a question to its answer. The light step: what depends on the reader is made of the few sums.
+
+Brings the columns up to date first, and makes those of a day again that turn out to be damaged.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
+
+from tnc.core.errors import FailedError, InvalidError, NotFoundError
+from tnc.core.fields import money
+from tnc.core.models import SUBS, WorkspaceId
+from tnc.reports.columns.archive import GROUP, OTHER, ColdDay, cold_dates
+from tnc.reports.columns.columns import Columns, DaySource
+from tnc.reports.columns.day_folder import DayShelf
+from tnc.reports.columns.duck import Duck, UnreadableError, Values
+from tnc.reports.dimensions import DIMENSIONS, METRICS, MONEY_SUMS, SUMS, UNKNOWN, Dimension, Metric
+from tnc.reports.query import Question
+from tnc.reports.result import Answer, Cell, Row
+from tnc.reports.sql import DAILY, cold_reading, sums_select
+
+OpenDay = Callable[[WorkspaceId, Date], AbstractContextManager[DaySource]]
+Dates = Callable[[WorkspaceId], Sequence[Date]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """`rates`: what one unit of a currency is worth, in one common unit. `home`: the workspace's currency.
+
+    `dated`: the same from a day on (days since 1970), oldest first; before the first of them `rates` hold.
+    """
+
+    home: str | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+    dated: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+
+    def worth(self, currency: str | None, day: int | None) -> float | None:
+        if currency is None:
+            return None
+        known = self.dated.get(currency, ())
+        place = 0 if day is None else bisect_right(known, day, key=lambda each: each[0])
+        return known[place - 1][1] if place else self.rates.get(currency)
+
+
+class Reports:
+    """`dates` are the UTC days with clicks of a workspace; `open_day` gives one of them or raises NotFoundError."""
+
+    def __init__(self, columns: Columns, *, open_day: OpenDay, dates: Dates) -> None:
+        self._columns = columns
+        self._open_day = open_day
+        self._dates = dates
+
+    def ask(self, question: Question, exchange: Exchange | None = None) -> Answer:
+        """Raises InvalidError when currencies cannot be added up, FailedError when it cannot be computed."""
+        try:
+            return self._try(question, exchange or Exchange())
+        except UnreadableError:
+            self._columns.forget_unreadable(question.workspace, self._needed(question))
+        try:
+            return self._try(question, exchange or Exchange())
+        except UnreadableError as error:
+            raise FailedError(
+                f"this report cannot be computed: {error}. Its columns were made again, which did not help; "
+                "`tnc doctor` looks for what is wrong with the disk."
+            ) from error
+
+    def _needed(self, question: Question) -> list[Date]:
+        return question.dates_of_conversions(self._dates(question.workspace))
+
+    def _try(self, question: Question, exchange: Exchange) -> Answer:
+        dates = self._catch_up(question)
+        cold = self._cold(question)
+        with self._columns.reading(question.workspace, dates) as shelves:
+            return answer(self._columns.duck, question, shelves, exchange, cold)
+
+    def _cold(self, question: Question) -> dict[Date, ColdDay]:
+        """The days that the question needs and of which only sums are left."""
+        folder = self._columns.folder / question.workspace
+        hot = {*self._dates(question.workspace)}
+        dates = question.dates_of_conversions(cold_dates(folder))
+        return {date: ColdDay(folder, date) for date in dates if date not in hot}
+
+    def _catch_up(self, question: Question) -> list[Date]:
+        """Bring the days up to date that the question needs; which of them there are."""
+        newest = max(self._dates(question.workspace), default=None)
+        there = []
+        for date in self._needed(question):
+            try:
+                with self._open_day(question.workspace, date) as source:
+                    self._columns.catch_up(question.workspace, date, source, over=date != newest)
+            except NotFoundError:
+                continue  # its term ended just now
+            there.append(date)
+        return there
+
+
+def answer(
+    duck: Duck,
+    question: Question,
+    shelves: Mapping[Date, DayShelf],
+    exchange: Exchange,
+    cold: Mapping[Date, ColdDay] = MappingProxyType({}),
+) -> Answer:
+    """The answer from columns as they are. `shelves` and `cold` are the days that the question needs."""
+    values = Values()
+    added = sums_select(question, shelves, cold, values, daily=bool(exchange.dated))
+    duck.rows(f"create or replace temp table sums as {added}", values)
+    currency, factors = _currency(duck, question, exchange)
+    (totals,) = _table(duck, (), question.metrics, factors)
+    return Answer(
+        question=question,
+        currency=currency,
+        rows=_table(duck, question.by, question.metrics, factors, order=_order(question), limit=question.limit)
+        if question.by
+        else [],
+        totals=totals,
+        notes=[*_cold_notes(question, cold), *_notes(question, shelves)],
+    )
+
+
+def _currency(duck: Duck, question: Question, exchange: Exchange) -> tuple[str | None, dict[str, float]]:
+    """The currency of the answer, and what to multiply the amounts of every other one with, of each day if need be."""
+    added = " + ".join(f"sum(abs({name}))" for name in MONEY_SUMS)
+    seen = dict(duck.rows(f"select money, {added} from sums where money is not null group by money", Values()))
+    found = {each: _money_of(each) for each in sorted(seen, key=_money_of) if seen[each] or not any(seen.values())}
+    needed = list(dict.fromkeys(currency for currency, _ in found.values()))
+    target = question.currency or (needed[0] if len(needed) == 1 else exchange.home)
+    others = {each: of for each, of in found.items() if of[0] != target}
+    if not _asks_for_money(question):
+        return target, {}
+    if target is None and others:
+        raise InvalidError(f"the money of this report is in {', '.join(needed)}: choose one with `--currency`.")
+    factors, missing = dict[str, float](), list[str]()
+    for each, (currency, day) in others.items():
+        worth, wanted = exchange.worth(currency, day), exchange.worth(target, day)
+        if worth is not None and wanted is not None:
+            factors[each] = worth / wanted
+        missing += [_named(str(name), day) for name, it in ((target, wanted), (currency, worth)) if it is None]
+    if missing:
+        raise InvalidError(
+            f"this report cannot be in {target}: there is no rate for {', '.join(dict.fromkeys(missing))}. "
+            "Add it to the rates of the workspace, or ask for less at a time, for example one offer."
+        )
+    return target, factors
+
+
+def _asks_for_money(question: Question) -> bool:
+    wanted = {*question.metrics, question.sort}
+    return any(money_sum in METRICS[each].sql for each in METRICS if each in wanted for money_sum in MONEY_SUMS)
+
+
+def _money_of(money: str) -> tuple[str, int | None]:
+    """`EUR`, or `EUR@20781`: the currency, and the day of the amounts where rates have days."""
+    currency, _, day = money.partition(DAILY)
+    return currency, int(day) if day else None
+
+
+def _named(currency: str, day: int | None) -> str:
+    return currency if day is None else f"{currency} on {Date(1970, 1, 1) + timedelta(days=day)}"
+
+
+def _table(
+    duck: Duck,
+    by: Sequence[str],
+    metrics: Sequence[str],
+    factors: Mapping[str, float],
+    *,
+    order: str = "1",
+    limit: int | None = None,
+) -> list[Row]:
+    """One row for each combination of the dimensions; without dimensions, the one row of the totals."""
+    values = Values()
+    exchanged = ", ".join(f"coalesce(sum({_exchanged(name, factors)}), 0) as {name}" for name in SUMS)
+    rates = f"left join {_rates(factors, values)} using (money)" if factors else ""
+    names = [f'"{name}"' for name in by]
+    added = ", ".join(f"sum({name}) as {name}" for name in SUMS)  # a currency is exchanged once, then rounded
+    found = duck.rows(
+        f"""
+        select {", ".join([*names, *(METRICS[name].sql for name in metrics)])}
+        from (
+          select {", ".join([*names, exchanged])}
+          from (select {", ".join([*names, "money", added])} from sums group by all)
+          {rates}
+          {f"group by {', '.join(names)}" if by else ""}
+        )
+        order by {order}
+        limit {values.bind(limit)}::bigint
+        """,
+        values,
+    )
+    return [
+        {
+            **{name: _value(DIMENSIONS[name], cell) for name, cell in zip(by, row, strict=False)},
+            **{name: _number(METRICS[name], cell) for name, cell in zip(metrics, row[len(by) :], strict=True)},
+        }
+        for row in found
+    ]
+
+
+def _rates(factors: Mapping[str, float], values: Values) -> str:
+    known, factor = values.bind(list(factors)), values.bind(list(factors.values()))
+    return f"(select unnest({known}::varchar[]) as money, unnest({factor}::double[]) as factor)"
+
+
+def _exchanged(name: str, factors: Mapping[str, float]) -> str:
+    if name not in MONEY_SUMS or not factors:
+        return name
+    return f"case when factor is null then {name} else round({name} * factor)::hugeint end"
+
+
+def _order(question: Question) -> str:
+    """By a metric the largest first, by a dimension upwards; unasked in order of time, else by visits."""
+    upwards = {name: _upwards(name) for name in question.by}
+    sort = question.sort
+    if sort is None and question.by and not DIMENSIONS[question.by[0]].is_time:
+        sort = "visits"
+    if sort in upwards:
+        return ", ".join((upwards[sort], *upwards.values()))
+    first = () if sort is None else (f"{METRICS[sort].sql} desc nulls last",)
+    return ", ".join((*first, *upwards.values()))
+
+
+def _upwards(name: str) -> str:
+    value = f'"{name}"'
+    return f"{DIMENSIONS[name].ordered(value)} nulls last, {value} nulls last"
+
+
+def _cold_notes(question: Question, cold: Mapping[Date, ColdDay]) -> list[str]:
+    """What days can no longer tell whose clicks are gone."""
+    if not cold:
+        return []
+    reading = cold_reading(question)
+    days = f"{min(cold)} to {max(cold)}" if len(cold) > 1 else str(min(cold))
+    notes = [f"Clicks of {days} are gone by their term; their numbers come from sums."]
+    if reading.missing:
+        notes.append(
+            f"Of these days {', '.join(reading.missing)} is known only by itself or with the campaign and the day, and "
+            f"reads `{UNKNOWN}` here."
+        )
+    elif reading.of is not None:
+        notes.append(f"Of these days, groups of fewer than {GROUP} visitors are added up under `{OTHER}`.")
+    return notes
+
+
+def _notes(question: Question, shelves: Mapping[Date, DayShelf]) -> list[str]:
+    """What the guard kept out of the free parameters that are asked for."""
+    asked = {*question.by, *(each.dimension for each in question.where)} & set(SUBS)
+    clicks: Counter[tuple[str, str]] = Counter()
+    for shelf in shelves.values():
+        for record in shelf.state.guard:
+            if record.sub in asked and record.withheld:
+                clicks[record.sub, record.source] += record.withheld
+    return [
+        f"{sub}{f' of the source {source}' if source else ''}: the values of {count} clicks are left out and read "
+        f"`{UNKNOWN}`, because they look like identifiers of clicks or people."
+        for (sub, source), count in sorted(clicks.items())
+    ]
+
+
+def _value(dimension: Dimension, text: str | None) -> Cell:
+    if text is None or dimension.kind not in ("number", "boolean"):
+        return text
+    return {"true": True, "false": False}.get(text, int(text) if text.isdecimal() else text)
+
+
+def _number(metric: Metric, value: Any) -> Cell:
+    return money(value) if metric.kind == "money" else value

@@ -1,0 +1,127 @@
+"""URL templates: parsed once, filled for every click, and never able to leave their host."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, unquote, urlsplit
+
+from tnc.core.errors import InvalidError
+from tnc.rules.macros import MACRO, Macro, Part, ValueOf, read_template
+
+_AUTHORITY: Final = re.compile(r"(https?)://([^/?#\\{}@\s]+)", re.ASCII | re.IGNORECASE)
+_HOST: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_.])?|\[[0-9a-f:.]+\]", re.ASCII)
+_ENCODED_BRACES: Final = re.compile(r"%7B((?:(?!%7[BD]).)+)%7D", re.IGNORECASE)
+_CONTROL_OR_SPACE: Final = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]")
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_URL_SIGNS: Final = "%:/?#[]@!$&'()*+,;=~"  # RFC 3986: all that a URL may hold besides letters, digits and -._
+
+
+@dataclass(frozen=True, slots=True)
+class UrlTemplate:
+    """A URL with macros behind its host. The first part holds scheme, host and what follows up to a macro."""
+
+    parts: tuple[Part, ...]
+    host: str
+
+    @classmethod
+    def parse(cls, text: str) -> "UrlTemplate":
+        """Raises InvalidError for what is no http(s) URL, for a macro before its path, and for an unknown macro."""
+        healed = _ENCODED_BRACES.sub(_decoded_macro, text.strip())
+        authority = _AUTHORITY.match(healed)
+        if authority is None:
+            raise InvalidError(
+                f"{text!r} is no URL to send people to: write http:// or https:// and a host without macros"
+            )
+        rest = healed[authority.end() :]
+        if rest[:1] not in {"", "/", "?", "#"}:
+            raise InvalidError(_why_not_host(text, rest[0]))
+        host, port = _read_host(authority[2], text)
+        parts = tuple(_checked(part, text) if isinstance(part, str) else part for part in read_template(rest))
+        start = f"{authority[1].lower()}://{host}{port}"
+        if parts and isinstance(parts[0], str):
+            return cls((start + parts[0], *parts[1:]), host)
+        return cls((start, *parts), host)
+
+    def fill(self, value_of: ValueOf) -> str:
+        """The URL for one click, in ASCII. A macro without a value leaves nothing behind."""
+        return "".join(part if part.__class__ is str else _written(part, value_of) for part in self.parts)  # type: ignore[arg-type]
+
+    @property
+    def macros(self) -> frozenset[str]:
+        """Canonical names of the macros it asks for."""
+        return frozenset(part.name for part in self.parts if isinstance(part, Macro))
+
+
+def _written(macro: Macro, value_of: ValueOf) -> str:
+    value = value_of(macro.name)
+    if value is None:
+        return ""
+    value = macro.said(value)
+    return raw(value) if macro.raw else encoded(value)
+
+
+def encoded(value: str) -> str:
+    """Percent-encoded except for RFC 3986's unreserved characters."""
+    return value if value.isascii() and value.isalnum() else quote(value, safe="", errors="replace")
+
+
+def raw(value: str) -> str:
+    """As it is, as far as a URL can carry it: control characters go, spaces and other letters are encoded."""
+    return quote(_CONTROLS.sub("", value), safe=_URL_SIGNS, errors="replace")
+
+
+def _decoded_macro(found: re.Match[str]) -> str:
+    """Some tools encode the braces of macros when they save a URL."""
+    inner = f"{{{unquote(found[1])}}}"
+    return inner if MACRO.fullmatch(inner) else found[0]
+
+
+def _checked(part: str, text: str) -> str:
+    if "{" in part or "}" in part:
+        raise InvalidError(f"{text!r}: there is a brace that belongs to no macro; write %7B and %7D for braces")
+    if _CONTROL_OR_SPACE.search(part):
+        raise InvalidError(f"{text!r}: there is a space or a control character; write %20 for a space")
+    return quote(part, safe=_URL_SIGNS)
+
+
+def _why_not_host(text: str, sign: str) -> str:
+    if sign == "{":
+        return f"{text!r}: a macro stands before the path; a macro never changes the host, so write a / before it"
+    if sign == "@":
+        return f"{text!r}: user and password cannot stand in a URL that people are sent to"
+    return f"{text!r}: {sign!r} cannot stand in or behind a host; write / there"
+
+
+def _read_host(authority: str, text: str) -> tuple[str, str]:
+    """Host in its ASCII form and `:port` or nothing."""
+    try:
+        split = urlsplit(f"//{authority}")
+        host = (split.hostname or "").encode("idna").decode() if "[" not in authority else f"[{split.hostname}]"
+        port = "" if split.port is None else f":{split.port}"
+    except ValueError as error:  # UnicodeError is one
+        raise InvalidError(f"{text!r}: {authority!r} is no host; write one like shop.example") from error
+    if not _HOST.fullmatch(host):
+        raise InvalidError(f"{text!r}: {authority!r} is no host; write one like shop.example")
+    return host, port
+
+
+@dataclass(frozen=True, slots=True)
+class TextTemplate:
+    """`{"id": "{click_id}"}`: only braces around a macro's name are macros."""
+
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "TextTemplate":
+        """Raises InvalidError for an unknown macro."""
+        return cls(read_template(text))
+
+    def fill(self, value_of: ValueOf, encode: Callable[[str], str]) -> str:
+        """`encode` writes a value so that it stays one in JSON, a form or a header; raw macros go without it."""
+        return "".join(part if isinstance(part, str) else _written_2(part, value_of, encode) for part in self.parts)
+
+
+def _written_2(macro: Macro, value_of: ValueOf, encode: Callable[[str], str]) -> str:
+    value = macro.said(value_of(macro.name) or "")
+    return value if macro.raw else encode(value)

@@ -1,0 +1,222 @@
+"""The control database: every version of the configuration, and who may open the dashboard.
+
+A version is one sealed document, written once and never changed. Rolling back is applying an old one.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import zstandard
+
+from tnc.core import crypto
+from tnc.core.errors import FailedError, NotFoundError, RefusedError
+from tnc.core.models import WorkspaceId
+from tnc.store.accounts import ACCOUNT_TABLES
+from tnc.store.alerts import ALERT_TABLE
+from tnc.store.erasures import ESCROW_EPOCHS_TABLE, FORGOTTEN_TABLES
+from tnc.store.requests import REQUEST_TABLES
+from tnc.store.sqlite import transaction
+from tnc.store.stopped import STOP_TABLE
+from tnc.store.terms import TERM_CHANGES_TABLE, TERM_TABLE
+
+SCHEMA: Final = 1
+sqlite_version: Final = sqlite3.sqlite_version
+_TABLES: Final = (
+    """
+    create table config_versions (
+      workspace  text not null,
+      version    integer not null,  -- 1, 2, 3, ... in each workspace
+      made_at_ms integer not null,  -- UTC
+      made_by    text not null,     -- who or what: an e-mail address of the dashboard, or `command line`
+      note       text not null,     -- what changed, in words, without secrets
+      document   blob not null,     -- the whole configuration: JSON, compressed, sealed
+      primary key (workspace, version)
+    ) strict, without rowid
+    """,
+    *ACCOUNT_TABLES,
+    STOP_TABLE,
+    *FORGOTTEN_TABLES,
+    TERM_TABLE,
+    *REQUEST_TABLES,
+)
+# Tables that an older tnc did not make and does not miss: made where they are not there yet.
+_LATER: Final[Mapping[str, str]] = {
+    "alerts": ALERT_TABLE,
+    "escrow_epochs": ESCROW_EPOCHS_TABLE,
+    "term_changes": TERM_CHANGES_TABLE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    version: int
+    made_at_ms: int
+    made_by: str
+    note: str
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that may write. One process has one, and only while it holds the lock of the data directory."""
+    database = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
+    for pragma in (
+        "journal_mode = wal",
+        "synchronous = full",
+        "secure_delete = on",
+        "temp_store = memory",
+        "foreign_keys = on",
+    ):
+        database.execute(f"pragma {pragma}")
+    return database
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection beside a running server's: it can change nothing."""
+    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2.0, check_same_thread=False)
+    with suppress(sqlite3.DatabaseError):  # whoever reads says what is wrong with it
+        for table in _missing(database):
+            database.execute(table.replace("create table", "create temp table", 1))
+    database.execute("pragma query_only = on")
+    return database
+
+
+def _missing(database: sqlite3.Connection) -> list[str]:
+    """How to make the later tables that are not there; none in a database that has no tables at all."""
+    there = all_tables(database)
+    return [table for name, table in _LATER.items() if name not in there] if there else []
+
+
+def prepare(database: sqlite3.Connection, path: Path) -> None:
+    """Make or check the tables. Raises RefusedError when a newer tnc wrote them."""
+    try:
+        version = database.execute("pragma user_version").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise FailedError(f"the control database {path} is damaged ({error}); restore it from a backup.") from error
+    if version > SCHEMA:
+        raise RefusedError(
+            f"{path} was written by a newer tnc (schema {version}, this one knows {SCHEMA}); upgrade tnc."
+        )
+    if version == 0:
+        script = ";".join((*_TABLES, *_LATER.values()))
+        database.executescript(f"begin; {script}; pragma user_version = {SCHEMA}; commit;")
+    elif not database.execute("pragma query_only").fetchone()[0]:
+        for table in _missing(database):
+            database.execute(table)
+
+
+Tables = Mapping[str, tuple[list[str], list[tuple[Any, ...]]]]
+"""Columns and rows of tables by name."""
+
+
+def read_tables(database: sqlite3.Connection, names: Iterable[str]) -> Tables:
+    found = {}
+    for name in names:
+        columns = [row[1] for row in database.execute(f"pragma table_info({name})")]
+        found[name] = (columns, database.execute(f"select {', '.join(columns)} from {name}").fetchall())
+    return found
+
+
+def all_tables(database: sqlite3.Connection) -> list[str]:
+    return [name for (name,) in database.execute("select name from sqlite_master where type = 'table' order by 1")]
+
+
+def put_back(database: sqlite3.Connection, tables: Tables) -> None:
+    """Rows of a backup into the tables of a new database; what this version does not know stays out."""
+    known = all_tables(database)
+    database.execute("begin")
+    database.execute("pragma defer_foreign_keys = on")  # tables come in the order of their names
+    for table, (columns, rows) in tables.items():
+        if table in known:
+            there = {row[1] for row in database.execute(f"pragma table_info({table})")}
+            kept = [at for at, column in enumerate(columns) if column in there]
+            names, marks = ", ".join(columns[at] for at in kept), ", ".join("?" * len(kept))
+            database.executemany(
+                f"insert or replace into {table} ({names}) values ({marks})", [[row[at] for at in kept] for row in rows]
+            )
+    database.execute("commit")
+
+
+# SQLite from 3.7.0 can lose commits when two connections write and checkpoint at once; mended in these and later.
+_MENDED: Final = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
+
+
+def sqlite_is_mended() -> bool:
+    """Whether the library in use is free of the write-ahead log's reset bug; tnc keeps to one writer anyway."""
+    version = sqlite3.sqlite_version_info
+    return version >= _MENDED[-1] or any(version[:2] == each[:2] and version >= each for each in _MENDED)
+
+
+def damage(path: Path) -> str | None:
+    """What SQLite finds wrong with a database; None when it is whole."""
+    try:
+        with closing(connect_to_read(path)) as database:
+            answer = str(database.execute("pragma quick_check(1)").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if answer == "ok" else answer
+
+
+class ConfigVersions:
+    """The versions of each workspace's configuration. Safe for several threads, which share `lock`."""
+
+    def __init__(self, database: sqlite3.Connection, control_key: bytes, lock: threading.Lock) -> None:
+        self._database = database
+        self._key = control_key
+        self._lock = lock
+
+    @staticmethod
+    def _place(workspace: WorkspaceId, version: int) -> bytes:
+        return f"tnc configuration 1|{workspace}|{version}".encode()
+
+    def latest(self, workspace: WorkspaceId) -> int:
+        """Number of the newest version; 0 when there is none."""
+        with self._lock:
+            row = self._database.execute(
+                "select coalesce(max(version), 0) from config_versions where workspace = ?", (workspace,)
+            ).fetchone()
+        return int(row[0])
+
+    def document(self, workspace: WorkspaceId, version: int) -> bytes:
+        with self._lock:
+            row = self._database.execute(
+                "select document from config_versions where workspace = ? and version = ?", (workspace, version)
+            ).fetchone()
+        if row is None:
+            raise NotFoundError(
+                f"there is no version {version} of the configuration; `tnc export` prints the present one."
+            )
+        try:
+            packed = crypto.unseal(self._key, row[0], self._place(workspace, version))
+        except crypto.CannotOpenError as error:
+            raise FailedError(
+                f"version {version} of the configuration does not open: it was damaged or moved."
+            ) from error
+        return zstandard.decompress(packed, max_output_size=1 << 28)
+
+    def add(self, workspace: WorkspaceId, document: bytes, *, made_at_ms: int, made_by: str, note: str) -> int:
+        """Make the next version; durable when this returns."""
+        with transaction(self._database, self._lock):
+            row = self._database.execute(
+                "select coalesce(max(version), 0) + 1 from config_versions where workspace = ?", (workspace,)
+            ).fetchone()
+            version = int(row[0])
+            sealed = crypto.seal(self._key, zstandard.compress(document), self._place(workspace, version))
+            self._database.execute(
+                "insert into config_versions values (?, ?, ?, ?, ?, ?)",
+                (workspace, version, made_at_ms, made_by, note, sealed),
+            )
+        return version
+
+    def all_versions(self, workspace: WorkspaceId) -> list[Version]:
+        """Newest first, without their documents."""
+        with self._lock:
+            rows = self._database.execute(
+                "select version, made_at_ms, made_by, note from config_versions where workspace = ?"
+                " order by version desc",
+                (workspace,),
+            ).fetchall()
+        return [Version(version=v, made_at_ms=at, made_by=by, note=note) for v, at, by, note in rows]

@@ -1,0 +1,383 @@
+"""From the decision to the disk: one writer, and whatever arrives during a commit is the next commit.
+
+The loop hands over a click and waits until it is durable. A thread takes all that is waiting, writes it in
+one transaction per day file with `synchronous = full`, and answers them together. When the disk refuses,
+the click stays in bounded memory and the visitor is redirected all the same; what had to be given up is
+counted.
+"""
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from tnc.core.errors import TncError, UnavailableError
+from tnc.core.models import Click, WorkspaceId
+from tnc.core.process import background
+from tnc.store.days.batch import Done, Gathering, Job, Put, Written, settle
+from tnc.store.days.files import Day, Days
+from tnc.store.days.writer import ClickRow, ClickSealer, DayWriter, utc_date
+
+__all__ = ["WAITING_LIMIT", "ClickLog", "Day", "Days", "Done", "Recording"]
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+WAITING_LIMIT: Final = 50_000
+"""Clicks kept in memory while the disk refuses: about 100 MB at the very most."""
+
+_RETRY_SECONDS: Final = 0.5
+_STALL_SECONDS: Final = 1.5
+_DAY_MS: Final = 86_400_000
+_EPOCH: Final = Date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """How recording is going: `failing` is the reason while the disk refuses."""
+
+    failing: str | None
+    waiting: int
+    lost: int
+    written: int  # clicks since the start
+
+
+class ClickLog:
+    """The writer thread. Everything that changes a day file while a server runs goes through here."""
+
+    def __init__(self, days: Days, *, waiting_limit: int = WAITING_LIMIT) -> None:
+        self._days = days
+        self._limit = waiting_limit
+        self._line: list[Put | Job] = []  # what came since the last batch was handed over
+        self._gathering = Gathering()
+        self._handing_over = False
+        self._writing = False
+        self._batches: queue.SimpleQueue[list[Put | Job] | None] = queue.SimpleQueue()  # holds one at most
+        self._errands: queue.SimpleQueue[tuple[Callable[[Days], Any], asyncio.Future[Any]]] = queue.SimpleQueue()
+        self._waiting: deque[Put] = deque()
+        self._held: dict[Day, list[Put | Job]] = {}  # what came for days that are lent
+        self._lost = 0
+        self._count = 0
+        self._lost_told = 0
+        self._failing: str | None = None
+        self._failed_at = 0.0
+        self._busy_since: float | None = None
+        self._outstanding: set[Put] = set()
+        self._sealers: dict[tuple[WorkspaceId, int], ClickSealer] = {}  # by workspace and number of the day
+        self._thread = threading.Thread(target=self._run, name="click log", daemon=True)
+
+    # -- on the loop
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+        self._watch = self._loop.call_later(_STALL_SECONDS / 3, self._look_for_stall)
+
+    async def close(self) -> None:
+        """Write what is there and stop; what the disk still refuses is counted as lost."""
+        self._watch.cancel()
+        line, self._line = self._line, []
+        self._batches.put(line)
+        self._batches.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def recording(self) -> Recording:
+        return Recording(failing=self._failing, waiting=len(self._waiting), lost=self._lost, written=self._count)
+
+    async def put(self, workspace: WorkspaceId, click: Click) -> bool:
+        """Record a click. True: it is durable. False: it waits in memory, or was given up and counted."""
+        future: asyncio.Future[bool] = self._loop.create_future()
+
+        def done(*, durable: bool) -> None:
+            if not future.done():
+                future.set_result(durable)
+
+        self.submit(workspace, click.clicked_at_ms, lambda: click, done)
+        return await future
+
+    def submit(self, workspace: WorkspaceId, clicked_at_ms: int, make: Callable[[], Click], done: Done) -> None:
+        """Like `put`, for whoever needs no task: `done` is called on the loop, once, perhaps at once.
+
+        `make` gives the click as it may be kept, when its batch is sealed.
+        """
+        if len(self._line) > self._limit:
+            self._lost += 1
+            done(durable=False)
+            return
+        number = clicked_at_ms // _DAY_MS
+        ready = self._sealers.get((workspace, number))
+        day = (workspace, utc_date(clicked_at_ms)) if ready is None else ready.day
+        put = Put(day, make, done, ready)
+        self._outstanding.add(put)
+        self._queue(put)
+
+    def _sealed(self, seal: Callable[[Click], ClickRow], make: Callable[[], Click]) -> ClickRow | None:
+        """None: it cannot be kept, and is counted; it must not keep others from being kept."""
+        try:
+            return seal(make())
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one click, its visitor goes on
+            self._lost += 1
+            log.error("a click could not be sealed", extra={"reason": type(error).__name__})  # noqa: TRY400 - no values
+            return None
+
+    async def prepare(self, days: Iterable[Day]) -> None:
+        """Have the keys, the file and a sealer of these days ready, so that no click waits for them at midnight."""
+        sealers = {}
+        for day in days:
+            sealer = await self.run(day, partial(self._sealer, day))
+            sealers[day[0], (day[1] - _EPOCH).days] = sealer
+        self._sealers = sealers
+
+    async def retire(self, day: Day) -> None:
+        """From now on a day's clicks are sealed by its writer alone, and none that was sealed before is on its way."""
+        self._sealers = {at: sealer for at, sealer in self._sealers.items() if sealer.day != day}
+        await self.run(day, lambda _writer: None)
+
+    def _sealer(self, day: Day, _writer: DayWriter) -> ClickSealer:
+        return self._days.sealer(day)
+
+    async def count(self, day: Day, name: str) -> None:
+        """Add one to a counter of a day; a number that says nothing about anybody may be lost with the disk."""
+        try:
+            await self.run(day, lambda writer: writer.count(name, 1))
+        except UnavailableError:
+            log.warning("a count was not stored", extra={"name_of_count": name})
+
+    async def run(self, day: Day, work: Callable[[DayWriter], _T]) -> _T:
+        """Do `work` in the writer's thread within a durable transaction.
+
+        Raises what `work` raises (its changes undone), and UnavailableError when the disk refuses.
+        """
+        future: asyncio.Future[_T] = self._loop.create_future()
+        self._queue(Job(day, work, future))
+        return await future
+
+    async def alone(self, work: Callable[[Days], _T]) -> _T:
+        """Do `work` in the writer's thread with the day files themselves, outside any transaction.
+
+        Clicks wait meanwhile, so it must be short. Raises what `work` raises.
+        """
+        future: asyncio.Future[_T] = self._loop.create_future()
+        self._errands.put((work, future))
+        self._batches.put([])  # so that the thread looks up
+        return await future
+
+    async def lend(self, day: Day, work: Callable[[], _T]) -> _T:
+        """Do `work` in a thread of its own with a day's file, which the writer lets go for that time.
+
+        What comes for that day waits until it is done; clicks of other days notice nothing. Raises what `work` raises.
+        """
+        await self.alone(lambda days: days.lend(day))
+        try:
+            with background() as thread:
+                return await self._loop.run_in_executor(thread, work)
+        finally:
+            await self.alone(partial(self._take_back, day))
+
+    def _queue(self, item: Put | Job) -> None:
+        self._line.append(item)
+        self._gathering.arrived(self._loop.time())
+        if not self._handing_over and not self._writing:
+            self._hand_over_soon()
+
+    def _hand_over_soon(self) -> None:
+        """After all that is ready to run now: what arrives together is written together, and the thread is woken once.
+
+        Woken for each, it would take turns with the loop at every click and write them singly.
+        """
+        self._handing_over = True
+        pause_s = self._gathering.pause_s()
+        if pause_s:
+            self._loop.call_later(pause_s, self._hand_over)
+        else:
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._handing_over = False
+        if self._line and not self._writing:
+            line, self._line = self._line, []
+            batch = [item for item in line if isinstance(item, Job) or self._seal(item)]
+            self._writing = bool(batch)
+            if batch:
+                self._batches.put(batch)
+
+    def _seal(self, put: Put) -> bool:
+        """Seal a click here, where a sealer is ready; False: it cannot be kept.
+
+        All of a batch one after the other: the cipher's and the compressor's tables are in the processor's
+        cache then, which makes a third of it.
+        """
+        if put.sealer is not None and not isinstance(put.row, tuple):
+            row = self._sealed(put.sealer.row, put.row)
+            if row is None:
+                self._let_go(put, durable=False)
+                return False
+            put.row = row
+        return True
+
+    def _look_for_stall(self) -> None:
+        """A commit that hangs must not keep visitors waiting: they go on, their clicks stay in line."""
+        since = self._busy_since
+        if since is not None and time.monotonic() - since > _STALL_SECONDS:
+            self._failing = self._failing or "the disk does not answer"
+            for put in tuple(self._outstanding):
+                self._let_go(put, durable=False)
+        self._watch = self._loop.call_later(_STALL_SECONDS / 3, self._look_for_stall)
+
+    def _let_go(self, put: Put, *, durable: bool) -> None:
+        self._outstanding.discard(put)
+        done, put.done = put.done, None
+        if done is not None:  # else the stall watch has let it go
+            done(durable=durable)
+
+    def _answer(self, written: Written) -> None:
+        self._writing = False
+        if self._gathering.pause_s():
+            self._hand_over_soon()
+        else:
+            self._hand_over()  # the disk is at work while these are answered
+        self._count += len(written.clicks)
+        for put, durable in written.clicks:
+            self._let_go(put, durable=durable)
+        for job, result, error in written.jobs:
+            settle(job.future, result, error)
+
+    # -- in the thread
+
+    def _run(self) -> None:
+        batch = self._next_batch()
+        while batch is not None:
+            self._busy_since = time.monotonic()
+            written = self._write(batch)
+            if batch:
+                self._loop.call_soon_threadsafe(self._answer, written)
+            while not self._errands.empty():
+                self._do_errand(*self._errands.get())
+            self._busy_since = None
+            batch = self._next_batch()
+        held = [item for items in self._held.values() for item in items]
+        for day in self._held:
+            self._days.take_back(day)
+        if held:
+            self._loop.call_soon_threadsafe(self._answer, self._write(held))
+        if self._waiting:
+            self._failed_at = 0.0
+            self._write([])
+        if self._waiting:
+            self._lost += len(self._waiting)
+            log.error("clicks lost at shutdown", extra={"count": len(self._waiting)})
+        self._days.close()
+
+    def _take_back(self, day: Day, days: Days) -> None:
+        days.take_back(day)
+        for item in self._held.pop(day, ()):
+            self._loop.call_soon_threadsafe(self._queue, item)
+
+    def _do_errand(self, work: Callable[[Days], Any], future: "asyncio.Future[Any]") -> None:
+        result, error = None, None
+        try:
+            result = work(self._days)
+        except Exception as raised:  # noqa: BLE001 - it belongs to whoever asked for the work
+            error = raised
+        self._loop.call_soon_threadsafe(settle, future, result, error)
+
+    def _next_batch(self) -> list[Put | Job] | None:
+        """What was handed over; nothing when it is time to try again with what waits; None to stop."""
+        try:
+            return self._batches.get(timeout=_RETRY_SECONDS if self._waiting else None)
+        except queue.Empty:
+            return []
+
+    def _write(self, batch: list[Put | Job]) -> Written:
+        if self._waiting and time.monotonic() - self._failed_at >= _RETRY_SECONDS:
+            batch = [*self._waiting, *batch]
+            self._waiting.clear()
+        by_day: dict[Day, list[Put | Job]] = {}
+        for item in batch:
+            by_day.setdefault(item.day, []).append(item)
+        for day in [day for day in by_day if self._days.is_lent(day)]:
+            self._held.setdefault(day, []).extend(by_day.pop(day))
+        days = [self._write_day(day, items) for day, items in by_day.items()]
+        return (
+            days[0]
+            if len(days) == 1
+            else Written([click for each in days for click in each.clicks], [job for each in days for job in each.jobs])
+        )
+
+    def _write_day(self, day: Day, items: list[Put | Job]) -> Written:
+        if self._waiting and self._failing and time.monotonic() - self._failed_at < _RETRY_SECONDS:
+            return self._refuse(items, self._failing)
+        try:
+            writer = self._days.writer(day)
+        except (sqlite3.Error, OSError, TncError) as error:
+            return self._fail(day, items, error)
+        clicks = [item for item in items if isinstance(item, Put)]
+        jobs = [item for item in items if isinstance(item, Job)]
+        try:
+            written = self._commit(writer, clicks, jobs)
+        except (sqlite3.Error, OSError) as error:
+            return self._fail(day, items, error)  # closes the writer, and with it undoes the transaction
+        if self._failing is not None:
+            log.warning("clicks are recorded again")
+            self._failing = None
+        return written
+
+    def _commit(self, writer: DayWriter, clicks: list[Put], jobs: list[Job]) -> Written:
+        """One transaction for all of it; clicks alone need but one statement."""
+        sealed = [item.row if isinstance(item.row, tuple) else self._sealed(writer.seal, item.row) for item in clicks]
+        for item, row in zip(clicks, sealed, strict=True):
+            item.row = row or item.row  # tried again, it is the same row
+        rows = [row for row in sealed if row is not None]
+        kept = [(item, row is not None) for item, row in zip(clicks, sealed, strict=True)]
+        if not jobs and self._lost == self._lost_told:
+            writer.commit_rows(rows)
+            return Written(kept, [])
+        writer.begin()
+        writer.add_rows(rows)
+        done = [self._do(writer, job) for job in jobs]
+        if self._lost > self._lost_told:
+            writer.count("clicks lost", self._lost - self._lost_told)
+        writer.commit()
+        self._lost_told = self._lost
+        return Written(kept, done)
+
+    @staticmethod
+    def _do(writer: DayWriter, job: Job) -> tuple[Job, Any, BaseException | None]:
+        try:
+            return job, writer.apart(job.work), None
+        except (sqlite3.Error, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever asked for the work
+            return job, None, error
+
+    def _fail(self, day: Day, items: list[Put | Job], error: Exception) -> Written:
+        reason = f"{type(error).__name__}: {error}" if isinstance(error, TncError) else str(error)
+        if self._failing is None:
+            log.error("clicks cannot be recorded", extra={"reason": reason})
+        self._failing = reason
+        self._failed_at = time.monotonic()
+        self._days.discard(day)
+        return self._refuse(items, reason)
+
+    def _refuse(self, items: Iterable[Put | Job], reason: str) -> Written:
+        """Clicks stay in line as far as memory allows, their visitors go on; other work is sent back."""
+        refused = Written([], [])
+        for item in items:
+            if isinstance(item, Job):
+                refused.jobs.append((item, None, UnavailableError(f"could not be stored: {reason}")))
+                continue
+            refused.clicks.append((item, False))
+            if len(self._waiting) < self._limit:
+                self._waiting.append(Put(item.day, item.row, None))
+            else:
+                self._lost += 1
+        return refused

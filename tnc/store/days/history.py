@@ -1,0 +1,274 @@
+"""Clicks with what became of them, read across the days beside the writer."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import replace
+
+from tnc.core.clock import id_time_ms
+from tnc.core.conversions import fold
+from tnc.core.errors import NotFoundError
+from tnc.core.models import (
+    Click,
+    ClickId,
+    ClickStory,
+    ConversionChange,
+    Event,
+    FilterChange,
+    LabelChange,
+    LanderClick,
+    Withdrawal,
+    WorkspaceId,
+)
+from tnc.core.process import giving_way
+from tnc.store.days.writer import FOREIGN, LABEL, LATEST, DayReader, all_dates, day_path, utc_date
+from tnc.store.keys.keyring import Keyring
+
+
+def relabelled(click: Click, events: Iterable[Event]) -> Click:
+    """The click by the last word of each kind; `stopped` says whether it counts as stopped.
+
+    The very same click when nothing was found out.
+    """
+    label: LabelChange | None = None
+    verdict: FilterChange | None = None
+    for event in events:
+        if isinstance(event, LabelChange):
+            label = event
+        elif isinstance(event, FilterChange):
+            verdict = event
+    if label is not None:
+        visit = replace(
+            click.visit, traffic=label.traffic, reasons=label.reasons, crawler_verified=label.crawler_verified
+        )
+        click = replace(click, visit=visit)
+    if verdict is not None and not verdict.undone:
+        click = replace(click, filter=verdict.filter, stopped=verdict.stopped, added_reasons=verdict.reasons)
+    return click
+
+
+def as_told(click: Click, events: Iterable[Event]) -> Click:
+    """The click as others may be told of it: by what it is called now, and by its visitor's last word on consent."""
+    events = list(events)
+    click = relabelled(click, events)
+    if any(isinstance(event, Withdrawal) for event in events):
+        click = replace(click, visit=replace(click.visit, consent="denied"))
+    return click
+
+
+_TOO_OLD_IN_A_ROW: Final = 10_000
+
+
+def story(click: Click, events: list[Event]) -> ClickStory:
+    """A click and its events, folded."""
+    landers = [event for event in events if isinstance(event, LanderClick)]
+    changes = [event for event in events if isinstance(event, ConversionChange)]
+    called = tuple(event for event in events if isinstance(event, LabelChange | FilterChange))
+    # Whether it counts as stopped is for reports; whether it was stopped says where it went.
+    now = replace(relabelled(click, called), stopped=click.stopped) if called else click
+    return ClickStory(
+        click=now,
+        lander_clicked_at_ms=landers[0].at_ms if landers else None,
+        found_by=landers[0].found_by if landers else None,
+        conversions=fold(changes),
+        offer=(landers[-1].offer if landers else None) or click.offer,
+        network=(landers[-1].network if landers else None) or click.network,
+        changes=called,
+        decided=click if called else None,
+        withdrawn_at_ms=next((event.at_ms for event in events if isinstance(event, Withdrawal)), None),
+    )
+
+
+Ends = Mapping[Date, int]
+"""The number of the last click of each day."""
+
+
+Stamp = tuple[tuple[int, int], ...]
+
+
+def _stamp(path: Path) -> Stamp:
+    """Another one when a database was written to."""
+    return tuple(_state(file) for file in (path, path.with_name(f"{path.name}-wal")))
+
+
+def _state(file: Path) -> tuple[int, int]:
+    """Of a log that is empty the same as of none: whoever only reads leaves one behind."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return (found.st_mtime_ns, found.st_size) if found.st_size else (0, 0)
+
+
+def click_now(day: DayReader, seq: int) -> Click | None:
+    """A click of a day as others may be told of it now; None when it is gone."""
+    click = day.click(seq)
+    return None if click is None else as_told(click, day.events_of(seq, kind=LABEL))
+
+
+class Stories:
+    """The recorded clicks of one workspace. Every call opens and closes its own connections."""
+
+    def __init__(self, folder: Path, keyring: Keyring, workspace: WorkspaceId) -> None:
+        self.folder = folder
+        self.workspace = workspace
+        self._keyring = keyring
+        self._foreign: dict[Date, tuple[Stamp, bool]] = {}
+
+    def dates(self) -> list[Date]:
+        return all_dates(self.folder, self.workspace)
+
+    def has(self, date: Date) -> bool:
+        return day_path(self.folder, self.workspace, date).exists()
+
+    def changed_since(self, time_ms: int) -> list[Date]:
+        """Days whose file was written to since: of the others there is no news."""
+        paths = ((date, day_path(self.folder, self.workspace, date)) for date in self.dates())
+        return [date for date, path in paths if max(at_ns for at_ns, _ in _stamp(path)) >= time_ms * 1_000_000]
+
+    @contextmanager
+    def day(self, date: Date) -> Iterator[DayReader]:
+        """A reader of one day. Raises NotFoundError when there is no such day."""
+        path = day_path(self.folder, self.workspace, date)
+        if not path.exists():
+            raise NotFoundError(f"there are no clicks of {date}.")
+        with DayReader(path, self._keyring.open_day(self.workspace, date)) as reader:
+            yield reader
+
+    def is_finished(self, date: Date) -> bool:
+        with self.day(date) as reader:
+            return reader.is_finished()
+
+    def newest_clicks(self, *, since_ms: int) -> Iterator[Click]:
+        """Clicks since a time without what became of them, newest first.
+
+        A day stands in its file as it came, but for a few that were put back or changed later: behind thousands that
+        are too old there is none left to find. What was imported came in any order.
+        """
+        for date in reversed(self.dates()):
+            if date < utc_date(since_ms):
+                return
+            with self.day(date) as reader:
+                most = math.inf if reader.number(FOREIGN) else _TOO_OLD_IN_A_ROW
+                too_old = 0
+                for _, click in giving_way(reader.newest_clicks()):
+                    if click.clicked_at_ms >= since_ms:
+                        too_old = 0
+                        yield click
+                    elif (too_old := too_old + (not click.erased)) > most:
+                        break
+
+    def date_of(self, click_id: ClickId) -> Date | None:
+        """The day that holds a click: read from our own ids; foreign ones are looked for where there are any."""
+        time_ms = id_time_ms(click_id)
+        own = None if time_ms is None else utc_date(time_ms)
+        dates = self.dates()
+        if own in dates and self._holds(own, click_id):
+            return own
+        return next((date for date in reversed(dates) if self._is_foreign(date) and self._holds(date, click_id)), None)
+
+    def _is_foreign(self, date: Date) -> bool:
+        """Do clicks of this day come from elsewhere? A day that has not changed since is not opened to be asked again:
+        whoever makes up ids must not have us open every day for each.
+        """
+        stamp = _stamp(day_path(self.folder, self.workspace, date))
+        known = self._foreign.get(date)
+        if known is None or known[0] != stamp:
+            try:
+                with self.day(date) as reader:
+                    known = self._foreign[date] = (stamp, bool(reader.number(FOREIGN)))
+            except NotFoundError:
+                return False
+        return known[1]
+
+    def _holds(self, date: Date, click_id: ClickId) -> bool:
+        try:
+            with self.day(date) as reader:
+                return reader.find(click_id) is not None
+        except NotFoundError:
+            return False
+
+    def get(self, click_id: ClickId) -> ClickStory:
+        """A click in full. Raises NotFoundError."""
+        date = self.date_of(click_id)
+        if date is not None:
+            with self.day(date) as reader:
+                found = reader.find(click_id)
+                if found is not None:
+                    seq, click = found
+                    return story(click, reader.events_of(seq))
+        raise NotFoundError(
+            "there is no such click: it was never recorded here, is older than the retention, or was erased."
+        )
+
+    def newest(self, *, before_ms: int | None = None, ends: Ends | None = None) -> Iterator[ClickStory]:
+        """All clicks but what is left of erased ones, newest first; with `ends` those up to there."""
+        for date in reversed(self.dates()):
+            if before_ms is not None and date > utc_date(before_ms):
+                continue
+            with self.day(date) as reader:
+                for seq, click in reader.newest_clicks(None if ends is None else ends.get(date, -1) + 1):
+                    if not click.erased and (before_ms is None or click.clicked_at_ms < before_ms):
+                        yield story(click, reader.events_of(seq))
+
+    def ends(self, *, days: int = 0) -> Ends:
+        """What has been recorded up to now; with `days` only of so many of the newest."""
+        ends: dict[Date, int] = {}
+        for date in self.dates()[-days:]:
+            try:
+                with self.day(date) as reader:
+                    ends[date] = reader.latest()[0]
+            except NotFoundError:
+                continue
+        return ends
+
+    def between(self, ends: Ends, later: Ends) -> Iterator[ClickStory]:
+        """What was recorded from one to the other, oldest first, whatever time it bears."""
+        for date, last in later.items():
+            if last == ends.get(date, -1):
+                continue
+            with self.day(date) as reader:
+                for seq, click in reader.clicks(ends.get(date, -1)):
+                    if seq > last:
+                        break
+                    if not click.erased:
+                        yield story(click, reader.events_of(seq))
+
+    def latest_of_visitors(self, visitors: tuple[str, ...], *, since_ms: int, now_ms: int) -> Click | None:
+        """The newest click of any of these pseudonyms since a time."""
+        found: list[Click] = []
+        for date in sorted({utc_date(now_ms), utc_date(since_ms)}, reverse=True):
+            try:
+                with self.day(date) as reader:
+                    for visitor in visitors:
+                        latest = reader.latest_of_visitor(visitor, since_ms=since_ms)
+                        if latest is not None:
+                            found.append(latest[1])
+            except NotFoundError:
+                continue
+        return max(found, key=lambda click: click.clicked_at_ms, default=None)
+
+    def last_words(self) -> dict[Date, int]:
+        """The number of the last word of each day about its clicks; -1 where there is none."""
+        found = {}
+        for date in self.dates():
+            with suppress(NotFoundError), self.day(date) as reader:  # one that is just being made holds nothing yet
+                found[date] = reader.latest()[1]
+        return found
+
+    def converted_since(self, since_ms: int, *, up_to: Mapping[Date, int] | None = None) -> Iterator[ClickStory]:
+        """Clicks that had a word about a conversion at or after a time, each once; trials count nowhere.
+
+        `up_to`: of the days that it names only, and by the words up to those numbers.
+        """
+        for date in self.dates() if up_to is None else up_to:
+            last = LATEST if up_to is None else up_to[date]
+            with self.day(date) as reader:
+                for seq in sorted({click_seq for click_seq, _ in reader.conversions_since(since_ms)}):
+                    found = reader.click(seq)
+                    if found is not None and not found.test:
+                        yield story(found, reader.events_of(seq, up_to=last))

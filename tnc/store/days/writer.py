@@ -1,0 +1,494 @@
+"""One SQLite file per workspace and UTC day: its clicks and what became of them, sealed.
+
+A row shows its number, blind tokens that only the day's key can make, and for events the time and the
+click's number. Everything else is inside the sealed record.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from itertools import chain
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, Literal, Self, TypeVar, get_args
+
+from tnc.core.errors import FailedError, NotFoundError
+from tnc.core.models import Click, ClickId, ConversionChange, Event, LanderClick, WorkspaceId
+from tnc.store.days.deliveries import Deliveries, DeliveryWriter
+from tnc.store.days.inbox import Inbox, InboxWriter
+from tnc.store.days.schema import check_schema, is_finished, make_tables
+from tnc.store.days.search import Search
+from tnc.store.keys.keyring import DayKeys
+from tnc.store.keys.puncturable import PuncturedError
+from tnc.store.keys.records import Sealer
+
+_RESERVE: Final = 16_384  # numbers reserved at a time: so many are passed over at each start
+
+
+class Numbers:
+    """Hands out the numbers of one table of one day, each once; safe for several threads.
+
+    They are reserved ahead of the rows that use them: whatever a crash took with it, the next start hands out
+    none of them again. (The chance in the nonce is the second guard.)
+    """
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._reserved = 0
+        self._lock = Lock()
+
+    def start_at(self, number: int) -> None:
+        """What is on disk: numbers below are used. Called whenever the file is opened."""
+        with self._lock:
+            self._next = max(self._next, number)
+            self._reserved = number
+
+    def take(self) -> int:
+        with self._lock:
+            number = self._next
+            self._next = number + 1
+        return number
+
+    def to_reserve(self) -> int | None:
+        """The reservation that the next commit has to write down; None while the present one reaches."""
+        if self._next < self._reserved - _RESERVE // 2:
+            return None
+        return self._next + _RESERVE
+
+    def reserved(self, number: int) -> None:
+        self._reserved = number
+
+
+_AMONG: Final = "in (select value from json_each(?))"
+
+
+class Purge:
+    """Within the writer's transaction, but for `settle`. `add` records a click and its events."""
+
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        clicks: Sealer,
+        events: Sealer,
+        search: Search,
+        add: Callable[[Click, Iterable[Event]], None],
+    ) -> None:
+        self._database = database
+        self._clicks = clicks
+        self._events = events
+        self._search = search
+        self._add = add
+
+    def stories(self, clicks: Sequence[int]) -> list[tuple[Click, list[Event]]]:
+        """The clicks with their events, opened; those that were erased before, or are damaged, are passed over."""
+        found = []
+        rows = self._database.execute(f"select seq, sealed from clicks where seq {_AMONG}", (json.dumps(clicks),))
+        for seq, sealed in rows.fetchall():
+            try:
+                found.append((self._clicks.open_click(seq, sealed), self._events_of(seq)))
+            except (PuncturedError, FailedError):
+                continue
+        return found
+
+    def _events_of(self, click_seq: int) -> list[Event]:
+        rows = self._database.execute("select seq, sealed from events where click_seq = ? order by seq", (click_seq,))
+        return [self._events.open_event(seq, sealed) for seq, sealed in rows.fetchall()]
+
+    def replace(self, clicks: Sequence[int], calls: Sequence[int], left: Iterable[tuple[Click, list[Event]]]) -> None:
+        """Take these clicks and calls out, and put in what is left of them."""
+        listed = json.dumps(clicks)
+        for table in self._search.tables():
+            self._database.execute(f"delete from {table} where click_seq {_AMONG}", (listed,))
+        self._database.execute(f"delete from clicks where seq {_AMONG}", (listed,))
+        self._database.execute(f"delete from inbox where seq {_AMONG}", (json.dumps(calls),))
+        for click, events in left:
+            self._add(click, events)
+
+    def settle(self) -> bool:
+        """Outside a transaction: the write-ahead log is emptied into the file. False while somebody still reads
+        an older state of it; then what was deleted is not gone yet.
+        """
+        (patience_ms,) = self._database.execute("pragma busy_timeout").fetchone()
+        self._database.execute("pragma busy_timeout = 0")  # clicks wait for this connection: ask again rather
+        try:
+            busy, _, _ = self._database.execute("pragma wal_checkpoint(truncate)").fetchone()
+        finally:
+            self._database.execute(f"pragma busy_timeout = {patience_ms}")
+        return not busy
+
+
+_T = TypeVar("_T")
+
+Table = Literal["clicks", "events", "deliveries", "inbox"]
+
+FOREIGN: Final = "foreign ids"
+"""The name of a day's number that is not 0 where clicks came from elsewhere: their ids may not tell their day."""
+
+LANDER, CONVERSION, LABEL = 1, 2, 3
+_KINDS: Final = dict.fromkeys(get_args(Event), LABEL) | {LanderClick: LANDER, ConversionChange: CONVERSION}
+LATEST: Final = 1 << 62  # above every number
+
+_ROWS_AT_ONCE: Final = 128
+_ROWS_READ: Final = 1_000
+
+_WAL_PAGES: Final = 4_000  # 32 MB: a checkpoint costs 10 to 20 ms, so let there be few of them
+
+
+def utc_date(time_ms: int) -> Date:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).date()
+
+
+def day_path(folder: Path, workspace: WorkspaceId, date: Date) -> Path:
+    return folder / workspace / f"{date.isoformat()}.db"
+
+
+def all_dates(folder: Path, workspace: WorkspaceId) -> list[Date]:
+    """Days of which there is a file, oldest first."""
+    return sorted(Date.fromisoformat(path.stem) for path in (folder / workspace).glob("????-??-??.db"))
+
+
+class DayReader:
+    """Reads one day beside the writer: its own connection, which can neither change nor checkpoint anything."""
+
+    def __init__(self, path: Path, keys: DayKeys) -> None:
+        self.keys = keys
+        self._database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0, check_same_thread=False)
+        self._database.execute("pragma query_only = on")
+        if check_schema(self._database, path) == 0:
+            self._database.close()
+            raise NotFoundError(f"there are no clicks of {keys.date} yet: its file is just being made.")
+        self._clicks, self._events = sealer_of(keys, "clicks"), sealer_of(keys, "events")
+        self.deliveries = Deliveries(self._database, sealer_of(keys, "deliveries"))
+        self.inbox = Inbox(self._database, sealer_of(keys, "inbox"))
+        self.search = Search(self._database, keys, self._clicks)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    def latest(self) -> tuple[int, int]:
+        """Highest numbers of clicks and events; -1 where there are none."""
+        return _latest(self._database, "clicks"), _latest(self._database, "events")
+
+    def count(self) -> int:
+        return int(self._database.execute("select count(*) from clicks").fetchone()[0])
+
+    def number(self, name: str) -> int:
+        return _number(self._database, name)
+
+    def is_finished(self) -> bool:
+        """Has every step of `dayschema.FINISHING` been done?"""
+        return is_finished(self._database)
+
+    def find(self, click_id: ClickId) -> tuple[int, Click] | None:
+        return _find(self._database, self._clicks, self.keys, click_id)
+
+    def events_of(self, click_seq: int, *, up_to: int = LATEST, kind: int | None = None) -> list[Event]:
+        return _events_of(self._database, self._events, click_seq, up_to, kind=kind)
+
+    def _pages(self, sql: str, bound: int) -> Iterator[tuple[Any, ...]]:
+        """Rows in portions: whoever works on them for long holds no old state of the file, which an erasure awaits."""
+        while rows := self._database.execute(sql, (bound, _ROWS_READ)).fetchall():
+            yield from rows
+            bound = rows[-1][0]
+
+    def clicks(self, after_seq: int = -1) -> Iterator[tuple[int, Click]]:
+        """(number, click) in the order they were recorded; erased rows are passed over."""
+        rows = self._pages("select seq, sealed from clicks where seq > ? order by seq limit ?", after_seq)
+        for seq, sealed in rows:
+            try:
+                yield seq, self._clicks.open_click(seq, sealed)
+            except PuncturedError:
+                continue
+
+    def newest_clicks(self, before_seq: int | None = None) -> Iterator[tuple[int, Click]]:
+        """(number, click), newest first."""
+        bound = (1 << 62) if before_seq is None else before_seq
+        rows = self._pages("select seq, sealed from clicks where seq < ? order by seq desc limit ?", bound)
+        for seq, sealed in rows:
+            try:
+                yield seq, self._clicks.open_click(seq, sealed)
+            except PuncturedError:
+                continue
+
+    def events(self, after_seq: int = -1) -> Iterator[tuple[int, int, Event]]:
+        """(number, number of the click, event) in the order they were recorded."""
+        rows = self._pages("select seq, click_seq, sealed from events where seq > ? order by seq limit ?", after_seq)
+        for seq, click_seq, sealed in rows:
+            try:
+                yield seq, click_seq, self._events.open_event(seq, sealed)
+            except PuncturedError:
+                continue
+
+    def labels(self) -> Iterator[tuple[int, Event]]:
+        """(number of the click, change of what it is called) in the order they were recorded."""
+        rows = self._database.execute("select seq, click_seq, sealed from events where kind = 3 order by seq")
+        for seq, click_seq, sealed in rows:
+            try:
+                yield click_seq, self._events.open_event(seq, sealed)
+            except PuncturedError:
+                continue
+
+    def click(self, seq: int) -> Click | None:
+        return _click(self._database, self._clicks, seq)
+
+    def conversions_since(self, since_ms: int) -> Iterator[tuple[int, int]]:
+        """(number of the click, time) of each word about a conversion at or after a time."""
+        rows = self._database.execute("select click_seq, at_ms from events where kind = 2 and at_ms >= ?", (since_ms,))
+        yield from rows
+
+    def latest_of_visitor(self, visitor: str, *, since_ms: int) -> tuple[int, Click] | None:
+        """The newest click of a pseudonym at or after a time."""
+        token = self.keys.token("visitor", visitor)
+        rows = self._database.execute("select seq, sealed from clicks where visitor = ? order by seq desc", (token,))
+        for seq, sealed in rows:
+            try:
+                click = self._clicks.open_click(seq, sealed)
+            except PuncturedError:
+                continue
+            if click.visit.visitor == visitor:
+                return (seq, click) if click.clicked_at_ms >= since_ms else None
+        return None
+
+
+ClickRow = tuple[int, bytes, int, int | None, int | None, int | None, int | None]
+
+
+class ClickSealer:
+    """Makes the rows of a day's clicks. Its keys are its own: a tree is not for two threads at once."""
+
+    def __init__(self, keys: DayKeys, numbers: Numbers) -> None:
+        self.day = (keys.workspace, keys.date)
+        self._keys = keys
+        self._numbers = numbers
+        self._sealer = sealer_of(keys, "clicks")
+
+    def row(self, click: Click) -> ClickRow:
+        seq = self._numbers.take()
+        return (seq, self._sealer.seal(seq, click), *tokens_of(click, self._keys))
+
+
+def tokens_of(click: Click, keys: DayKeys) -> tuple[int, int | None, int | None, int | None, int | None]:
+    """The blind tokens of a click's row, in the order of its columns."""
+    token, visit = keys.token, click.visit
+    return (
+        token("click", click.click_id),
+        None if visit.visitor is None else token("visitor", visit.visitor),
+        None if visit.ip is None else token("address", visit.ip),
+        None if visit.external_id is None else token("external", visit.external_id),
+        None if visit.browser_id is None else token("browser", visit.browser_id),
+    )
+
+
+class DayWriter:
+    """The one connection that commits to a day, and the one that checkpoints it (SQLite's WAL-reset bug)."""
+
+    def __init__(self, path: Path, keys: DayKeys, clicks: Numbers | None = None) -> None:
+        self.keys = keys
+        self.path = path
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._database = sqlite3.connect(
+            path, timeout=0.25, isolation_level=None, check_same_thread=False, cached_statements=_ROWS_AT_ONCE + 64
+        )
+        version = check_schema(self._database, path)
+        for pragma in (
+            "page_size = 8192",  # twelve more bytes a click would be lost at the ends of half as large ones
+            "journal_mode = wal",
+            "synchronous = full",
+            "secure_delete = on",
+            "temp_store = memory",
+            f"wal_autocheckpoint = {_WAL_PAGES}",
+            "cache_size = -4000",
+        ):
+            self._database.execute(f"pragma {pragma}")
+        if version == 0:
+            make_tables(self._database)
+        self._clicks, self._events = sealer_of(keys, "clicks"), sealer_of(keys, "events")
+        self.deliveries = DeliveryWriter(self._database, sealer_of(keys, "deliveries"), self._event_number)
+        self.inbox = InboxWriter(self._database, sealer_of(keys, "inbox"), self._event_number)
+        self.search = Search(self._database, keys, self._clicks)
+        self.purge = Purge(self._database, self._clicks, self._events, self.search, self.add_story)
+        self._numbers = {"clicks": clicks or Numbers(), "events": Numbers()}
+        self._sealer = ClickSealer(keys, self._numbers["clicks"])
+        self._start_numbers()
+
+    def _start_numbers(self) -> None:
+        """Reserve before the first number is handed out: a crash may cut its transaction short."""
+        self.begin()
+        for table, numbers in self._numbers.items():
+            used = max(_number(self._database, f"{table} reserved"), _latest(self._database, table) + 1)
+            numbers.start_at(used)
+            self._reserve(table)
+        self.commit()
+
+    def _reserve_again(self) -> None:
+        """What was reserved in a transaction that was undone is not on disk."""
+        for numbers in self._numbers.values():
+            numbers.reserved(0)
+
+    def begin(self) -> None:
+        self._database.execute("begin immediate")
+
+    def commit(self) -> None:
+        self._database.execute("commit")
+
+    def rollback(self) -> None:
+        """Also after an error that has rolled back already."""
+        if self._database.in_transaction:
+            self._database.execute("rollback")
+        self._reserve_again()
+
+    def close(self) -> None:
+        self._database.close()
+
+    def apart(self, work: Callable[["DayWriter"], _T]) -> _T:
+        """Do `work` within the open transaction so that its failure undoes its own changes only."""
+        self._database.execute("savepoint apart")
+        try:
+            result = work(self)
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("rollback to apart")
+                self._reserve_again()
+            raise
+        finally:
+            if self._database.in_transaction:
+                self._database.execute("release apart")
+        return result
+
+    def _reserve(self, table: str) -> None:
+        """Within a transaction: write down the numbers that may be handed out before the next one."""
+        wanted = self._numbers[table].to_reserve()
+        if wanted is not None:
+            self.set_number(f"{table} reserved", wanted)
+            self._numbers[table].reserved(wanted)
+
+    def set_number(self, name: str, value: int) -> None:
+        self._database.execute(
+            "insert into numbers values (?, ?) on conflict (name) do update set value = excluded.value", (name, value)
+        )
+
+    def count(self, name: str, more: int) -> None:
+        """Add to a counter that says nothing about anybody."""
+        self._database.execute(
+            "insert into numbers values (?, ?) on conflict (name) do update set value = value + excluded.value",
+            (name, more),
+        )
+
+    def seal(self, click: Click) -> ClickRow:
+        return self._sealer.row(click)
+
+    def add_click(self, click: Click) -> int:
+        if click.imported:
+            self.set_number(FOREIGN, 1)
+        row = self.seal(click)
+        self.add_rows([row])
+        return row[0]
+
+    def add_story(self, click: Click, events: Iterable[Event]) -> None:
+        """A click with what became of it."""
+        seq = self.add_click(click)
+        for event in events:
+            self.add_event(seq, event)
+
+    def add_rows(self, rows: Sequence[ClickRow]) -> None:
+        """Within a transaction."""
+        self._reserve("clicks")
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            self._insert(rows[start : start + _ROWS_AT_ONCE])
+
+    def commit_rows(self, rows: Sequence[ClickRow]) -> None:
+        """A transaction of its own for clicks alone.
+
+        When they fit one statement, that is all there is: SQLite commits it by itself, and Python gives up its
+        lock once instead of once for each row, which is what a busy server notices most.
+        """
+        if not rows:
+            return
+        if len(rows) <= _ROWS_AT_ONCE and self._numbers["clicks"].to_reserve() is None:
+            self._insert(rows)
+            return
+        self.begin()
+        self.add_rows(rows)
+        self.commit()
+
+    def _insert(self, rows: Sequence[ClickRow]) -> None:
+        """The same row is there already when the disk said of an earlier try that it had failed; another is refused."""
+        values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(rows))
+        refusing = "on conflict (seq) do update set sealed = null where sealed <> excluded.sealed"  # which is not null
+        self._database.execute(f"insert into clicks values {values} {refusing}", tuple(chain.from_iterable(rows)))
+
+    def _event_number(self) -> int:
+        """Within a transaction: of the next row that the events' tree seals, whatever table it stands in."""
+        self._reserve("events")
+        return self._numbers["events"].take()
+
+    def add_event(self, click_seq: int, event: Event) -> int:
+        seq = self._event_number()
+        kind = _KINDS[type(event)]
+        self._database.execute(
+            "insert into events values (?, ?, ?, ?, ?)",
+            (seq, click_seq, kind, event.at_ms, self._events.seal(seq, event)),
+        )
+        return seq
+
+    def click(self, seq: int) -> Click | None:
+        return _click(self._database, self._clicks, seq)
+
+    def find(self, click_id: ClickId) -> tuple[int, Click] | None:
+        return _find(self._database, self._clicks, self.keys, click_id)
+
+    def events_of(self, click_seq: int, *, up_to: int = LATEST) -> list[Event]:
+        """In the order they were recorded; `up_to` is the number of the last one that is wanted."""
+        return _events_of(self._database, self._events, click_seq, up_to)
+
+
+def sealer_of(keys: DayKeys, table: Table) -> Sealer:
+    """What seals a table. Clicks have a tree of their own, all that came later shares another."""
+    tree = keys.clicks if table == "clicks" else keys.events
+    return Sealer(tree, workspace=keys.workspace, date=keys.date, table=table, words=keys.words)
+
+
+def _latest(database: sqlite3.Connection, table: str) -> int:
+    return int(database.execute(f"select coalesce(max(seq), -1) from {table}").fetchone()[0])
+
+
+def _number(database: sqlite3.Connection, name: str) -> int:
+    row = database.execute("select value from numbers where name = ?", (name,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _click(database: sqlite3.Connection, sealer: Sealer, seq: int) -> Click | None:
+    row = database.execute("select sealed from clicks where seq = ?", (seq,)).fetchone()
+    try:
+        return None if row is None else sealer.open_click(seq, row[0])
+    except PuncturedError:
+        return None
+
+
+def _find(database: sqlite3.Connection, sealer: Sealer, keys: DayKeys, click_id: ClickId) -> tuple[int, Click] | None:
+    rows = database.execute("select seq, sealed from clicks where click = ?", (keys.token("click", click_id),))
+    with closing(rows):
+        for seq, sealed in rows:
+            try:
+                click = sealer.open_click(seq, sealed)
+            except PuncturedError:
+                continue
+            if click.click_id == click_id:
+                return seq, click
+    return None
+
+
+def _events_of(
+    database: sqlite3.Connection, sealer: Sealer, click_seq: int, up_to: int = LATEST, *, kind: int | None = None
+) -> list[Event]:
+    rows = database.execute(
+        "select seq, sealed from events where click_seq = ?1 and seq <= ?2 and kind = ifnull(?3, kind) order by seq",
+        (click_seq, up_to, kind),
+    )
+    return [sealer.open_event(seq, sealed) for seq, sealed in rows.fetchall()]

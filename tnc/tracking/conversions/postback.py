@@ -1,0 +1,171 @@
+"""What a network says about a conversion, whatever names it uses for it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tnc.core.clock import id_time_ms
+from tnc.core.errors import InvalidError
+from tnc.core.models import ClickId, NetworkId
+from tnc.core.money import read_amount, read_currency
+from tnc.rules.macros import is_unexpanded
+
+Meaning = Literal["lead", "sale", "rejected", "ignored"]
+
+# Who calls what how, so that a network set up for a peer needs only the host changed (spec/features.md 1.9).
+PEERS: dict[str, dict[str, tuple[str, ...]]] = {
+    "tnc": {
+        "click_id": ("cid", "click_id"),
+        "payout": ("payout",),
+        "currency": ("currency",),
+        "status": ("status",),
+        "event": ("event",),
+        "txid": ("txid", "transaction_id"),
+        "key": ("key",),
+        "network": ("network",),
+    },
+    "Keitaro": {
+        "click_id": ("subid",),
+        "payout": ("payout", "revenue"),
+        "currency": ("currency",),
+        "status": ("status",),
+        "txid": ("tid",),
+    },
+    "Binom": {
+        "click_id": ("cnv_id", "clickid"),
+        "payout": ("payout",),
+        "currency": ("cnv_currency",),
+        "status": ("cnv_status", "cnv_status2"),
+    },
+    "Voluum": {"click_id": ("cid",), "payout": ("payout",), "txid": ("txid",), "type": ("et",)},
+    "RedTrack": {"click_id": ("clickid",), "payout": ("sum",), "type": ("type",)},
+    "BeMob": {"click_id": ("cid",), "payout": ("payout",), "status": ("status",), "txid": ("txid",)},
+    "Prosper202": {"click_id": ("subid",), "payout": ("amount",)},
+}
+
+# Keitaro lets the URL itself say what the network's words mean: sale_status=approved,paid
+STATUS_MAPS: dict[str, Meaning] = {
+    "ignore_status": "ignored",
+    "trash_status": "rejected",
+    "rejected_status": "rejected",
+    "lead_status": "lead",
+    "sale_status": "sale",
+}
+
+
+def _every_name(what: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for names in PEERS.values() for name in names.get(what, ())))
+
+
+NAMES: dict[str, tuple[str, ...]] = {
+    what: _every_name(what) for what in ("click_id", "payout", "currency", "status", "type", "event", "txid", "network")
+}
+
+LONGEST = 256
+
+# Macros that only networks use: !!!clickRef!!!, @@CLICK-ID@@, ##SUB_ID(action)##
+_NETWORK_MACRO = re.compile(r"!!!.+!!!|@@.+@@|##.+##", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """One postback, pixel, imported line or word by hand, read and not yet judged."""
+
+    click_id: ClickId
+    payout_micros: int | None = None
+    currency: str | None = None
+    status_words: tuple[str, ...] = ()  # as they said it, the one that counts most first
+    type_word: str | None = None  # Voluum's `et`, RedTrack's `type`: a status or an event, as it turns out
+    event: str | None = None  # in lower case
+    txid: str | None = None
+    key: str | None = None
+    network: NetworkId | None = None
+    meanings: Mapping[str, Meaning] = field(default_factory=dict)  # case-folded word -> what the URL says it means
+    converted_at_ms: int | None = None  # only from a file; else the time of arrival
+    names: Mapping[str, str] = field(default_factory=dict)  # what was read -> the parameter it stood in
+
+
+def read_postback(params: Mapping[str, str]) -> Incoming:
+    """The parameters of a call, by our names or those of a peer; names and words in any case.
+
+    InvalidError says what is wrong: no click id, or a payout or currency that cannot be read. An
+    empty value or an unexpanded macro counts as not sent.
+    """
+    given, said = _given(params)
+    click_name = _click_name(given, said)
+    found = {"click_id": click_name} | {
+        what: name for what in NAMES if what != "click_id" and (name := _first(said, NAMES[what]))
+    }
+    payout, currency = found.get("payout"), found.get("currency")
+    event, network = _short(said, found.get("event")), _short(said, found.get("network"))
+    return Incoming(
+        click_id=ClickId(said[click_name]),
+        payout_micros=read_amount(said[payout], payout) if payout else None,
+        currency=read_currency(said[currency], currency) if currency else None,
+        status_words=tuple(word for name in NAMES["status"] if (word := _short(said, name))),
+        type_word=_short(said, found.get("type")),
+        event=event.lower() if event else None,
+        txid=_short(said, found.get("txid")),
+        key=given.get("key"),
+        network=NetworkId(network.lower()) if network else None,
+        meanings=_meanings(said),
+        names=found,
+    )
+
+
+def click_named(params: Mapping[str, str]) -> ClickId | None:
+    """The click id of a call, also of one that cannot be read otherwise."""
+    given, said = _given(params)
+    try:
+        return ClickId(said[_click_name(given, said)])
+    except InvalidError:
+        return None
+
+
+def _given(params: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """What is not empty, by names in lower case; the same without unexpanded macros."""
+    given = {name.strip().lower(): text for name, value in params.items() if (text := _clean(value))}
+    return given, {name: value for name, value in given.items() if not _is_macro(value)}
+
+
+def _clean(value: str) -> str:
+    """Without surrounding space; what cannot be printed (control characters, broken UTF-8) is made visible."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in value.strip())
+
+
+def _is_macro(value: str) -> bool:
+    return is_unexpanded(value) or _NETWORK_MACRO.fullmatch(value) is not None
+
+
+def _click_name(given: Mapping[str, str], said: Mapping[str, str]) -> str:
+    """The parameter that holds the click id. Where several came, one that looks like ours goes first:
+    some networks use `cid` or `clickid` for an id of their own.
+    """
+    names = [name for name in NAMES["click_id"] if name in said]
+    if names:
+        return next((name for name in names if id_time_ms(said[name]) is not None), names[0])
+    unexpanded = _first(given, NAMES["click_id"])
+    if unexpanded:
+        raise InvalidError(f"{unexpanded} holds a macro that was not replaced: check its spelling in the postback URL")
+    raise InvalidError("missing click id: send it as cid")
+
+
+def _first(said: Mapping[str, str], names: Iterable[str]) -> str | None:
+    return next((name for name in names if name in said), None)
+
+
+def _short(said: Mapping[str, str], name: str | None) -> str | None:
+    value = said.get(name) if name else None
+    if value is not None and len(value) > LONGEST:
+        raise InvalidError(f"{name} is too long: at most {LONGEST} characters")
+    return value
+
+
+def _meanings(said: Mapping[str, str]) -> dict[str, Meaning]:
+    return {
+        word.strip().casefold(): meaning
+        for name, meaning in STATUS_MAPS.items()
+        for word in said.get(name, "").split(",")
+        if word.strip()
+    }

@@ -1,0 +1,165 @@
+"""Words that nobody understood, understood later: a new mapping reaches back."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from itertools import chain
+
+from msgspec.structs import replace
+
+from tnc.core.conversions import fold
+from tnc.core.models import (
+    Campaign,
+    Configuration,
+    Conversion,
+    ConversionChange,
+    ConversionId,
+    ConversionStatus,
+    Network,
+)
+from tnc.store.days.history import story
+from tnc.store.days.transactions import Transact, in_portions
+from tnc.store.days.writer import DayReader, DayWriter
+from tnc.store.workspace import House
+from tnc.tracking.conversions.networks import network_of
+from tnc.tracking.conversions.postback import Meaning
+from tnc.tracking.conversions.settle import Outcome, conversion_cost
+from tnc.tracking.conversions.statuses import moves_on, vocabulary
+from tnc.tracking.record import UNMAPPED, Recorded, store_change
+
+
+def remap(
+    changes: Iterable[ConversionChange], *, network: Network | None, campaign: Campaign | None, now_ms: int
+) -> tuple[ConversionChange, ...]:
+    """The changes to append to those of one click, so that it stands as if `network`'s present
+    mapping had been there from the start. Empty when nothing differs: doing it twice is doing it once.
+    """
+    known = vocabulary(network, {})
+    correcting = network is not None and network.duplicates == "update"
+    appended = []
+    for conversion in fold(changes):
+        if all(change.status is not None for change in conversion.history):
+            continue  # every word was understood when it came: there is nothing to read anew
+        said = _last_said(conversion, known, correcting=correcting)
+        if said is not None and said.status != conversion.status:
+            appended.append(_change(conversion, said, campaign, now_ms))
+    return tuple(appended)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    status: ConversionStatus
+    change: ConversionChange
+
+
+def _last_said(conversion: Conversion, known: Mapping[str, Meaning], *, correcting: bool) -> _Said | None:
+    """The last word that decides, when every word is taken in the order in which it came."""
+    decided: _Said | None = None
+    unmapped: set[str] = set()
+    for change in conversion.history:
+        word = (change.status_word or "").casefold()
+        meaning: Meaning | None = change.status
+        if change.status is None:
+            unmapped.add(word)
+            meaning = known.get(word)
+        elif word in unmapped:
+            continue  # was appended when the word was mapped; it is taken where it was first said
+        if meaning is None or meaning == "ignored":
+            continue
+        before = decided.status if decided else None
+        if moves_on(before, meaning, correcting=correcting or change.origin == "hand"):
+            decided = _Said(status=meaning, change=change)
+    return decided
+
+
+def _change(conversion: Conversion, said: _Said, campaign: Campaign | None, now_ms: int) -> ConversionChange:
+    paid = said.change if said.change.payout_micros is not None else conversion
+    cost_micros, cost_currency = conversion_cost(
+        campaign,
+        event=conversion.event,
+        status=said.status,
+        payout_micros=paid.payout_micros,
+        currency=paid.currency,
+    )
+    return replace(
+        said.change,
+        at_ms=now_ms,
+        status=said.status,
+        payout_micros=paid.payout_micros,
+        currency=paid.currency,
+        cost_micros=cost_micros,
+        cost_currency=cost_currency,
+    )
+
+
+def words_differ(before: Configuration, after: Configuration) -> bool:
+    """Whether any network's words mean something else now."""
+    return any(
+        network.statuses != (known.statuses if (known := before.networks.get(name)) is not None else {})
+        for name, network in after.networks.items()
+    )
+
+
+def remap_all(house: House, transact: Transact, *, converted: Callable[[Recorded], None]) -> int:
+    """Bring every conversion with a word that nobody understood up to the present mapping; how many changed.
+
+    What changes is sent on like a word that has just come. Doing it twice is doing it once.
+    """
+    _, configuration = house.configuration()
+    now_ms = house.world.now_ms()
+    count = 0
+
+    def anew(writer: DayWriter, seq: int) -> list[Recorded]:
+        return list(_remap(writer, seq, configuration, now_ms))
+
+    for date in house.stories.dates():
+        seqs = _waiting(house, date)
+        for portion in in_portions(transact, (house.workspace, date), seqs, anew, world=house.world):
+            for recorded in chain.from_iterable(portion):
+                converted(recorded)
+                count += 1
+    return count
+
+
+def _waiting(house: House, date: Date) -> list[int]:
+    """Numbers of the clicks of a day that have such a word."""
+    with house.stories.day(date) as reader:
+        return sorted(set(_unmapped(reader))) if reader.number(UNMAPPED) else []
+
+
+def _unmapped(reader: DayReader) -> Iterator[int]:
+    for _, click_seq, event in reader.events():
+        if isinstance(event, ConversionChange) and event.status is None:
+            yield click_seq
+
+
+def _remap(writer: DayWriter, click_seq: int, configuration: Configuration, now_ms: int) -> Iterator[Recorded]:
+    click = writer.click(click_seq)
+    if click is None:
+        return
+    events = writer.events_of(click_seq)
+    so_far = story(click, events)
+    changes = [event for event in events if isinstance(event, ConversionChange)]
+    network = network_of(
+        offer=configuration.offers.get(so_far.offer) if so_far.offer is not None else None,
+        recorded=so_far.network,
+        named=next((each.network for each in reversed(changes) if each.network in configuration.networks), None),
+        networks=configuration.networks,
+    )
+    campaign = configuration.campaigns.get(click.campaign)
+    for change in remap(changes, network=network, campaign=campaign, now_ms=now_ms):
+        before = _conversion(changes, change.conversion_id)
+        changes.append(change)
+        event_seq, deliveries = store_change(
+            writer, click_seq, click, changes, configuration=configuration, now_ms=now_ms
+        )
+        after = _conversion(changes, change.conversion_id)
+        note = f"Its word is mapped now: {change.status}."
+        outcome = Outcome(kind="changed", change=change, before=before, after=after, note=note)
+        yield Recorded(
+            click=click, offer=so_far.offer, outcome=outcome, event_seq=event_seq, deliveries=deliveries, refused=None
+        )
+
+
+def _conversion(changes: list[ConversionChange], wanted: ConversionId) -> Conversion:
+    return next(each for each in fold(changes) if each.conversion_id == wanted)

@@ -1,0 +1,66 @@
+"""Declared crawlers, checked by the names of their addresses after they were answered. Only their label changes."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from tnc.core.errors import UnavailableError
+from tnc.store.days.click_log import ClickLog
+from tnc.store.days.writer import utc_date
+from tnc.tracking.pending import Claim
+from tnc.tracking.record import record_check
+from tnc.tracking.tracker import Tracker
+from tnc.visitors.crawlers import Crawlers, Resolve, Verifier, resolve
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS: Final = 1.0
+_AT_ONCE: Final = 8
+
+
+class Checks:
+    """The worker of a server."""
+
+    def __init__(self, tracker: Tracker, clicklog: ClickLog, crawlers: Crawlers, *, resolve: Resolve = resolve) -> None:
+        self._tracker = tracker
+        self._clicklog = clicklog
+        self._crawlers = crawlers
+        self._verifier = Verifier(resolve)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        working = asyncio.create_task(self._work())
+        try:
+            yield
+        finally:
+            working.cancel()
+
+    async def _work(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self.check_all()
+
+    async def check_all(self) -> None:
+        """Everything that is in line, a few at once."""
+        claims = self._tracker.claims.take()
+        for start in range(0, len(claims), _AT_ONCE):
+            await asyncio.gather(*(self._check(each) for each in claims[start : start + _AT_ONCE]))
+
+    async def _check(self, claim: Claim) -> None:
+        crawler = self._crawlers.named(claim.crawler)
+        if crawler is None:
+            return
+        try:
+            now_ms = self._tracker.world.now_ms()
+            verified = await self._verifier.verify(crawler, claim.ip, claim.asn, now_ms)
+            if verified is not None:
+                day = (self._tracker.workspace, utc_date(claim.clicked_at_ms))
+                await self._clicklog.run(
+                    day, lambda writer: record_check(writer, claim.click_id, verified=verified, at_ms=now_ms)
+                )
+        except UnavailableError:
+            return  # that the disk refuses is told elsewhere; the click stays a claimed one
+        except Exception:
+            log.exception("a crawler could not be checked")

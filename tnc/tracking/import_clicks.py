@@ -1,0 +1,146 @@
+"""Past clicks from elsewhere: objects as in section 5 of the contract, back into the model.
+
+What is missing stays unknown; what is there must be of its type. Nothing is invented but the ids of
+conversions that have none, and those are made from the click so that a second import makes the same.
+"""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from tnc.core.errors import InvalidError
+from tnc.core.fields import FIELDS, Field, parse_rfc3339_ms
+from tnc.core.models import (
+    MAIN,
+    SUBS,
+    Click,
+    ConversionChange,
+    ConversionId,
+    ConversionStatus,
+    Event,
+    LanderClick,
+    Visit,
+    WorkspaceId,
+)
+from tnc.core.money import LARGEST, micros
+
+_VISIT = frozenset(field.name for field in msgspec.structs.fields(Visit))
+_BESIDES = frozenset(("lander_clicked_at", "conversions"))
+_STORED_AS = {"clicked_at": "clicked_at_ms", "cost": "cost_micros"}
+
+
+def click_of(given: Mapping[str, Any], *, workspace: WorkspaceId = MAIN) -> tuple[Click, list[Event]]:
+    """A click and what became of it. Raises InvalidError with the field that is wrong."""
+    unknown = sorted(name for name in given if name not in _BESIDES and not _public(name))
+    if unknown:
+        raise InvalidError(f"unknown field {unknown[0]!r}; the fields are those that `tnc clicks --json` prints.")
+    for needed in ("click_id", "clicked_at", "campaign"):
+        if not given.get(needed):
+            raise InvalidError(f"{needed} is missing.")
+    values = {name: _read(FIELDS[name], value) for name, value in given.items() if name in FIELDS and value is not None}
+    subs = {name: values.pop(name) for name in SUBS if name in values}
+    visit = {name: values.pop(name) for name in tuple(values) if name in _VISIT}
+    visit |= {"subs": subs, "visited_at_ms": values["clicked_at"]}
+    record = {_STORED_AS.get(name, name): value for name, value in values.items()}
+    record |= {"visit": visit, "imported": True, "workspace": workspace}
+    try:
+        click = msgspec.convert(record, Click)
+        since = msgspec.convert({name: given[name] for name in _BESIDES if name in given}, _Since)
+    except msgspec.ValidationError as error:
+        raise InvalidError(f"{error}.") from error
+    return click, _events(since, click)
+
+
+def _public(name: str) -> bool:
+    field = FIELDS.get(name)
+    return field is not None and field.about.public
+
+
+def _read(field: Field, value: Any) -> Any:
+    match field.kind:
+        case "time":
+            return _time_ms(value, field.name)
+        case "money":
+            return _micros(value, field.name)
+        case "text" if not isinstance(value, str):
+            raise InvalidError(f"{field.name} is not a text.")
+        case _:
+            return value
+
+
+def _time_ms(value: Any, name: str) -> int:
+    try:
+        time_ms = parse_rfc3339_ms(value)
+    except (ValueError, TypeError) as error:
+        raise InvalidError(f"{name} is not a time like 2026-11-23T14:05:06Z.") from error
+    if time_ms < 0:
+        raise InvalidError(f"{name} lies before 1970.")
+    return time_ms
+
+
+def _micros(value: Any, name: str) -> int:
+    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > LARGEST:
+        raise InvalidError(f"{name} is not a number up to {LARGEST}.")
+    return micros(value)
+
+
+class _Word(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a conversion's history."""
+
+    at: str
+    status: ConversionStatus | None = None
+    status_word: str | None = None
+    payout: float | None = None
+    currency: str | None = None
+
+
+class _GivenConversion(msgspec.Struct, frozen=True, kw_only=True):
+    conversion_id: str | None = None
+    converted_at: str
+    status: ConversionStatus | None = "sale"
+    event: str | None = None
+    payout: float | None = None
+    currency: str | None = None
+    txid: str | None = None
+    history: tuple[_Word, ...] = ()
+
+
+class _Since(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a click."""
+
+    lander_clicked_at: str | None = None
+    conversions: tuple[_GivenConversion, ...] | None = None
+
+
+def _events(since: _Since, click: Click) -> list[Event]:
+    events: list[Event] = []
+    if since.lander_clicked_at is not None:
+        at_ms = _time_ms(since.lander_clicked_at, "lander_clicked_at")
+        events.append(LanderClick(at_ms=at_ms, offer=click.offer, network=click.network))
+    for number, each in enumerate(since.conversions or ()):
+        events.extend(_changes(each, click, number))
+    return events
+
+
+def _changes(given: _GivenConversion, click: Click, number: int) -> list[ConversionChange]:
+    """The history that was given, else the present state as its only word."""
+    made_up = blake2b(f"{click.click_id}|{number}".encode(), digest_size=13).hexdigest()
+    _time_ms(given.converted_at, "converted_at")  # refused when unfit, also where the history is what counts
+    words = given.history or (_Word(at=given.converted_at, status=given.status, payout=given.payout),)
+    return [
+        ConversionChange(
+            conversion_id=ConversionId(given.conversion_id or made_up),
+            at_ms=_time_ms(word.at, "at"),
+            status=word.status,
+            status_word=word.status_word,
+            event=given.event,
+            payout_micros=None if word.payout is None else _micros(word.payout, "payout"),
+            currency=word.currency or given.currency,
+            txid=given.txid,
+            network=click.network,
+            origin="import",
+        )
+        for word in words
+    ]

@@ -1,0 +1,166 @@
+"""A filter's present conditions on past clicks: tried, applied, taken back. Where a click went never changes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from itertools import islice
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from tnc.core.errors import InvalidError, NotFoundError
+from tnc.core.fields import rfc3339
+from tnc.core.models import Click, FilterChange, FilterId
+from tnc.reports.query import moment_ms
+from tnc.rules import FILTER_REASON, rejudge
+from tnc.store.days.history import relabelled
+from tnc.store.days.writer import DayReader, DayWriter, utc_date
+from tnc.store.workspace import House
+
+_AT_ONCE: Final = 500
+
+Change = tuple[int, FilterChange]  # number of the click, what is said of it now
+Write = Callable[[Date, Sequence[Change]], object]
+
+
+@dataclass(slots=True, kw_only=True)
+class Reclassified:
+    """How it went. `start_ms` is included, `end_ms` is not."""
+
+    filter: FilterId
+    start_ms: int
+    end_ms: int
+    dry_run: bool
+    examined: int = 0
+    changed: int = 0
+
+    def json(self) -> dict[str, Any]:
+        return {
+            "filter": self.filter,
+            "from": rfc3339(self.start_ms),
+            "to": rfc3339(self.end_ms),
+            "examined": self.examined,
+            "changed": self.changed,
+            "dry_run": self.dry_run,
+        }
+
+
+def reclassify(
+    house: House,
+    filter_id: str,
+    *,
+    write: Write | None,
+    start: str | None = None,
+    end: str | None = None,
+    undo: bool = False,
+) -> Reclassified:
+    """Without `write` it is a dry run. Times are a report's words, in UTC; without them all that is kept.
+
+    Raises NotFoundError for an unknown filter, InvalidError for one that judges nothing now.
+    """
+    told = _asked(house, filter_id, start, end, dry_run=write is None)
+    judge = (_Undo if undo else _Present)(house, told.filter)
+    for date in house.stories.dates():
+        if not utc_date(told.start_ms) <= date <= utc_date(told.end_ms - 1):
+            continue
+        with house.stories.day(date) as reader:
+            changes = _changes(reader, told, judge)
+            while some := list(islice(changes, _AT_ONCE)):
+                told.changed += len(some)
+                if write is not None:
+                    write(date, some)
+    return told
+
+
+def _asked(house: House, filter_id: str, start: str | None, end: str | None, *, dry_run: bool) -> Reclassified:
+    filters = house.configuration()[1].filters
+    if FilterId(filter_id) not in filters:
+        known = ", ".join(sorted(filters)) or "none yet"
+        raise NotFoundError(f"there is no filter {filter_id!r}; there are: {known}.")
+    now_ms, zone = house.world.now_ms(), ZoneInfo("UTC")
+    start_ms = 0 if start is None else moment_ms(start, now_ms=now_ms, zone=zone, name="from")
+    end_ms = moment_ms(end or "now", now_ms=now_ms, zone=zone, name="to")
+    if start_ms >= end_ms:
+        raise InvalidError("the time ends before it begins: choose a --from that is earlier than its --to.")
+    if start is None:  # what is kept begins with its first day
+        dates = house.stories.dates()
+        start_ms = min(end_ms, _midnight_ms(dates[0])) if dates else end_ms
+    return Reclassified(filter=FilterId(filter_id), start_ms=start_ms, end_ms=end_ms, dry_run=dry_run)
+
+
+def _midnight_ms(date: Date) -> int:
+    return (date - Date(1970, 1, 1)).days * 86_400_000
+
+
+class _Present:
+    """The filter as it is now, in the campaigns that have it now."""
+
+    def __init__(self, house: House, filter_id: FilterId) -> None:
+        version, configuration = house.configuration()
+        judge = configuration.filters[filter_id]
+        if judge.paused or judge.archived:
+            raise InvalidError(
+                f"filter {filter_id!r} is {'archived' if judge.archived else 'paused'} and judges nothing; bring it "
+                "back first, or take back what it said with --undo."
+            )
+        self._house = house
+        self._filter = filter_id
+        self._now_ms = house.world.now_ms()
+        plans = house.plans(version).by_id
+        self._plans = {name: plan for name, plan in plans.items() if plan.campaign.filter == filter_id}
+
+    def concerns(self, click: Click, _before: FilterChange | None) -> bool:
+        return click.campaign in self._plans
+
+    def judge(self, click: Click) -> FilterChange | None:
+        """None where what was stored does not tell."""
+        verdict = rejudge(self._plans[click.campaign], click, self._house.plan_of(click))
+        if verdict is None:
+            return None
+        others = tuple(reason for reason in click.added_reasons if not reason.startswith(FILTER_REASON))
+        return FilterChange(
+            at_ms=self._now_ms,
+            by=self._filter,
+            filter=verdict.filter,
+            stopped=verdict.end is not None,
+            reasons=(*verdict.reasons, *others),
+        )
+
+
+class _Undo:
+    """What the filter said later is taken back."""
+
+    def __init__(self, house: House, filter_id: FilterId) -> None:
+        self._change = FilterChange(at_ms=house.world.now_ms(), by=filter_id, undone=True)
+
+    def concerns(self, _click: Click, before: FilterChange | None) -> bool:
+        return before is not None and before.by == self._change.by and not before.undone
+
+    def judge(self, _click: Click) -> FilterChange | None:
+        return self._change
+
+
+def _changes(reader: DayReader, told: Reclassified, judge: _Present | _Undo) -> Iterator[Change]:
+    """What is to be said of the clicks of a day, where it is not what is said already."""
+    last = {seq: event for seq, event in reader.labels() if isinstance(event, FilterChange)}
+    for seq, click in reader.clicks():
+        before = last.get(seq)
+        within = told.start_ms <= click.clicked_at_ms < told.end_ms
+        if click.test or click.erased or not within or not judge.concerns(click, before):
+            continue
+        told.examined += 1
+        change = judge.judge(click)
+        if change is not None and _verdict(click, change) != _verdict(click, before):
+            yield seq, change
+
+
+def _verdict(click: Click, change: FilterChange | None) -> tuple[FilterId | None, bool, tuple[str, ...]]:
+    now = click if change is None else relabelled(click, [change])
+    return now.filter, now.stopped, now.added_reasons
+
+
+def write_changes(writer: DayWriter, changes: Sequence[Change]) -> int:
+    """Say it of those clicks that are still there; how many are."""
+    there = [(seq, change) for seq, change in changes if writer.click(seq) is not None]
+    for seq, change in there:
+        writer.add_event(seq, change)
+    return len(there)

@@ -1,0 +1,266 @@
+"""The folder of address data: files that tnc owns under names of their own, and one manifest that lists them.
+
+A file is complete on disk before the manifest names it, and the manifest is replaced in one step: whenever
+the power goes, the next start finds whole files, the old or the new. A server reads private copies, so that
+even somebody who writes over a file in use cannot pull the ground from under it.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
+
+from msgspec import DecodeError, Struct, json
+
+from tnc.core.errors import FailedError, InvalidError, NotFoundError
+from tnc.core.fields import rfc3339
+from tnc.visitors.geo.database import UNKNOWN_LICENCE, Database
+from tnc.visitors.geo.geo import REGISTRY, Geo
+from tnc.visitors.geo.lists import KINDS, NO_NETWORKS, Networks
+
+log: Final = logging.getLogger(__name__)
+
+MANIFEST: Final = "manifest.json"
+LOCKS: Final = ("lock", "updating")  # of changes, and of whole updates
+_BLOCK: Final = 8 << 20  # few and large: after each a thread waits its turn anew
+_TRIES: Final = 2
+
+DAY_MS: Final = 86_400_000
+# Nothing is decided otherwise because of age: it is shown, and look-ups go on.
+_FRESH_MS: Final = {"tor": 2 * DAY_MS, "asn": 14 * DAY_MS} | dict.fromkeys(
+    ("relay", "vpn", "datacenter", "proxy", "cellular", "corporate", "anonymous", "residential"), 7 * DAY_MS
+)
+_FRESH_OTHERWISE_MS: Final = 45 * DAY_MS
+
+
+class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One installed file, as the manifest and lists show it."""
+
+    name: str
+    kind: str
+    file: str
+    sha256: str
+    size: int
+    added_at_ms: int
+    source: str  # the file or address it came from; never with a key in it
+    built_ms: int | None = None
+    licence: str = UNKNOWN_LICENCE.name
+    attribution: str | None = None
+    url: str | None = None
+    entries: int | None = None  # of a list
+    unfit: int = 0  # lines of a list that could not be read
+    etag: str | None = None
+    last_modified: str | None = None
+    checked_at_ms: int | None = None  # when the source last said that this is the present one
+
+    @property
+    def is_list(self) -> bool:
+        return self.kind in KINDS
+
+    @property
+    def dated_ms(self) -> int:
+        """The age of what it says: when it was built, else when it was last known to be the present one."""
+        return self.built_ms or self.checked_at_ms or self.added_at_ms
+
+    def is_stale(self, now_ms: int) -> bool:
+        return now_ms - self.dated_ms > _FRESH_MS.get(self.kind, _FRESH_OTHERWISE_MS)
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    items: list[Item] = []
+    compiled: str | None = None  # all lists in one file
+    serial: int = 0  # of the last file name that was given out
+    problems: dict[str, str] = {}  # why the last update of a name failed
+
+
+class AddressData:
+    """The folder. Commands and a running server may use it at once: changes hold a lock, reading needs none."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def manifest(self) -> Manifest:
+        path = self.folder / MANIFEST
+        try:
+            return json.decode(path.read_bytes(), type=Manifest)
+        except FileNotFoundError:
+            return Manifest()
+        except DecodeError as error:
+            raise FailedError(f"{path} is damaged; remove it and run `tnc ipdb update`") from error
+
+    def find(self, name: str) -> Item:
+        """Raises NotFoundError that says what there is."""
+        items = self.manifest().items
+        for each in items:
+            if each.name == name:
+                return each
+        names = ", ".join(each.name for each in items) or "nothing"
+        raise NotFoundError(f"no address data is called {name!r}; installed: {names}")
+
+    def state(self) -> tuple[int, int]:
+        """Changes whenever the folder's contents did: what a server looks at to know when to open anew."""
+        try:
+            seen = (self.folder / MANIFEST).stat()
+        except FileNotFoundError:
+            return (0, 0)
+        return (seen.st_mtime_ns, seen.st_ino)
+
+    def describe(self, now_ms: int) -> list[dict[str, Any]]:
+        """Everything that may speak, and what failed to be renewed, for `tnc ipdb list`; ready for JSON."""
+        manifest = self.manifest()
+        shown = [_described(each, now_ms, _problem(each, manifest)) for each in manifest.items]
+        return [*shown, _registry()]
+
+    def describe_one(self, name: str, now_ms: int) -> dict[str, Any]:
+        """The entry of `describe` for one name. Raises NotFoundError."""
+        item = self.find(name)
+        return _described(item, now_ms, _problem(item, self.manifest()))
+
+    def open(self, *, private: bool = False, registry: bool = True) -> Geo:
+        """All installed data, ready to answer. What is damaged is told in one line and left out.
+
+        `private` reads copies that nobody can write over, which a server must do.
+        """
+        geo, problems = self._opened(private=private, registry=registry)
+        for _ in range(_TRIES):
+            if not problems:
+                break
+            # Somebody may have replaced a file while it was being opened: then there is a newer manifest.
+            geo, problems = self._opened(private=private, registry=registry)
+        for name, why in problems.items():
+            log.error("address data cannot be used", extra={"data_name": name, "why": why})
+        return geo
+
+    def _opened(self, *, private: bool, registry: bool) -> tuple[Geo, dict[str, str]]:
+        manifest = self.manifest()
+        databases: list[Database] = []
+        problems: dict[str, str] = {}
+        for each in sorted(manifest.items, key=_priority):
+            if not each.is_list:
+                try:
+                    databases.append(self._open_database(each, private=private))
+                except (InvalidError, OSError) as error:
+                    problems[each.name] = str(error)
+        try:
+            networks = self._open_networks(manifest)
+        except (DecodeError, ValueError, OSError) as error:
+            networks, problems["networks"] = NO_NETWORKS, str(error)
+        return Geo(databases, networks, registry=registry), problems
+
+    def _open_database(self, item: Item, *, private: bool) -> Database:
+        path = self.folder / item.file
+        with _copy_beside(self.folder) if private else contextlib.nullcontext() as copy:
+            if digest(path, copy) != item.sha256:
+                raise InvalidError(f"{item.file} is no longer the file that was added; add it again")
+            return Database(Path(f"/proc/self/fd/{copy.fileno()}") if copy else path, name=item.name)
+
+    def _open_networks(self, manifest: Manifest) -> Networks:
+        if manifest.compiled is None:
+            return NO_NETWORKS
+        return Networks((self.folder / manifest.compiled).read_bytes())
+
+    @contextmanager
+    def locked(self) -> Iterator[Manifest]:
+        """The right to change the folder; others wait. What a killed change left is cleared away first."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / LOCKS[0]).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._clear()
+            try:
+                yield self.manifest()
+            finally:
+                self._clear()
+
+    def _clear(self) -> None:
+        """Remove what the manifest does not name: the rest of replaced data and of killed changes."""
+        manifest = self.manifest()
+        named = {MANIFEST, *LOCKS, manifest.compiled, *(each.file for each in manifest.items)}
+        for path in self.folder.iterdir():
+            if path.name not in named and path.is_file():
+                path.unlink(missing_ok=True)
+
+
+class Installed:
+    """The address data as it is now: opened when it is first asked for, and anew when the folder has changed."""
+
+    def __init__(self, data: AddressData, *, private: bool) -> None:
+        self._data = data
+        self._private = private
+        self._lock = threading.Lock()
+        self._opened: tuple[tuple[int, int], Geo] | None = None
+
+    def geo(self) -> Geo:
+        """Costs a look at one file when nothing has changed."""
+        with self._lock:
+            state = self._data.state()
+            if self._opened is None or self._opened[0] != state:
+                self._opened = state, self._open()
+            return self._opened[1]
+
+    def _open(self) -> Geo:
+        try:
+            return self._data.open(private=self._private)
+        except FailedError as error:  # a damaged folder ends no server: what was opened before goes on
+            log.error("address data cannot be used", extra={"why": str(error)})  # noqa: TRY400 - the sentence says it
+            return Geo() if self._opened is None else self._opened[1]
+
+
+def digest(path: Path, copy: IO[bytes] | None = None) -> str:
+    """SHA-256 of a file, which is written to `copy` on the way."""
+    sha256 = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            sha256.update(block)
+            if copy is not None:
+                copy.write(block)
+    if copy is not None:
+        copy.flush()
+    return sha256.hexdigest()
+
+
+def _copy_beside(folder: Path) -> IO[bytes]:
+    """A file without a name: it is gone when the last reader is."""
+    return tempfile.TemporaryFile(dir=folder)
+
+
+def _priority(item: Item) -> tuple[bool, int, str]:
+    """Cities before mere countries, the newer before the older."""
+    return ("city" not in item.kind, -item.dated_ms, item.name)
+
+
+def _problem(item: Item, manifest: Manifest) -> str | None:
+    """Lists are renewed by their names, databases by what they tell."""
+    return manifest.problems.get(item.name) or manifest.problems.get(item.kind)
+
+
+def _described(item: Item, now_ms: int, problem: str | None) -> dict[str, Any]:
+    return {
+        "name": item.name,
+        "kind": item.kind,
+        "built": None if item.built_ms is None else rfc3339(item.built_ms),
+        "added": rfc3339(item.added_at_ms),
+        "age_days": max(0, (now_ms - item.dated_ms) // DAY_MS),
+        "stale": item.is_stale(now_ms),
+        "source": item.source,
+        "licence": item.licence,
+        "attribution": item.attribution,
+        "url": item.url,
+        "bytes": item.size,
+        "entries": item.entries,
+        "unfit": item.unfit,
+        "problem": problem,
+    }
+
+
+def _registry() -> dict[str, Any]:
+    """The countries that travel with the package, in the same form."""
+    about = REGISTRY
+    shown = dict.fromkeys(("built", "added", "age_days", "attribution", "bytes", "entries", "problem"))
+    said = {"name": about.name, "kind": about.kind, "stale": False, "source": "the package", "unfit": 0}
+    return shown | said | {"licence": about.licence.name, "url": about.licence.url}

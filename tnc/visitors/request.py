@@ -1,0 +1,174 @@
+"""A request as the tracking side hands it over, and what its plain headers say."""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import chain, islice
+from typing import Final
+from urllib.parse import unquote_plus
+
+from msgspec import Struct
+
+# C0 and C1. A tab separates words in headers, the others do nothing but harm in logs, tables and terminals.
+_CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160))) | {9: " "}
+
+
+def clean(text: str) -> str:
+    """The text that encodes as UTF-8 and moves no cursor.
+
+    aiohttp hands bytes that are no UTF-8 through as lone surrogates: RE2, SQLite and JSON raise on them.
+    """
+    if text.isascii():
+        return text if text.isprintable() else text.translate(_CONTROLS)
+    try:
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return text if text.isprintable() else text.translate(_CONTROLS)
+
+
+_MAX_HOST: Final = 253
+_AUTHORITY: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#\\@]*@)*([^/?#\\@ ]+)")
+
+
+class Request(Struct, frozen=True, kw_only=True, gc=False):
+    """What came over the wire, cleaned. Lines of one header name are joined by commas; cookies stand apart."""
+
+    method: str
+    host: str  # as sent, with its port
+    target: str  # path and query as sent, still percent-encoded
+    headers: dict[str, str]  # by lower-case name
+    repeated: frozenset[str] = frozenset()  # names of headers that came in several lines
+    cookies: dict[str, str] = {}
+    peer: str  # address of the socket's other end
+    secure: bool  # the socket speaks TLS
+    arrived_at_ms: int
+
+    @classmethod
+    def of(
+        cls,
+        headers: Iterable[tuple[str, str]],
+        *,
+        method: str = "GET",
+        host: str,
+        target: str,
+        peer: str,
+        secure: bool,
+        arrived_at_ms: int,
+    ) -> "Request":
+        """`headers` are pairs in the order of the wire, such as the items of aiohttp's `request.headers`."""
+        pairs = list(headers)
+        joined = {name.lower(): value for name, value in pairs}
+        repeated = frozenset[str]()
+        # One look at all of it: nearly every request is plain text without repetitions.
+        everything = "".join(chain.from_iterable(pairs))
+        if len(joined) != len(pairs) or not everything.isascii() or not everything.isprintable():
+            joined, repeated = _joined(pairs)
+        cookie = joined.pop("cookie", None)
+        return cls(
+            method=method,
+            host=clean(host),
+            target=clean(target),
+            headers=joined,
+            repeated=repeated,
+            cookies=read_cookies(cookie) if cookie else {},
+            peer=peer,
+            secure=secure,
+            arrived_at_ms=arrived_at_ms,
+        )
+
+
+def _joined(pairs: list[tuple[str, str]]) -> tuple[dict[str, str], frozenset[str]]:
+    joined: dict[str, str] = {}
+    repeated: set[str] = set()
+    for name, value in pairs:
+        key, text = clean(name).lower(), clean(value)
+        if key in joined:
+            repeated.add(key)
+            text = f"{joined[key]}{'; ' if key == 'cookie' else ', '}{text}"
+        joined[key] = text
+    return joined, frozenset(repeated)
+
+
+def read_cookies(header: str) -> dict[str, str]:
+    """Cookies by name; of two with one name the first, which is the one with the longer path."""
+    found: dict[str, str] = {}
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name:
+            found.setdefault(name, value.strip('"'))
+    return found
+
+
+@lru_cache(4096)
+def domain_of(host: str) -> str | None:
+    """A host without its port, lower case: the name that was asked."""
+    name, colon, port = host.rpartition(":")
+    if not colon or not port.isdecimal():
+        name = host
+    return name.rstrip(".").lower()[:_MAX_HOST] or None
+
+
+def referrer_domain(referrer: str) -> str | None:
+    """The host of a referrer, or None when there is none to see."""
+    found = _AUTHORITY.match(referrer)
+    return domain_of(found.group(1)) if found else None
+
+
+def language_of(headers: Mapping[str, str]) -> str | None:
+    """The primary tag of the language that the browser likes best."""
+    accepted = headers.get("accept-language")
+    if not accepted:
+        return None
+    first = accepted.partition(",")[0]
+    if ";" in first:
+        first = max(accepted.split(","), key=_quality)
+    tag = first.partition(";")[0].strip().partition("-")[0].lower()
+    return tag if 2 <= len(tag) <= 8 and tag.isascii() and tag.isalpha() else None
+
+
+def _quality(item: str) -> float:
+    quality = item.partition(";")[2].replace(" ", "").lower()
+    if not quality.startswith("q="):
+        return 0.0 if quality else 1.0
+    try:
+        return float(quality[2:])
+    except ValueError:
+        return 0.0
+
+
+MAX_PARAMETERS: Final = 200
+MAX_NAME: Final = 128
+# Click ids of ad platforms pass a thousand characters and are worthless when one is missing.
+MAX_VALUE: Final = 2048
+
+_MOST_PARTS: Final = MAX_PARAMETERS * 4  # of which some may be blank or repeated
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """The path and the query of a request target, both still percent-encoded."""
+    path, _, query = target.partition("?")
+    return path, query
+
+
+def read_query(raw: str) -> dict[str, str]:
+    """Parameters by name, percent-decoded once. The first of several values wins; names are never empty.
+
+    A source that appends `?gclid=x` to a link that has a query already makes a second `?`: it is read as `&`.
+    """
+    if not raw:
+        return {}
+    raw = clean(raw)
+    escaped = "%" in raw or "+" in raw
+    found: dict[str, str] = {}
+    for part in raw.replace("?", "&").split("&", _MOST_PARTS):
+        name, _, value = part.partition("=")
+        if escaped:
+            name, value = _decoded(name), _decoded(value)
+        if name and name not in found:
+            found[name[:MAX_NAME]] = value[:MAX_VALUE]
+    return found if len(found) <= MAX_PARAMETERS else dict(islice(found.items(), MAX_PARAMETERS))
+
+
+def _decoded(text: str) -> str:
+    return clean(unquote_plus(text)) if "%" in text or "+" in text else text

@@ -1,0 +1,161 @@
+"""What every request to the dashboard passes before its handler, and every answer after it."""
+
+import asyncio
+import hashlib
+import ipaddress
+import logging
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from tnc.core.errors import RefusedError, TncError
+from tnc.store.accounts import User
+from tnc.web.dashboard.keys import ACCOUNTS, HOSTS, USER, WORLD
+from tnc.web.dashboard.pages import error_page
+
+log = logging.getLogger(__name__)
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+OPEN_PATHS: Final = ("/sign-in", "/static/")
+_HERE: Final = ("127.0.0.1", "::1")
+
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not `no-referrer`: with it browsers send `Origin: null` with our own forms.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    """Say what a browser may do with the answer; pages of a signed-in user stay in no cache."""
+    response.headers.update(_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+@web.middleware
+async def errors_become_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refusals are shown as they are; what nobody foresaw is logged under a reference and not shown."""
+    try:
+        return await handler(request)
+    except TncError as error:
+        return error_page(request, error.http_status, str(error))
+    except web.HTTPException as answer:
+        if answer.status < 400:
+            raise
+        return error_page(request, answer.status)
+    except Exception:
+        reference = request.app[WORLD].token(4).hex()
+        log.exception("a page failed", extra={"route": request.match_info.handler.__qualname__, "reference": reference})
+        return error_page(request, 500, reference=reference)
+
+
+@web.middleware
+async def host_is_ours(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer to our own names alone: a stranger's name that points here would be read by his pages."""
+    if not is_our_host(request.host, request.app[HOSTS]):
+        raise RefusedError(
+            f"The dashboard does not answer to the name {request.host!r}. "
+            "Open it under its own address, or name this one as `dashboard` in config.toml."
+        )
+    return await handler(request)
+
+
+def is_our_host(host: str, allowed: frozenset[str]) -> bool:
+    """Loopback names, numeric addresses (which nobody can point elsewhere) and the configured names."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        urlsplit(f"//{host}").port  # noqa: B018 - raises for a port that is none
+    except ValueError:
+        return False
+    return name == "localhost" or name in allowed or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+@web.middleware
+async def unsafe_is_same_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A form of another site must not act as our user; no secret in our own forms is needed for that."""
+    if request.method not in SAFE_METHODS and not _same_origin(request):
+        raise RefusedError("This form was sent by another site. Open the page here and send it again.")
+    return await handler(request)
+
+
+def _same_origin(request: web.Request) -> bool:
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("Origin")
+    if origin is not None:
+        return urlsplit(origin).netloc == request.host
+    # No browser is that silent: without a cookie there is nothing to misuse, with one we refuse.
+    return "Cookie" not in request.headers
+
+
+@web.middleware
+async def signed_in(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Everything but the way in needs a session."""
+    if request.path.startswith(OPEN_PATHS):
+        return await handler(request)
+    user = await asyncio.to_thread(_find_user, request)
+    if user is None:
+        back = request.path_qs if request.method in SAFE_METHODS else "/"
+        raise web.HTTPSeeOther("/sign-in" if back == "/" else f"/sign-in?next={quote(back, safe='/')}")
+    request[USER] = user
+    return await handler(request)
+
+
+def _find_user(request: web.Request) -> User | None:
+    token_hash = session_of(request)
+    if token_hash is None:
+        return None
+    return request.app[ACCOUNTS].find_session(token_hash, now_ms=request.app[WORLD].now_ms())
+
+
+def is_https(request: web.Request) -> bool:
+    """Whether the browser speaks TLS to us, or to a proxy on this machine that says so."""
+    return request.secure or (request.headers.get("X-Forwarded-Proto") == "https" and request.remote in _HERE)
+
+
+def client_of(request: web.Request) -> str:
+    """The address that asks; behind a proxy on this machine the one that it saw, which it puts last."""
+    seen = ",".join(request.headers.getall("X-Forwarded-For", ())) if request.remote in _HERE else ""
+    return seen.rpartition(",")[2].strip() or request.remote or ""
+
+
+def cookie_name(request: web.Request) -> str:
+    """`__Host-` binds the cookie to this host and to TLS; plain HTTP on this machine cannot have it."""
+    return "__Host-tnc_session" if is_https(request) else "tnc_session"
+
+
+def session_of(request: web.Request) -> bytes | None:
+    """What the session is stored under: the token itself never leaves the browser's cookie."""
+    token = request.cookies.get(cookie_name(request))
+    return hash_token(token) if token else None
+
+
+def hash_token(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+MIDDLEWARES: Final = (
+    errors_become_pages,
+    host_is_ours,
+    unsafe_is_same_origin,
+    signed_in,
+)

@@ -1,0 +1,175 @@
+"""The running appliance as the dashboard sees it: answers from the house, the tracker and the writer."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from tnc import __version__
+from tnc.admin.doctor import problems
+from tnc.core.fields import rfc3339
+from tnc.core.models import Click, ClickId, ClickStory, Configuration, WorkspaceId
+from tnc.reports.client import Asked, Reporter
+from tnc.store.days.click_log import ClickLog
+from tnc.store.workspace import House
+from tnc.tracking.explain import Invented, explain, try_visitor
+from tnc.tracking.setup import make_tracker
+from tnc.tracking.tracker import Tracker
+from tnc.visitors.geo.database import Licence
+from tnc.visitors.geo.geo import Geo
+from tnc.web.dashboard.ports import (
+    About,
+    AddressData,
+    Answer,
+    Attribution,
+    ClickQuestion,
+    Explanation,
+    Mail,
+    People,
+    ReportQuestion,
+    TryRequest,
+    TryResult,
+)
+
+_LOOK_AGAIN_MS = 30_000
+_LOOKED_THROUGH = 100_000  # clicks that a filtered page of the log may read before it gives up
+
+
+class Desk:
+    def __init__(
+        self,
+        house: House,
+        *,
+        tracking_base: str,
+        tracker: Tracker,
+        clicklog: ClickLog,
+        reporter: Reporter,
+        mail: Mail,
+        people: People,
+    ) -> None:
+        self.mail = mail
+        self.people = people
+        self._house = house
+        self._base = tracking_base
+        self._tracker = tracker
+        self._clicklog = clicklog
+        self._reporter = reporter
+        self._problems: list[str] = []
+        self._looked_at_ms = -_LOOK_AGAIN_MS
+
+    @property
+    def workspace(self) -> WorkspaceId:
+        return self._house.workspace
+
+    @property
+    def tracking_base(self) -> str:
+        return self._base
+
+    def configuration(self) -> tuple[int, Configuration]:
+        return self._house.configuration()
+
+    def story(self, click_id: ClickId) -> ClickStory:
+        return self._house.stories.get(click_id)
+
+    def stories(self, question: ClickQuestion) -> Sequence[ClickStory]:
+        found: list[ClickStory] = []
+        before_ms = None if question.before is None else question.before[0] + 1
+        for number, story in enumerate(self._house.stories.newest(before_ms=before_ms)):
+            if number >= _LOOKED_THROUGH or len(found) >= question.limit:
+                break
+            if _answers(story.click, question):
+                found.append(story)
+        return found
+
+    def destination(self, click: Click) -> str | None:
+        return self._house.destination(click)
+
+    def explain(self, click_id: ClickId) -> Explanation:
+        explained = explain(self._house, click_id)
+        return Explanation(
+            recomputed=explained.recomputed,
+            destination=explained.destination,
+            same=explained.same,
+            trace=explained.trace,
+        )
+
+    def try_visitor(self, request: TryRequest) -> TryResult:
+        # A tracker of its own: what is tried must not be told by, nor change, who was really seen.
+        tracker = make_tracker(self._house, self._tracker.looker)
+        invented = Invented(
+            ip=request.ip,
+            user_agent=request.user_agent,
+            query=request.query,
+            referrer=request.referrer,
+            language=request.language,
+            visited_at_ms=request.visited_at_ms,
+        )
+        tried = try_visitor(self._house, tracker, self._house.plan(request.campaign), invented)
+        return TryResult(
+            click=tried.arrival.click,
+            destination=tried.arrival.destination,
+            trace=tried.trace,
+        )
+
+    async def report(self, question: ReportQuestion) -> Answer:
+        return cast("Answer", await self._reporter.answer(_asked(question)))
+
+    async def report_csv(self, question: ReportQuestion) -> str:
+        return await self._reporter.csv(_asked(question))
+
+    def problems(self) -> Sequence[str]:
+        """Looked for anew after half a minute: a look takes half a second, and every page asks."""
+        now_ms = self._house.world.now_ms()
+        if not 0 <= now_ms - self._looked_at_ms < _LOOK_AGAIN_MS:
+            self._problems = problems(self._house, self._clicklog.recording())
+            self._looked_at_ms = now_ms
+        return self._problems
+
+    def about(self) -> About:
+        rooms, settings = self._house.rooms, self._house.settings
+        return About(
+            version=__version__,
+            directories={"everything": str(rooms.data), "clicks": str(rooms.days), "key file": str(settings.key)},
+            keys=f"{sum(1 for _ in self._house.keyring.all_days(self.workspace))} days have keys, and they open.",
+            address_data=[
+                AddressData(
+                    name=each.name,
+                    kind=each.kind,
+                    built=None if each.built_ms is None else rfc3339(each.built_ms)[:10],
+                    licence=each.licence.name,
+                    attribution=_attribution(each.licence),
+                )
+                for each in self._tracker.reader.geo.sources()
+            ],
+        )
+
+    def attributions(self) -> Sequence[Attribution]:
+        return attributions_of(self._tracker.reader.geo)
+
+
+def _asked(question: ReportQuestion) -> Asked:
+    return Asked(
+        by=question.by,
+        start=question.start,
+        end=question.end,
+        timezone=question.timezone,
+        where=question.where,
+        sort=question.sort,
+        limit=question.limit,
+    )
+
+
+def attributions_of(geo: Geo) -> tuple[Attribution, ...]:
+    """What the licences of the data in use ask for, each sentence once."""
+    told = (_attribution(each.licence) for each in geo.sources())
+    return tuple(dict.fromkeys(each for each in told if each is not None))
+
+
+def _attribution(licence: Licence) -> Attribution | None:
+    return None if licence.attribution is None else Attribution(text=licence.attribution, url=licence.url)
+
+
+def _answers(click: Click, question: ClickQuestion) -> bool:
+    if question.before is not None and (click.clicked_at_ms, click.click_id) >= question.before:
+        return False
+    if question.campaign is not None and click.campaign != question.campaign:
+        return False
+    return question.traffic is None or click.visit.traffic == question.traffic

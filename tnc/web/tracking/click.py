@@ -1,0 +1,108 @@
+"""GET /{path}: the whole life of a click."""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import unquote
+
+from aiohttp import web
+from msgspec.structs import replace as amended
+
+from tnc.rules import Plan
+from tnc.store.days.writer import utc_date
+from tnc.tracking.test_links import PARAMETER, is_signed, without
+from tnc.tracking.tracker import COOKIE_DAYS, COOKIE_PLAIN, COOKIE_SECURE, Arrival
+from tnc.visitors.request import Request, split_target
+from tnc.web.tracking import responses as answers
+from tnc.web.tracking.keys import Tracking
+
+
+def read(request: web.BaseRequest, arrived_at_ms: int) -> Request:
+    return Request.of(
+        request.headers.items(),
+        method=request.method,
+        host=request.headers.get("Host", ""),
+        target=target_of(request),
+        peer=request.remote or "",
+        secure=request.secure,
+        arrived_at_ms=arrived_at_ms,
+    )
+
+
+def target_of(request: web.BaseRequest) -> str:
+    """Path and query as they were sent; a proxy's absolute form is brought to the usual one."""
+    target = request.raw_path
+    if not target.startswith("/"):
+        return "/" + target.partition("://")[2].partition("/")[2]
+    return target
+
+
+def path_of(request: web.BaseRequest) -> str:
+    """The decoded path without the slashes around it."""
+    path = target_of(request).partition("?")[0].strip("/")
+    return unquote(path, errors="replace") if "%" in path else path
+
+
+log = logging.getLogger(__name__)
+
+_COOKIE: Final = f"; Path=/; Max-Age={COOKIE_DAYS * 86400}; HttpOnly; SameSite=Lax"
+
+
+async def visit(tracking: Tracking, plan: Plan, request: web.BaseRequest) -> web.StreamResponse:
+    """Decide, record, send on; a HEAD request leaves no trace."""
+    real, now_ms = request.method == "GET", tracking.world.now_ms()
+    arrival = arrive(tracking, plan, lambda: read(request, now_ms), now_ms, remember=real)  # who, and where to
+    if real:
+        await record(tracking, arrival)  # remember
+    return answer(tracking, arrival)  # go
+
+
+def arrive(tracking: Tracking, plan: Plan, request: Callable[[], Request], now_ms: int, *, remember: bool) -> Arrival:
+    """The decision; whatever is wrong with us, the visitor goes somewhere."""
+    try:
+        asked = request()
+        if PARAMETER in asked.target:
+            return _arrive_on_trial(tracking, plan, asked, now_ms, remember=remember)
+        return tracking.tracker.arrive(plan, asked, remember=remember)
+    except Exception:
+        log.exception("a visit could not be read")
+        return tracking.tracker.arrive_unread(plan, now_ms)
+
+
+def _arrive_on_trial(tracking: Tracking, plan: Plan, asked: Request, now_ms: int, *, remember: bool) -> Arrival:
+    """A signed trial is decided like any visit, known by nobody afterwards, and never counted."""
+    path, query = split_target(asked.target)
+    query, text = without(query)
+    asked = amended(asked, target=f"{path}?{query}" if query else path)
+    if not is_signed(text, tracking.page_key, now_ms):
+        return tracking.tracker.arrive(plan, asked, remember=remember)
+    arrival = tracking.tracker.arrive(plan, asked, remember=False)
+    return arrival._replace(click=amended(arrival.click, test=True), cookie=None)
+
+
+async def record(tracking: Tracking, arrival: Arrival) -> None:
+    """Durable when this returns, or in line for it; somebody who objected leaves only a number."""
+    workspace, click = tracking.tracker.workspace, arrival.click
+    if click.visit.mode == "none":
+        day = (workspace, utc_date(click.clicked_at_ms))
+        await tracking.log.count(day, f"visits without a trace: {click.campaign}")
+        return
+    await tracking.log.put(workspace, arrival.stored)
+
+
+def answer(tracking: Tracking, arrival: Arrival) -> web.Response:
+    if arrival.click.visit.traffic == "prefetch":
+        return answers.refuse_prefetch()
+    if arrival.destination is None:
+        response = answers.status(arrival.click.status or 404)
+    else:
+        response = answers.onward(
+            arrival.plan.campaign, arrival.destination, page_key=tracking.page_key, secure=arrival.secure
+        )
+    if arrival.cookie is not None:
+        response.headers["Set-Cookie"] = set_cookie(arrival.cookie, secure=arrival.secure)
+    return response
+
+
+def set_cookie(text: str, *, secure: bool) -> str:
+    return f"{COOKIE_SECURE}={text}{_COOKIE}; Secure" if secure else f"{COOKIE_PLAIN}={text}{_COOKIE}"
