@@ -308,8 +308,13 @@ def kills(wanted: int) -> None:
 def conversions_of(made: Appliance, clicks: list[str]) -> set[str]:
     wanted = set(clicks)
     lines = made.command("clicks", "--json", "--limit", "1000000").stdout.splitlines()
-    stories = (json.loads(line) for line in lines)
-    return {each["conversion_id"] for story in stories if story["click_id"] in wanted for each in story["conversions"]}
+    histories = (json.loads(line) for line in lines)
+    return {
+        each["conversion_id"]
+        for history in histories
+        if history["click_id"] in wanted
+        for each in history["conversions"]
+    }
 
 
 def main() -> None:

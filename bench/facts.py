@@ -18,7 +18,7 @@ from typing import Any
 from tnc.core.models import Source, SourceId
 from tnc.visitors.client_hints import sent_hints
 from tnc.visitors.client_ip import ClientAddress
-from tnc.visitors.geo.catalog import AddressData
+from tnc.visitors.geo.catalog import GeoData
 from tnc.visitors.geo.database import Database
 from tnc.visitors.geo.geo import Geo
 from tnc.visitors.geo.install import add
@@ -155,7 +155,7 @@ def cost_of_a_user_agent(browsers: Sequence[str], hostile: Sequence[str]) -> Non
 
 
 def swaps_under_load(data: Path, room: Path, agents: Agents) -> None:
-    addresses = AddressData(room / "addresses")
+    addresses = GeoData(room / "addresses")
     for _ in range(2):
         add(addresses, data / "geo" / "dbip-country-2026-06.mmdb.gz", kind=None, now_ms=1_795_600_000_000)
     reader = VisitReader(address=ClientAddress(), geo=addresses.open(private=True), agents=agents)

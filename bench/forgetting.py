@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
@@ -47,7 +47,7 @@ from tnc.store.days.writer import DayWriter, day_path, utc_date
 from tnc.store.keys.keyring import DayKeys, new_key_text
 from tnc.store.keys.puncturable import PuncturableKey
 from tnc.store.terms import DAY_MS, start_ms
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 PERSON = "7" * 32
 OF_THE_PERSON = 50
@@ -145,8 +145,8 @@ def seal(made: Appliance, folder: Path, cpu_us: float) -> None:
 
     `cpu_us` is what a whole click costs the server, 32 at once.
     """
-    with House(settings.load(made.config), World(), to_write=False) as house:
-        originals = [story.click for story, _ in zip(house.stories.newest(), range(2_000), strict=False)]
+    with Workspace(settings.load(made.config), World(), to_write=False) as workspace:
+        originals = [history.click for history, _ in zip(workspace.histories.newest(), range(2_000), strict=False)]
     chance = random.Random(1)
     clicks = [copy(chance.choice(originals), start_ms(Date(2026, 1, 1)) + at, chance) for at in range(SEALED)]
     rounds: dict[str, list[float]] = {"sealed": [], "plain": []}
@@ -200,12 +200,12 @@ def in_the_open(work: Callable[[Path, list[Click]], float]) -> Callable[[Path, l
 def rotate(folder: Path) -> None:
     key = folder / "rotated.key"
     key.write_text(new_key_text())
-    with House.create(Settings(data=folder / "rotated", key=key), World()) as house:
-        today = utc_date(house.world.now_ms())
+    with Workspace.create(Settings(data=folder / "rotated", key=key), World()) as workspace:
+        today = utc_date(workspace.world.now_ms())
         for number in range(ROTATED_DAYS):
-            house.keyring.create_day(house.workspace, today - timedelta(days=number), words=b"")
+            workspace.keyring.create_day(workspace.id, today - timedelta(days=number), words=b"")
         begun = time.perf_counter()
-        told = Keeping(house, none_is_lent).keys.rotate()
+        told = Keeping(workspace, none_is_lent).keys.rotate()
         print(f"another key for a keyring of {told['files']} files: {time.perf_counter() - begun:.2f} s", flush=True)
 
 
@@ -220,15 +220,15 @@ def plant(made: Appliance, days: int) -> None:
     """Clicks of one visitor, over all days."""
     world, chance = World(), random.Random(7)
     with (
-        House(settings.load(made.config), world, to_write=False) as house,
-        closing(Days(house.rooms.days, house.keyring, house.words)) as files,
+        Workspace(settings.load(made.config), world, to_write=False) as workspace,
+        closing(Days(workspace.paths.days, workspace.keyring, workspace.words)) as files,
     ):
-        original = next(iter(house.stories.newest())).click
+        original = next(iter(workspace.histories.newest())).click
         for number in range(OF_THE_PERSON):
             date = utc_date(world.now_ms()) - timedelta(days=number % days + 1)
             click = copy(original, start_ms(date) + chance.randrange(DAY_MS), chance)
             its = replace(click, visit=replace(click.visit, visitor=PERSON, browser_id=PERSON))
-            files.transact((house.workspace, date), lambda writer, its=its: writer.add_click(its))  # type: ignore[misc]
+            files.transact((workspace.id, date), lambda writer, its=its: writer.add_click(its))  # type: ignore[misc]
 
 
 def count(made: Appliance, days: int) -> None:
@@ -249,15 +249,15 @@ def sums(made: Appliance, *, days_later: int = 0) -> None:
     begun, world = time.perf_counter(), World()
     later = World(now_ms=lambda: world.now_ms() + days_later * DAY_MS)
     with (
-        House(settings.load(made.config), later, to_write=True) as house,
-        closing(Days(house.rooms.days, house.keyring, house.words)) as files,
+        Workspace(settings.load(made.config), later, to_write=True) as workspace,
+        closing(Days(workspace.paths.days, workspace.keyring, workspace.words)) as files,
     ):
-        for date in house.stories.dates():
+        for date in workspace.histories.dates():
             if date < utc_date(world.now_ms()):
                 for search in FINISHING:
-                    finish(day_path(house.rooms.days, house.workspace, date), search)
+                    finish(day_path(workspace.paths.days, workspace.id, date), search)
         files.close()
-        Keeping(house, lambda work: work(files)).retention.keep_sums()
+        Keeping(workspace, lambda work: work(files)).retention.keep_sums()
     print(f"sums that outlive the days, made ahead: {time.perf_counter() - begun:.0f} s", flush=True)
 
 
@@ -283,22 +283,22 @@ def let_go(made: Appliance, given: argparse.Namespace) -> None:
     """In one process, with a writer that commits twenty clicks every ten milliseconds, as the server's does."""
     first, lock, commits = utc_date(World().now_ms()) - timedelta(days=given.days), threading.Lock(), Commits()
     with (
-        House(settings.load(made.config), World(), to_write=True) as house,
-        closing(Days(house.rooms.days, house.keyring, house.words)) as files,
+        Workspace(settings.load(made.config), World(), to_write=True) as workspace,
+        closing(Days(workspace.paths.days, workspace.keyring, workspace.words)) as files,
     ):
 
         def alone(work: Callable[[Days], Any]) -> Any:
             with lock:
                 return work(files)
 
-        clicks = [story.click for story, _ in zip(house.stories.newest(), range(20), strict=False)]
-        today = (house.workspace, utc_date(house.world.now_ms()))
+        clicks = [history.click for history, _ in zip(workspace.histories.newest(), range(20), strict=False)]
+        today = (workspace.id, utc_date(workspace.world.now_ms()))
         with commits.going_on(
             lambda: alone(lambda days: days.transact(today, lambda w: [w.add_click(c) for c in clicks]))
         ):
             idle = commits.of(3.0)
             before, begun = size_of(made.data / "days"), time.perf_counter()
-            told = Keeping(house, alone).retention.run(as_of_ms=start_ms(first) + 90 * DAY_MS)
+            told = Keeping(workspace, alone).retention.run(as_of_ms=start_ms(first) + 90 * DAY_MS)
             seconds = time.perf_counter() - begun
             freed = before - size_of(made.data / "days")
             busy = commits.of(1.0)

@@ -33,7 +33,7 @@ from tnc.core.models import Click, ClickId
 from tnc.reports.client import Asked
 from tnc.store.days.files import Days
 from tnc.store.days.writer import utc_date
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 DAYS = 20
 HEAVY = Asked(by=("campaign", "country", "os", "sub1"), start="30d")
@@ -74,12 +74,12 @@ def fill(config: Path, days_ago: int, number: int) -> int:
     """Clicks of one past day."""
     world, chance = World(), random.Random(days_ago)
     with (
-        House(settings.load(config), world, to_write=False) as house,
-        closing(Days(house.rooms.days, house.keyring, house.words)) as days,
+        Workspace(settings.load(config), world, to_write=False) as workspace,
+        closing(Days(workspace.paths.days, workspace.keyring, workspace.words)) as days,
     ):
-        originals = [story.click for story, _ in zip(house.stories.newest(), range(2_000), strict=False)]
+        originals = [history.click for history, _ in zip(workspace.histories.newest(), range(2_000), strict=False)]
         start_ms = world.now_ms() // _DAY_MS * _DAY_MS - days_ago * _DAY_MS
-        day = (house.workspace, utc_date(start_ms))
+        day = (workspace.id, utc_date(start_ms))
         assert day[1] == utc_date(world.now_ms()) - timedelta(days=days_ago)
         for first in range(0, number, _AT_ONCE):
             times = range(first, min(first + _AT_ONCE, number))

@@ -13,12 +13,12 @@ from tnc.core.clock import World
 from tnc.core.models import CampaignId, Click, ClickId, OfferId, Visit
 from tnc.core.settings import Settings
 from tnc.destinations.http import open_session
-from tnc.destinations.sender import Courier
+from tnc.destinations.sender import Sender
 from tnc.store.days.writer import DayWriter, utc_date
 from tnc.store.keys.keyring import new_key_text
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.caps import Caps
-from tnc.tracking.conversions.inbox import Heard
+from tnc.tracking.conversions.inbox import PostbackCall
 from tnc.tracking.setup import make_tracker, visit_reader
 
 SHOES = OfferId("shoes")
@@ -40,14 +40,14 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     key = tmp_path / "key"
     key.write_text(new_key_text())
     world = World()
-    with House.create(Settings(data=tmp_path / "data", key=key), world) as house:
-        house.turn_salts()
-        async with recording(house) as log, open_session(()) as session:
-            yield Server(house, log, make_tracker(house, visit_reader(house)), Courier(session, world, ()))
+    with Workspace.create(Settings(data=tmp_path / "data", key=key), world) as workspace:
+        workspace.turn_salts()
+        async with recording(workspace) as log, open_session(()) as session:
+            yield Server(workspace, log, make_tracker(workspace, visit_reader(workspace)), Sender(session, world, ()))
 
 
 async def clicks(server: Server, count: int) -> list[ClickId]:
-    world = server.house.world
+    world = server.workspace.world
     now_ms = world.now_ms()
     made = [
         Click(
@@ -64,7 +64,7 @@ async def clicks(server: Server, count: int) -> list[ClickId]:
         for click in made:
             writer.add_click(click)
 
-    await server.clicklog.run((server.house.workspace, utc_date(now_ms)), add)
+    await server.click_log.run((server.workspace.id, utc_date(now_ms)), add)
     return [click.click_id for click in made]
 
 
@@ -74,7 +74,7 @@ async def apply(server: Server, per: str) -> None:
 
 async def tell(server: Server, click_id: ClickId, **said: str) -> None:
     params = {"cid": click_id, "txid": "T", **said}
-    answered = await server.hear(Heard(method="GET", path="/postback", params=params, peer_ip=None))
+    answered = await server.hear(PostbackCall(method="GET", path="/postback", params=params, peer_ip=None))
     assert answered.status == 200
 
 
@@ -99,7 +99,7 @@ async def test_conversions_that_come_while_caps_are_counted_anew_count_once(serv
     await network
 
     caps: Caps = server.tracker.caps
-    now_ms = server.house.world.now_ms()
+    now_ms = server.workspace.world.now_ms()
     assert caps.count(SHOES, now_ms) == 400 - len(refunded)
     for per in islice(cycle(("day", "total")), 2):
         await apply(server, per)
@@ -108,14 +108,14 @@ async def test_conversions_that_come_while_caps_are_counted_anew_count_once(serv
 
 async def test_what_needs_a_day_to_itself_waits_while_it_is_lent(server: Server) -> None:
     await clicks(server, 1)
-    day = server.house.workspace, utc_date(server.house.world.now_ms())
+    day = server.workspace.id, utc_date(server.workspace.world.now_ms())
     lent, go_on = threading.Event(), threading.Event()
 
     def works() -> None:
         lent.set()
         go_on.wait()
 
-    lending = asyncio.create_task(server.clicklog.lend(day, works))
+    lending = asyncio.create_task(server.click_log.detach(day, works))
     await asyncio.to_thread(lent.wait)
     waiting = asyncio.create_task(asyncio.to_thread(server.alone, lambda days: days.discard(day)))
     await asyncio.sleep(0.3)
@@ -128,10 +128,10 @@ async def test_what_needs_a_day_to_itself_waits_while_it_is_lent(server: Server)
 
 async def test_a_day_that_is_over_is_finished_with_its_clicks(server: Server) -> None:
     await clicks(server, 3)
-    date = utc_date(server.house.world.now_ms())
+    date = utc_date(server.workspace.world.now_ms())
 
     await asyncio.to_thread(server.finish_day, date)
 
-    assert server.house.stories.is_finished(date)
-    assert len(list(server.house.stories.newest())) == 3
+    assert server.workspace.histories.is_finished(date)
+    assert len(list(server.workspace.histories.newest())) == 3
     assert len(await clicks(server, 1)) == 1

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from tnc import __version__
-from tnc.admin.alerts import Alerting
+from tnc.admin.alerts import AlertMailer
 from tnc.admin.errands import Errands, errands_of
-from tnc.admin.geo_updates import Renewal, newest_in_use
+from tnc.admin.geo_updates import GeoUpdates, newest_in_use
 from tnc.admin.jobs import HOUR, MINUTE, Job, Jobs
 from tnc.admin.services import Hooks as KeepingHooks
 from tnc.admin.services import Keeping
@@ -27,27 +27,27 @@ from tnc.core.conversions import counts_for_cap
 from tnc.core.errors import UnavailableError
 from tnc.core.models import Click, Configuration, Conversion, OfferId
 from tnc.core.passwords import Passwords
-from tnc.core.process import background, giving_way, ready_for_threads, settle
+from tnc.core.process import background, freeze_gc, warm_up_msgspec, yield_gil
 from tnc.core.setting_types import Address
 from tnc.core.settings import Settings
-from tnc.destinations.batch import Carrier
+from tnc.destinations.batch import BatchSender
 from tnc.destinations.http import open_session
-from tnc.destinations.sender import Courier
-from tnc.destinations.service import Forwarding
-from tnc.destinations.worker import FromThreads, Outbox
-from tnc.privacy.leak_report import Nightly
-from tnc.reports.client import Reporter
+from tnc.destinations.sender import Sender
+from tnc.destinations.service import DestinationService
+from tnc.destinations.worker import DeliveryWorker, ThreadsafeOutbox
+from tnc.privacy.leak_report import LeakSearchSchedule
+from tnc.reports.client import ReportClient
 from tnc.store.accounts import Accounts
 from tnc.store.days.click_log import ClickLog, Day, Days
 from tnc.store.days.files import LentError
 from tnc.store.days.schema import FINISHING, finish
 from tnc.store.days.writer import DayWriter, day_path, utc_date
-from tnc.store.workspace import House, Rooms, locked
+from tnc.store.workspace import Paths, Workspace, locked
 from tnc.tracking.configure import Hooks, Operations
-from tnc.tracking.consent_withdrawal import Withdrawing
-from tnc.tracking.conversions.inbox import Answered, Heard
-from tnc.tracking.crawler_checks import Checks
-from tnc.tracking.record import Recorded
+from tnc.tracking.consent_withdrawal import ConsentWithdrawals
+from tnc.tracking.conversions.inbox import PostbackCall, PostbackReply
+from tnc.tracking.crawler_checks import CrawlerChecks
+from tnc.tracking.record import RecordedConversion
 from tnc.tracking.setup import make_tracker, recount_caps, visit_reader
 from tnc.tracking.tracker import Tracker
 from tnc.visitors.rate import Frequency
@@ -71,86 +71,86 @@ _LENT_SECONDS: Final = 0.2
 class Server:
     """One workspace, served. Holds what the parts tell each other while it runs."""
 
-    def __init__(self, house: House, clicklog: ClickLog, tracker: Tracker, courier: Courier) -> None:
-        self.house = house
-        self.clicklog = clicklog
+    def __init__(self, workspace: Workspace, click_log: ClickLog, tracker: Tracker, sender: Sender) -> None:
+        self.workspace = workspace
+        self.click_log = click_log
         self.tracker = tracker
         self._fed = 0
         self._configuring = threading.Lock()
-        self.outbox = Outbox(
-            workspace=house.workspace,
-            clicklog=clicklog,
-            stories=house.stories,
-            stops=house.stops,
-            carrier=Carrier(
-                courier=courier, world=house.world, scale=house.settings.retry_scale, objected=self._has_objected
+        self.outbox = DeliveryWorker(
+            workspace=workspace.id,
+            click_log=click_log,
+            histories=workspace.histories,
+            stopped_destinations=workspace.stopped_destinations,
+            batch_sender=BatchSender(
+                sender=sender, world=workspace.world, scale=workspace.settings.retry_scale, objected=self._has_objected
             ),
             versions=self,
         )
-        self.forwarding = Forwarding(house, self.transact, FromThreads(self.outbox, asyncio.get_running_loop()))
+        self.forwarding = DestinationService(
+            workspace, self.transact, ThreadsafeOutbox(self.outbox, asyncio.get_running_loop())
+        )
         self._loop = asyncio.get_running_loop()
         self.keeping = Keeping(
-            house,
+            workspace,
             self.alone,
-            KeepingHooks(
-                forgotten=self._forgotten, objected=self._objected, retiring=self._retire, renewed=self._renew
-            ),
+            KeepingHooks(erasures=self._erasures, objected=self._objected, retiring=self._retire, renewed=self._renew),
         )
-        self.keeping.rights.look_at_dues()
+        self.keeping.privacy_requests.refresh_due_dates()
         self.operations = Operations(
-            house,
+            workspace,
             self.transact,
             Hooks(configured=self._configured, converted=self._converted, later=self._later),
         )
 
     def transact(self, day: Day, work: Callable[[DayWriter], _T]) -> _T:
         """For operations, which run in threads: lend them the writer."""
-        return asyncio.run_coroutine_threadsafe(self.clicklog.run(day, work), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self.click_log.run(day, work), self._loop).result()
 
     def alone(self, work: Callable[[Days], _T]) -> _T:
         """For what must have the day files to itself; clicks wait for it, and it waits for a day that is lent."""
         while True:
             try:
-                return asyncio.run_coroutine_threadsafe(self.clicklog.alone(work), self._loop).result()
+                return asyncio.run_coroutine_threadsafe(self.click_log.alone(work), self._loop).result()
             except LentError:
                 time.sleep(_LENT_SECONDS)
 
     def finish_day(self, date: Date) -> None:
         """Step by step, and between two of them whatever waits for the day has its turn."""
-        path = day_path(self.house.rooms.days, self.house.workspace, date)
+        path = day_path(self.workspace.paths.days, self.workspace.id, date)
         for search in FINISHING:
-            work = self.clicklog.lend((self.house.workspace, date), partial(finish, path, search))
+            work = self.click_log.detach((self.workspace.id, date), partial(finish, path, search))
             asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def _retire(self, date: Date) -> None:
-        asyncio.run_coroutine_threadsafe(self.clicklog.retire((self.house.workspace, date)), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self.click_log.retire((self.workspace.id, date)), self._loop).result()
 
-    def _forgotten(self, visitors: frozenset[str]) -> None:
+    def _erasures(self, visitors: frozenset[str]) -> None:
         self._on_loop(lambda: self.tracker.forget(visitors))
 
     def _renew(self) -> None:
         asyncio.run_coroutine_threadsafe(self.prepare_days(), self._loop).result()
 
     def _objected(self) -> None:
-        held = self.house.forgotten.objections(now_ms=self.house.world.now_ms())
-        self._on_loop(lambda: self.tracker.objections.take(held))
+        held = self.workspace.erasures.opt_outs(now_ms=self.workspace.world.now_ms())
+        self._on_loop(lambda: self.tracker.opt_outs.take(held))
 
     def _has_objected(self, click: Click) -> bool:
-        return self.tracker.objections.concern(click.visit)
+        return self.tracker.opt_outs.concern(click.visit)
 
     def configuration(self) -> tuple[int, Configuration]:
         """The one that visitors are served by."""
         return self.tracker.plans.version, self.tracker.plans.configuration
 
     def version(self, number: int) -> Configuration:
-        return self.house.version(number)
+        return self.workspace.version(number)
 
     def _later(self, day: Day, work: Callable[[DayWriter], Any]) -> None:
         """What nobody waits for."""
 
         async def do() -> None:
             try:
-                await self.clicklog.run(day, work)
+                await self.click_log.run(day, work)
             except UnavailableError:
                 log.warning("a call could not be kept in the inbox")
 
@@ -169,7 +169,7 @@ class Server:
         with self._configuring:  # one after the other, and the newest stays
             if version <= self.tracker.plans.version:
                 return
-            plans = self.house.plans(version)
+            plans = self.workspace.plans(version)
             anew: set[OfferId] = set()
 
             def take() -> None:
@@ -177,13 +177,13 @@ class Server:
                 self.outbox.configured()
 
             self._on_loop(take)
-            recount = recount_caps(self.house, self.tracker.caps, anew)
+            recount = recount_caps(self.workspace, self.tracker.caps, anew)
             self._on_loop(lambda: self.tracker.caps.counted(recount))
 
-    def _converted(self, recorded: Recorded) -> None:
+    def _converted(self, recorded: RecordedConversion) -> None:
         self._on_loop(lambda: self._note(recorded))
 
-    def _note(self, recorded: Recorded) -> None:
+    def _note(self, recorded: RecordedConversion) -> None:
         """Caps, the condition `converted` and the outbox know of a conversion before its call is answered."""
         outcome = recorded.outcome
         if outcome is None or outcome.change is None or recorded.click is None or recorded.click.test:
@@ -197,38 +197,38 @@ class Server:
         if after:
             self.tracker.note_conversion(recorded.click, outcome.change.at_ms)
 
-    def feed_columns(self, reporter: Reporter) -> None:
+    def feed_columns(self, reporter: ReportClient) -> None:
         """So that the next report has little to catch up; while nothing comes, no child is started for it."""
-        written = self.clicklog.recording().written
+        written = self.click_log.recording().written
         if written != self._fed:
             self._fed = written
             asyncio.run_coroutine_threadsafe(reporter.catch_up(), self._loop).result()
 
     def turn_day(self) -> None:
         """Salts and keys of today and tomorrow, ahead of midnight; objections that still hold."""
-        self.tracker.take_salts(self.house.turn_salts())
+        self.tracker.take_salts(self.workspace.turn_salts())
         self._objected()
         asyncio.run_coroutine_threadsafe(self.prepare_days(), self._loop).result()
 
     async def prepare_days(self) -> None:
-        today = utc_date(self.house.world.now_ms())
+        today = utc_date(self.workspace.world.now_ms())
         try:
-            await self.clicklog.prepare((self.house.workspace, today + timedelta(days=n)) for n in range(2))
+            await self.click_log.prepare((self.workspace.id, today + timedelta(days=n)) for n in range(2))
         except UnavailableError:
             log.exception("the day's file could not be made ready")  # visitors are sent on; their clicks wait
 
     def tracking(self) -> Tracking:
         return Tracking(
-            world=self.house.world,
+            world=self.workspace.world,
             tracker=self.tracker,
-            log=self.clicklog,
-            stories=self.house.stories,
+            log=self.click_log,
+            histories=self.workspace.histories,
             hear=self.hear,
             file=self.file,
-            rights=self.keeping.rights,
-            clicks_days=lambda: self.house.settings.clicks_days,
+            privacy_requests=self.keeping.privacy_requests,
+            clicks_days=lambda: self.workspace.settings.clicks_days,
             version=__version__,
-            page_key=self.house.keys.control_key,
+            page_key=self.workspace.keys.control_key,
         )
 
     def errands(self, tracking_base: str) -> Errands:
@@ -238,12 +238,12 @@ class Server:
     async def file(self, secret: str) -> str | None:
         return await asyncio.to_thread(self.forwarding.file, secret)
 
-    async def hear(self, heard: Heard) -> Answered:
+    async def hear(self, heard: PostbackCall) -> PostbackReply:
         return await asyncio.to_thread(self.operations.receiving.hear, heard)
 
     def remember_the_newest(self) -> Iterator[Click]:
         """Take up who was seen last, before the port opens; returns the older clicks for `remember_the_rest`."""
-        past = self.house.stories.newest_clicks(since_ms=self._horizon_ms())
+        past = self.workspace.histories.newest_clicks(since_ms=self._horizon_ms())
         for click in islice(past, _REMEMBER_AT_ONCE):
             self.tracker.remember(click)
         return past
@@ -255,17 +255,17 @@ class Server:
                 for click in some:
                     self.tracker.remember(click)
             self.tracker.knows_the_past = True
-            converted = giving_way(self.house.stories.converted_since(self._horizon_ms()))
-            while stories := await self._portion(thread, converted):
-                for story in stories:
-                    for conversion in story.conversions:
-                        self.tracker.note_conversion(story.click, conversion.history[-1].at_ms)
+            converted = yield_gil(self.workspace.histories.converted_since(self._horizon_ms()))
+            while histories := await self._portion(thread, converted):
+                for history in histories:
+                    for conversion in history.conversions:
+                        self.tracker.note_conversion(history.click, conversion.history[-1].at_ms)
 
     async def _portion(self, thread: Executor, items: Iterator[_T]) -> list[_T]:
         return await self._loop.run_in_executor(thread, lambda: list(islice(items, _REMEMBER_BESIDE)))
 
     def _horizon_ms(self) -> int:
-        return self.house.world.now_ms() - self.tracker.seen.window_s * 1000
+        return self.workspace.world.now_ms() - self.tracker.seen.window_s * 1000
 
 
 def _counted(conversion: Conversion | None) -> int:
@@ -273,21 +273,23 @@ def _counted(conversion: Conversion | None) -> int:
 
 
 @asynccontextmanager
-async def recording(house: House) -> AsyncIterator[ClickLog]:
-    ready_for_threads()
-    clicklog = ClickLog(Days(house.rooms.days, house.keyring, house.words))
-    clicklog.start()
+async def recording(workspace: Workspace) -> AsyncIterator[ClickLog]:
+    warm_up_msgspec()
+    click_log = ClickLog(Days(workspace.paths.days, workspace.keyring, workspace.words))
+    click_log.start()
     try:
-        yield clicklog
+        yield click_log
     finally:
-        await clicklog.close()
+        await click_log.close()
 
 
 @asynccontextmanager
-async def tracking_alone(house: House) -> AsyncIterator[str]:
+async def tracking_alone(workspace: Workspace) -> AsyncIterator[str]:
     """While no server runs: the tracking listener by itself, on a free port of this machine; its address."""
-    async with recording(house) as clicklog, open_session(()) as session:
-        server = Server(house, clicklog, make_tracker(house, visit_reader(house)), Courier(session, house.world, ()))
+    async with recording(workspace) as click_log, open_session(()) as session:
+        server = Server(
+            workspace, click_log, make_tracker(workspace, visit_reader(workspace)), Sender(session, workspace.world, ())
+        )
         await server.prepare_days()
         nearby = Address(host="127.0.0.1", port=0)
         bound = listening_socket(nearby)
@@ -297,53 +299,55 @@ async def tracking_alone(house: House) -> AsyncIterator[str]:
 
 async def serve(config: Path, settings: Settings, world: World, *, ready: Callable[[str, str], None]) -> None:
     """Run until SIGTERM or SIGINT. `ready` is told the tracking and the dashboard address once both answer."""
-    rooms = Rooms(settings.data)
+    paths = Paths(settings.data)
     async with AsyncExitStack() as stack:
-        house = stack.enter_context(House(settings, world, to_write=False))
-        stack.enter_context(locked(rooms))
-        house = stack.enter_context(House(settings, world, to_write=True))
-        with closing(Days(house.rooms.days, house.keyring)) as days:
-            Keeping(house, lambda work: work(days)).keep_promises()
-        house.check_keys()
-        house.turn_salts()
+        workspace = stack.enter_context(Workspace(settings, world, to_write=False))
+        stack.enter_context(locked(paths))
+        workspace = stack.enter_context(Workspace(settings, world, to_write=True))
+        with closing(Days(workspace.paths.days, workspace.keyring)) as days:
+            Keeping(workspace, lambda work: work(days)).run_startup_work()
+        workspace.check_keys()
+        workspace.turn_salts()
         entrance, back = listening_socket(settings.listen), listening_socket(settings.dashboard)
-        tracker = make_tracker(house, visit_reader(house), visit_reader(house, Frequency()))
-        clicklog = await stack.enter_async_context(recording(house))
+        tracker = make_tracker(workspace, visit_reader(workspace), visit_reader(workspace, Frequency()))
+        click_log = await stack.enter_async_context(recording(workspace))
         session = await stack.enter_async_context(open_session(settings.allow_hosts))
-        reporter = Reporter(config)
+        reporter = ReportClient(config)
         stack.push_async_callback(reporter.close)
-        courier = Courier(session, world, settings.allow_hosts)
-        server = Server(house, clicklog, tracker, courier)
+        sender = Sender(session, world, settings.allow_hosts)
+        server = Server(workspace, click_log, tracker, sender)
         await server.prepare_days()
         older = server.remember_the_newest()
         desk = Desk(
-            house,
+            workspace,
             tracking_base=url_of(entrance, settings.listen),
             tracker=tracker,
-            clicklog=clicklog,
+            click_log=click_log,
             reporter=reporter,
-            mail=MailDesk(house, server.operations, server.forwarding, courier),
-            people=PeopleDesk(house, server.keeping),
+            mail=MailDesk(workspace, server.operations, server.forwarding, sender),
+            people=PeopleDesk(workspace, server.keeping),
         )
         tracking = server.tracking()
-        accounts = Accounts(lambda: house.database, house.database_lock)
-        passwords = Passwords(house.keys.pepper)
+        accounts = Accounts(lambda: workspace.database, workspace.database_lock)
+        passwords = Passwords(workspace.keys.pepper)
         dashboard = dashboard_app(desk, accounts, passwords, world, hosts=(settings.dashboard.host,))
-        renewal = Renewal(config, house)
-        nightly = Nightly(config, house)
+        renewal = GeoUpdates(config, workspace)
+        nightly = LeakSearchSchedule(config, workspace)
         jobs = jobs_of(server, renewal, nightly, reporter)
         errands: Errands = {**server.errands(url_of(entrance, settings.listen)), "jobs": jobs.told, "do-job": jobs.do}
-        await stack.enter_async_context(local_socket(control_app(server.operations, errands), rooms))
+        await stack.enter_async_context(local_socket(control_app(server.operations, errands), paths))
         await stack.enter_async_context(site(application(dashboard), back))
         await stack.enter_async_context(tracking_site(tracking, entrance))
         await stack.enter_async_context(server.outbox.running())
-        await stack.enter_async_context(Withdrawing(house, server.transact, tracker.denials).running())
-        await stack.enter_async_context(newest_in_use(house, tracker))
-        await stack.enter_async_context(Checks(tracker, clicklog, house.agents.crawlers).running())
+        await stack.enter_async_context(
+            ConsentWithdrawals(workspace, server.transact, tracker.pending_withdrawals).running()
+        )
+        await stack.enter_async_context(newest_in_use(workspace, tracker))
+        await stack.enter_async_context(CrawlerChecks(tracker, click_log, workspace.agents.crawlers).running())
         stack.callback(renewal.stop)
         stack.callback(nightly.stop)
         await stack.enter_async_context(jobs.running())
-        settle()
+        freeze_gc()
         remembering = asyncio.create_task(server.remember_the_rest(older))
         stack.callback(remembering.cancel)
         stop = asyncio.Event()
@@ -355,35 +359,40 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         log.info("stopping")
 
 
-def jobs_of(server: Server, renewal: Renewal, nightly: Nightly, reporter: Reporter) -> Jobs:
+def jobs_of(server: Server, renewal: GeoUpdates, nightly: LeakSearchSchedule, reporter: ReportClient) -> Jobs:
     """What the appliance does by itself."""
-    house, keeping = server.house, server.keeping
+    workspace, keeping = server.workspace, server.keeping
 
     def finish_days() -> None:
-        today = utc_date(house.world.now_ms())
-        for date in house.stories.dates():
-            if date < today and not house.stories.is_finished(date):
+        today = utc_date(workspace.world.now_ms())
+        for date in workspace.histories.dates():
+            if date < today and not workspace.histories.is_finished(date):
                 server.finish_day(date)
 
     def feed_columns() -> None:
         server.feed_columns(reporter)
 
-    alerting = Alerting(house, server.clicklog.recording)
+    alerting = AlertMailer(workspace, server.click_log.recording)
 
     # Not all in the same minute, and not all at the full hour: publishers have many who ask.
-    renewing = (1 + house.world.chance()) * HOUR
+    renewing = (1 + workspace.world.chance()) * HOUR
     return Jobs(
         (
             Job("turn-day", "destroy old salts, have the next day's keys ready", HOUR, server.turn_day),
             Job("finish-days", "make the searches of finished days quick", HOUR, finish_days),
             Job("feed-columns", "copy new clicks into the columns that reports read", 2 * MINUTE, feed_columns),
-            Job("forget", "complete erasures that wait for a reader", MINUTE, keeping.forgetting.complete),
-            Job("look-at-dues", "know which requests of people are late", MINUTE, keeping.rights.look_at_dues),
+            Job("forget", "complete erasures that wait for a reader", MINUTE, keeping.eraser.complete),
+            Job(
+                "look-at-dues",
+                "know which requests of people are late",
+                MINUTE,
+                keeping.privacy_requests.refresh_due_dates,
+            ),
             Job("alerts", "mail what needs the owner", MINUTE, alerting.look),
             Job("retention", "let go what has reached its term", MINUTE, keeping.retention.keep_to_terms),
             Job("sums", "make the sums that outlive their clicks", HOUR, keeping.retention.keep_sums),
             Job("search", "each night, start to look for what is in the clear", HOUR, nightly.start_if_due),
             Job("renew-address-data", "start to fetch what is older than it should be", renewing, renewal.start_if_due),
         ),
-        house.world,
+        workspace.world,
     )

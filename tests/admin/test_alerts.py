@@ -13,22 +13,22 @@ from aiohttp.test_utils import TestServer
 from tests.fakes import meta
 from tests.fakes.relay import Relay as MailServer
 from tests.fakes.relay import certificate
-from tnc.admin.alerts import DAY_MS, HOUR_MS, Alerting
+from tnc.admin.alerts import DAY_MS, HOUR_MS, AlertMailer
 from tnc.admin.doctor import examine
-from tnc.admin.mail import Letter, Relay
+from tnc.admin.mail import Email, SmtpServer
 from tnc.app import Server, recording
 from tnc.core.clock import World
 from tnc.core.errors import FailedError
 from tnc.core.models import MAIN, CampaignId, Click, DestinationId, OfferId, Visit
 from tnc.core.settings import Settings
 from tnc.destinations.http import open_session
-from tnc.destinations.sender import Courier
+from tnc.destinations.sender import Sender
 from tnc.store.days.click_log import Recording
 from tnc.store.days.writer import utc_date
 from tnc.store.keys.keyring import new_key_text
-from tnc.store.stopped import Stop
-from tnc.store.workspace import House
-from tnc.tracking.conversions.inbox import Heard
+from tnc.store.stopped import StoppedDestination
+from tnc.store.workspace import Workspace
+from tnc.tracking.conversions.inbox import PostbackCall
 from tnc.tracking.setup import make_tracker, visit_reader
 
 STOPPED = "[tnc] destination meta-main is stopped"
@@ -40,11 +40,11 @@ MINUTE_MS = 60_000
 class Postman:
     """Keeps what he is given, unless he cannot."""
 
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[Email] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)  # message ids
     problem: str | None = None
 
-    async def post(self, letter: Letter, _relay: Relay) -> int:
+    async def post(self, letter: Email, _relay: SmtpServer) -> int:
         self.tried.append(letter.message_id)
         if self.problem is not None:
             raise FailedError(self.problem)
@@ -63,17 +63,17 @@ class Clock:
 
 @dataclass
 class Place:
-    house: House
+    workspace: Workspace
     clock: Clock
     postman: Postman
     failing: str | None = None
-    alerting: Alerting = field(init=False)
+    alerting: AlertMailer = field(init=False)
 
     def __post_init__(self) -> None:
         self.start()
 
     def start(self) -> None:
-        self.alerting = Alerting(self.house, self.recording, post=self.postman.post)
+        self.alerting = AlertMailer(self.workspace, self.recording, post=self.postman.post)
 
     def recording(self) -> Recording:
         return Recording(failing=self.failing, waiting=3, lost=0, written=9)
@@ -84,11 +84,11 @@ class Place:
         return self.postman.subjects
 
     def stop(self, destination: str = "meta-main") -> None:
-        stop = Stop(destination=DestinationId(destination), reason="meta-190", at_ms=0, config_version=1)
-        self.house.stops.put(MAIN, stop)
+        stop = StoppedDestination(destination=DestinationId(destination), reason="meta-190", at_ms=0, config_version=1)
+        self.workspace.stopped_destinations.put(MAIN, stop)
 
     def resume(self) -> None:
-        self.house.stops.remove(MAIN, DestinationId("meta-main"))
+        self.workspace.stopped_destinations.remove(MAIN, DestinationId("meta-main"))
 
 
 def settings_of(folder: Path, **more: object) -> Settings:
@@ -105,8 +105,8 @@ def settings_of(folder: Path, **more: object) -> Settings:
 def place(tmp_path: Path) -> Iterator[Place]:
     clock = Clock()
     world = World(now_ms=lambda: clock.now_ms)
-    with House.create(settings_of(tmp_path), world) as house:
-        yield Place(house, clock, Postman())
+    with Workspace.create(settings_of(tmp_path), world) as workspace:
+        yield Place(workspace, clock, Postman())
 
 
 def test_what_arises_is_mailed_once(place: Place) -> None:
@@ -196,7 +196,7 @@ def test_what_cannot_be_mailed_is_tried_again_and_said_in_the_doctor(place: Plac
     place.postman.problem = "localhost:587 refuses [mail] user and password (535)."
     place.look()
 
-    (finding,) = (each for each in examine(place.house) if each.check == "mail")
+    (finding,) = (each for each in examine(place.workspace) if each.check == "mail")
     assert len(place.postman.tried) == 1, "the second is not even tried"
     assert (finding.state, finding.fix) == ("warning", "Mend it, then type: tnc mail test")
     assert "2 alerts could not be mailed" in finding.text
@@ -204,7 +204,7 @@ def test_what_cannot_be_mailed_is_tried_again_and_said_in_the_doctor(place: Plac
 
     place.postman.problem = None
     assert len(place.look()) == 2
-    (finding,) = (each for each in examine(place.house) if each.check == "mail")
+    (finding,) = (each for each in examine(place.workspace) if each.check == "mail")
     assert finding.state == "ok"
 
 
@@ -216,7 +216,7 @@ def test_what_passed_before_it_could_be_mailed_is_not(place: Place) -> None:
     place.postman.problem = None
 
     assert place.look() == []
-    assert place.house.alerts.all() == {}
+    assert place.workspace.alerts.all() == {}
 
 
 def test_that_nothing_can_be_written_is_mailed_all_the_same_and_once(
@@ -226,7 +226,7 @@ def test_that_nothing_can_be_written_is_mailed_all_the_same_and_once(
         raise sqlite3.OperationalError("database or disk is full")
 
     place.look()
-    monkeypatch.setattr(place.house.alerts, "put", refuse)
+    monkeypatch.setattr(place.workspace.alerts, "put", refuse)
     place.failing = "database or disk is full"
 
     for _ in range(3):
@@ -239,14 +239,14 @@ def test_a_check_that_fails_keeps_no_other_from_being_heard(place: Place, monkey
     def fail(*_: object) -> None:
         raise OSError("damaged")
 
-    monkeypatch.setattr(place.house.stories, "dates", fail)
+    monkeypatch.setattr(place.workspace.histories, "dates", fail)
     place.stop()
 
     assert place.look() == [STOPPED]
 
 
 def test_a_request_is_told_of_on_the_days_of_its_reminders(place: Place) -> None:
-    request = place.house.register.open("r1", "access", channel="page", now_ms=place.clock.now_ms)
+    request = place.workspace.register.open("r1", "access", channel="page", now_ms=place.clock.now_ms)
     days = (request.due_at_ms - place.clock.now_ms) // DAY_MS
     for _ in range(days * 4):
         place.look(later_ms=DAY_MS // 4)
@@ -259,9 +259,9 @@ def test_a_request_is_told_of_on_the_days_of_its_reminders(place: Place) -> None
 
 def test_without_mail_nothing_is_looked_at(tmp_path: Path) -> None:
     postman = Postman()
-    with House.create(settings_of(tmp_path, mail_host=""), World()) as house:
-        Place(house, Clock(), postman, failing="full").look()
-        (finding,) = (each for each in examine(house) if each.check == "mail")
+    with Workspace.create(settings_of(tmp_path, mail_host=""), World()) as workspace:
+        Place(workspace, Clock(), postman, failing="full").look()
+        (finding,) = (each for each in examine(workspace) if each.check == "mail")
 
     assert postman.tried == []
     assert (finding.state, finding.text) == (
@@ -304,10 +304,10 @@ class Whole:
         await asyncio.to_thread(self.server.operations.apply, text, file="shop.toml")
 
     async def sell(self, number: int) -> None:
-        house = self.server.house
-        now_ms = house.world.now_ms()
+        workspace = self.server.workspace
+        now_ms = workspace.world.now_ms()
         click = Click(
-            click_id=house.world.new_click_id(now_ms),
+            click_id=workspace.world.new_click_id(now_ms),
             clicked_at_ms=now_ms,
             campaign=CampaignId("summer"),
             offer=OfferId("shoes"),
@@ -321,14 +321,14 @@ class Whole:
                 params={"fbclid": f"canary-{number}"},
             ),
         )
-        await self.server.clicklog.put(house.workspace, click)
+        await self.server.click_log.put(workspace.id, click)
         params = {"cid": click.click_id, "txid": f"canary-{number}"}
-        answered = await self.server.hear(Heard(method="GET", path="/postback", params=params, peer_ip=None))
+        answered = await self.server.hear(PostbackCall(method="GET", path="/postback", params=params, peer_ip=None))
         assert answered.status == 200
 
     def states(self) -> set[str]:
-        house = self.server.house
-        with house.stories.day(utc_date(house.world.now_ms())) as reader:
+        workspace = self.server.workspace
+        with workspace.histories.day(utc_date(workspace.world.now_ms())) as reader:
             return {state for _, state, _ in reader.deliveries.counts()}
 
 
@@ -350,23 +350,23 @@ async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
             mail_password=f"file:{tmp_path / 'password'}",
             mail_ca_file=str(own.authority),
         )
-        house = stack.enter_context(House.create(settings, World()))
-        house.turn_salts()
-        log = await stack.enter_async_context(recording(house))
+        workspace = stack.enter_context(Workspace.create(settings, World()))
+        workspace.turn_salts()
+        log = await stack.enter_async_context(recording(workspace))
         session = await stack.enter_async_context(open_session(("127.0.0.1",)))
-        courier = Courier(session, house.world, ("127.0.0.1",))
-        server = Server(house, log, make_tracker(house, visit_reader(house)), courier)
+        sender = Sender(session, workspace.world, ("127.0.0.1",))
+        server = Server(workspace, log, make_tracker(workspace, visit_reader(workspace)), sender)
         await stack.enter_async_context(server.outbox.running())
         yield Whole(server, receiver, str(fake.make_url("")).rstrip("/"), relay)
 
 
 async def test_a_refused_token_costs_two_requests_and_one_mail_and_loses_nothing(whole: Whole) -> None:
-    house = whole.server.house
-    alerting = Alerting(house, whole.server.clicklog.recording)
+    workspace = whole.server.workspace
+    alerting = AlertMailer(workspace, whole.server.click_log.recording)
     await whole.apply("an old one")
     for number in range(20):
         await whole.sell(number)
-    while not house.stops.all_of(MAIN):
+    while not workspace.stopped_destinations.all_of(MAIN):
         await asyncio.sleep(0.01)
 
     for _ in range(3):
@@ -393,7 +393,7 @@ async def test_dead_deliveries_are_mailed(whole: Whole) -> None:
     while whole.states() != {"dead"}:
         await asyncio.sleep(0.01)
 
-    await asyncio.to_thread(Alerting(whole.server.house, whole.server.clicklog.recording).look)
+    await asyncio.to_thread(AlertMailer(whole.server.workspace, whole.server.click_log.recording).look)
 
     (message,) = whole.relay.taken
     assert message["Subject"] == "[tnc] deliveries to meta-main are dead"

@@ -15,13 +15,13 @@ from tnc.admin.backup.backups import Backups
 from tnc.core import settings
 from tnc.core.clock import World
 from tnc.core.errors import FailedError, InvalidError, RefusedError
-from tnc.core.models import MAIN, ClickId, ClickStory
-from tnc.privacy.requests import Rights
+from tnc.core.models import MAIN, ClickHistory, ClickId
+from tnc.privacy.requests import PrivacyRequests
 from tnc.privacy.retention import Hooks, Retention
 from tnc.store.days.writer import day_path
 from tnc.store.keys.keyring import new_key_text
 from tnc.store.terms import DAY_MS
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 
 @pytest.fixture
@@ -33,34 +33,34 @@ def full(tmp_path: Path) -> Iterator[Estate]:
 
 
 def backup(full: Estate, folder: Path) -> Path:
-    return Path(Backups(full.house).create(folder)["file"])
+    return Path(Backups(full.workspace).create(folder)["file"])
 
 
-def restored(told: dict[str, str], now_ms: int = NOW_MS) -> House:
-    return House(settings.load(Path(told["config"])), World(now_ms=lambda: now_ms), to_write=False)
+def restored(told: dict[str, str], now_ms: int = NOW_MS) -> Workspace:
+    return Workspace(settings.load(Path(told["config"])), World(now_ms=lambda: now_ms), to_write=False)
 
 
-def ids(house: House) -> set[str]:
-    return {story.click.click_id for story in house.stories.newest()}
+def ids(workspace: Workspace) -> set[str]:
+    return {history.click.click_id for history in workspace.histories.newest()}
 
 
 def erase_canary(full: Estate) -> None:
-    forgetting = full.forgetting()
-    forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+    eraser = full.eraser()
+    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
 
 
 def test_a_backup_is_one_closed_file_without_keys_tokens_or_words(full: Estate, tmp_path: Path) -> None:
-    made = Backups(full.house).create(tmp_path / "copies")
+    made = Backups(full.workspace).create(tmp_path / "copies")
     path = Path(made["file"])
 
     assert made["clicks"] == 42
     assert path.stat().st_mode & 0o777 == 0o600
     content = path.read_bytes()
     assert [name for name, needle in NEEDLES.items() if needle in content] == []
-    with sqlite3.connect(day_path(full.house.rooms.days, MAIN, DAYS[0])) as database:
+    with sqlite3.connect(day_path(full.workspace.paths.days, MAIN, DAYS[0])) as database:
         tokens = [row[0] for row in database.execute("select visitor from clicks union select click from clicks")]
     assert [token for token in tokens if token.to_bytes(6, "big", signed=True) in content] == []
-    rings = [file.read_bytes() for file in full.house.rooms.ring.rglob("*") if file.is_file()]
+    rings = [file.read_bytes() for file in full.workspace.paths.ring.rglob("*") if file.is_file()]
     assert [ring for ring in rings if ring[64:128] in content] == []
     with zipfile.ZipFile(path) as opened:
         manifest = json.loads(opened.read("manifest.json"))
@@ -68,7 +68,7 @@ def test_a_backup_is_one_closed_file_without_keys_tokens_or_words(full: Estate, 
 
 
 def test_every_record_of_a_fresh_backup_opens(full: Estate, tmp_path: Path) -> None:
-    told = Backups(full.house).verify(backup(full, tmp_path / "copies"))
+    told = Backups(full.workspace).verify(backup(full, tmp_path / "copies"))
 
     assert told["refused"] == 0
     assert told["opened"] == told["records"] > 42
@@ -76,15 +76,15 @@ def test_every_record_of_a_fresh_backup_opens(full: Estate, tmp_path: Path) -> N
 
 def test_an_old_backup_refuses_exactly_what_was_erased_since(full: Estate, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
-    before = Backups(full.house).verify(path)
+    before = Backups(full.workspace).verify(path)
     found = {
         each["store"]: each["count"]
-        for each in full.forgetting().find(full.forgetting().subject(visitor=CANARY_SUBJECT))["stores"]
+        for each in full.eraser().find(full.eraser().subject(visitor=CANARY_SUBJECT))["stores"]
     }
 
     erase_canary(full)
 
-    after = Backups(full.house).verify(path)
+    after = Backups(full.workspace).verify(path)
     assert after["records"] == before["records"]
     assert after["refused"] == sum(found.values())
 
@@ -94,12 +94,12 @@ def test_a_restore_of_an_old_backup_brings_back_everybody_else(full: Estate, tmp
     others = {click for click in full.click_ids() if not click.startswith("canary")}
     erase_canary(full)
 
-    told = Backups(full.house).restore(path, tmp_path / "again")
+    told = Backups(full.workspace).restore(path, tmp_path / "again")
 
     assert (told["clicks"], told["refused"]) == (36, 6)
-    with restored(told) as house:
-        assert ids(house) == others
-        assert house.forgotten.is_erased(ClickId("canary-2026-11-22-0000"))
+    with restored(told) as workspace:
+        assert ids(workspace) == others
+        assert workspace.erasures.is_erased(ClickId("canary-2026-11-22-0000"))
         for name in ("config.toml", "control.db"):
             assert (tmp_path / "again" / name).exists()
     assert [
@@ -107,31 +107,31 @@ def test_a_restore_of_an_old_backup_brings_back_everybody_else(full: Estate, tmp
     ] == []
 
 
-def told_of(estate: Estate, click_id: str) -> ClickStory:
-    return next(story for story in estate.house.stories.newest() if story.click.click_id == click_id)
+def told_of(estate: Estate, click_id: str) -> ClickHistory:
+    return next(history for history in estate.workspace.histories.newest() if history.click.click_id == click_id)
 
 
 def test_what_is_restored_can_be_searched_and_reported(full: Estate, tmp_path: Path) -> None:
     before = {by: full.report(*by.split(",")) for by in ("campaign,offer,day", "country,device")}
-    story = told_of(full, "canary-2026-11-23-0000")
-    found = full.forgetting().find(full.forgetting().subject(visitor=CANARY_SUBJECT))
+    history = told_of(full, "canary-2026-11-23-0000")
+    found = full.eraser().find(full.eraser().subject(visitor=CANARY_SUBJECT))
 
-    Backups(full.house).restore(backup(full, tmp_path / "copies"), tmp_path / "again" / "data")
+    Backups(full.workspace).restore(backup(full, tmp_path / "copies"), tmp_path / "again" / "data")
 
     (tmp_path / "again" / "data.key").write_text((tmp_path / "data.key").read_text())
     with estate(tmp_path / "again") as again:
-        assert told_of(again, "canary-2026-11-23-0000") == story
-        assert again.forgetting().find(again.forgetting().subject(visitor=CANARY_SUBJECT)) == found
+        assert told_of(again, "canary-2026-11-23-0000") == history
+        assert again.eraser().find(again.eraser().subject(visitor=CANARY_SUBJECT)) == found
         for by, told in before.items():
             assert again.report(*by.split(",")) == told
 
 
 def test_numbers_are_not_handed_out_again_after_a_restore(full: Estate, tmp_path: Path) -> None:
-    Backups(full.house).restore(backup(full, tmp_path / "copies"), tmp_path / "again" / "data")
+    Backups(full.workspace).restore(backup(full, tmp_path / "copies"), tmp_path / "again" / "data")
     (tmp_path / "again" / "data.key").write_text((tmp_path / "data.key").read_text())
 
     with estate(tmp_path / "again") as again:
-        with again.house.stories.day(DAYS[0]) as reader:
+        with again.workspace.histories.day(DAYS[0]) as reader:
             last = reader.latest()
         writer = again.days.writer((MAIN, DAYS[0]))
         assert min(writer._numbers["clicks"].take() - last[0], writer._numbers["events"].take() - last[1]) > 0
@@ -141,19 +141,19 @@ def test_days_that_have_outlived_their_term_do_not_come_back(full: Estate, tmp_p
     path = backup(full, tmp_path / "copies")
     full.now_ms = NOW_MS + 89 * DAY_MS
 
-    told = Backups(full.house).restore(path, tmp_path / "again")
+    told = Backups(full.workspace).restore(path, tmp_path / "again")
 
     assert told["expired_days"] == 2
-    with restored(told, full.now_ms) as house:
-        assert house.stories.dates() == [DAYS[2]]
+    with restored(told, full.now_ms) as workspace:
+        assert workspace.histories.dates() == [DAYS[2]]
 
 
 def test_a_day_whose_key_was_destroyed_does_not_come_back(full: Estate, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
-    Retention(full.house, full.alone, Hooks(roll_up=lambda _dates: None)).set({"clicks": 1})
+    Retention(full.workspace, full.alone, Hooks(roll_up=lambda _dates: None)).set({"clicks": 1})
 
-    assert Backups(full.house).verify(path)["opened"] > 0
-    told = Backups(full.house).restore(path, tmp_path / "again")
+    assert Backups(full.workspace).verify(path)["opened"] > 0
+    told = Backups(full.workspace).restore(path, tmp_path / "again")
 
     assert (told["expired_days"], told["clicks"]) == (2, 14)
 
@@ -164,20 +164,20 @@ def test_another_installation_cannot_open_it(full: Estate, tmp_path: Path) -> No
     (tmp_path / "other" / "data.key").write_text(new_key_text())
 
     with estate(tmp_path / "other") as other:
-        assert Backups(other.house).verify(path)["opened"] == 0
+        assert Backups(other.workspace).verify(path)["opened"] == 0
         with pytest.raises(RefusedError, match="another installation"):
-            Backups(other.house).restore(path, tmp_path / "again")
+            Backups(other.workspace).restore(path, tmp_path / "again")
 
 
 def test_restricted_clicks_are_in_it_and_come_back_restricted(full: Estate, tmp_path: Path) -> None:
-    forgetting = full.forgetting()
-    forgetting.restrict(forgetting.subject(visitor=CANARY_SUBJECT))
+    eraser = full.eraser()
+    eraser.restrict(eraser.subject(visitor=CANARY_SUBJECT))
 
-    Backups(full.house).restore(backup(full, tmp_path / "copies"), tmp_path / "again" / "data")
+    Backups(full.workspace).restore(backup(full, tmp_path / "copies"), tmp_path / "again" / "data")
 
     (tmp_path / "again" / "data.key").write_text((tmp_path / "data.key").read_text())
     with estate(tmp_path / "again") as again:
-        found = again.forgetting().find(again.forgetting().subject(visitor=CANARY_SUBJECT))
+        found = again.eraser().find(again.eraser().subject(visitor=CANARY_SUBJECT))
         assert {each["store"]: each["count"] for each in found["stores"]}["restricted clicks"] == 6
         assert not [click for click in again.click_ids() if click.startswith("canary")]
 
@@ -186,7 +186,7 @@ def test_nothing_is_restored_over_something(full: Estate, tmp_path: Path) -> Non
     path = backup(full, tmp_path / "copies")
 
     with pytest.raises(RefusedError, match="not empty"):
-        Backups(full.house).restore(path, full.data)
+        Backups(full.workspace).restore(path, full.data)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a backup", b"PK\x05\x06" + bytes(18)])
@@ -194,7 +194,7 @@ def test_another_file_is_no_backup(full: Estate, tmp_path: Path, content: bytes)
     (tmp_path / "file").write_bytes(content)
 
     with pytest.raises(InvalidError, match="no backup"):
-        Backups(full.house).verify(tmp_path / "file")
+        Backups(full.workspace).verify(tmp_path / "file")
 
 
 def test_a_disk_that_fills_up_leaves_no_half_of_a_backup(full: Estate, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_disk_that_fills_up_leaves_no_half_of_a_backup(full: Estate, tmp_path:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, limits[1]))
     try:
         with pytest.raises(FailedError, match="the disk refused"):
-            Backups(full.house).create(tmp_path / "copies")
+            Backups(full.workspace).create(tmp_path / "copies")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
@@ -214,23 +214,23 @@ def test_backups_are_listed_newest_first(full: Estate, tmp_path: Path) -> None:
     full.now_ms += 60_000
     second = backup(full, tmp_path / "copies")
 
-    told = Backups(full.house).all_files(tmp_path / "copies")
+    told = Backups(full.workspace).all_files(tmp_path / "copies")
 
     assert [each["file"] for each in told] == [str(second), str(first)]
     assert {each["clicks"] for each in told} == {42}
 
 
 def test_the_register_and_the_terms_come_back_as_they_are_now(full: Estate, tmp_path: Path) -> None:
-    rights = Rights(full.house, full.forgetting())
-    before, _ = rights.ask("question", text="Who are you?", contact="")
+    privacy_requests = PrivacyRequests(full.workspace, full.eraser())
+    before, _ = privacy_requests.ask("question", text="Who are you?", contact="")
     path = backup(full, tmp_path / "copies")
-    rights.move(before.request_id, "denied", reason="nobody could be told")
-    after, _ = rights.ask("access", text="What do you have?", contact="")
-    Retention(full.house, full.alone, Hooks(roll_up=lambda _dates: None)).set({"clicks": 30})
+    privacy_requests.move(before.request_id, "denied", reason="nobody could be told")
+    after, _ = privacy_requests.ask("access", text="What do you have?", contact="")
+    Retention(full.workspace, full.alone, Hooks(roll_up=lambda _dates: None)).set({"clicks": 30})
 
-    told = Backups(full.house).restore(path, tmp_path / "again")
+    told = Backups(full.workspace).restore(path, tmp_path / "again")
 
-    with restored(told) as house:
-        states = {each.request_id: [step.state for step in each.steps] for each in house.register.all_of()}
+    with restored(told) as workspace:
+        states = {each.request_id: [step.state for step in each.steps] for each in workspace.register.all_of()}
         assert states == {before.request_id: ["received", "denied"], after.request_id: ["received"]}
-        assert house.settings.clicks_days == 30
+        assert workspace.settings.clicks_days == 30

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.publisher import Publisher, in_a_thread, standard_pages
-from tnc.admin.geo_updates import Renewal, is_due
+from tnc.admin.geo_updates import GeoUpdates, is_due
 from tnc.core.clock import World
 from tnc.core.settings import Settings, render
 from tnc.store.keys.keyring import new_key_text
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.visitors.geo.sources import standard
 
 
@@ -26,16 +26,16 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def house(settings: Settings) -> Iterator[House]:
-    with House.create(settings, World()) as made:
+def workspace(settings: Settings) -> Iterator[Workspace]:
+    with Workspace.create(settings, World()) as made:
         yield made
 
 
-def renewal(house: House, settings: Settings) -> Renewal:
-    house.settings = settings
+def renewal(workspace: Workspace, settings: Settings) -> GeoUpdates:
+    workspace.settings = settings
     config = settings.data / "config.toml"
     config.write_text(render(settings, settings.data))
-    return Renewal(config, house)
+    return GeoUpdates(config, workspace)
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -47,12 +47,12 @@ def until(holds: Callable[[], bool]) -> None:
 
 @pytest.mark.timeout(120)
 def test_what_is_due_is_fetched_by_a_child_and_what_fails_is_told(
-    house: House, settings: Settings, caplog: pytest.LogCaptureFixture
+    workspace: Workspace, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     with in_a_thread(Publisher(standard_pages(b"", b"", {"tor": b"9.9.9.9\n"}))) as publisher:
-        child = renewal(house, replace(settings, base_url=publisher.address))
+        child = renewal(workspace, replace(settings, base_url=publisher.address))
         child.start_if_due()
-        until(lambda: "zscaler" in {each.name for each in house.addresses.manifest().items})
+        until(lambda: "zscaler" in {each.name for each in workspace.addresses.manifest().items})
 
         def told() -> bool:
             child.start_if_due()
@@ -62,23 +62,23 @@ def test_what_is_due_is_fetched_by_a_child_and_what_fails_is_told(
             until(told)
         child.stop()
 
-    assert house.geo().lookup("9.9.9.9").tor is True
+    assert workspace.geo().lookup("9.9.9.9").tor is True
     assert caplog.records[0].getMessage() == "address data could not be renewed"
     assert "dbip-city-ipv4" in vars(caplog.records[0])["why"]
 
 
-def test_who_wants_none_gets_none(house: House, settings: Settings) -> None:
+def test_who_wants_none_gets_none(workspace: Workspace, settings: Settings) -> None:
     with in_a_thread(Publisher()) as publisher:
-        child = renewal(house, replace(settings, base_url=publisher.address, renew=False))
+        child = renewal(workspace, replace(settings, base_url=publisher.address, renew=False))
         child.start_if_due()
         child.stop()
 
     assert publisher.asked == []
-    assert is_due(settings, house.addresses, house.world.now_ms())
+    assert is_due(settings, workspace.addresses, workspace.world.now_ms())
 
 
-def test_keys_are_not_needed_to_know_what_is_due(house: House, settings: Settings, tmp_path: Path) -> None:
+def test_keys_are_not_needed_to_know_what_is_due(workspace: Workspace, settings: Settings, tmp_path: Path) -> None:
     missing = replace(settings, maxmind_account="7", maxmind_key=f"file:{tmp_path}/nothing")
 
-    assert is_due(missing, house.addresses, house.world.now_ms())
+    assert is_due(missing, workspace.addresses, workspace.world.now_ms())
     assert len(standard(0)) > 10

@@ -18,7 +18,7 @@ from tnc.core.models import MAIN
 from tnc.core.settings import Settings
 from tnc.store.keys.key_file import new_line, read_keys, replace_lines
 from tnc.store.keys.keyring import Keyring
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 
 @pytest.fixture
@@ -30,30 +30,30 @@ def full(tmp_path: Path) -> Iterator[Estate]:
 
 
 def opened_again(full: Estate) -> set[str]:
-    settings = Settings(data=full.data, key=full.house.settings.key)
-    with House(settings, World(now_ms=lambda: NOW_MS), to_write=False) as house:
-        return {story.click.click_id for story in house.stories.newest()}
+    settings = Settings(data=full.data, key=full.workspace.settings.key)
+    with Workspace(settings, World(now_ms=lambda: NOW_MS), to_write=False) as workspace:
+        return {history.click.click_id for history in workspace.histories.newest()}
 
 
 # ------------------------------------------------------------------------------------------------- rotating
 
 
 def test_a_new_key_opens_everything_and_the_old_one_nothing(full: Estate) -> None:
-    before, old_text = full.click_ids(), full.house.settings.key.read_text()
+    before, old_text = full.click_ids(), full.workspace.settings.key.read_text()
 
-    told = Keys(full.house).rotate()
+    told = Keys(full.workspace).rotate()
 
     assert told["files"] == 5, "the installation, the workspace and three days"
     assert full.click_ids() == before == opened_again(full)
-    full.house.settings.key.write_text(old_text)
+    full.workspace.settings.key.write_text(old_text)
     with pytest.raises(RefusedError, match="does not open"):
         opened_again(full)
 
 
 def test_no_block_of_the_ring_under_the_old_key_is_left(full: Estate) -> None:
-    before = (full.house.rooms.ring / MAIN / DAYS[0].isoformat()).read_bytes()
+    before = (full.workspace.paths.ring / MAIN / DAYS[0].isoformat()).read_bytes()
 
-    Keys(full.house).rotate()
+    Keys(full.workspace).rotate()
 
     after = b"".join(bytes_of(full.data).values())
     assert [at for at in range(64, len(before) - 32, 32) if before[at : at + 32] in after] == []
@@ -63,34 +63,34 @@ def test_no_block_of_the_ring_under_the_old_key_is_left(full: Estate) -> None:
 def test_a_change_of_keys_that_was_cut_off_loses_nothing(full: Estate, done: int) -> None:
     """The file holds both lines until every file of the ring is closed by the new key."""
     before = full.click_ids()
-    former = full.house.settings.key.read_text().strip()
+    former = full.workspace.settings.key.read_text().strip()
     line, kek, _ = new_line("file", secret=None)
-    replace_lines(full.house.settings.key, line, former)
-    ring = full.house.keyring
+    replace_lines(full.workspace.settings.key, line, former)
+    ring = full.workspace.keyring
     ring.take_key(kek)
     for file in list(ring._all_files())[:done]:
         file.write(file.read())
 
     assert opened_again(full) == before
-    Keys(full.house).rotate()
+    Keys(full.workspace).rotate()
     assert opened_again(full) == before
-    assert len(read_keys(full.house.settings.key)) == 1
+    assert len(read_keys(full.workspace.settings.key)) == 1
 
 
 def test_the_keys_of_restricted_clicks_change_too(full: Estate) -> None:
-    forgetting = full.forgetting()
-    forgetting.restrict(forgetting.subject(visitor=CANARY_SUBJECT))
+    eraser = full.eraser()
+    eraser.restrict(eraser.subject(visitor=CANARY_SUBJECT))
 
-    Keys(full.house).rotate()
+    Keys(full.workspace).rotate()
 
-    assert Keys(full.house).verify() == {"files": 8, "problems": []}
+    assert Keys(full.workspace).verify() == {"files": 8, "problems": []}
 
 
 # ------------------------------------------------------------------------------------------- where keys come from
 
 
 def test_a_passphrase_opens_and_another_does_not(full: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = full.house.settings.key
+    key = full.workspace.settings.key
     line, kek, _ = new_line("passphrase", secret="correct horse battery")
     key.write_text(line + "\n")
 
@@ -103,38 +103,38 @@ def test_a_passphrase_opens_and_another_does_not(full: Estate, monkeypatch: pyte
 
 
 def test_two_halves_open_together_and_neither_alone(full: Estate, tmp_path: Path) -> None:
-    told = Keys(full.house).rotate("split")
+    told = Keys(full.workspace).rotate("split")
     half = tmp_path / "half"
     half.write_text(told["other_half"])
 
-    (kek,) = read_keys(full.house.settings.key, environment={"TNC_KEY_SECRET_FILE": str(half)})
+    (kek,) = read_keys(full.workspace.settings.key, environment={"TNC_KEY_SECRET_FILE": str(half)})
 
-    assert Keyring(full.house.rooms.ring, kek).examine() == 5
-    (wrong,) = read_keys(full.house.settings.key, environment={"TNC_KEY_SECRET": secrets.token_hex(32)})
+    assert Keyring(full.workspace.paths.ring, kek).examine() == 5
+    (wrong,) = read_keys(full.workspace.settings.key, environment={"TNC_KEY_SECRET": secrets.token_hex(32)})
     with pytest.raises(RefusedError):
-        Keyring(full.house.rooms.ring, wrong).examine()
+        Keyring(full.workspace.paths.ring, wrong).examine()
 
 
 # --------------------------------------------------------------------------------------------------- verifying
 
 
 def test_a_whole_keyring_is_said_to_be_whole(full: Estate) -> None:
-    assert Keys(full.house).verify() == {"files": 5, "problems": []}
+    assert Keys(full.workspace).verify() == {"files": 5, "problems": []}
 
 
 def test_a_day_without_its_key_is_said_in_words(full: Estate) -> None:
-    (full.house.rooms.ring / MAIN / DAYS[1].isoformat()).unlink()
+    (full.workspace.paths.ring / MAIN / DAYS[1].isoformat()).unlink()
 
-    (problem,) = Keys(full.house).verify()["problems"]
+    (problem,) = Keys(full.workspace).verify()["problems"]
 
     assert "there are clicks of 2026-11-23 but no key for them" in problem
     assert "If the key is lost for good" in problem
 
 
 def test_a_damaged_key_is_said_in_words(full: Estate) -> None:
-    (full.house.rooms.ring / MAIN / DAYS[1].isoformat()).write_bytes(os.urandom(4096))
+    (full.workspace.paths.ring / MAIN / DAYS[1].isoformat()).write_bytes(os.urandom(4096))
 
-    problems = Keys(full.house).verify()["problems"]
+    problems = Keys(full.workspace).verify()["problems"]
 
     assert "damaged" in problems[0]
     assert "Put back the newest copy of the folder `ring`" in problems[0]
@@ -144,23 +144,23 @@ def test_a_damaged_key_is_said_in_words(full: Estate) -> None:
 
 
 def test_a_copy_of_the_keyring_holds_it_as_it_is(full: Estate, tmp_path: Path) -> None:
-    told = Keys(full.house).escrow(str(tmp_path / "ring.zip"))
+    told = Keys(full.workspace).escrow(str(tmp_path / "ring.zip"))
 
     with zipfile.ZipFile(told["file"]) as archive:
         names = set(archive.namelist())
         assert {"ring/installation", "ring/main/keys", "ring/main/2026-11-22"} <= names
-        assert archive.read("ring/main/2026-11-22") == (full.house.rooms.ring / MAIN / "2026-11-22").read_bytes()
+        assert archive.read("ring/main/2026-11-22") == (full.workspace.paths.ring / MAIN / "2026-11-22").read_bytes()
     assert Path(told["file"]).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_copy_from_before_an_erasure_is_named_until_there_is_a_new_one(full: Estate, tmp_path: Path) -> None:
-    keys = Keys(full.house)
+    keys = Keys(full.workspace)
     assert keys.status()["escrow"] is None
     keys.escrow(str(tmp_path / "first.zip"))
     full.now_ms += 60_000
-    forgetting = full.forgetting()
+    eraser = full.eraser()
 
-    receipt = forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+    receipt = eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
 
     assert "2026-11-24T18:00:00.000Z still opens these records" in receipt["limits"][0]
     assert keys.status()["escrow"]["opens_what_was_erased"]
@@ -173,15 +173,15 @@ def test_an_erasure_while_the_clock_was_behind_is_counted_and_one_of_later_days_
     full: Estate, tmp_path: Path
 ) -> None:
     """By time the copy would be the newer one."""
-    keys, forgetting = Keys(full.house), full.forgetting()
+    keys, eraser = Keys(full.workspace), full.eraser()
     keys.escrow(str(tmp_path / "ring.zip"))
     full.now_ms -= 3_600_000
-    forgetting.erase(forgetting.subject(click="canary-2026-11-22-0000", only=True))
+    eraser.erase(eraser.subject(click="canary-2026-11-22-0000", only=True))
     assert keys.status()["escrow"]["erasures_since"] == 1
 
     full.now_ms += 86_400_000
     later = DAYS[-1] + timedelta(days=1)
     full.record(canary_click("of-a-later-day", at_ms=noon_ms(later)))
-    forgetting.erase(forgetting.subject(click="of-a-later-day", only=True))
+    eraser.erase(eraser.subject(click="of-a-later-day", only=True))
 
     assert keys.status()["escrow"]["erasures_since"] == 1, "the copy has no key of that day"

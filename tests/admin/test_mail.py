@@ -14,11 +14,11 @@ import pytest
 from tests.fakes.relay import Certificate, certificate
 from tests.fakes.relay import Relay as Server
 from tnc.admin import mail
-from tnc.admin.mail import Letter, Relay, post, relay_of, written
+from tnc.admin.mail import Email, SmtpServer, post, relay_of, written
 from tnc.core.errors import FailedError, InvalidError, RefusedError
 from tnc.core.settings import Settings
 
-LETTER = Letter(
+LETTER = Email(
     message_id="0123456789abcdef",
     at_ms=1_795_442_706_000,
     subject="[tnc] destination größte-ß is stopped " + "x" * 200,
@@ -42,8 +42,8 @@ def port(server: Server, own: Certificate) -> Iterator[int]:
         yield port
 
 
-def relay(port: int, own: Certificate, **more: object) -> Relay:
-    made = Relay(
+def relay(port: int, own: Certificate, **more: object) -> SmtpServer:
+    made = SmtpServer(
         host="localhost",
         port=port,
         tls="starttls",
@@ -56,7 +56,7 @@ def relay(port: int, own: Certificate, **more: object) -> Relay:
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-async def complaint(to: Relay) -> str:
+async def complaint(to: SmtpServer) -> str:
     with pytest.raises(FailedError) as refused:
         await post(LETTER, to)
     text = str(refused.value)

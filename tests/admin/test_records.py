@@ -44,16 +44,16 @@ def full(tmp_path: Path) -> Iterator[Estate]:
 
 
 def apply(full: Estate, text: str) -> None:
-    Operations(full.house, full.days.transact).apply(text, file="shop.toml")
+    Operations(full.workspace, full.days.transact).apply(text, file="shop.toml")
 
 
 def test_records_change_when_a_receiver_is_added(full: Estate) -> None:
     apply(full, SHOP)
-    before = processing(full.house)
+    before = processing(full.workspace)
 
     apply(full, POSTBACK)
 
-    after = processing(full.house)
+    after = processing(full.workspace)
     assert {each["name"] for each in before["receivers"]} == {"good"}
     assert {each["name"]: each["host"] for each in after["receivers"]} == {
         "good": "unknown",
@@ -65,7 +65,7 @@ def test_records_change_when_a_receiver_is_added(full: Estate) -> None:
 def test_records_name_purposes_categories_terms_and_measures(full: Estate) -> None:
     apply(full, SHOP)
 
-    told = processing(full.house)
+    told = processing(full.workspace)
 
     assert [each["campaign"] for each in told["purposes"]] == ["summer"]
     assert {"ip", "user_agent", "visitor", "country"} <= {each["field"] for each in told["categories"]}
@@ -74,7 +74,7 @@ def test_records_name_purposes_categories_terms_and_measures(full: Estate) -> No
 
 
 def test_a_breach_counts_people_by_country(full: Estate) -> None:
-    told = breach(full.house, since_ms=noon_ms(DAYS[0]), until_ms=noon_ms(DAYS[1]))
+    told = breach(full.workspace, since_ms=noon_ms(DAYS[0]), until_ms=noon_ms(DAYS[1]))
 
     assert (told["clicks"], told["visitors"], told["conversions"]) == (14, 13, 3)
     assert told["by_country"] == [{"country": "US", "clicks": 14, "visitors": 13}]
@@ -84,7 +84,7 @@ def test_a_breach_counts_people_by_country(full: Estate) -> None:
 
 
 def test_the_draft_holds_the_figures_and_nobody(full: Estate) -> None:
-    told = breach(full.house, since_ms=noon_ms(DAYS[0]) - DAY_MS, until_ms=noon_ms(DAYS[2]) + DAY_MS)
+    told = breach(full.workspace, since_ms=noon_ms(DAYS[0]) - DAY_MS, until_ms=noon_ms(DAYS[2]) + DAY_MS)
 
     assert "about 13 visitors of links, 42 visits" in told["draft"]
     assert [name for name, needle in NEEDLES.items() if needle in str(told).encode()] == []
@@ -92,12 +92,12 @@ def test_the_draft_holds_the_figures_and_nobody(full: Estate) -> None:
 
 def test_a_breach_concerns_restricted_clicks_too(full: Estate) -> None:
     words = {"since_ms": noon_ms(DAYS[0]), "until_ms": noon_ms(DAYS[1])}
-    before = breach(full.house, **words)
-    forgetting = full.forgetting()
+    before = breach(full.workspace, **words)
+    eraser = full.eraser()
 
-    forgetting.restrict(forgetting.subject(visitor=PERSONAL["visitor"]))
+    eraser.restrict(eraser.subject(visitor=PERSONAL["visitor"]))
 
-    after = breach(full.house, **words)
+    after = breach(full.workspace, **words)
     assert {name: after[name] for name in ("clicks", "visitors", "conversions")} == {
         name: before[name] for name in ("clicks", "visitors", "conversions")
     }
@@ -105,4 +105,4 @@ def test_a_breach_concerns_restricted_clicks_too(full: Estate) -> None:
 
 def test_a_breach_begins_before_it_ends(full: Estate) -> None:
     with pytest.raises(InvalidError, match="before --to"):
-        breach(full.house, since_ms=NOW_MS, until_ms=NOW_MS)
+        breach(full.workspace, since_ms=NOW_MS, until_ms=NOW_MS)

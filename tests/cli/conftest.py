@@ -13,7 +13,7 @@ from tnc.cli.main import group
 from tnc.core.clock import World
 from tnc.core.settings import Settings, render
 from tnc.store.keys.keyring import new_key_text
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def tnc(settings: Settings) -> Tnc:
     """Types a command."""
     settings.key.write_text(new_key_text())
     settings.key.chmod(0o600)
-    House.create(settings, World()).close()
+    Workspace.create(settings, World()).close()
     config = settings.data / "config.toml"
     config.write_text(render(settings, settings.data))
 

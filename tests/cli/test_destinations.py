@@ -30,8 +30,8 @@ from tnc.core.models import (
 from tnc.core.settings import Settings
 from tnc.store.days.click_log import Days
 from tnc.store.days.writer import DayWriter, utc_date
-from tnc.store.stopped import Stop
-from tnc.store.workspace import House
+from tnc.store.stopped import StoppedDestination
+from tnc.store.workspace import Workspace
 
 SECRET = "whsec_YSBrZXkgb2YgdGhpcnR5LXR3byBieXRlcywgbm8gbGVzcw=="
 SHOP = """
@@ -110,8 +110,8 @@ def clicked(shop: Tnc, settings: Settings) -> Clicked:
             offer=OfferId("shoes"),
             visit=Visit(visited_at_ms=now_ms, **facts | visit),
         )
-        with House(settings, world, to_write=True) as house:
-            days = Days(house.rooms.days, house.keyring)
+        with Workspace(settings, world, to_write=True) as workspace:
+            days = Days(workspace.paths.days, workspace.keyring)
             days.transact((MAIN, utc_date(now_ms)), lambda writer: writer.add_click(made))
             days.close()
         return made.click_id
@@ -182,14 +182,17 @@ def test_a_preview_knows_who_turned_out_to_be_no_person(
     shop: Tnc, clicked: Clicked, settings: Settings, word: Event
 ) -> None:
     click_id = clicked()
-    with House(settings, World(), to_write=True) as house, closing(Days(house.rooms.days, house.keyring)) as days:
+    with (
+        Workspace(settings, World(), to_write=True) as workspace,
+        closing(Days(workspace.paths.days, workspace.keyring)) as days,
+    ):
 
         def find_out(writer: DayWriter) -> None:
             found = writer.find(click_id)
             assert found is not None
             writer.add_event(found[0], word)
 
-        days.transact((MAIN, house.stories.dates()[0]), find_out)
+        days.transact((MAIN, workspace.histories.dates()[0]), find_out)
 
     told = shop("destination", "preview", "meta-main", "--click", click_id, "--json").json
 
@@ -227,9 +230,9 @@ def test_what_was_refused_is_put_in_line_again_under_its_id(shop: Tnc, converted
     converted()
     [before] = logged(shop, "meta-main")
     on_its_way = shop("destination", "replay", "meta-main", "--delivery", before["delivery_id"])
-    with House(settings, World(), to_write=True) as house:
-        days = Days(house.rooms.days, house.keyring)
-        for date in house.stories.dates():
+    with Workspace(settings, World(), to_write=True) as workspace:
+        days = Days(workspace.paths.days, workspace.keyring)
+        for date in workspace.histories.dates():
             days.transact((MAIN, date), lambda writer: writer._database.execute("update deliveries set state = 'dead'"))
         days.close()
 
@@ -245,7 +248,10 @@ def test_the_last_answers_are_shown_whatever_waits_behind_them(
     shop: Tnc, converted: Clicked, settings: Settings
 ) -> None:
     converted()
-    with House(settings, World(), to_write=True) as house, closing(Days(house.rooms.days, house.keyring)) as days:
+    with (
+        Workspace(settings, World(), to_write=True) as workspace,
+        closing(Days(workspace.paths.days, workspace.keyring)) as days,
+    ):
 
         def refuse(writer: DayWriter) -> None:
             [row] = writer.deliveries.newest(DestinationId("meta-main"))
@@ -254,7 +260,7 @@ def test_the_last_answers_are_shown_whatever_waits_behind_them(
                 replace(row, state="dead", attempts=1, done_at_ms=row.created_at_ms, record=record)
             )
 
-        days.transact((MAIN, house.stories.dates()[0]), refuse)
+        days.transact((MAIN, workspace.histories.dates()[0]), refuse)
     for _ in range(12):
         converted()
 
@@ -264,9 +270,10 @@ def test_the_last_answers_are_shown_whatever_waits_behind_them(
 
 
 def test_a_stop_is_told_with_its_reason_until_the_operator_resumes(shop: Tnc, settings: Settings) -> None:
-    with House(settings, World(), to_write=True) as house:
-        house.stops.put(
-            MAIN, Stop(destination=DestinationId("meta-main"), reason="meta-190", at_ms=0, config_version=1)
+    with Workspace(settings, World(), to_write=True) as workspace:
+        workspace.stopped_destinations.put(
+            MAIN,
+            StoppedDestination(destination=DestinationId("meta-main"), reason="meta-190", at_ms=0, config_version=1),
         )
     assert "stopped: meta-190" in shop("destination", "list").out
 

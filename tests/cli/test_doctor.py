@@ -18,8 +18,8 @@ from tnc.core.settings import Settings
 from tnc.store.days.click_log import Days
 from tnc.store.days.inbox import Call, InboxRow
 from tnc.store.days.writer import DayWriter, utc_date
-from tnc.store.stopped import Stop
-from tnc.store.workspace import House
+from tnc.store.stopped import StoppedDestination
+from tnc.store.workspace import Workspace
 from tnc.visitors.geo.catalog import MANIFEST
 
 CAMPAIGN = """
@@ -169,7 +169,10 @@ def called(settings: Settings, **outcomes: int) -> None:
     """So many calls of networks came to that, just now."""
     world = World()
     now_ms = world.now_ms()
-    with House(settings, world, to_write=True) as house, closing(Days(house.rooms.days, house.keyring)) as days:
+    with (
+        Workspace(settings, world, to_write=True) as workspace,
+        closing(Days(workspace.paths.days, workspace.keyring)) as days,
+    ):
 
         def add(writer: DayWriter) -> None:
             for outcome, count in outcomes.items():
@@ -201,9 +204,9 @@ def test_a_few_calls_are_no_share(tnc: Tnc, settings: Settings) -> None:
 
 
 def test_a_stopped_destination_is_a_failure_with_what_to_do(tnc: Tnc, settings: Settings) -> None:
-    with House(settings, World(), to_write=True) as house:
-        stop = Stop(destination=DestinationId("meta-main"), reason="meta-190", at_ms=0, config_version=1)
-        house.stops.put(MAIN, stop)
+    with Workspace(settings, World(), to_write=True) as workspace:
+        stop = StoppedDestination(destination=DestinationId("meta-main"), reason="meta-190", at_ms=0, config_version=1)
+        workspace.stopped_destinations.put(MAIN, stop)
 
     (found,) = findings(tnc, "destinations")
 

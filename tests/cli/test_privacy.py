@@ -16,10 +16,10 @@ from tests.cli.conftest import Tnc
 from tests.privacy.small_workspace import noon_ms
 from tnc.core.clock import World
 from tnc.core.settings import Settings
-from tnc.privacy.leak_report import Nightly
+from tnc.privacy.leak_report import LeakSearchSchedule
 from tnc.privacy.receipts import signed
 from tnc.store.days.writer import utc_date
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 TODAY = utc_date(World().now_ms())
 
@@ -182,8 +182,8 @@ def test_a_receipt_of_an_earlier_tnc_without_epochs_still_holds(
     now = clicked("privacy", "erase", "--click", "somebodys-click").json
     earlier = {name: value for name, value in now.items() if name not in ("keyring", "signature", "public_key")}
     earlier["keys"] = [{name: part[name] for name in ("vault", "date", "clicks", "events")} for part in now["keys"]]
-    with House(settings, World(), to_write=False) as house:
-        receipt = signed(earlier, house.keys.receipt_key)
+    with Workspace(settings, World(), to_write=False) as workspace:
+        receipt = signed(earlier, workspace.keys.receipt_key)
 
     assert verified(clicked, receipt, tmp_path) == (0, [])
 
@@ -310,9 +310,9 @@ def test_records_that_were_swapped_are_named(clicked: Tnc, settings: Settings, t
 def test_what_is_late_ends_with_one_so_that_a_cron_job_can_shout(tnc: Tnc, settings: Settings) -> None:
     assert tnc("privacy", "requests", "--overdue").code == 0
     long_ago = World(now_ms=lambda: noon_ms(TODAY - timedelta(days=40)))
-    with House(settings, long_ago, to_write=True) as house:
-        house.register.open("6f1c0a93be", "access", channel="letter", now_ms=house.world.now_ms())
-        house.register.open("0123456789", "access", channel="letter", now_ms=World().now_ms())
+    with Workspace(settings, long_ago, to_write=True) as workspace:
+        workspace.register.open("6f1c0a93be", "access", channel="letter", now_ms=workspace.world.now_ms())
+        workspace.register.open("0123456789", "access", channel="letter", now_ms=World().now_ms())
 
     late, every = tnc("privacy", "requests", "--overdue", "--json"), tnc("privacy", "requests", "--json")
 
@@ -354,8 +354,8 @@ def words_in_the_clear(tnc: Tnc) -> list[dict[str, Any]]:
 def test_each_night_is_searched_once_whatever_way_the_clock_was_set(clicked: Tnc, settings: Settings) -> None:
     now_ms = noon_ms(TODAY)
     world = World(now_ms=lambda: now_ms)
-    with House(settings, world, to_write=False) as house:
-        nightly, file = Nightly(settings.data / "config.toml", house), settings.data / "inspection.json"
+    with Workspace(settings, world, to_write=False) as workspace:
+        nightly, file = LeakSearchSchedule(settings.data / "config.toml", workspace), settings.data / "inspection.json"
 
         def is_searched() -> bool:
             before = file.stat().st_mtime_ns if file.exists() else 0

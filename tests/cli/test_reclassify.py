@@ -12,7 +12,7 @@ from tnc.core.models import CampaignId
 from tnc.core.settings import Settings
 from tnc.store.days.files import Days
 from tnc.store.days.writer import utc_date
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.setup import make_tracker, visit_reader
 from tnc.visitors.request import Request
 
@@ -66,17 +66,20 @@ def visits(tnc: Tnc, settings: Settings) -> Visits:
     """Visitors by address and user agent come to a campaign; their click ids."""
 
     def come(*visitors: tuple[str, str], campaign: str = "summer", **headers: str) -> list[str]:
-        with House(settings, World(), to_write=True) as house, closing(Days(house.rooms.days, house.keyring)) as days:
-            house.turn_salts()
-            tracker = make_tracker(house, visit_reader(house))
+        with (
+            Workspace(settings, World(), to_write=True) as workspace,
+            closing(Days(workspace.paths.days, workspace.keyring)) as days,
+        ):
+            workspace.turn_salts()
+            tracker = make_tracker(workspace, visit_reader(workspace))
             clicks: list[str] = []
             for ip, user_agent in visitors:
                 sent = [("User-Agent", user_agent), *headers.items()]
                 request = Request.of(
-                    sent, host="go.example", target="/", peer=ip, secure=False, arrived_at_ms=house.world.now_ms()
+                    sent, host="go.example", target="/", peer=ip, secure=False, arrived_at_ms=workspace.world.now_ms()
                 )
-                click = tracker.arrive(house.plan(CampaignId(campaign)), request).stored
-                day = (house.workspace, utc_date(click.clicked_at_ms))
+                click = tracker.arrive(workspace.plan(CampaignId(campaign)), request).stored
+                day = (workspace.id, utc_date(click.clicked_at_ms))
                 days.transact(day, lambda writer, click=click: writer.add_click(click))  # type: ignore[misc]
                 clicks.append(click.click_id)
         return clicks

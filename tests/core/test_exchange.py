@@ -1,6 +1,6 @@
 """Rates of days: the owner's own table, and the European Central Bank's as it is given out."""
 
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from pathlib import Path
 
 import pytest

@@ -14,12 +14,12 @@ from tnc.core.models import Destination
 from tnc.destinations.delivery import Delivery
 from tnc.destinations.http import open_session
 from tnc.destinations.platforms.registry import DESTINATIONS
-from tnc.destinations.sender import Courier, Fate
+from tnc.destinations.sender import DeliveryResult, Sender
 
 ALLOWED = ("127.0.0.1",)
 
 Listen = Callable[[web.Application], Awaitable[str]]
-Carry = Callable[[str, Sequence[Delivery]], Awaitable[list[Fate]]]
+Carry = Callable[[str, Sequence[Delivery]], Awaitable[list[DeliveryResult]]]
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ async def listen() -> AsyncIterator[Listen]:
 
 
 @pytest.fixture
-async def courier() -> AsyncIterator[Courier]:
+async def sender() -> AsyncIterator[Sender]:
     async with open_session(ALLOWED) as session:
-        yield Courier(session, World(now_ms=lambda: NOW_MS), ALLOWED)
+        yield Sender(session, World(now_ms=lambda: NOW_MS), ALLOWED)
 
 
 def at(destination: Destination, address: str) -> Destination:
@@ -55,9 +55,9 @@ def at(destination: Destination, address: str) -> Destination:
 
 
 @pytest.fixture
-def carry(courier: Courier) -> Carry:
-    async def carry_to(address: str, batch: Sequence[Delivery]) -> list[Fate]:
+def carry(sender: Sender) -> Carry:
+    async def carry_to(address: str, batch: Sequence[Delivery]) -> list[DeliveryResult]:
         moved = [replace(each, destination=at(each.destination, address)) for each in batch]
-        return await courier.deliver(DESTINATIONS[moved[0].destination.type], moved)
+        return await sender.deliver(DESTINATIONS[moved[0].destination.type], moved)
 
     return carry_to

@@ -16,21 +16,21 @@ from tests.destinations.examples import CLICK, CONFIGURATION, NOW_MS
 from tests.store.records import keyring
 from tnc.core.clock import World
 from tnc.core.models import MAIN, Campaign, CampaignId, ClickId, Configuration, ConversionId, Destination, DestinationId
-from tnc.destinations.batch import Carrier
+from tnc.destinations.batch import BatchSender
 from tnc.destinations.http import open_session
-from tnc.destinations.sender import Courier
-from tnc.destinations.worker import Outbox
+from tnc.destinations.sender import Sender
+from tnc.destinations.worker import DeliveryWorker
 from tnc.store.days.click_log import ClickLog, Days
 from tnc.store.days.deliveries import DeliveryRow
-from tnc.store.days.history import Stories
+from tnc.store.days.history import ClickHistories
 from tnc.store.days.writer import DayWriter, utc_date
-from tnc.store.stopped import STOP_TABLE, Stops
+from tnc.store.stopped import STOP_TABLE, StoppedDestinations
 from tnc.tracking.conversions.postback import Incoming
-from tnc.tracking.record import Recorded, Speaker, record_conversion
+from tnc.tracking.record import Caller, RecordedConversion, record_conversion
 
 ALLOWED = ("127.0.0.1",)
 DATE = utc_date(CLICK.clicked_at_ms)
-NETWORK = Speaker(origin="postback")
+NETWORK = Caller(origin="postback")
 
 
 @dataclass(slots=True)
@@ -80,26 +80,26 @@ class Office:
         self.objecting: set[str | None] = set()  # pseudonyms
         self.database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self.database.execute(STOP_TABLE)
-        self.stops = Stops(self.database, threading.Lock())
-        self.stories = Stories(data / "days", keyring(data), MAIN)
+        self.stopped_destinations = StoppedDestinations(self.database, threading.Lock())
+        self.histories = ClickHistories(data / "days", keyring(data), MAIN)
         self.log: ClickLog
-        self.outbox: Outbox
+        self.outbox: DeliveryWorker
 
     async def click(self, **visit: Any) -> ClickId:
         click = amended(CLICK, click_id=f"click-{next(self.numbers)}", visit=amended(CLICK.visit, **visit))
         await self.log.run((MAIN, DATE), lambda writer: writer.add_click(click))
         return click.click_id
 
-    async def say(self, click_id: ClickId, *, wake: bool = True, **more: Any) -> Recorded:
+    async def say(self, click_id: ClickId, *, wake: bool = True, **more: Any) -> RecordedConversion:
         """A word about a conversion, as a server stores it; the outbox is told unless it is to find out by itself."""
         said: dict[str, Any] = {"status_words": ("sale",), "payout_micros": 12_500_000, "currency": "USD"} | more
 
-        def record(writer: DayWriter) -> Recorded:
+        def record(writer: DayWriter) -> RecordedConversion:
             return record_conversion(
                 writer,
                 Incoming(click_id=click_id, **said),
                 configuration=self.versions.all[-1],
-                speaker=NETWORK,
+                caller=NETWORK,
                 now_ms=self.clocks.wall_ms,
                 new_id=lambda: ConversionId(f"v{next(self.numbers)}"),
             )
@@ -119,7 +119,7 @@ class Office:
     def rows(self) -> list[DeliveryRow]:
         """What is on disk, oldest first."""
         _, configuration = self.versions.configuration()
-        with self.stories.day(DATE) as reader:
+        with self.histories.day(DATE) as reader:
             found = [row for each in configuration.destinations for row in reader.deliveries.newest(each)]
         return sorted(found, key=lambda row: row.seq)
 
@@ -127,8 +127,8 @@ class Office:
         return [row.state for row in self.rows()]
 
     def stop_of(self, destination: Destination) -> str | None:
-        stops = {stop.destination: stop.reason for stop in self.stops.all_of(MAIN)}
-        return stops.get(DestinationId(destination.id))
+        stopped_destinations = {stop.destination: stop.reason for stop in self.stopped_destinations.all_of(MAIN)}
+        return stopped_destinations.get(DestinationId(destination.id))
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Office"]:
@@ -138,13 +138,13 @@ class Office:
             self.log.start()
             stack.push_async_callback(self.log.close)
             session = await stack.enter_async_context(open_session(ALLOWED))
-            self.outbox = Outbox(
+            self.outbox = DeliveryWorker(
                 workspace=MAIN,
-                clicklog=self.log,
-                stories=self.stories,
-                stops=self.stops,
-                carrier=Carrier(
-                    courier=Courier(session, self.world, ALLOWED),
+                click_log=self.log,
+                histories=self.histories,
+                stopped_destinations=self.stopped_destinations,
+                batch_sender=BatchSender(
+                    sender=Sender(session, self.world, ALLOWED),
                     world=self.world,
                     scale=1.0,
                     objected=lambda click: click.visit.visitor in self.objecting,

@@ -17,7 +17,7 @@ from tests.destinations.test_worker import until
 from tests.fakes import postback
 from tnc.core.models import DestinationId
 from tnc.destinations.http import Answer
-from tnc.destinations.line import LAST_PROBE_MS, PROMPT, Line, Place
+from tnc.destinations.line import LAST_PROBE_MS, PROMPT, DestinationQueue, QueueKey
 from tnc.destinations.retry import PER_DESTINATION, wait_ms
 from tnc.destinations.verdict import Verdict, done, retry, stop, throttled
 
@@ -27,16 +27,16 @@ FAILED, TAKEN = retry("no-answer: connect"), done()
 SECOND = 1_000
 
 
-def line(count: int, *, at_ms: int = 0) -> Line:
-    made = Line()
+def line(count: int, *, at_ms: int = 0) -> DestinationQueue:
+    made = DestinationQueue()
     for seq in range(count):
-        made.add(Place(DATE, seq), at_ms)
+        made.add(QueueKey(DATE, seq), at_ms)
     return made
 
 
-def go(waiting: Line, now_ms: int, verdict: Verdict, *, took_ms: int = 100) -> list[Place]:
+def go(waiting: DestinationQueue, now_ms: int, verdict: Verdict, *, took_ms: int = 100) -> list[QueueKey]:
     """Everything that may start now is answered alike; returns what was sent."""
-    sent: list[list[Place]] = []
+    sent: list[list[QueueKey]] = []
     while waiting.may_start(now_ms):
         sent.append(waiting.take(now_ms, 1))
     for _ in sent:
@@ -45,19 +45,19 @@ def go(waiting: Line, now_ms: int, verdict: Verdict, *, took_ms: int = 100) -> l
 
 
 def test_who_is_in_line_already_does_not_come_a_second_time() -> None:
-    waiting = Line()
-    waiting.add(Place(DATE, 7), 1_000)
-    waiting.add(Place(DATE, 7), 1_001)
+    waiting = DestinationQueue()
+    waiting.add(QueueKey(DATE, 7), 1_000)
+    waiting.add(QueueKey(DATE, 7), 1_001)
     assert len(waiting) == 1
 
-    assert waiting.take(2_000, 5) == [Place(DATE, 7)]
-    waiting.add(Place(DATE, 7), 3_000)
+    assert waiting.take(2_000, 5) == [QueueKey(DATE, 7)]
+    waiting.add(QueueKey(DATE, 7), 3_000)
     assert len(waiting) == 1
 
 
 def test_a_day_of_outage_costs_few_requests_and_a_return_is_quick() -> None:
     waiting, now_ms, requests = line(50_000), 0, 0
-    attempts: dict[Place, int] = {}
+    attempts: dict[QueueKey, int] = {}
     while now_ms < DAY_MS:
         for place in go(waiting, now_ms, FAILED):
             requests += 1
@@ -86,12 +86,12 @@ def test_a_day_of_outage_costs_few_requests_and_a_return_is_quick() -> None:
     )
 )
 def test_what_waits_comes_back_in_the_order_of_its_times(added: list[tuple[int, int, int]]) -> None:
-    waiting = Line()
+    waiting = DestinationQueue()
     for at_ms, days, seq in added:
-        waiting.add(Place(DATE + timedelta(days=days), seq), at_ms)
+        waiting.add(QueueKey(DATE + timedelta(days=days), seq), at_ms)
 
     assert waiting.take(10**13, len(added)) == [
-        Place(DATE + timedelta(days=days), seq) for _, days, seq in sorted(added)
+        QueueKey(DATE + timedelta(days=days), seq) for _, days, seq in sorted(added)
     ]
 
 

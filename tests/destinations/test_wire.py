@@ -28,7 +28,7 @@ from tnc.destinations.http import (
     send,
 )
 from tnc.destinations.platforms.registry import DESTINATIONS
-from tnc.destinations.sender import Courier
+from tnc.destinations.sender import Sender
 
 NOW = NOW_MS / 1000
 
@@ -97,17 +97,17 @@ async def test_a_void_refresh_token_needs_the_operator(listen: Listen, carry: Ca
     assert receiver.requests == 1
 
 
-async def test_data_manager_is_asked_what_became_of_a_request(listen: Listen, courier: Courier) -> None:
+async def test_data_manager_is_asked_what_became_of_a_request(listen: Listen, sender: Sender) -> None:
     receiver = google_data_manager.DataManager(now=lambda: NOW, processing=1)
     address = await listen(google_data_manager.app(receiver))
     platform = DESTINATIONS["google-data-manager"]
     moved = at(destination("google-data-manager"), address)
     bad = delivery(moved, of=click({"params": {"gclid": "bad-gclid-of-nobody"}}))
     batch = [delivery(moved), bad]
-    [(_, taken, _), _] = await courier.deliver(platform, batch)
+    [(_, taken, _), _] = await sender.deliver(platform, batch)
     assert taken.receipt is not None
 
-    outcomes = [(await courier.confirm(platform, batch[0], taken.receipt, size)).outcome for size in (2, 2, 1)]
+    outcomes = [(await sender.confirm(platform, batch[0], taken.receipt, size)).outcome for size in (2, 2, 1)]
 
     assert outcomes == ["accepted", "split", "drop"]
 

@@ -211,7 +211,7 @@ async def test_a_refused_token_stops_the_destination_after_one_request(
 
     assert requests <= 2
     assert states == {"queued"}
-    assert office.outbox.standings()[stale.id].state == "stopped"
+    assert office.outbox.statuses()[stale.id].state == "stopped"
 
 
 async def test_a_stop_outlives_a_restart_and_ends_with_a_new_token(
@@ -226,7 +226,7 @@ async def test_a_stop_outlives_a_restart_and_ends_with_a_new_token(
         await until(lambda: office.stop_of(stale) is not None)
     async with office.open():
         await office.say(await office.click())
-        await until(lambda: office.outbox.standings()[stale.id].waiting == 2)
+        await until(lambda: office.outbox.statuses()[stale.id].waiting == 2)
         assert receiver.requests == 1
 
         versions.all.append(sending_to(at(destination("meta", {"access_token": "the new one"}), address)))
@@ -259,10 +259,10 @@ async def test_nobody_is_asked_while_he_wants_to_be_left_alone(
     source.answer_next(429, headers={"Retry-After": "30"})
     async with office.open():
         await office.say(await office.click())
-        await until(lambda: office.outbox.standings()[to_source.id].state == "waiting")
+        await until(lambda: office.outbox.statuses()[to_source.id].state == "waiting")
         await office.say(await office.click())
         await office.later(29_000)
-        await until(lambda: office.outbox.standings()[to_source.id].waiting == 2)
+        await until(lambda: office.outbox.statuses()[to_source.id].waiting == 2)
         assert source.requests == 1
 
         await office.later(1_000)
@@ -275,13 +275,13 @@ async def test_a_restart_does_not_shorten_the_wait_of_those_behind(
     source.answer_next(429, headers={"Retry-After": "30"})
     async with office.open():
         await office.say(await office.click())
-        await until(lambda: office.outbox.standings()[to_source.id].state == "waiting")
+        await until(lambda: office.outbox.statuses()[to_source.id].state == "waiting")
         await office.say(await office.click())
     async with office.open():
-        await until(lambda: office.outbox.standings()[to_source.id].waiting == 2)
+        await until(lambda: office.outbox.statuses()[to_source.id].waiting == 2)
         await office.say(await office.click())
         await office.later(29_000)
-        standing = office.outbox.standings()[to_source.id]
+        standing = office.outbox.statuses()[to_source.id]
         assert (standing.state, standing.until_ms) == ("waiting", office.clocks.wall_ms + 1_000)
         assert source.requests == 1
 
@@ -308,7 +308,7 @@ async def test_a_clock_that_jumps_changes_no_wait(
     source.answer_next(429, headers={"Retry-After": "30"})
     async with office.open():
         await office.say(await office.click())
-        await until(lambda: office.outbox.standings()[to_source.id].state == "waiting")
+        await until(lambda: office.outbox.statuses()[to_source.id].state == "waiting")
 
         await office.later(0)
         clocks.wall_ms += jump_ms
@@ -360,12 +360,12 @@ async def test_a_withdrawal_calls_everything_back_at_once(
     async with office.open():
         for _ in range(100):
             await office.say(await office.click())
-        await until(lambda: office.outbox.standings()[to_source.id].state == "waiting")
+        await until(lambda: office.outbox.statuses()[to_source.id].state == "waiting")
         await until(lambda: set(office.states()) == {"queued"})
 
         called_back = await office.log.run((MAIN, DATE), withdraw)
         await office.later(60_000)
-        await until(lambda: office.outbox.standings()[to_source.id].waiting == 0)
+        await until(lambda: office.outbox.statuses()[to_source.id].waiting == 0)
 
     assert called_back == 100
     assert set(office.states()) == {"cancelled"}
@@ -378,7 +378,7 @@ async def test_who_objects_is_told_of_to_nobody_whatever_was_in_line_or_comes(
     source.answer_next(429, headers={"Retry-After": "30"})
     async with office.open():
         await office.say(click := await office.click(visitor="aa"))
-        await until(lambda: office.outbox.standings()[to_source.id].state == "waiting")
+        await until(lambda: office.outbox.statuses()[to_source.id].state == "waiting")
         office.objecting.add("aa")
         await office.say(click, txid="another")
         await office.say(await office.click(visitor="bb"))
@@ -472,7 +472,7 @@ async def test_what_was_erased_on_the_way_leaves_nothing(
         await until(lambda: office.states() == ["queued"] and source.requests == 1)
         await office.log.run((MAIN, DATE), erase)
         await office.later(60_000)
-        await until(lambda: office.outbox.standings()[to_source.id].waiting == 0)
+        await until(lambda: office.outbox.statuses()[to_source.id].waiting == 0)
 
     assert office.rows() == []
     assert source.requests == 1
@@ -485,7 +485,7 @@ async def test_a_pause_holds_what_comes_and_loses_nothing(
     versions.all.append(sending_to(at(destination("postback", paused=True), "https://ads.example")))
     async with office.open():
         await office.say(await office.click())
-        assert office.outbox.standings()[to_source.id].state == "paused"
+        assert office.outbox.statuses()[to_source.id].state == "paused"
         assert office.states() == ["queued"]
 
         versions.all.append(live)

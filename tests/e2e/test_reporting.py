@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.shop import printed, told
 from tnc.admin.bench.appliance import Appliance
 from tnc.core.errors import InvalidError
-from tnc.reports.client import Asked, Reporter
+from tnc.reports.client import Asked, ReportClient
 
 PLACES = 437
 ASKED = Asked(by=("sub1", "sub2"), start="30d", sort="visits")
@@ -39,13 +39,13 @@ def visited(stopped: Appliance, tmp_path: Path) -> Appliance:
 
 
 @pytest.fixture
-async def reporter(visited: Appliance) -> AsyncIterator[Reporter]:
-    reporter = Reporter(visited.config)
+async def reporter(visited: Appliance) -> AsyncIterator[ReportClient]:
+    reporter = ReportClient(visited.config)
     yield reporter
     await reporter.close()
 
 
-async def test_a_long_report_is_whole_in_both_faces(visited: Appliance, reporter: Reporter) -> None:
+async def test_a_long_report_is_whole_in_both_faces(visited: Appliance, reporter: ReportClient) -> None:
     answer = await reporter.answer(ASKED)
     sheet = await reporter.csv(ASKED)
 
@@ -55,7 +55,7 @@ async def test_a_long_report_is_whole_in_both_faces(visited: Appliance, reporter
     assert sheet.splitlines() == printed(visited, *command, "--csv").splitlines()
 
 
-async def test_what_is_refused_is_refused_in_words_and_the_next_one_answered(reporter: Reporter) -> None:
+async def test_what_is_refused_is_refused_in_words_and_the_next_one_answered(reporter: ReportClient) -> None:
     with pytest.raises(InvalidError, match="shoe_size"):
         await reporter.answer(Asked(by=("shoe_size",)))
 

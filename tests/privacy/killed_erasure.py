@@ -30,11 +30,11 @@ def _dies_before(step: int, folder: Path) -> bool:
             return call
 
         with estate(folder) as made:
-            forgetting = made.forgetting()
-            subject = forgetting.subject(visitor=CANARY_SUBJECT)
+            eraser = made.eraser()
+            subject = eraser.subject(visitor=CANARY_SUBJECT)
             for name in WRITES:
                 setattr(os, name, dying(getattr(os, name)))
-            forgetting.erase(subject)
+            eraser.erase(subject)
         os._exit(0)
     return os.waitpid(child, 0)[1] != 0
 

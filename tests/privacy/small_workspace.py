@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from datetime import date as Date  # noqa: N812
+from datetime import date as Date
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -13,7 +13,7 @@ from tests.store.records import PERSONAL, canary_click, leaks
 from tnc.core.clock import World
 from tnc.core.models import MAIN, Click, ConversionChange, ConversionId, DestinationId, Event, LanderClick, OfferId
 from tnc.core.settings import Settings
-from tnc.privacy.erase import Forgetting
+from tnc.privacy.erase import Eraser
 from tnc.reports.answering import answer
 from tnc.reports.client import Asked
 from tnc.store.days.click_log import Day, Days
@@ -21,7 +21,7 @@ from tnc.store.days.deliveries import DeliveryRecord, DeliveryRow
 from tnc.store.days.inbox import Call, InboxRow
 from tnc.store.days.writer import utc_date
 from tnc.store.keys.keyring import new_key_text
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 _T = TypeVar("_T")
 
@@ -56,19 +56,19 @@ def stranger(number: int, date: Date, **facts: Any) -> Click:
 class Estate:
     """The house with its writer; `now_ms` may be moved."""
 
-    house: House
+    workspace: Workspace
     days: Days
     now_ms: int = NOW_MS
 
     @property
     def data(self) -> Path:
-        return self.house.rooms.data
+        return self.workspace.paths.data
 
     def alone(self, work: Callable[[Days], _T], /) -> _T:
         return work(self.days)
 
-    def forgetting(self) -> Forgetting:
-        return Forgetting(self.house, self.alone)
+    def eraser(self) -> Eraser:
+        return Eraser(self.workspace, self.alone)
 
     def day(self, date: Date) -> Day:
         return MAIN, date
@@ -126,10 +126,10 @@ class Estate:
 
     def report(self, *by: str, **asked: Any) -> dict[str, Any]:
         question = {"start": "2026-11-20", "end": "2026-11-25"} | asked
-        return answer(self.house, Asked(by=by, **question)).json()
+        return answer(self.workspace, Asked(by=by, **question)).json()
 
     def click_ids(self) -> set[str]:
-        return {story.click.click_id for story in self.house.stories.newest()}
+        return {history.click.click_id for history in self.workspace.histories.newest()}
 
     def leaks(self) -> list[str]:
         return leaks(self.data)
@@ -175,9 +175,9 @@ def estate(folder: Path) -> Iterator[Estate]:
     settings = Settings(data=folder / "data", key=key)
     made: Estate | None = None
     world = World(now_ms=lambda: NOW_MS if made is None else made.now_ms)
-    opened = House(settings, world, to_write=True) if settings.data.exists() else House.create(settings, world)
-    with opened as house:
-        made = Estate(house, Days(house.rooms.days, house.keyring))
+    opened = Workspace(settings, world, to_write=True) if settings.data.exists() else Workspace.create(settings, world)
+    with opened as workspace:
+        made = Estate(workspace, Days(workspace.paths.days, workspace.keyring))
         try:
             yield made
         finally:

@@ -14,7 +14,7 @@ from tnc.core.models import MAIN, ConversionChange, FilterChange, LabelChange, L
 from tnc.core.settings import Settings
 from tnc.privacy.data_map import MAP, Entry, map_json
 from tnc.privacy.journal import Intent
-from tnc.privacy.leak_report import Inspection
+from tnc.privacy.leak_report import LeakReport
 from tnc.reports.columns.day_folder import State
 from tnc.reports.columns.schema import COLUMNS
 from tnc.store import database as control
@@ -89,7 +89,7 @@ def test_every_key_has_an_entry() -> None:
 
 
 def test_the_result_of_the_search_has_entries() -> None:
-    assert fields_of("inspection.json", Inspection) == mapped("files")
+    assert fields_of("inspection.json", LeakReport) == mapped("files")
 
 
 def test_reports_hold_nothing_personal() -> None:

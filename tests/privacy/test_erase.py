@@ -8,7 +8,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date as Date  # noqa: N812
+from datetime import date as Date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,13 +30,13 @@ from tests.privacy.small_workspace import (
 from tests.store.records import PERSONAL, canary_click
 from tnc.core.errors import InvalidError, NotFoundError, PartlyDoneError
 from tnc.core.models import MAIN, ClickId
-from tnc.privacy.erase import STORES, Forgetting
+from tnc.privacy.erase import STORES, Eraser
 from tnc.privacy.export import copy_of
 from tnc.store.days.click_log import Day, Days
 from tnc.store.days.inbox import Call, CallOutcome, InboxRow
 from tnc.store.days.writer import DayWriter, day_path
 from tnc.store.keys.keyring import Keyring
-from tnc.tracking.conversions.inbox import Heard, Receiving
+from tnc.tracking.conversions.inbox import PostbackCall, PostbackInbox
 
 _T = TypeVar("_T")
 
@@ -60,7 +60,7 @@ def counts(told: dict[str, object]) -> dict[str, int]:
 
 
 def test_everything_of_a_visitor_is_found_by_store(full: Estate) -> None:
-    found = full.forgetting().find(full.forgetting().subject(visitor=CANARY_SUBJECT))
+    found = full.eraser().find(full.eraser().subject(visitor=CANARY_SUBJECT))
 
     assert counts(found) == {
         "clicks": 15,
@@ -73,10 +73,10 @@ def test_everything_of_a_visitor_is_found_by_store(full: Estate) -> None:
 
 
 def test_a_click_stands_for_the_visitor_who_made_it(full: Estate) -> None:
-    forgetting = full.forgetting()
+    eraser = full.eraser()
 
-    whole = forgetting.find(forgetting.subject(click="canary-2026-11-23-0002"))
-    alone = forgetting.find(forgetting.subject(click="canary-2026-11-23-0002", only=True))
+    whole = eraser.find(eraser.subject(click="canary-2026-11-23-0002"))
+    alone = eraser.find(eraser.subject(click="canary-2026-11-23-0002", only=True))
 
     assert (counts(whole)["clicks"], counts(alone)["clicks"]) == (15, 1)
 
@@ -94,25 +94,25 @@ def test_a_click_stands_for_the_visitor_who_made_it(full: Estate) -> None:
     ],
 )
 def test_people_are_found_by_what_they_say(full: Estate, words: dict[str, object], clicks: int) -> None:
-    forgetting = full.forgetting()
+    eraser = full.eraser()
 
-    assert counts(forgetting.find(forgetting.subject(**words)))["clicks"] == clicks  # type: ignore[arg-type]
+    assert counts(eraser.find(eraser.subject(**words)))["clicks"] == clicks  # type: ignore[arg-type]
 
 
 def test_an_address_also_finds_the_visits_that_kept_only_its_network(full: Estate) -> None:
     cut = {"ip": "203.0.113.0/24", "mode": "cookieless", "visitor": "7" * 32}
     full.record(canary_click("cookieless-1", at_ms=noon_ms(DAYS[0]), **cut))
-    forgetting = full.forgetting()
+    eraser = full.eraser()
 
-    assert counts(forgetting.find(forgetting.subject(ip="203.0.113.9")))["clicks"] == 1
-    assert counts(forgetting.find(forgetting.subject(ip="203.0.113.0/24")))["clicks"] == 1
+    assert counts(eraser.find(eraser.subject(ip="203.0.113.9")))["clicks"] == 1
+    assert counts(eraser.find(eraser.subject(ip="203.0.113.0/24")))["clicks"] == 1
 
 
 def test_who_is_meant_must_be_said_once(full: Estate) -> None:
     with pytest.raises(InvalidError, match="exactly one"):
-        full.forgetting().subject()
+        full.eraser().subject()
     with pytest.raises(InvalidError, match="exactly one"):
-        full.forgetting().subject(ip="1.2.3.4", visitor="x")
+        full.eraser().subject(ip="1.2.3.4", visitor="x")
 
 
 # ------------------------------------------------------------------------------------------------- erasing
@@ -121,11 +121,11 @@ def test_who_is_meant_must_be_said_once(full: Estate) -> None:
 def test_an_erased_visitor_is_nowhere_any_more(full: Estate) -> None:
     ids = {click for click in full.click_ids() if click.startswith("canary")}
     others = full.click_ids() - ids
-    forgetting = full.forgetting()
+    eraser = full.eraser()
     marks = [bytes(sealed[:24]) for date in DAYS for (sealed,) in _sealed(full, date, "canary")]
     assert len(marks) == 15
 
-    receipt = forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+    receipt = eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
 
     assert full.click_ids() == others
     assert receipt["scan"]["found_in"] == []
@@ -134,20 +134,20 @@ def test_an_erased_visitor_is_nowhere_any_more(full: Estate) -> None:
     assert full.leaks() == []
     for click_id in ids:
         with pytest.raises(NotFoundError):
-            full.house.stories.get(ClickId(click_id))
+            full.workspace.histories.get(ClickId(click_id))
 
 
 def _sealed(full: Estate, date: Date, beginning: str) -> list[tuple[bytes]]:
-    with full.house.stories.day(date) as reader:
+    with full.workspace.histories.day(date) as reader:
         numbers = [seq for seq, click in reader.clicks() if click.click_id.startswith(beginning)]
     listed = ", ".join(map(str, numbers))
     return rows_of(day_path(full.data / "days", MAIN, date), f"select sealed from clicks where seq in ({listed})")
 
 
 def test_the_receipt_says_what_was_there_and_what_is(full: Estate) -> None:
-    forgetting = full.forgetting()
+    eraser = full.eraser()
 
-    receipt = forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+    receipt = eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
 
     assert [(each["store"], each["before"], each["after"]) for each in receipt["stores"]] == [
         ("clicks", 15, 0),
@@ -159,7 +159,7 @@ def test_the_receipt_says_what_was_there_and_what_is(full: Estate) -> None:
     ]
     assert "3 reports of conversions had been sent to meta-main" in receipt["limits"][-1]
     assert receipt["requested_at"] == "2026-11-24T18:00:00.000Z"
-    assert full.house.forgotten.receipt(receipt["receipt_id"]) == receipt
+    assert full.workspace.erasures.receipt(receipt["receipt_id"]) == receipt
     text = str(receipt)
     assert [value for value in PERSONAL.values() if value in text] == []
 
@@ -170,8 +170,8 @@ def test_the_receipt_says_what_was_there_and_what_is(full: Estate) -> None:
 def test_no_report_of_the_owners_side_changes(full: Estate, by: tuple[str, ...], timezone: str, time: str) -> None:
     before = full.report(*by, timezone=timezone, time=time)
 
-    forgetting = full.forgetting()
-    forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+    eraser = full.eraser()
+    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
 
     after = full.report(*by, timezone=timezone, time=time)
     assert before["totals"]["visits"] == 135
@@ -180,9 +180,9 @@ def test_no_report_of_the_owners_side_changes(full: Estate, by: tuple[str, ...],
 
 def test_the_visitors_side_reads_erased(full: Estate) -> None:
     before = full.report("country", metrics=("visits", "revenue"))
-    forgetting = full.forgetting()
+    eraser = full.eraser()
 
-    forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
 
     after = full.report("country", metrics=("visits", "revenue"))
     assert before["rows"] == [{"country": "US", "visits": 135, "revenue": 262.5}]
@@ -190,26 +190,26 @@ def test_the_visitors_side_reads_erased(full: Estate) -> None:
 
 
 def test_the_keys_of_exactly_these_records_are_gone(full: Estate) -> None:
-    forgetting = full.forgetting()
-    with full.house.stories.day(DAYS[0]) as reader:
+    eraser = full.eraser()
+    with full.workspace.histories.day(DAYS[0]) as reader:
         numbers = {seq: click.click_id.startswith("canary") for seq, click in reader.clicks()}
 
-    forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
 
-    keys = Keyring(full.house.rooms.ring, _kek(full)).open_day(MAIN, DAYS[0])
+    keys = Keyring(full.workspace.paths.ring, _kek(full)).open_day(MAIN, DAYS[0])
     assert {seq: keys.clicks.is_punctured(seq) for seq in numbers} == numbers
 
 
 def _kek(full: Estate) -> bytes:
-    return bytes.fromhex(full.house.settings.key.read_text().strip())
+    return bytes.fromhex(full.workspace.settings.key.read_text().strip())
 
 
 def test_no_block_of_the_former_keys_is_left(full: Estate) -> None:
-    ring = full.house.rooms.ring / MAIN / DAYS[0].isoformat()
+    ring = full.workspace.paths.ring / MAIN / DAYS[0].isoformat()
     before = ring.read_bytes()
-    forgetting = full.forgetting()
+    eraser = full.eraser()
 
-    forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
 
     after = b"".join(bytes_of(full.data).values())
     blocks = [before[at : at + 32] for at in range(64, len(before) - 32, 32)]
@@ -217,43 +217,43 @@ def test_no_block_of_the_former_keys_is_left(full: Estate) -> None:
 
 
 def test_an_erasure_of_one_click_leaves_the_visitors_others(full: Estate) -> None:
-    forgetting = full.forgetting()
+    eraser = full.eraser()
 
-    forgetting.erase(forgetting.subject(click="canary-2026-11-23-0002", only=True))
+    eraser.erase(eraser.subject(click="canary-2026-11-23-0002", only=True))
 
     assert "canary-2026-11-23-0002" not in full.click_ids()
     assert "canary-2026-11-23-0003" in full.click_ids()
 
 
 def test_erasing_again_finds_nothing(full: Estate) -> None:
-    forgetting = full.forgetting()
-    subject = forgetting.subject(visitor=CANARY_SUBJECT)
-    forgetting.erase(subject)
+    eraser = full.eraser()
+    subject = eraser.subject(visitor=CANARY_SUBJECT)
+    eraser.erase(subject)
     before = full.report("campaign", "day")
 
-    again = forgetting.erase(subject)
+    again = eraser.erase(subject)
 
     assert [each["before"] for each in again["stores"]] == [0] * len(STORES)
     assert full.report("campaign", "day") == before
 
 
 def test_an_erased_click_is_remembered_as_a_hash_only(full: Estate) -> None:
-    forgetting = full.forgetting()
+    eraser = full.eraser()
 
-    forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
 
-    assert full.house.forgotten.is_erased(ClickId("canary-2026-11-22-0000"))
-    assert not full.house.forgotten.is_erased(ClickId("stranger-2026-11-22-000000"))
+    assert full.workspace.erasures.is_erased(ClickId("canary-2026-11-22-0000"))
+    assert not full.workspace.erasures.is_erased(ClickId("stranger-2026-11-22-000000"))
     assert b"canary-2026-11-22" not in (full.data / "control.db").read_bytes()
 
 
 def test_clicks_that_are_erased_keep_counting_towards_caps(full: Estate) -> None:
-    forgetting = full.forgetting()
-    before = sum(len(each.conversions) for each in full.house.stories.converted_since(0))
+    eraser = full.eraser()
+    before = sum(len(each.conversions) for each in full.workspace.histories.converted_since(0))
 
-    forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
 
-    assert sum(len(each.conversions) for each in full.house.stories.converted_since(0)) == before
+    assert sum(len(each.conversions) for each in full.workspace.histories.converted_since(0)) == before
 
 
 # --------------------------------------------------------------------------------------- readers and crashes
@@ -261,19 +261,19 @@ def test_clicks_that_are_erased_keep_counting_towards_caps(full: Estate) -> None
 
 def test_an_open_reader_keeps_an_erasure_from_being_called_done(full: Estate) -> None:
     path = day_path(full.data / "days", MAIN, DAYS[1])
-    forgetting = full.forgetting()
+    eraser = full.eraser()
     full.record(stranger(999, DAYS[1]))
     reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     reader.execute("begin")
     reader.execute("select count(*) from clicks").fetchone()
 
     with pytest.raises(PartlyDoneError, match="somebody still reads"):
-        forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT), patience_seconds=0.2)
+        eraser.erase(eraser.subject(visitor=CANARY_SUBJECT), patience_seconds=0.2)
     reader.close()
 
-    assert forgetting.resume()
-    assert not forgetting.resume()
-    assert counts(forgetting.find(forgetting.subject(visitor=CANARY_SUBJECT)))["clicks"] == 0
+    assert eraser.resume()
+    assert not eraser.resume()
+    assert counts(eraser.find(eraser.subject(visitor=CANARY_SUBJECT)))["clicks"] == 0
     (document,) = rows_of(full.data / "control.db", "select document from receipts")
     assert '"found_in": []' in document[0]
 
@@ -292,8 +292,8 @@ def test_an_erasure_that_was_killed_completes_at_the_next_start(tmp_path: Path) 
     assert len(steps) > 20
     for folder in steps:
         with estate(folder) as made:
-            made.forgetting().resume()
-            accepted = made.house.forgotten.is_erased(ClickId("canary-2026-11-22-0000"))
+            made.eraser().resume()
+            accepted = made.workspace.erasures.is_erased(ClickId("canary-2026-11-22-0000"))
             assert made.click_ids() == (others if accepted else others | ids)
             assert accepted == (int(folder.name) > 2), "a promise that was written down is kept"
             assert made.report("campaign", "offer", "day")["totals"] == totals
@@ -302,7 +302,7 @@ def test_an_erasure_that_was_killed_completes_at_the_next_start(tmp_path: Path) 
 
 
 def _count(made: Estate, date: Date) -> int:
-    with made.house.stories.day(date) as reader:
+    with made.workspace.histories.day(date) as reader:
         return reader.count()
 
 
@@ -310,44 +310,44 @@ def _count(made: Estate, date: Date) -> int:
 
 
 def test_what_was_restricted_comes_back_as_it_was(full: Estate) -> None:
-    forgetting = full.forgetting()
-    subject = forgetting.subject(visitor=CANARY_SUBJECT)
-    before, copy = forgetting.find(subject), copy_of(full.house, forgetting.vaults, subject)
+    eraser = full.eraser()
+    subject = eraser.subject(visitor=CANARY_SUBJECT)
+    before, copy = eraser.find(subject), copy_of(full.workspace, eraser.vaults, subject)
     totals = full.report("campaign", "day")
 
-    forgetting.restrict(subject)
-    held = counts(forgetting.find(subject))
+    eraser.restrict(subject)
+    held = counts(eraser.find(subject))
     assert held == {**counts(before), "clicks": 0, "restricted clicks": 15}
     assert full.report("campaign", "day")["totals"] != totals["totals"]
 
-    forgetting.unrestrict(subject)
-    assert forgetting.find(subject) == before
+    eraser.unrestrict(subject)
+    assert eraser.find(subject) == before
     assert full.report("campaign", "day") == totals
-    assert copy_of(full.house, forgetting.vaults, subject) == copy
+    assert copy_of(full.workspace, eraser.vaults, subject) == copy
 
 
 def test_restricting_twice_is_restricting_once(full: Estate) -> None:
-    forgetting = full.forgetting()
-    subject = forgetting.subject(visitor=CANARY_SUBJECT)
-    forgetting.restrict(subject)
-    before = forgetting.find(subject)
+    eraser = full.eraser()
+    subject = eraser.subject(visitor=CANARY_SUBJECT)
+    eraser.restrict(subject)
+    before = eraser.find(subject)
 
-    again = forgetting.restrict(subject)
+    again = eraser.restrict(subject)
 
     assert {each["before"] for each in again["stores"]} == {0}
-    assert forgetting.find(subject) == before
+    assert eraser.find(subject) == before
 
 
 def test_what_waits_to_be_sent_is_held_back_for_good_by_a_restriction(full: Estate) -> None:
     waiting = replace(delivery(0, 1), state="queued", attempts=0, done_at_ms=None)
     full.record(canary_click("canary-waiting", at_ms=noon_ms(DAYS[0])), sale(noon_ms(DAYS[0])), rows=[waiting])
-    forgetting = full.forgetting()
-    subject = forgetting.subject(click="canary-waiting", only=True)
+    eraser = full.eraser()
+    subject = eraser.subject(click="canary-waiting", only=True)
 
-    forgetting.restrict(subject)
-    forgetting.unrestrict(subject)
+    eraser.restrict(subject)
+    eraser.unrestrict(subject)
 
-    with full.house.stories.day(DAYS[0]) as reader:
+    with full.workspace.histories.day(DAYS[0]) as reader:
         seq, _ = reader.find(ClickId("canary-waiting")) or (0, None)
         (row,) = reader.deliveries.of_click(seq)
         (event,) = reader.search.events(seq)
@@ -355,13 +355,13 @@ def test_what_waits_to_be_sent_is_held_back_for_good_by_a_restriction(full: Esta
 
 
 def test_a_restricted_person_is_erased_with_all_that_was_told_of_him(full: Estate) -> None:
-    forgetting = full.forgetting()
-    subject = forgetting.subject(visitor=CANARY_SUBJECT)
-    before = counts(forgetting.find(subject))
+    eraser = full.eraser()
+    subject = eraser.subject(visitor=CANARY_SUBJECT)
+    before = counts(eraser.find(subject))
     totals = full.report("campaign", "day")
-    forgetting.restrict(subject)
+    eraser.restrict(subject)
 
-    receipt = forgetting.erase(subject)
+    receipt = eraser.erase(subject)
 
     told = {each["store"]: (each["before"], each["after"]) for each in receipt["stores"]}
     assert told["postbacks"] == (before["postbacks"], 0)
@@ -373,18 +373,20 @@ def test_a_restricted_person_is_erased_with_all_that_was_told_of_him(full: Estat
 def test_a_pseudonym_that_is_a_small_number_is_not_found_everywhere(full: Estate) -> None:
     full.record(canary_click("imported-0001", at_ms=noon_ms(DAYS[0]), visitor=f"{7:032x}"))
 
-    receipt = full.forgetting().erase(full.forgetting().subject(visitor=f"{7:032x}"))
+    receipt = full.eraser().erase(full.eraser().subject(visitor=f"{7:032x}"))
 
     assert receipt["scan"]["found_in"] == []
 
 
 def test_a_full_disk_is_said_to_be_full(full: Estate) -> None:
-    database = full.house.database
+    database = full.workspace.database
     (pages,) = database.execute("pragma page_count").fetchone()
     database.execute(f"pragma max_page_count = {pages}")
 
     with pytest.raises(sqlite3.OperationalError, match="full"):
-        full.house.forgotten.bury([number.to_bytes(16, "big") for number in range(20_000)], expires_at_ms=NOW_MS)
+        full.workspace.erasures.add_tombstones(
+            [number.to_bytes(16, "big") for number in range(20_000)], expires_at_ms=NOW_MS
+        )
 
 
 # ------------------------------------------------------------------------------------------------- postbacks
@@ -393,7 +395,7 @@ OURS = "019a20e681054fa041d639c0742d"  # an id as tnc makes them
 
 
 def calls_of(full: Estate) -> list[InboxRow]:
-    with full.house.stories.day(DAYS[-1]) as reader:
+    with full.workspace.histories.day(DAYS[-1]) as reader:
         return list(reader.inbox.newest())
 
 
@@ -418,9 +420,9 @@ def test_a_postback_that_comes_after_it_was_looked_for_them_goes_too(full: Estat
             full.days.transact(full.day(DAYS[-1]), coming.pop())
         return work(full.days)
 
-    forgetting = Forgetting(full.house, alone)
+    eraser = Eraser(full.workspace, alone)
 
-    receipt = forgetting.erase(forgetting.subject(click=OURS))
+    receipt = eraser.erase(eraser.subject(click=OURS))
 
     assert coming == []
     assert calls_of(full) == before
@@ -431,20 +433,20 @@ def test_a_postback_that_comes_after_it_was_looked_for_them_goes_too(full: Estat
 def test_a_postback_that_was_heard_before_and_is_written_down_after_it_is_not(full: Estate) -> None:
     full.record(canary_click(OURS, at_ms=noon_ms(DAYS[0]), visitor="9" * 32))
     late: list[tuple[Day, Callable[[DayWriter], Any]]] = []
-    receiving = Receiving(
-        full.house, full.days.transact, converted=lambda _: None, later=lambda day, work: late.append((day, work))
+    receiving = PostbackInbox(
+        full.workspace, full.days.transact, converted=lambda _: None, later=lambda day, work: late.append((day, work))
     )
-    receiving.hear(Heard(method="GET", path="/postback", params={"cid": OURS, "payout": "1"}, peer_ip=None))
-    receiving.hear(Heard(method="GET", path="/postback", params={"cid": OURS, "payout": "much"}, peer_ip=None))
-    receiving.hear(Heard(method="GET", path="/postback", params={"cid": "theirs", "s2": OURS}, peer_ip=None))
+    receiving.hear(PostbackCall(method="GET", path="/postback", params={"cid": OURS, "payout": "1"}, peer_ip=None))
+    receiving.hear(PostbackCall(method="GET", path="/postback", params={"cid": OURS, "payout": "much"}, peer_ip=None))
+    receiving.hear(PostbackCall(method="GET", path="/postback", params={"cid": "theirs", "s2": OURS}, peer_ip=None))
     before = len(calls_of(full))
 
-    full.forgetting().erase(full.forgetting().subject(click=OURS))
+    full.eraser().erase(full.eraser().subject(click=OURS))
     for day, work in late:
         full.days.transact(day, work)
 
     assert len(calls_of(full)) == before
-    with full.house.stories.day(DAYS[-1]) as reader:
+    with full.workspace.histories.day(DAYS[-1]) as reader:
         assert reader.number("postbacks for erased clicks") == 3
 
 
@@ -468,11 +470,11 @@ def test_postbacks_that_belong_to_no_click_and_speak_of_him_go_too(full: Estate,
         writer.inbox.add(call("invalid", {"cid": "theirs", "ext": PERSONAL["external_id"], "payout": "much"}))
 
     full.days.transact(full.day(DAYS[-1]), strays)
-    forgetting, before = full.forgetting(), len(calls_of(full))
-    subject = forgetting.subject(click=OURS)
+    eraser, before = full.eraser(), len(calls_of(full))
+    subject = eraser.subject(click=OURS)
 
-    copied = copy_of(full.house, forgetting.vaults, subject)
-    forgetting.erase(subject)
+    copied = copy_of(full.workspace, eraser.vaults, subject)
+    eraser.erase(subject)
 
     with zipfile.ZipFile(io.BytesIO(copied)) as archive:
         told = [each["params"] for each in json.loads(archive.read("postbacks.json"))]
@@ -487,19 +489,19 @@ def test_postbacks_that_belong_to_no_click_and_speak_of_him_go_too(full: Estate,
 
 def test_a_record_that_nobody_can_read_is_erased_by_its_tokens(full: Estate) -> None:
     """A damaged row of the person is no reason to keep the others, and it goes with them."""
-    with full.house.stories.day(DAYS[0]) as reader:
+    with full.workspace.histories.day(DAYS[0]) as reader:
         seq, _ = reader.find(ClickId("canary-2026-11-22-0003")) or (0, None)
     full.days.close()
     with sqlite3.connect(day_path(full.data / "days", MAIN, DAYS[0])) as database:
         database.execute("update clicks set sealed = randomblob(200) where seq = ?", (seq,))
-    forgetting = full.forgetting()
-    subject = forgetting.subject(visitor=CANARY_SUBJECT)
-    assert counts(forgetting.find(subject))["clicks"] == 15
+    eraser = full.eraser()
+    subject = eraser.subject(visitor=CANARY_SUBJECT)
+    assert counts(eraser.find(subject))["clicks"] == 15
 
-    receipt = forgetting.erase(subject)
+    receipt = eraser.erase(subject)
 
     assert receipt["stores"][0] == {"store": "clicks", "before": 15, "after": 0}
     assert not any(click.startswith("canary") for click in full.click_ids())
-    keys = Keyring(full.house.rooms.ring, _kek(full)).open_day(MAIN, DAYS[0])
+    keys = Keyring(full.workspace.paths.ring, _kek(full)).open_day(MAIN, DAYS[0])
     assert keys.clicks.is_punctured(seq)
-    assert forgetting.verify(receipt) == []
+    assert eraser.verify(receipt) == []

@@ -29,7 +29,7 @@ def full(tmp_path: Path) -> Iterator[Estate]:
 
 
 def copied(full: Estate, subject: Subject = ME) -> zipfile.ZipFile:
-    return zipfile.ZipFile(io.BytesIO(copy_of(full.house, full.forgetting().vaults, subject)))
+    return zipfile.ZipFile(io.BytesIO(copy_of(full.workspace, full.eraser().vaults, subject)))
 
 
 def table(archive: zipfile.ZipFile, name: str) -> list[dict[str, Any]]:
@@ -63,10 +63,10 @@ def test_it_is_complete_by_the_data_map(full: Estate) -> None:
 
 
 def test_made_twice_it_is_the_same_to_the_byte(full: Estate) -> None:
-    first = copy_of(full.house, full.forgetting().vaults, ME)
+    first = copy_of(full.workspace, full.eraser().vaults, ME)
     full.now_ms += 3_600_000
 
-    assert copy_of(full.house, full.forgetting().vaults, ME) == first
+    assert copy_of(full.workspace, full.eraser().vaults, ME) == first
 
 
 def test_the_tables_say_the_same_as_the_json(full: Estate) -> None:
@@ -111,8 +111,8 @@ def test_somebody_unknown_gets_empty_tables_and_the_plain_words(full: Estate) ->
 
 
 def test_restricted_clicks_are_still_the_persons(full: Estate) -> None:
-    forgetting = full.forgetting()
-    forgetting.restrict(ME)
+    eraser = full.eraser()
+    eraser.restrict(ME)
 
     with copied(full) as archive:
         assert {click["restricted"] for click in table(archive, "clicks")} == {True}

@@ -12,7 +12,7 @@ from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, Estate, estate, 
 from tests.store.records import PERSONAL
 from tnc.admin.backup.backups import Backups
 from tnc.core.models import MAIN
-from tnc.privacy.leak_report import Inspection, last_inspection, told
+from tnc.privacy.leak_report import LeakReport, last_leak_report, told
 from tnc.privacy.leak_search import Search, vaults_to_search
 from tnc.privacy.retention import Hooks, Retention
 from tnc.reports.client import keep_sums
@@ -32,22 +32,24 @@ def full(tmp_path: Path) -> Iterator[Estate]:
         yield made
 
 
-def search(full: Estate, since: Inspection | None = None, seconds: float | None = None) -> Inspection:
-    return Search(full.house, vaults_to_search(full.house), since=since, seconds=seconds).run()
+def search(full: Estate, since: LeakReport | None = None, seconds: float | None = None) -> LeakReport:
+    return Search(full.workspace, vaults_to_search(full.workspace), since=since, seconds=seconds).run()
 
 
-def leaks(found: Inspection) -> list[tuple[str, str, int]]:
+def leaks(found: LeakReport) -> list[tuple[str, str, int]]:
     return [(each.file, each.kind, each.count) for each in found.leaks]
 
 
 def test_a_clean_house_is_clean_in_every_room(full: Estate) -> None:
-    forgetting = full.forgetting()
-    Backups(full.house).create()
-    forgetting.restrict(forgetting.subject(click="canary-2026-11-23-0001", only=True))
-    forgetting.erase(forgetting.subject(click="canary-2026-11-24-0001", only=True))
-    forgetting.object(forgetting.subject(visitor=CANARY_SUBJECT))
+    eraser = full.eraser()
+    Backups(full.workspace).create()
+    eraser.restrict(eraser.subject(click="canary-2026-11-23-0001", only=True))
+    eraser.erase(eraser.subject(click="canary-2026-11-24-0001", only=True))
+    eraser.object(eraser.subject(visitor=CANARY_SUBJECT))
     full.days.close()
-    Retention(full.house, full.alone, Hooks(roll_up=lambda dates: keep_sums(full.house.settings, dates))).keep_sums()
+    Retention(
+        full.workspace, full.alone, Hooks(roll_up=lambda dates: keep_sums(full.workspace.settings, dates))
+    ).keep_sums()
 
     found = search(full)
 
@@ -55,8 +57,8 @@ def test_a_clean_house_is_clean_in_every_room(full: Estate) -> None:
     assert found.clicks >= 20
     assert found.words > 60
     assert found.clean_at_ms == full.now_ms
-    rooms = {name.split("/")[0] for name in found.seen}
-    assert rooms >= {"backups", "columns", "control.db", "days", "restricted", "ring"}
+    paths = {name.split("/")[0] for name in found.seen}
+    assert paths >= {"backups", "columns", "control.db", "days", "restricted", "ring"}
 
 
 @pytest.mark.parametrize(
@@ -83,11 +85,11 @@ def test_a_word_that_lies_about_is_found_by_file_and_kind(full: Estate, kind: st
         "address", "user agent", "external id", "referrer", "link", "pseudonym", "browser"
     }  # fmt: skip
     assert found.clean_at_ms is None
-    assert PERSONAL[kind].encode() not in full.house.rooms.inspection.read_bytes()
+    assert PERSONAL[kind].encode() not in full.workspace.paths.inspection.read_bytes()
 
 
 def test_a_word_in_a_column_is_found_though_it_is_compressed(full: Estate) -> None:
-    file = full.house.rooms.columns / MAIN / "2026-11-24" / "clicks-900-901.parquet"
+    file = full.workspace.paths.columns / MAIN / "2026-11-24" / "clicks-900-901.parquet"
     text = f"select '{PERSONAL['user_agent']}' as browser, 'ann@people.example' as sub1 from range(5000)"
     duckdb.execute(f"copy ({text}) to '{file}' (format parquet, compression zstd)")
 
@@ -113,7 +115,7 @@ def test_a_word_in_a_column_is_found_though_it_is_compressed(full: Estate) -> No
 def test_text_of_a_kind_that_no_sealed_file_holds_is_found_whoever_it_is_about(
     full: Estate, text: bytes, kind: str
 ) -> None:
-    with closing(sqlite3.connect(day_path(full.house.rooms.days, MAIN, DAYS[0]))) as database:
+    with closing(sqlite3.connect(day_path(full.workspace.paths.days, MAIN, DAYS[0]))) as database:
         database.execute("insert into numbers values (?, 1)", (text.decode(),))
         database.commit()
 
@@ -123,13 +125,13 @@ def test_text_of_a_kind_that_no_sealed_file_holds_is_found_whoever_it_is_about(
 
 
 def test_a_row_that_was_put_back_after_its_key_went_is_found(full: Estate) -> None:
-    path = day_path(full.house.rooms.days, MAIN, DAYS[0])
-    with full.house.stories.day(DAYS[0]) as reader:
+    path = day_path(full.workspace.paths.days, MAIN, DAYS[0])
+    with full.workspace.histories.day(DAYS[0]) as reader:
         seq, _ = next(reader.clicks())
     with closing(sqlite3.connect(path)) as database:
         row = database.execute("select * from clicks where seq = ?", (seq,)).fetchone()
-    forgetting = full.forgetting()
-    forgetting.erase(forgetting.subject(click="stranger-2026-11-22-000000", only=True))
+    eraser = full.eraser()
+    eraser.erase(eraser.subject(click="stranger-2026-11-22-000000", only=True))
     assert leaks(search(full)) == []
     full.days.close()
     with closing(sqlite3.connect(path)) as database:
@@ -161,7 +163,7 @@ def test_files_that_time_did_not_suffice_for_are_counted_and_come_next(full: Est
 
     assert (hurried.files, hurried.clean_at_ms) == (0, None)
     assert hurried.left > 5
-    assert search(full, since=last_inspection(full.house.rooms.inspection)).left == 0
+    assert search(full, since=last_leak_report(full.workspace.paths.inspection)).left == 0
 
 
 def test_a_bot_that_sends_its_name_alone_says_nothing_of_anybody(full: Estate) -> None:
@@ -177,7 +179,7 @@ def test_it_is_told_without_the_names_of_clean_files(full: Estate) -> None:
 
 def test_a_result_that_is_torn_is_none(full: Estate) -> None:
     search(full)
-    path = full.house.rooms.inspection
+    path = full.workspace.paths.inspection
     path.write_bytes(path.read_bytes()[:-20])
 
-    assert last_inspection(path) is None
+    assert last_leak_report(path) is None

@@ -41,11 +41,11 @@ def test_a_disk_forgets_what_was_erased_on_it(disk: tuple[Path, Path]) -> None:
     with estate(mounted / "house") as made:
         made.strangers(40)
         made.canary_clicks()
-        ring = made.house.rooms.ring / MAIN
+        ring = made.workspace.paths.ring / MAIN
         former = [(ring / date.isoformat()).read_bytes()[64:96] for date in DAYS]
-        forgetting = made.forgetting()
+        eraser = made.eraser()
 
-        forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+        eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
 
     subprocess.run(["umount", str(mounted)], check=True)
     raw = image.read_bytes()
@@ -81,16 +81,16 @@ def test_an_erasure_on_a_full_disk_completes_when_there_is_room(narrow: Path) ->
         with ballast.open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(4096))
-        forgetting = made.forgetting()
+        eraser = made.eraser()
         with pytest.raises(TncError, match="the disk refused"):
-            forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+            eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
         ballast.unlink()
 
     with estate(narrow / "house") as made:
-        made.forgetting().resume()
-        forgetting = made.forgetting()
+        made.eraser().resume()
+        eraser = made.eraser()
         assert made.click_ids() - ids == others
-        forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+        eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
         assert made.click_ids() == others
         assert made.leaks() == []
         assert made.report("campaign", "day")["totals"] == totals

@@ -14,10 +14,10 @@ from tests.privacy.small_workspace import DAYS, NOW_MS, Estate, estate
 from tests.store.records import NEEDLES, PERSONAL
 from tnc.core.errors import InvalidError, NotFoundError, PartlyDoneError
 from tnc.core.models import MAIN
-from tnc.privacy.requests import Rights
+from tnc.privacy.requests import PrivacyRequests
 from tnc.privacy.retention import Hooks, Retention
 from tnc.store.days.writer import day_path
-from tnc.store.requests import ENDED, Outcome, Register, due_ms
+from tnc.store.requests import ENDED, Outcome, RequestRegister, due_ms
 from tnc.store.terms import DAY_MS
 
 
@@ -28,8 +28,8 @@ def full(tmp_path: Path) -> Iterator[Estate]:
         yield made
 
 
-def rights(full: Estate) -> Rights:
-    return Rights(full.house, full.forgetting())
+def privacy_requests(full: Estate) -> PrivacyRequests:
+    return PrivacyRequests(full.workspace, full.eraser())
 
 
 def at(text: str) -> int:
@@ -59,8 +59,8 @@ def test_nobody_waits_longer_than_30_days(received_ms: int) -> None:
 
 
 def test_more_time_is_told_before_it_is_due_and_at_most_two_months(full: Estate) -> None:
-    request, _ = rights(full).ask("access", text="What do you have?", contact="")
-    register = full.house.register
+    request, _ = privacy_requests(full).ask("access", text="What do you have?", contact="")
+    register = full.workspace.register
 
     with pytest.raises(InvalidError, match="reason"):
         register.extend(request.request_id, until_ms=at("2027-01-24"), reason="", now_ms=NOW_MS)
@@ -75,19 +75,19 @@ def test_more_time_is_told_before_it_is_due_and_at_most_two_months(full: Estate)
 
 
 def test_what_is_late_is_known(full: Estate) -> None:
-    request, _ = rights(full).ask("access", text="What do you have?", contact="")
+    request, _ = privacy_requests(full).ask("access", text="What do you have?", contact="")
 
-    assert full.house.register.late(request.due_at_ms - 1) == []
-    assert [each.request_id for each in full.house.register.late(request.due_at_ms)] == [request.request_id]
+    assert full.workspace.register.late(request.due_at_ms - 1) == []
+    assert [each.request_id for each in full.workspace.register.late(request.due_at_ms)] == [request.request_id]
     full.now_ms = request.due_at_ms + 1
-    (told,) = rights(full).requests()
+    (told,) = privacy_requests(full).requests()
     assert (told["overdue"], told["days_left"]) == (True, -1)
 
 
 # --------------------------------------------------------------------------------------------------- states
 
 
-def moved(register: Register, request_id: str, *states: str, reason: str = "because") -> None:
+def moved(register: RequestRegister, request_id: str, *states: str, reason: str = "because") -> None:
     for state in states:
         register.move(request_id, state, now_ms=NOW_MS, reason=reason)  # type: ignore[arg-type]
 
@@ -104,36 +104,36 @@ def moved(register: Register, request_id: str, *states: str, reason: str = "beca
     ],
 )  # fmt: skip
 def test_requests_go_their_ways_and_end(full: Estate, way: tuple[str, ...]) -> None:
-    request, _ = rights(full).ask("erasure", text="Erase me.", contact="")
+    request, _ = privacy_requests(full).ask("erasure", text="Erase me.", contact="")
 
-    moved(full.house.register, request.request_id, *way)
+    moved(full.workspace.register, request.request_id, *way)
 
-    done = full.house.register.get(request.request_id)
+    done = full.workspace.register.get(request.request_id)
     assert done.state in ENDED
     assert done.closed_at_ms == NOW_MS
     assert [step.state for step in done.steps] == ["received", *way]
     with pytest.raises(InvalidError, match="closed"):
-        moved(full.house.register, request.request_id, "verified")
+        moved(full.workspace.register, request.request_id, "verified")
 
 
 @pytest.mark.parametrize("state", ["executing", "awaiting_downstream", "received", "identity_failed"])
 def test_no_step_is_left_out(full: Estate, state: str) -> None:
-    request, _ = rights(full).ask("erasure", text="Erase me.", contact="")
+    request, _ = privacy_requests(full).ask("erasure", text="Erase me.", contact="")
 
     with pytest.raises(InvalidError, match="what can follow is"):
-        moved(full.house.register, request.request_id, state)
+        moved(full.workspace.register, request.request_id, state)
 
 
 @pytest.mark.parametrize("state", ["denied"])
 def test_who_is_denied_is_told_why(full: Estate, state: str) -> None:
-    request, _ = rights(full).ask("erasure", text="Erase me.", contact="")
+    request, _ = privacy_requests(full).ask("erasure", text="Erase me.", contact="")
 
     with pytest.raises(InvalidError, match="reason"):
-        moved(full.house.register, request.request_id, state, reason="")
+        moved(full.workspace.register, request.request_id, state, reason="")
 
 
 def test_asking_twice_is_noticed(full: Estate) -> None:
-    desk = rights(full)
+    desk = privacy_requests(full)
     who = {"visitor": PERSONAL["visitor"]}
 
     first = desk.add("erasure", channel="letter", who=who)
@@ -147,7 +147,7 @@ def test_asking_twice_is_noticed(full: Estate) -> None:
 
 
 def test_the_cookie_is_proof_enough(full: Estate) -> None:
-    desk, browser = rights(full), PERSONAL["browser_id"]
+    desk, browser = privacy_requests(full), PERSONAL["browser_id"]
     held = desk.holdings(browser)
     assert (held.clicks, held.conversions) == (6, 3)
 
@@ -162,7 +162,7 @@ def test_the_cookie_is_proof_enough(full: Estate) -> None:
 
 
 def test_a_case_is_found_by_its_secret_alone(full: Estate) -> None:
-    desk = rights(full)
+    desk = privacy_requests(full)
     request, link = desk.ask("question", text="Who are you?", contact="ann@example.com")
 
     found = desk.case(link)
@@ -174,7 +174,7 @@ def test_a_case_is_found_by_its_secret_alone(full: Estate) -> None:
 
 
 def test_what_people_write_is_sealed(full: Estate) -> None:
-    rights(full).ask("question", text="My name is zz-canary-Ann", contact="zz-canary-ann@example.com")
+    privacy_requests(full).ask("question", text="My name is zz-canary-Ann", contact="zz-canary-ann@example.com")
 
     assert full.leaks() == []
     files = [path for path in full.data.rglob("*") if path.is_file()]
@@ -184,16 +184,16 @@ def test_what_people_write_is_sealed(full: Estate) -> None:
 
 def test_too_many_words_are_refused(full: Estate) -> None:
     with pytest.raises(InvalidError, match="too long"):
-        rights(full).ask("question", text="x" * 5000, contact="")
+        privacy_requests(full).ask("question", text="x" * 5000, contact="")
     with pytest.raises(InvalidError, match="write what"):
-        rights(full).ask("question", text="  ", contact="")
+        privacy_requests(full).ask("question", text="  ", contact="")
 
 
 def test_an_unknown_request_is_said_to_be_unknown(full: Estate) -> None:
     with pytest.raises(NotFoundError):
-        full.house.register.get("nothing")
+        full.workspace.register.get("nothing")
     with pytest.raises(InvalidError, match="there are access, erasure"):
-        rights(full).ask("revenge", text="now", contact="")  # type: ignore[arg-type]
+        privacy_requests(full).ask("revenge", text="now", contact="")  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------------------------------ who had been told
@@ -201,7 +201,7 @@ def test_an_unknown_request_is_said_to_be_unknown(full: Estate) -> None:
 
 def test_an_erasure_is_not_fulfilled_while_a_receiver_has_not_answered(full: Estate) -> None:
     """The canary's conversions had been sent to meta-main."""
-    desk = rights(full)
+    desk = privacy_requests(full)
 
     receipt = desk.erase(PERSONAL["browser_id"])
 
@@ -219,7 +219,7 @@ def test_an_erasure_is_not_fulfilled_while_a_receiver_has_not_answered(full: Est
 
 
 def test_what_is_impossible_at_a_receiver_is_done_in_part_only(full: Estate) -> None:
-    desk = rights(full)
+    desk = privacy_requests(full)
     desk.erase(PERSONAL["browser_id"])
     (told,) = desk.requests()
 
@@ -233,7 +233,7 @@ def test_what_is_impossible_at_a_receiver_is_done_in_part_only(full: Estate) -> 
 
 
 def test_receivers_and_outcomes_that_there_are_not_are_refused(full: Estate) -> None:
-    desk = rights(full)
+    desk = privacy_requests(full)
     desk.erase(PERSONAL["browser_id"])
     (told,) = desk.requests()
 
@@ -244,10 +244,10 @@ def test_receivers_and_outcomes_that_there_are_not_are_refused(full: Estate) -> 
 
 
 def test_an_erasure_by_the_owner_ends_the_request_it_grants(full: Estate) -> None:
-    desk, forgetting = rights(full), full.forgetting()
+    desk, eraser = privacy_requests(full), full.eraser()
     request = desk.add("erasure", channel="letter")["request_id"]
 
-    receipt = forgetting.erase(forgetting.subject(click="canary-2026-11-22-0001", only=True), request_id=request)
+    receipt = eraser.erase(eraser.subject(click="canary-2026-11-22-0001", only=True), request_id=request)
 
     told = desk.request(request)
     assert (told["state"], told["receipt_id"]) == ("fulfilled", receipt["receipt_id"])
@@ -255,28 +255,28 @@ def test_an_erasure_by_the_owner_ends_the_request_it_grants(full: Estate) -> Non
 
 
 def test_who_could_not_prove_it_is_not_erased(full: Estate) -> None:
-    desk, forgetting = rights(full), full.forgetting()
+    desk, eraser = privacy_requests(full), full.eraser()
     request = desk.add("erasure", channel="letter")["request_id"]
     desk.move(request, "needs_identity")
 
     with pytest.raises(InvalidError, match="cannot become approved"):
-        forgetting.erase(forgetting.subject(visitor=PERSONAL["visitor"]), request_id=request)
+        eraser.erase(eraser.subject(visitor=PERSONAL["visitor"]), request_id=request)
 
     assert desk.holdings(PERSONAL["browser_id"]).clicks == 6
 
 
 def test_a_request_whose_erasure_waits_for_a_reader_is_not_fulfilled_before(full: Estate) -> None:
-    desk, forgetting = rights(full), full.forgetting()
+    desk, eraser = privacy_requests(full), full.eraser()
     request = desk.add("erasure", channel="letter")["request_id"]
     reader = sqlite3.connect(f"file:{day_path(full.data / 'days', MAIN, DAYS[1])}?mode=ro", uri=True)
     reader.execute("begin")
     reader.execute("select count(*) from clicks").fetchone()
 
     with pytest.raises(PartlyDoneError):
-        forgetting.erase(forgetting.subject(visitor=PERSONAL["visitor"]), request_id=request, patience_seconds=0.1)
+        eraser.erase(eraser.subject(visitor=PERSONAL["visitor"]), request_id=request, patience_seconds=0.1)
     assert desk.request(request)["state"] == "executing"
     reader.close()
-    forgetting.complete()
+    eraser.complete()
 
     assert desk.request(request)["state"] == "awaiting_downstream"
 
@@ -285,11 +285,11 @@ def test_a_request_whose_erasure_waits_for_a_reader_is_not_fulfilled_before(full
 
 
 def test_questions_and_requests_end_by_their_own_terms(full: Estate) -> None:
-    desk = rights(full)
+    desk = privacy_requests(full)
     for kind in ("question", "access"):
         request, _ = desk.ask(kind, text="Well?", contact="")
         desk.move(request.request_id, "fulfilled")
-    keeper = Retention(full.house, full.alone, Hooks(roll_up=lambda _dates: None))
+    keeper = Retention(full.workspace, full.alone, Hooks(roll_up=lambda _dates: None))
     keeper.set({"support": 30})
 
     keeper.run(as_of_ms=NOW_MS + 31 * DAY_MS)

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from datetime import date as Date  # noqa: N812
+from datetime import date as Date
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.models import MAIN, ClickId
 from tnc.privacy.retention import Hooks, Retention
 from tnc.reports.client import keep_sums
-from tnc.reports.columns.archive import OWNER_SIDE, ColdDay, cold_dates
+from tnc.reports.columns.archive import OWNER_SIDE, ArchivedDay, archived_dates
 from tnc.store.days.writer import day_path
 from tnc.store.terms import DAY_MS, TERMS
 
@@ -36,7 +36,7 @@ def full(tmp_path: Path) -> Iterator[Estate]:
 
 
 def retention(full: Estate) -> Retention:
-    return Retention(full.house, full.alone, Hooks(roll_up=lambda dates: keep_sums(full.house.settings, dates)))
+    return Retention(full.workspace, full.alone, Hooks(roll_up=lambda dates: keep_sums(full.workspace.settings, dates)))
 
 
 def without_sums(full: Estate, told: list[Date] | None = None) -> Retention:
@@ -44,30 +44,30 @@ def without_sums(full: Estate, told: list[Date] | None = None) -> Retention:
         if told is not None:
             told.extend(dates)
 
-    return Retention(full.house, full.alone, Hooks(roll_up=roll_up))
+    return Retention(full.workspace, full.alone, Hooks(roll_up=roll_up))
 
 
 def test_a_day_goes_when_its_first_moment_is_as_old_as_clicks_are_kept(full: Estate) -> None:
     before = without_sums(full).run(as_of_ms=FIRST_MS + TERM - 1)
     assert before["days"] == []
-    assert full.house.stories.dates() == list(DAYS)
+    assert full.workspace.histories.dates() == list(DAYS)
 
     told = without_sums(full).run(as_of_ms=FIRST_MS + TERM)
 
     assert told["days"] == [{"date": "2026-11-22", "clicks": 14}]
-    assert full.house.stories.dates() == list(DAYS[1:])
+    assert full.workspace.histories.dates() == list(DAYS[1:])
     with pytest.raises(NotFoundError):
-        full.house.stories.get(ClickId("stranger-2026-11-22-000001"))
+        full.workspace.histories.get(ClickId("stranger-2026-11-22-000001"))
 
 
 def test_nothing_of_the_day_is_left_but_its_sums(full: Estate) -> None:
     totals = full.report("campaign")["totals"]
-    ring = (full.house.rooms.ring / MAIN / "2026-11-22").read_bytes()
+    ring = (full.workspace.paths.ring / MAIN / "2026-11-22").read_bytes()
 
     retention(full).run(as_of_ms=FIRST_MS + TERM)
 
     names = [name for name in bytes_of(full.data) if "2026-11-22" in name]
-    cold = ColdDay(full.house.rooms.columns / MAIN, DAYS[0])
+    cold = ArchivedDay(full.workspace.paths.columns / MAIN, DAYS[0])
     assert sorted(names) == sorted(str(path.relative_to(full.data)) for path in cold.all_files)
     whole = b"".join(bytes_of(full.data).values())
     assert [at for at in range(64, len(ring) - 32, 32) if ring[at : at + 32] in whole] == []
@@ -92,10 +92,10 @@ def test_after_its_day_nothing_is_left_that_could_be_asked_whether_somebody_came
     retention(full).run(as_of_ms=FIRST_MS + TERM)
 
     assert full.report("campaign", "day")["rows"] == before["rows"]
-    assert set(full.house.keyring.epochs()) == {"installation", "main/keys", *(f"main/{date}" for date in DAYS[1:])}
+    assert set(full.workspace.keyring.epochs()) == {"installation", "main/keys", *(f"main/{date}" for date in DAYS[1:])}
     full.now_ms = FIRST_MS + TERM
-    assert {Date.fromisoformat(day) - DAYS[0] for day in full.house.turn_salts()} == {timedelta(90), timedelta(91)}
-    for file in ColdDay(full.house.rooms.columns / MAIN, DAYS[0]).all_files:
+    assert {Date.fromisoformat(day) - DAYS[0] for day in full.workspace.turn_salts()} == {timedelta(90), timedelta(91)}
+    for file in ArchivedDay(full.workspace.paths.columns / MAIN, DAYS[0]).all_files:
         columns = duckdb.execute(f"describe select * from '{file}'").fetchall()
         texts = {name for name, kind, *_ in columns if kind == "VARCHAR"}
         numbers = {kind for _, kind, *_ in columns if kind != "VARCHAR"}
@@ -106,7 +106,7 @@ def test_after_its_day_nothing_is_left_that_could_be_asked_whether_somebody_came
 def test_a_dry_run_tells_the_same_and_lets_nothing_go(full: Estate) -> None:
     wanted = without_sums(full).run(as_of_ms=FIRST_MS + TERM, dry_run=True)
 
-    assert full.house.stories.dates() == list(DAYS)
+    assert full.workspace.histories.dates() == list(DAYS)
     done = without_sums(full).run(as_of_ms=FIRST_MS + TERM)
     assert {**done, "dry_run": True} == wanted
 
@@ -118,8 +118,8 @@ def test_months_switched_off_are_caught_up_at_once(full: Estate) -> None:
 
     assert [each["date"] for each in told["days"]] == [date.isoformat() for date in DAYS]
     assert rolled == list(DAYS)
-    assert full.house.stories.dates() == []
-    assert list(full.house.keyring.all_days(MAIN)) == []
+    assert full.workspace.histories.dates() == []
+    assert list(full.workspace.keyring.all_days(MAIN)) == []
     assert full.leaks() == []
 
 
@@ -134,18 +134,18 @@ def test_a_day_that_a_crash_left_half_gone_goes_wholly(
     full: Estate, left: Literal["key", "file", "name", "columns"]
 ) -> None:
     full.report("campaign", "country")
-    path = day_path(full.house.rooms.days, MAIN, DAYS[0])
+    path = day_path(full.workspace.paths.days, MAIN, DAYS[0])
     full.days.close()
     match left:
         case "key":
             path.unlink()
         case "file":
-            full.house.keyring.destroy_day(MAIN, DAYS[0])
+            full.workspace.keyring.destroy_day(MAIN, DAYS[0])
         case "name":
-            full.house.keyring.destroy_day(MAIN, DAYS[0])
+            full.workspace.keyring.destroy_day(MAIN, DAYS[0])
             path.rename(path.with_name(path.name + ".gone"))
         case "columns":
-            full.house.keyring.destroy_day(MAIN, DAYS[0])
+            full.workspace.keyring.destroy_day(MAIN, DAYS[0])
             path.unlink()
 
     without_sums(full).run(as_of_ms=FIRST_MS + TERM)
@@ -155,32 +155,32 @@ def test_a_day_that_a_crash_left_half_gone_goes_wholly(
 
 def test_a_damaged_day_goes_like_any_other(full: Estate) -> None:
     full.days.close()
-    day_path(full.house.rooms.days, MAIN, DAYS[0]).write_bytes(b"no database at all" * 400)
+    day_path(full.workspace.paths.days, MAIN, DAYS[0]).write_bytes(b"no database at all" * 400)
 
     without_sums(full).run(as_of_ms=FIRST_MS + TERM)
 
-    assert full.house.stories.dates() == list(DAYS[1:])
+    assert full.workspace.histories.dates() == list(DAYS[1:])
 
 
 def test_a_key_that_was_being_destroyed_when_power_failed_is_overwritten(full: Estate) -> None:
-    ring = full.house.rooms.ring / MAIN / "2026-11-22"
+    ring = full.workspace.paths.ring / MAIN / "2026-11-22"
     ring.rename(ring.with_name("2026-11-22.gone"))
 
-    full.house.keyring.sweep()
+    full.workspace.keyring.sweep()
 
     assert [path.name for path in ring.parent.iterdir() if "2026-11-22" in path.name] == []
 
 
 def test_terms_of_the_workspace_count_at_once(full: Estate) -> None:
     preview = without_sums(full).set({"clicks": 1}, dry_run=True)
-    assert full.house.stories.dates() == list(DAYS)
+    assert full.workspace.histories.dates() == list(DAYS)
 
     done = without_sums(full).set({"clicks": 1})
 
     assert [each["date"] for each in preview["days"]] == ["2026-11-22", "2026-11-23"]
     assert done["days"] == preview["days"]
     assert (done["set"], done["before"]) == ({"clicks_days": 1}, {"clicks_days": 90})
-    assert full.house.stories.dates() == [DAYS[2]]
+    assert full.workspace.histories.dates() == [DAYS[2]]
 
 
 def test_who_changed_a_term_stays_with_what_was_told_to_go(full: Estate) -> None:
@@ -203,17 +203,17 @@ def test_who_changed_a_term_stays_with_what_was_told_to_go(full: Estate) -> None
         "clicks": sum(each["clicks"] for each in preview["days"]),
     }
     assert (longer["by"], longer["before"], longer["after"], longer["days"]) == ("command line", 1, 400, 0)
-    assert full.house.stories.dates() == [DAYS[2]]
+    assert full.workspace.histories.dates() == [DAYS[2]]
 
 
 def test_a_change_that_cannot_be_written_down_is_not_made(full: Estate) -> None:
-    full.house.database.execute("drop table term_changes")
+    full.workspace.database.execute("drop table term_changes")
 
     with pytest.raises(sqlite3.OperationalError):
         without_sums(full).set({"clicks": 1})
 
-    assert full.house.settings.clicks_days == 90
-    assert full.house.stories.dates() == list(DAYS)
+    assert full.workspace.settings.clicks_days == 90
+    assert full.workspace.histories.dates() == list(DAYS)
 
 
 def test_terms_of_the_workspace_are_kept_over_a_restart(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_longer_terms_bring_nothing_back(full: Estate) -> None:
 
     without_sums(full).set({"clicks": 365})
 
-    assert full.house.stories.dates() == [DAYS[2]]
+    assert full.workspace.histories.dates() == [DAYS[2]]
 
 
 @pytest.mark.parametrize(
@@ -242,25 +242,25 @@ def test_unfit_terms_are_refused_and_change_nothing(full: Estate, terms: dict[st
     with pytest.raises(InvalidError):
         without_sums(full).set(terms)
 
-    assert full.house.stories.dates() == list(DAYS)
+    assert full.workspace.histories.dates() == list(DAYS)
 
 
 def test_sums_have_a_term_of_their_own(full: Estate) -> None:
     keeper = retention(full)
     keeper.run(as_of_ms=FIRST_MS + TERM)
-    columns = full.house.rooms.columns / MAIN
+    columns = full.workspace.paths.columns / MAIN
 
     assert keeper.run(as_of_ms=FIRST_MS + 365 * DAY_MS - 1)["rollups"] == []
     assert keeper.run(as_of_ms=FIRST_MS + 365 * DAY_MS)["rollups"] == ["2026-11-22"]
-    assert DAYS[0] not in cold_dates(columns)
+    assert DAYS[0] not in archived_dates(columns)
 
 
 def test_sums_are_made_ahead_and_not_again_for_nothing(full: Estate) -> None:
     full.days.close()
     keeper = retention(full)
     keeper.keep_sums()
-    columns = full.house.rooms.columns / MAIN
-    assert cold_dates(columns) == list(DAYS[:2]), "of days that are over"
+    columns = full.workspace.paths.columns / MAIN
+    assert archived_dates(columns) == list(DAYS[:2]), "of days that are over"
 
     rolled: list[Date] = []
     without_sums(full, rolled).run(as_of_ms=FIRST_MS + TERM)
@@ -272,7 +272,7 @@ def test_sums_are_made_again_when_something_came_since(full: Estate) -> None:
     full.days.close()
     keeper = retention(full)
     keeper.keep_sums()
-    for path in ColdDay(full.house.rooms.columns / MAIN, DAYS[0]).all_files:
+    for path in ArchivedDay(full.workspace.paths.columns / MAIN, DAYS[0]).all_files:
         os.utime(path, (1, 1))
 
     rolled: list[Date] = []
@@ -282,9 +282,9 @@ def test_sums_are_made_again_when_something_came_since(full: Estate) -> None:
 
 
 def test_tombstones_objections_and_receipts_end_too(full: Estate) -> None:
-    forgetting = full.forgetting()
-    forgetting.object(forgetting.subject(visitor=CANARY_SUBJECT))
-    forgetting.erase(forgetting.subject(visitor=CANARY_SUBJECT))
+    eraser = full.eraser()
+    eraser.object(eraser.subject(visitor=CANARY_SUBJECT))
+    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
     keeper = without_sums(full)
 
     assert keeper.run(as_of_ms=NOW_MS, dry_run=True)["expired"] == {
@@ -296,19 +296,19 @@ def test_tombstones_objections_and_receipts_end_too(full: Estate) -> None:
     late = keeper.run(as_of_ms=NOW_MS + 800 * DAY_MS)
 
     assert late["expired"] == {"tombstones": 6, "objections": 1, "receipts": 1, "requests": 0}
-    assert not full.house.forgotten.is_erased(ClickId("canary-2026-11-22-0000"))
+    assert not full.workspace.erasures.is_erased(ClickId("canary-2026-11-22-0000"))
 
 
 def test_restricted_clicks_outlive_their_day_and_are_erased_when_released(full: Estate) -> None:
-    forgetting = full.forgetting()
-    subject = forgetting.subject(visitor=CANARY_SUBJECT)
-    forgetting.restrict(subject)
+    eraser = full.eraser()
+    subject = eraser.subject(visitor=CANARY_SUBJECT)
+    eraser.restrict(subject)
 
     without_sums(full).run(as_of_ms=FIRST_MS + TERM)
 
-    found = {each["store"]: each["count"] for each in forgetting.find(subject)["stores"]}
+    found = {each["store"]: each["count"] for each in eraser.find(subject)["stores"]}
     assert (found["clicks"], found["restricted clicks"]) == (0, 6)
-    forgetting.unrestrict(subject)
-    found = {each["store"]: each["count"] for each in forgetting.find(subject)["stores"]}
+    eraser.unrestrict(subject)
+    found = {each["store"]: each["count"] for each in eraser.find(subject)["stores"]}
     assert (found["clicks"], found["restricted clicks"]) == (4, 0)
     assert canary_click("canary-2026-11-22-0000").click_id not in full.click_ids()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date as Date  # noqa: N812
+from datetime import date as Date
 from datetime import timedelta
 from typing import Any
 
@@ -57,15 +57,15 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def _house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def _store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with Columns(tmp_path_factory.mktemp("columns")) as columns:
         yield House(columns)
 
 
 @pytest.fixture
-def house(_house: House) -> Iterator[House]:
-    yield _house
-    _house.holds({})
+def store(_store: House) -> Iterator[House]:
+    yield _store
+    _store.holds({})
 
 
 def one_click(**of: Any) -> Days:
@@ -99,12 +99,12 @@ def assert_equal_to_recount(answer: Answer, days: Days) -> None:
 GROUPABLE = sorted(set(DIMENSIONS) - set(SUBS))
 
 
-def recounted(house: House, seed: int, by: tuple[str, ...], **of: Any) -> None:
+def recounted(store: House, seed: int, by: tuple[str, ...], **of: Any) -> None:
     """Ask about a busy workspace, in one currency or in three, and compare."""
-    workspace = house.busy(seed, currencies=("USD", "EUR", "INR") if seed % 2 else ("EUR",))
+    workspace = store.busy(seed, currencies=("USD", "EUR", "INR") if seed % 2 else ("EUR",))
     asked = Question(workspace=workspace, by=by, metrics=tuple(METRICS), **of)
-    found = house.reports.ask(asked, Exchange(home="USD", rates=RATES))
-    assert_equal_to_recount(found, house.days[workspace])
+    found = store.reports.ask(asked, Exchange(home="USD", rates=RATES))
+    assert_equal_to_recount(found, store.days[workspace])
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def recounted(house: House, seed: int, by: tuple[str, ...], **of: Any) -> None:
 )
 @pytest.mark.parametrize("time", ["click", "conversion"])
 @pytest.mark.parametrize("seed", range(4))
-def test_all_days_equal_an_independent_recount(house: House, seed: int, time: EventTime, by: tuple[str, ...]) -> None:
+def test_all_days_equal_an_independent_recount(store: House, seed: int, time: EventTime, by: tuple[str, ...]) -> None:
     start_ms = day_start_ms(DATE) - 2 * DAY_MS
-    recounted(house, seed, by, start_ms=start_ms, end_ms=start_ms + 10 * DAY_MS, time=time)
+    recounted(store, seed, by, start_ms=start_ms, end_ms=start_ms + 10 * DAY_MS, time=time)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -126,20 +126,20 @@ def test_all_days_equal_an_independent_recount(house: House, seed: int, time: Ev
     span=st.tuples(st.integers(0, 4 * DAY_MS), st.integers(1, 4 * DAY_MS)),
 )
 def test_every_cell_equals_an_independent_recount(
-    house: House, *, seed: int, by: list[str], timezone: str, time: EventTime, span: tuple[int, int]
+    store: House, *, seed: int, by: list[str], timezone: str, time: EventTime, span: tuple[int, int]
 ) -> None:
     start_ms = day_start_ms(DATE) - 2 * DAY_MS + span[0]
-    recounted(house, seed, tuple(by), start_ms=start_ms, end_ms=start_ms + span[1], timezone=timezone, time=time)
+    recounted(store, seed, tuple(by), start_ms=start_ms, end_ms=start_ms + span[1], timezone=timezone, time=time)
 
 
 @pytest.mark.parametrize("name", DIMENSIONS)
-def test_every_dimension_can_be_grouped_filtered_and_sorted_by(house: House, name: str) -> None:
-    workspace = house.busy(10)
-    whole = house.ask(workspace=workspace, by=[name], sort=name)
+def test_every_dimension_can_be_grouped_filtered_and_sorted_by(store: House, name: str) -> None:
+    workspace = store.busy(10)
+    whole = store.ask(workspace=workspace, by=[name], sort=name)
 
     for row in whole.rows[:2]:
-        part = house.ask(workspace=workspace, by=[name], where=[f"{name}={word(row[name])}"])
-        rest = house.ask(workspace=workspace, by=[name], where=[f"{name}!={word(row[name])}"])
+        part = store.ask(workspace=workspace, by=[name], where=[f"{name}={word(row[name])}"])
+        rest = store.ask(workspace=workspace, by=[name], where=[f"{name}!={word(row[name])}"])
         assert row in part.rows
         assert row not in rest.rows
         assert part.totals["visits"] + rest.totals["visits"] == whole.totals["visits"]  # type: ignore[operator]
@@ -147,9 +147,9 @@ def test_every_dimension_can_be_grouped_filtered_and_sorted_by(house: House, nam
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_every_metric_can_be_chosen_and_sorted_by(house: House, name: str) -> None:
+def test_every_metric_can_be_chosen_and_sorted_by(store: House, name: str) -> None:
     by = ["country", "campaign", "offer", "lander"]
-    found = house.ask(workspace=house.busy(10), by=by, metrics=[name], sort=name)
+    found = store.ask(workspace=store.busy(10), by=by, metrics=[name], sort=name)
 
     values = [row[name] for row in found.rows]
     known = [value for value in values if value is not None]
@@ -159,10 +159,10 @@ def test_every_metric_can_be_chosen_and_sorted_by(house: House, name: str) -> No
     assert values == known + [None] * (len(values) - len(known))
 
 
-def test_nothing_divided_by_nothing_is_null(house: House) -> None:
-    house.holds(one_click(visit={"traffic": "bot"}))
+def test_nothing_divided_by_nothing_is_null(store: House) -> None:
+    store.holds(one_click(visit={"traffic": "bot"}))
 
-    (row,) = house.ask().rows
+    (row,) = store.ask().rows
 
     assert (row["visits"], row["invalid"], row["valid"]) == (1, 1, 0)
     ratios = [name for name, metric in METRICS.items() if metric.kind in ("ratio", "price") and name != "cpv"]
@@ -171,18 +171,18 @@ def test_nothing_divided_by_nothing_is_null(house: House) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2, 99])
-def test_a_limit_cuts_the_rows_and_not_the_totals(house: House, limit: int) -> None:
-    workspace = house.busy(10)
-    whole = house.ask(workspace=workspace, by=["country"])
+def test_a_limit_cuts_the_rows_and_not_the_totals(store: House, limit: int) -> None:
+    workspace = store.busy(10)
+    whole = store.ask(workspace=workspace, by=["country"])
 
-    found = house.ask(workspace=workspace, by=["country"], limit=limit)
+    found = store.ask(workspace=workspace, by=["country"], limit=limit)
 
     assert found.rows == whole.rows[:limit]
     assert found.totals == whole.totals
 
 
-def test_without_clicks_there_are_no_rows_and_totals_of_zero(house: House) -> None:
-    found = house.ask()
+def test_without_clicks_there_are_no_rows_and_totals_of_zero(store: House) -> None:
+    found = store.ask()
 
     assert found.rows == []
     assert found.totals["visits"] == 0
@@ -191,95 +191,95 @@ def test_without_clicks_there_are_no_rows_and_totals_of_zero(house: House) -> No
     assert found.currency is None
 
 
-def test_prefetches_are_no_visits_and_cost_nothing(house: House) -> None:
-    house.holds(one_click(visit={"traffic": "prefetch"}, cost_micros=20_000, currency="USD"))
+def test_prefetches_are_no_visits_and_cost_nothing(store: House) -> None:
+    store.holds(one_click(visit={"traffic": "prefetch"}, cost_micros=20_000, currency="USD"))
 
-    assert house.ask().rows == []
-
-
-def test_who_a_filter_judged_without_stopping_stays_valid(house: House) -> None:
-    house.holds(one_click(filter="standard", stopped=False))
-
-    assert house.ask().totals["valid"] == 1
+    assert store.ask().rows == []
 
 
-def test_a_lander_click_counts_once_and_only_from_valid_visits(house: House) -> None:
+def test_who_a_filter_judged_without_stopping_stays_valid(store: House) -> None:
+    store.holds(one_click(filter="standard", stopped=False))
+
+    assert store.ask().totals["valid"] == 1
+
+
+def test_a_lander_click_counts_once_and_only_from_valid_visits(store: House) -> None:
     day = Day()
     for visit in ({}, {"traffic": "bot"}):
         seq = day.add(click(lander=LanderId("quiz"), visit=visit))
         day.happen(seq, LanderClick(at_ms=1))
         day.happen(seq, LanderClick(at_ms=2))
-    house.holds({DATE: day})
+    store.holds({DATE: day})
 
-    totals = house.ask().totals
+    totals = store.ask().totals
 
     assert (totals["lander_views"], totals["lander_clicks"], totals["lander_ctr"]) == (1, 1, 1.0)
 
 
-def test_a_lead_that_becomes_a_sale_is_one_sale(house: House) -> None:
+def test_a_lead_that_becomes_a_sale_is_one_sale(store: House) -> None:
     day = Day()
     seq = day.add(click(cost_micros=2_500_000, currency="USD"))
     day.happen(seq, conversion("a", 1, status="lead", payout=5_000_000))
-    house.holds({DATE: day})
-    before = house.ask().totals
+    store.holds({DATE: day})
+    before = store.ask().totals
     assert (before["leads"], before["sales"], before["pending_revenue"], before["revenue"]) == (1, 0, 5, 0)
 
     day.happen(seq, conversion("a", 2, status="sale", payout=12_500_000))
-    after = house.ask().totals
+    after = store.ask().totals
 
     assert (after["conversions"], after["leads"], after["sales"], after["revenue"]) == (1, 0, 1, 12.5)
     assert (after["profit"], after["roi"], after["payout"]) == (10, 4.0, 12.5)
 
 
-def test_by_conversion_time_a_sale_is_on_its_own_day(house: House) -> None:
+def test_by_conversion_time_a_sale_is_on_its_own_day(store: House) -> None:
     day = Day()
     seq = day.add(click(day_start_ms(DATE) + 5))
     day.happen(seq, conversion("a", day_start_ms(DATE) + DAY_MS + 5))
-    house.holds({DATE: day})
+    store.holds({DATE: day})
 
-    by_click = house.ask(by=["day"], metrics=["visits", "sales"])
-    by_sale = house.ask(by=["day"], metrics=["visits", "sales"], time="conversion")
+    by_click = store.ask(by=["day"], metrics=["visits", "sales"])
+    by_sale = store.ask(by=["day"], metrics=["visits", "sales"], time="conversion")
 
     assert [[*row.values()] for row in by_click.rows] == [["2026-03-28", 1, 1]]
     assert [[*row.values()] for row in by_sale.rows] == [["2026-03-28", 1, 0], ["2026-03-29", 0, 1]]
 
 
-def test_from_is_included_and_to_is_not(house: House) -> None:
-    house.holds(one_click(at_ms=day_start_ms(DATE) + 3_600_000))
+def test_from_is_included_and_to_is_not(store: House) -> None:
+    store.holds(one_click(at_ms=day_start_ms(DATE) + 3_600_000))
 
     def visits(start: str, end: str) -> Any:
-        return house.ask(start=start, end=end).totals["visits"]
+        return store.ask(start=start, end=end).totals["visits"]
 
     assert visits("2026-03-28T01:00", "2026-03-28T01:00:00.001") == 1
     assert visits("2026-03-28T00:59", "2026-03-28T01:00") == 0
     assert visits("2026-03-28T01:00:00.001", "2026-03-28T02:00") == 0
 
 
-def test_half_hour_zones_and_summer_time_are_on_the_clock_of_the_report(house: House) -> None:
+def test_half_hour_zones_and_summer_time_are_on_the_clock_of_the_report(store: House) -> None:
     night = day_start_ms(DATE) + DAY_MS + 45 * 60_000  # 2026-03-29 00:45 UTC: a quarter before the clocks change
     day = Day()
     for minutes in (0, 30):
         day.add(click(night + minutes * 60_000))
-    house.holds({DATE + timedelta(days=1): day})
+    store.holds({DATE + timedelta(days=1): day})
 
     def hours(timezone: str) -> list[Any]:
-        return [row["hour"] for row in house.ask(by=["hour"], timezone=timezone).rows]
+        return [row["hour"] for row in store.ask(by=["hour"], timezone=timezone).rows]
 
     assert hours("Europe/Berlin") == ["2026-03-29T01:00", "2026-03-29T03:00"]
     assert hours("Asia/Kolkata") == ["2026-03-29T06:00"]
     assert hours("Asia/Kathmandu") == ["2026-03-29T06:00", "2026-03-29T07:00"]
 
 
-def test_erased_clicks_stay_in_the_totals(house: House) -> None:
+def test_erased_clicks_stay_in_the_totals(store: House) -> None:
     day = Day()
     day.add(click(erased=True, cost_micros=1_000_000, currency="USD", visit={"country": None}))
     day.add(click(visit={"country": "DE"}))
-    house.holds({DATE: day})
+    store.holds({DATE: day})
 
-    found = house.ask(by=["country"], metrics=["visits", "cost"])
+    found = store.ask(by=["country"], metrics=["visits", "cost"])
 
     assert {row["country"]: (row["visits"], row["cost"]) for row in found.rows} == {"DE": (1, 0), "erased": (1, 1)}
-    assert [row["vpn"] for row in house.ask(by=["vpn"], where=["asn=erased"]).rows] == ["erased"]
+    assert [row["vpn"] for row in store.ask(by=["vpn"], where=["asn=erased"]).rows] == ["erased"]
 
 
 # ----------------------------------------------------------------------------------------------- filters
@@ -309,121 +309,121 @@ def test_erased_clicks_stay_in_the_totals(house: House) -> None:
         ("day<2026-03-28", []),
     ],
 )
-def test_filters_keep_what_they_say(house: House, condition: str, countries: list[str | None]) -> None:
+def test_filters_keep_what_they_say(store: House, condition: str, countries: list[str | None]) -> None:
     day, start_ms = Day(), day_start_ms(DATE)
     day.add(click(start_ms, visit={"country": "US", "asn": 64500, "os_version": "9", "vpn": False}))
     german: dict[str, Any] = {"country": "DE", "asn": 64501, "os_version": "10.2", "vpn": True, "city": "München"}
     day.add(click(start_ms + 50_000_000, visit=german | {"reasons": ("ua", "rate")}))
     day.add(click(start_ms, visit={"country": None}))
-    house.holds({DATE: day})
+    store.holds({DATE: day})
 
-    found = house.ask(by=["country"], where=[condition])
+    found = store.ask(by=["country"], where=[condition])
 
     assert {row["country"] for row in found.rows} == set(countries)
 
 
-def test_all_filters_must_hold_and_values_are_never_sql(house: House) -> None:
-    house.holds(one_click(campaign=CampaignId("a'); drop table sums; --")))
+def test_all_filters_must_hold_and_values_are_never_sql(store: House) -> None:
+    store.holds(one_click(campaign=CampaignId("a'); drop table sums; --")))
 
-    assert house.ask(where=["campaign=a'); drop table sums; --", "country=US"]).totals["visits"] == 1
-    assert house.ask(where=["campaign=x' or '1'='1", "country=US"]).totals["visits"] == 0
+    assert store.ask(where=["campaign=a'); drop table sums; --", "country=US"]).totals["visits"] == 1
+    assert store.ask(where=["campaign=x' or '1'='1", "country=US"]).totals["visits"] == 0
 
 
 # ----------------------------------------------------------------------------------------------- money
 
 
-def test_one_currency_is_the_currency_of_the_report(house: House) -> None:
-    house.holds(one_click(cost_micros=20_000, currency="EUR"))
+def test_one_currency_is_the_currency_of_the_report(store: House) -> None:
+    store.holds(one_click(cost_micros=20_000, currency="EUR"))
 
-    assert house.ask().currency == "EUR"
-    assert house.ask(Exchange(home="USD")).totals["cost"] == 0.02
+    assert store.ask().currency == "EUR"
+    assert store.ask(Exchange(home="USD")).totals["cost"] == 0.02
 
 
-def test_another_currency_needs_rates_by_name(house: House) -> None:
-    house.holds(one_click(cost_micros=20_000, currency="EUR"))
+def test_another_currency_needs_rates_by_name(store: House) -> None:
+    store.holds(one_click(cost_micros=20_000, currency="EUR"))
 
-    assert house.ask(Exchange(rates=RATES), currency="USD").totals["cost"] == 0.021674
+    assert store.ask(Exchange(rates=RATES), currency="USD").totals["cost"] == 0.021674
     with pytest.raises(InvalidError, match="no rate for USD, EUR"):
-        house.ask(currency="USD")
+        store.ask(currency="USD")
 
 
-def test_each_amount_is_worth_what_it_was_worth_on_its_day(house: House) -> None:
+def test_each_amount_is_worth_what_it_was_worth_on_its_day(store: House) -> None:
     days: Days = {}
     for number in range(-2, 2):
         date = DATE + timedelta(days=number)
         days[date] = day = Day()
         for currency in ("EUR", "USD"):
             day.add(click(day_start_ms(date) + 3_600_000, cost_micros=1_000_000, currency=currency))
-    house.holds(days)
+    store.holds(days)
     since = (DATE - timedelta(days=1) - Date(1970, 1, 1)).days
     exchange = Exchange(home="USD", rates={"USD": 1.0, "EUR": 2.0}, dated={"EUR": [(since, 3.0), (since + 2, 5.0)]})
 
-    answer = house.ask(exchange, by=("day",), metrics=("cost",))
-    in_euro = house.ask(exchange, by=(), metrics=("cost",), currency="EUR")
+    answer = store.ask(exchange, by=("day",), metrics=("cost",))
+    in_euro = store.ask(exchange, by=(), metrics=("cost",), currency="EUR")
 
     assert [row["cost"] for row in answer.rows] == [1 + 2, 1 + 3, 1 + 3, 1 + 5]
     assert answer.totals["cost"] == 4 + 2 + 3 + 3 + 5
     assert in_euro.totals["cost"] == pytest.approx(4 + 1 / 2 + 1 / 3 + 1 / 3 + 1 / 5, abs=2e-6)
     with pytest.raises(InvalidError, match=f"no rate for EUR on {DATE - timedelta(days=2)}"):
-        house.ask(replace(exchange, rates={"USD": 1.0}))
+        store.ask(replace(exchange, rates={"USD": 1.0}))
 
 
-def test_several_currencies_are_never_added_up_as_they_are(house: House) -> None:
-    house.holds(three_days(3, currencies=("USD", "EUR")))
+def test_several_currencies_are_never_added_up_as_they_are(store: House) -> None:
+    store.holds(three_days(3, currencies=("USD", "EUR")))
 
     with pytest.raises(InvalidError, match="EUR, USD: choose one"):
-        house.ask()
+        store.ask()
     with pytest.raises(InvalidError, match="no rate for EUR"):
-        house.ask(Exchange(home="USD", rates={"USD": 1}))
-    assert house.ask(metrics=("visits",)).totals["visits"]  # who asks for no money needs no rate
+        store.ask(Exchange(home="USD", rates={"USD": 1}))
+    assert store.ask(metrics=("visits",)).totals["visits"]  # who asks for no money needs no rate
     with pytest.raises(InvalidError, match="EUR, USD: choose one"):
-        house.ask(metrics=("visits",), by=("campaign",), sort="epc")
+        store.ask(metrics=("visits",), by=("campaign",), sort="epc")
 
 
 # ------------------------------------------------------------------------------- the house behind it
 
 
-def test_new_clicks_are_in_the_next_answer(house: House) -> None:
-    house.holds(one_click())
-    assert house.ask().totals["visits"] == 1
+def test_new_clicks_are_in_the_next_answer(store: House) -> None:
+    store.holds(one_click())
+    assert store.ask().totals["visits"] == 1
 
-    house.days[MAIN][DATE].add(click())
+    store.days[MAIN][DATE].add(click())
 
-    assert house.ask().totals["visits"] == 2
+    assert store.ask().totals["visits"] == 2
 
 
-def test_a_damaged_file_is_made_again_on_the_way(house: House) -> None:
-    house.holds(three_days(4))
-    expected = house.ask(by=["country"])
-    for file in (house.columns.folder / MAIN).rglob("clicks-*.parquet"):
+def test_a_damaged_file_is_made_again_on_the_way(store: House) -> None:
+    store.holds(three_days(4))
+    expected = store.ask(by=["country"])
+    for file in (store.columns.folder / MAIN).rglob("clicks-*.parquet"):
         file.write_bytes(b"\x00" * file.stat().st_size)
 
-    assert house.ask(by=["country"]) == expected
+    assert store.ask(by=["country"]) == expected
 
 
-def test_a_day_that_goes_while_it_is_asked_for_is_passed_over(house: House) -> None:
-    house.holds(one_click() | {DATE + timedelta(days=1): Day()})
+def test_a_day_that_goes_while_it_is_asked_for_is_passed_over(store: House) -> None:
+    store.holds(one_click() | {DATE + timedelta(days=1): Day()})
 
-    assert house.ask().totals["visits"] == 1
-
-
-def test_workspaces_do_not_see_each_other(house: House) -> None:
-    house.holds(one_click())
-    house.days[WorkspaceId("other")] = {}
-    house.ask()
-
-    assert house.ask(workspace=WorkspaceId("other")).totals["visits"] == 0
+    assert store.ask().totals["visits"] == 1
 
 
-def test_a_parameter_that_identifies_is_left_out_and_said(house: House) -> None:
+def test_workspaces_do_not_see_each_other(store: House) -> None:
+    store.holds(one_click())
+    store.days[WorkspaceId("other")] = {}
+    store.ask()
+
+    assert store.ask(workspace=WorkspaceId("other")).totals["visits"] == 0
+
+
+def test_a_parameter_that_identifies_is_left_out_and_said(store: House) -> None:
     day = Day()
     for number in range(40):
         day.add(click(subs={"sub1": f"visitor-{number}", "sub2": "top"}))
-    house.holds({DATE: day})
+    store.holds({DATE: day})
 
-    found = house.ask(by=["sub1", "sub2"])
+    found = store.ask(by=["sub1", "sub2"])
 
     assert [(row["sub1"], row["sub2"], row["visits"]) for row in found.rows] == [(None, "top", 40)]
     (note,) = found.notes
     assert note.startswith("sub1 of the source ads: the values of 40 clicks are left out and read `unknown`")
-    assert house.ask(by=["sub2"]).notes == []
+    assert store.ask(by=["sub2"]).notes == []

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from datetime import date as Date  # noqa: N812
+from datetime import date as Date
 from itertools import takewhile
 from typing import Any, Literal, Self
 

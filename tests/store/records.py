@@ -3,7 +3,7 @@
 import hashlib
 import ipaddress
 from datetime import UTC, datetime
-from datetime import date as Date  # noqa: N812
+from datetime import date as Date
 from pathlib import Path
 from typing import Any, Final
 

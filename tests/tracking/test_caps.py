@@ -1,7 +1,7 @@
 """Caps: counted to the last conversion, in the time of their own place."""
 
 from datetime import UTC, datetime, timedelta
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo

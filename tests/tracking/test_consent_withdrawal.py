@@ -15,11 +15,11 @@ from tnc.core.models import CampaignId, Click, DestinationId
 from tnc.core.settings import Settings
 from tnc.store.days.click_log import ClickLog, Days
 from tnc.store.keys.keyring import new_key_text
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.configure import Operations
-from tnc.tracking.consent_withdrawal import Withdrawing
-from tnc.tracking.conversions.inbox import Heard
-from tnc.tracking.pending import Denial
+from tnc.tracking.consent_withdrawal import ConsentWithdrawals
+from tnc.tracking.conversions.inbox import PostbackCall
+from tnc.tracking.pending import PendingWithdrawal
 from tnc.tracking.setup import make_tracker, visit_reader
 from tnc.tracking.tracker import Tracker
 from tnc.visitors.request import Request
@@ -56,7 +56,7 @@ class Clock:
 
 @dataclass
 class Place:
-    house: House
+    workspace: Workspace
     tracker: Tracker
     log: ClickLog
     operations: Operations
@@ -72,7 +72,7 @@ class Place:
 
     def __post_init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.withdrawing = Withdrawing(self.house, self.transact, self.tracker.denials)
+        self.withdrawing = ConsentWithdrawals(self.workspace, self.transact, self.tracker.pending_withdrawals)
 
     async def visit(self, consent: str, ip: str = IP, *, cookie: bool = False) -> Click:
         """Somebody comes, with the cookie that he has if he wants to, and is recorded."""
@@ -88,21 +88,21 @@ class Place:
             secure=False,
             arrived_at_ms=self.clock.now_ms,
         )
-        arrival = self.tracker.arrive(self.house.plan(CampaignId("summer")), request)
+        arrival = self.tracker.arrive(self.workspace.plan(CampaignId("summer")), request)
         if arrival.cookie is not None:
             self.cookies[ip] = arrival.cookie
         await self.log.put(self.tracker.workspace, arrival.stored)
         return arrival.click
 
     async def sell(self, click: Click, txid: str = "T") -> None:
-        heard = Heard(method="GET", path="/postback", params={"cid": click.click_id, "txid": txid}, peer_ip=None)
+        heard = PostbackCall(method="GET", path="/postback", params={"cid": click.click_id, "txid": txid}, peer_ip=None)
         assert (await asyncio.to_thread(self.operations.receiving.hear, heard)).status == 200
 
     def states(self) -> list[tuple[str, str | None]]:
         """Of all deliveries, oldest first."""
         found: list[tuple[str, str | None]] = []
-        for date in self.house.stories.dates():
-            with self.house.stories.day(date) as reader:
+        for date in self.workspace.histories.dates():
+            with self.workspace.histories.day(date) as reader:
                 found += [(row.state, row.record.reason) for row in reader.deliveries.newest(HOOK)][::-1]
         return found
 
@@ -113,20 +113,20 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     key.write_text(new_key_text())
     clock = Clock()
     world = World(now_ms=lambda: clock.now_ms)
-    with House.create(Settings(data=tmp_path / "data", key=key), world) as house:
-        days = Days(house.rooms.days, house.keyring)
-        Operations(house, days.transact).apply(SHOP, file="shop.toml")
+    with Workspace.create(Settings(data=tmp_path / "data", key=key), world) as workspace:
+        days = Days(workspace.paths.days, workspace.keyring)
+        Operations(workspace, days.transact).apply(SHOP, file="shop.toml")
         days.close()
-        house.turn_salts()
-        async with recording(house) as log:
-            tracker = make_tracker(house, visit_reader(house))
+        workspace.turn_salts()
+        async with recording(workspace) as log:
+            tracker = make_tracker(workspace, visit_reader(workspace))
             tracker.knows_the_past = True
             loop = asyncio.get_running_loop()
 
             def transact(day: Any, work: Any) -> Any:
                 return asyncio.run_coroutine_threadsafe(log.run(day, work), loop).result()
 
-            yield Place(house, tracker, log, Operations(house, transact), clock)
+            yield Place(workspace, tracker, log, Operations(workspace, transact), clock)
 
 
 WAITS, CALLED_BACK, KEPT_BACK = ("queued", None), ("cancelled", "consent-denied"), ("dropped", "consent-denied")
@@ -144,9 +144,9 @@ async def test_what_waits_is_called_back_and_what_comes_later_is_kept_back(place
     await place.sell(granted, "another")
 
     assert place.states() == [CALLED_BACK, WAITS, KEPT_BACK]
-    story = place.house.stories.get(granted.click_id)
-    assert story.withdrawn_at_ms == place.clock.now_ms
-    assert story.click.visit.consent == "granted", "it stays what it was"
+    history = place.workspace.histories.get(granted.click_id)
+    assert history.withdrawn_at_ms == place.clock.now_ms
+    assert history.click.visit.consent == "granted", "it stays what it was"
 
 
 async def test_who_is_at_another_address_by_now_is_known_by_his_cookie(place: Place) -> None:
@@ -178,13 +178,13 @@ async def test_what_is_consented_to_again_goes(place: Place) -> None:
 async def test_whoever_has_nothing_that_waits_is_looked_for_by_nobody(place: Place) -> None:
     for _ in range(3):
         await place.visit("denied")
-    assert place.tracker.denials.take() == []
+    assert place.tracker.pending_withdrawals.take() == []
 
     await place.visit("granted")
     await place.visit("denied")
-    assert len(place.tracker.denials.take()) == 1
+    assert len(place.tracker.pending_withdrawals.take()) == 1
     await place.visit("denied")
-    assert place.tracker.denials.take() == []
+    assert place.tracker.pending_withdrawals.take() == []
 
 
 async def test_where_a_cookie_s_last_visit_was_seen_to_so_were_those_before(place: Place) -> None:
@@ -193,7 +193,7 @@ async def test_where_a_cookie_s_last_visit_was_seen_to_so_were_those_before(plac
     await place.withdrawing.call_back_all()
     await place.visit("denied", cookie=True)
 
-    (denial,) = place.tracker.denials.take()
+    (denial,) = place.tracker.pending_withdrawals.take()
     assert not await asyncio.to_thread(place.withdrawing._is_news, denial)
 
 
@@ -218,10 +218,10 @@ async def test_what_was_said_just_before_the_end_is_done(place: Place) -> None:
 
 
 async def test_a_cookie_whose_click_is_gone_and_a_day_that_is_gone_harm_nobody(place: Place) -> None:
-    denial = Denial(at_ms=place.clock.now_ms, browser_id="7" * 32, last_click=None, visitors=("8" * 32,))
-    place.tracker.denials.note(denial)
-    place.tracker.denials.note(denial._replace(last_click=place.house.world.new_click_id(0)))
+    denial = PendingWithdrawal(at_ms=place.clock.now_ms, browser_id="7" * 32, last_click=None, visitors=("8" * 32,))
+    place.tracker.pending_withdrawals.note(denial)
+    place.tracker.pending_withdrawals.note(denial._replace(last_click=place.workspace.world.new_click_id(0)))
 
     await place.withdrawing.call_back_all()
 
-    assert place.tracker.denials.take() == []
+    assert place.tracker.pending_withdrawals.take() == []

@@ -13,10 +13,10 @@ from tnc.core.models import CampaignId, Click, ClickId, Visit
 from tnc.core.settings import Settings
 from tnc.store.days.click_log import ClickLog, Days
 from tnc.store.keys.keyring import new_key_text
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.configure import Operations
-from tnc.tracking.crawler_checks import Checks
-from tnc.tracking.pending import MOST_CHECKS, Claims
+from tnc.tracking.crawler_checks import CrawlerChecks
+from tnc.tracking.pending import MOST_CHECKS, PendingCrawlerChecks
 from tnc.tracking.setup import make_tracker, visit_reader
 from tnc.tracking.tracker import Tracker
 from tnc.visitors.crawlers import DnsAnswer
@@ -65,11 +65,11 @@ class Names:
 
 @dataclass
 class Place:
-    house: House
+    workspace: Workspace
     tracker: Tracker
     log: ClickLog
     names: Names
-    checks: Checks
+    checks: CrawlerChecks
 
     async def visit(self, user_agent: str, ip: str = IP) -> Click:
         """Comes, is decided, recorded, and then checked."""
@@ -79,27 +79,27 @@ class Place:
             target="/summer",
             peer=ip,
             secure=False,
-            arrived_at_ms=self.house.world.now_ms(),
+            arrived_at_ms=self.workspace.world.now_ms(),
         )
-        arrival = self.tracker.arrive(self.house.plan(CampaignId("summer")), request)
+        arrival = self.tracker.arrive(self.workspace.plan(CampaignId("summer")), request)
         await self.log.put(self.tracker.workspace, arrival.stored)
         await self.checks.check_all()
-        return self.house.stories.get(arrival.click.click_id).click
+        return self.workspace.histories.get(arrival.click.click_id).click
 
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     key = tmp_path / "key"
     key.write_text(new_key_text())
-    with House.create(Settings(data=tmp_path / "data", key=key), World()) as house:
-        days = Days(house.rooms.days, house.keyring)
-        Operations(house, days.transact).apply(SHOP, file="shop.toml")
+    with Workspace.create(Settings(data=tmp_path / "data", key=key), World()) as workspace:
+        days = Days(workspace.paths.days, workspace.keyring)
+        Operations(workspace, days.transact).apply(SHOP, file="shop.toml")
         days.close()
-        house.turn_salts()
-        async with recording(house) as log:
-            tracker, names = make_tracker(house, visit_reader(house)), Names()
-            checks = Checks(tracker, log, house.agents.crawlers, resolve=names)
-            yield Place(house, tracker, log, names, checks)
+        workspace.turn_salts()
+        async with recording(workspace) as log:
+            tracker, names = make_tracker(workspace, visit_reader(workspace)), Names()
+            checks = CrawlerChecks(tracker, log, workspace.agents.crawlers, resolve=names)
+            yield Place(workspace, tracker, log, names, checks)
 
 
 @pytest.mark.parametrize(
@@ -149,13 +149,13 @@ async def test_people_are_not_asked_about(place: Place) -> None:
 
 
 def test_a_flood_of_claims_takes_no_memory() -> None:
-    claims = Claims()
+    pending_crawler_checks = PendingCrawlerChecks()
     visit = Visit(visited_at_ms=0, bot="Googlebot", ip="8.8.8.8", reasons=("crawler_claimed",))
     for number in range(MOST_CHECKS + 5):
         click = Click(click_id=ClickId(str(number)), clicked_at_ms=0, campaign=CampaignId("c"), visit=visit)
-        claims.note(click)
+        pending_crawler_checks.note(click)
 
-    taken = claims.take()
+    taken = pending_crawler_checks.take()
 
     assert (len(taken), taken[0].click_id) == (MOST_CHECKS, "5")
-    assert claims.take() == []
+    assert pending_crawler_checks.take() == []

@@ -11,7 +11,7 @@ from tests.store.records import NOON_MS, canary_click
 from tnc.core.errors import InvalidError
 from tnc.core.fields import FIELDS, click_json
 from tnc.core.models import MAIN, Click, ConversionChange, LanderClick, NetworkId, OfferId, WorkspaceId
-from tnc.store.days.history import story
+from tnc.store.days.history import click_history
 from tnc.tracking.import_clicks import click_of
 
 LEAST: dict[str, Any] = {"click_id": "old-1", "clicked_at": "2026-11-23T14:05:06.123Z", "campaign": "summer"}
@@ -87,7 +87,7 @@ def test_a_click_goes_to_the_workspace_it_is_imported_into() -> None:
 
 
 def printed(click: Click, *events: Any) -> dict[str, Any]:
-    return click_json(story(click, list(events)), destination="https://shop.example/?s2=1")
+    return click_json(click_history(click, list(events)), destination="https://shop.example/?s2=1")
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

@@ -24,7 +24,7 @@ from tnc.core.models import (
 )
 from tnc.store.days.writer import DayWriter, day_path
 from tnc.tracking.conversions.postback import Incoming
-from tnc.tracking.record import Recorded, Speaker, record_conversion, record_lander_click
+from tnc.tracking.record import Caller, RecordedConversion, record_conversion, record_lander_click
 
 GOOD, OTHER = NetworkId("good"), NetworkId("other")
 SHOES, BOOTS = OfferId("shoes"), OfferId("boots")
@@ -41,7 +41,7 @@ CONFIGURATION = Configuration(
     },
     landers={LanderId("quiz"): Lander(id=LanderId("quiz"), name="Quiz", url="https://land.example/")},
 )
-NETWORK = Speaker(origin="postback", peer_ip="198.51.100.7")
+NETWORK = Caller(origin="postback", peer_ip="198.51.100.7")
 
 
 class Desk:
@@ -53,12 +53,12 @@ class Desk:
         self.writer.begin()
         self.seq = self.writer.add_click(click)
 
-    def convert(self, speaker: Speaker = NETWORK, click_id: ClickId = CLICK, **said: object) -> Recorded:
+    def convert(self, caller: Caller = NETWORK, click_id: ClickId = CLICK, **said: object) -> RecordedConversion:
         return record_conversion(
             self.writer,
             Incoming(click_id=click_id, **said),  # type: ignore[arg-type]
             configuration=CONFIGURATION,
-            speaker=speaker,
+            caller=caller,
             now_ms=NOON_MS + 60_000,
             new_id=lambda: ConversionId(f"v{next(self.numbers)}"),
         )
@@ -108,7 +108,7 @@ def test_the_same_word_again_is_a_duplicate_and_stores_nothing(desk: Desk) -> No
 def test_an_unknown_click_is_answered_before_a_wrong_key(desk: Desk) -> None:
     recorded = desk.convert(click_id=ClickId("nobody"), key="wrong")
 
-    assert recorded == Recorded(click=None, offer=None, outcome=None, refused="unknown click")
+    assert recorded == RecordedConversion(click=None, offer=None, outcome=None, refused="unknown click")
 
 
 @pytest.mark.parametrize("key", [None, "", "wrong", "S3CRET"])
@@ -121,14 +121,14 @@ def test_a_network_without_its_key_is_refused_and_nothing_is_stored(desk: Desk, 
 
 
 def test_a_network_is_refused_from_another_address(desk: Desk) -> None:
-    recorded = desk.convert(Speaker(origin="postback", peer_ip="203.0.113.1"), key="s3cret")
+    recorded = desk.convert(Caller(origin="postback", peer_ip="203.0.113.1"), key="s3cret")
 
     assert recorded.refused is not None
     assert desk.events() == []
 
 
 def test_the_owner_needs_no_key(desk: Desk) -> None:
-    recorded = desk.convert(Speaker(origin="hand"))
+    recorded = desk.convert(Caller(origin="hand"))
 
     assert recorded.refused is None
     assert recorded.outcome is not None
@@ -139,7 +139,7 @@ def test_the_owner_needs_no_key(desk: Desk) -> None:
 def test_a_conversion_belongs_to_the_offer_the_visitor_went_on_to(desk: Desk) -> None:
     desk.go_on(BOOTS)
 
-    recorded = desk.convert(Speaker(origin="hand"))
+    recorded = desk.convert(Caller(origin="hand"))
 
     assert recorded.offer == BOOTS
     assert recorded.outcome is not None
@@ -158,7 +158,7 @@ def test_a_word_that_no_mapping_knows_is_kept(desk: Desk) -> None:
 def test_a_click_of_an_offer_that_is_gone_still_converts(tmp_path: Path) -> None:
     desk = Desk(tmp_path, replace(canary_click(CLICK), offer=OfferId("gone")))
 
-    recorded = desk.convert(Speaker(origin="hand"), payout_micros=5_000_000, currency="USD")
+    recorded = desk.convert(Caller(origin="hand"), payout_micros=5_000_000, currency="USD")
 
     assert recorded.outcome is not None
     assert recorded.outcome.kind == "new"

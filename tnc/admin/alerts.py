@@ -13,11 +13,11 @@ from typing import Final
 
 from tnc.admin.checks import Finding
 from tnc.admin.doctor import alarms
-from tnc.admin.mail import Letter, Relay, post, relay_of
+from tnc.admin.mail import Email, SmtpServer, post, relay_of
 from tnc.core.errors import TncError
 from tnc.store.alerts import Alert
 from tnc.store.days.click_log import Recording
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -26,27 +26,27 @@ DAY_MS: Final = 24 * HOUR_MS
 
 _END: Final = "`tnc doctor` shows all of it. This is mailed when it arises, and once a day while it lasts."
 
-Post = Callable[[Letter, Relay], Awaitable[int]]
+Post = Callable[[Email, SmtpServer], Awaitable[int]]
 
 
-class Alerting:
+class AlertMailer:
     """The job of a server. `recording` says how writing goes; `post` hands a letter over."""
 
-    def __init__(self, house: House, recording: Callable[[], Recording], *, post: Post = post) -> None:
-        self._house = house
+    def __init__(self, workspace: Workspace, recording: Callable[[], Recording], *, post: Post = post) -> None:
+        self._workspace = workspace
         self._recording = recording
         self._post = post
         self._alerts: dict[str, Alert] | None = None  # as on disk, and ahead of it while the disk refuses
 
     def look(self) -> None:
         """Mail what is to be mailed now."""
-        house = self._house
-        if not house.settings.mail_host:
+        workspace = self._workspace
+        if not workspace.settings.mail_host:
             return
         if self._alerts is None:
-            self._alerts = house.alerts.all()
-        standing = {each.subject: each for each in alarms(house, self._recording())}
-        now_ms = house.world.now_ms()
+            self._alerts = workspace.alerts.all()
+        standing = {each.subject: each for each in alarms(workspace, self._recording())}
+        now_ms = workspace.world.now_ms()
         self._let_go(self._alerts, standing, now_ms)
         for subject in standing:
             if _is_due(self._alerts.get(subject), now_ms):
@@ -60,16 +60,16 @@ class Alerting:
         for alert in [each for each in alerts.values() if each.subject not in standing]:
             if not alert.sent or not 0 <= now_ms - alert.at_ms < HOUR_MS:
                 del alerts[alert.subject]
-                self._on_disk(lambda subject=alert.subject: self._house.alerts.remove(subject))  # type: ignore[misc]
+                self._on_disk(lambda subject=alert.subject: self._workspace.alerts.remove(subject))  # type: ignore[misc]
             elif not alert.over:
                 self._keep(replace(alert, over=True))
 
     async def _hand_over(self, unsent: list[Alert], standing: Mapping[str, Finding]) -> None:
         """Once the server fails, the others are not even tried: they share its reason."""
         problem: str | None = None
-        relay: Relay | None = None
+        relay: SmtpServer | None = None
         try:
-            relay = relay_of(self._house.settings)
+            relay = relay_of(self._workspace.settings)
         except TncError as error:
             problem = str(error)
         for alert in unsent:
@@ -82,10 +82,10 @@ class Alerting:
         if problem is not None:
             log.warning("alerts could not be mailed", extra={"reason": problem})
 
-    def _letter(self, alert: Alert, finding: Finding) -> Letter:
-        place = f"alert 1|{self._house.workspace}|{alert.subject}|{alert.at_ms // HOUR_MS}".encode()
-        return Letter(
-            message_id=hmac.digest(self._house.keys.control_key, place, "sha256")[:16].hex(),
+    def _letter(self, alert: Alert, finding: Finding) -> Email:
+        place = f"alert 1|{self._workspace.id}|{alert.subject}|{alert.at_ms // HOUR_MS}".encode()
+        return Email(
+            message_id=hmac.digest(self._workspace.keys.control_key, place, "sha256")[:16].hex(),
             at_ms=alert.at_ms,
             subject=f"[tnc] {finding.subject}",
             text="\n\n".join(each for each in (finding.text, finding.fix, _END) if each),
@@ -94,7 +94,7 @@ class Alerting:
     def _keep(self, alert: Alert) -> None:
         if self._alerts is not None:
             self._alerts[alert.subject] = alert
-        self._on_disk(lambda: self._house.alerts.put(alert))
+        self._on_disk(lambda: self._workspace.alerts.put(alert))
 
     @staticmethod
     def _on_disk(work: Callable[[], None]) -> None:

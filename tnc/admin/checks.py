@@ -8,7 +8,7 @@ from typing import Final, Literal
 from tnc.core.models import DestinationId
 from tnc.store.days.inbox import UNMATCHED
 from tnc.store.requests import REMIND_DAYS
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 State = Literal["ok", "warning", "failed"]
 
@@ -36,12 +36,12 @@ _ENOUGH_CALLS: Final = 20
 _MUCH: Final = 0.1
 
 
-def postbacks(house: House) -> Iterator[Finding]:
+def postbacks(workspace: Workspace) -> Iterator[Finding]:
     """Whether more calls than before cannot be matched."""
-    now_ms = house.world.now_ms()
+    now_ms = workspace.world.now_ms()
     lately, before = Counter[str](), Counter[str]()
-    for date in house.stories.dates()[-_DAYS_BEFORE:]:
-        with house.stories.day(date) as reader:
+    for date in workspace.histories.dates()[-_DAYS_BEFORE:]:
+        with workspace.histories.day(date) as reader:
             new, all_ = Counter(reader.inbox.counts(now_ms - _DAY_MS)), Counter(reader.inbox.counts())
         lately += new
         before += all_ - new
@@ -65,9 +65,9 @@ def _unmatched(counts: Counter[str]) -> float:
     return sum(counts[outcome] for outcome in UNMATCHED) / counts.total() if counts else 0.0
 
 
-def destinations(house: House) -> Iterator[Finding]:
-    stops = house.stops.all_of(house.workspace)
-    for stop in stops:
+def destinations(workspace: Workspace) -> Iterator[Finding]:
+    stopped_destinations = workspace.stopped_destinations.all_of(workspace.id)
+    for stop in stopped_destinations:
         yield Finding(
             check="destinations",
             state="failed",
@@ -75,16 +75,16 @@ def destinations(house: House) -> Iterator[Finding]:
             fix=f"Mend it and apply, or type: tnc destination resume {stop.destination}",
             subject=f"destination {stop.destination} is stopped",
         )
-    if not stops:
+    if not stopped_destinations:
         yield ok("destinations", "No destination is stopped.")
 
 
-def deliveries(house: House) -> Iterator[Finding]:
+def deliveries(workspace: Workspace) -> Iterator[Finding]:
     """What was refused or given up lately."""
-    since_ms = house.world.now_ms() - _DAY_MS
+    since_ms = workspace.world.now_ms() - _DAY_MS
     dead = Counter[DestinationId]()
-    for date in house.stories.changed_since(since_ms):
-        with house.stories.day(date) as reader:
+    for date in workspace.histories.changed_since(since_ms):
+        with workspace.histories.day(date) as reader:
             dead += reader.deliveries.dead_since(since_ms)
     for destination, count in sorted(dead.items()):
         yield Finding(
@@ -98,9 +98,9 @@ def deliveries(house: House) -> Iterator[Finding]:
         yield ok("deliveries", "No delivery was refused or given up since yesterday.")
 
 
-def mail(house: House) -> Iterator[Finding]:
-    problems = [each.problem for each in house.alerts.all().values() if each.problem is not None]
-    if not house.settings.mail_host:
+def mail(workspace: Workspace) -> Iterator[Finding]:
+    problems = [each.problem for each in workspace.alerts.all().values() if each.problem is not None]
+    if not workspace.settings.mail_host:
         yield ok("mail", "No mail is set up; what needs you stands here and in the dashboard.")
     elif problems:
         yield Finding(
@@ -113,10 +113,10 @@ def mail(house: House) -> Iterator[Finding]:
         yield ok("mail", "What needs you is mailed.")
 
 
-def requests(house: House) -> Iterator[Finding]:
+def requests(workspace: Workspace) -> Iterator[Finding]:
     """The register shouts before it is late."""
-    now_ms = house.world.now_ms()
-    waiting = house.register.all_of(only_open=True)
+    now_ms = workspace.world.now_ms()
+    waiting = workspace.register.all_of(only_open=True)
     late = [each for each in waiting if each.due_at_ms <= now_ms]
     soon = [each for each in waiting if 0 < each.due_at_ms - now_ms <= REMIND_DAYS[0] * _DAY_MS]
     if late:

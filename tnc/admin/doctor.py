@@ -14,13 +14,13 @@ from tnc.admin.checks import Finding, ok
 from tnc.admin.disk import has_swap, is_encrypted, keeps_what_is_overwritten, read_proc
 from tnc.admin.remote import Remote
 from tnc.core.errors import TncError
-from tnc.privacy.leak_report import last_inspection
+from tnc.privacy.leak_report import last_leak_report
 from tnc.rules import needed_facts
 from tnc.store.database import damage, sqlite_is_mended, sqlite_version
 from tnc.store.days.click_log import Recording
 from tnc.store.days.writer import utc_date
-from tnc.store.workspace import House
-from tnc.tracking.review_parity import led_astray
+from tnc.store.workspace import Workspace
+from tnc.tracking.review_parity import find_mismatches
 from tnc.visitors.geo.catalog import DAY_MS
 from tnc.visitors.geo.geo import PLACE_FACTS
 
@@ -33,24 +33,24 @@ _LOW_DISK_BYTES: Final = 1 << 30
 _NIGHTS: Final = 3
 
 
-def examine(house: House) -> list[Finding]:
+def examine(workspace: Workspace) -> list[Finding]:
     """All checks, in the order in which a person would look."""
-    return [finding for check in CHECKS for finding in check(house)]
+    return [finding for check in CHECKS for finding in check(workspace)]
 
 
-def problems(house: House, recording: Recording) -> list[str]:
+def problems(workspace: Workspace, recording: Recording) -> list[str]:
     """What is wrong right now, a sentence each: what the dashboard shows on top."""
-    findings = [each for each in examine(house) if each.state != "ok" and each.check not in _OF_THE_MACHINE]
+    findings = [each for each in examine(workspace) if each.state != "ok" and each.check not in _OF_THE_MACHINE]
     found = [f"{each.text} {each.fix}".strip() for each in findings]
     return [f"{each.text} {each.fix}".strip() for each in _recording(recording)] + found
 
 
-def alarms(house: House, recording: Recording) -> list[Finding]:
+def alarms(workspace: Workspace, recording: Recording) -> list[Finding]:
     """What is worth a mail right now; a check that fails itself keeps none of the others from being heard."""
     found = list(_recording(recording))
     for check in _ALARMING:
         try:
-            found += check(house)
+            found += check(workspace)
         except Exception:
             log.exception("a check failed")
     return [each for each in found if each.subject]
@@ -75,8 +75,8 @@ def _recording(recording: Recording) -> Iterator[Finding]:
         )
 
 
-def _keys(house: House) -> Iterator[Finding]:
-    key = house.settings.key
+def _keys(workspace: Workspace) -> Iterator[Finding]:
+    key = workspace.settings.key
     if _others_may_read(key.stat()):
         yield Finding(
             check="key file",
@@ -84,7 +84,7 @@ def _keys(house: House) -> Iterator[Finding]:
             text=f"Others on this machine can read the key file {key}.",
             fix=f"Type: chmod 600 {key}",
         )
-    elif house.rooms.data in key.resolve().parents:
+    elif workspace.paths.data in key.resolve().parents:
         yield Finding(
             check="key file",
             state="warning",
@@ -94,7 +94,7 @@ def _keys(house: House) -> Iterator[Finding]:
     else:
         yield ok("key file", f"{key} is readable by its owner only.")
     try:
-        house.check_keys()
+        workspace.check_keys()
         yield ok("keyring", "Every recorded day has its key.")
     except TncError as error:
         yield Finding(check="keyring", state="failed", text=str(error), fix="")
@@ -108,8 +108,8 @@ def _others_may_read(file: os.stat_result) -> bool:
     return bool(stat.S_IMODE(file.st_mode) & 0o077 & ~allowed)
 
 
-def _folders(house: House) -> Iterator[Finding]:
-    data = house.rooms.data
+def _folders(workspace: Workspace) -> Iterator[Finding]:
+    data = workspace.paths.data
     if stat.S_IMODE(data.stat().st_mode) & 0o077:
         yield Finding(
             check="data directory",
@@ -140,10 +140,10 @@ def _folders(house: House) -> Iterator[Finding]:
         )
 
 
-def _database(house: House) -> Iterator[Finding]:
+def _database(workspace: Workspace) -> Iterator[Finding]:
     note = "" if sqlite_is_mended() else " Its write-ahead log needs one writer, which tnc keeps to."
     yield ok("sqlite", f"SQLite {sqlite_version}.{note}")
-    found = damage(house.rooms.control)
+    found = damage(workspace.paths.control)
     if found is None:
         yield ok("control database", "The control database is whole.")
     else:
@@ -155,15 +155,15 @@ def _database(house: House) -> Iterator[Finding]:
         )
 
 
-def _server(house: House) -> Iterator[Finding]:
-    if Remote(house.rooms.socket).answers():
+def _server(workspace: Workspace) -> Iterator[Finding]:
+    if Remote(workspace.paths.socket).answers():
         yield ok("server", "A server is running on this data.")
     else:
         yield Finding(check="server", state="warning", text="No server is running on this data.", fix="Type: tnc serve")
 
 
-def _campaigns(house: House) -> Iterator[Finding]:
-    _, configuration = house.configuration()
+def _campaigns(workspace: Workspace) -> Iterator[Finding]:
+    _, configuration = workspace.configuration()
     live = [each for each in configuration.campaigns.values() if not each.archived]
     if not live:
         yield Finding(
@@ -174,12 +174,12 @@ def _campaigns(house: House) -> Iterator[Finding]:
         )
         return
     yield ok("campaigns", f"{len(live)} campaigns are set up.")
-    yield from _reviewers(house)
+    yield from _reviewers(workspace)
 
 
-def _reviewers(house: House) -> Iterator[Finding]:
+def _reviewers(workspace: Workspace) -> Iterator[Finding]:
     """The declared crawlers of ad platforms go where an ordinary visitor goes, in every campaign."""
-    astray = led_astray(house)
+    astray = find_mismatches(workspace)
     for campaign, crawlers in astray.items():
         yield Finding(
             check="reviewers",
@@ -192,16 +192,16 @@ def _reviewers(house: House) -> Iterator[Finding]:
         yield ok("reviewers", "Declared crawlers of ad platforms go where ordinary visitors go.")
 
 
-def _address_data(house: House) -> Iterator[Finding]:
+def _address_data(workspace: Workspace) -> Iterator[Finding]:
     """What conditions ask for and nobody knows, what is old, and what could not be renewed."""
-    now_ms = house.world.now_ms()
+    now_ms = workspace.world.now_ms()
     try:
-        manifest = house.addresses.manifest()
+        manifest = workspace.addresses.manifest()
     except TncError as error:
         yield Finding(check="address data", state="failed", text=f"{error}.")
         return
-    _, configuration = house.configuration()
-    missing = PLACE_FACTS - house.geo().gives()
+    _, configuration = workspace.configuration()
+    missing = PLACE_FACTS - workspace.geo().gives()
     for fact, places in needed_facts(configuration).items():
         if fact in missing:
             yield Finding(
@@ -232,12 +232,12 @@ def _address_data(house: House) -> Iterator[Finding]:
     yield Finding(check="address data", state="ok", text=f"Known are: countries{kinds and f', {kinds}'}.", fix=more)
 
 
-def _keyring_copies(house: House) -> Iterator[Finding]:
-    escrow = house.forgotten.latest_escrow()
+def _keyring_copies(workspace: Workspace) -> Iterator[Finding]:
+    escrow = workspace.erasures.latest_escrow()
     if escrow is None:
         yield ok("keyring copy", "No copy of the keyring lies elsewhere; a lost keyring is lost data.")
         return
-    behind = house.forgotten.count_opened_by(escrow)
+    behind = workspace.erasures.count_opened_by(escrow)
     if behind:
         yield Finding(
             check="keyring copy",
@@ -249,15 +249,15 @@ def _keyring_copies(house: House) -> Iterator[Finding]:
         yield ok("keyring copy", "The copy of the keyring elsewhere is up to date.")
 
 
-def _words_in_the_clear(house: House) -> Iterator[Finding]:
+def _words_in_the_clear(workspace: Workspace) -> Iterator[Finding]:
     """What the nightly search found: of what, where, and never the words."""
     check, again = "words in the clear", "Type: tnc privacy scan"
-    found = last_inspection(house.rooms.inspection)
+    found = last_leak_report(workspace.paths.inspection)
     if found is None:
         yield Finding(check=check, state="ok", text="No search for them was made yet; one is each night.", fix=again)
         return
     clean = "never" if found.clean_at_ms is None else f"on {utc_date(found.clean_at_ms)}"
-    days = abs(house.world.now_ms() - found.at_ms) / DAY_MS
+    days = abs(workspace.world.now_ms() - found.at_ms) / DAY_MS
     if found.leaks:
         where = "; ".join(f"{each.file}: {each.kind} ({each.count})" for each in found.leaks)
         yield Finding(
@@ -281,14 +281,14 @@ def _words_in_the_clear(house: House) -> Iterator[Finding]:
         )
 
 
-def _ground(house: House) -> Iterator[Finding]:
+def _ground(workspace: Workspace) -> Iterator[Finding]:
     """Below the files: what is overwritten there, and what memory reaches."""
-    kept = keeps_what_is_overwritten(read_proc("mounts"), PurePosixPath(house.rooms.ring.resolve()))
+    kept = keeps_what_is_overwritten(read_proc("mounts"), PurePosixPath(workspace.paths.ring.resolve()))
     if kept is not None:
         yield Finding(
             check="file system",
             state="warning",
-            text=f"A former key may be found again below {house.rooms.ring}: {kept}.",
+            text=f"A former key may be found again below {workspace.paths.ring}: {kept}.",
             fix="Keep the folder `ring` on ext4 or xfs (on btrfs: chattr +C on it while it is empty).",
         )
     else:
@@ -311,7 +311,7 @@ def _ground(house: House) -> Iterator[Finding]:
         )
     else:
         yield ok("core dumps", "A crash writes no memory to the disk.")
-    if is_encrypted(house.rooms.data):
+    if is_encrypted(workspace.paths.data):
         yield ok("disk encryption", "The disk below is encrypted.")
     else:
         yield Finding(
@@ -322,7 +322,7 @@ def _ground(house: House) -> Iterator[Finding]:
         )
 
 
-CHECKS: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
+CHECKS: Final[Sequence[Callable[[Workspace], Iterator[Finding]]]] = (
     _folders,
     _keys,
     _database,
@@ -338,7 +338,7 @@ CHECKS: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
     _words_in_the_clear,
     _ground,
 )
-_ALARMING: Final[Sequence[Callable[[House], Iterator[Finding]]]] = (
+_ALARMING: Final[Sequence[Callable[[Workspace], Iterator[Finding]]]] = (
     _folders,
     dealings.postbacks,
     dealings.destinations,

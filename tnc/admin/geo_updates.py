@@ -11,9 +11,9 @@ from typing import Final
 from tnc.admin.download import fetching
 from tnc.core.process import Child
 from tnc.core.settings import Settings, closed_secret
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.tracker import Tracker
-from tnc.visitors.geo.catalog import AddressData
+from tnc.visitors.geo.catalog import GeoData
 from tnc.visitors.geo.sources import Keys, Wanted, standard
 from tnc.visitors.geo.update import Report, due, update
 
@@ -31,11 +31,11 @@ def wanted_data(settings: Settings, now_ms: int, *, with_keys: bool = True) -> t
     return standard(now_ms, keys=keys, base_url=settings.base_url or None)
 
 
-def is_due(settings: Settings, data: AddressData, now_ms: int) -> bool:
+def is_due(settings: Settings, data: GeoData, now_ms: int) -> bool:
     return bool(due(data, wanted_data(settings, now_ms, with_keys=False), now_ms))
 
 
-async def renew(settings: Settings, data: AddressData, now_ms: int, *, all_of_it: bool = True) -> Report:
+async def renew(settings: Settings, data: GeoData, now_ms: int, *, all_of_it: bool = True) -> Report:
     """Fetch everything, or only what is older than it should be."""
     wanted = wanted_data(settings, now_ms)
     if not all_of_it:
@@ -59,20 +59,20 @@ def _secret(reference: str) -> str | None:
 # ------------------------------------------------------------------------------------------ in a running server
 
 
-class Renewal:
+class GeoUpdates:
     """The child process that fetches for a server: one at a time, of low priority, with a memory of its own."""
 
-    def __init__(self, config: Path, house: House) -> None:
+    def __init__(self, config: Path, workspace: Workspace) -> None:
         words = (sys.executable, "-m", "tnc", "--config", str(config), "ipdb", "update", "--due")
         self._child = Child(words, "address data could not be renewed")
-        self._house = house
+        self._workspace = workspace
 
     def start_if_due(self) -> None:
         """Start a child when there is something to fetch, and do not wait for it: the next turn tells how it went."""
-        house = self._house
-        if self._child.is_running() or not house.settings.renew:
+        workspace = self._workspace
+        if self._child.is_running() or not workspace.settings.renew:
             return
-        if is_due(house.settings, house.addresses, house.world.now_ms()):
+        if is_due(workspace.settings, workspace.addresses, workspace.world.now_ms()):
             self._child.start()
 
     def stop(self) -> None:
@@ -81,20 +81,20 @@ class Renewal:
 
 
 @asynccontextmanager
-async def newest_in_use(house: House, tracker: Tracker) -> AsyncIterator[None]:
+async def newest_in_use(workspace: Workspace, tracker: Tracker) -> AsyncIterator[None]:
     """While this lasts, a server uses what is installed within a second, without a pause."""
-    looking = asyncio.create_task(_look_for_newer(house, tracker))
+    looking = asyncio.create_task(_look_for_newer(workspace, tracker))
     try:
         yield
     finally:
         looking.cancel()
 
 
-async def _look_for_newer(house: House, tracker: Tracker) -> None:
+async def _look_for_newer(workspace: Workspace, tracker: Tracker) -> None:
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
         try:
-            geo = await asyncio.to_thread(house.geo)
+            geo = await asyncio.to_thread(workspace.geo)
         except OSError:
             log.exception("address data cannot be looked at")
             continue

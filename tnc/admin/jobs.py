@@ -18,7 +18,7 @@ from typing import Any, Final
 from tnc.core.clock import World
 from tnc.core.errors import FailedError, NotFoundError, UnavailableError
 from tnc.core.fields import rfc3339
-from tnc.core.process import BEHIND, stand_back
+from tnc.core.process import BEHIND, lower_priority
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class Jobs:
     # -- in the thread
 
     def _work(self) -> None:
-        stand_back(BEHIND)
+        lower_priority(BEHIND)
         while not self._stopped.is_set():
             try:
                 asked = self._asked.get(timeout=max(0.0, min(self._due.values()) - time.monotonic()))

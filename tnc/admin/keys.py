@@ -12,42 +12,42 @@ from tnc.core.fields import rfc3339
 from tnc.store.erasures import Escrow
 from tnc.store.keys.key_file import KeyKind, kind_of, new_line, read_keys, replace_lines
 from tnc.store.keys.keyring import Keyring
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
 class Keys:
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
 
     @property
     def _rings(self) -> tuple[Keyring, Keyring]:
-        return self._house.keyring, self._house.restricted_keyring
+        return self._workspace.keyring, self._workspace.restricted_keyring
 
     def status(self) -> dict[str, Any]:
         """Where the key comes from, how many days have keys, and whether the copy elsewhere is behind."""
-        house = self._house
-        escrow = house.forgotten.latest_escrow()
+        workspace = self._workspace
+        escrow = workspace.erasures.latest_escrow()
         return {
-            "key_file": str(house.settings.key),
-            "kind": kind_of(house.settings.key),
-            "changing": len(read_keys(house.settings.key)) > 1,
-            "days": len(list(house.keyring.all_days(house.workspace))),
-            "restricted_days": len(list(house.restricted_keyring.all_days(house.workspace))),
-            "key_epoch": house.keyring.key_epoch(),
+            "key_file": str(workspace.settings.key),
+            "kind": kind_of(workspace.settings.key),
+            "changing": len(read_keys(workspace.settings.key)) > 1,
+            "days": len(list(workspace.keyring.all_days(workspace.id))),
+            "restricted_days": len(list(workspace.restricted_keyring.all_days(workspace.id))),
+            "key_epoch": workspace.keyring.key_epoch(),
             "epochs": self._epochs(),
-            "public_key": house.public_key.hex(),
+            "public_key": workspace.public_key.hex(),
             "escrow": None if escrow is None else self._told(escrow),
         }
 
     def _epochs(self) -> dict[str, int]:
         """Of every file of the keyring, by its name in the folder `ring`."""
-        restricted = self._house.restricted_keyring.epochs()
-        return self._house.keyring.epochs() | {f"restricted/{name}": epoch for name, epoch in restricted.items()}
+        restricted = self._workspace.restricted_keyring.epochs()
+        return self._workspace.keyring.epochs() | {f"restricted/{name}": epoch for name, epoch in restricted.items()}
 
     def _told(self, escrow: Escrow) -> dict[str, Any]:
-        behind = self._house.forgotten.count_opened_by(escrow)
+        behind = self._workspace.erasures.count_opened_by(escrow)
         return {
             "made_at": rfc3339(escrow.made_at_ms),
             "sha256": escrow.digest,
@@ -58,7 +58,7 @@ class Keys:
 
     def verify(self) -> dict[str, Any]:
         """Open every file of the keyring, and look whether every day of clicks has its key."""
-        house = self._house
+        workspace = self._workspace
         problems: list[str] = []
         files = 0
         for ring in self._rings:
@@ -67,14 +67,14 @@ class Keys:
             except TncError as error:
                 problems.append(str(error))
         try:
-            house.check_keys()
+            workspace.check_keys()
         except TncError as error:
             problems.append(str(error))
         return {"files": files, "problems": problems}
 
     def rotate(self, kind: KeyKind = "file", *, secret: str | None = None) -> dict[str, Any]:
         """Another key-encryption key; the old one opens nothing any more, but for copies of the former keyring."""
-        path = self._house.settings.key
+        path = self._workspace.settings.key
         self.complete_change()
         (former,) = _lines(path)
         line, kek, other_half = new_line(kind, secret=secret)
@@ -93,13 +93,13 @@ class Keys:
 
     def complete_change(self) -> None:
         """Go on with a change of keys that was cut off: both keys open until every file is closed by the new one."""
-        lines = _lines(self._house.settings.key)
+        lines = _lines(self._workspace.settings.key)
         if len(lines) > 1:
             self._finish(lines[0])
 
     def _finish(self, line: str) -> int:
         files = sum(ring.reseal() for ring in self._rings)
-        replace_lines(self._house.settings.key, line)
+        replace_lines(self._workspace.settings.key, line)
         for ring in self._rings:
             ring.forget_former_key()
         return files
@@ -107,8 +107,8 @@ class Keys:
     def escrow(self, path: str) -> dict[str, Any]:
         """A copy of the keyring for another place. It is closed by the key file, of which a copy belongs elsewhere."""
         file = Path(path)
-        now_ms = self._house.world.now_ms()
-        if self._house.rooms.data.resolve() in file.resolve().parents:
+        now_ms = self._workspace.world.now_ms()
+        if self._workspace.paths.data.resolve() in file.resolve().parents:
             raise RefusedError(f"{file} lies in the data directory, which it is to outlive; name another place.")
         epochs, copied = self._epochs(), self._copied()  # so that they are never newer than what was copied
         try:
@@ -122,7 +122,7 @@ class Keys:
         except OSError as error:
             raise InvalidError(f"{file} cannot be written: {error.strerror}.") from error
         digest = hashlib.sha256(copied).hexdigest()
-        self._house.forgotten.note_escrow(Escrow(made_at_ms=now_ms, digest=digest, epochs=epochs))
+        self._workspace.erasures.note_escrow(Escrow(made_at_ms=now_ms, digest=digest, epochs=epochs))
         return {
             "file": str(file),
             "sha256": digest,
@@ -135,9 +135,9 @@ class Keys:
         """The files of the keyring as a ZIP."""
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w") as archive:
-            for each in sorted(self._house.rooms.ring.rglob("*")):
+            for each in sorted(self._workspace.paths.ring.rglob("*")):
                 if each.is_file() and each.name != "intent":
-                    member = zipfile.ZipInfo(str(each.relative_to(self._house.rooms.data)), _EPOCH)
+                    member = zipfile.ZipInfo(str(each.relative_to(self._workspace.paths.data)), _EPOCH)
                     archive.writestr(member, each.read_bytes())
         return content.getvalue()
 

@@ -24,7 +24,7 @@ _PATIENCE_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Relay:
+class SmtpServer:
     """Who takes our mail. `ca_file` names whose certificates are trusted, else those that this machine trusts."""
 
     host: str
@@ -42,7 +42,7 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class Email:
     """`message_id` is the same in every attempt, so that a second copy can be told from news."""
 
     message_id: str
@@ -51,13 +51,13 @@ class Letter:
     text: str
 
 
-def relay_of(settings: Settings) -> Relay | None:
+def relay_of(settings: Settings) -> SmtpServer | None:
     """None: no mail is set up. Raises InvalidError or RefusedError when the password is not
     where it should be, or others can read it.
     """
     if not settings.mail_host:
         return None
-    return Relay(
+    return SmtpServer(
         host=settings.mail_host,
         port=settings.mail_port,
         tls=settings.mail_tls,
@@ -69,7 +69,7 @@ def relay_of(settings: Settings) -> Relay | None:
     )
 
 
-def written(letter: Letter, relay: Relay) -> bytes:
+def written(letter: Email, relay: SmtpServer) -> bytes:
     """As it goes over the wire: seven bits, short lines, text and HTML."""
     message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
     message["From"], message["To"] = relay.sender, ", ".join(relay.recipients)
@@ -83,7 +83,7 @@ def written(letter: Letter, relay: Relay) -> bytes:
     return message.as_bytes()
 
 
-async def post(letter: Letter, relay: Relay) -> int:
+async def post(letter: Email, relay: SmtpServer) -> int:
     """Hand a letter over; how many recipients were refused while others were taken.
 
     Raises FailedError that says what is wrong.
@@ -109,7 +109,7 @@ class _Client(aiosmtplib.SMTP):
             transport.abort()
 
 
-async def _post(letter: Letter, relay: Relay, context: ssl.SSLContext) -> int:
+async def _post(letter: Email, relay: SmtpServer, context: ssl.SSLContext) -> int:
     client = _Client(
         hostname=relay.host,
         port=relay.port,
@@ -126,7 +126,7 @@ async def _post(letter: Letter, relay: Relay, context: ssl.SSLContext) -> int:
     return len(refused)
 
 
-def _in_words(error: BaseException, relay: Relay) -> str:  # noqa: C901 - a list of what can go wrong
+def _in_words(error: BaseException, relay: SmtpServer) -> str:  # noqa: C901 - a list of what can go wrong
     causes = list(_causes(error))
     if any(isinstance(each, ssl.SSLCertVerificationError) for each in causes):
         return "shows a certificate that is not trusted or is another's; name its CA in [mail] ca_file if it is yours"

@@ -5,7 +5,7 @@ Not legal advice: drafts with the facts filled in, to be read by a person before
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -13,10 +13,10 @@ from tnc.admin.doctor import examine
 from tnc.core.errors import InvalidError
 from tnc.core.fields import FIELDS, rfc3339
 from tnc.core.models import Campaign, Configuration, Destination, Privacy
-from tnc.store.days.history import Stories
+from tnc.store.days.history import ClickHistories
 from tnc.store.days.writer import DayReader, utc_date
 from tnc.store.terms import in_words
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 _HOUR_MS: Final = 3_600_000
 _CLOCK_HOURS: Final = 72
@@ -43,19 +43,19 @@ _SENT: Final = {
 _UNKNOWN: Final = "unknown"
 
 
-def processing(house: House) -> dict[str, Any]:
+def processing(workspace: Workspace) -> dict[str, Any]:
     """Records of processing (GDPR 30): purposes, categories, receivers, terms, measures, as they are now."""
-    version, configuration = house.configuration()
+    version, configuration = workspace.configuration()
     return {
-        "workspace": house.workspace,
+        "workspace": workspace.id,
         "config_version": version,
         "purposes": [_purpose(each) for each in configuration.campaigns.values() if not each.archived],
         "people": "visitors who follow a link of these campaigns",
         "categories": categories(),
         "receivers": list(_receivers(configuration)),
-        "retention": in_words(house.settings),
-        "default_mode_elsewhere": house.settings.default_mode_elsewhere,
-        "measures": [{"check": each.check, "state": each.state, "text": each.text} for each in examine(house)],
+        "retention": in_words(workspace.settings),
+        "default_mode_elsewhere": workspace.settings.default_mode_elsewhere,
+        "measures": [{"check": each.check, "state": each.state, "text": each.text} for each in examine(workspace)],
     }
 
 
@@ -116,14 +116,14 @@ def _receiver(destination: Destination) -> dict[str, str]:
 # ---------------------------------------------------------------------------------------------------- a breach
 
 
-def breach(house: House, *, since_ms: int, until_ms: int) -> dict[str, Any]:
+def breach(workspace: Workspace, *, since_ms: int, until_ms: int) -> dict[str, Any]:
     """What a breach between two times would have to be told of: whom it concerns, and how many (GDPR 33)."""
     if since_ms >= until_ms:
         raise InvalidError("a breach begins before it ends: --from must be before --to.")
     clicks, conversions = Counter[str](), 0
     people: dict[str, set[str]] = defaultdict(set)
     days: set[str] = set()
-    for date, reader in _days_between(house, utc_date(since_ms), utc_date(until_ms - 1)):
+    for date, reader in _days_between(workspace, utc_date(since_ms), utc_date(until_ms - 1)):
         concerned: set[int] = set()
         for seq, click in reader.clicks():
             if since_ms <= click.clicked_at_ms < until_ms and not click.erased:
@@ -133,7 +133,7 @@ def breach(house: House, *, since_ms: int, until_ms: int) -> dict[str, Any]:
                 concerned.add(seq)
                 days.add(date.isoformat())
         conversions += sum(seq in concerned for seq, _ in reader.conversions_since(0))
-    now_ms = house.world.now_ms()
+    now_ms = workspace.world.now_ms()
     everybody = len(set().union(*people.values()))
     told = {
         "from": rfc3339(since_ms),
@@ -154,13 +154,13 @@ def breach(house: House, *, since_ms: int, until_ms: int) -> dict[str, Any]:
     return told | {"draft": _DRAFT.format(**told)}
 
 
-def _days_between(house: House, first: Date, last: Date) -> Iterator[tuple[Date, DayReader]]:
+def _days_between(workspace: Workspace, first: Date, last: Date) -> Iterator[tuple[Date, DayReader]]:
     """Restricted clicks are stored as well."""
-    restricted = Stories(house.rooms.restricted, house.restricted_keyring, house.workspace)
-    for stories in (house.stories, restricted):
-        for date in stories.dates():
+    restricted = ClickHistories(workspace.paths.restricted, workspace.restricted_keyring, workspace.id)
+    for histories in (workspace.histories, restricted):
+        for date in histories.dates():
             if first <= date <= last:
-                with stories.day(date) as reader:
+                with histories.day(date) as reader:
                     yield date, reader
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from tnc.admin.backup.backups import Backups
-from tnc.cli.main import Asker, print_json, with_json
+from tnc.cli.main import CliContext, print_json, with_json
 
 
 @click.group()
@@ -17,10 +17,10 @@ def backup() -> None:
 @click.argument("folder", required=False, metavar="DIR")
 @with_json
 @click.pass_obj
-def create(asker: Asker, folder: str | None, as_json: bool) -> None:
+def create(asker: CliContext, folder: str | None, as_json: bool) -> None:
     """Make one, in DIR or in the data directory's own folder. Keys are not in it: keep copies of them elsewhere."""
-    with asker.house() as house:
-        told = Backups(house).create(None if folder is None else Path(folder).resolve())
+    with asker.workspace() as workspace:
+        told = Backups(workspace).create(None if folder is None else Path(folder).resolve())
     if as_json:
         print_json(told)
     else:
@@ -31,10 +31,10 @@ def create(asker: Asker, folder: str | None, as_json: bool) -> None:
 @click.argument("folder", required=False, metavar="DIR")
 @with_json
 @click.pass_obj
-def list_(asker: Asker, folder: str | None, as_json: bool) -> None:
+def list_(asker: CliContext, folder: str | None, as_json: bool) -> None:
     """Those in DIR, or in the data directory's own folder; newest first."""
-    with asker.house() as house:
-        told = Backups(house).all_files(None if folder is None else Path(folder))
+    with asker.workspace() as workspace:
+        told = Backups(workspace).all_files(None if folder is None else Path(folder))
     if as_json:
         print_json(told)
         return
@@ -46,10 +46,10 @@ def list_(asker: Asker, folder: str | None, as_json: bool) -> None:
 @click.argument("file", metavar="FILE")
 @with_json
 @click.pass_obj
-def verify(asker: Asker, file: str, as_json: bool) -> None:
+def verify(asker: CliContext, file: str, as_json: bool) -> None:
     """Try every record with the present keyring alone."""
-    with asker.house() as house:
-        told = Backups(house).verify(Path(file))
+    with asker.workspace() as workspace:
+        told = Backups(workspace).verify(Path(file))
     if as_json:
         print_json(told)
     else:
@@ -61,10 +61,10 @@ def verify(asker: Asker, file: str, as_json: bool) -> None:
 @click.option("--data", required=True, metavar="DIR", help="The new data directory.")
 @with_json
 @click.pass_obj
-def restore(asker: Asker, file: str, data: str, as_json: bool) -> None:
+def restore(asker: CliContext, file: str, data: str, as_json: bool) -> None:
     """A new data directory from a backup, without what was erased since and what is too old."""
-    with asker.house() as house:
-        told = Backups(house).restore(Path(file), Path(data).resolve())
+    with asker.workspace() as workspace:
+        told = Backups(workspace).restore(Path(file), Path(data).resolve())
     if as_json:
         print_json(told)
         return

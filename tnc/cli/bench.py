@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tnc.admin.bench.measure import Figures, measure
-from tnc.cli.main import Asker, print_json, with_json
+from tnc.cli.main import CliContext, print_json, with_json
 from tnc.core import settings
 from tnc.core.errors import TncError
 
@@ -16,7 +16,7 @@ from tnc.core.errors import TncError
 @click.option("--seconds", type=click.FloatRange(0.5, 600), default=5.0, help="How long each measure takes; else 5.")
 @with_json
 @click.pass_obj
-def bench(asker: Asker, seconds: float, as_json: bool) -> None:
+def bench(asker: CliContext, seconds: float, as_json: bool) -> None:
     """What this machine can take, tried on a data directory of its own."""
     with tempfile.TemporaryDirectory(prefix="tnc-bench-", dir=_disk(asker)) as folder:
         figures = measure(Path(folder), seconds)
@@ -26,7 +26,7 @@ def bench(asker: Asker, seconds: float, as_json: bool) -> None:
         click.echo(_text(figures))
 
 
-def _disk(asker: Asker) -> Path | None:
+def _disk(asker: CliContext) -> Path | None:
     """Beside the data directory, if there is one: recording is as fast as the disk it is on."""
     try:
         return settings.load(asker.config_file()).data.parent

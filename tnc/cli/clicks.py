@@ -8,28 +8,28 @@ from typing import Any
 
 import click
 
-from tnc.cli.main import Asker, plain, print_json, print_json_line, with_json
+from tnc.cli.main import CliContext, plain, print_json, print_json_line, with_json
 from tnc.core.errors import InvalidError, PartlyDoneError
 from tnc.core.fields import FIELDS, Where, click_json, parse_where
-from tnc.core.models import ClickId, ClickStory
-from tnc.store.workspace import House
+from tnc.core.models import ClickHistory, ClickId
+from tnc.store.workspace import Workspace
 
 _PAUSE_SECONDS = 0.5
 _NAMES = frozenset(name for name, each in FIELDS.items() if each.about.public)
 
 
-def shown(house: House, story: ClickStory) -> dict[str, Any]:
-    return click_json(story, destination=house.destination(story.click))
+def shown(workspace: Workspace, history: ClickHistory) -> dict[str, Any]:
+    return click_json(history, destination=workspace.destination(history.click))
 
 
 @click.command("click")
 @click.argument("click_id", metavar="ID")
 @with_json
 @click.pass_obj
-def one(asker: Asker, click_id: str, as_json: bool) -> None:
+def one(asker: CliContext, click_id: str, as_json: bool) -> None:
     """One click in full, with its conversions."""
-    with asker.house() as house:
-        told = shown(house, house.stories.get(ClickId(click_id)))
+    with asker.workspace() as workspace:
+        told = shown(workspace, workspace.histories.get(ClickId(click_id)))
     if as_json:
         print_json(told)
         return
@@ -67,25 +67,27 @@ def _conversion(told: dict[str, Any]) -> str:
 @click.option("--limit", type=click.IntRange(1), help="At most so many; 20 when they are not printed as JSON.")
 @with_json
 @click.pass_obj
-def many(asker: Asker, follow: bool, conditions: Sequence[str], limit: int | None, as_json: bool) -> None:
+def many(asker: CliContext, follow: bool, conditions: Sequence[str], limit: int | None, as_json: bool) -> None:
     """The click log, newest first."""
     wheres = [parse_where(each, _NAMES) for each in conditions]
     most = limit or (None if as_json else 20)
-    with asker.house() as house:
-        ends = house.stories.ends() if follow else None
-        for told in islice(_matching(house, wheres, house.stories.newest(ends=ends)), most):
+    with asker.workspace() as workspace:
+        ends = workspace.histories.ends() if follow else None
+        for told in islice(_matching(workspace, wheres, workspace.histories.newest(ends=ends)), most):
             _print(told, as_json=as_json)
         while ends is not None:
             time.sleep(_PAUSE_SECONDS)
-            before, ends = ends, {**ends, **house.stories.ends(days=2)}
-            for told in _matching(house, wheres, house.stories.between(before, ends)):
+            before, ends = ends, {**ends, **workspace.histories.ends(days=2)}
+            for told in _matching(workspace, wheres, workspace.histories.between(before, ends)):
                 _print(told, as_json=as_json)
 
 
-def _matching(house: House, wheres: Sequence[Where], stories: Iterable[ClickStory]) -> Iterator[dict[str, Any]]:
+def _matching(
+    workspace: Workspace, wheres: Sequence[Where], histories: Iterable[ClickHistory]
+) -> Iterator[dict[str, Any]]:
     """The JSON of those that answer every condition."""
-    for story in stories:
-        told = shown(house, story)
+    for history in histories:
+        told = shown(workspace, history)
         if all(where.holds(told) for where in wheres):
             yield told
 
@@ -117,7 +119,7 @@ def import_() -> None:
 @click.argument("file")
 @with_json
 @click.pass_obj
-def import_clicks(asker: Asker, file: str, as_json: bool) -> None:
+def import_clicks(asker: CliContext, file: str, as_json: bool) -> None:
     """Clicks as JSON, an object a line; running it twice adds nothing."""
     try:
         lines = Path(file).read_bytes().split(b"\n")

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from tnc.campaigns.export import export_tables, export_toml
-from tnc.cli.main import Asker, print_json, read_file, with_json
+from tnc.cli.main import CliContext, print_json, read_file, with_json
 from tnc.core.errors import InvalidError
 from tnc.core.fields import rfc3339
 from tnc.core.settings import resolve_secret
@@ -37,11 +37,11 @@ def _one(file: str | None, version: int | None) -> None:
 @click.command()
 @from_file_or_version
 @click.pass_obj
-def plan(asker: Asker, file: str | None, prune: bool, version: int | None, as_json: bool) -> None:
+def plan(asker: CliContext, file: str | None, prune: bool, version: int | None, as_json: bool) -> None:
     """Show what `apply` would change."""
     _one(file, version)
-    with asker.house() as house:
-        operations = Operations(house, no_writing)
+    with asker.workspace() as workspace:
+        operations = Operations(workspace, no_writing)
         if file is not None:
             planned = operations.plan(read_file(file), file=Path(file).name, prune=prune)
         else:
@@ -52,21 +52,21 @@ def plan(asker: Asker, file: str | None, prune: bool, version: int | None, as_js
         click.echo(planned.text)
 
 
-def apply_text(asker: Asker, text: str, name: str, *, prune: bool) -> dict[str, Any]:
+def apply_text(asker: CliContext, text: str, name: str, *, prune: bool) -> dict[str, Any]:
     """Make a text live. Its secrets are read here: a server has another environment, and other rights."""
     server = asker.server()
     if server is None:
         with asker.alone() as (_, operations):
             return operations.apply(text, file=name, prune=prune)
     secrets: dict[str, str] = {}
-    with asker.house() as house:
-        Operations(house, no_writing).plan(
+    with asker.workspace() as workspace:
+        Operations(workspace, no_writing).plan(
             text, file=name, prune=prune, secret=lambda name: secrets.setdefault(name, resolve_secret(name))
         )
     return server.apply(text, file=name, prune=prune, secrets=secrets)
 
 
-def _roll_back(asker: Asker, version: int) -> dict[str, Any]:
+def _roll_back(asker: CliContext, version: int) -> dict[str, Any]:
     server = asker.server()
     if server is not None:
         return server.roll_back(version)
@@ -77,7 +77,7 @@ def _roll_back(asker: Asker, version: int) -> dict[str, Any]:
 @click.command()
 @from_file_or_version
 @click.pass_obj
-def apply(asker: Asker, file: str | None, prune: bool, version: int | None, as_json: bool) -> None:
+def apply(asker: CliContext, file: str | None, prune: bool, version: int | None, as_json: bool) -> None:
     """Make a configuration live, all or nothing."""
     _one(file, version)
     if file is None:
@@ -94,10 +94,10 @@ def apply(asker: Asker, file: str | None, prune: bool, version: int | None, as_j
 @click.command()
 @with_json
 @click.pass_obj
-def versions(asker: Asker, as_json: bool) -> None:
+def versions(asker: CliContext, as_json: bool) -> None:
     """Every version of the configuration: when, by whom, and what changed."""
-    with asker.house() as house:
-        known = house.versions.all_versions(house.workspace)
+    with asker.workspace() as workspace:
+        known = workspace.versions.all_versions(workspace.id)
     if as_json:
         print_json(
             [
@@ -121,10 +121,10 @@ def versions(asker: Asker, as_json: bool) -> None:
 @click.option("--version", type=int, help="An older version instead of the present one.")
 @with_json
 @click.pass_obj
-def export(asker: Asker, version: int | None, as_json: bool) -> None:
+def export(asker: CliContext, version: int | None, as_json: bool) -> None:
     """Print the configuration as TOML; applying it changes nothing."""
-    with asker.house() as house:
-        configuration = house.configuration()[1] if version is None else house.plans(version).configuration
+    with asker.workspace() as workspace:
+        configuration = workspace.configuration()[1] if version is None else workspace.plans(version).configuration
     if as_json:
         print_json(export_tables(configuration))
     else:

@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from tnc.cli.main import Asker, plain, print_json, print_json_line, read_file, with_json
+from tnc.cli.main import CliContext, plain, print_json, print_json_line, read_file, with_json
 from tnc.core.errors import InvalidError, PartlyDoneError
 from tnc.store.days.inbox import UNMATCHED
 from tnc.store.days.transactions import no_writing
-from tnc.tracking.conversions.inbox import Receiving, call_json
+from tnc.tracking.conversions.inbox import PostbackInbox, call_json
 from tnc.tracking.conversions.postback import read_postback
 
 
@@ -27,7 +27,7 @@ def conversion() -> None:
 @click.option("--txid", help="The network's own id of the transaction.")
 @with_json
 @click.pass_obj
-def add(asker: Asker, /, click_id: str, as_json: bool, **given: str | None) -> None:
+def add(asker: CliContext, /, click_id: str, as_json: bool, **given: str | None) -> None:
     """Record a conversion, or correct one."""
     params = {"cid": click_id, **{name: value for name, value in given.items() if value is not None}}
     incoming = read_postback(params)
@@ -48,7 +48,7 @@ def add(asker: Asker, /, click_id: str, as_json: bool, **given: str | None) -> N
 @click.option("--dry-run", is_flag=True, help="Say what would become of each line, and store nothing.")
 @with_json
 @click.pass_obj
-def import_(asker: Asker, file: str, dry_run: bool, as_json: bool) -> None:
+def import_(asker: CliContext, file: str, dry_run: bool, as_json: bool) -> None:
     """Conversions as CSV, one a line; running it twice adds nothing."""
     told = asker.do("import-conversions", text=read_file(file), dry_run=dry_run)
     if as_json:
@@ -74,10 +74,10 @@ def _print_import(told: dict[str, Any], name: str) -> None:
 @click.option("--limit", type=click.IntRange(1), help="At most so many; 20 when they are not printed as JSON.")
 @with_json
 @click.pass_obj
-def inbox(asker: Asker, unmatched: bool, limit: int | None, as_json: bool) -> None:
+def inbox(asker: CliContext, unmatched: bool, limit: int | None, as_json: bool) -> None:
     """Every call as it came, newest first; with --json one object a line."""
-    with asker.house() as house:
-        receiving = Receiving(house, no_writing, converted=lambda _recorded: None)
+    with asker.workspace() as workspace:
+        receiving = PostbackInbox(workspace, no_writing, converted=lambda _recorded: None)
         outcomes = UNMATCHED if unmatched else None
         for date, row in receiving.rows(outcomes=outcomes, limit=limit or (None if as_json else 20)):
             told = call_json(date, row)
@@ -92,7 +92,7 @@ def inbox(asker: Asker, unmatched: bool, limit: int | None, as_json: bool) -> No
 @click.option("--unmatched", is_flag=True, help="All calls that did not match.")
 @with_json
 @click.pass_obj
-def replay(asker: Asker, call_id: str | None, unmatched: bool, as_json: bool) -> None:
+def replay(asker: CliContext, call_id: str | None, unmatched: bool, as_json: bool) -> None:
     """Hear calls again, after what was wrong with them was mended."""
     if unmatched == (call_id is not None):
         raise InvalidError(

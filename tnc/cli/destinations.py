@@ -8,15 +8,15 @@ from typing import Any
 
 import click
 
-from tnc.cli.main import Asker, plain, print_json, print_json_line, with_json
+from tnc.cli.main import CliContext, plain, print_json, print_json_line, with_json
 from tnc.core.errors import FailedError, InvalidError
 from tnc.core.models import Destination
 from tnc.destinations.http import open_session
-from tnc.destinations.preview import Rehearsal, send_test
-from tnc.destinations.sender import Courier
-from tnc.destinations.service import ClosedPost, Forwarding, delivery_json
+from tnc.destinations.preview import DestinationTest, send_test
+from tnc.destinations.sender import Sender
+from tnc.destinations.service import DestinationService, OfflineOutbox, delivery_json
 from tnc.store.days.transactions import no_writing
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 
 @click.group()
@@ -25,15 +25,15 @@ def destination() -> None:
 
 
 @contextmanager
-def _looking(asker: Asker) -> Iterator[tuple[House, Forwarding]]:
-    with asker.house() as house:
-        yield house, Forwarding(house, no_writing, ClosedPost(house))
+def _looking(asker: CliContext) -> Iterator[tuple[Workspace, DestinationService]]:
+    with asker.workspace() as workspace:
+        yield workspace, DestinationService(workspace, no_writing, OfflineOutbox(workspace))
 
 
 @destination.command("list")
 @with_json
 @click.pass_obj
-def list_(asker: Asker, as_json: bool) -> None:
+def list_(asker: CliContext, as_json: bool) -> None:
     """All destinations, and how they stand."""
     server = asker.server()
     if server is not None:
@@ -64,7 +64,7 @@ def in_words(standing: dict[str, Any]) -> str:
 @click.argument("destination_id", metavar="ID")
 @with_json
 @click.pass_obj
-def show(asker: Asker, destination_id: str, as_json: bool) -> None:
+def show(asker: CliContext, destination_id: str, as_json: bool) -> None:
     """One destination: how it stands, its settings without secrets, its last answers."""
     server = asker.server()
     if server is not None:
@@ -92,7 +92,7 @@ def show(asker: Asker, destination_id: str, as_json: bool) -> None:
 @click.option("--conversion", "conversion_id", metavar="CONVERSION", help="Which of them; else the last.")
 @with_json
 @click.pass_obj
-def preview(asker: Asker, destination_id: str, click_id: str, conversion_id: str | None, as_json: bool) -> None:
+def preview(asker: CliContext, destination_id: str, click_id: str, conversion_id: str | None, as_json: bool) -> None:
     """What would be sent, byte for byte, without sending it."""
     with _looking(asker) as (_, forwarding):
         told = forwarding.preview(destination_id, click_id, conversion_id)
@@ -112,11 +112,11 @@ def preview(asker: Asker, destination_id: str, click_id: str, conversion_id: str
 @click.argument("destination_id", metavar="ID")
 @with_json
 @click.pass_obj
-def test(asker: Asker, destination_id: str, as_json: bool) -> None:
+def test(asker: CliContext, destination_id: str, as_json: bool) -> None:
     """Send one marked test event now."""
-    with _looking(asker) as (house, forwarding):
+    with _looking(asker) as (workspace, forwarding):
         found = forwarding.get(destination_id)
-        tested = asyncio.run(_send_test(house, found))
+        tested = asyncio.run(_send_test(workspace, found))
     if as_json:
         print_json(tested.json(found))
     elif tested.ok:
@@ -125,11 +125,11 @@ def test(asker: Asker, destination_id: str, as_json: bool) -> None:
         raise FailedError(f"{found.id} did not take it ({tested.error}): {plain(tested.answer or 'no answer')}")
 
 
-async def _send_test(house: House, destination: Destination) -> Rehearsal:
-    allowed = house.settings.allow_hosts
+async def _send_test(workspace: Workspace, destination: Destination) -> DestinationTest:
+    allowed = workspace.settings.allow_hosts
     async with open_session(allowed) as session:
-        courier = Courier(session, house.world, allowed)
-        return await send_test(courier, destination, house.configuration()[1], house.world)
+        sender = Sender(session, workspace.world, allowed)
+        return await send_test(sender, destination, workspace.configuration()[1], workspace.world)
 
 
 @destination.command("log")
@@ -137,7 +137,7 @@ async def _send_test(house: House, destination: Destination) -> Rehearsal:
 @click.option("--limit", type=click.IntRange(1), help="At most so many; 20 when they are not printed as JSON.")
 @with_json
 @click.pass_obj
-def log(asker: Asker, destination_id: str, limit: int | None, as_json: bool) -> None:
+def log(asker: CliContext, destination_id: str, limit: int | None, as_json: bool) -> None:
     """Deliveries, newest first; with --json one object a line."""
     with _looking(asker) as (_, forwarding):
         found = forwarding.get(destination_id)
@@ -161,7 +161,7 @@ def _line(told: dict[str, Any]) -> str:
 @click.option("--dead", is_flag=True, help="All that were given up or refused.")
 @with_json
 @click.pass_obj
-def replay(asker: Asker, destination_id: str, delivery_id: str | None, dead: bool, as_json: bool) -> None:
+def replay(asker: CliContext, destination_id: str, delivery_id: str | None, dead: bool, as_json: bool) -> None:
     """Send again, under the same event ids."""
     if dead == (delivery_id is not None):
         raise InvalidError("say what to send again: --delivery D for one, or --dead for all that are dead.")
@@ -176,7 +176,7 @@ def replay(asker: Asker, destination_id: str, delivery_id: str | None, dead: boo
 @click.argument("destination_id", metavar="ID")
 @with_json
 @click.pass_obj
-def resume(asker: Asker, destination_id: str, as_json: bool) -> None:
+def resume(asker: CliContext, destination_id: str, as_json: bool) -> None:
     """Let a destination that stopped go again."""
     told = asker.do("resume", destination=destination_id)
     if as_json:

@@ -1,17 +1,17 @@
 """`tnc try`, `tnc explain`, `tnc reclassify`: where a visitor would go, why one went there, what a filter says now."""
 
 from collections.abc import Sequence
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 
 import click
 import msgspec
 
-from tnc.cli.main import Asker, plain, print_json, print_json_line, with_json
+from tnc.cli.main import CliContext, plain, print_json, print_json_line, with_json
 from tnc.core.errors import InvalidError
 from tnc.core.fields import parse_rfc3339_ms
 from tnc.core.models import CampaignId, ClickId
 from tnc.rules import Step
-from tnc.tracking.explain import Invented, explain, try_visitor
+from tnc.tracking.explain import TestVisitor, explain, try_visitor
 from tnc.tracking.reclassify import Change, reclassify
 from tnc.tracking.setup import make_tracker, visit_reader
 
@@ -28,10 +28,10 @@ from tnc.tracking.setup import make_tracker, visit_reader
 @with_json
 @click.pass_obj
 def try_(
-    asker: Asker, /, campaign: str, headers: Sequence[str], time: str | None, as_json: bool, **visitor: str
+    asker: CliContext, /, campaign: str, headers: Sequence[str], time: str | None, as_json: bool, **visitor: str
 ) -> None:
     """What would happen to this visitor. Nothing is recorded."""
-    invented = Invented(
+    invented = TestVisitor(
         ip=visitor["ip"],
         user_agent=visitor["user_agent"],
         query=visitor["query"],
@@ -40,9 +40,9 @@ def try_(
         headers=dict(_header(each) for each in headers),
         visited_at_ms=None if time is None else _time_ms(time),
     )
-    with asker.house() as house:
-        plan = house.plan(CampaignId(campaign))
-        tried = try_visitor(house, make_tracker(house, visit_reader(house)), plan, invented)
+    with asker.workspace() as workspace:
+        plan = workspace.plan(CampaignId(campaign))
+        tried = try_visitor(workspace, make_tracker(workspace, visit_reader(workspace)), plan, invented)
     if as_json:
         print_json(tried.json())
         return
@@ -68,11 +68,11 @@ def _time_ms(text: str) -> int:
 @click.argument("click_ids", nargs=-1, required=True, metavar="ID...")
 @with_json
 @click.pass_obj
-def explain_(asker: Asker, click_ids: Sequence[str], as_json: bool) -> None:
+def explain_(asker: CliContext, click_ids: Sequence[str], as_json: bool) -> None:
     """Why a click went where it went, decided again from what was stored."""
-    with asker.house() as house:
+    with asker.workspace() as workspace:
         for click_id in click_ids:
-            explained = explain(house, ClickId(click_id))
+            explained = explain(workspace, ClickId(click_id))
             if as_json:
                 print_json_line(explained.json())
                 continue
@@ -92,7 +92,7 @@ def explain_(asker: Asker, click_ids: Sequence[str], as_json: bool) -> None:
 @with_json
 @click.pass_obj
 def reclassify_(
-    asker: Asker, /, filter_id: str, start: str | None, end: str | None, dry_run: bool, undo: bool, as_json: bool
+    asker: CliContext, /, filter_id: str, start: str | None, end: str | None, dry_run: bool, undo: bool, as_json: bool
 ) -> None:
     """Try a filter's present conditions on past clicks. Verdicts and reports change, where a click went does not."""
     if dry_run and undo:
@@ -101,8 +101,8 @@ def reclassify_(
     def write(date: Date, changes: Sequence[Change]) -> None:
         asker.do("say-of-clicks", date=date.isoformat(), changes=msgspec.to_builtins(changes))
 
-    with asker.house() as house:
-        told = reclassify(house, filter_id, start=start, end=end, undo=undo, write=None if dry_run else write)
+    with asker.workspace() as workspace:
+        told = reclassify(workspace, filter_id, start=start, end=end, undo=undo, write=None if dry_run else write)
     if as_json:
         print_json(told.json())
     else:

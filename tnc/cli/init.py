@@ -9,7 +9,7 @@ import click
 from tnc import __version__
 from tnc.admin.doctor import examine
 from tnc.admin.install import initialise, owner
-from tnc.cli.main import Asker, print_json, with_json
+from tnc.cli.main import CliContext, print_json, with_json
 from tnc.core.clock import World
 from tnc.core.errors import InvalidError
 from tnc.core.setting_types import read_address, read_networks
@@ -66,10 +66,10 @@ def init(
 @with_json
 @click.pass_obj
 @click.pass_context
-def doctor(ctx: click.Context, asker: Asker, as_json: bool) -> None:
+def doctor(ctx: click.Context, asker: CliContext, as_json: bool) -> None:
     """Every check with its fix; exit 1 if one fails."""
-    with asker.house() as house:
-        findings = examine(house)
+    with asker.workspace() as workspace:
+        findings = examine(workspace)
     if as_json:
         told = [{"check": each.check, "state": each.state, "text": each.text, "fix": each.fix} for each in findings]
         print_json(told)

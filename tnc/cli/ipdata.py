@@ -8,9 +8,9 @@ import click
 import msgspec
 
 from tnc.admin.geo_updates import renew
-from tnc.cli.main import Asker, plain, print_json, with_json
+from tnc.cli.main import CliContext, plain, print_json, with_json
 from tnc.core.errors import FailedError, PartlyDoneError
-from tnc.core.process import stand_back
+from tnc.core.process import lower_priority
 from tnc.visitors.geo.install import add as add_file
 from tnc.visitors.geo.install import remove as remove_data
 from tnc.visitors.geo.lists import NetworkKind
@@ -23,10 +23,10 @@ from tnc.visitors.user_agent import Agents
 @click.argument("address")
 @with_json
 @click.pass_obj
-def ip(asker: Asker, address: str, as_json: bool) -> None:
+def ip(asker: CliContext, address: str, as_json: bool) -> None:
     """What is known of an address, and which data says so."""
-    with asker.house() as house:
-        told = of_address(house.geo(), address)
+    with asker.workspace() as workspace:
+        told = of_address(workspace.geo(), address)
     if as_json:
         print_json(told)
         return
@@ -60,10 +60,10 @@ def ipdb() -> None:
 @ipdb.command("list")
 @with_json
 @click.pass_obj
-def list_(asker: Asker, as_json: bool) -> None:
+def list_(asker: CliContext, as_json: bool) -> None:
     """What is installed: kind, age, licence, attribution, and what failed to be renewed."""
-    with asker.house() as house:
-        told = house.addresses.describe(house.world.now_ms())
+    with asker.workspace() as workspace:
+        told = workspace.addresses.describe(workspace.world.now_ms())
     if as_json:
         print_json(told)
         return
@@ -86,12 +86,12 @@ def _age(each: dict[str, Any]) -> str:
 @click.option("--kind", type=click.Choice(get_args(NetworkKind)), help="What a plain list of prefixes means.")
 @with_json
 @click.pass_obj
-def add(asker: Asker, file: str, kind: NetworkKind | None, as_json: bool) -> None:
+def add(asker: CliContext, file: str, kind: NetworkKind | None, as_json: bool) -> None:
     """Install a database, or a list of networks with its meaning."""
-    with asker.house() as house:
-        now_ms = house.world.now_ms()
-        added = add_file(house.addresses, Path(file), kind=kind, now_ms=now_ms)
-        told = house.addresses.describe_one(added.item.name, now_ms)
+    with asker.workspace() as workspace:
+        now_ms = workspace.world.now_ms()
+        added = add_file(workspace.addresses, Path(file), kind=kind, now_ms=now_ms)
+        told = workspace.addresses.describe_one(added.item.name, now_ms)
     if as_json:
         print_json({**told, "warnings": list(added.warnings)})
     else:
@@ -106,13 +106,13 @@ def add(asker: Asker, file: str, kind: NetworkKind | None, as_json: bool) -> Non
 @click.option("--due", "only_due", is_flag=True, help="Only what is older than it should be, with low priority.")
 @with_json
 @click.pass_obj
-def update(asker: Asker, only_due: bool, as_json: bool) -> None:
+def update(asker: CliContext, only_due: bool, as_json: bool) -> None:
     """Fetch new address data; whatever goes wrong, what is there stays in use."""
     if only_due:
-        stand_back()
-    with asker.house() as house:
+        lower_priority()
+    with asker.workspace() as workspace:
         report = asyncio.run(
-            renew(house.settings, house.addresses, house.world.now_ms(), all_of_it=not only_due),
+            renew(workspace.settings, workspace.addresses, workspace.world.now_ms(), all_of_it=not only_due),
         )
     if as_json:
         print_json(msgspec.to_builtins(report))
@@ -141,10 +141,10 @@ def _failure(report: Report) -> str:
 @click.argument("name")
 @with_json
 @click.pass_obj
-def remove(asker: Asker, name: str, as_json: bool) -> None:
+def remove(asker: CliContext, name: str, as_json: bool) -> None:
     """Take data away; what only it knew becomes unknown."""
-    with asker.house() as house:
-        remove_data(house.addresses, name)
+    with asker.workspace() as workspace:
+        remove_data(workspace.addresses, name)
     if as_json:
         print_json({"removed": name})
     else:

@@ -3,14 +3,14 @@
 import click
 
 from tnc.admin.remote import Remote
-from tnc.cli.main import Asker, plain, print_json, with_json
+from tnc.cli.main import CliContext, plain, print_json, with_json
 from tnc.core.errors import RefusedError
 
 
 @click.command()
 @with_json
 @click.pass_obj
-def jobs(asker: Asker, as_json: bool) -> None:
+def jobs(asker: CliContext, as_json: bool) -> None:
     """What the machine does by itself: how often, how the last turn went, when the next one is."""
     told = _server(asker).do("jobs")
     if as_json:
@@ -26,7 +26,7 @@ def jobs(asker: Asker, as_json: bool) -> None:
 @click.argument("job")
 @with_json
 @click.pass_obj
-def run(asker: Asker, job: str, as_json: bool) -> None:
+def run(asker: CliContext, job: str, as_json: bool) -> None:
     """Do a JOB now, and wait until it is done; `tnc jobs` names them."""
     told = _server(asker).do("do-job", job=job)
     if as_json:
@@ -35,7 +35,7 @@ def run(asker: Asker, job: str, as_json: bool) -> None:
         click.echo(f"{told['job']}: done in {told['took_ms']} ms")
 
 
-def _server(asker: Asker) -> Remote:
+def _server(asker: CliContext) -> Remote:
     server = asker.server()
     if server is None:
         raise RefusedError("no server runs here, and it is the server that does these things; type: tnc serve")

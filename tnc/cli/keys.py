@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tnc.admin.keys import Keys
-from tnc.cli.main import Asker, print_json, with_json
+from tnc.cli.main import CliContext, print_json, with_json
 from tnc.core.errors import FailedError
 
 
@@ -18,10 +18,10 @@ def keys() -> None:
 @keys.command("status")
 @with_json
 @click.pass_obj
-def status(asker: Asker, as_json: bool) -> None:
+def status(asker: CliContext, as_json: bool) -> None:
     """Where the key comes from, how many days have keys, and whether the copy elsewhere is behind."""
-    with asker.house() as house:
-        told = Keys(house).status()
+    with asker.workspace() as workspace:
+        told = Keys(workspace).status()
     if as_json:
         print_json(told)
         return
@@ -40,10 +40,10 @@ def status(asker: Asker, as_json: bool) -> None:
 @keys.command("verify")
 @with_json
 @click.pass_obj
-def verify(asker: Asker, as_json: bool) -> None:
+def verify(asker: CliContext, as_json: bool) -> None:
     """Open every file of the keyring; exit 1 when one does not open or a day has none."""
-    with asker.house() as house:
-        told = Keys(house).verify()
+    with asker.workspace() as workspace:
+        told = Keys(workspace).verify()
     if as_json:
         print_json(told)
     else:
@@ -59,7 +59,7 @@ def verify(asker: Asker, as_json: bool) -> None:
 @click.option("--secret-stdin", is_flag=True, help="Read the new passphrase from standard input.")
 @with_json
 @click.pass_obj
-def rotate(asker: Asker, kind: str, secret_stdin: bool, as_json: bool) -> None:
+def rotate(asker: CliContext, kind: str, secret_stdin: bool, as_json: bool) -> None:
     """A new key for the keyring; no record is written anew. With `split` it prints the half to take away, once."""
     secret = sys.stdin.readline().rstrip("\r\n") if secret_stdin else None
     told = asker.do("keys-rotate", kind=kind, secret=secret)
@@ -75,7 +75,7 @@ def rotate(asker: Asker, kind: str, secret_stdin: bool, as_json: bool) -> None:
 @click.argument("file", metavar="FILE")
 @with_json
 @click.pass_obj
-def escrow(asker: Asker, file: str, as_json: bool) -> None:
+def escrow(asker: CliContext, file: str, as_json: bool) -> None:
     """Copy the keyring for another place; the key file closes it. Destroy the copy before: it opens what was erased."""
     told = asker.do("keys-escrow", path=str(Path(file).resolve()))
     if as_json:

@@ -4,8 +4,8 @@ import asyncio
 
 import click
 
-from tnc.admin.mail import Letter, post, relay_of
-from tnc.cli.main import Asker, print_json, with_json
+from tnc.admin.mail import Email, post, relay_of
+from tnc.cli.main import CliContext, print_json, with_json
 from tnc.core.clock import ID_CHANCE_BYTES, new_id
 from tnc.core.errors import InvalidError
 
@@ -18,13 +18,13 @@ def mail() -> None:
 @mail.command("test")
 @with_json
 @click.pass_obj
-def test(asker: Asker, as_json: bool) -> None:
+def test(asker: CliContext, as_json: bool) -> None:
     """Send a mail by the settings in config.toml, or say what is wrong with them."""
     relay = relay_of(asker.settings())
     if relay is None:
         raise InvalidError(f"no mail is set up: write host, from and to below [mail] in {asker.config_file()}.")
     now_ms = asker.world.now_ms()
-    letter = Letter(
+    letter = Email(
         message_id=f"test-{new_id(now_ms, asker.world.token(ID_CHANCE_BYTES))}",
         at_ms=now_ms,
         subject="[tnc] a test",

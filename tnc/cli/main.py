@@ -19,9 +19,9 @@ from tnc.core.clock import World
 from tnc.core.errors import InvalidError, RefusedError, TncError
 from tnc.core.logging import set_up_logs
 from tnc.core.settings import Settings
-from tnc.destinations.service import ClosedPost, Forwarding
+from tnc.destinations.service import DestinationService, OfflineOutbox
 from tnc.store.days.click_log import Days
-from tnc.store.workspace import House, locked
+from tnc.store.workspace import Workspace, locked
 from tnc.tracking.configure import Operations
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -95,10 +95,10 @@ class _Group(click.Group):
 def group(ctx: click.Context, config: str | None) -> None:
     """The click tracker for your own server."""
     os.umask(0o077)  # whatever is made here is its owner's alone
-    ctx.obj = Asker(config)
+    ctx.obj = CliContext(config)
 
 
-class Asker:
+class CliContext:
     """Opens what a command needs, when it needs it."""
 
     def __init__(self, config: str | None) -> None:
@@ -114,43 +114,43 @@ class Asker:
         return settings
 
     @contextmanager
-    def house(self) -> Iterator[House]:
+    def workspace(self) -> Iterator[Workspace]:
         """To read, with or without a running server."""
-        with House(self.settings(), self.world, to_write=False) as house:
-            yield house
+        with Workspace(self.settings(), self.world, to_write=False) as workspace:
+            yield workspace
 
     @contextmanager
-    def writing(self) -> Iterator[tuple[House, Days]]:
+    def writing(self) -> Iterator[tuple[Workspace, Days]]:
         """The house and its day files while no server runs. Raises RefusedError when one does."""
         settings = self.settings()
         with (
-            House(settings, self.world, to_write=False) as reading,
-            locked(reading.rooms),
-            House(settings, self.world, to_write=True) as house,
-            closing(Days(house.rooms.days, house.keyring, house.words)) as days,
+            Workspace(settings, self.world, to_write=False) as reading,
+            locked(reading.paths),
+            Workspace(settings, self.world, to_write=True) as workspace,
+            closing(Days(workspace.paths.days, workspace.keyring, workspace.words)) as days,
         ):
-            yield house, days
+            yield workspace, days
 
     @contextmanager
-    def alone(self) -> Iterator[tuple[House, Operations]]:
+    def alone(self) -> Iterator[tuple[Workspace, Operations]]:
         """To change something while no server runs. Raises RefusedError when one does."""
-        with self.writing() as (house, days):
-            yield house, Operations(house, days.transact)
+        with self.writing() as (workspace, days):
+            yield workspace, Operations(workspace, days.transact)
 
     def do(self, errand: str, **given: Any) -> Any:
         """One of `tnc.admin.errands`: by the running server, else here."""
         server = self.server()
         if server is not None:
             return server.do(errand, **given)
-        with self.writing() as (house, days):
-            keeping = Keeping(house, lambda work: work(days))
-            forwarding = Forwarding(house, days.transact, ClosedPost(house))
-            return errands_of(keeping, Operations(house, days.transact), forwarding)[errand](**given)
+        with self.writing() as (workspace, days):
+            keeping = Keeping(workspace, lambda work: work(days))
+            forwarding = DestinationService(workspace, days.transact, OfflineOutbox(workspace))
+            return errands_of(keeping, Operations(workspace, days.transact), forwarding)[errand](**given)
 
     def server(self) -> Remote | None:
         """The running server of this data directory, if there is one."""
-        with self.house() as house:
-            remote = Remote(house.rooms.socket)
+        with self.workspace() as workspace:
+            remote = Remote(workspace.paths.socket)
         return remote if remote.answers() else None
 
 

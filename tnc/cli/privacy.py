@@ -9,14 +9,14 @@ import click
 
 from tnc.admin.records import breach as breach_of
 from tnc.admin.records import processing
-from tnc.cli.main import Asker, plain, print_json, read_file, with_json, write_outside
+from tnc.cli.main import CliContext, plain, print_json, read_file, with_json, write_outside
 from tnc.core.errors import FailedError, PartlyDoneError
 from tnc.privacy.data_map import map_json
-from tnc.privacy.erase import Forgetting
+from tnc.privacy.erase import Eraser
 from tnc.privacy.export import copy_of, file_name
-from tnc.privacy.leak_report import last_inspection, search_now, told
+from tnc.privacy.leak_report import last_leak_report, search_now, told
 from tnc.privacy.receipts import read_receipt
-from tnc.privacy.requests import Rights
+from tnc.privacy.requests import PrivacyRequests
 from tnc.reports.query import moment_ms
 from tnc.store.requests import Outcome
 from tnc.store.terms import in_words
@@ -44,7 +44,7 @@ def who(command: _F) -> _F:
     return command
 
 
-def subject_of(asker: Asker, *, since: str | None, until: str | None, **given: Any) -> dict[str, Any]:
+def subject_of(asker: CliContext, *, since: str | None, until: str | None, **given: Any) -> dict[str, Any]:
     """The words as `Forgetting.subject` takes them."""
     now_ms, utc = asker.world.now_ms(), ZoneInfo("UTC")
     for name, text, option in (("since_ms", since, "from"), ("until_ms", until, "to")):
@@ -70,11 +70,11 @@ def _print_stores(told: dict[str, Any], *, as_json: bool) -> None:
 @who
 @with_json
 @click.pass_obj
-def find(asker: Asker, /, as_json: bool, **given: Any) -> None:
+def find(asker: CliContext, /, as_json: bool, **given: Any) -> None:
     """How much is stored of a person, by store."""
-    with asker.house() as house:
-        forgetting = Forgetting(house, looking)
-        told = forgetting.find(forgetting.subject(**subject_of(asker, **given)))
+    with asker.workspace() as workspace:
+        eraser = Eraser(workspace, looking)
+        told = eraser.find(eraser.subject(**subject_of(asker, **given)))
     _print_stores(told, as_json=as_json)
 
 
@@ -83,7 +83,7 @@ def find(asker: Asker, /, as_json: bool, **given: Any) -> None:
 @click.option("--request", "request_id", metavar="ID", help="The request of the register that this grants.")
 @with_json
 @click.pass_obj
-def erase(asker: Asker, /, request_id: str | None, as_json: bool, **given: Any) -> None:  # noqa: ARG001 - always JSON
+def erase(asker: CliContext, /, request_id: str | None, as_json: bool, **given: Any) -> None:  # noqa: ARG001 - always JSON
     """Erase a person, everywhere and in every backup, and print the receipt; totals of reports stay."""
     receipt = asker.do("erase", request_id=request_id, **subject_of(asker, **given))
     print_json(receipt)
@@ -99,14 +99,14 @@ def erase(asker: Asker, /, request_id: str | None, as_json: bool, **given: Any) 
 @click.option("--out", metavar="PATH", help="Where to write it; else a new file here.")
 @with_json
 @click.pass_obj
-def export(asker: Asker, /, out: str | None, as_json: bool, **given: Any) -> None:
+def export(asker: CliContext, /, out: str | None, as_json: bool, **given: Any) -> None:
     """A copy of everything stored about a person, as a ZIP; the same bytes when it is made twice."""
-    with asker.house() as house:
-        forgetting = Forgetting(house, looking)
-        subject = forgetting.subject(**subject_of(asker, **given))
-        content = copy_of(house, forgetting.vaults, subject)
-        path = Path(out or file_name(forgetting.told(subject))).resolve()
-        write_outside(house.rooms.data, path, content)
+    with asker.workspace() as workspace:
+        eraser = Eraser(workspace, looking)
+        subject = eraser.subject(**subject_of(asker, **given))
+        content = copy_of(workspace, eraser.vaults, subject)
+        path = Path(out or file_name(eraser.told(subject))).resolve()
+        write_outside(workspace.paths.data, path, content)
     if as_json:
         print_json({"file": str(path)})
     else:
@@ -117,7 +117,7 @@ def export(asker: Asker, /, out: str | None, as_json: bool, **given: Any) -> Non
 @who
 @with_json
 @click.pass_obj
-def restrict(asker: Asker, /, as_json: bool, **given: Any) -> None:
+def restrict(asker: CliContext, /, as_json: bool, **given: Any) -> None:
     """Keep a person's clicks beyond their term, and out of reports, exports and deliveries."""
     _print_stores(asker.do("restrict", **subject_of(asker, **given)), as_json=as_json)
 
@@ -126,7 +126,7 @@ def restrict(asker: Asker, /, as_json: bool, **given: Any) -> None:
 @who
 @with_json
 @click.pass_obj
-def unrestrict(asker: Asker, /, as_json: bool, **given: Any) -> None:
+def unrestrict(asker: CliContext, /, as_json: bool, **given: Any) -> None:
     """Put restricted clicks back; what has outlived its term is erased."""
     _print_stores(asker.do("unrestrict", **subject_of(asker, **given)), as_json=as_json)
 
@@ -135,7 +135,7 @@ def unrestrict(asker: Asker, /, as_json: bool, **given: Any) -> None:
 @who
 @with_json
 @click.pass_obj
-def object_(asker: Asker, /, as_json: bool, **given: Any) -> None:
+def object_(asker: CliContext, /, as_json: bool, **given: Any) -> None:
     """From now on this visitor leaves no trace; what is stored stays until it is erased."""
     told = asker.do("object", **subject_of(asker, **given))
     if as_json:
@@ -148,11 +148,11 @@ def object_(asker: Asker, /, as_json: bool, **given: Any) -> None:
 @click.argument("receipt", metavar="RECEIPT")
 @with_json
 @click.pass_obj
-def verify(asker: Asker, receipt: str, as_json: bool) -> None:
+def verify(asker: CliContext, receipt: str, as_json: bool) -> None:
     """Check a receipt against the keys and stores as they are now; exit 1 when it does not hold."""
     given = read_receipt(read_file(receipt))
-    with asker.house() as house:
-        wrong = Forgetting(house, looking).verify(given)
+    with asker.workspace() as workspace:
+        wrong = Eraser(workspace, looking).verify(given)
     if as_json:
         print_json({"receipt_id": given.get("receipt_id"), "holds": not wrong, "wrong": wrong})
     elif not wrong:
@@ -165,11 +165,11 @@ def verify(asker: Asker, receipt: str, as_json: bool) -> None:
 @with_json
 @click.pass_obj
 @click.pass_context
-def scan(ctx: click.Context, asker: Asker, as_json: bool) -> None:
+def scan(ctx: click.Context, asker: CliContext, as_json: bool) -> None:
     """Look through every file for what must not be in the clear; exit 1 when there is some."""
     search_now(asker.config_file().resolve())
-    with asker.house() as house:
-        found = last_inspection(house.rooms.inspection)
+    with asker.workspace() as workspace:
+        found = last_leak_report(workspace.paths.inspection)
     if found is None:
         raise FailedError("the result of the search cannot be read; look for free space, then try again.")
     if as_json:
@@ -188,7 +188,7 @@ def scan(ctx: click.Context, asker: Asker, as_json: bool) -> None:
 @privacy.command("map")
 @with_json
 @click.pass_obj
-def map_(asker: Asker, as_json: bool) -> None:
+def map_(asker: CliContext, as_json: bool) -> None:
     """Every column of every store: what it says of people, how it is erased, how long it lives."""
     told = map_json(in_words(asker.settings()))
     if as_json:
@@ -207,10 +207,10 @@ def map_(asker: Asker, as_json: bool) -> None:
 @with_json
 @click.pass_obj
 @click.pass_context
-def requests(ctx: click.Context, asker: Asker, overdue: bool, as_json: bool) -> None:
+def requests(ctx: click.Context, asker: CliContext, overdue: bool, as_json: bool) -> None:
     """The register: what people asked for, and until when it must be answered."""
-    with asker.house() as house:
-        told = Rights(house, Forgetting(house, looking)).requests(only_open=overdue)
+    with asker.workspace() as workspace:
+        told = PrivacyRequests(workspace, Eraser(workspace, looking)).requests(only_open=overdue)
     told = [each for each in told if each["overdue"]] if overdue else told
     if as_json:
         print_json(told)
@@ -250,7 +250,7 @@ def _print_request(told: dict[str, Any], *, as_json: bool) -> None:
 @who
 @with_json
 @click.pass_obj
-def add(asker: Asker, /, kind: str, channel: str, text: str, contact: str, as_json: bool, **given: Any) -> None:
+def add(asker: CliContext, /, kind: str, channel: str, text: str, contact: str, as_json: bool, **given: Any) -> None:
     """Take down a request that came by letter or e-mail: access, erasure, restriction, objection, ..."""
     meant = {name: value for name, value in subject_of(asker, **given).items() if value}
     told = asker.do("request-add", kind=kind, channel=channel, text=text, contact=contact, who=meant or None)
@@ -261,10 +261,10 @@ def add(asker: Asker, /, kind: str, channel: str, text: str, contact: str, as_js
 @click.argument("request_id", metavar="ID")
 @with_json
 @click.pass_obj
-def show(asker: Asker, request_id: str, as_json: bool) -> None:
+def show(asker: CliContext, request_id: str, as_json: bool) -> None:
     """One request with its steps."""
-    with asker.house() as house:
-        told = Rights(house, Forgetting(house, looking)).request(request_id)
+    with asker.workspace() as workspace:
+        told = PrivacyRequests(workspace, Eraser(workspace, looking)).request(request_id)
     _print_request(told, as_json=as_json)
 
 
@@ -275,7 +275,7 @@ def show(asker: Asker, request_id: str, as_json: bool) -> None:
 @click.option("--answer", default="", help="What the person reads on his status page.")
 @with_json
 @click.pass_obj
-def move(asker: Asker, request_id: str, state: str, reason: str, answer: str, as_json: bool) -> None:
+def move(asker: CliContext, request_id: str, state: str, reason: str, answer: str, as_json: bool) -> None:
     """The next state: acknowledged, needs_identity, verified, approved, fulfilled, denied, ..."""
     told = asker.do("request-move", request_id=request_id, state=state, reason=reason, answer=answer)
     _print_request(told, as_json=as_json)
@@ -287,7 +287,7 @@ def move(asker: Asker, request_id: str, state: str, reason: str, answer: str, as
 @click.argument("outcome", metavar="OUTCOME", type=click.Choice(get_args(Outcome)))
 @with_json
 @click.pass_obj
-def told_(asker: Asker, request_id: str, receiver: str, outcome: str, as_json: bool) -> None:
+def told_(asker: CliContext, request_id: str, receiver: str, outcome: str, as_json: bool) -> None:
     """What became of it at somebody who had been told before: deleted, retracted, limited, letter, impossible."""
     told = asker.do("request-told", request_id=request_id, receiver=receiver, outcome=outcome)
     _print_request(told, as_json=as_json)
@@ -299,7 +299,7 @@ def told_(asker: Asker, request_id: str, receiver: str, outcome: str, as_json: b
 @click.option("--reason", required=True, help="Told to the person.")
 @with_json
 @click.pass_obj
-def extend(asker: Asker, request_id: str, until: str, reason: str, as_json: bool) -> None:
+def extend(asker: CliContext, request_id: str, until: str, reason: str, as_json: bool) -> None:
     """More time, with its reason, before it is due."""
     until_ms = moment_ms(until, now_ms=asker.world.now_ms(), zone=ZoneInfo("UTC"), name="until")
     told = asker.do("request-extend", request_id=request_id, until_ms=until_ms, reason=reason)
@@ -309,10 +309,10 @@ def extend(asker: Asker, request_id: str, until: str, reason: str, as_json: bool
 @click.command()
 @with_json
 @click.pass_obj
-def ropa(asker: Asker, as_json: bool) -> None:
+def ropa(asker: CliContext, as_json: bool) -> None:
     """Records of processing, made from the present configuration and the checks of this installation."""
-    with asker.house() as house:
-        told = processing(house)
+    with asker.workspace() as workspace:
+        told = processing(workspace)
     if as_json:
         print_json(told)
         return
@@ -345,13 +345,13 @@ def breach() -> None:
 @click.option("--to", "until", default="now", metavar="T", help="When it ended; else now.")
 @with_json
 @click.pass_obj
-def report(asker: Asker, since: str, until: str, as_json: bool) -> None:
+def report(asker: CliContext, since: str, until: str, as_json: bool) -> None:
     """Whom it concerns, how many, which data, until when the authority must be told, and a draft."""
     now_ms, utc = asker.world.now_ms(), ZoneInfo("UTC")
     since_ms = moment_ms(since, now_ms=now_ms, zone=utc, name="from")
     until_ms = moment_ms(until, now_ms=now_ms, zone=utc, name="to")
-    with asker.house() as house:
-        told = breach_of(house, since_ms=since_ms, until_ms=until_ms)
+    with asker.workspace() as workspace:
+        told = breach_of(workspace, since_ms=since_ms, until_ms=until_ms)
     if as_json:
         print_json(told)
     else:

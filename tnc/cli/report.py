@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import click
 
-from tnc.cli.main import Asker, print_json, with_json
+from tnc.cli.main import CliContext, print_json, with_json
 from tnc.core.errors import InvalidError
-from tnc.core.process import stand_back
+from tnc.core.process import lower_priority
 from tnc.reports.answering import answer
 from tnc.reports.client import Asked
 
@@ -25,13 +25,13 @@ from tnc.reports.client import Asked
 @click.option("--csv", "as_csv", is_flag=True, help="CSV on stdout.")
 @with_json
 @click.pass_obj
-def report(asker: Asker, /, as_csv: bool, as_json: bool, **asked: Sequence[str] | str | int | None) -> None:
+def report(asker: CliContext, /, as_csv: bool, as_json: bool, **asked: Sequence[str] | str | int | None) -> None:
     """Numbers by any dimensions; totals are of the clicks, not of the rows."""
     if as_csv and as_json:
         raise InvalidError("--csv and --json cannot both be; leave one away.")
-    stand_back()
-    with asker.house() as house:
-        told = answer(house, Asked(**asked))  # type: ignore[arg-type]
+    lower_priority()
+    with asker.workspace() as workspace:
+        told = answer(workspace, Asked(**asked))  # type: ignore[arg-type]
     if as_json:
         print_json(told.json())
         return

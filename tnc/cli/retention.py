@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from tnc.admin.services import Keeping
-from tnc.cli.main import Asker, plain, print_json, with_json
+from tnc.cli.main import CliContext, plain, print_json, with_json
 from tnc.cli.privacy import looking
 from tnc.core.errors import InvalidError, RefusedError
 from tnc.reports.query import moment_ms
@@ -22,10 +22,10 @@ def retention() -> None:
 @retention.command("show")
 @with_json
 @click.pass_obj
-def show(asker: Asker, as_json: bool) -> None:
+def show(asker: CliContext, as_json: bool) -> None:
     """Every term, and what goes next."""
-    with asker.house() as house:
-        told = Keeping(house, looking).retention.show()
+    with asker.workspace() as workspace:
+        told = Keeping(workspace, looking).retention.show()
     if as_json:
         print_json(told)
         return
@@ -46,7 +46,7 @@ def show(asker: Asker, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_json
 @click.pass_obj
-def set_(asker: Asker, terms: Sequence[str], dry_run: bool, yes: bool, as_json: bool) -> None:
+def set_(asker: CliContext, terms: Sequence[str], dry_run: bool, yes: bool, as_json: bool) -> None:
     """Change terms of this workspace, like clicks=30; says first what goes by it."""
     wanted = dict(_term(each) for each in terms)
     if not dry_run and not yes and sys.stdin.isatty():
@@ -68,7 +68,7 @@ def _term(text: str) -> tuple[str, int]:
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @with_json
 @click.pass_obj
-def run(asker: Asker, as_of: str | None, dry_run: bool, as_json: bool) -> None:
+def run(asker: CliContext, as_of: str | None, dry_run: bool, as_json: bool) -> None:
     """Let go what has reached its term; a running server does it by itself."""
     given: dict[str, Any] = {"dry_run": dry_run}
     if as_of is not None:

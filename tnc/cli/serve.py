@@ -7,12 +7,12 @@ import click
 import uvloop
 
 from tnc.app import serve as serve_appliance
-from tnc.cli.main import Asker
+from tnc.cli.main import CliContext
 
 
 @click.command()
 @click.pass_obj
-def serve(asker: Asker) -> None:
+def serve(asker: CliContext) -> None:
     """Run the appliance in the foreground; SIGTERM stops it, nothing lost."""
 
     def ready(tracking: str, dashboard: str) -> None:

@@ -11,13 +11,13 @@ import click
 from tnc.app import tracking_alone
 from tnc.campaigns.destination_schema import destinations_of
 from tnc.cli.conversions import conversion
-from tnc.cli.main import Asker, plain, print_json, with_json
+from tnc.cli.main import CliContext, plain, print_json, with_json
 from tnc.core.errors import FailedError
 from tnc.core.fields import money
-from tnc.core.models import Campaign, CampaignId, ClickId, ClickStory
-from tnc.destinations.service import ClosedPost, Forwarding
+from tnc.core.models import Campaign, CampaignId, ClickHistory, ClickId
+from tnc.destinations.service import DestinationService, OfflineOutbox
 from tnc.store.days.transactions import no_writing
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.test_links import PARAMETER, signature
 
 _CLICK_IDS: Final = ("gclid", "fbclid", "ttclid", "msclkid")
@@ -37,7 +37,7 @@ class Step:
 class Walk:
     """The steps so far; `base` is where the tracking listener answers."""
 
-    house: House
+    workspace: Workspace
     base: str
     campaign: Campaign
     steps: list[Step] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Walk:
 
     def ask(self, path: str, said: dict[str, str]) -> tuple[int, str, str]:
         """Status, place to go on to, text."""
-        token = signature(self.house.keys.control_key, self.house.world.now_ms())
+        token = signature(self.workspace.keys.control_key, self.workspace.world.now_ms())
         url = urlsplit(self.base)
         connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=20)
         try:
@@ -72,7 +72,7 @@ class Walk:
         self.note("not counted", "Reports, caps, uniqueness and destinations know nothing of it.")
 
     def visit(self) -> bool:
-        self.mark = self.house.world.token(8).hex()
+        self.mark = self.workspace.world.token(8).hex()
         status, onward, _ = self.ask(f"/{self.campaign.path}", {"tnc_walk": self.mark} | self._from_an_ad())
         if onward:
             return self.note("click", f"A visitor of /{self.campaign.path} is sent to {urlsplit(onward).hostname}.")
@@ -82,13 +82,13 @@ class Walk:
 
     def _from_an_ad(self) -> dict[str, str]:
         """What a visitor who agreed would bring along from any of the platforms."""
-        source = self.house.configuration()[1].sources.get(self.campaign.source) if self.campaign.source else None
+        source = self.workspace.configuration()[1].sources.get(self.campaign.source) if self.campaign.source else None
         own = [source.click_id] if source is not None and source.click_id else []
         return {"tnc_consent": "granted", **dict.fromkeys((*_CLICK_IDS, *own), "tnc-trial")}
 
     def record(self) -> bool:
-        since_ms = self.house.world.now_ms() - _RECENT_MS
-        for found in self.house.stories.newest_clicks(since_ms=since_ms):
+        since_ms = self.workspace.world.now_ms() - _RECENT_MS
+        for found in self.workspace.histories.newest_clicks(since_ms=since_ms):
             if found.test and found.visit.params.get("tnc_walk") == self.mark:
                 self.click_id = found.click_id
                 where = found.offer or found.lander or f"nowhere: `tnc explain {found.click_id}` says why"
@@ -96,19 +96,19 @@ class Walk:
         return self.note("record", "The click is not in the log: see `tnc doctor`.", ok=False)
 
     def lander(self) -> bool:
-        if self.story.click.lander is None:
+        if self.history.click.lander is None:
             return True
-        status, onward, _ = self.ask("/click", {"cid": self.story.click.click_id})
+        status, onward, _ = self.ask("/click", {"cid": self.history.click.click_id})
         if onward:
             return self.note("lander", f"The lander's button leads to {urlsplit(onward).hostname}.")
         return self.note("lander", f"The lander's button is answered with {status}: the flow has no offer.", ok=False)
 
     def postback(self) -> bool:
-        status, _, text = self.ask("/postback", {"cid": self.story.click.click_id, "txid": f"trial-{self.mark}"})
+        status, _, text = self.ask("/postback", {"cid": self.history.click.click_id, "txid": f"trial-{self.mark}"})
         return self.note("postback", f"A postback is answered with {status} {text}.", ok=status == 200)
 
     def convert(self) -> bool:
-        conversions = self.story.conversions
+        conversions = self.history.conversions
         if not conversions:
             return self.note("conversion", "The click has no conversion: see `tnc doctor`.", ok=False)
         earned = money(conversions[0].payout_micros)
@@ -117,32 +117,32 @@ class Walk:
 
     def send_on(self) -> bool:
         """What each destination would be told: a trial is told to none."""
-        forwarding = Forwarding(self.house, no_writing, ClosedPost(self.house))
-        for each in destinations_of(self.house.configuration()[1], self.campaign):
-            told = forwarding.preview(each.id, self.story.click.click_id)
+        forwarding = DestinationService(self.workspace, no_writing, OfflineOutbox(self.workspace))
+        for each in destinations_of(self.workspace.configuration()[1], self.campaign):
+            told = forwarding.preview(each.id, self.history.click.click_id)
             text = "would be told of it" if told["send"] else f"would not be told of it: {told['why']}"
             self.note("destination", f"{each.id} {text}.")
         return True
 
     @property
-    def story(self) -> ClickStory:
-        return self.house.stories.get(ClickId(self.click_id or ""))
+    def history(self) -> ClickHistory:
+        return self.workspace.histories.get(ClickId(self.click_id or ""))
 
 
 @conversion.command("simulate")
 @click.argument("campaign_id", metavar="CAMPAIGN")
 @with_json
 @click.pass_obj
-def simulate(asker: Asker, campaign_id: str, as_json: bool) -> None:
+def simulate(asker: CliContext, campaign_id: str, as_json: bool) -> None:
     """A signed test click and postback through the real path, step by step; counted nowhere."""
     server = asker.server()
     if server is not None:
-        with asker.house() as house:
-            walk = Walk(house, _nearby(server.do("tracking")), _campaign(house, campaign_id))
+        with asker.workspace() as workspace:
+            walk = Walk(workspace, _nearby(server.do("tracking")), _campaign(workspace, campaign_id))
             walk.go()
     else:
-        with asker.writing() as (house, _):
-            walk = asyncio.run(_walk_alone(house, _campaign(house, campaign_id)))
+        with asker.writing() as (workspace, _):
+            walk = asyncio.run(_walk_alone(workspace, _campaign(workspace, campaign_id)))
     ok = all(step.ok for step in walk.steps)
     if as_json:
         steps = [asdict(step) for step in walk.steps]
@@ -154,8 +154,8 @@ def simulate(asker: Asker, campaign_id: str, as_json: bool) -> None:
         raise FailedError("the way is not open; the last step says where it ends.")
 
 
-def _campaign(house: House, campaign_id: str) -> Campaign:
-    return house.plan(CampaignId(campaign_id)).campaign
+def _campaign(workspace: Workspace, campaign_id: str) -> Campaign:
+    return workspace.plan(CampaignId(campaign_id)).campaign
 
 
 def _nearby(base: str) -> str:
@@ -163,8 +163,8 @@ def _nearby(base: str) -> str:
     return base.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
-async def _walk_alone(house: House, campaign: Campaign) -> Walk:
-    async with tracking_alone(house) as base:
-        walk = Walk(house, base, campaign)
+async def _walk_alone(workspace: Workspace, campaign: Campaign) -> Walk:
+    async with tracking_alone(workspace) as base:
+        walk = Walk(workspace, base, campaign)
         await asyncio.to_thread(walk.go)
         return walk

@@ -18,7 +18,7 @@ from tnc.campaigns.templates.catalogue import (
 )
 from tnc.campaigns.templates.render import open_words, render
 from tnc.cli.config import apply_text
-from tnc.cli.main import Asker, plain, print_json, with_json
+from tnc.cli.main import CliContext, plain, print_json, with_json
 from tnc.core.errors import InvalidError, RefusedError
 
 _DOMAIN = click.option("--domain", default="YOUR-DOMAIN", help="Your tracking domain, for the comments.")
@@ -78,13 +78,13 @@ def show(template_id: str, domain: str, as_json: bool) -> None:
 @_DOMAIN
 @with_json
 @click.pass_obj
-def apply(asker: Asker, template_id: str, given: Sequence[str], domain: str, as_json: bool) -> None:
+def apply(asker: CliContext, template_id: str, given: Sequence[str], domain: str, as_json: bool) -> None:
     """Make it part of the configuration; refused while a YOUR_... word is open or its id is taken."""
     found = find_filter(template_id) or find_template(template_id)
     words = _words(given)
     text = found.toml if isinstance(found, FilterTemplate) else render(found, domain=domain, words=words)
-    with asker.house() as house:
-        _, configuration = house.configuration()
+    with asker.workspace() as workspace:
+        _, configuration = workspace.configuration()
     taken: dict[str, Container[str]]
     taken = {"source": configuration.sources, "network": configuration.networks, "filter": configuration.filters}
     if found.id in taken[_kind(found)]:

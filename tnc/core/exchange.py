@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from pathlib import Path
 from typing import Final
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from tnc.core.errors import InvalidError
-from tnc.core.models import SUBS, About, Click, ClickStory, Conversion, Privacy, Visit
+from tnc.core.models import SUBS, About, Click, ClickHistory, Conversion, Privacy, Visit
 
 Kind = Literal["text", "number", "boolean", "version", "list", "table", "money", "time"]
 
@@ -142,17 +142,17 @@ def conversion_json(conversion: Conversion) -> dict[str, Any]:
     }
 
 
-def click_json(story: ClickStory, *, destination: str | None) -> dict[str, Any]:
+def click_json(history: ClickHistory, *, destination: str | None) -> dict[str, Any]:
     """A click as section 5 of the contract shows it. `destination` is what the click's plan made of it."""
-    click = story.click
+    click = history.click
     shown: dict[str, Any] = {}
     for each in FIELDS.values():
         if each.about.public:
             value = each.read(click)
             shown[each.name] = plain(each.kind, value)
     shown["destination"] = destination
-    shown["lander_clicked_at"] = None if story.lander_clicked_at_ms is None else rfc3339(story.lander_clicked_at_ms)
-    shown["conversions"] = [conversion_json(each) for each in story.conversions]
+    shown["lander_clicked_at"] = None if history.lander_clicked_at_ms is None else rfc3339(history.lander_clicked_at_ms)
+    shown["conversions"] = [conversion_json(each) for each in history.conversions]
     return shown
 
 

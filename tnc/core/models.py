@@ -482,7 +482,7 @@ OPEN_STATES: tuple[DeliveryState, ...] = ("queued", "sending", "accepted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClickStory:
+class ClickHistory:
     """A click with everything that happened to it since."""
 
     click: Click  # as it is called now

@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 _LONGEST: Final = 500  # characters of a complaint
 
 
-def ready_for_threads() -> None:
+def warm_up_msgspec() -> None:
     """Have msgspec look at every record type now.
 
     It does so when a type is first used, and keeps what it knows where others find it before it is complete: two
@@ -35,7 +35,7 @@ def _kinds(base: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
         yield from _kinds(kind)
 
 
-def giving_way(items: Iterable[_T]) -> Iterator[_T]:
+def yield_gil(items: Iterable[_T]) -> Iterator[_T]:
     """For threads beside a loop: lets go of the interpreter after each.
 
     A click that came meanwhile waits for one of them, else until Python makes the thread let go: 5 ms.
@@ -45,7 +45,7 @@ def giving_way(items: Iterable[_T]) -> Iterator[_T]:
         time.sleep(0)
 
 
-def settle() -> None:
+def freeze_gc() -> None:
     """What was loaded stays: it need not be looked through for garbage again and again.
 
     Measured on the click path: the collector's walks over modules and templates cost a fifth of a click. The turns of
@@ -93,7 +93,7 @@ BEHIND: Final = 10
 _LOWEST: Final = 19
 
 
-def stand_back(by: int = _LOWEST) -> None:
+def lower_priority(by: int = _LOWEST) -> None:
     """Let everybody else go first: the thread that asks, on Linux, and what it starts. Where a hardened service may not
     even do that, go on all the same.
 
@@ -112,4 +112,4 @@ def background(threads: int = 1, *, name: str = "background") -> ThreadPoolExecu
 
     Not the idle class: on a machine that clicks keep busy it is done, too.
     """
-    return ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=stand_back, initargs=(BEHIND,))
+    return ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=lower_priority, initargs=(BEHIND,))

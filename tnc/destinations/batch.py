@@ -6,29 +6,29 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from typing import Final, NamedTuple, TypeVar
 
 from tnc.core.clock import World
 from tnc.core.errors import NotFoundError
 from tnc.core.models import OPEN_STATES, Click, Configuration, ConversionChange
-from tnc.core.process import giving_way
+from tnc.core.process import yield_gil
 from tnc.destinations.delivery import Delivery
 from tnc.destinations.eligibility import gate
 from tnc.destinations.platforms.registry import DESTINATIONS
 from tnc.destinations.queue import delivery_of
 from tnc.destinations.retry import EXPIRED, closed, held_back, settled
-from tnc.destinations.sender import HALTING, Courier, Fate, Told
+from tnc.destinations.sender import HALTING, DeliveryResult, Sender, Told
 from tnc.destinations.verdict import Verdict, drop
 from tnc.store.days.deliveries import DeliveryRow, Waiting
-from tnc.store.days.history import Stories, click_now
+from tnc.store.days.history import ClickHistories, click_now
 from tnc.store.days.writer import DayReader, DayWriter
 
 Sealed = tuple[DeliveryRow, bytes | None]
 """A row with its sealed part, which the writer makes where there is none yet."""
 
 
-def settle(writer: DayWriter, rows: Iterable[Sealed]) -> list[Waiting]:
+def write_results(writer: DayWriter, rows: Iterable[Sealed]) -> list[Waiting]:
     """Store what became of deliveries; returns those that may go later, and those that waited for them."""
     waiting: list[Waiting] = []
     for row, sealed in rows:
@@ -67,7 +67,7 @@ _KEPT_MS: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class LoadedBatch:
     """A delivery that may go now, with all that it is made from.
 
     `click` is by what it is called now, so that nobody is told any more of who turned out to be no person; None when
@@ -80,26 +80,26 @@ class Taken:
     is_known: bool
 
 
-class SortingRoom:
-    def __init__(self, stories: Stories, world: World) -> None:
-        self._stories = stories
+class DeliveryLoader:
+    def __init__(self, histories: ClickHistories, world: World) -> None:
+        self._histories = histories
         self._world = world
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sorting")
         self._open = ExitStack()
         self._day: tuple[Date, int, DayReader] | None = None
 
-    async def open(self, date: Date, seqs: Sequence[int]) -> list[Taken]:
+    async def open(self, date: Date, seqs: Sequence[int]) -> list[LoadedBatch]:
         """What was claimed, in its order; what was erased since is left out."""
 
-        def work() -> list[Taken]:
-            found = (_taken(self._reader(date), seq) for seq in giving_way(seqs))
+        def work() -> list[LoadedBatch]:
+            found = (_taken(self._reader(date), seq) for seq in yield_gil(seqs))
             return [each for each in found if each is not None]
 
         return await self._do(work)
 
     async def seal(self, date: Date, rows: Iterable[DeliveryRow]) -> list[Sealed]:
         def work() -> list[Sealed]:
-            sealed = ((row, self._reader(date).deliveries.seal(row)) for row in giving_way(rows))
+            sealed = ((row, self._reader(date).deliveries.seal(row)) for row in yield_gil(rows))
             return [(row, part) for row, part in sealed if part is not None]
 
         return await self._do(work)
@@ -120,18 +120,20 @@ class SortingRoom:
             return self._day[2]
         self._open.close()
         self._day = None
-        reader = self._open.enter_context(self._stories.day(date))
+        reader = self._open.enter_context(self._histories.day(date))
         self._day = (date, now_ms + _KEPT_MS, reader)
         return reader
 
 
-def _taken(reader: DayReader, seq: int) -> Taken | None:
+def _taken(reader: DayReader, seq: int) -> LoadedBatch | None:
     row = reader.deliveries.find(seq)
     if row is None:
         return None
     events = reader.events_of(row.click_seq, up_to=row.event_seq)
     changes = [each for each in events if isinstance(each, ConversionChange)]
-    return Taken(row=row, click=click_now(reader, row.click_seq), changes=changes, is_known=_is_known(reader, row))
+    return LoadedBatch(
+        row=row, click=click_now(reader, row.click_seq), changes=changes, is_known=_is_known(reader, row)
+    )
 
 
 def _is_known(reader: DayReader, row: DeliveryRow) -> bool:
@@ -155,7 +157,7 @@ class _Ready(NamedTuple):
 
 
 @dataclass(slots=True)
-class Carried:
+class SentBatch:
     """The rows as they are to be stored, and what the answers said of the receiver."""
 
     rows: list[DeliveryRow] = field(default_factory=list)
@@ -163,26 +165,26 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Carrier:
+class BatchSender:
     """Carries what was taken for one destination. `scale` multiplies waits; `objected`: is it of somebody who wants
     no trace now, whatever he said when he clicked?
     """
 
-    courier: Courier
+    sender: Sender
     world: World
     scale: float
     objected: Callable[[Click], bool] = lambda _click: False
 
-    async def carry(self, taken: Sequence[Taken], configuration: Configuration) -> Carried:
+    async def carry(self, taken: Sequence[LoadedBatch], configuration: Configuration) -> SentBatch:
         """Once the receiver fails, what is left of the turn is not even tried: it shares the wait."""
-        carried = Carried()
+        carried = SentBatch()
         for batch in _batches(await self._allowed(taken, configuration, carried)):
             halted = next((each for each in carried.verdicts if each.outcome in HALTING), None)
             if halted is None:
                 fates = await self._send(batch)
                 carried.verdicts += [fate.verdict for fate in fates]
             else:
-                fates = [Fate(each.delivery, halted, Told()) for each in batch]
+                fates = [DeliveryResult(each.delivery, halted, Told()) for each in batch]
             carried.rows += [
                 self._settled(each.row, fate.verdict, fate.told, len(batch))
                 for each, fate in zip(batch, fates, strict=True)
@@ -200,7 +202,9 @@ class Carrier:
             scale=self.scale,
         )
 
-    async def _allowed(self, taken: Sequence[Taken], configuration: Configuration, carried: Carried) -> list[_Ready]:
+    async def _allowed(
+        self, taken: Sequence[LoadedBatch], configuration: Configuration, carried: SentBatch
+    ) -> list[_Ready]:
         now_ms, ready = self.world.now_ms(), []
         for number, each in enumerate(taken, start=1):
             if each.click is None:
@@ -225,20 +229,20 @@ class Carrier:
                 await asyncio.sleep(0)  # visitors first
         return ready
 
-    async def _send(self, batch: Sequence[_Ready]) -> list[Fate]:
+    async def _send(self, batch: Sequence[_Ready]) -> list[DeliveryResult]:
         first = batch[0]
         platform = DESTINATIONS[first.delivery.destination.type]
         if first.row.state == "accepted":
             record = first.row.record
-            verdict = await self.courier.confirm(platform, first.delivery, record.receipt or "", record.size)
-            return [Fate(each.delivery, verdict, Told()) for each in batch]
+            verdict = await self.sender.confirm(platform, first.delivery, record.receipt or "", record.size)
+            return [DeliveryResult(each.delivery, verdict, Told()) for each in batch]
         try:
-            return await self.courier.deliver(platform, [each.delivery for each in batch])
+            return await self.sender.deliver(platform, [each.delivery for each in batch])
         except Exception as error:  # noqa: BLE001 - one that cannot be built must not keep the others from going
             reason = type(error).__name__
             log.error("a delivery could not be built", extra={"destination": first.row.destination, "reason": reason})  # noqa: TRY400 - no values
         if len(batch) == 1:
-            return [Fate(first.delivery, drop(f"could not be built: {reason}"), Told())]
+            return [DeliveryResult(first.delivery, drop(f"could not be built: {reason}"), Told())]
         middle = len(batch) // 2
         return [*await self._send(batch[:middle]), *await self._send(batch[middle:])]
 

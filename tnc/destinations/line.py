@@ -6,7 +6,7 @@ Pure: times are milliseconds of a clock that never jumps, and are passed in.
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from typing import Final, NamedTuple
 
 from tnc.destinations.retry import PER_DESTINATION
@@ -92,7 +92,7 @@ _PLACE_BITS: Final = _SEQ_BITS + 24
 _GRAVITY: Final[tuple[Outcome, ...]] = ("stop", "throttled", "retry", "accepted", "done", "split", "drop")
 
 
-class Place(NamedTuple):
+class QueueKey(NamedTuple):
     """Where a delivery lies: the day of its click, and its number there."""
 
     date: Date
@@ -100,7 +100,7 @@ class Place(NamedTuple):
 
 
 @dataclass(slots=True)
-class Line:
+class DestinationQueue:
     """One destination. `width` grows with each prompt answer, as a stranger is trusted: so a refused token is met by
     one request and not by sixteen.
     """
@@ -115,7 +115,7 @@ class Line:
     def __len__(self) -> int:
         return len(self._heap)
 
-    def add(self, place: Place, at_ms: int) -> None:
+    def add(self, place: QueueKey, at_ms: int) -> None:
         """What is in line stays where it is: at a start, what comes just then is also read from disk."""
         where = place.date.toordinal() << _SEQ_BITS | place.seq
         if where not in self._there:
@@ -136,14 +136,14 @@ class Line:
     def _first_ms(self) -> int:
         return self._heap[0] >> _PLACE_BITS
 
-    def take(self, now_ms: int, room: int) -> list[Place]:
+    def take(self, now_ms: int, room: int) -> list[QueueKey]:
         """The next ones that are due, for one request; a probe is one alone."""
         room = 1 if self.breaker.openings else room
-        taken: list[Place] = []
+        taken: list[QueueKey] = []
         while self._heap and len(taken) < room and self._first_ms <= now_ms:
             place = heapq.heappop(self._heap) & ((1 << _PLACE_BITS) - 1)
             self._there.discard(place)
-            taken.append(Place(Date.fromordinal(place >> _SEQ_BITS), place & ((1 << _SEQ_BITS) - 1)))
+            taken.append(QueueKey(Date.fromordinal(place >> _SEQ_BITS), place & ((1 << _SEQ_BITS) - 1)))
         self.breaker = self.breaker.sending()
         self.running += 1
         return taken

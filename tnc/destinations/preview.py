@@ -21,7 +21,7 @@ from tnc.core.money import micros
 from tnc.destinations.delivery import Delivery
 from tnc.destinations.eligibility import gate
 from tnc.destinations.platforms.registry import DESTINATIONS
-from tnc.destinations.sender import Courier
+from tnc.destinations.sender import Sender
 
 
 def preview(delivery: Delivery, now_ms: int) -> dict[str, Any]:
@@ -65,7 +65,7 @@ _MARK = "tnc-test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsal:
+class DestinationTest:
     """`outcome` is the verdict's; `error` its reason, `answer` the beginning of what was answered."""
 
     event_id: str
@@ -92,8 +92,8 @@ class Rehearsal:
 
 
 async def send_test(
-    courier: Courier, destination: Destination, configuration: Configuration, world: World
-) -> Rehearsal:
+    sender: Sender, destination: Destination, configuration: Configuration, world: World
+) -> DestinationTest:
     """Nothing is stored. Raises InvalidError where the platform fetches a file, for then nothing is sent at all."""
     platform = DESTINATIONS[destination.type]
     if platform.served:
@@ -101,8 +101,8 @@ async def send_test(
             f"{destination.id} is a file that its platform fetches; `tnc destination show {destination.id}` says where."
         )
     delivery = invented(destination, configuration, world)
-    [(_, verdict, told)] = await courier.deliver(platform, [delivery])
-    return Rehearsal(
+    [(_, verdict, told)] = await sender.deliver(platform, [delivery])
+    return DestinationTest(
         event_id=delivery.event_id,
         outcome=verdict.outcome,
         status=told.status,

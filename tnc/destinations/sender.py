@@ -17,7 +17,7 @@ from tnc.destinations.verdict import Outcome, Verdict, by_status, retry, stop, t
 _EARLY_MS: Final = 60_000
 _OPERATOR: Final = frozenset({"invalid_grant", "invalid_client", "unauthorized_client", "access_denied"})
 
-Sender = Callable[[HttpRequest], Awaitable[Answer]]
+SendRequest = Callable[[HttpRequest], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -62,7 +62,7 @@ class Tokens:
     def __init__(self) -> None:
         self._tokens: dict[Grant, Token] = {}
 
-    async def get(self, grant: Grant, send: Sender, now_ms: int) -> Token | Verdict:
+    async def get(self, grant: Grant, send: SendRequest, now_ms: int) -> Token | Verdict:
         token = self._tokens.get(grant)
         if token is not None and now_ms < token.until_ms:
             return token
@@ -93,13 +93,13 @@ class Told(NamedTuple):
     answer: str | None = None
 
 
-class Fate(NamedTuple):
+class DeliveryResult(NamedTuple):
     delivery: Delivery
     verdict: Verdict
     told: Told
 
 
-class Courier:
+class Sender:
     """Holds the tokens; the session, the clock and the rest come from outside. Knows no store."""
 
     def __init__(self, session: aiohttp.ClientSession, world: World, allow_hosts: Collection[str]) -> None:
@@ -108,7 +108,7 @@ class Courier:
         self._allow_hosts = allow_hosts
         self._tokens = Tokens()
 
-    async def deliver(self, platform: Platform, batch: Sequence[Delivery]) -> list[Fate]:
+    async def deliver(self, platform: Platform, batch: Sequence[Delivery]) -> list[DeliveryResult]:
         """One destination, one lane, at most `platform.room`. A batch with a bad one is halved until it is found."""
         request, answer = await self._ask(platform.build(batch, self._world.now_ms()))
         verdict = answer if isinstance(answer, Verdict) else _judge(platform, answer, batch[0])
@@ -116,15 +116,15 @@ class Courier:
         if verdict.outcome == "split":
             return await self._deliver_halves(platform, batch)
         told = _told(request, answer, alone=len(batch) == 1, ended_well=verdict.of_row(0).outcome == "done")
-        return [Fate(each, verdict.of_row(place), told) for place, each in enumerate(batch)]
+        return [DeliveryResult(each, verdict.of_row(place), told) for place, each in enumerate(batch)]
 
-    async def _deliver_halves(self, platform: Platform, batch: Sequence[Delivery]) -> list[Fate]:
+    async def _deliver_halves(self, platform: Platform, batch: Sequence[Delivery]) -> list[DeliveryResult]:
         """When the receiver fails at the first half, the second is not even tried: it shares the wait."""
         middle = len(batch) // 2
         first = await self.deliver(platform, batch[:middle])
         halted = next((fate.verdict for fate in first if fate.verdict.outcome in HALTING), None)
         if halted is not None:
-            return [*first, *(Fate(each, halted, Told()) for each in batch[middle:])]
+            return [*first, *(DeliveryResult(each, halted, Told()) for each in batch[middle:])]
         return [*first, *await self.deliver(platform, batch[middle:])]
 
     async def confirm(self, platform: Platform, delivery: Delivery, receipt: str, size: int) -> Verdict:

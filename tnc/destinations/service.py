@@ -5,7 +5,7 @@ from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from functools import partial
 from heapq import merge
 from itertools import islice
@@ -19,8 +19,8 @@ from tnc.core.errors import InvalidError, NotFoundError, RefusedError
 from tnc.core.fields import rfc3339
 from tnc.core.models import (
     OPEN_STATES,
+    ClickHistory,
     ClickId,
-    ClickStory,
     Configuration,
     Conversion,
     ConversionChange,
@@ -35,55 +35,57 @@ from tnc.destinations.platforms.csv_feeds import feed
 from tnc.destinations.platforms.registry import DESTINATIONS
 from tnc.destinations.preview import invented_sale, preview
 from tnc.destinations.queue import delivery_of
-from tnc.destinations.worker import Standing
+from tnc.destinations.worker import DestinationStatus
 from tnc.store.days.deliveries import DeliveryRow
 from tnc.store.days.history import click_now, relabelled
 from tnc.store.days.transactions import Transact, in_portions
 from tnc.store.days.writer import DayReader, DayWriter
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 LAST: Final = 10
 """Answers that are shown of a destination."""
 
 
-class Post(Protocol):
+class Outbox(Protocol):
     """A running outbox."""
 
-    def standings(self) -> Mapping[DestinationId, Standing]: ...
+    def statuses(self) -> Mapping[DestinationId, DestinationStatus]: ...
 
     def add(self, date: Date, waiting: Sequence[DeliveryRow]) -> None: ...
 
     def resume(self, destination: DestinationId) -> None: ...
 
 
-class ClosedPost:
+class OfflineOutbox:
     """While no server runs: what is stopped is known, and what is to go waits for the next start."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
 
-    def standings(self) -> Mapping[DestinationId, Standing]:
-        stops = {stop.destination: stop.reason for stop in self._house.stops.all_of(self._house.workspace)}
-        destinations = all_destinations(self._house.configuration()[1]).values()
-        return {each.id: _standing(each, stops.get(each.id)) for each in destinations}
+    def statuses(self) -> Mapping[DestinationId, DestinationStatus]:
+        stopped_destinations = {
+            stop.destination: stop.reason for stop in self._workspace.stopped_destinations.all_of(self._workspace.id)
+        }
+        destinations = all_destinations(self._workspace.configuration()[1]).values()
+        return {each.id: _standing(each, stopped_destinations.get(each.id)) for each in destinations}
 
     def add(self, date: Date, waiting: Sequence[DeliveryRow]) -> None:
         """They lie in their day file."""
 
     def resume(self, destination: DestinationId) -> None:
-        self._house.stops.remove(self._house.workspace, destination)
+        self._workspace.stopped_destinations.remove(self._workspace.id, destination)
 
 
-def _standing(destination: Destination, reason: str | None) -> Standing:
+def _standing(destination: Destination, reason: str | None) -> DestinationStatus:
     if reason is not None:
-        return Standing(state="stopped", reason=reason)
-    return Standing(state="paused" if destination.paused or destination.archived else "active")
+        return DestinationStatus(state="stopped", reason=reason)
+    return DestinationStatus(state="paused" if destination.paused or destination.archived else "active")
 
 
-def feed_secret(house: House, destination: DestinationId) -> str:
+def feed_secret(workspace: Workspace, destination: DestinationId) -> str:
     """The word in the address of a destination's file: made from the installation's key, the same at all times."""
-    place = f"feed 1|{house.workspace}|{destination}".encode()
-    return urlsafe_b64encode(hmac.digest(house.keys.control_key, place, "sha256")[:24]).decode()
+    place = f"feed 1|{workspace.id}|{destination}".encode()
+    return urlsafe_b64encode(hmac.digest(workspace.keys.control_key, place, "sha256")[:24]).decode()
 
 
 def delivery_id(date: Date, row: DeliveryRow) -> str:
@@ -118,11 +120,11 @@ def delivery_json(date: Date, row: DeliveryRow) -> dict[str, Any]:
     }
 
 
-class Forwarding:
+class DestinationService:
     """`post` is the running outbox, or a closed one; `transact` lends the writer, also to a command that has it."""
 
-    def __init__(self, house: House, transact: Transact, post: Post) -> None:
-        self._house = house
+    def __init__(self, workspace: Workspace, transact: Transact, post: Outbox) -> None:
+        self._workspace = workspace
         self._transact = transact
         self._post = post
 
@@ -130,7 +132,7 @@ class Forwarding:
 
     def get(self, destination: str) -> Destination:
         """Raises NotFoundError that names what there is."""
-        known = all_destinations(self._house.configuration()[1])
+        known = all_destinations(self._workspace.configuration()[1])
         found = known.get(DestinationId(destination))
         if found is None:
             raise NotFoundError(
@@ -138,29 +140,29 @@ class Forwarding:
             )
         return found
 
-    def standings(self) -> Mapping[DestinationId, Standing]:
-        return self._post.standings()
+    def statuses(self) -> Mapping[DestinationId, DestinationStatus]:
+        return self._post.statuses()
 
     def listed(self) -> list[dict[str, Any]]:
         counts = self.counts()
-        standings = self.standings()
+        statuses = self.statuses()
         return [
             {
                 "id": each.id,
                 "name": each.name,
                 "type": each.type,
-                **_standing_json(standings.get(each.id, _standing(each, None))),
+                **_standing_json(statuses.get(each.id, _standing(each, None))),
                 "on": list(each.on),
                 "deliveries": {state: counts[each.id, state] for state in _STATES if counts[each.id, state]},
             }
-            for each in all_destinations(self._house.configuration()[1]).values()
+            for each in all_destinations(self._workspace.configuration()[1]).values()
             if not each.archived
         ]
 
     def counts(self) -> Counter[tuple[DestinationId, DeliveryState]]:
         counts: Counter[tuple[DestinationId, DeliveryState]] = Counter()
-        for date in self._house.stories.dates():
-            with self._house.stories.day(date) as reader:
+        for date in self._workspace.histories.dates():
+            with self._workspace.histories.day(date) as reader:
                 for destination, state, count in reader.deliveries.counts():
                     counts[destination, state] += count
         return counts
@@ -183,28 +185,28 @@ class Forwarding:
         """The secret path on every tracking domain where a platform fetches the file; None for other types."""
         if not DESTINATIONS[destination.type].served:
             return None
-        return f"/-/feed/{feed_secret(self._house, destination.id)}.csv"
+        return f"/-/feed/{feed_secret(self._workspace, destination.id)}.csv"
 
     def rows(
         self, destination: DestinationId, *, limit: int | None = None, state: DeliveryState | None = None
     ) -> Iterator[tuple[Date, DeliveryRow]]:
         """Newest first, across the days; those in one state only."""
-        days = [self._rows_of(date, destination, limit, state) for date in self._house.stories.dates()]
+        days = [self._rows_of(date, destination, limit, state) for date in self._workspace.histories.dates()]
         newest = merge(*days, key=lambda each: each[1].created_at_ms, reverse=True)
         yield from islice(newest, limit)
 
     def _rows_of(
         self, date: Date, destination: DestinationId, limit: int | None, state: DeliveryState | None
     ) -> list[tuple[Date, DeliveryRow]]:
-        with self._house.stories.day(date) as reader:
+        with self._workspace.histories.day(date) as reader:
             rows = list(reader.deliveries.newest(destination, limit=limit, state=state))
         return sorted(((date, row) for row in rows), key=lambda each: each[1].created_at_ms, reverse=True)
 
     def answers(self, destination: DestinationId) -> list[tuple[Date, DeliveryRow]]:
         """The last that were sent, with what was answered, whatever waits behind them."""
         found: list[tuple[Date, DeliveryRow]] = []
-        for date in self._house.stories.dates():
-            with self._house.stories.day(date) as reader:
+        for date in self._workspace.histories.dates():
+            with self._workspace.histories.day(date) as reader:
                 found += [(date, row) for row in reader.deliveries.answered(destination, limit=LAST)]
         return sorted(found, key=lambda each: each[1].done_at_ms or each[1].next_at_ms, reverse=True)[:LAST]
 
@@ -212,20 +214,20 @@ class Forwarding:
 
     def file(self, secret: str) -> str | None:
         """The file at a secret address, with the conversions as they are now; None: there is none."""
-        for destination in all_destinations(self._house.configuration()[1]).values():
+        for destination in all_destinations(self._workspace.configuration()[1]).values():
             if self.file_path(destination) == f"/-/feed/{secret}.csv" and not destination.archived:
                 return feed(destination, self._in_file(destination))
         return None
 
     def _in_file(self, destination: Destination) -> Iterator[Delivery]:
         """Oldest click first, so that a file that is read again says the same in the same order."""
-        _, configuration = self._house.configuration()
-        now_ms, objections = self._house.world.now_ms(), self._house.objections()
-        for date in self._house.stories.dates():
-            with self._house.stories.day(date) as reader:
+        _, configuration = self._workspace.configuration()
+        now_ms, opt_outs = self._workspace.world.now_ms(), self._workspace.opt_outs()
+        for date in self._workspace.histories.dates():
+            with self._workspace.histories.day(date) as reader:
                 for row in reversed(list(reader.deliveries.newest(destination.id))):
                     delivery = None if row.state != "done" else _as_it_is_now(reader, row, configuration)
-                    if delivery is None or objections.concern(delivery.click.visit):
+                    if delivery is None or opt_outs.concern(delivery.click.visit):
                         continue
                     if gate(delivery, DESTINATIONS[destination.type], now_ms) is None:
                         yield delivery
@@ -234,17 +236,17 @@ class Forwarding:
 
     def preview(self, destination: str, click_id: str, conversion_id: str | None = None) -> dict[str, Any]:
         """Section 8 of the contract. Raises NotFoundError for what there is not."""
-        found, story = self.get(destination), self._house.stories.get(ClickId(click_id))
-        now_ms = self._house.world.now_ms()
-        return preview(self._delivery(found, story, conversion_id, now_ms), now_ms)
+        found, history = self.get(destination), self._workspace.histories.get(ClickId(click_id))
+        now_ms = self._workspace.world.now_ms()
+        return preview(self._delivery(found, history, conversion_id, now_ms), now_ms)
 
     def _delivery(
-        self, destination: Destination, story: ClickStory, conversion_id: str | None, now_ms: int
+        self, destination: Destination, history: ClickHistory, conversion_id: str | None, now_ms: int
     ) -> Delivery:
-        _, configuration = self._house.configuration()
-        nth, conversion = _chosen(story, conversion_id) or (1, invented_sale(story.click, configuration, now_ms))
+        _, configuration = self._workspace.configuration()
+        nth, conversion = _chosen(history, conversion_id) or (1, invented_sale(history.click, configuration, now_ms))
         word, conversion = _last_word(destination, conversion)
-        click = relabelled(story.decided or story.click, story.changes)
+        click = relabelled(history.decided or history.click, history.changes)
         visit = click.visit
         return Delivery(
             destination=destination,
@@ -254,18 +256,18 @@ class Forwarding:
             click=click,
             configuration=configuration,
             at_ms=word.at_ms,
-            consent=visit.consent if story.withdrawn_at_ms is None else "denied",
-            mode="none" if self._house.objections().concern(visit) else visit.mode,
+            consent=visit.consent if history.withdrawn_at_ms is None else "denied",
+            mode="none" if self._workspace.opt_outs().concern(visit) else visit.mode,
             nth=nth,
             is_known=word.number > 0 and self._is_known(destination, click.click_id, conversion),
         )
 
     def _is_known(self, destination: Destination, click_id: ClickId, conversion: Conversion) -> bool:
         """Whether the first word about it may be there."""
-        date = self._house.stories.date_of(click_id)
+        date = self._workspace.histories.date_of(click_id)
         if date is None:
             return False
-        with self._house.stories.day(date) as reader:
+        with self._workspace.histories.day(date) as reader:
             found = reader.find(click_id)
             rows = [] if found is None else reader.deliveries.of_click(found[0])
         return any(
@@ -282,8 +284,8 @@ class Forwarding:
         wanted = self._dead(found) if delivery is None else self._one(found, delivery)
         again = partial(self._revive, DESTINATIONS[found.type].patience_ms)
         for date, seqs in wanted.items():
-            day = (self._house.workspace, date)
-            for portion in in_portions(self._transact, day, seqs, again, world=self._house.world):
+            day = (self._workspace.id, date)
+            for portion in in_portions(self._transact, day, seqs, again, world=self._workspace.world):
                 self._post.add(date, [row for row in portion if row is not None])
         return {"destination": found.id, "replayed": sum(map(len, wanted.values()))}
 
@@ -297,8 +299,8 @@ class Forwarding:
     def _one(self, destination: Destination, text: str) -> dict[Date, list[int]]:
         date, seq = read_delivery_id(text)
         row = None
-        if self._house.stories.has(date):
-            with self._house.stories.day(date) as reader:
+        if self._workspace.histories.has(date):
+            with self._workspace.histories.day(date) as reader:
                 row = reader.deliveries.find(seq)
         if row is None or row.destination != destination.id:
             raise NotFoundError(f"{destination.id} has no delivery {text!r}; `tnc destination log` lists them.")
@@ -312,7 +314,7 @@ class Forwarding:
         row = writer.deliveries.find(seq)
         if row is None or row.state in OPEN_STATES:
             return None
-        return revive(writer, row, now_ms=self._house.world.now_ms(), patience_ms=patience_ms)
+        return revive(writer, row, now_ms=self._workspace.world.now_ms(), patience_ms=patience_ms)
 
     def resume(self, destination: str) -> dict[str, Any]:
         """Close the breaker: everything goes again."""
@@ -324,7 +326,7 @@ class Forwarding:
 _STATES: Final[Sequence[DeliveryState]] = ("queued", "sending", "accepted", "done", "dropped", "dead", "cancelled")
 
 
-def _standing_json(standing: Standing) -> dict[str, Any]:
+def _standing_json(standing: DestinationStatus) -> dict[str, Any]:
     return {
         "state": standing.state,
         "until": None if standing.until_ms is None else rfc3339(standing.until_ms),
@@ -348,9 +350,9 @@ def _shown(value: Any) -> Any:
             return value
 
 
-def _chosen(story: ClickStory, conversion_id: str | None) -> tuple[int, Conversion] | None:
+def _chosen(history: ClickHistory, conversion_id: str | None) -> tuple[int, Conversion] | None:
     """A conversion of a click and which one it is by time: the one that is named, else the last; None: it has none."""
-    ordered = enumerate(sorted(story.conversions, key=lambda each: each.converted_at_ms), start=1)
+    ordered = enumerate(sorted(history.conversions, key=lambda each: each.converted_at_ms), start=1)
     found = [each for each in ordered if conversion_id in (None, each[1].conversion_id)]
     if not found and conversion_id is not None:
         raise NotFoundError("that click has no such conversion; `tnc click ID` lists them.")

@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from functools import partial
 from itertools import count, groupby
 from typing import Any, Final, Literal, Protocol, TypeVar
@@ -17,16 +17,16 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 from tnc.campaigns.destination_schema import all_destinations
 from tnc.core.errors import UnavailableError
 from tnc.core.models import Configuration, Destination, DestinationId, WorkspaceId
-from tnc.destinations.batch import LARGEST_BATCH, Carrier, Sealed, SortingRoom, settle
-from tnc.destinations.line import BATCHED, PROMPT, Line, Place
+from tnc.destinations.batch import LARGEST_BATCH, BatchSender, DeliveryLoader, Sealed, write_results
+from tnc.destinations.line import BATCHED, PROMPT, DestinationQueue, QueueKey
 from tnc.destinations.platforms.registry import DESTINATIONS
 from tnc.destinations.retry import IN_ALL
 from tnc.destinations.verdict import LONGEST_WAIT_MS, Verdict
 from tnc.store.days.click_log import ClickLog
 from tnc.store.days.deliveries import DeliveryRow, Waiting
-from tnc.store.days.history import Stories
+from tnc.store.days.history import ClickHistories
 from tnc.store.days.writer import DayWriter
-from tnc.store.stopped import Stop, Stops
+from tnc.store.stopped import StoppedDestination, StoppedDestinations
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _SEALED_BY_WRITER: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class DestinationStatus:
     """How a destination stands, and in words: until when it waits, or why it is stopped."""
 
     state: Literal["active", "paused", "waiting", "stopped"]
@@ -61,28 +61,28 @@ class Versions(Protocol):
     def version(self, number: int) -> Configuration: ...
 
 
-class Outbox:
+class DeliveryWorker:
     """Belongs to one loop."""
 
     def __init__(
         self,
         *,
         workspace: WorkspaceId,
-        clicklog: ClickLog,
-        stories: Stories,
-        stops: Stops,
-        carrier: Carrier,
+        click_log: ClickLog,
+        histories: ClickHistories,
+        stopped_destinations: StoppedDestinations,
+        batch_sender: BatchSender,
         versions: Versions,
     ) -> None:
         self._workspace = workspace
-        self._clicklog = clicklog
-        self._stories = stories
-        self._stops = stops
-        self._carrier = carrier
-        self._world = carrier.world
-        self._sorting = SortingRoom(stories, carrier.world)
+        self._clicklog = click_log
+        self._histories = histories
+        self._stopped_destinations = stopped_destinations
+        self._batch_sender = batch_sender
+        self._world = batch_sender.world
+        self._sorting = DeliveryLoader(histories, batch_sender.world)
         self._versions = versions
-        self._lines: dict[DestinationId, Line] = {}
+        self._lines: dict[DestinationId, DestinationQueue] = {}
         self._destinations: dict[DestinationId, Destination] = {}
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -116,7 +116,7 @@ class Outbox:
 
     def _add(self, date: Date, waiting: Iterable[Waiting | DeliveryRow], ahead_ms: int) -> None:
         for each in waiting:
-            self._line(each.destination).add(Place(date, each.seq), each.next_at_ms + ahead_ms)
+            self._line(each.destination).add(QueueKey(date, each.seq), each.next_at_ms + ahead_ms)
         self._wake.set()
 
     def configured(self) -> None:
@@ -132,29 +132,29 @@ class Outbox:
         """The operator acted: everything goes again."""
         line = self._line(destination)
         line.breaker = line.breaker.resumed()
-        self._background(asyncio.to_thread(self._stops.remove, self._workspace, destination))
+        self._background(asyncio.to_thread(self._stopped_destinations.remove, self._workspace, destination))
         self._wake.set()
 
-    def standings(self) -> Mapping[DestinationId, Standing]:
+    def statuses(self) -> Mapping[DestinationId, DestinationStatus]:
         return {each.id: self._standing(each) for each in self._destinations.values()}
 
-    def _standing(self, destination: Destination) -> Standing:
+    def _standing(self, destination: Destination) -> DestinationStatus:
         line = self._line(destination.id)
         if line.breaker.stopped is not None:
-            return Standing(state="stopped", waiting=len(line), reason=line.breaker.stopped)
+            return DestinationStatus(state="stopped", waiting=len(line), reason=line.breaker.stopped)
         if destination.paused or destination.archived:
-            return Standing(state="paused", waiting=len(line))
+            return DestinationStatus(state="paused", waiting=len(line))
         wait = line.breaker.not_before_ms - self._world.steady_ms()
         if wait > 0:
-            return Standing(state="waiting", waiting=len(line), until_ms=self._world.now_ms() + wait)
-        return Standing(state="active", waiting=len(line))
+            return DestinationStatus(state="waiting", waiting=len(line), until_ms=self._world.now_ms() + wait)
+        return DestinationStatus(state="active", waiting=len(line))
 
-    def _line(self, destination: DestinationId) -> Line:
+    def _line(self, destination: DestinationId) -> DestinationQueue:
         line = self._lines.get(destination)
         if line is None:
             known = self._destinations.get(destination)
             many = known is not None and DESTINATIONS[known.type].batch > 1
-            line = self._lines[destination] = Line(most=BATCHED if many else PROMPT)
+            line = self._lines[destination] = DestinationQueue(most=BATCHED if many else PROMPT)
         return line
 
     # -- at work
@@ -185,13 +185,13 @@ class Outbox:
         """What was left open: every lease is void, what was stopped stays so unless it was changed since, and whoever
         asked for a wait has it.
         """
-        for stop in await asyncio.to_thread(self._stops.all_of, self._workspace):
+        for stop in await asyncio.to_thread(self._stopped_destinations.all_of, self._workspace):
             line = self._line(stop.destination)
             line.breaker = line.breaker.after(Verdict(outcome="stop", reason=stop.reason), 0)
             before = all_destinations(await asyncio.to_thread(self._versions.version, stop.config_version))
             if before.get(stop.destination) != self._destinations.get(stop.destination):
                 self.resume(stop.destination)
-        for date in await asyncio.to_thread(self._stories.dates):
+        for date in await asyncio.to_thread(self._histories.dates):
             last = -1
             while waiting := await asyncio.to_thread(self._open_of, date, last):
                 if last < 0:
@@ -202,11 +202,11 @@ class Outbox:
                 self._leave_alone(await asyncio.to_thread(self._left_alone_of, date))
 
     def _open_of(self, date: Date, after: int) -> list[Waiting]:
-        with self._stories.day(date) as reader:
+        with self._histories.day(date) as reader:
             return reader.deliveries.waiting(after=after, most=_TAKEN_UP_AT_ONCE)
 
     def _left_alone_of(self, date: Date) -> Mapping[DestinationId, int]:
-        with self._stories.day(date) as reader:
+        with self._histories.day(date) as reader:
             return reader.deliveries.left_alone(self._world.now_ms())
 
     def _leave_alone(self, until: Mapping[DestinationId, int]) -> None:
@@ -253,7 +253,7 @@ class Outbox:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _carry(self, of: DestinationId, places: Sequence[Place]) -> None:
+    async def _carry(self, of: DestinationId, places: Sequence[QueueKey]) -> None:
         """One turn of a destination: usually one request."""
         line, began_ms = self._lines[of], self._world.steady_ms()
         verdicts: list[Verdict] = []
@@ -262,7 +262,7 @@ class Outbox:
                 verdicts += await self._carry_day(date, [place.seq for place in those])
         finally:
             now_ms = self._world.steady_ms()
-            line.learn(verdicts, now_ms=now_ms, took_ms=now_ms - began_ms, scale=self._carrier.scale)
+            line.learn(verdicts, now_ms=now_ms, took_ms=now_ms - began_ms, scale=self._batch_sender.scale)
             self._wake.set()
         if line.breaker.stopped is not None and any(each.outcome == "stop" for each in verdicts):
             await self._stopped(of, line.breaker.stopped)
@@ -270,16 +270,16 @@ class Outbox:
     async def _stopped(self, of: DestinationId, reason: str) -> None:
         log.error("a destination was stopped", extra={"destination": of, "reason": reason})
         version, _ = self._versions.configuration()
-        stop = Stop(destination=of, reason=reason, at_ms=self._world.now_ms(), config_version=version)
-        await asyncio.to_thread(self._stops.put, self._workspace, stop)
+        stop = StoppedDestination(destination=of, reason=reason, at_ms=self._world.now_ms(), config_version=version)
+        await asyncio.to_thread(self._stopped_destinations.put, self._workspace, stop)
 
     async def _carry_day(self, date: Date, seqs: Sequence[int]) -> list[Verdict]:
-        if not self._stories.has(date):
+        if not self._histories.has(date):
             return []  # the day is over its retention, and its deliveries with it
         claimed = await self._durably(date, lambda writer: writer.deliveries.claim(seqs))
         try:
             taken = await self._sorting.open(date, claimed)
-            carried = await self._carrier.carry(taken, self._versions.configuration()[1])
+            carried = await self._batch_sender.carry(taken, self._versions.configuration()[1])
             ahead_ms = self._ahead_ms()  # before the wall's clock can jump
             sealed = await self._sealed(date, carried.rows)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with us, nothing is left as under way
@@ -288,7 +288,7 @@ class Outbox:
             release = partial(_release, seqs=claimed, next_at_ms=later_ms)
             self.add(date, await self._durably(date, release))
             return []
-        self._add(date, await self._durably(date, partial(settle, rows=sealed)), ahead_ms)
+        self._add(date, await self._durably(date, partial(write_results, rows=sealed)), ahead_ms)
         return carried.verdicts
 
     async def _sealed(self, date: Date, rows: Sequence[DeliveryRow]) -> list[Sealed]:
@@ -314,15 +314,15 @@ def _void_leases(writer: DayWriter) -> None:
     writer.deliveries.void_leases()
 
 
-class FromThreads:
+class ThreadsafeOutbox:
     """An outbox for other threads: what they ask is done on its loop, and waited for."""
 
-    def __init__(self, outbox: Outbox, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, outbox: DeliveryWorker, loop: asyncio.AbstractEventLoop) -> None:
         self._outbox = outbox
         self._loop = loop
 
-    def standings(self) -> Mapping[DestinationId, Standing]:
-        return self._ask(self._outbox.standings)
+    def statuses(self) -> Mapping[DestinationId, DestinationStatus]:
+        return self._ask(self._outbox.statuses)
 
     def add(self, date: Date, waiting: Sequence[DeliveryRow]) -> None:
         self._ask(lambda: self._outbox.add(date, waiting))

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -26,10 +26,10 @@ from tnc.privacy.remainder import remainder
 from tnc.privacy.search import Found, add_calls, look_for
 from tnc.privacy.subject import Subject, is_stored_address, is_text, traces
 from tnc.privacy.vault import Alone, Story, Vault, Whole, read_whole
-from tnc.reports.columns.day_folder import remove_shelf
+from tnc.reports.columns.day_folder import remove_folder
 from tnc.store.days.files import Days, date_in
 from tnc.store.terms import DAY_MS, days_of
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.conversions.postback import click_named
 
 _T = TypeVar("_T")
@@ -42,32 +42,32 @@ PATIENCE_SECONDS: Final = 60.0
 class Hooks:
     """What a running server forgets with us."""
 
-    forgotten: Callable[[frozenset[str]], None] = lambda _visitors: None  # pseudonyms
+    erasures: Callable[[frozenset[str]], None] = lambda _visitors: None  # pseudonyms
     renewed: Callable[[], None] = lambda: None  # keys of a day are others now
     objected: Callable[[], None] = lambda: None
 
 
-class Forgetting:
+class Eraser:
     """`alone` lends the day files; without a server that is whoever holds the lock of the data directory."""
 
-    def __init__(self, house: House, alone: Alone, hooks: Hooks = Hooks()) -> None:
-        self._house = house
+    def __init__(self, workspace: Workspace, alone: Alone, hooks: Hooks = Hooks()) -> None:
+        self._workspace = workspace
         self._hooks = hooks
         self._turn = threading.Lock()
-        self._journal = Journal(house.keyring.intent_file(house.workspace))
+        self._journal = Journal(workspace.keyring.intent_file(workspace.id))
         self.vaults: dict[VaultName, Vault] = {
-            "days": Vault(folder=house.rooms.days, keyring=house.keyring, workspace=house.workspace, alone=alone),
+            "days": Vault(folder=workspace.paths.days, keyring=workspace.keyring, workspace=workspace.id, alone=alone),
             "restricted": Vault(
-                folder=house.rooms.restricted,
-                keyring=house.restricted_keyring,
-                workspace=house.workspace,
+                folder=workspace.paths.restricted,
+                keyring=workspace.restricted_keyring,
+                workspace=workspace.id,
                 alone=self._restricted_alone,
             ),
         }
 
     def _restricted_alone(self, work: Callable[[Days], _T]) -> _T:
         """Nobody but us writes there, and never two at once."""
-        days = Days(self._house.rooms.restricted, self._house.restricted_keyring)
+        days = Days(self._workspace.paths.restricted, self._workspace.restricted_keyring)
         try:
             return work(days)
         finally:
@@ -118,7 +118,7 @@ class Forgetting:
 
     def told(self, subject: Subject) -> str:
         """The subject without a word about the person."""
-        return f"{subject.kind}:{self._house.forgotten.hash(subject.kind, subject.value).hex()}"
+        return f"{subject.kind}:{self._workspace.erasures.hash(subject.kind, subject.value).hex()}"
 
     # -- looking
 
@@ -149,25 +149,25 @@ class Forgetting:
             found = look_for(self.vaults, subject)
             intent = self._intent("erase", subject, found)
             if request_id is not None:
-                self._house.register.grant(request_id, now_ms=intent.requested_at_ms)
+                self._workspace.register.grant(request_id, now_ms=intent.requested_at_ms)
                 intent.request_id = request_id
             self._journal.write(intent)
             receipt = self._carry_out(intent, patience_seconds)
-        self._hooks.forgotten(found.visitors)
+        self._hooks.erasures(found.visitors)
         return receipt
 
     def _intent(self, kind: Kind, subject: Subject, found: Found) -> Intent:
-        forgotten = self._house.forgotten
+        erasures = self._workspace.erasures
         ids = {click.click_id for click in found.clicks} | ({subject.value} if subject.kind == "click" else set())
-        buried = [forgotten.hash("click", each) for each in sorted(ids)] if kind == "erase" and found.parts else []
+        buried = [erasures.hash("click", each) for each in sorted(ids)] if kind == "erase" and found.parts else []
         for part in found.parts:
             part.epoch_before = self.vaults[part.vault].epoch(Date.fromisoformat(part.date))
         return Intent(
             kind=kind,
-            receipt_id=new_id(self._house.world.now_ms(), self._house.world.token(8)),
+            receipt_id=new_id(self._workspace.world.now_ms(), self._workspace.world.token(8)),
             subject=self.told(subject),
             cut=subject.kind == "ip",
-            requested_at_ms=self._house.world.now_ms(),
+            requested_at_ms=self._workspace.world.now_ms(),
             tombstones=buried,
             values=sorted({trace for click in found.clicks for trace in traces(click)}) if kind == "erase" else [],
             before={store: found.counts[store] for store in STORES},
@@ -202,16 +202,16 @@ class Forgetting:
         self._hooks.renewed()
         for part in intent.days:
             if part.vault == "days":
-                remove_shelf(self._house.rooms.columns / self._house.workspace, Date.fromisoformat(part.date))
+                remove_folder(self._workspace.paths.columns / self._workspace.id, Date.fromisoformat(part.date))
         scanned = self._scan(intent, patience_seconds)
         done = self._conclude(intent, scanned)
         self._journal.clear()
         return done
 
     def _bury(self, intent: Intent) -> None:
-        days = days_of("tombstones", self._house.settings)
+        days = days_of("tombstones", self._workspace.settings)
         expires_at_ms = intent.requested_at_ms + (days or 0) * DAY_MS
-        self._house.forgotten.bury(intent.tombstones, expires_at_ms=expires_at_ms)
+        self._workspace.erasures.add_tombstones(intent.tombstones, expires_at_ms=expires_at_ms)
 
     def _take_in_calls(self, intent: Intent) -> None:
         """Postbacks that came since it was looked for them. No more of them come: the clicks are buried."""
@@ -240,7 +240,7 @@ class Forgetting:
         return {
             "files": sum(scanner.files for scanner in scanners),
             "bytes": sum(scanner.bytes for scanner in scanners),
-            "found_in": sorted({str(hit.path.relative_to(self._house.rooms.data)) for hit in hits}),
+            "found_in": sorted({str(hit.path.relative_to(self._workspace.paths.data)) for hit in hits}),
         }
 
     def _move(self, intent: Intent, part: DayPart) -> None:
@@ -256,7 +256,7 @@ class Forgetting:
         source.take_out(
             date,
             part,
-            left=lambda stories: self._remainders(intent, stories) if stays else [],
+            left=lambda histories: self._remainders(intent, histories) if stays else [],
             written_down=lambda: self._journal.write(intent),
         )
         part.done, part.epoch_after = True, source.epoch(date)
@@ -268,7 +268,7 @@ class Forgetting:
         if beside == "days" and date not in self.vaults["days"].dates():
             return
         with self.vaults[part.vault].reader(date) as reader:
-            wholes = list(read_whole(reader, part.clicks, now_ms=self._house.world.now_ms()))
+            wholes = list(read_whole(reader, part.clicks, now_ms=self._workspace.world.now_ms()))
             calls = [row for seq in part.calls if (row := reader.inbox.find(seq))]
         if intent.kind != "erase":
             self.vaults[beside].put_in(date, wholes, [(click_named(row.call.params), row) for row in calls])
@@ -278,24 +278,24 @@ class Forgetting:
             date, [Whole(click=click, events=list(enumerate(events)), deliveries=()) for click, events in left]
         )
 
-    def _remainders(self, intent: Intent, stories: Sequence[Story]) -> list[Story]:
+    def _remainders(self, intent: Intent, histories: Sequence[Story]) -> list[Story]:
         """Their ids are made from ours under the workspace's key: the same again after a crash, and nobody's."""
-        forgotten = self._house.forgotten
+        erasures = self._workspace.erasures
         return [
             remainder(
                 click,
                 events,
-                ClickId(forgotten.hash("rest", f"{intent.receipt_id}|{click.click_id}").hex()),
+                ClickId(erasures.hash("rest", f"{intent.receipt_id}|{click.click_id}").hex()),
             )
-            for click, events in stories
+            for click, events in histories
         ]
 
     def _other_files(self, intent: Intent, seen: set[Path]) -> Iterator[Path]:
         """Every file of the data directory but the owner's own words and days in which there was nothing."""
-        rooms = self._house.rooms
+        paths = self._workspace.paths
         dates = {part.date for part in intent.days}
-        for path in rooms.files():
-            date = date_in(path.relative_to(rooms.data))
+        for path in paths.files():
+            date = date_in(path.relative_to(paths.data))
             if path not in seen and (date is None or date in dates):
                 yield path
 
@@ -306,9 +306,9 @@ class Forgetting:
         stores = [{"store": store, "before": intent.before[store], "after": after[store]} for store in STORES]
         if intent.kind != "erase":
             return {"subject": intent.subject, "kind": intent.kind, "stores": stores}
-        house, now_ms = self._house, self._house.world.now_ms()
+        workspace, now_ms = self._workspace, self._workspace.world.now_ms()
         keyring = receipts.keyring_of(
-            intent, house.workspace, key_epoch=house.keyring.key_epoch(), escrow=house.forgotten.latest_escrow()
+            intent, workspace.id, key_epoch=workspace.keyring.key_epoch(), escrow=workspace.erasures.latest_escrow()
         )
         receipt = receipts.signed(
             {
@@ -321,13 +321,15 @@ class Forgetting:
                 "keys": receipts.keys_of(intent),
                 "keyring": keyring,
                 "scan": scanned,
-                "limits": receipts.limits(intent, house.configuration()[1], keyring),
+                "limits": receipts.limits(intent, workspace.configuration()[1], keyring),
             },
-            house.keys.receipt_key,
+            workspace.keys.receipt_key,
         )
-        house.forgotten.keep_receipt(receipt, made_at_ms=now_ms)
+        workspace.erasures.keep_receipt(receipt, made_at_ms=now_ms)
         if intent.request_id is not None:
-            house.register.executed(intent.request_id, receipt_id=intent.receipt_id, sent=intent.sent, now_ms=now_ms)
+            workspace.register.executed(
+                intent.request_id, receipt_id=intent.receipt_id, sent=intent.sent, now_ms=now_ms
+            )
         return receipt
 
     def _left_of(self, intent: Intent) -> Counter[str]:
@@ -342,7 +344,7 @@ class Forgetting:
 
     def verify(self, receipt: Mapping[str, Any]) -> list[str]:
         """What does not hold of a receipt now; nothing when all does."""
-        return what_is_wrong(receipt, self._house.public_key, self.vaults)
+        return what_is_wrong(receipt, self._workspace.public_key, self.vaults)
 
     # -- restriction and objection
 
@@ -369,5 +371,5 @@ class Forgetting:
 
         Raises RefusedError when nobody could be told again.
         """
-        told = keep_objection(self._house, self.vaults, subject, self._hooks.objected)
+        told = keep_objection(self._workspace, self.vaults, subject, self._hooks.objected)
         return {"subject": self.told(subject), **told}

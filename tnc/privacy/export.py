@@ -11,7 +11,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from typing import Any, Final
 
 import msgspec
@@ -27,7 +27,7 @@ from tnc.store.days.deliveries import DeliveryRecord
 from tnc.store.days.inbox import Call
 from tnc.store.days.writer import DayReader
 from tnc.store.terms import TERMS, days_of
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 Record = dict[str, Any]
 
@@ -78,7 +78,7 @@ class Copy:
     told: Counter[str] = field(default_factory=Counter)
 
 
-def copy_of(house: House, vaults: Mapping[VaultName, Vault], subject: Subject) -> bytes:
+def copy_of(workspace: Workspace, vaults: Mapping[VaultName, Vault], subject: Subject) -> bytes:
     """The ZIP. Of an address only the clicks that were stored with it whole: a network's may be of others."""
     copy, found = Copy(), Found()
     for name, vault in vaults.items():
@@ -86,16 +86,16 @@ def copy_of(house: House, vaults: Mapping[VaultName, Vault], subject: Subject) -
             with vault.reader(date) as reader:
                 for seq, click in subject.clicks(reader, whole_only=True):
                     found.clicks.append(click)
-                    _add(copy, house, reader, seq, click, restricted=name == "restricted")
+                    _add(copy, workspace, reader, seq, click, restricted=name == "restricted")
     for name, vault in vaults.items():
         _add_calls(copy, name, vault, found)
     for records in copy.tables.values():
         records.sort(key=lambda record: json.dumps(record, sort_keys=True))
-    return _zip(copy, house)
+    return _zip(copy, workspace)
 
 
-def _add(copy: Copy, house: House, reader: DayReader, seq: int, click: Click, *, restricted: bool) -> None:
-    copy.tables["clicks"].append(_click(house, click, restricted=restricted))
+def _add(copy: Copy, workspace: Workspace, reader: DayReader, seq: int, click: Click, *, restricted: bool) -> None:
+    copy.tables["clicks"].append(_click(workspace, click, restricted=restricted))
     for event in reader.events_of(seq):
         copy.tables[_KINDS[type(event)]].append({"click_id": click.click_id, **_whole(event)})
     for row in reader.deliveries.of_click(seq):
@@ -115,10 +115,10 @@ def _add(copy: Copy, house: House, reader: DayReader, seq: int, click: Click, *,
             copy.told[row.destination] += 1
 
 
-def _click(house: House, click: Click, *, restricted: bool) -> Record:
+def _click(workspace: Workspace, click: Click, *, restricted: bool) -> Record:
     """Every field of the registry but the headers, which are never stored."""
     record = {name: plain(each.kind, each.read(click)) for name, each in FIELDS.items() if name != "headers"}
-    return record | {"destination": house.destination(click), "restricted": restricted}
+    return record | {"destination": workspace.destination(click), "restricted": restricted}
 
 
 def _whole(record: msgspec.Struct) -> Record:
@@ -144,9 +144,9 @@ def _add_calls(copy: Copy, name: VaultName, vault: Vault, found: Found) -> None:
 # ------------------------------------------------------------------------------------------------- as files
 
 
-def _zip(copy: Copy, house: House) -> bytes:
+def _zip(copy: Copy, workspace: Workspace) -> bytes:
     content = io.BytesIO()
-    files = [("readme.txt", _readme(copy, house)), *_files(copy), *_schemas()]
+    files = [("readme.txt", _readme(copy, workspace)), *_files(copy), *_schemas()]
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files}
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name, text in (*files, ("manifest.json", _json({"sha256": digests}))):
@@ -218,10 +218,10 @@ def _cell(value: Any) -> str:
 # --------------------------------------------------------------------------------------------- in plain words
 
 
-def _readme(copy: Copy, house: House) -> str:
+def _readme(copy: Copy, workspace: Workspace) -> str:
     counts = "\n".join(f"  {len(records):>6}  {name}" for name, records in copy.tables.items())
     told = "\n".join(f"  {name}: {count}" for name, count in sorted(copy.told.items())) or "  nobody"
-    clicks_days = days_of("clicks", house.settings)
+    clicks_days = days_of("clicks", workspace.settings)
     return _README.format(counts=counts, told=told, clicks_days=clicks_days, receipts=TERMS["receipts"].days)
 
 

@@ -12,7 +12,7 @@ from tnc.core.errors import FailedError
 from tnc.core.fields import rfc3339
 from tnc.core.process import Child
 from tnc.store.days.writer import utc_date
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 ROW_WITHOUT_KEY: Final = "row whose key is destroyed"
 
@@ -28,7 +28,7 @@ class Leak(Struct, frozen=True, kw_only=True):
     count: int
 
 
-class Inspection(Struct, frozen=True, kw_only=True):
+class LeakReport(Struct, frozen=True, kw_only=True):
     """One search."""
 
     at_ms: int  # when it ended
@@ -43,15 +43,15 @@ class Inspection(Struct, frozen=True, kw_only=True):
     seen: dict[str, Stamp]  # clean files
 
 
-def last_inspection(path: Path) -> Inspection | None:
+def last_leak_report(path: Path) -> LeakReport | None:
     """None when there was none, or what is left of it cannot be read: then it is made again."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Inspection)
+        return msgspec.json.decode(path.read_bytes(), type=LeakReport)
     except (OSError, msgspec.MsgspecError):
         return None
 
 
-def keep_inspection(path: Path, inspection: Inspection) -> None:
+def save_leak_report(path: Path, inspection: LeakReport) -> None:
     """Whole or not at all; that it outlives a power cut is not needed."""
     new = path.with_name(f"{path.name}.new")
     new.write_bytes(msgspec.json.encode(inspection))
@@ -78,17 +78,17 @@ def _words(config: Path, which: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "tnc.privacy.leak_worker", str(config), which)
 
 
-class Nightly:
+class LeakSearchSchedule:
     """Begins with the first hour of each day (UTC), and looks through what was written to since the last time."""
 
-    def __init__(self, config: Path, house: House) -> None:
+    def __init__(self, config: Path, workspace: Workspace) -> None:
         self._child = Child(_words(config, "changed"), "the search for words in the clear failed")
-        self._house = house
+        self._workspace = workspace
 
     def start_if_due(self) -> None:
         """Start the child and do not wait for it; whatever way the clock was set, another date is another night."""
-        last = last_inspection(self._house.rooms.inspection)
-        if last is None or utc_date(last.at_ms) != utc_date(self._house.world.now_ms()):
+        last = last_leak_report(self._workspace.paths.inspection)
+        if last is None or utc_date(last.at_ms) != utc_date(self._workspace.world.now_ms()):
             self._child.start()
 
     def stop(self) -> None:
@@ -96,7 +96,7 @@ class Nightly:
         self._child.stop()
 
 
-def told(found: Inspection) -> dict[str, Any]:
+def told(found: LeakReport) -> dict[str, Any]:
     """As JSON tells it."""
     return {
         "at": rfc3339(found.at_ms),

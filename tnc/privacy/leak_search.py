@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final, TypeVar
@@ -21,7 +21,15 @@ from typing import Final, TypeVar
 from tnc.core.errors import TncError
 from tnc.core.models import Click
 from tnc.privacy.byte_scan import Scanner, Shapes
-from tnc.privacy.leak_report import ROW_WITHOUT_KEY, Inspection, Leak, Stamp, keep_inspection, last_inspection, stamp_of
+from tnc.privacy.leak_report import (
+    ROW_WITHOUT_KEY,
+    Leak,
+    LeakReport,
+    Stamp,
+    last_leak_report,
+    save_leak_report,
+    stamp_of,
+)
 from tnc.privacy.subject import named_traces
 from tnc.privacy.vault import Vault
 from tnc.reports.columns.cardinality import Look, look
@@ -30,7 +38,7 @@ from tnc.reports.columns.duck import UnreadableError, Values
 from tnc.reports.columns.schema import click_row
 from tnc.store.days.files import Days
 from tnc.store.days.writer import DayReader
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 _T = TypeVar("_T")
 
@@ -82,9 +90,9 @@ class Search:
     """
 
     def __init__(
-        self, house: House, vaults: Collection[Vault], *, since: Inspection | None, seconds: float | None = None
+        self, workspace: Workspace, vaults: Collection[Vault], *, since: LeakReport | None, seconds: float | None = None
     ) -> None:
-        self._house = house
+        self._workspace = workspace
         self._vaults = vaults
         self._known = {} if since is None else since.seen
         self._until = None if seconds is None else time.monotonic() + seconds
@@ -93,20 +101,20 @@ class Search:
         self._unchanged = 0
         self._left = 0
 
-    def run(self) -> Inspection:
-        house, sample = self._house, self._take_sample()
+    def run(self) -> LeakReport:
+        workspace, sample = self._workspace, self._take_sample()
         scanner = Scanner(sample.words)
-        before = last_inspection(house.rooms.inspection)
-        with Columns(house.rooms.columns) as columns:
+        before = last_leak_report(workspace.paths.inspection)
+        with Columns(workspace.paths.columns) as columns:
             for path in self._due():
                 if self._until is not None and time.monotonic() > self._until:
                     self._left += 1
                 else:
                     self._look_into(path, scanner, sample, columns)
-        now_ms = house.world.now_ms()
+        now_ms = workspace.world.now_ms()
         clean = not self._found and not self._left
         clean_before = None if before is None else before.clean_at_ms
-        inspection = Inspection(
+        inspection = LeakReport(
             at_ms=now_ms,
             clicks=sample.clicks,
             words=len(sample.words),
@@ -118,7 +126,7 @@ class Search:
             clean_at_ms=now_ms if clean else clean_before,
             seen=self._seen,
         )
-        keep_inspection(house.rooms.inspection, inspection)
+        save_leak_report(workspace.paths.inspection, inspection)
         return inspection
 
     # -- what is looked for
@@ -144,7 +152,7 @@ class Search:
 
     def _some(self, reader: DayReader, share: int, *, newest: bool) -> Iterator[Click]:
         """By chance, each the next one from a number on: not every number has a click."""
-        numbers = (int(self._house.world.chance() * (reader.latest()[0] + 1)) for _ in range(share))
+        numbers = (int(self._workspace.world.chance() * (reader.latest()[0] + 1)) for _ in range(share))
         chosen = chain.from_iterable(islice(reader.clicks(number - 1), 1) for number in numbers)
         ended = islice(reader.newest_clicks(), share if newest else 0)
         yield from (click for _, click in chain(chosen, ended) if not click.erased)
@@ -154,19 +162,19 @@ class Search:
     def _due(self) -> list[Path]:
         """Small rooms first, then what has the newest change: when time runs out the likeliest places are done."""
         due: list[tuple[bool, int, Path]] = []
-        for path in self._house.rooms.files():
+        for path in self._workspace.paths.files():
             stamp = stamp_of(path)
-            if stamp is None or path.name.startswith(self._house.rooms.inspection.name):
+            if stamp is None or path.name.startswith(self._workspace.paths.inspection.name):
                 continue
             if self._known.get(self._name(path)) == stamp:
                 self._unchanged += 1
                 self._seen[self._name(path)] = stamp
             else:
-                due.append((self._house.rooms.days in path.parents, -stamp[0], path))
+                due.append((self._workspace.paths.days in path.parents, -stamp[0], path))
         return [path for _, _, path in sorted(due)]
 
     def _name(self, path: Path) -> str:
-        return str(path.relative_to(self._house.rooms.data))
+        return str(path.relative_to(self._workspace.paths.data))
 
     def _look_into(self, path: Path, scanner: Scanner, sample: _Sample, columns: Columns) -> None:
         name, stamp = self._name(path), stamp_of(path)
@@ -192,7 +200,7 @@ class Search:
 
     def _holds_owners_words(self, path: Path) -> bool:
         """The e-mail addresses of accounts, and notes in which an owner names networks and user agents."""
-        return path.name.startswith(self._house.rooms.control.name) or self._house.rooms.columns in path.parents
+        return path.name.startswith(self._workspace.paths.control.name) or self._workspace.paths.columns in path.parents
 
     def _in_columns(self, path: Path, scanner: Scanner, sample: _Sample, columns: Columns) -> Iterator[str]:
         """Every different cell of a file of columns, as a report reads it."""
@@ -215,13 +223,13 @@ def _date(day: tuple[Date, Vault]) -> Date:
     return day[0]
 
 
-def vaults_to_search(house: House) -> Sequence[Vault]:
+def vaults_to_search(workspace: Workspace) -> Sequence[Vault]:
     """Both, to read."""
     return [
-        Vault(folder=folder, keyring=keyring, workspace=house.workspace, alone=_nobody)
+        Vault(folder=folder, keyring=keyring, workspace=workspace.id, alone=_nobody)
         for folder, keyring in (
-            (house.rooms.days, house.keyring),
-            (house.rooms.restricted, house.restricted_keyring),
+            (workspace.paths.days, workspace.keyring),
+            (workspace.paths.restricted, workspace.restricted_keyring),
         )
     ]
 

@@ -11,10 +11,10 @@ from typing import Final
 from tnc.core import settings
 from tnc.core.clock import World
 from tnc.core.logging import set_up_logs
-from tnc.core.process import stand_back
-from tnc.privacy.leak_report import last_inspection
+from tnc.core.process import lower_priority
+from tnc.privacy.leak_report import last_leak_report
 from tnc.privacy.leak_search import Search, vaults_to_search
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 _SECONDS: Final = 3 * 3600.0  # of a night
 
@@ -23,12 +23,12 @@ def main() -> None:
     config, which = sys.argv[1:]
     nightly = which == "changed"
     if nightly:
-        stand_back()
+        lower_priority()
     loaded = settings.load(Path(config))
     set_up_logs(loaded.log_level)
-    with House(loaded, World(), to_write=False) as house:
-        since = last_inspection(house.rooms.inspection) if nightly else None
-        Search(house, vaults_to_search(house), since=since, seconds=_SECONDS if nightly else None).run()
+    with Workspace(loaded, World(), to_write=False) as workspace:
+        since = last_leak_report(workspace.paths.inspection) if nightly else None
+        Search(workspace, vaults_to_search(workspace), since=since, seconds=_SECONDS if nightly else None).run()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Objection: from now on a person leaves no trace, and nobody is told of what there is."""
 
 from collections.abc import Callable, Mapping
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from typing import Any
 
 from tnc.core.errors import RefusedError
@@ -12,14 +12,14 @@ from tnc.privacy.subject import Subject
 from tnc.privacy.vault import Vault
 from tnc.store.days.writer import DayWriter
 from tnc.store.terms import DAY_MS, days_of
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 
 def keep_objection(
-    house: House, vaults: Mapping[VaultName, Vault], subject: Subject, objected: Callable[[], None]
+    workspace: Workspace, vaults: Mapping[VaultName, Vault], subject: Subject, objected: Callable[[], None]
 ) -> dict[str, Any]:
     """`objected` tells whoever serves visitors. Raises RefusedError when nobody could be told again."""
-    now_ms, found = house.world.now_ms(), look_for(vaults, subject)
+    now_ms, found = workspace.world.now_ms(), look_for(vaults, subject)
     if subject.kind == "ip":
         kind, values, term = "address", frozenset(subject.values(whole_only=True)), "objections by address"
     elif subject.kind == "browser":
@@ -32,18 +32,20 @@ def keep_objection(
             "nothing is stored by which this visitor could be told again, so his objection cannot be kept here; "
             "he can opt out himself on the page /privacy of any tracking domain."
         )
-    days = days_of(term, house.settings) or 0
-    house.forgotten.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS)
+    days = days_of(term, workspace.settings) or 0
+    workspace.erasures.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS)
     objected()
-    called_back = sum(_call_back(house, vaults["days"], part, now_ms) for part in found.parts if part.vault == "days")
+    called_back = sum(
+        _call_back(workspace, vaults["days"], part, now_ms) for part in found.parts if part.vault == "days"
+    )
     return {"objections": len(values), "until": rfc3339(now_ms + days * DAY_MS), "called_back": called_back}
 
 
-def _call_back(house: House, vault: Vault, part: DayPart, now_ms: int) -> int:
+def _call_back(workspace: Workspace, vault: Vault, part: DayPart, now_ms: int) -> int:
     """What was to be told of these clicks is not; how much that was."""
 
     def cancel(writer: DayWriter) -> int:
         return sum(writer.deliveries.cancel(seq, reason="consent-denied", now_ms=now_ms) for seq in part.clicks)
 
-    day = house.workspace, Date.fromisoformat(part.date)
+    day = workspace.id, Date.fromisoformat(part.date)
     return vault.alone(lambda days: days.transact(day, cancel))

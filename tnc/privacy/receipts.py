@@ -6,7 +6,7 @@ without its `signature`, as JSON with sorted keys and no spaces, in UTF-8.
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from typing import Any, Final
 
 from tnc.core import crypto

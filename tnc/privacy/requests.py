@@ -12,12 +12,12 @@ from tnc.core.clock import ids_in
 from tnc.core.errors import InvalidError, RefusedError
 from tnc.core.fields import rfc3339
 from tnc.privacy import receipts
-from tnc.privacy.erase import Forgetting
+from tnc.privacy.erase import Eraser
 from tnc.privacy.export import copy_of
 from tnc.privacy.search import look_for
 from tnc.privacy.subject import Subject
 from tnc.store.requests import Channel, Outcome, Request, RequestKind, State, Words
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.visitors.client_ip import cut
 from tnc.visitors.user_agent import family
 
@@ -52,16 +52,16 @@ class Named:
         return found[-1] if found else self.click.strip()
 
 
-class Rights:
-    def __init__(self, house: House, forgetting: Forgetting) -> None:
-        self._house = house
-        self._forgetting = forgetting
+class PrivacyRequests:
+    def __init__(self, workspace: Workspace, eraser: Eraser) -> None:
+        self._workspace = workspace
+        self._eraser = eraser
         self._dues: tuple[int, ...] = ()
 
     # -- by the person
 
     def holdings(self, browser_id: str) -> Holdings:
-        found = look_for(self._forgetting.vaults, _browser(browser_id))
+        found = look_for(self._eraser.vaults, _browser(browser_id))
         times = sorted(click.clicked_at_ms for click in found.clicks)
         return Holdings(
             clicks=len(times),
@@ -73,42 +73,46 @@ class Rights:
     def copy(self, browser_id: str) -> bytes:
         """Everything that is stored about a browser, as a ZIP."""
         subject = _browser(browser_id)
-        content = copy_of(self._house, self._forgetting.vaults, subject)
+        content = copy_of(self._workspace, self._eraser.vaults, subject)
         request = self._proved("access", subject)
-        self._house.register.move(request.request_id, "fulfilled", now_ms=self._house.world.now_ms(), actor="tnc")
+        self._workspace.register.move(
+            request.request_id, "fulfilled", now_ms=self._workspace.world.now_ms(), actor="tnc"
+        )
         return content
 
     def erase(self, browser_id: str, *, kind: RequestKind = "erasure") -> dict[str, Any]:
         """Erase what is stored about a browser; the receipt."""
         subject = _browser(browser_id)
         request = self._proved(kind, subject)
-        return self._forgetting.erase(subject, request_id=request.request_id)
+        return self._eraser.erase(subject, request_id=request.request_id)
 
     def object(self, browser_id: str) -> int:
         """Nobody is told any more of what is stored about a browser; how much was called back."""
         subject = _browser(browser_id)
         with suppress(RefusedError):  # there is nothing of it
-            called_back: int = self._forgetting.object(subject)["called_back"]
+            called_back: int = self._eraser.object(subject)["called_back"]
             request = self._proved("objection", subject)
-            self._house.register.move(request.request_id, "fulfilled", now_ms=self._house.world.now_ms(), actor="tnc")
+            self._workspace.register.move(
+                request.request_id, "fulfilled", now_ms=self._workspace.world.now_ms(), actor="tnc"
+            )
             return called_back
         return 0
 
     def _proved(self, kind: RequestKind, subject: Subject) -> Request:
         """What is granted at once stands in the register as well."""
-        register, now_ms = self._house.register, self._house.world.now_ms()
+        register, now_ms = self._workspace.register, self._workspace.world.now_ms()
         request = register.open(
             self._new_id(),
             kind,
             channel="page",
             now_ms=now_ms,
-            subject=self._forgetting.told(subject),
+            subject=self._eraser.told(subject),
             evidence=_PROOF,
         )
         return register.move(request.request_id, "verified", now_ms=now_ms, actor="tnc")
 
     def _new_id(self) -> str:
-        return self._house.world.token(5).hex()
+        return self._workspace.world.token(5).hex()
 
     # -- to the owner
 
@@ -130,22 +134,22 @@ class Rights:
         if named is not None and len(named.click) > _MOST_WORDS:
             raise InvalidError("the number of your visit is shorter than that.")
         evidence, is_enough = (None, False) if named is None else self._weigh(named)
-        link = self._house.world.token(16).hex()
-        request = self._house.register.open(
+        link = self._workspace.world.token(16).hex()
+        request = self._workspace.register.open(
             self._new_id(),
             kind,
             channel=channel,
-            now_ms=self._house.world.now_ms(),
+            now_ms=self._workspace.world.now_ms(),
             words=Words(text=text.strip(), contact=contact.strip(), click=named.click_id if named else ""),
-            subject=None if subject is None else self._forgetting.told(subject),
+            subject=None if subject is None else self._eraser.told(subject),
             evidence=evidence,
             link=link,
         )
         for state in _PROVED[:1] if is_enough and kind == "access" else _PROVED if is_enough else ():
-            request = self._house.register.move(
-                request.request_id, state, now_ms=self._house.world.now_ms(), actor="tnc"
+            request = self._workspace.register.move(
+                request.request_id, state, now_ms=self._workspace.world.now_ms(), actor="tnc"
             )
-        self.look_at_dues()
+        self.refresh_due_dates()
         return request, link
 
     def _weigh(self, named: Named) -> tuple[str, bool]:
@@ -153,7 +157,7 @@ class Rights:
 
         A click id is no secret: networks and logs know it. With it must come the network and the browser of then.
         """
-        clicks = look_for(self._forgetting.vaults, Subject(kind="click", value=named.click_id)).clicks
+        clicks = look_for(self._eraser.vaults, Subject(kind="click", value=named.click_id)).clicks
         visit = clicks[0].visit if clicks else None
         if visit is None:
             return "the number of a visit, which is not known here", False
@@ -163,24 +167,24 @@ class Rights:
         return ", ".join(told), same_network and same_browser
 
     def case(self, link: str) -> Request | None:
-        return self._house.register.by_link(link)
+        return self._workspace.register.by_link(link)
 
     # -- by the owner
 
     @property
     def overdue(self) -> int:
         """How many requests are late, by what `look_at_dues` saw last."""
-        now_ms = self._house.world.now_ms()
+        now_ms = self._workspace.world.now_ms()
         return sum(due_ms <= now_ms for due_ms in self._dues)
 
-    def look_at_dues(self) -> None:
-        self._dues = tuple(each.due_at_ms for each in self._house.register.all_of(only_open=True))
+    def refresh_due_dates(self) -> None:
+        self._dues = tuple(each.due_at_ms for each in self._workspace.register.all_of(only_open=True))
 
     def requests(self, *, only_open: bool = False) -> list[dict[str, Any]]:
-        return [self.shown(request) for request in self._house.register.all_of(only_open=only_open)]
+        return [self.shown(request) for request in self._workspace.register.all_of(only_open=only_open)]
 
     def request(self, request_id: str) -> dict[str, Any]:
-        return self.shown(self._house.register.get(request_id))
+        return self.shown(self._workspace.register.get(request_id))
 
     def add(
         self,
@@ -192,30 +196,30 @@ class Rights:
         who: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """A request that came by letter or e-mail."""
-        subject = self._forgetting.subject(**who) if who else None
+        subject = self._eraser.subject(**who) if who else None
         request, link = self.ask(kind, text=text, contact=contact, channel=channel, subject=subject)
         return self.shown(request) | {"link": f"/privacy/case/{link}"}
 
     def move(self, request_id: str, state: State, *, reason: str = "", answer: str = "") -> dict[str, Any]:
-        now_ms = self._house.world.now_ms()
-        moved = self._house.register.move(request_id, state, now_ms=now_ms, reason=reason, answer=answer)
-        self.look_at_dues()
+        now_ms = self._workspace.world.now_ms()
+        moved = self._workspace.register.move(request_id, state, now_ms=now_ms, reason=reason, answer=answer)
+        self.refresh_due_dates()
         return self.shown(moved)
 
     def settle(self, request_id: str, *, receiver: str, outcome: Outcome) -> dict[str, Any]:
         """What became of it at somebody who had been told before."""
-        now_ms = self._house.world.now_ms()
-        return self.shown(self._house.register.settle(request_id, receiver, outcome, now_ms=now_ms))
+        now_ms = self._workspace.world.now_ms()
+        return self.shown(self._workspace.register.settle(request_id, receiver, outcome, now_ms=now_ms))
 
     def extend(self, request_id: str, *, until_ms: int, reason: str) -> dict[str, Any]:
-        now_ms = self._house.world.now_ms()
-        extended = self._house.register.extend(request_id, until_ms=until_ms, reason=reason, now_ms=now_ms)
-        self.look_at_dues()
+        now_ms = self._workspace.world.now_ms()
+        extended = self._workspace.register.extend(request_id, until_ms=until_ms, reason=reason, now_ms=now_ms)
+        self.refresh_due_dates()
         return self.shown(extended)
 
     def shown(self, request: Request) -> dict[str, Any]:
         """A request as JSON."""
-        now_ms = self._house.world.now_ms()
+        now_ms = self._workspace.world.now_ms()
         return {
             "request_id": request.request_id,
             "kind": request.kind,
@@ -241,7 +245,7 @@ class Rights:
                     "reports": its.reports,
                     "outcome": its.outcome,
                     "at": rfc3339(its.at_ms) if its.outcome else None,
-                    "what": receipts.afterwards(name, self._house.configuration()[1]),
+                    "what": receipts.afterwards(name, self._workspace.configuration()[1]),
                 }
                 for name, its in request.words.receivers.items()
             ],

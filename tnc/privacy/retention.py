@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,12 +16,12 @@ from tnc.core.errors import TncError
 from tnc.core.fields import rfc3339
 from tnc.core.settings import Settings
 from tnc.privacy.vault import Alone
-from tnc.reports.columns.archive import ColdDay, cold_dates, remove_cold
-from tnc.reports.columns.day_folder import all_shelves, remove_shelf
+from tnc.reports.columns.archive import ArchivedDay, archived_dates, remove_archived
+from tnc.reports.columns.day_folder import all_folders, remove_folder
 from tnc.store.days.files import count_clicks, remove
 from tnc.store.days.writer import day_path
 from tnc.store.terms import DAY_MS, TERMS, TermChange, days_of, is_over, read_terms, start_ms, with_days
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ class Hooks:
 
 
 class Retention:
-    def __init__(self, house: House, alone: Alone, hooks: Hooks) -> None:
-        self._house = house
+    def __init__(self, workspace: Workspace, alone: Alone, hooks: Hooks) -> None:
+        self._workspace = workspace
         self._alone = alone
         self._hooks = hooks
         self._turn = threading.Lock()
@@ -48,23 +48,23 @@ class Retention:
 
     def show(self) -> dict[str, Any]:
         """Every term with its days, and what goes next."""
-        house = self._house
-        dates = house.stories.dates()
-        goes_ms = start_ms(dates[0]) + _days("clicks", house.settings) * DAY_MS if dates else None
+        workspace = self._workspace
+        dates = workspace.histories.dates()
+        goes_ms = start_ms(dates[0]) + _days("clicks", workspace.settings) * DAY_MS if dates else None
         return {
-            "workspace": house.workspace,
+            "workspace": workspace.id,
             "terms": [
                 {
                     "name": name,
                     "text": term.text,
-                    "days": days_of(name, house.settings),
+                    "days": days_of(name, workspace.settings),
                     "can_be_set": term.setting is not None and name != "tombstones",
                 }
                 for name, term in TERMS.items()
             ],
             "oldest": dates[0].isoformat() if dates else None,
             "goes_at": None if goes_ms is None else rfc3339(goes_ms),
-            "changes": [_told(each) for each in house.terms.changes(_CHANGES_SHOWN)],
+            "changes": [_told(each) for each in workspace.terms.changes(_CHANGES_SHOWN)],
         }
 
     # -- change it
@@ -75,9 +75,9 @@ class Retention:
         Who it was stays, with what was told before: `by` is an e-mail address of the dashboard.
         """
         wanted = read_terms(terms)
-        house = self._house
-        before = {name: getattr(house.settings, name) for name in wanted}
-        settings, now_ms = with_days(house.settings, wanted), house.world.now_ms()
+        workspace = self._workspace
+        before = {name: getattr(workspace.settings, name) for name in wanted}
+        settings, now_ms = with_days(workspace.settings, wanted), workspace.world.now_ms()
         told = self._run(settings, now_ms, dry_run=True)
         if not dry_run:
             gone = told["days"]
@@ -94,8 +94,8 @@ class Retention:
                 for name, days in wanted.items()
                 if days != before[name]
             ]
-            house.terms.put(wanted, changes)
-            house.take_terms()
+            workspace.terms.put(wanted, changes)
+            workspace.take_terms()
             told = self._run(settings, now_ms, dry_run=False)
         return {"set": wanted, "before": before, **told}
 
@@ -103,8 +103,8 @@ class Retention:
 
     def run(self, *, as_of_ms: int | None = None, dry_run: bool = False) -> dict[str, Any]:
         """Let go what has reached its term, or tell what would go."""
-        at_ms = self._house.world.now_ms() if as_of_ms is None else as_of_ms
-        return self._run(self._house.settings, at_ms, dry_run=dry_run)
+        at_ms = self._workspace.world.now_ms() if as_of_ms is None else as_of_ms
+        return self._run(self._workspace.settings, at_ms, dry_run=dry_run)
 
     def keep_to_terms(self) -> None:
         """As a job: now."""
@@ -115,58 +115,58 @@ class Retention:
         closed_ms = [at_ms - _days(term, settings) * DAY_MS for term in ("requests", "support")]
         with self._turn:
             days = [date for date in self._known_days() if is_over(date, "clicks", settings, at_ms)]
-            sums = [date for date in cold_dates(self._columns) if is_over(date, "rollups", settings, at_ms)]
+            sums = [date for date in archived_dates(self._columns) if is_over(date, "rollups", settings, at_ms)]
             told = {
                 "as_of": rfc3339(at_ms),
                 "dry_run": dry_run,
                 "days": [{"date": date.isoformat(), "clicks": self._count(date)} for date in days],
                 "rollups": [date.isoformat() for date in sums],
-                "expired": self._house.forgotten.expired(now_ms=at_ms, receipts_before_ms=receipts_ms)
-                | {"requests": self._house.register.count_closed_before(*closed_ms)},
+                "expired": self._workspace.erasures.expired(now_ms=at_ms, receipts_before_ms=receipts_ms)
+                | {"requests": self._workspace.register.count_closed_before(*closed_ms)},
             }
             if not dry_run:
                 self._keep_sums([date for date in days if not is_over(date, "rollups", settings, at_ms)])
                 self._drop(days)
                 for date in sums:
-                    remove_cold(self._columns, date)
-                self._house.forgotten.expire(now_ms=at_ms, receipts_before_ms=receipts_ms)
-                self._house.register.drop_closed_before(*closed_ms)
+                    remove_archived(self._columns, date)
+                self._workspace.erasures.expire(now_ms=at_ms, receipts_before_ms=receipts_ms)
+                self._workspace.register.drop_closed_before(*closed_ms)
         return told
 
     @property
     def _columns(self) -> Path:
-        return self._house.rooms.columns / self._house.workspace
+        return self._workspace.paths.columns / self._workspace.id
 
     def _known_days(self) -> list[Date]:
         """Days that have a file, a key or columns: a crash may have left only one of them."""
-        keyed = self._house.keyring.all_days(self._house.workspace)
-        return sorted({*self._house.stories.dates(), *keyed, *all_shelves(self._columns)})
+        keyed = self._workspace.keyring.all_days(self._workspace.id)
+        return sorted({*self._workspace.histories.dates(), *keyed, *all_folders(self._columns)})
 
     def _count(self, date: Date) -> int:
-        path = day_path(self._house.rooms.days, self._house.workspace, date)
+        path = day_path(self._workspace.paths.days, self._workspace.id, date)
         return count_clicks(path) if path.exists() else 0
 
     def _drop(self, days: Sequence[Date]) -> None:
         """Key, name, bytes and columns of each; also what a crash left of earlier ones."""
-        house = self._house
+        workspace = self._workspace
         for date in days:
             self._hooks.retiring(date)
-            for path in self._alone(lambda files, date=date: files.drop((house.workspace, date))):  # type: ignore[misc]
+            for path in self._alone(lambda files, date=date: files.drop((workspace.id, date))):  # type: ignore[misc]
                 remove(path)
-            remove_shelf(self._columns, date)
-        for path in self._alone(lambda files: files.leftovers(house.workspace)):
+            remove_folder(self._columns, date)
+        for path in self._alone(lambda files: files.leftovers(workspace.id)):
             remove(path)
-        house.keyring.sweep()
+        workspace.keyring.sweep()
         if days:
             log.info("days let go", extra={"count": len(days)})
             self._hooks.renewed()
 
     def keep_sums(self) -> None:
         """Make the sums of days that are over ahead of their end: once, and again on their last day."""
-        now_ms = self._house.world.now_ms()
-        last_ms = now_ms - (_days("clicks", self._house.settings) - 1) * DAY_MS
-        over = [date for date in self._house.stories.dates() if start_ms(date) + DAY_MS <= now_ms]
-        due = [date for date in over if start_ms(date) <= last_ms or not ColdDay(self._columns, date).is_whole()]
+        now_ms = self._workspace.world.now_ms()
+        last_ms = now_ms - (_days("clicks", self._workspace.settings) - 1) * DAY_MS
+        over = [date for date in self._workspace.histories.dates() if start_ms(date) + DAY_MS <= now_ms]
+        due = [date for date in over if start_ms(date) <= last_ms or not ArchivedDay(self._columns, date).is_whole()]
         self._keep_sums(due)
 
     def _keep_sums(self, days: Sequence[Date]) -> None:
@@ -181,8 +181,8 @@ class Retention:
 
     def _has_present_sums(self, date: Date) -> bool:
         """Whether nothing was written to a day since its sums were made."""
-        made_ns = ColdDay(self._columns, date).made_ns()
-        path = day_path(self._house.rooms.days, self._house.workspace, date)
+        made_ns = ArchivedDay(self._columns, date).made_ns()
+        path = day_path(self._workspace.paths.days, self._workspace.id, date)
         files = [each for each in (path, path.with_name(f"{path.name}-wal")) if each.exists() and each.stat().st_size]
         return made_ns is not None and all(each.stat().st_mtime_ns < made_ns for each in files)
 

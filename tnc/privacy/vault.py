@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from datetime import date as Date
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -132,7 +132,7 @@ class Vault:
             if _note(part, writer.search):  # something came since
                 written_down()
             there = writer.search.present(part.clicks)
-            writer.purge.replace(there, part.calls, left(writer.purge.stories(there)))
+            writer.purge.replace(there, part.calls, left(writer.purge.histories(there)))
 
         self.alone(lambda days: days.transact(self._day(date), rows))
         self.keyring.puncture_day(*self._day(date), clicks=part.clicks, events=part.leaves)

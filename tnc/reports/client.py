@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,7 +44,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     as_csv: bool = False
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ReportChunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of what the child answers: portions of the rows or of the CSV first, then the rest, or why there is none.
 
     A report may have a hundred thousand rows. Read at once they would keep the server's loop for half a second.
@@ -58,19 +58,21 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str = ""
 
 
-def in_lines(answer: Answer, *, as_csv: bool) -> Iterator[Told]:
+def in_lines(answer: Answer, *, as_csv: bool) -> Iterator[ReportChunk]:
     if as_csv:
         text = answer.csv()
-        yield from (Told(csv=text[at : at + _CSV_PORTION], more=True) for at in range(0, len(text), _CSV_PORTION))
-        yield Told(answer={})
+        yield from (
+            ReportChunk(csv=text[at : at + _CSV_PORTION], more=True) for at in range(0, len(text), _CSV_PORTION)
+        )
+        yield ReportChunk(answer={})
         return
     shown = answer.json()
     rows = shown.pop("rows")
-    yield from (Told(rows=rows[at : at + _ROWS_PORTION], more=True) for at in range(0, len(rows), _ROWS_PORTION))
-    yield Told(answer=shown)
+    yield from (ReportChunk(rows=rows[at : at + _ROWS_PORTION], more=True) for at in range(0, len(rows), _ROWS_PORTION))
+    yield ReportChunk(answer=shown)
 
 
-class Reporter:
+class ReportClient:
     """The child process, from the side of the server. One question at a time."""
 
     def __init__(self, config: Path) -> None:
@@ -87,7 +89,7 @@ class Reporter:
         """The same as CSV, every figure in full. Raises what `answer` raises."""
         return "".join(each.csv for each in await self._lines(msgspec.structs.replace(asked, as_csv=True)))
 
-    async def _lines(self, asked: Asked) -> list[Told]:
+    async def _lines(self, asked: Asked) -> list[ReportChunk]:
         async with self._turn:
             line = msgspec.json.encode(asked) + b"\n"
             told = await self._ask(line) or await self._ask(line)  # it may just have left: then a new one is asked
@@ -103,7 +105,7 @@ class Reporter:
         """Copy what is new, so that the next report has little to wait for."""
         await self.answer(Asked(metrics=("visits",), limit=0))
 
-    async def _ask(self, line: bytes) -> list[Told]:
+    async def _ask(self, line: bytes) -> list[ReportChunk]:
         """Nothing when the child does not answer to the end."""
         child = self._child
         if child is None or child.returncode is not None:
@@ -138,8 +140,8 @@ class Reporter:
             await child.wait()
 
 
-async def _next_line(lines: asyncio.StreamReader) -> Told:
-    return msgspec.json.decode(await asyncio.wait_for(lines.readline(), _PATIENCE_SECONDS), type=Told)
+async def _next_line(lines: asyncio.StreamReader) -> ReportChunk:
+    return msgspec.json.decode(await asyncio.wait_for(lines.readline(), _PATIENCE_SECONDS), type=ReportChunk)
 
 
 def keep_sums(settings: Settings, dates: Sequence[Date]) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from datetime import date as Date
 from functools import cache
 from typing import Final, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones

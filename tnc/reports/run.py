@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from datetime import date as Date
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
@@ -16,9 +16,9 @@ from typing import Any
 from tnc.core.errors import FailedError, InvalidError, NotFoundError
 from tnc.core.fields import money
 from tnc.core.models import SUBS, WorkspaceId
-from tnc.reports.columns.archive import GROUP, OTHER, ColdDay, cold_dates
+from tnc.reports.columns.archive import GROUP, OTHER, ArchivedDay, archived_dates
 from tnc.reports.columns.columns import Columns, DaySource
-from tnc.reports.columns.day_folder import DayShelf
+from tnc.reports.columns.day_folder import DayFolder
 from tnc.reports.columns.duck import Duck, UnreadableError, Values
 from tnc.reports.dimensions import DIMENSIONS, METRICS, MONEY_SUMS, SUMS, UNKNOWN, Dimension, Metric
 from tnc.reports.query import Question
@@ -79,12 +79,12 @@ class Reports:
         with self._columns.reading(question.workspace, dates) as shelves:
             return answer(self._columns.duck, question, shelves, exchange, cold)
 
-    def _cold(self, question: Question) -> dict[Date, ColdDay]:
+    def _cold(self, question: Question) -> dict[Date, ArchivedDay]:
         """The days that the question needs and of which only sums are left."""
         folder = self._columns.folder / question.workspace
         hot = {*self._dates(question.workspace)}
-        dates = question.dates_of_conversions(cold_dates(folder))
-        return {date: ColdDay(folder, date) for date in dates if date not in hot}
+        dates = question.dates_of_conversions(archived_dates(folder))
+        return {date: ArchivedDay(folder, date) for date in dates if date not in hot}
 
     def _catch_up(self, question: Question) -> list[Date]:
         """Bring the days up to date that the question needs; which of them there are."""
@@ -103,9 +103,9 @@ class Reports:
 def answer(
     duck: Duck,
     question: Question,
-    shelves: Mapping[Date, DayShelf],
+    shelves: Mapping[Date, DayFolder],
     exchange: Exchange,
-    cold: Mapping[Date, ColdDay] = MappingProxyType({}),
+    cold: Mapping[Date, ArchivedDay] = MappingProxyType({}),
 ) -> Answer:
     """The answer from columns as they are. `shelves` and `cold` are the days that the question needs."""
     values = Values()
@@ -231,7 +231,7 @@ def _upwards(name: str) -> str:
     return f"{DIMENSIONS[name].ordered(value)} nulls last, {value} nulls last"
 
 
-def _cold_notes(question: Question, cold: Mapping[Date, ColdDay]) -> list[str]:
+def _cold_notes(question: Question, cold: Mapping[Date, ArchivedDay]) -> list[str]:
     """What days can no longer tell whose clicks are gone."""
     if not cold:
         return []
@@ -248,7 +248,7 @@ def _cold_notes(question: Question, cold: Mapping[Date, ColdDay]) -> list[str]:
     return notes
 
 
-def _notes(question: Question, shelves: Mapping[Date, DayShelf]) -> list[str]:
+def _notes(question: Question, shelves: Mapping[Date, DayFolder]) -> list[str]:
     """What the guard kept out of the free parameters that are asked for."""
     asked = {*question.by, *(each.dimension for each in question.where)} & set(SUBS)
     clicks: Counter[tuple[str, str]] = Counter()

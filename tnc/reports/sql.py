@@ -6,11 +6,11 @@ under their names, `money` (the currency of the amounts in that row, or null) an
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from datetime import date as Date
 from typing import Final
 
-from tnc.reports.columns.archive import ColdDay, Reading
-from tnc.reports.columns.day_folder import DayShelf
+from tnc.reports.columns.archive import ArchivedDay, Reading
+from tnc.reports.columns.day_folder import DayFolder
 from tnc.reports.columns.duck import Values
 from tnc.reports.columns.schema import COLUMNS, INVALID, LANDER_VIEW, QUARTER_MS, UNIQUE, VISIT, Kind
 from tnc.reports.dimensions import DIMENSIONS, SUMS, UNKNOWN
@@ -26,8 +26,8 @@ DAILY: Final = "@"
 
 def sums_select(
     question: Question,
-    shelves: Mapping[Date, DayShelf],
-    cold: Mapping[Date, ColdDay],
+    shelves: Mapping[Date, DayFolder],
+    cold: Mapping[Date, ArchivedDay],
     values: Values,
     *,
     daily: bool = False,
@@ -65,8 +65,8 @@ class _Composer:
     def __init__(
         self,
         question: Question,
-        shelves: Mapping[Date, DayShelf],
-        cold: Mapping[Date, ColdDay],
+        shelves: Mapping[Date, DayFolder],
+        cold: Mapping[Date, ArchivedDay],
         values: Values,
         *,
         daily: bool,

@@ -11,7 +11,7 @@ from tnc.rules import condition_values as written
 from tnc.rules import operators
 from tnc.rules.describe import sentence
 from tnc.rules.operators import UNKNOWN, Holds, negated
-from tnc.rules.review_parity import hold_the_line
+from tnc.rules.review_parity import refuse_reviewer_targeting
 from tnc.rules.vocabulary import Fact, Kind, Place, get_fact, read_country, read_language
 
 _IS_OR_NOT: Final = frozenset({"is", "not"})
@@ -144,7 +144,7 @@ def compile_condition(condition: Condition, place: Place = Place()) -> Check:  #
         raise InvalidError(f"{fact.name} takes no timezone; only hour, weekday and clicked_at do")
     zone = written.read_zone(condition)
     holds = meaning(fact, condition, zone)
-    hold_the_line(condition, place, lambda other: meaning(fact, other, zone))
+    refuse_reviewer_targeting(condition, place, lambda other: meaning(fact, other, zone))
     return Check(
         condition=condition,
         fact=replace(fact, read=written.reader(fact, condition, zone)),

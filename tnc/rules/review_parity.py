@@ -104,7 +104,7 @@ _WHY: Final = (
 )
 
 
-def hold_the_line(condition: Condition, place: Place, test_of: Callable[[Condition], Holds]) -> None:
+def refuse_reviewer_targeting(condition: Condition, place: Place, test_of: Callable[[Condition], Holds]) -> None:
     """Raises InvalidError that says why. `test_of` makes a condition's test, with `not` read as `is`."""
     what = _crossing(condition, test_of)
     if what is not None:

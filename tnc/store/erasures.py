@@ -107,7 +107,7 @@ def keyed_hash(key: bytes, kind: str, value: str) -> bytes:
     return blake2b(value.encode(), key=key, digest_size=16, person=kind.encode()).digest()
 
 
-class Forgotten:
+class Erasures:
     """Of one workspace. Safe for several threads, which share `lock`."""
 
     def __init__(
@@ -124,7 +124,7 @@ class Forgotten:
 
     # -- erased clicks
 
-    def bury(self, hashes: Iterable[bytes], *, expires_at_ms: int) -> None:
+    def add_tombstones(self, hashes: Iterable[bytes], *, expires_at_ms: int) -> None:
         """Erased clicks must not come back; their hashes are `hash("click", id)`."""
         self._being_buried = frozenset(hashes)
         with transaction(self._database, self._lock):
@@ -200,7 +200,7 @@ class Forgotten:
                 [(self._workspace, self.hash(kind, each), kind, now_ms, expires_at_ms) for each in values],
             )
 
-    def objections(self, *, now_ms: int) -> dict[str, set[bytes]]:
+    def opt_outs(self, *, now_ms: int) -> dict[str, set[bytes]]:
         """Hashes by kind of those who want no trace now."""
         with self._lock:
             rows = self._database.execute(

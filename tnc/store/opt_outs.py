@@ -7,7 +7,7 @@ from tnc.core.models import Visit
 
 
 @dataclass(slots=True)
-class Objections:
+class OptOuts:
     """`hashed` makes what `take` was given: a kind (`visitor`, `address`) and a value in, its hash out."""
 
     hashed: Callable[[str, str], bytes] = lambda _kind, _value: b""

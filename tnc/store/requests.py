@@ -176,7 +176,7 @@ def following(state: State) -> tuple[State, ...]:
     return (*_FOLLOWS.get(state, ()), "withdrawn")
 
 
-class Register:
+class RequestRegister:
     """Of one workspace. Safe for several threads, which share `lock`."""
 
     def __init__(

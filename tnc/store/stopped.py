@@ -20,29 +20,31 @@ create table stopped_destinations (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class StoppedDestination:
     destination: DestinationId
     reason: str
     at_ms: int
     config_version: int
 
 
-class Stops:
+class StoppedDestinations:
     """Safe for several threads, which share `lock`."""
 
     def __init__(self, database: sqlite3.Connection, lock: threading.Lock) -> None:
         self._database = database
         self._lock = lock
 
-    def all_of(self, workspace: WorkspaceId) -> list[Stop]:
+    def all_of(self, workspace: WorkspaceId) -> list[StoppedDestination]:
         with self._lock:
             rows = self._database.execute(
                 "select destination, reason, at_ms, config_version from stopped_destinations where workspace = ?",
                 (workspace,),
             ).fetchall()
-        return [Stop(destination=of, reason=reason, at_ms=at, config_version=v) for of, reason, at, v in rows]
+        return [
+            StoppedDestination(destination=of, reason=reason, at_ms=at, config_version=v) for of, reason, at, v in rows
+        ]
 
-    def put(self, workspace: WorkspaceId, stop: Stop) -> None:
+    def put(self, workspace: WorkspaceId, stop: StoppedDestination) -> None:
         with self._lock:
             self._database.execute(
                 "insert or replace into stopped_destinations values (?, ?, ?, ?, ?)",

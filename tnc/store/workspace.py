@@ -21,16 +21,16 @@ from tnc.rules import Plan, Plans, compile_configuration
 from tnc.store import database as control
 from tnc.store.alerts import Alerts
 from tnc.store.database import ConfigVersions
-from tnc.store.days.history import Stories
+from tnc.store.days.history import ClickHistories
 from tnc.store.days.writer import utc_date
-from tnc.store.erasures import Forgotten
+from tnc.store.erasures import Erasures
 from tnc.store.keys.keyring import Keyring, read_key, read_keys
 from tnc.store.keys.records import words_of
-from tnc.store.opt_outs import Objections
-from tnc.store.requests import Register
-from tnc.store.stopped import Stops
+from tnc.store.opt_outs import OptOuts
+from tnc.store.requests import RequestRegister
+from tnc.store.stopped import StoppedDestinations
 from tnc.store.terms import WorkspaceTerms
-from tnc.visitors.geo.catalog import AddressData, Installed
+from tnc.visitors.geo.catalog import GeoData, InstalledGeoData
 from tnc.visitors.geo.geo import Geo
 from tnc.visitors.user_agent import Agents
 
@@ -38,7 +38,7 @@ _OWN_FILES: Final = ("config.toml", "sign-in", "lock", "socket")  # the owner's 
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms:
+class Paths:
     """Where things lie in a data directory."""
 
     data: Path
@@ -90,15 +90,15 @@ class Rooms:
 
 
 @contextmanager
-def locked(rooms: Rooms) -> Iterator[None]:
+def locked(paths: Paths) -> Iterator[None]:
     """Be the only one who writes here. Raises RefusedError when somebody else is."""
-    descriptor = os.open(rooms.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RefusedError(
-                f"another tnc is using {rooms.data}; stop it first, or work through it: while a server runs, "
+                f"another tnc is using {paths.data}; stop it first, or work through it: while a server runs, "
                 "commands go through it by themselves."
             ) from None
         yield
@@ -106,46 +106,46 @@ def locked(rooms: Rooms) -> Iterator[None]:
         os.close(descriptor)
 
 
-class House:
+class Workspace:
     """The keys, the configuration and the recorded clicks of one workspace. Safe for several threads."""
 
-    def __init__(self, settings: Settings, world: World, *, to_write: bool, workspace: WorkspaceId = MAIN) -> None:
+    def __init__(self, settings: Settings, world: World, *, to_write: bool, workspace_id: WorkspaceId = MAIN) -> None:
         self.world = world
-        self.workspace = workspace
-        self.rooms = Rooms(settings.data)
-        if not self.rooms.control.exists():
+        self.id = workspace_id
+        self.paths = Paths(settings.data)
+        if not self.paths.control.exists():
             raise NotFoundError(f"{settings.data} is no data directory of tnc; make one with `tnc init --data DIR`.")
         keys = read_keys(settings.key)
-        self.keyring = Keyring(self.rooms.ring, *keys[:2])
-        self.restricted_keyring = Keyring(self.rooms.ring / "restricted", *keys[:2])
+        self.keyring = Keyring(self.paths.ring, *keys[:2])
+        self.restricted_keyring = Keyring(self.paths.ring / "restricted", *keys[:2])
         self.keys = self.keyring.installation()
         connect = control.connect if to_write else control.connect_to_read
-        self.database = connect(self.rooms.control)
-        control.prepare(self.database, self.rooms.control)
+        self.database = connect(self.paths.control)
+        control.prepare(self.database, self.paths.control)
         self.database_lock = threading.Lock()
         self.versions = ConfigVersions(self.database, self.keys.control_key, self.database_lock)
-        self.terms = WorkspaceTerms(self.database, self.database_lock, workspace)
+        self.terms = WorkspaceTerms(self.database, self.database_lock, self.id)
         self._given = settings
         self.take_terms()
-        self.stops = Stops(self.database, self.database_lock)
-        self.alerts = Alerts(self.database, self.database_lock, workspace)
-        self.addresses = AddressData(self.rooms.addresses)
+        self.stopped_destinations = StoppedDestinations(self.database, self.database_lock)
+        self.alerts = Alerts(self.database, self.database_lock, self.id)
+        self.addresses = GeoData(self.paths.addresses)
         # Who writes is a server or works in its place: nobody may pull a file from under it.
-        self._installed = Installed(self.addresses, private=to_write)
-        self.stories = Stories(self.rooms.days, self.keyring, workspace)
+        self._installed = InstalledGeoData(self.addresses, private=to_write)
+        self.histories = ClickHistories(self.paths.days, self.keyring, self.id)
         self._plans: dict[int, Plans] = {}
 
     @classmethod
     def create(cls, settings: Settings, world: World) -> Self:
         """A new data directory: keys, control database, the workspace `main`."""
-        rooms = Rooms(settings.data)
-        for folder in (rooms.data, rooms.days, rooms.ring, rooms.columns, rooms.addresses):
+        paths = Paths(settings.data)
+        for folder in (paths.data, paths.days, paths.ring, paths.columns, paths.addresses):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        keyring = Keyring(rooms.ring, read_key(settings.key))
+        keyring = Keyring(paths.ring, read_key(settings.key))
         keyring.create()
         keyring.create_workspace(MAIN)
-        database = control.connect(rooms.control)
-        control.prepare(database, rooms.control)
+        database = control.connect(paths.control)
+        control.prepare(database, paths.control)
         database.close()
         return cls(settings, world, to_write=True)
 
@@ -154,14 +154,14 @@ class House:
         self.settings = self.terms.applied_to(self._given)
 
     @cached_property
-    def forgotten(self) -> Forgotten:
-        tomb_key = self.keyring.workspace(self.workspace).tomb_key
-        return Forgotten(self.database, self.database_lock, self.workspace, tomb_key)
+    def erasures(self) -> Erasures:
+        tomb_key = self.keyring.workspace(self.id).tomb_key
+        return Erasures(self.database, self.database_lock, self.id, tomb_key)
 
     @cached_property
-    def register(self) -> Register:
+    def register(self) -> RequestRegister:
         """The requests of people."""
-        return Register(self.database, self.database_lock, self.workspace, self.keys.control_key)
+        return RequestRegister(self.database, self.database_lock, self.id, self.keys.control_key)
 
     @property
     def public_key(self) -> bytes:
@@ -179,13 +179,13 @@ class House:
 
     def check_keys(self) -> None:
         """Every recorded day has its keys and they open. Raises RefusedError or FailedError that says what to do."""
-        for date in self.stories.dates():
+        for date in self.histories.dates():
             try:
-                self.keyring.open_day(self.workspace, date)
+                self.keyring.open_day(self.id, date)
             except NotFoundError:
                 raise RefusedError(
-                    f"there are clicks of {date} but no key for them in {self.rooms.ring}. Put the newest copy of that "
-                    f"folder back. If the key is lost for good, move {self.rooms.days / self.workspace / str(date)}.db "
+                    f"there are clicks of {date} but no key for them in {self.paths.ring}. Put the newest copy of that "
+                    f"folder back. If the key is lost for good, move {self.paths.days / self.id / str(date)}.db "
                     "away: nobody can read it any more."
                 ) from None
 
@@ -193,7 +193,7 @@ class House:
 
     def configuration(self) -> tuple[int, Configuration]:
         """The present version's number and content; version 0 is the empty one."""
-        version = self.versions.latest(self.workspace)
+        version = self.versions.latest(self.id)
         return version, self.plans(version).configuration
 
     def words(self) -> bytes:
@@ -210,13 +210,13 @@ class House:
         """A version, compiled; kept, since versions never change."""
         found = self._plans.get(version)
         if found is None:
-            document = self.versions.document(self.workspace, version) if version else to_document(Configuration())
+            document = self.versions.document(self.id, version) if version else to_document(Configuration())
             found = self._plans[version] = compile_configuration(from_document(document), version)
         return found
 
     def plan(self, campaign: CampaignId) -> Plan:
         """The present plan of a campaign. Raises NotFoundError."""
-        plans = self.plans(self.versions.latest(self.workspace))
+        plans = self.plans(self.versions.latest(self.id))
         plan = plans.by_id.get(campaign)
         if plan is None:
             known = ", ".join(sorted(plans.by_id)) or "none yet"
@@ -245,12 +245,12 @@ class House:
         """What reads user agents; it remembers them, so all readers share it."""
         return Agents()
 
-    def objections(self) -> Objections:
+    def opt_outs(self) -> OptOuts:
         """Who wants no trace, as of now."""
-        found = Objections(hashed=self.forgotten.hash)
-        found.take(self.forgotten.objections(now_ms=self.world.now_ms()))
+        found = OptOuts(hashed=self.erasures.hash)
+        found.take(self.erasures.opt_outs(now_ms=self.world.now_ms()))
         return found
 
     def turn_salts(self) -> dict[str, bytes]:
         """Salts of yesterday, today and tomorrow; older ones are destroyed."""
-        return self.keyring.turn_salts(self.workspace, utc_date(self.world.now_ms()))
+        return self.keyring.turn_salts(self.id, utc_date(self.world.now_ms()))

@@ -5,7 +5,7 @@ An operation is plain code that waits; a server runs it in a thread and lends it
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from typing import Any
 
 import msgspec
@@ -21,15 +21,15 @@ from tnc.rules.compile import conditions_by_place
 from tnc.rules.review_parity import SINGLES_OUT, why_not
 from tnc.store.days.transactions import Transact, in_portions
 from tnc.store.days.writer import DayWriter, utc_date
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.conversions.csv_import import ConversionFile
-from tnc.tracking.conversions.inbox import Later, Receiving
+from tnc.tracking.conversions.inbox import Later, PostbackInbox
 from tnc.tracking.conversions.postback import Incoming
 from tnc.tracking.conversions.remap import remap_all, words_differ
 from tnc.tracking.import_clicks import click_of
 from tnc.tracking.reclassify import Change, write_changes
-from tnc.tracking.record import Recorded, Speaker
-from tnc.tracking.review_parity import ReviewersAddresses
+from tnc.tracking.record import Caller, RecordedConversion
+from tnc.tracking.review_parity import ReviewerAddresses
 from tnc.visitors.geo.geo import PLACE_FACTS
 
 Resolve = Callable[[str], str]
@@ -43,7 +43,7 @@ class Hooks:
     """What a running server wants to know at once; a command on files alone needs none of it."""
 
     configured: Callable[[int], None] = lambda _version: None
-    converted: Callable[[Recorded], None] = lambda _recorded: None
+    converted: Callable[[RecordedConversion], None] = lambda _recorded: None
     later: Later | None = None
 
 
@@ -74,23 +74,23 @@ class _Imported:
 
 
 class Operations:
-    def __init__(self, house: House, transact: Transact, hooks: Hooks = Hooks()) -> None:
-        self._house = house
+    def __init__(self, workspace: Workspace, transact: Transact, hooks: Hooks = Hooks()) -> None:
+        self._workspace = workspace
         self.transact = transact
         self._hooks = hooks
-        self.receiving = Receiving(house, transact, converted=hooks.converted, later=hooks.later)
+        self.receiving = PostbackInbox(workspace, transact, converted=hooks.converted, later=hooks.later)
 
     # -- configuration
 
     def plan(self, text: str, *, file: str, prune: bool = False, secret: Resolve = resolve_secret) -> Planned:
         """What `apply` would do. Raises InvalidError with everything that is wrong."""
-        _, present = self._house.configuration()
+        _, present = self._workspace.configuration()
         wanted = read_toml(
             text,
             file=file,
             base=present,
             prune=prune,
-            allow_hosts=self._house.settings.allow_hosts,
+            allow_hosts=self._workspace.settings.allow_hosts,
             secret=secret,
         )
         self._refuse_missing_data(present, wanted)
@@ -103,7 +103,7 @@ class Operations:
 
         Likewise a filter that asks for nothing else; one that asks for other things too does its work without.
         """
-        missing = PLACE_FACTS - self._house.geo().gives()
+        missing = PLACE_FACTS - self._workspace.geo().gives()
         before = needed_facts(present)
         for fact, places in needed_facts(wanted).items():
             new = [place for place in places if place.startswith("flow") and place not in before.get(fact, ())]
@@ -117,7 +117,7 @@ class Operations:
     def _hold_the_line(self, present: Configuration, wanted: Configuration) -> None:
         """A new condition on the addresses of an ad platform alone is refused, like one on their names."""
         before = dict(conditions_by_place(present))
-        addresses = ReviewersAddresses(self._house.agents.crawlers)
+        addresses = ReviewerAddresses(self._workspace.agents.crawlers)
         for place, conditions in conditions_by_place(wanted):
             for condition in conditions:
                 if condition not in before.get(place, ()) and addresses.are_all_of(condition):
@@ -145,21 +145,21 @@ class Operations:
 
     def plan_version(self, version: int) -> Planned:
         """What rolling back to a version would change. Raises NotFoundError when there is no such version."""
-        house = self._house
-        if not 0 < version <= house.versions.latest(house.workspace):
+        workspace = self._workspace
+        if not 0 < version <= workspace.versions.latest(workspace.id):
             raise NotFoundError(f"there is no version {version}; `tnc versions` lists them.")
-        wanted = house.plans(version).configuration
-        changes = diff(house.configuration()[1], wanted)
+        wanted = workspace.plans(version).configuration
+        changes = diff(workspace.configuration()[1], wanted)
         return Planned(configuration=wanted, text=diff_text(changes), json=diff_json(changes), changes=len(changes))
 
     def _make_version(self, planned: Planned, *, by: str) -> dict[str, Any]:
-        house = self._house
-        version, before = house.configuration()
+        workspace = self._workspace
+        version, before = workspace.configuration()
         if planned.changes:
-            version = house.versions.add(
-                house.workspace,
+            version = workspace.versions.add(
+                workspace.id,
                 to_document(planned.configuration),
-                made_at_ms=house.world.now_ms(),
+                made_at_ms=workspace.world.now_ms(),
                 made_by=by,
                 note=planned.text,
             )
@@ -172,12 +172,12 @@ class Operations:
 
     def _understand_anew(self) -> None:
         """Words that a network said before they were mapped, and the calls that said them."""
-        remap_all(self._house, self.transact, converted=self._hooks.converted)
+        remap_all(self._workspace, self.transact, converted=self._hooks.converted)
         self.receiving.replay(outcomes={"unmapped"})
 
     def add_conversion(self, incoming: Incoming) -> dict[str, Any]:
         """By hand. Raises NotFoundError for an unknown click."""
-        recorded = self.receiving.convert(incoming, Speaker(origin="hand"))
+        recorded = self.receiving.convert(incoming, Caller(origin="hand"))
         if recorded.refused == "unknown click" or recorded.outcome is None:
             raise NotFoundError(
                 "there is no such click: it was never recorded here, is older than the retention, or was erased."
@@ -192,7 +192,7 @@ class Operations:
 
     def import_conversions(self, text: str, *, dry_run: bool) -> dict[str, Any]:
         """Conversions as CSV. What is there already adds nothing; each line is told what became of it."""
-        file = ConversionFile(self._house, self.transact, converted=self._hooks.converted, dry_run=dry_run)
+        file = ConversionFile(self._workspace, self.transact, converted=self._hooks.converted, dry_run=dry_run)
         return file.read(text)
 
     # -- what a click is called
@@ -200,7 +200,7 @@ class Operations:
     def say_of_clicks(self, date: str, changes: Sequence[tuple[int, Any]]) -> int:
         """Store what a filter says of clicks of a day, as `tracking.reclassify` found it; how many are still there."""
         said = msgspec.convert(changes, list[Change])
-        day = (self._house.workspace, Date.fromisoformat(date))
+        day = (self._workspace.id, Date.fromisoformat(date))
         written: int = self.transact(day, lambda writer: write_changes(writer, said))
         return written
 
@@ -215,7 +215,7 @@ class Operations:
                 continue
             told.read += 1
             try:
-                click, events = click_of(_object(line), workspace=self._house.workspace)
+                click, events = click_of(_object(line), workspace=self._workspace.id)
                 self._check_time(click)
                 self._check_not_erased(click)
             except InvalidError as error:
@@ -230,11 +230,11 @@ class Operations:
         return asdict(told)
 
     def _check_not_erased(self, click: Click) -> None:
-        if self._house.forgotten.is_erased(click.click_id):
+        if self._workspace.erasures.is_erased(click.click_id):
             raise InvalidError("this click was erased here; it does not come back.")
 
     def _check_time(self, click: Click) -> None:
-        settings, now_ms = self._house.settings, self._house.world.now_ms()
+        settings, now_ms = self._workspace.settings, self._workspace.world.now_ms()
         if click.clicked_at_ms > now_ms + 60_000:
             raise InvalidError("clicked_at lies in the future.")
         if click.clicked_at_ms < now_ms - settings.clicks_days * 86_400_000:
@@ -248,8 +248,8 @@ class Operations:
             writer.add_story(click, events)
             return True
 
-        day = (self._house.workspace, date)
-        added = sum(map(sum, in_portions(self.transact, day, clicks, add, world=self._house.world)))
+        day = (self._workspace.id, date)
+        added = sum(map(sum, in_portions(self.transact, day, clicks, add, world=self._workspace.world)))
         told.added += added
         told.known += len(clicks) - added
 

@@ -9,7 +9,7 @@ from typing import Final
 from tnc.core.errors import UnavailableError
 from tnc.store.days.click_log import ClickLog
 from tnc.store.days.writer import utc_date
-from tnc.tracking.pending import Claim
+from tnc.tracking.pending import PendingCrawlerCheck
 from tnc.tracking.record import record_check
 from tnc.tracking.tracker import Tracker
 from tnc.visitors.crawlers import Crawlers, Resolve, Verifier, resolve
@@ -20,12 +20,14 @@ _LOOK_SECONDS: Final = 1.0
 _AT_ONCE: Final = 8
 
 
-class Checks:
+class CrawlerChecks:
     """The worker of a server."""
 
-    def __init__(self, tracker: Tracker, clicklog: ClickLog, crawlers: Crawlers, *, resolve: Resolve = resolve) -> None:
+    def __init__(
+        self, tracker: Tracker, click_log: ClickLog, crawlers: Crawlers, *, resolve: Resolve = resolve
+    ) -> None:
         self._tracker = tracker
-        self._clicklog = clicklog
+        self._clicklog = click_log
         self._crawlers = crawlers
         self._verifier = Verifier(resolve)
 
@@ -44,11 +46,11 @@ class Checks:
 
     async def check_all(self) -> None:
         """Everything that is in line, a few at once."""
-        claims = self._tracker.claims.take()
-        for start in range(0, len(claims), _AT_ONCE):
-            await asyncio.gather(*(self._check(each) for each in claims[start : start + _AT_ONCE]))
+        pending_crawler_checks = self._tracker.pending_crawler_checks.take()
+        for start in range(0, len(pending_crawler_checks), _AT_ONCE):
+            await asyncio.gather(*(self._check(each) for each in pending_crawler_checks[start : start + _AT_ONCE]))
 
-    async def _check(self, claim: Claim) -> None:
+    async def _check(self, claim: PendingCrawlerCheck) -> None:
         crawler = self._crawlers.named(claim.crawler)
         if crawler is None:
             return

@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from tnc.core.errors import FailedError, InvalidError
 from tnc.core.fields import click_json, rfc3339
-from tnc.core.models import Click, ClickId, ClickStory, FilterChange, LabelChange
+from tnc.core.models import Click, ClickHistory, ClickId, FilterChange, LabelChange
 from tnc.rules import Plan, Step
 from tnc.rules.decision import Trace
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.tracker import Arrival, Tracker
 from tnc.visitors.client_ip import canonical
 from tnc.visitors.request import Request
@@ -26,8 +26,8 @@ def decision_json(click: Click, destination: str | None) -> dict[str, Any]:
     return {name: told[name] for name in _SHOWN}
 
 
-def _alone(click: Click) -> ClickStory:
-    return ClickStory(
+def _alone(click: Click) -> ClickHistory:
+    return ClickHistory(
         click=click,
         lander_clicked_at_ms=None,
         found_by=None,
@@ -38,10 +38,10 @@ def _alone(click: Click) -> ClickStory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explained:
+class Explanation:
     """A recorded click decided again from what was stored."""
 
-    story: ClickStory
+    history: ClickHistory
     recomputed: Click
     destination: str | None
     same: bool
@@ -50,7 +50,7 @@ class Explained:
     @property
     def click(self) -> Click:
         """As it was decided, whatever it is called now."""
-        return self.story.decided or self.story.click
+        return self.history.decided or self.history.click
 
     def json(self) -> dict[str, Any]:
         """As the contract has it; `now` is there when the click is called something else by now."""
@@ -61,8 +61,8 @@ class Explained:
             "same": self.same,
             "trace": [step_json(step) for step in self.trace],
         }
-        if self.story.changes:
-            now = decision_json(self.story.click, None)
+        if self.history.changes:
+            now = decision_json(self.history.click, None)
             told["now"] = {name: now[name] for name in ("filter", "reasons", "traffic")}
         return told
 
@@ -72,11 +72,11 @@ def step_json(step: Step) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value is not None}
 
 
-def explain(house: House, click_id: ClickId) -> Explained:
+def explain(workspace: Workspace, click_id: ClickId) -> Explanation:
     """Raises NotFoundError for an unknown click, FailedError for one that was imported without a configuration."""
-    story = house.stories.get(click_id)
-    click = story.decided or story.click
-    plan = house.plan_of(click)
+    history = workspace.histories.get(click_id)
+    click = history.decided or history.click
+    plan = workspace.plan_of(click)
     if plan is None:
         raise FailedError(
             "this click was imported: what decided about it was not recorded, so there is nothing to explain. "
@@ -84,13 +84,13 @@ def explain(house: House, click_id: ClickId) -> Explained:
         )
     trace: Trace = []
     recomputed = decide_again(plan, click, trace)
-    trace += [_later(each) for each in story.changes]
-    if story.withdrawn_at_ms is not None:
-        when = rfc3339(story.withdrawn_at_ms)
+    trace += [_later(each) for each in history.changes]
+    if history.withdrawn_at_ms is not None:
+        when = rfc3339(history.withdrawn_at_ms)
         trace.append(Step(kind="label", text=f"{when}: the visitor denied consent; nobody is told of this any more"))
     destination = plan.destination(recomputed)
     same = recomputed == click and (_is_cut(plan, click) or _check(plan, destination) == click.destination_check)
-    return Explained(story=story, recomputed=recomputed, destination=destination, same=same, trace=trace)
+    return Explanation(history=history, recomputed=recomputed, destination=destination, same=same, trace=trace)
 
 
 def _later(change: LabelChange | FilterChange) -> Step:
@@ -138,7 +138,7 @@ def decide_again(plan: Plan, click: Click, trace: Trace) -> Click:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Invented:
+class TestVisitor:
     """A visitor to try. `visited_at_ms` None means now."""
 
     ip: str | None = None
@@ -152,7 +152,7 @@ class Invented:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class TestVisit:
     arrival: Arrival
     trace: Sequence[Step]
 
@@ -167,7 +167,7 @@ class Tried:
         }
 
 
-def try_visitor(house: House, tracker: Tracker, plan: Plan, invented: Invented) -> Tried:
+def try_visitor(workspace: Workspace, tracker: Tracker, plan: Plan, invented: TestVisitor) -> TestVisit:
     """What would happen to this visitor on a first visit. Nothing is recorded or remembered.
 
     Raises InvalidError for an address that is none: unknown, it would be sent elsewhere than what was meant.
@@ -187,8 +187,8 @@ def try_visitor(house: House, tracker: Tracker, plan: Plan, invented: Invented) 
         target=f"/{plan.campaign.path}" + (f"?{query}" if query else ""),
         peer=invented.ip or "",
         secure=False,  # an invented browser does not send all the headers that a real one does over HTTPS
-        arrived_at_ms=house.world.now_ms() if invented.visited_at_ms is None else invented.visited_at_ms,
+        arrived_at_ms=workspace.world.now_ms() if invented.visited_at_ms is None else invented.visited_at_ms,
     )
     trace: Trace = []
     arrival = tracker.arrive(plan, request, remember=False, trace=trace)
-    return Tried(arrival=arrival, trace=trace)
+    return TestVisit(arrival=arrival, trace=trace)

@@ -9,10 +9,10 @@ from tnc.core.models import Click, ClickId
 
 log = logging.getLogger(__name__)
 
-MOST_DENIALS: Final = 10_000
+MOST_WITHDRAWALS: Final = 10_000
 
 
-class Denial(NamedTuple):
+class PendingWithdrawal(NamedTuple):
     """By what earlier visits can be told: the cookie of the browser with its last click, pseudonyms of two days."""
 
     at_ms: int
@@ -21,24 +21,24 @@ class Denial(NamedTuple):
     visitors: tuple[str, ...]
 
 
-class Denials:
+class PendingWithdrawals:
     """Used by the loop alone."""
 
     def __init__(self) -> None:
-        self._line: list[Denial] = []
+        self._line: list[PendingWithdrawal] = []
 
-    def note(self, denial: Denial) -> None:
-        if len(self._line) >= MOST_DENIALS:
+    def note(self, denial: PendingWithdrawal) -> None:
+        if len(self._line) >= MOST_WITHDRAWALS:
             log.error("a denial of consent found no room in line")
             return
         self._line.append(denial)
 
-    def give_back(self, denials: Iterable[Denial]) -> None:
+    def give_back(self, pending_withdrawals: Iterable[PendingWithdrawal]) -> None:
         """They could not be seen to now."""
-        for denial in denials:
+        for denial in pending_withdrawals:
             self.note(denial)
 
-    def take(self) -> list[Denial]:
+    def take(self) -> list[PendingWithdrawal]:
         """All that came since; the line is empty then."""
         taken, self._line = self._line, []
         return taken
@@ -47,7 +47,7 @@ class Denials:
 MOST_CHECKS: Final = 1000  # a flood of claims pushes the oldest out; they stay claimed
 
 
-class Claim(NamedTuple):
+class PendingCrawlerCheck(NamedTuple):
     """Who says that it is which crawler, and from where."""
 
     click_id: ClickId
@@ -57,18 +57,18 @@ class Claim(NamedTuple):
     asn: int | None
 
 
-class Claims:
+class PendingCrawlerChecks:
     """Used by the loop alone."""
 
     def __init__(self) -> None:
-        self._line: deque[Claim] = deque(maxlen=MOST_CHECKS)
+        self._line: deque[PendingCrawlerCheck] = deque(maxlen=MOST_CHECKS)
 
     def note(self, click: Click) -> None:
         visit = click.visit
         if visit.bot is not None and visit.ip is not None and "crawler_claimed" in visit.reasons:
-            self._line.append(Claim(click.click_id, click.clicked_at_ms, visit.bot, visit.ip, visit.asn))
+            self._line.append(PendingCrawlerCheck(click.click_id, click.clicked_at_ms, visit.bot, visit.ip, visit.asn))
 
-    def take(self) -> list[Claim]:
+    def take(self) -> list[PendingCrawlerCheck]:
         """All that came since; the line is empty then."""
         taken = list(self._line)
         self._line.clear()

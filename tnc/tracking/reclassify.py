@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from itertools import islice
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from tnc.reports.query import moment_ms
 from tnc.rules import FILTER_REASON, rejudge
 from tnc.store.days.history import relabelled
 from tnc.store.days.writer import DayReader, DayWriter, utc_date
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 _AT_ONCE: Final = 500
 
@@ -45,7 +45,7 @@ class Reclassified:
 
 
 def reclassify(
-    house: House,
+    workspace: Workspace,
     filter_id: str,
     *,
     write: Write | None,
@@ -57,12 +57,12 @@ def reclassify(
 
     Raises NotFoundError for an unknown filter, InvalidError for one that judges nothing now.
     """
-    told = _asked(house, filter_id, start, end, dry_run=write is None)
-    judge = (_Undo if undo else _Present)(house, told.filter)
-    for date in house.stories.dates():
+    told = _asked(workspace, filter_id, start, end, dry_run=write is None)
+    judge = (_Undo if undo else _Present)(workspace, told.filter)
+    for date in workspace.histories.dates():
         if not utc_date(told.start_ms) <= date <= utc_date(told.end_ms - 1):
             continue
-        with house.stories.day(date) as reader:
+        with workspace.histories.day(date) as reader:
             changes = _changes(reader, told, judge)
             while some := list(islice(changes, _AT_ONCE)):
                 told.changed += len(some)
@@ -71,18 +71,18 @@ def reclassify(
     return told
 
 
-def _asked(house: House, filter_id: str, start: str | None, end: str | None, *, dry_run: bool) -> Reclassified:
-    filters = house.configuration()[1].filters
+def _asked(workspace: Workspace, filter_id: str, start: str | None, end: str | None, *, dry_run: bool) -> Reclassified:
+    filters = workspace.configuration()[1].filters
     if FilterId(filter_id) not in filters:
         known = ", ".join(sorted(filters)) or "none yet"
         raise NotFoundError(f"there is no filter {filter_id!r}; there are: {known}.")
-    now_ms, zone = house.world.now_ms(), ZoneInfo("UTC")
+    now_ms, zone = workspace.world.now_ms(), ZoneInfo("UTC")
     start_ms = 0 if start is None else moment_ms(start, now_ms=now_ms, zone=zone, name="from")
     end_ms = moment_ms(end or "now", now_ms=now_ms, zone=zone, name="to")
     if start_ms >= end_ms:
         raise InvalidError("the time ends before it begins: choose a --from that is earlier than its --to.")
     if start is None:  # what is kept begins with its first day
-        dates = house.stories.dates()
+        dates = workspace.histories.dates()
         start_ms = min(end_ms, _midnight_ms(dates[0])) if dates else end_ms
     return Reclassified(filter=FilterId(filter_id), start_ms=start_ms, end_ms=end_ms, dry_run=dry_run)
 
@@ -94,18 +94,18 @@ def _midnight_ms(date: Date) -> int:
 class _Present:
     """The filter as it is now, in the campaigns that have it now."""
 
-    def __init__(self, house: House, filter_id: FilterId) -> None:
-        version, configuration = house.configuration()
+    def __init__(self, workspace: Workspace, filter_id: FilterId) -> None:
+        version, configuration = workspace.configuration()
         judge = configuration.filters[filter_id]
         if judge.paused or judge.archived:
             raise InvalidError(
                 f"filter {filter_id!r} is {'archived' if judge.archived else 'paused'} and judges nothing; bring it "
                 "back first, or take back what it said with --undo."
             )
-        self._house = house
+        self._workspace = workspace
         self._filter = filter_id
-        self._now_ms = house.world.now_ms()
-        plans = house.plans(version).by_id
+        self._now_ms = workspace.world.now_ms()
+        plans = workspace.plans(version).by_id
         self._plans = {name: plan for name, plan in plans.items() if plan.campaign.filter == filter_id}
 
     def concerns(self, click: Click, _before: FilterChange | None) -> bool:
@@ -113,7 +113,7 @@ class _Present:
 
     def judge(self, click: Click) -> FilterChange | None:
         """None where what was stored does not tell."""
-        verdict = rejudge(self._plans[click.campaign], click, self._house.plan_of(click))
+        verdict = rejudge(self._plans[click.campaign], click, self._workspace.plan_of(click))
         if verdict is None:
             return None
         others = tuple(reason for reason in click.added_reasons if not reason.startswith(FILTER_REASON))
@@ -129,8 +129,8 @@ class _Present:
 class _Undo:
     """What the filter said later is taken back."""
 
-    def __init__(self, house: House, filter_id: FilterId) -> None:
-        self._change = FilterChange(at_ms=house.world.now_ms(), by=filter_id, undone=True)
+    def __init__(self, workspace: Workspace, filter_id: FilterId) -> None:
+        self._change = FilterChange(at_ms=workspace.world.now_ms(), by=filter_id, undone=True)
 
     def concerns(self, _click: Click, before: FilterChange | None) -> bool:
         return before is not None and before.by == self._change.by and not before.undone

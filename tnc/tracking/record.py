@@ -22,11 +22,11 @@ from tnc.core.models import (
 )
 from tnc.destinations.queue import queue
 from tnc.store.days.deliveries import DeliveryRow
-from tnc.store.days.history import as_told, relabelled, story
+from tnc.store.days.history import as_told, click_history, relabelled
 from tnc.store.days.writer import DayWriter
 from tnc.tracking.conversions.networks import network_of, refusal
 from tnc.tracking.conversions.postback import Incoming
-from tnc.tracking.conversions.settle import Origin, Outcome, settle
+from tnc.tracking.conversions.settle import Origin, Outcome, judge_conversion
 from tnc.visitors.traffic import after_check, with_sign
 
 UNMAPPED = "words without a mapping"
@@ -34,7 +34,7 @@ UNMAPPED = "words without a mapping"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class RecordedConversion:
     """What became of a word about a conversion. `outcome` is None when it was refused."""
 
     click: Click | None
@@ -46,7 +46,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speaker:
+class Caller:
     """Who says something about a conversion. A person at the command line needs no network's key."""
 
     origin: Origin
@@ -58,24 +58,24 @@ def record_conversion(
     incoming: Incoming,
     *,
     configuration: Configuration,
-    speaker: Speaker,
+    caller: Caller,
     now_ms: int,
     new_id: Callable[[], ConversionId],
-) -> Recorded:
+) -> RecordedConversion:
     found = writer.find(incoming.click_id)
     if found is None:
-        return Recorded(click=None, offer=None, outcome=None, refused="unknown click")
+        return RecordedConversion(click=None, offer=None, outcome=None, refused="unknown click")
     seq, click = found
     events = writer.events_of(seq)
-    so_far = story(click, events)
+    so_far = click_history(click, events)
     offer = configuration.offers.get(so_far.offer) if so_far.offer is not None else None
     network = network_of(offer=offer, recorded=so_far.network, named=incoming.network, networks=configuration.networks)
-    if speaker.peer_ip is not None:
-        refused = refusal(network, key=incoming.key, peer_ip=speaker.peer_ip)
+    if caller.peer_ip is not None:
+        refused = refusal(network, key=incoming.key, peer_ip=caller.peer_ip)
         if refused is not None:
-            return Recorded(click=click, offer=so_far.offer, outcome=None, refused=refused)
+            return RecordedConversion(click=click, offer=so_far.offer, outcome=None, refused=refused)
     changes = [event for event in events if isinstance(event, ConversionChange)]
-    outcome = settle(
+    outcome = judge_conversion(
         incoming,
         existing=changes,
         network=network,
@@ -83,14 +83,14 @@ def record_conversion(
         campaign=configuration.campaigns.get(click.campaign),
         now_ms=now_ms,
         new_id=new_id,
-        origin=speaker.origin,
+        origin=caller.origin,
     )
     if outcome.change is None:
-        return Recorded(click=click, offer=so_far.offer, outcome=outcome, refused=None)
+        return RecordedConversion(click=click, offer=so_far.offer, outcome=outcome, refused=None)
     event_seq, deliveries = store_change(
         writer, seq, click, [*changes, outcome.change], configuration=configuration, now_ms=now_ms
     )
-    return Recorded(
+    return RecordedConversion(
         click=click, offer=so_far.offer, outcome=outcome, event_seq=event_seq, deliveries=deliveries, refused=None
     )
 

@@ -17,7 +17,7 @@ from tnc.rules import Decision, Plan
 from tnc.rules.conditions import compile_condition
 from tnc.rules.operators import UNKNOWN
 from tnc.rules.review_parity import BROWSERS, Browser, browser_like
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.setup import visit_reader
 from tnc.visitors.client_ip import Addresses
 from tnc.visitors.crawlers import Crawlers
@@ -28,14 +28,14 @@ _IP: Final = "81.2.69.142"
 _WHO: Final = Identity(visitor="0" * 32, unique_campaign=True, unique_workspace=True, converted=False)
 
 
-def led_astray(house: House) -> dict[CampaignId, tuple[str, ...]]:
+def find_mismatches(workspace: Workspace) -> dict[CampaignId, tuple[str, ...]]:
     """Campaigns in which a crawler would not get what an ordinary visitor of its country and device gets; which ones.
 
     The visitor is one whom no filter stops. Empty is what it should be.
     """
-    pairs = list(_pairs(house.agents.crawlers, visit_reader(house), house.world.now_ms()))
-    version, configuration = house.configuration()
-    plans = house.plans(version).by_id
+    pairs = list(_pairs(workspace.agents.crawlers, visit_reader(workspace), workspace.world.now_ms()))
+    version, configuration = workspace.configuration()
+    plans = workspace.plans(version).by_id
     found = {
         campaign.id: tuple(
             dict.fromkeys(
@@ -91,7 +91,7 @@ _ADDRESSES: Final = frozenset(
 )
 
 
-class ReviewersAddresses:
+class ReviewerAddresses:
     """The networks that ad platforms publish as those of their crawlers."""
 
     def __init__(self, crawlers: Crawlers) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from tnc.core.conversions import counts_for_cap
 from tnc.core.models import OfferId
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.caps import Caps, Recount
 from tnc.tracking.identity import Pseudonyms
 from tnc.tracking.tracker import Tracker
@@ -13,45 +13,45 @@ from tnc.visitors.rate import Frequency
 from tnc.visitors.visit import VisitReader
 
 
-def visit_reader(house: House, frequency: Frequency | None = None) -> VisitReader:
+def visit_reader(workspace: Workspace, frequency: Frequency | None = None) -> VisitReader:
     return VisitReader(
-        address=ClientAddress(house.settings.trusted_proxies),
-        geo=house.geo(),
-        agents=house.agents,
-        elsewhere=house.settings.default_mode_elsewhere,
+        address=ClientAddress(workspace.settings.trusted_proxies),
+        geo=workspace.geo(),
+        agents=workspace.agents,
+        elsewhere=workspace.settings.default_mode_elsewhere,
         frequency=frequency,
     )
 
 
-def make_tracker(house: House, looker: VisitReader, reader: VisitReader | None = None) -> Tracker:
+def make_tracker(workspace: Workspace, looker: VisitReader, reader: VisitReader | None = None) -> Tracker:
     """A tracker with the present configuration, the stored salts and the caps as they stand.
 
     `reader` reads real visits and counts their frequency; `looker` reads test visits. One may do both.
     """
-    keys = house.keyring.workspace(house.workspace)
+    keys = workspace.keyring.workspace(workspace.id)
     tracker = Tracker(
-        workspace=house.workspace,
-        world=house.world,
+        workspace=workspace.id,
+        world=workspace.world,
         reader=reader or looker,
         looker=looker,
-        plans=house.plans(house.versions.latest(house.workspace)),
-        pseudonyms=Pseudonyms(house.workspace, keys.cookie_key),
+        plans=workspace.plans(workspace.versions.latest(workspace.id)),
+        pseudonyms=Pseudonyms(workspace.id, keys.cookie_key),
     )
-    tracker.objections = house.objections()
+    tracker.opt_outs = workspace.opt_outs()
     tracker.take_salts(keys.salts)
-    tracker.caps.counted(recount_caps(house, tracker.caps, tracker.take_plans(tracker.plans)))
+    tracker.caps.counted(recount_caps(workspace, tracker.caps, tracker.take_plans(tracker.plans)))
     return tracker
 
 
-def recount_caps(house: House, caps: Caps, offers: Collection[OfferId]) -> Recount:
+def recount_caps(workspace: Workspace, caps: Caps, offers: Collection[OfferId]) -> Recount:
     """Count the recorded conversions of these offers in their present cap periods."""
-    since_ms = caps.since_ms(offers, house.world.now_ms())
-    up_to = house.stories.last_words() if offers else {}
+    since_ms = caps.since_ms(offers, workspace.world.now_ms())
+    up_to = workspace.histories.last_words() if offers else {}
     counted = [
-        (story.offer, conversion.converted_at_ms)
-        for story in house.stories.converted_since(since_ms, up_to=up_to)
-        if story.offer is not None and story.offer in offers
-        for conversion in story.conversions
+        (history.offer, conversion.converted_at_ms)
+        for history in workspace.histories.converted_since(since_ms, up_to=up_to)
+        if history.offer is not None and history.offer in offers
+        for conversion in history.conversions
         if counts_for_cap(conversion)
     ]
     return Recount(offers=frozenset(offers), conversions=counted, up_to=up_to)

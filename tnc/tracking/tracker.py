@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -15,10 +15,10 @@ from tnc.core.money import micros, read_amount, read_currency
 from tnc.rules import Decision, Plan, Plans
 from tnc.rules.decision import Trace
 from tnc.store.days.writer import utc_date
-from tnc.store.opt_outs import Objections
+from tnc.store.opt_outs import OptOuts
 from tnc.tracking.caps import Caps
 from tnc.tracking.identity import Identity, Pseudonyms
-from tnc.tracking.pending import Claims, Denial, Denials
+from tnc.tracking.pending import PendingCrawlerChecks, PendingWithdrawal, PendingWithdrawals
 from tnc.tracking.seen import Seen, seen_key
 from tnc.visitors.rate import Duplicates
 from tnc.visitors.request import Request
@@ -63,9 +63,9 @@ class Tracker:
     caps: Caps = field(default_factory=Caps)
     seen: Seen = field(default_factory=Seen)
     duplicates: Duplicates = field(default_factory=Duplicates)
-    claims: Claims = field(default_factory=Claims)
-    denials: Denials = field(default_factory=Denials)
-    objections: Objections = field(default_factory=Objections)
+    pending_crawler_checks: PendingCrawlerChecks = field(default_factory=PendingCrawlerChecks)
+    pending_withdrawals: PendingWithdrawals = field(default_factory=PendingWithdrawals)
+    opt_outs: OptOuts = field(default_factory=OptOuts)
     knows_the_past: bool = False
     _salts: dict[Date, bytes] = field(default_factory=dict)
 
@@ -118,7 +118,7 @@ class Tracker:
         reader = self.reader if remember else self.looker
         facts = reader.facts(request, self.source_of(campaign))
         identity = self.identify(facts, now_ms)
-        if self.objections.include(identity.visitor, facts.ip):
+        if self.opt_outs.include(identity.visitor, facts.ip):
             facts = replace(facts, mode="none")
             identity = self.identify(facts, now_ms)
         verdict = facts.verdict
@@ -129,7 +129,7 @@ class Tracker:
         visit = facts.visit(replace(who, **_NOBODY_NEW) if verdict.is_declared else who)
         click, destination = self._decide(plan, visit, trace)
         if remember and verdict.is_declared and facts.mode != "none":
-            self.claims.note(click)
+            self.pending_crawler_checks.note(click)
         cookie = None if identity.secret is None else self.pseudonyms.cookie(identity, click.click_id)
         return Arrival(plan=plan, click=click, destination=destination, secure=facts.secure, cookie=cookie)
 
@@ -177,7 +177,9 @@ class Tracker:
             visitors.append(today)
         if known is not None or visitors:
             browser, last = (None, None) if known is None else (known.browser_id, known.last_click)
-            self.denials.note(Denial(at_ms=now_ms, browser_id=browser, last_click=last, visitors=tuple(visitors)))
+            self.pending_withdrawals.note(
+                PendingWithdrawal(at_ms=now_ms, browser_id=browser, last_click=last, visitors=tuple(visitors))
+            )
 
     def _denies_anew(self, visitor: str, now_s: int | None) -> bool:
         """Whether there was a visit since the last one that was denied; this is one, unless `now_s` is None."""

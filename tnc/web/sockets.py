@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractAccessLogger
 from tnc.admin.remote import short_path
 from tnc.core.errors import FailedError, RefusedError
 from tnc.core.setting_types import Address
-from tnc.store.workspace import Rooms
+from tnc.store.workspace import Paths
 from tnc.web.tracking import ROUTE, Lanes, Tracking, front
 
 _LARGEST_LINE: Final = 32 * 1024  # of a request line and of a header: aiohttp's 8 kB refuse what browsers send
@@ -133,14 +133,14 @@ async def site(runner: web.AppRunner, bound: socket.socket) -> AsyncIterator[Non
 
 
 @asynccontextmanager
-async def local_socket(app: web.Application, rooms: Rooms) -> AsyncIterator[None]:
-    rooms.socket.unlink(missing_ok=True)
+async def local_socket(app: web.Application, paths: Paths) -> AsyncIterator[None]:
+    paths.socket.unlink(missing_ok=True)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with short_path(rooms.socket) as path:
+    with short_path(paths.socket) as path:
         bound.bind(path)
-    rooms.socket.chmod(0o600)
+    paths.socket.chmod(0o600)
     bound.listen(16)
     bound.setblocking(False)  # noqa: FBT003 - the socket's own words
     async with site(application(app), bound):
         yield
-    rooms.socket.unlink(missing_ok=True)
+    paths.socket.unlink(missing_ok=True)

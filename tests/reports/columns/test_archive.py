@@ -10,7 +10,15 @@ import pytest
 from tests.store.invented import DATE, DAY_MS, Day, any_day, day_start_ms
 from tests.store.invented import click as invented_click
 from tnc.core.models import MAIN, CampaignId
-from tnc.reports.columns.archive import GROUP, OTHER, OWNER_SIDE, VISITOR_SIDE, ColdDay, cold_dates, remove_cold
+from tnc.reports.columns.archive import (
+    GROUP,
+    OTHER,
+    OWNER_SIDE,
+    VISITOR_SIDE,
+    ArchivedDay,
+    archived_dates,
+    remove_archived,
+)
 from tnc.reports.columns.columns import Columns
 from tnc.reports.columns.duck import Values
 from tnc.reports.dimensions import DIMENSIONS
@@ -105,7 +113,7 @@ def _by_campaign(rows: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def _groups(columns: Columns) -> list[tuple[str, str, str, int]]:
-    path = ColdDay(columns.folder / MAIN, DATE).path("clicks", grouped=True)
+    path = ArchivedDay(columns.folder / MAIN, DATE).path("clicks", grouped=True)
     values = Values()
     return columns.duck.rows(f"select of, campaign, value, n from {values.parquet([str(path)], {})}", values)
 
@@ -176,7 +184,7 @@ def test_sums_hold_no_column_of_a_single_visitor(tmp_path: Path) -> None:
     with Columns(tmp_path) as columns:
         Shelf(columns, day).go(everybody(day, 20))
 
-        cold = ColdDay(tmp_path / MAIN, DATE)
+        cold = ArchivedDay(tmp_path / MAIN, DATE)
         held = {}
         for path in cold.all_files:
             values = Values()
@@ -191,11 +199,11 @@ def test_sums_go_by_their_own_term(tmp_path: Path) -> None:
     day = any_day(7)
     with Columns(tmp_path) as columns:
         Shelf(columns, day).go(everybody(day, 20))
-    assert cold_dates(tmp_path / MAIN) == [DATE]
+    assert archived_dates(tmp_path / MAIN) == [DATE]
 
-    remove_cold(tmp_path / MAIN, DATE)
+    remove_archived(tmp_path / MAIN, DATE)
 
-    assert cold_dates(tmp_path / MAIN) == []
+    assert archived_dates(tmp_path / MAIN) == []
     assert not list(tmp_path.rglob("*.parquet"))
 
 

@@ -353,7 +353,7 @@ async def test_while_a_day_is_lent_its_own_wait_and_others_do_not(tmp_path: Path
 
     async with running(tmp_path) as log:
         assert await put(log, 1) == [True]
-        lending = asyncio.create_task(log.lend(TODAY, work))
+        lending = asyncio.create_task(log.detach(TODAY, work))
         await asyncio.to_thread(lent.wait)
 
         counting = asyncio.create_task(log.run(TODAY, lambda writer: writer.count("whole", 1)))
@@ -393,10 +393,10 @@ async def test_a_day_is_taken_back_when_the_work_on_it_fails_and_when_all_ends(t
 
     async with running(tmp_path) as log:
         with pytest.raises(OSError, match="no space"):
-            await log.lend(TODAY, fails)
+            await log.detach(TODAY, fails)
         assert await put(log, 1) == [True]
 
-        lending = asyncio.create_task(log.lend(TODAY, works))
+        lending = asyncio.create_task(log.detach(TODAY, works))
         await asyncio.to_thread(lent.wait)
         waiting = asyncio.create_task(log.put(MAIN, numbered(2)))
         await asyncio.sleep(0.05)

@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from datetime import date as Date  # noqa: N812
+from datetime import date as Date
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from tnc.core.clock import new_id
 from tnc.core.errors import FailedError, NotFoundError
 from tnc.core.models import MAIN, Click, ClickId, ConversionChange, ConversionId, Event, LanderClick, NetworkId, OfferId
 from tnc.store.days import history as told
-from tnc.store.days.history import Stories, story
+from tnc.store.days.history import ClickHistories, click_history
 from tnc.store.days.writer import DayReader, utc_date
 from tnc.store.keys.keyring import Keyring
 from tnc.store.keys.records import Sealer
@@ -22,8 +22,8 @@ DAY_MS = 86_400_000
 YESTERDAY_MS = NOON_MS - DAY_MS
 
 
-def stories(data: Path) -> Stories:
-    return Stories(data / "days", keyring(data), MAIN)
+def histories(data: Path) -> ClickHistories:
+    return ClickHistories(data / "days", keyring(data), MAIN)
 
 
 def record(data: Path, click: Click, *events: Event) -> None:
@@ -52,14 +52,14 @@ def sale(conversion_id: str, at_ms: int, status: str = "sale") -> ConversionChan
 
 
 def test_a_click_without_events_is_its_own_story() -> None:
-    told = story(canary_click(), [])
+    told = click_history(canary_click(), [])
 
     assert told.offer == OfferId("shoes")
     assert (told.lander_clicked_at_ms, told.found_by, told.conversions) == (None, None, ())
 
 
 def test_a_visitor_who_went_on_is_at_the_offer_he_went_to_last() -> None:
-    told = story(
+    told = click_history(
         canary_click(),
         [
             LanderClick(at_ms=NOON_MS + 1, offer=OfferId("boots"), found_by="cookie"),
@@ -72,7 +72,7 @@ def test_a_visitor_who_went_on_is_at_the_offer_he_went_to_last() -> None:
 
 
 def test_words_about_one_conversion_are_one_conversion() -> None:
-    told = story(canary_click(), [sale("v1", 10, "lead"), sale("v2", 11), sale("v1", 12)])
+    told = click_history(canary_click(), [sale("v1", 10, "lead"), sale("v2", 11), sale("v1", 12)])
 
     assert [(each.conversion_id, each.status, len(each.history)) for each in told.conversions] == [
         ("v1", "sale", 2),
@@ -89,12 +89,12 @@ def test_a_click_of_ours_is_looked_for_in_its_own_day_only(tmp_path: Path) -> No
     record(tmp_path, canary_click(at_ms=NOON_MS))
     (tmp_path / "days" / "main" / f"{DATE}.db").write_bytes(b"damaged" * 1000)
 
-    told = stories(tmp_path).get(mine)
+    told = histories(tmp_path).get(mine)
 
     assert told.click.click_id == mine
     assert told.conversions[0].conversion_id == "v1"
     with pytest.raises(FailedError, match="damaged"):
-        stories(tmp_path).get(ClickId("a foreign id"))
+        histories(tmp_path).get(ClickId("a foreign id"))
 
 
 def test_a_foreign_id_is_found_wherever_it_is(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_foreign_id_is_found_wherever_it_is(tmp_path: Path) -> None:
         at_ms = NOON_MS - days * DAY_MS
         record(tmp_path, theirs(f"theirs-{days}", at_ms))
 
-    assert [stories(tmp_path).date_of(ClickId(f"theirs-{n}")) for n in range(3)] == [
+    assert [histories(tmp_path).date_of(ClickId(f"theirs-{n}")) for n in range(3)] == [
         DATE - timedelta(days=n) for n in range(3)
     ]
 
@@ -111,7 +111,7 @@ def test_a_foreign_id_that_looks_like_ours_is_found_where_it_is(tmp_path: Path) 
     looks_like_another_day = own(NOON_MS - 40 * DAY_MS)
     record(tmp_path, theirs(looks_like_another_day, NOON_MS))
 
-    assert stories(tmp_path).date_of(looks_like_another_day) == DATE
+    assert histories(tmp_path).date_of(looks_like_another_day) == DATE
 
 
 def test_ids_that_somebody_makes_up_open_no_day_again_and_again(
@@ -119,7 +119,7 @@ def test_ids_that_somebody_makes_up_open_no_day_again_and_again(
 ) -> None:
     for days in range(5):
         record(tmp_path, canary_click(own(NOON_MS - days * DAY_MS), at_ms=NOON_MS - days * DAY_MS))
-    asked, opened = stories(tmp_path), list[Date]()
+    asked, opened = histories(tmp_path), list[Date]()
     assert asked.date_of(ClickId("made up 0")) is None
     day = asked.day
 
@@ -142,22 +142,22 @@ def test_a_click_that_is_not_there_is_said_to_be_gone(tmp_path: Path, click_id: 
     record(tmp_path, canary_click(own(YESTERDAY_MS), at_ms=YESTERDAY_MS))
 
     with pytest.raises(NotFoundError, match="no such click"):
-        stories(tmp_path).get(ClickId(click_id))
-    assert stories(tmp_path).date_of(ClickId(click_id)) is None
+        histories(tmp_path).get(ClickId(click_id))
+    assert histories(tmp_path).date_of(ClickId(click_id)) is None
 
 
 def test_a_day_that_vanishes_while_it_is_asked_is_no_error(tmp_path: Path) -> None:
     mine = own(YESTERDAY_MS)
     record(tmp_path, canary_click(mine, at_ms=YESTERDAY_MS))
     ring: Keyring = keyring(tmp_path)
-    asked = Stories(tmp_path / "days", ring, MAIN)
+    asked = ClickHistories(tmp_path / "days", ring, MAIN)
     ring.destroy_day(MAIN, utc_date(YESTERDAY_MS))
 
     assert asked.date_of(mine) is None
 
 
 def test_nothing_recorded_is_no_error(tmp_path: Path) -> None:
-    empty = stories(tmp_path)
+    empty = histories(tmp_path)
 
     assert empty.dates() == []
     assert list(empty.newest()) == []
@@ -175,13 +175,13 @@ def test_all_clicks_come_newest_first_across_days(tmp_path: Path) -> None:
         at_ms = NOON_MS - number * DAY_MS // 2
         record(tmp_path, canary_click(f"click-{number}", at_ms=at_ms), sale("v1", at_ms))
 
-    newest = list(stories(tmp_path).newest())
-    earlier = list(stories(tmp_path).newest(before_ms=NOON_MS - DAY_MS // 2))
+    newest = list(histories(tmp_path).newest())
+    earlier = list(histories(tmp_path).newest(before_ms=NOON_MS - DAY_MS // 2))
 
     assert [told.click.click_id for told in newest] == ["click-0", "click-1", "click-2", "click-3"]
     assert all(len(told.conversions) == 1 for told in newest)
     assert [told.click.click_id for told in earlier] == ["click-2", "click-3"]
-    assert [click.click_id for click in stories(tmp_path).newest_clicks(since_ms=0)] == [
+    assert [click.click_id for click in histories(tmp_path).newest_clicks(since_ms=0)] == [
         t.click.click_id for t in newest
     ]
 
@@ -205,7 +205,7 @@ def test_clicks_before_the_time_asked_for_are_left_alone(tmp_path: Path, opened:
     for second in range(100):
         record(tmp_path, canary_click(f"click-{second}", at_ms=NOON_MS + second))
 
-    found = list(stories(tmp_path).newest_clicks(since_ms=NOON_MS + 95))
+    found = list(histories(tmp_path).newest_clicks(since_ms=NOON_MS + 95))
 
     assert [click.click_id for click in found] == [f"click-{second}" for second in (99, 98, 97, 96, 95)]
     assert len(opened) < 30
@@ -219,7 +219,7 @@ def test_what_was_put_back_or_changed_later_hides_no_newer_click(tmp_path: Path,
     for number in range(50):
         record(tmp_path, replace(canary_click(f"erased {number}", at_ms=NOON_MS - 1), erased=True))
 
-    found = list(stories(tmp_path).newest_clicks(since_ms=NOON_MS))
+    found = list(histories(tmp_path).newest_clicks(since_ms=NOON_MS))
 
     assert [click.click_id for click in found] == ["click-3", "click-2", "click-1"]
     assert len(opened) == 73
@@ -230,12 +230,12 @@ def test_among_imported_clicks_all_are_looked_at(tmp_path: Path, opened: list[in
     for number in range(50):
         record(tmp_path, theirs(f"old {number}", NOON_MS - 1))
 
-    assert [click.click_id for click in stories(tmp_path).newest_clicks(since_ms=NOON_MS)] == ["new"]
+    assert [click.click_id for click in histories(tmp_path).newest_clicks(since_ms=NOON_MS)] == ["new"]
     assert len(opened) == 51
 
 
 def test_what_is_recorded_from_one_moment_to_another_comes_once_whatever_time_it_bears(tmp_path: Path) -> None:
-    asked = stories(tmp_path)
+    asked = histories(tmp_path)
     nothing = asked.ends()
     record(tmp_path, canary_click("first"))
     first = asked.ends()
@@ -257,7 +257,7 @@ def test_the_newest_click_of_any_of_ones_pseudonyms_is_found_across_midnight(tmp
     midnight = int(datetime(2026, 11, 24, tzinfo=UTC).timestamp()) * 1000
     record(tmp_path, canary_click("evening", at_ms=midnight - 60_000, visitor="yesterday's"))
     record(tmp_path, canary_click("night", at_ms=midnight + 60_000, visitor="today's"))
-    asked = stories(tmp_path)
+    asked = histories(tmp_path)
 
     def found(*visitors: str, since_ms: int = midnight - DAY_MS) -> str | None:
         click = asked.latest_of_visitors(visitors, since_ms=since_ms, now_ms=midnight + 120_000)
@@ -275,6 +275,6 @@ def test_clicks_that_converted_since_are_each_told_once(tmp_path: Path) -> None:
     record(tmp_path, canary_click("three", at_ms=NOON_MS), LanderClick(at_ms=NOON_MS + 9))
     record(tmp_path, canary_click("four", at_ms=YESTERDAY_MS), sale("v4", NOON_MS - 1))
 
-    told = [each.click.click_id for each in stories(tmp_path).converted_since(NOON_MS)]
+    told = [each.click.click_id for each in histories(tmp_path).converted_since(NOON_MS)]
 
     assert sorted(told) == ["one", "two"]

@@ -11,7 +11,7 @@ from tnc.privacy.remainder import remainder
 from tnc.reports.columns.columns import Columns
 from tnc.reports.columns.duck import Values
 from tnc.reports.columns.schema import COLUMNS
-from tnc.store.days.history import relabelled, story
+from tnc.store.days.history import click_history, relabelled
 
 STRICT = FilterId("strict")
 FAILED = LabelChange(at_ms=1, traffic="bot", reasons=("crawler_failed",), crawler_verified=False)
@@ -43,12 +43,12 @@ def test_the_last_word_of_each_kind_counts(events: tuple[Event, ...], expected: 
 def test_a_story_tells_both_what_it_is_called_and_what_was_decided() -> None:
     recorded = click()
 
-    told = story(recorded, [LanderClick(at_ms=1), STOPPED])
+    told = click_history(recorded, [LanderClick(at_ms=1), STOPPED])
 
     assert (told.click.filter, told.click.stopped) == ("strict", False)  # it went where it went
     assert told.decided == recorded
     assert told.changes == (STOPPED,)
-    assert story(recorded, [LanderClick(at_ms=1)]).decided is None
+    assert click_history(recorded, [LanderClick(at_ms=1)]).decided is None
 
 
 def test_what_is_left_of_an_erased_click_counts_as_it_counted() -> None:

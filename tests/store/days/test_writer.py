@@ -4,7 +4,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
-from datetime import date as Date  # noqa: N812
+from datetime import date as Date
 from datetime import timedelta
 from pathlib import Path
 

@@ -3,7 +3,7 @@
 import shutil
 import stat
 from collections.abc import Callable
-from datetime import date as Date  # noqa: N812
+from datetime import date as Date
 from datetime import timedelta
 from pathlib import Path
 

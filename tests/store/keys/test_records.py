@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from datetime import date as Date  # noqa: N812
+from datetime import date as Date
 from pathlib import Path
 from typing import Any
 

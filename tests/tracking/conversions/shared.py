@@ -18,7 +18,7 @@ from tnc.core.models import (
 )
 from tnc.tracking.conversions.postback import read_postback
 from tnc.tracking.conversions.remap import remap
-from tnc.tracking.conversions.settle import Origin, Outcome, settle
+from tnc.tracking.conversions.settle import Origin, Outcome, judge_conversion
 
 NETWORK = Network(id=NetworkId("good"), name="Good", statuses={"sale": ("approved",), "lead": ("pending",)})
 OFFER = Offer(id=OfferId("shoes"), name="Shoes", url="https://shop.example/", payout=12.5, currency="USD")
@@ -40,7 +40,7 @@ class Desk:
 
     def call(self, origin: Origin = "postback", **params: str) -> Outcome:
         self.now_ms += 1
-        outcome = settle(
+        outcome = judge_conversion(
             read_postback({"cid": "c", **params}),
             existing=self.changes,
             network=self.network,

@@ -15,7 +15,7 @@ from tnc.store.days.click_log import Day, Days
 from tnc.store.days.transactions import Transact
 from tnc.store.days.writer import DayWriter
 from tnc.store.keys.keyring import new_key_text
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.configure import Operations
 from tnc.tracking.conversions.csv_import import ConversionFile
 
@@ -41,18 +41,18 @@ CLICK = '{"click_id": "%s", "clicked_at": "2026-11-24T05:00:00Z", "campaign": "s
 
 
 class Shop:
-    def __init__(self, house: House, operations: Operations) -> None:
-        self.house = house
+    def __init__(self, workspace: Workspace, operations: Operations) -> None:
+        self.workspace = workspace
         self.operations = operations
 
     def read(self, *lines: str, dry_run: bool = False, transact: Transact | None = None) -> dict[int, str]:
         text = "\n".join(("cid,status,payout,txid", *lines))
-        lend = transact or self.operations.transact
-        file = ConversionFile(self.house, lend, converted=lambda _recorded: None, dry_run=dry_run)
+        detach = transact or self.operations.transact
+        file = ConversionFile(self.workspace, detach, converted=lambda _recorded: None, dry_run=dry_run)
         return {line["line"]: line["outcome"] for line in file.read(text)["lines"]}
 
     def payouts(self, click_id: str) -> list[int | None]:
-        return [each.payout_micros for each in self.house.stories.get(ClickId(click_id)).conversions]
+        return [each.payout_micros for each in self.workspace.histories.get(ClickId(click_id)).conversions]
 
 
 @pytest.fixture
@@ -60,12 +60,12 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     key = tmp_path / "key"
     key.write_text(new_key_text())
     settings = Settings(data=tmp_path / "data", key=key)
-    with House.create(settings, World(now_ms=lambda: NOW_MS, steady_ms=count().__next__)) as house:
-        days = Days(house.rooms.days, house.keyring)
-        operations = Operations(house, days.transact)
+    with Workspace.create(settings, World(now_ms=lambda: NOW_MS, steady_ms=count().__next__)) as workspace:
+        days = Days(workspace.paths.days, workspace.keyring)
+        operations = Operations(workspace, days.transact)
         operations.apply(SHOP, file="shop.toml")
         operations.import_clicks([(CLICK % each).encode() for each in ("a", "b", "c")], file="clicks.jsonl")
-        yield Shop(house, operations)
+        yield Shop(workspace, operations)
         days.close()
 
 
@@ -109,9 +109,9 @@ def test_whoever_clicks_meanwhile_waits_for_few_lines(shop: Shop, clicks: str) -
     lent: list[int] = []
 
     def transact(day: Day, work: Callable[[DayWriter], _T]) -> _T:
-        began = shop.house.world.steady_ms()
+        began = shop.workspace.world.steady_ms()
         given = shop.operations.transact(day, work)
-        lent.append(shop.house.world.steady_ms() - began)
+        lent.append(shop.workspace.world.steady_ms() - began)
         return given
 
     lines = [f"{clicks[number % len(clicks)]},bought,1,T{number}" for number in range(300)]

@@ -21,7 +21,7 @@ import pytest
 
 from tests.visitors.shared import DATA, needed
 from tnc.core.errors import FailedError, InvalidError, NotFoundError, TncError
-from tnc.visitors.geo.catalog import DAY_MS, MANIFEST, AddressData
+from tnc.visitors.geo.catalog import DAY_MS, MANIFEST, GeoData
 from tnc.visitors.geo.install import add, remove
 from tnc.visitors.geo.list_formats import pack_feed, read_feed, unpack_feed
 from tnc.visitors.geo.sources import Download, Keys, Wanted, standard
@@ -32,8 +32,8 @@ CITY = "geo/dbip-city-sample-ipv4.mmdb"
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> AddressData:
-    return AddressData(tmp_path / "addresses")
+def data(tmp_path: Path) -> GeoData:
+    return GeoData(tmp_path / "addresses")
 
 
 def listed(tmp_path: Path, text: str, name: str = "list.txt") -> Path:
@@ -42,21 +42,21 @@ def listed(tmp_path: Path, text: str, name: str = "list.txt") -> Path:
     return path
 
 
-def files(data: AddressData) -> set[str]:
+def files(data: GeoData) -> set[str]:
     return {path.name for path in data.folder.iterdir() if path.name not in {"lock", "updating"}}
 
 
 # ------------------------------------------------------------------------------------------- add, list, remove
 
 
-def test_nothing_is_installed_at_first_and_countries_are_known(data: AddressData) -> None:
+def test_nothing_is_installed_at_first_and_countries_are_known(data: GeoData) -> None:
     assert [each["name"] for each in data.describe(NOW_MS)] == ["iptocc"]
     assert data.open().lookup("81.2.69.142").country == "GB"
     assert data.state() == (0, 0)
 
 
 @pytest.mark.parametrize("packing", ["mmdb", "mmdb.gz", "tar.gz", "zip"])
-def test_a_database_is_taken_in_every_packing(data: AddressData, tmp_path: Path, packing: str) -> None:
+def test_a_database_is_taken_in_every_packing(data: GeoData, tmp_path: Path, packing: str) -> None:
     path = packed(needed(CITY), tmp_path / f"City.{packing}", packing)
 
     added = add(data, path, kind=None, now_ms=NOW_MS)
@@ -86,7 +86,7 @@ def packed(database: Path, path: Path, packing: str) -> Path:
     return path
 
 
-def test_a_list_is_taken_with_its_meaning(data: AddressData, tmp_path: Path) -> None:
+def test_a_list_is_taken_with_its_meaning(data: GeoData, tmp_path: Path) -> None:
     path = listed(tmp_path, "9.9.0.0/16\nrubbish\n8.8.0.0/16\n")
 
     item = add(data, path, kind="datacenter", now_ms=NOW_MS).item
@@ -97,7 +97,7 @@ def test_a_list_is_taken_with_its_meaning(data: AddressData, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("network", ["2a00:1450::/32", "9.9.0.0/16", "AS64496"])
-def test_every_kind_of_network_is_kept_and_found_again(data: AddressData, tmp_path: Path, network: str) -> None:
+def test_every_kind_of_network_is_kept_and_found_again(data: GeoData, tmp_path: Path, network: str) -> None:
     feed = read_feed(f"{network}\n9.8.7.0/24\n2a02:8108::/40\nrubbish\n".encode(), name="list")
 
     assert unpack_feed(pack_feed(feed)) == feed
@@ -105,7 +105,7 @@ def test_every_kind_of_network_is_kept_and_found_again(data: AddressData, tmp_pa
     assert [data.open().lookup(ip).vpn for ip in ("2a02:8108::1", "2a02:8109::1", "9.8.7.6")] == [True, False, True]
 
 
-def test_a_list_without_its_meaning_is_refused(data: AddressData, tmp_path: Path) -> None:
+def test_a_list_without_its_meaning_is_refused(data: GeoData, tmp_path: Path) -> None:
     with pytest.raises(
         InvalidError, match=r"list\.txt is no address database, it begins with '9\.9\.0\.0.*--kind relay"
     ):
@@ -119,7 +119,7 @@ BAD = ("geo/mmdb-bad/*/*", "geo/mmdb-test/*[Bb]roken*", "geo/mmdb-test/*Invalid*
 @pytest.mark.parametrize(
     "path", sorted(path for pattern in BAD for path in DATA.glob(pattern)), ids=lambda path: path.name
 )
-def test_a_damaged_database_is_refused_and_leaves_nothing(data: AddressData, path: Path) -> None:
+def test_a_damaged_database_is_refused_and_leaves_nothing(data: GeoData, path: Path) -> None:
     with pytest.raises(InvalidError, match=path.name):
         add(data, path, kind=None, now_ms=NOW_MS)
 
@@ -136,7 +136,7 @@ def test_a_damaged_database_is_refused_and_leaves_nothing(data: AddressData, pat
     ],
 )
 def test_what_is_no_data_is_refused_and_says_what_it_is(
-    data: AddressData, tmp_path: Path, content: bytes, says: str
+    data: GeoData, tmp_path: Path, content: bytes, says: str
 ) -> None:
     path = tmp_path / "download"
     path.write_bytes(content)
@@ -146,12 +146,12 @@ def test_what_is_no_data_is_refused_and_says_what_it_is(
     assert files(data) == set()
 
 
-def test_a_missing_file_is_said_to_be_missing(data: AddressData, tmp_path: Path) -> None:
+def test_a_missing_file_is_said_to_be_missing(data: GeoData, tmp_path: Path) -> None:
     with pytest.raises(InvalidError, match="there is no file"):
         add(data, tmp_path / "absent.mmdb", kind=None, now_ms=NOW_MS)
 
 
-def test_an_archive_that_unpacks_without_end_is_refused(data: AddressData, tmp_path: Path) -> None:
+def test_an_archive_that_unpacks_without_end_is_refused(data: GeoData, tmp_path: Path) -> None:
     path = tmp_path / "bomb.gz"
     with gzip.open(path, "wb", 1) as bomb:
         for _ in range(65):
@@ -161,7 +161,7 @@ def test_an_archive_that_unpacks_without_end_is_refused(data: AddressData, tmp_p
         add(data, path, kind="vpn", now_ms=NOW_MS)
 
 
-def test_an_old_database_is_taken_with_a_warning(data: AddressData) -> None:
+def test_an_old_database_is_taken_with_a_warning(data: GeoData) -> None:
     later_ms = NOW_MS + 400 * DAY_MS
 
     added = add(data, needed(CITY), kind=None, now_ms=later_ms)
@@ -171,14 +171,14 @@ def test_an_old_database_is_taken_with_a_warning(data: AddressData) -> None:
     assert data.open().lookup("50.224.126.45").city == "Waltham (West End)"
 
 
-def test_lists_grow_stale_sooner_than_cities(data: AddressData, tmp_path: Path) -> None:
+def test_lists_grow_stale_sooner_than_cities(data: GeoData, tmp_path: Path) -> None:
     for kind, days in (("tor", 2), ("vpn", 7)):
         item = add(data, listed(tmp_path, "9.9.9.9", f"{kind}.txt"), kind=kind, now_ms=NOW_MS).item  # type: ignore[arg-type]
         assert not item.is_stale(NOW_MS + days * DAY_MS)
         assert item.is_stale(NOW_MS + days * DAY_MS + 1)
 
 
-def test_what_is_removed_is_gone_and_what_is_not_there_is_named(data: AddressData, tmp_path: Path) -> None:
+def test_what_is_removed_is_gone_and_what_is_not_there_is_named(data: GeoData, tmp_path: Path) -> None:
     add(data, listed(tmp_path, "9.9.0.0/16"), kind="vpn", now_ms=NOW_MS)
 
     with pytest.raises(NotFoundError, match="no address data is called 'city'; installed: list"):
@@ -189,7 +189,7 @@ def test_what_is_removed_is_gone_and_what_is_not_there_is_named(data: AddressDat
     assert files(data) == {MANIFEST}
 
 
-def test_adding_again_replaces_and_the_state_changes(data: AddressData, tmp_path: Path) -> None:
+def test_adding_again_replaces_and_the_state_changes(data: GeoData, tmp_path: Path) -> None:
     add(data, listed(tmp_path, "9.9.0.0/16"), kind="vpn", now_ms=NOW_MS)
     before = data.state()
 
@@ -205,7 +205,7 @@ def test_adding_again_replaces_and_the_state_changes(data: AddressData, tmp_path
 
 
 def test_a_file_that_was_changed_behind_our_back_is_not_believed(
-    data: AddressData, caplog: pytest.LogCaptureFixture
+    data: GeoData, caplog: pytest.LogCaptureFixture
 ) -> None:
     item = add(data, needed(CITY), kind=None, now_ms=NOW_MS).item
     shutil.copy(needed("geo/dbip-city-sample-ipv6.mmdb"), data.folder / item.file)
@@ -218,7 +218,7 @@ def test_a_file_that_was_changed_behind_our_back_is_not_believed(
     assert len(caplog.records) == 1
 
 
-def test_a_bad_file_in_place_costs_one_line_and_no_visit(data: AddressData, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bad_file_in_place_costs_one_line_and_no_visit(data: GeoData, caplog: pytest.LogCaptureFixture) -> None:
     bad = needed("geo/mmdb-test/GeoIP2-City-Test-Broken-Double-Format.mmdb")
     item = add(data, needed(CITY), kind=None, now_ms=NOW_MS).item
     shutil.copy(bad, data.folder / item.file)
@@ -234,7 +234,7 @@ def test_a_bad_file_in_place_costs_one_line_and_no_visit(data: AddressData, capl
     assert len(caplog.records) == 1
 
 
-def test_a_damaged_manifest_is_said_to_be_damaged(data: AddressData, tmp_path: Path) -> None:
+def test_a_damaged_manifest_is_said_to_be_damaged(data: GeoData, tmp_path: Path) -> None:
     add(data, listed(tmp_path, "9.9.9.9"), kind="vpn", now_ms=NOW_MS)
     (data.folder / MANIFEST).write_text('{"items": [')
 
@@ -242,7 +242,7 @@ def test_a_damaged_manifest_is_said_to_be_damaged(data: AddressData, tmp_path: P
         data.open()
 
 
-def test_writing_over_a_file_in_use_does_not_end_a_server(data: AddressData, tmp_path: Path) -> None:
+def test_writing_over_a_file_in_use_does_not_end_a_server(data: GeoData, tmp_path: Path) -> None:
     """A map of a file that somebody cuts short ends the process, which only another process can show."""
     item = add(data, needed(CITY), kind=None, now_ms=NOW_MS).item
     program = textwrap.dedent(f"""
@@ -260,7 +260,7 @@ def test_writing_over_a_file_in_use_does_not_end_a_server(data: AddressData, tmp
     assert "Waltham" in done.stdout
 
 
-def test_what_a_killed_change_left_is_cleared_away(data: AddressData, tmp_path: Path) -> None:
+def test_what_a_killed_change_left_is_cleared_away(data: GeoData, tmp_path: Path) -> None:
     add(data, listed(tmp_path, "9.9.9.9"), kind="vpn", now_ms=NOW_MS)
     whole = files(data)
     (data.folder / "incoming-99").write_bytes(b"half")
@@ -273,7 +273,7 @@ def test_what_a_killed_change_left_is_cleared_away(data: AddressData, tmp_path: 
     assert len(files(data)) == len(whole) + 1
 
 
-def test_a_kill_at_any_moment_leaves_whole_data(data: AddressData, tmp_path: Path) -> None:
+def test_a_kill_at_any_moment_leaves_whole_data(data: GeoData, tmp_path: Path) -> None:
     """The change is cut off before every one of its renames, as a kill would."""
     add(data, listed(tmp_path, "9.9.0.0/16"), kind="vpn", now_ms=NOW_MS)
     path = listed(tmp_path, "8.8.0.0/16")
@@ -331,11 +331,11 @@ def tor(**more: Any) -> Wanted:
     return Wanted(name="tor", ways=((Download(name="tor", url="https://tor.example/list", kind="tor", **more),),))
 
 
-def run(data: AddressData, wanted: Wanted, web: Web, now_ms: int = NOW_MS) -> Any:
+def run(data: GeoData, wanted: Wanted, web: Web, now_ms: int = NOW_MS) -> Any:
     return asyncio.run(update(data, [wanted], fetch=web, now_ms=now_ms))
 
 
-def test_an_update_installs_and_a_second_changes_nothing(data: AddressData) -> None:
+def test_an_update_installs_and_a_second_changes_nothing(data: GeoData) -> None:
     web = Web({"https://tor.example/list": b"9.9.9.9"})
 
     first, second = run(data, tor(), web), run(data, tor(), web, NOW_MS + DAY_MS)
@@ -361,7 +361,7 @@ def test_an_update_installs_and_a_second_changes_nothing(data: AddressData) -> N
         (gzip.compress(b"9.9.9.9\n" * 100, mtime=0)[:-9], "ends too early"),
     ],
 )
-def test_whatever_goes_wrong_the_present_data_stays(data: AddressData, page: bytes | int | TncError, says: str) -> None:
+def test_whatever_goes_wrong_the_present_data_stays(data: GeoData, page: bytes | int | TncError, says: str) -> None:
     good = "\n".join(f"9.9.9.{last}" for last in range(0, 40, 2)).encode()
     run(data, tor(), Web({"https://tor.example/list": good}))
     before = files(data)
@@ -376,7 +376,7 @@ def test_whatever_goes_wrong_the_present_data_stays(data: AddressData, page: byt
     assert data.describe(NOW_MS)[0]["problem"] == report.failed["tor"]
 
 
-def test_a_success_after_a_failure_takes_the_complaint_back(data: AddressData) -> None:
+def test_a_success_after_a_failure_takes_the_complaint_back(data: GeoData) -> None:
     run(data, tor(), Web({"https://tor.example/list": 500}))
 
     run(data, tor(), Web({"https://tor.example/list": b"9.9.9.9"}))
@@ -385,7 +385,7 @@ def test_a_success_after_a_failure_takes_the_complaint_back(data: AddressData) -
 
 
 @pytest.mark.parametrize(("digest", "renewed"), [("right", True), ("wrong", False), ("absent", True), ("page", False)])
-def test_the_published_sum_is_compared(data: AddressData, digest: str, *, renewed: bool) -> None:
+def test_the_published_sum_is_compared(data: GeoData, digest: str, *, renewed: bool) -> None:
     sums: dict[str, bytes | int] = {
         "right": f"{hashlib.sha256(b'9.9.9.9').hexdigest()}  list".encode(),
         "wrong": b"0" * 64,
@@ -400,7 +400,7 @@ def test_the_published_sum_is_compared(data: AddressData, digest: str, *, renewe
     assert renewed or "SHA-256" in report.failed["tor"]
 
 
-def test_the_month_before_is_taken_when_this_month_is_not_there_yet(data: AddressData) -> None:
+def test_the_month_before_is_taken_when_this_month_is_not_there_yet(data: GeoData) -> None:
     city = standard(NOW_MS, base_url="http://127.0.0.1:9/")[0]
     raw = gzip.compress(needed(CITY).read_bytes(), 1)
 
@@ -410,7 +410,7 @@ def test_the_month_before_is_taken_when_this_month_is_not_there_yet(data: Addres
     assert data.find("dbip-city-lite").licence == "CC BY 4.0"
 
 
-def test_a_better_way_takes_the_place_of_another(data: AddressData) -> None:
+def test_a_better_way_takes_the_place_of_another(data: GeoData) -> None:
     city = standard(NOW_MS, base_url="http://x")[0]
     old = gzip.compress(needed(CITY).read_bytes(), 1)
     run(data, city, Web({"http://x/free/dbip-city-lite-2026-11.mmdb.gz": old}))
@@ -422,7 +422,7 @@ def test_a_better_way_takes_the_place_of_another(data: AddressData) -> None:
     assert [each.name for each in data.manifest().items] == ["dbip-city-ipv4", "dbip-city-ipv6"]
 
 
-def test_an_older_database_is_not_taken_by_an_update(data: AddressData) -> None:
+def test_an_older_database_is_not_taken_by_an_update(data: GeoData) -> None:
     way = ((Download(name="c", url="https://c.example/c"),),)
     new, old = needed("geo/mmdb-test/GeoIP2-Enterprise-Test.mmdb"), needed("geo/mmdb-test/GeoIP2-City-Test.mmdb")
     run(data, Wanted(name="city", ways=way), Web({"https://c.example/c": new.read_bytes()}))
@@ -432,7 +432,7 @@ def test_an_older_database_is_not_taken_by_an_update(data: AddressData) -> None:
     assert "it is older than the present one" in report.failed["city"]
 
 
-def test_part_of_an_update_may_fail(data: AddressData) -> None:
+def test_part_of_an_update_may_fail(data: GeoData) -> None:
     other = Wanted(name="vpn", ways=((Download(name="vpn", url="https://vpn.example/", kind="vpn"),),))
     web = Web({"https://tor.example/list": b"9.9.9.9"})
 
@@ -441,7 +441,7 @@ def test_part_of_an_update_may_fail(data: AddressData) -> None:
     assert (report.renewed, list(report.failed), report.exit_code) == (("tor",), ["vpn"], 5)
 
 
-def test_keys_are_sent_and_never_kept(data: AddressData) -> None:
+def test_keys_are_sent_and_never_kept(data: GeoData) -> None:
     keys = Keys(maxmind_account="12", maxmind_key="s3cret", ipinfo_token="t0ken")
     wanted = standard(NOW_MS, keys=keys)
     web = Web({})
@@ -457,7 +457,7 @@ def test_keys_are_sent_and_never_kept(data: AddressData) -> None:
     assert city["Authorization"].removeprefix("Basic ") not in kept
 
 
-def test_two_updates_at_once_are_refused(data: AddressData) -> None:
+def test_two_updates_at_once_are_refused(data: GeoData) -> None:
     class Slow(Web):
         async def __call__(self, url: str, **more: Any) -> Answer:
             with pytest.raises(FailedError, match="another update"):
@@ -477,7 +477,7 @@ def test_every_standard_source_is_asked_at_a_base_of_one_s_own() -> None:
     assert len({download.name for each in wanted for way in each.ways for download in way}) == len(urls) - 1
 
 
-def test_a_whole_country_file_is_swapped_in_and_answers(data: AddressData) -> None:
+def test_a_whole_country_file_is_swapped_in_and_answers(data: GeoData) -> None:
     add(data, needed("geo/dbip-country-2026-06.mmdb.gz"), kind=None, now_ms=NOW_MS)
 
     geo = data.open(private=True)
@@ -486,7 +486,7 @@ def test_a_whole_country_file_is_swapped_in_and_answers(data: AddressData) -> No
     assert geo.witnesses("81.2.69.142") == {"country": "dbip-country-2026-06"}
 
 
-def test_a_country_file_with_a_hole_is_doubted(data: AddressData, tmp_path: Path) -> None:
+def test_a_country_file_with_a_hole_is_doubted(data: GeoData, tmp_path: Path) -> None:
     raw = bytearray(gzip.decompress(needed("geo/dbip-country-2026-06.mmdb.gz").read_bytes()))
     raw[100_000:165_536] = bytes(65_536)
     path = tmp_path / "hole.mmdb"
@@ -497,7 +497,7 @@ def test_a_country_file_with_a_hole_is_doubted(data: AddressData, tmp_path: Path
     assert any("well-known addresses" in warning for warning in added.warnings)
 
 
-def test_no_room_is_said_before_anything_is_written(data: AddressData, tmp_path: Path) -> None:
+def test_no_room_is_said_before_anything_is_written(data: GeoData, tmp_path: Path) -> None:
     huge = tmp_path / "huge.mmdb"
     with huge.open("wb") as sparse:
         os.truncate(sparse.fileno(), shutil.disk_usage(tmp_path).free)

@@ -11,7 +11,7 @@ from tests.web.dashboard.invented_mail import META, InventedMail, invent_call, i
 from tnc.core.models import (
     CampaignId,
     Click,
-    ClickStory,
+    ClickHistory,
     Condition,
     ConversionChange,
     ConversionId,
@@ -28,22 +28,22 @@ from tnc.core.models import (
     WeightedLander,
     WeightedOffer,
 )
-from tnc.destinations.worker import Standing
+from tnc.destinations.worker import DestinationStatus
 from tnc.rules.decision import Step
 
 
 def hostile(text: str) -> InventedAppliance:
     """An appliance in which every word that came from outside, and every name, is `text`."""
 
-    def tell(number: int) -> ClickStory:
-        story = invent_story(NOW_MS - number * 60_000, number)
+    def tell(number: int) -> ClickHistory:
+        history = invent_story(NOW_MS - number * 60_000, number)
         visit: dict[str, Any] = {
             name: text for name, kind in Visit.__annotations__.items() if _is_free_text(name, kind)
         }
         subs = dict.fromkeys(("sub1", "sub20"), text)
         click = Click(
-            click_id=story.click.click_id,
-            clicked_at_ms=story.click.clicked_at_ms,
+            click_id=history.click.click_id,
+            clicked_at_ms=history.click.clicked_at_ms,
             campaign=CampaignId("summer"),
             source=SourceId(text),
             flow=FlowId(text),
@@ -64,7 +64,7 @@ def hostile(text: str) -> InventedAppliance:
             currency=text,
             history=(change,),
         )
-        return replace(story, click=click, conversions=(conversion,), offer=OfferId(text))
+        return replace(history, click=click, conversions=(conversion,), offer=OfferId(text))
 
     summer = replace(
         CONFIGURATION.campaigns[CampaignId("summer")],
@@ -106,7 +106,7 @@ def _hostile_mail(text: str) -> InventedMail:
         now_ms=NOW_MS,
         rows=[replace(row, call=call)],
         sent=[replace(sent, record=record)],
-        stands={META: Standing(state="stopped", reason=text)},
+        stands={META: DestinationStatus(state="stopped", reason=text)},
     )
 
 

@@ -21,8 +21,8 @@ from tnc.core.models import (
     MAIN,
     CampaignId,
     Click,
+    ClickHistory,
     ClickId,
-    ClickStory,
     Configuration,
     Conversion,
     ConversionChange,
@@ -119,7 +119,7 @@ def invent_conversion(time_ms: int, number: int, *, now_ms: int) -> Conversion:
     )
 
 
-def invent_story(time_ms: int, number: int, *, now_ms: int = NOW_MS) -> ClickStory:
+def invent_story(time_ms: int, number: int, *, now_ms: int = NOW_MS) -> ClickHistory:
     """One visit like any other; the same number makes the same one."""
     chance = Random(number)
     person = chance.choices(_PEOPLE, (40, 14, 12, 10, 8, 12))[0]
@@ -161,7 +161,7 @@ def invent_story(time_ms: int, number: int, *, now_ms: int = NOW_MS) -> ClickSto
         visit=visit,
     )
     converts = not stopped and chance.random() < 0.03
-    return ClickStory(
+    return ClickHistory(
         click=click,
         lander_clicked_at_ms=time_ms + 40_000 if quiz and (converts or chance.random() < 0.4) else None,
         found_by="cid" if quiz else None,
@@ -171,24 +171,24 @@ def invent_story(time_ms: int, number: int, *, now_ms: int = NOW_MS) -> ClickSto
     )
 
 
-def invent_week(*, now_ms: int = NOW_MS, busy: int = 1) -> list[ClickStory]:
+def invent_week(*, now_ms: int = NOW_MS, busy: int = 1) -> list[ClickHistory]:
     """Eight days that breathe, newest first. `busy` multiplies the visits."""
-    stories, number = [], 0
+    histories, number = [], 0
     for hour in range(8 * 24):
         start_ms = now_ms - hour * HOUR_MS
         of_day = start_ms // HOUR_MS % 24
         count = busy * round(9 + 8 * math.sin((of_day - 9) / 24 * 2 * math.pi) + Random(hour).randrange(6))
         for each in range(count):
             number += 1
-            stories.append(invent_story(start_ms - each * (HOUR_MS // count) - 41_000, number, now_ms=now_ms))
-    return sorted(stories, key=lambda story: -story.click.clicked_at_ms)
+            histories.append(invent_story(start_ms - each * (HOUR_MS // count) - 41_000, number, now_ms=now_ms))
+    return sorted(histories, key=lambda history: -history.click.clicked_at_ms)
 
 
 @dataclass
 class InventedAppliance:
     """What the dashboard asks, answered from memory."""
 
-    told: list[ClickStory] = field(default_factory=list)
+    told: list[ClickHistory] = field(default_factory=list)
     config: Configuration = CONFIGURATION
     wrong: tuple[str, ...] = ()
     trace: Sequence[Step] = TRACE
@@ -204,19 +204,19 @@ class InventedAppliance:
     def configuration(self) -> tuple[int, Configuration]:
         return 3, self.config
 
-    def story(self, click_id: ClickId) -> ClickStory:
-        for story in self.told:
-            if story.click.click_id == click_id:
-                return story
+    def history(self, click_id: ClickId) -> ClickHistory:
+        for history in self.told:
+            if history.click.click_id == click_id:
+                return history
         raise NotFoundError("There is no click of this id. Look for it under Clicks.")
 
-    def stories(self, question: ClickQuestion) -> Sequence[ClickStory]:
+    def histories(self, question: ClickQuestion) -> Sequence[ClickHistory]:
         found = [
-            story
-            for story in sorted(self.told, key=_place, reverse=True)
-            if question.campaign in (None, story.click.campaign)
-            and question.traffic in (None, story.click.visit.traffic)
-            and (question.before is None or _place(story) < question.before)
+            history
+            for history in sorted(self.told, key=_place, reverse=True)
+            if question.campaign in (None, history.click.campaign)
+            and question.traffic in (None, history.click.visit.traffic)
+            and (question.before is None or _place(history) < question.before)
         ]
         return found[: question.limit]
 
@@ -224,7 +224,7 @@ class InventedAppliance:
         return None if click.stopped else f"https://land.example/quiz?k={click.click_id}"
 
     def explain(self, click_id: ClickId) -> Explanation:
-        click = self.story(click_id).click
+        click = self.history(click_id).click
         destination = self.destination(click)
         if self.differs:
             return Explanation(
@@ -245,8 +245,8 @@ class InventedAppliance:
         if request.campaign not in self.config.campaigns:
             raise NotFoundError("There is no campaign of this id. All there are stand under Campaigns.")
         self.tried.append(request)
-        story = next((each for each in self.told if each.click.lander and each.click.offer == "shoes"), None)
-        click = (story or invent_story(self.now_ms, 1)).click
+        history = next((each for each in self.told if each.click.lander and each.click.offer == "shoes"), None)
+        click = (history or invent_story(self.now_ms, 1)).click
         return TryResult(click=click, destination=f"https://land.example/quiz?k={click.click_id}", trace=self.trace)
 
     async def report(self, question: ReportQuestion) -> Answer:
@@ -256,16 +256,16 @@ class InventedAppliance:
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise InvalidError(f"there is no time zone {question.timezone!r}; write one like Europe/Berlin") from error
         readers = [_reader(name, zone) for name in question.by]
-        groups: defaultdict[tuple[Any, ...], list[ClickStory]] = defaultdict(list)
+        groups: defaultdict[tuple[Any, ...], list[ClickHistory]] = defaultdict(list)
         conditions = [_condition(where) for where in question.where]
         counted = [
-            story
-            for story in self.told
-            if start_ms <= story.click.clicked_at_ms < end_ms and all(each(story.click) for each in conditions)
+            history
+            for history in self.told
+            if start_ms <= history.click.clicked_at_ms < end_ms and all(each(history.click) for each in conditions)
         ]
-        for story in counted:
-            groups[tuple(read(story.click) for read in readers)].append(story)
-        rows = [dict(zip(question.by, names, strict=True)) | _metrics(stories) for names, stories in groups.items()]
+        for history in counted:
+            groups[tuple(read(history.click) for read in readers)].append(history)
+        rows = [dict(zip(question.by, names, strict=True)) | _metrics(histories) for names, histories in groups.items()]
         sort = question.sort or "visits"
         rows.sort(key=lambda row: str(row[sort]) if sort in question.by else -(row.get(sort) or 0))
         return Answer(
@@ -323,8 +323,8 @@ class InventedAppliance:
             raise InvalidError(f"{text!r} is no time; write a date like 2026-11-23") from error
 
 
-def _place(story: ClickStory) -> tuple[int, ClickId]:
-    return story.click.clicked_at_ms, story.click.click_id
+def _place(history: ClickHistory) -> tuple[int, ClickId]:
+    return history.click.clicked_at_ms, history.click.click_id
 
 
 _TIMES = {"hour": "%Y-%m-%dT%H:00", "day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m", "weekday": "%a"}
@@ -350,17 +350,17 @@ def _reader(name: str, zone: ZoneInfo) -> Callable[[Click], Any]:
     return (lambda click: ",".join(read(click)) or None) if name == "reasons" else read
 
 
-def _metrics(stories: Sequence[ClickStory]) -> dict[str, Any]:
-    visits = len(stories)
-    valid = sum(story.click.visit.traffic == "human" and not story.click.stopped for story in stories)
-    conversions = sum(len(story.conversions) for story in stories)
-    revenue = sum(each.payout_micros or 0 for story in stories for each in story.conversions) / 1e6
-    cost = sum(story.click.cost_micros or 0 for story in stories) / 1e6
+def _metrics(histories: Sequence[ClickHistory]) -> dict[str, Any]:
+    visits = len(histories)
+    valid = sum(history.click.visit.traffic == "human" and not history.click.stopped for history in histories)
+    conversions = sum(len(history.conversions) for history in histories)
+    revenue = sum(each.payout_micros or 0 for history in histories for each in history.conversions) / 1e6
+    cost = sum(history.click.cost_micros or 0 for history in histories) / 1e6
     return {
         "visits": visits,
         "valid": valid,
-        "unique_visits": sum(bool(story.click.visit.unique_campaign) for story in stories),
-        "lander_clicks": sum(story.lander_clicked_at_ms is not None for story in stories),
+        "unique_visits": sum(bool(history.click.visit.unique_campaign) for history in histories),
+        "lander_clicks": sum(history.lander_clicked_at_ms is not None for history in histories),
         "conversions": conversions,
         "cr": conversions / valid if valid else None,
         "revenue": revenue,

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from tnc.core.errors import InvalidError
 from tnc.core.models import ConversionId, DeliveryState, Destination, DestinationId, NetworkId
-from tnc.destinations.preview import Rehearsal
-from tnc.destinations.worker import Standing
+from tnc.destinations.preview import DestinationTest
+from tnc.destinations.worker import DestinationStatus
 from tnc.store.days.deliveries import DeliveryRecord, DeliveryRow
 from tnc.store.days.inbox import UNMATCHED, Call, CallOutcome, InboxRow
 
 META = DestinationId("meta-main")
-TAKEN = Rehearsal(event_id="cv_test1", outcome="done", status=200, error=None, answer="{}", note=None)
+TAKEN = DestinationTest(event_id="cv_test1", outcome="done", status=200, error=None, answer="{}", note=None)
 
 
 def invent_call(number: int, *, now_ms: int, outcome: CallOutcome = "new", note: str = "A new conversion.") -> InboxRow:
@@ -68,8 +68,8 @@ class InventedMail:
     now_ms: int
     rows: list[InboxRow] = field(default_factory=list)
     sent: list[DeliveryRow] = field(default_factory=list)
-    stands: dict[DestinationId, Standing] = field(default_factory=dict)
-    tested: Rehearsal = TAKEN
+    stands: dict[DestinationId, DestinationStatus] = field(default_factory=dict)
+    tested: DestinationTest = TAKEN
     done: list[tuple[str, ...]] = field(default_factory=list)
     refusal: str | None = None
 
@@ -81,7 +81,7 @@ class InventedMail:
         self.done.append(("hear", call or "all"))
         return 1 if call else len(self.rows)
 
-    def standings(self) -> Mapping[DestinationId, Standing]:
+    def statuses(self) -> Mapping[DestinationId, DestinationStatus]:
         return self.stands
 
     def counts(self) -> Mapping[tuple[DestinationId, DeliveryState], int]:
@@ -106,7 +106,7 @@ class InventedMail:
     def resume(self, destination: DestinationId) -> None:
         self.done.append(("resume", destination))
 
-    async def test(self, destination: Destination) -> Rehearsal:
+    async def test(self, destination: Destination) -> DestinationTest:
         self.done.append(("test", destination.id))
         return self.tested
 
@@ -132,5 +132,5 @@ def invent_mail(now_ms: int) -> InventedMail:
             invent_delivery(2, now_ms=now_ms, state="dead", reason="meta-100/2804003"),
             invent_delivery(3, now_ms=now_ms, state="queued"),
         ],
-        stands={META: Standing(state="stopped", waiting=3, reason="meta-190: put a new token")},
+        stands={META: DestinationStatus(state="stopped", waiting=3, reason="meta-190: put a new token")},
     )

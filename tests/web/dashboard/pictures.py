@@ -22,7 +22,9 @@ def take(browser: Browser, path: str, file: Path, *, height: int = HEIGHT) -> No
 def main(directory: Path) -> None:
     week = invent_week(busy=17)
     sold = next(
-        story.click.click_id for story in week if story.conversions and story.click.visit.city and story.click.lander
+        history.click.click_id
+        for history in week
+        if history.conversions and history.click.visit.city and history.click.lander
     )
     appliance, passwords = (
         InventedAppliance(told=week, people=InventedPeople(told=[])),

@@ -17,8 +17,8 @@ from tnc.web.dashboard.routes import ROUTES
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 WEEK = invent_week()
-SALE = next(story.click.click_id for story in WEEK if story.conversions)
-BOT = next(story.click.click_id for story in WEEK if story.click.stopped)
+SALE = next(history.click.click_id for history in WEEK if history.conversions)
+BOT = next(history.click.click_id for history in WEEK if history.click.stopped)
 PAGES = {
     "/": ("/", "/?period=7d"),
     "/campaigns": ("/campaigns",),

@@ -28,7 +28,7 @@ async def test_paging_shows_every_click_once(owner: Open) -> None:
         path, pages = (older[1].replace("&amp;", "&") if older else ""), pages + 1
 
     assert pages == 3
-    assert sorted(seen) == sorted(story.click.click_id for story in told)
+    assert sorted(seen) == sorted(history.click.click_id for history in told)
     assert seen == sorted(seen, reverse=True)
 
 
@@ -59,14 +59,14 @@ async def test_empty_logs_say_why(owner: Open, appliance: InventedAppliance) -> 
 
 
 async def test_a_click_is_explained(owner: Open) -> None:
-    story = next(s for s in (invent_story(NOW_MS - 9_000_000, n) for n in range(1000)) if s.conversions)
-    client = await owner(InventedAppliance(told=[story]))
+    history = next(s for s in (invent_story(NOW_MS - 9_000_000, n) for n in range(1000)) if s.conversions)
+    client = await owner(InventedAppliance(told=[history]))
 
-    text = await (await client.get(f"/clicks/{story.click.click_id}")).text()
+    text = await (await client.get(f"/clicks/{history.click.click_id}")).text()
 
     assert "Recomputed: same" in text
     assert "country is US or CA: yes, it is US" in text
-    assert f"https://land.example/quiz?k={story.click.click_id}" in text
+    assert f"https://land.example/quiz?k={history.click.click_id}" in text
     for word in ("pending", "approved", "12.50 USD"):
         assert word in text
 
@@ -76,23 +76,23 @@ async def test_a_click_from_elsewhere_is_shown_with_the_reason_why_nothing_expla
         def explain(self, click_id: ClickId) -> Explanation:
             raise FailedError(f"click {click_id} was imported: there is nothing to explain.")
 
-    story = invent_story(NOW_MS, 1)
-    client = await owner(Elsewhere(told=[story]))
+    history = invent_story(NOW_MS, 1)
+    client = await owner(Elsewhere(told=[history]))
 
-    answer = await client.get(f"/clicks/{story.click.click_id}")
+    answer = await client.get(f"/clicks/{history.click.click_id}")
 
     text = await answer.text()
     assert answer.status == 200
     assert "was imported: there is nothing to explain" in text
     assert "Recomputed" not in text
-    assert f">{story.click.visit.country}<" in text
+    assert f">{history.click.visit.country}<" in text
 
 
 async def test_a_decision_that_would_differ_today_is_shown_side_by_side(owner: Open) -> None:
-    story = next(s for s in (invent_story(NOW_MS, n) for n in range(99)) if s.click.offer == "shoes")
-    client = await owner(InventedAppliance(told=[story], differs=True))
+    history = next(s for s in (invent_story(NOW_MS, n) for n in range(99)) if s.click.offer == "shoes")
+    client = await owner(InventedAppliance(told=[history], differs=True))
 
-    text = await (await client.get(f"/clicks/{story.click.click_id}")).text()
+    text = await (await client.get(f"/clicks/{history.click.click_id}")).text()
 
     assert "Recomputed: different" in text
     assert '<th scope="row">Offer</th><td class="break">shoes</td><td class="break">boots</td>' in text
@@ -106,9 +106,9 @@ async def test_an_unknown_click_is_not_there(owner: Open, appliance: InventedApp
 
 
 def test_every_public_fact_is_shown_once() -> None:
-    story = invent_story(NOW_MS, 1)
+    history = invent_story(NOW_MS, 1)
     everything = dict.fromkeys(SUBS, "x")
-    click = _with_subs(story.click, everything)
+    click = _with_subs(history.click, everything)
 
     shown = [fact.name for group in facts.groups(click) for fact in group.facts]
 

@@ -27,9 +27,9 @@ def rows_of(text: str, table: str) -> list[tuple[str, ...]]:
 
 def judged(number: int) -> InventedAppliance:
     """So many visits that the standard filter stopped, and as many that it let pass."""
-    stories = [invent_story(NOW_MS - each * 1000, each) for each in range(1, 400)]
-    stopped = [each for each in stories if each.click.stopped and each.click.campaign == "summer"][:number]
-    passed = [each for each in stories if not each.click.stopped and each.click.campaign == "summer"][:number]
+    histories = [invent_story(NOW_MS - each * 1000, each) for each in range(1, 400)]
+    stopped = [each for each in histories if each.click.stopped and each.click.campaign == "summer"][:number]
+    passed = [each for each in histories if not each.click.stopped and each.click.campaign == "summer"][:number]
     assert len(stopped) == number
     return InventedAppliance(told=[*stopped, *passed])
 

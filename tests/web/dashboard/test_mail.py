@@ -10,8 +10,8 @@ from tests.web.dashboard.conftest import EMAIL, Client, Open
 from tests.web.dashboard.invented import InventedAppliance
 from tests.web.dashboard.invented_mail import META, invent_delivery
 from tnc.campaigns.destination_schema import TYPES, TYPES_IN_ORDER
-from tnc.destinations.preview import Rehearsal
-from tnc.destinations.worker import Standing
+from tnc.destinations.preview import DestinationTest
+from tnc.destinations.worker import DestinationStatus
 
 FROM_HERE = {"Sec-Fetch-Site": "same-origin"}
 
@@ -84,13 +84,13 @@ async def test_each_destination_stands_with_its_state_in_words(owner: Open, appl
 @pytest.mark.parametrize(
     ("standing", "words"),
     [
-        (Standing(state="active"), "Sends."),
-        (Standing(state="paused", waiting=7), "Paused: conversions wait in line. 7 in line."),
-        (Standing(state="waiting", until_ms=1_795_442_706_123), "it is asked again at 23 Nov 2026, 14:05:06."),
+        (DestinationStatus(state="active"), "Sends."),
+        (DestinationStatus(state="paused", waiting=7), "Paused: conversions wait in line. 7 in line."),
+        (DestinationStatus(state="waiting", until_ms=1_795_442_706_123), "it is asked again at 23 Nov 2026, 14:05:06."),
     ],
 )
 async def test_a_destination_says_how_it_stands(
-    owner: Open, appliance: InventedAppliance, standing: Standing, words: str
+    owner: Open, appliance: InventedAppliance, standing: DestinationStatus, words: str
 ) -> None:
     appliance.mail.stands[META] = standing
     client = await owner(appliance)
@@ -142,7 +142,7 @@ async def test_its_buttons_do_what_they_say(owner: Open, appliance: InventedAppl
 async def test_a_test_event_is_told_with_its_answer(owner: Open, appliance: InventedAppliance) -> None:
     client = await owner(appliance)
     taken = await (await client.post("/destinations/meta-main/test", headers=FROM_HERE)).text()
-    appliance.mail.tested = Rehearsal(
+    appliance.mail.tested = DestinationTest(
         event_id="cv_test2", outcome="stop", status=400, error="meta-190", answer="no", note=None
     )
 

@@ -9,17 +9,17 @@ import pytest
 
 from tnc.app import recording
 from tnc.core.clock import World
-from tnc.core.models import ClickStory
+from tnc.core.models import ClickHistory
 from tnc.core.setting_types import Address
 from tnc.core.settings import Settings
-from tnc.destinations.service import ClosedPost, Forwarding
-from tnc.privacy.erase import Forgetting
-from tnc.privacy.requests import Rights
+from tnc.destinations.service import DestinationService, OfflineOutbox
+from tnc.privacy.erase import Eraser
+from tnc.privacy.requests import PrivacyRequests
 from tnc.store.days.click_log import ClickLog
 from tnc.store.keys.keyring import new_key_text
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.configure import Operations
-from tnc.tracking.conversions.inbox import Answered, Heard
+from tnc.tracking.conversions.inbox import PostbackCall, PostbackReply
 from tnc.tracking.setup import make_tracker, visit_reader
 from tnc.tracking.tracker import Tracker
 from tnc.visitors.rate import Frequency
@@ -109,14 +109,14 @@ class Answer:
 class Shop:
     """A running listener and what it recorded."""
 
-    house: House
+    workspace: Workspace
     port: int
     log: ClickLog
     operations: Operations
     tracker: Tracker
 
-    def stories(self) -> list[ClickStory]:
-        return list(self.house.stories.newest())
+    def histories(self) -> list[ClickHistory]:
+        return list(self.workspace.histories.newest())
 
     async def send(self, *pieces: bytes, pause: float = 0.0) -> bytes:
         """Everything that comes back until the other side closes."""
@@ -154,8 +154,8 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     key = tmp_path / "key"
     key.write_text(new_key_text())
     settings = Settings(data=tmp_path / "data", key=key)
-    with House.create(settings, world) as house:
-        async with recording(house) as log:
+    with Workspace.create(settings, world) as workspace:
+        async with recording(workspace) as log:
             loop = asyncio.get_running_loop()
 
             def transact(day: object, work: object) -> object:
@@ -164,29 +164,29 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
             def alone(work: object) -> object:
                 return asyncio.run_coroutine_threadsafe(log.alone(work), loop).result()  # type: ignore[arg-type]
 
-            operations = Operations(house, transact)  # type: ignore[arg-type]
+            operations = Operations(workspace, transact)  # type: ignore[arg-type]
             operations.apply(SHOP, file="shop.toml")
-            house.turn_salts()
+            workspace.turn_salts()
 
-            async def hear(heard: Heard) -> Answered:
+            async def hear(heard: PostbackCall) -> PostbackReply:
                 return await asyncio.to_thread(operations.receiving.hear, heard)
 
             async def file(secret: str) -> str | None:
-                forwarding = Forwarding(house, operations.transact, ClosedPost(house))
+                forwarding = DestinationService(workspace, operations.transact, OfflineOutbox(workspace))
                 return await asyncio.to_thread(forwarding.file, secret)
 
             tracking = Tracking(
                 world=world,
-                tracker=make_tracker(house, visit_reader(house), visit_reader(house, Frequency())),
+                tracker=make_tracker(workspace, visit_reader(workspace), visit_reader(workspace, Frequency())),
                 log=log,
-                stories=house.stories,
+                histories=workspace.histories,
                 hear=hear,
                 file=file,
-                rights=Rights(house, Forgetting(house, alone)),  # type: ignore[arg-type]
+                privacy_requests=PrivacyRequests(workspace, Eraser(workspace, alone)),  # type: ignore[arg-type]
                 clicks_days=lambda: 90,
                 version="test",
-                page_key=house.keys.control_key,
+                page_key=workspace.keys.control_key,
             )
             bound = listening_socket(Address(host="127.0.0.1", port=0))
             async with tracking_site(tracking, bound):
-                yield Shop(house, bound.getsockname()[1], log, operations, tracking.tracker)
+                yield Shop(workspace, bound.getsockname()[1], log, operations, tracking.tracker)

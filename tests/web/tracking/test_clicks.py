@@ -25,13 +25,13 @@ def shape(text: bytes) -> tuple[int, str, dict[str, str]]:
 async def test_a_visitor_is_sent_on_and_recorded(shop: Shop) -> None:
     answer = await shop.get("/summer?ext=abc")
 
-    (story,) = shop.stories()
+    (history,) = shop.histories()
     assert answer.status == 302
-    assert answer.headers["location"] == f"https://shop.example/shoes?s={story.click.click_id}"
+    assert answer.headers["location"] == f"https://shop.example/shoes?s={history.click.click_id}"
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["referrer-policy"] == "no-referrer"
-    assert (story.click.campaign, story.click.offer, story.click.visit.device) == ("summer", "shoes", "mobile")
-    assert story.click.visit.params == {"ext": "abc"}
+    assert (history.click.campaign, history.click.offer, history.click.visit.device) == ("summer", "shoes", "mobile")
+    assert history.click.visit.params == {"ext": "abc"}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ async def test_head_is_answered_alike_and_leaves_no_trace(shop: Shop) -> None:
 
     assert (answer.status, answer.body) == (302, "")
     assert answer.headers["location"].startswith("https://shop.example/shoes?s=")
-    assert shop.stories() == []
+    assert shop.histories() == []
 
 
 @pytest.mark.parametrize("target", ["/unknown", "/gone", "/-/nothing", "/click/0"])
@@ -61,7 +61,7 @@ async def test_an_address_that_is_nothing_reveals_nothing(shop: Shop, target: st
     answer = await shop.get(target)
 
     assert (answer.status, answer.body) == (404, "Not found")
-    assert shop.stories() == []
+    assert shop.histories() == []
 
 
 @pytest.mark.parametrize("asked", [request("/unknown"), request("/summer", method="POST"), b"no http at all\r\n\r\n"])
@@ -75,9 +75,9 @@ async def test_no_answer_tells_what_made_it(shop: Shop, asked: bytes) -> None:
 async def test_a_paused_campaign_sends_nobody_on_and_says_so_in_the_log(shop: Shop) -> None:
     answer = await shop.get("/still")
 
-    (story,) = shop.stories()
+    (history,) = shop.histories()
     assert answer.status == 404
-    assert story.click.added_reasons == ("campaign_paused",)
+    assert history.click.added_reasons == ("campaign_paused",)
 
 
 async def test_one_connection_carries_several_clicks(shop: Shop) -> None:
@@ -86,7 +86,7 @@ async def test_one_connection_carries_several_clicks(shop: Shop) -> None:
     text = await shop.send(keep, last, pause=0.3)
 
     assert text.count(b"HTTP/1.1 302") == 2
-    assert sorted(story.click.visit.params["n"] for story in shop.stories()) == ["1", "2"]
+    assert sorted(history.click.visit.params["n"] for history in shop.histories()) == ["1", "2"]
 
 
 async def test_after_a_click_the_connection_may_ask_for_anything_else(shop: Shop) -> None:
@@ -100,7 +100,7 @@ async def test_requests_in_a_pipeline_are_each_answered_once(shop: Shop) -> None
     text = await shop.send(request("/summer?n=1", connection="keep-alive") + request("/summer?n=2"))
 
     assert text.count(b"HTTP/1.1 302") == 2
-    assert sorted(story.click.visit.params["n"] for story in shop.stories()) == ["1", "2"]
+    assert sorted(history.click.visit.params["n"] for history in shop.histories()) == ["1", "2"]
 
 
 async def test_a_request_before_the_answer_to_the_first_ends_the_connection(shop: Shop) -> None:
@@ -134,7 +134,7 @@ async def test_unusual_requests_are_clicks_too(shop: Shop, strange: bytes) -> No
     answer = read_answer(await shop.send(strange))
 
     assert answer.status == 302
-    assert len(shop.stories()) == 1
+    assert len(shop.histories()) == 1
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ async def test_what_is_no_http_is_refused_and_nothing_recorded(shop: Shop, broke
     answer = await shop.send(broken)
 
     assert answer == b"" or read_answer(answer).status == 400
-    assert shop.stories() == []
+    assert shop.histories() == []
 
 
 async def test_a_post_to_a_campaign_is_refused_by_name(shop: Shop) -> None:
@@ -167,7 +167,7 @@ async def test_a_prefetch_is_refused_marked_and_not_a_visit(shop: Shop, hint: di
     answer = await shop.get("/summer", **hint)
     real = await shop.get("/summer")
 
-    visit, prefetch = shop.stories()
+    visit, prefetch = shop.histories()
     assert (answer.status, answer.headers["cache-control"], real.status) == (503, "no-store", 302)
     assert prefetch.click.visit.traffic == "prefetch"
     assert (visit.click.visit.traffic, visit.click.visit.unique_campaign) == ("human", True)
@@ -176,10 +176,10 @@ async def test_a_prefetch_is_refused_marked_and_not_a_visit(shop: Shop, hint: di
 async def test_a_meta_refresh_goes_on_from_a_page_without_a_referrer(shop: Shop) -> None:
     answer = await shop.get("/meta")
 
-    (story,) = shop.stories()
+    (history,) = shop.histories()
     assert answer.status == 200
     assert answer.headers["referrer-policy"] == "no-referrer"
-    assert f'content="0;url=https://shop.example/shoes?s={story.click.click_id}"' in html.unescape(answer.body)
+    assert f'content="0;url=https://shop.example/shoes?s={history.click.click_id}"' in html.unescape(answer.body)
 
 
 async def test_a_double_meta_refresh_passes_an_address_that_says_nothing(shop: Shop) -> None:
@@ -188,9 +188,9 @@ async def test_a_double_meta_refresh_passes_an_address_that_says_nothing(shop: S
     assert onward is not None
     second = await shop.get(onward[1])
 
-    (story,) = shop.stories()
-    assert story.click.click_id not in first.body
-    assert f"https://shop.example/shoes?s={story.click.click_id}" in html.unescape(second.body)
+    (history,) = shop.histories()
+    assert history.click.click_id not in first.body
+    assert f"https://shop.example/shoes?s={history.click.click_id}" in html.unescape(second.body)
     assert (await shop.get(onward[1][:-2] + "AA")).status == 404
 
 
@@ -208,7 +208,7 @@ async def test_an_answer_waits_for_the_disk_only_so_long(shop: Shop, monkeypatch
     )
 
     assert {answer.status for answer in answers} == {302}
-    assert len(shop.stories()) == 40
+    assert len(shop.histories()) == 40
 
 
 async def test_the_longest_of_user_agents_and_a_hundred_parameters_are_no_trouble(shop: Shop) -> None:
@@ -216,9 +216,9 @@ async def test_the_longest_of_user_agents_and_a_hundred_parameters_are_no_troubl
 
     answer = await shop.get(f"/summer?{query}", User_Agent=PHONE + "x" * 8000)
 
-    (story,) = shop.stories()
+    (history,) = shop.histories()
     assert answer.status == 302
-    assert story.click.visit.params == {f"p{number}": f"v{number}" for number in range(100)}
+    assert history.click.visit.params == {f"p{number}": f"v{number}" for number in range(100)}
 
 
 async def test_a_click_leaves_nothing_to_the_garbage_collector(shop: Shop) -> None:

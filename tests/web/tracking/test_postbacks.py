@@ -163,14 +163,14 @@ async def test_fifty_at_once_make_one_conversion(shop_with_network: Shop) -> Non
     answers = await asyncio.gather(*(tell(shop_with_network, cid=cid, status="bought", txid="T") for _ in range(50)))
 
     assert sorted(each.body for each in answers) == ["duplicate"] * 49 + ["ok"]
-    [story] = shop_with_network.stories()
-    assert len(story.conversions) == 1
+    [history] = shop_with_network.histories()
+    assert len(history.conversions) == 1
 
 
 async def test_a_call_that_cannot_be_stored_is_told_to_come_again(shop_with_network: Shop) -> None:
     shop = shop_with_network
     cid = await click(shop)
-    path = day_path(shop.house.rooms.days, shop.house.workspace, utc_date(shop.house.world.now_ms()))
+    path = day_path(shop.workspace.paths.days, shop.workspace.id, utc_date(shop.workspace.world.now_ms()))
     with closing(sqlite3.connect(path, isolation_level=None)) as holder:
         holder.execute("begin immediate")  # a disk that refuses
         refused = await tell(shop, cid=cid, status="bought")
@@ -182,7 +182,7 @@ async def test_a_call_that_cannot_be_stored_is_told_to_come_again(shop_with_netw
     while (again := await tell(shop, cid=cid, status="bought")).status == 503:
         await asyncio.sleep(0.05)
     assert (again.status, again.body) == (200, "ok")
-    assert [len(story.conversions) for story in shop.stories() if story.click.click_id == cid] == [1]
+    assert [len(history.conversions) for history in shop.histories() if history.click.click_id == cid] == [1]
 
 
 # ----------------------------------------------------------------------------------------- heard again
@@ -196,14 +196,14 @@ async def test_a_word_that_is_mapped_later_counts_from_the_start(shop_with_netwo
 
     await apply(shop, MAPPED)
 
-    [story] = shop.stories()
-    assert [(each.status, each.payout_micros) for each in story.conversions] == [("sale", 20_000_000)]
+    [history] = shop.histories()
+    assert [(each.status, each.payout_micros) for each in history.conversions] == [("sale", 20_000_000)]
     [row] = await inbox(shop, 1)
     assert row.outcome == "changed"
-    before = len(story.conversions[0].history)
+    before = len(history.conversions[0].history)
     await apply(shop, NETWORK)
     await apply(shop, MAPPED)
-    assert len(shop.stories()[0].conversions[0].history) == before
+    assert len(shop.histories()[0].conversions[0].history) == before
 
 
 async def test_a_call_that_was_refused_matches_when_it_is_heard_again(shop_with_network: Shop) -> None:
@@ -216,7 +216,7 @@ async def test_a_call_that_was_refused_matches_when_it_is_heard_again(shop_with_
     assert told == {"replayed": 1, "outcomes": {"new": 1}}
     [row] = await inbox(shop, 1)
     assert (row.outcome, row.call.replays) == ("new", 1)
-    assert [each.status for each in shop.stories()[0].conversions] == ["sale"]
+    assert [each.status for each in shop.histories()[0].conversions] == ["sale"]
     again = await asyncio.to_thread(shop.operations.receiving.replay)
     assert again == {"replayed": 0, "outcomes": {}}
 
@@ -231,14 +231,14 @@ async def test_hearing_a_call_twice_changes_nothing(shop_with_network: Shop) -> 
 
     [row] = await inbox(shop, 1)
     assert (row.outcome, row.call.replays) == ("new", 1)
-    assert len(shop.stories()[0].conversions[0].history) == 1
+    assert len(shop.histories()[0].conversions[0].history) == 1
 
 
 async def test_a_call_for_an_erased_click_is_counted_and_kept_nowhere(shop_with_network: Shop) -> None:
     shop = shop_with_network
     erased = "01a20c3d4bae97f348208cd1b707"
-    forgotten = shop.house.forgotten
-    forgotten.bury([forgotten.hash("click", erased)], expires_at_ms=1 << 60)
+    erasures = shop.workspace.erasures
+    erasures.add_tombstones([erasures.hash("click", erased)], expires_at_ms=1 << 60)
 
     answer = await tell(shop, cid=erased)
     await tell(shop, cid="another")
@@ -246,7 +246,7 @@ async def test_a_call_for_an_erased_click_is_counted_and_kept_nowhere(shop_with_
     assert (answer.status, answer.body) == (404, "unknown click")
     [row] = await inbox(shop, 1)
     assert row.call.params["cid"] == "another"
-    with shop.house.stories.day(shop.house.stories.dates()[0]) as reader:
+    with shop.workspace.histories.day(shop.workspace.histories.dates()[0]) as reader:
         assert reader.number("postbacks for erased clicks") == 1
 
 
@@ -257,14 +257,14 @@ async def test_a_call_that_cannot_be_read_is_found_by_the_click_it_names_all_the
 
     [row] = await inbox(shop, 1)
     assert (answer.status, row.outcome) == (400, "invalid")
-    with shop.house.stories.day(shop.house.stories.dates()[0]) as reader:
+    with shop.workspace.histories.day(shop.workspace.histories.dates()[0]) as reader:
         assert reader.search.calls([named]) == [row.seq]
 
 
 async def test_a_call_that_cannot_be_read_is_not_kept_when_its_click_was_erased(shop_with_network: Shop) -> None:
     shop, erased = shop_with_network, "01a20c3d4bae97f348208cd1b707"
-    forgotten = shop.house.forgotten
-    forgotten.bury([forgotten.hash("click", erased)], expires_at_ms=1 << 60)
+    erasures = shop.workspace.erasures
+    erasures.add_tombstones([erasures.hash("click", erased)], expires_at_ms=1 << 60)
 
     answer = await tell(shop, cid=erased, payout="a lot")
     await tell(shop, cid="another", payout="a lot")
@@ -291,7 +291,7 @@ async def test_a_pixel_finds_its_click_by_the_id_and_by_the_cookie(shop: Shop) -
     assert DOT in by_cookie
     assert DOT in by_id
     assert b"image/gif" in by_id
-    told = {each.payout_micros: each.history[0].origin for story in shop.stories() for each in story.conversions}
+    told = {each.payout_micros: each.history[0].origin for history in shop.histories() for each in history.conversions}
     assert told == {3_000_000: "pixel", 4_000_000: "pixel"}
 
 
@@ -312,10 +312,10 @@ async def test_the_script_records_a_visit_as_if_the_link_had_been_followed(shop:
     )
 
     assert answer.headers["access-control-allow-origin"] == "https://land.example"
-    [story] = shop.stories()
-    visit = story.click.visit
-    assert json.loads(answer.body) == {"click_id": story.click.click_id}
-    assert (story.click.campaign, visit.referrer, visit.traffic) == ("summer", "https://ads.example/x", "human")
+    [history] = shop.histories()
+    visit = history.click.visit
+    assert json.loads(answer.body) == {"click_id": history.click.click_id}
+    assert (history.click.campaign, visit.referrer, visit.traffic) == ("summer", "https://ads.example/x", "human")
     assert visit.params == {"fbclid": "AbC"}
 
 
@@ -331,7 +331,7 @@ async def test_the_script_itself_is_served_and_campaigns_that_are_not_there_are_
 
 
 def signed(shop: Shop, target: str) -> str:
-    token = signature(shop.house.keys.control_key, shop.house.world.now_ms())
+    token = signature(shop.workspace.keys.control_key, shop.workspace.world.now_ms())
     return f"{target}{'&' if '?' in target else '?'}{PARAMETER}={token}"
 
 
@@ -340,10 +340,10 @@ async def test_a_signed_click_is_a_trial_that_nobody_remembers(shop: Shop) -> No
     forged = await shop.get(f"/summer?x=2&{PARAMETER}=1-2")
 
     assert answer.status == forged.status == 302
-    trials = {story.click.visit.params["x"]: story.click.test for story in shop.stories()}
+    trials = {history.click.visit.params["x"]: history.click.test for history in shop.histories()}
     assert trials == {"1": True, "2": False}
     assert "set-cookie" not in answer.headers
-    assert all(PARAMETER not in story.click.visit.params for story in shop.stories())
+    assert all(PARAMETER not in history.click.visit.params for history in shop.histories())
 
 
 async def test_a_signed_postback_needs_no_key_and_tells_nobody(shop_with_network: Shop) -> None:
@@ -353,9 +353,9 @@ async def test_a_signed_postback_needs_no_key_and_tells_nobody(shop_with_network
     answer = await shop.get(signed(shop, f"/postback?cid={cid}"))
 
     assert (answer.status, answer.body) == (200, "ok")
-    [conversion] = shop.stories()[0].conversions
+    [conversion] = shop.histories()[0].conversions
     assert conversion.history[0].origin == "test"
-    assert list(shop.house.stories.converted_since(0)) == []
+    assert list(shop.workspace.histories.converted_since(0)) == []
 
 
 # --------------------------------------------------------------------------------------------- fetched
@@ -380,7 +380,7 @@ offers = [ { id = "shoes" } ]
 
 async def test_a_platform_fetches_conversions_as_they_are_now_at_a_secret_address(shop: Shop) -> None:
     await apply(shop, FILE)
-    place = f"/-/feed/{feed_secret(shop.house, DestinationId('file'))}.csv"
+    place = f"/-/feed/{feed_secret(shop.workspace, DestinationId('file'))}.csv"
     cids = {}
     for gclid in ("EAIaSold", "EAIaRefused", "EAIaRaised"):
         answer = await shop.get(f"/summer?gclid={gclid}&tnc_consent=granted")
@@ -400,7 +400,7 @@ async def test_a_platform_fetches_conversions_as_they_are_now_at_a_secret_addres
 
 async def test_who_turned_out_to_be_no_person_leaves_the_file(shop: Shop) -> None:
     await apply(shop, FILE)
-    place = f"/-/feed/{feed_secret(shop.house, DestinationId('file'))}.csv"
+    place = f"/-/feed/{feed_secret(shop.workspace, DestinationId('file'))}.csv"
     answer = await shop.get("/summer?gclid=EAIaSold&tnc_consent=granted")
     cid = answer.headers["location"].partition("s=")[2]
     await shop.get(f"/postback?cid={cid}&txid=1")

@@ -58,7 +58,7 @@ async def test_the_page_is_plain_html_that_asks_nobody_else(shop: Shop) -> None:
     assert re.findall(r"(?:src|href|action)=\"(https?:)?//", page.body) == []
     assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'nonce-")
     assert "set-cookie" not in page.headers
-    assert shop.stories() == []
+    assert shop.histories() == []
 
 
 async def test_the_page_says_what_a_record_holds_and_for_how_long(shop: Shop) -> None:
@@ -109,7 +109,7 @@ async def test_the_holder_of_the_cookie_is_erased_at_once_and_gets_the_receipt(s
     assert "It is erased" in done.body
     assert "&#34;signature&#34;" in done.body
     assert done.headers["set-cookie"].startswith("tnc=; Path=/; Max-Age=0")
-    assert shop.stories() == []
+    assert shop.histories() == []
     again = await told(shop, cookie, do="show")
     assert "Nothing is stored by it" in again.body
 
@@ -121,7 +121,7 @@ async def test_an_erasure_needs_to_be_meant(shop: Shop) -> None:
 
     assert asked.status == 422
     assert "tick the box" in asked.body
-    assert len(shop.stories()) == 1
+    assert len(shop.histories()) == 1
 
 
 # -------------------------------------------------------------------------------------------- without a cookie
@@ -146,7 +146,7 @@ async def test_somebody_elses_cookie_erases_only_what_is_his(shop: Shop) -> None
 
     await told(shop, other, do="erase", sure="yes")
 
-    assert len(shop.stories()) == 1
+    assert len(shop.histories()) == 1
 
 
 # ---------------------------------------------------------------------------------------------------- decisions
@@ -156,12 +156,12 @@ async def test_who_opts_out_leaves_only_a_number(shop: Shop) -> None:
     cookie = await visited(shop)
     out = set_cookie(await post(shop, cookie, do="opt-out"))
     assert has_opted_out(dict([out.split("=")]))
-    before = len(shop.stories())
+    before = len(shop.histories())
 
     sent_on = await shop.get(WITH_CONSENT, Cookie=out)
 
     assert sent_on.status == 302
-    assert len(shop.stories()) == before
+    assert len(shop.histories()) == before
     assert "not at all" in (await shop.get("/privacy", Cookie=out)).body
 
 
@@ -191,12 +191,12 @@ async def test_who_opts_out_is_told_of_to_nobody_any_more(shop: Shop) -> None:
 
     await post(shop, cookie_of(visits[0]), do="opt-out")
 
-    with shop.house.stories.day(shop.house.stories.dates()[0]) as reader:
+    with shop.workspace.histories.day(shop.workspace.histories.dates()[0]) as reader:
         rows = list(reader.deliveries.newest(DestinationId("hook")))
     assert [(row.state, row.record.reason) for row in rows] == [("queued", None), ("cancelled", "consent-denied")]
-    objections = shop.house.objections()
-    assert sorted(objections.concern(story.click.visit) for story in shop.stories()) == [False, True]
-    assert [each.kind for each in shop.house.register.all_of()] == ["objection"]
+    opt_outs = shop.workspace.opt_outs()
+    assert sorted(opt_outs.concern(history.click.visit) for history in shop.histories()) == [False, True]
+    assert [each.kind for each in shop.workspace.register.all_of()] == ["objection"]
 
 
 async def test_who_withdraws_his_consent_is_erased_and_not_asked_again(shop: Shop) -> None:
@@ -205,11 +205,11 @@ async def test_who_withdraws_his_consent_is_erased_and_not_asked_again(shop: Sho
     done = await post(shop, cookie, do="withdraw")
 
     assert "withdrawn" in read_answer(done).body
-    assert shop.stories() == []
+    assert shop.histories() == []
     sent_on = await shop.get(WITH_CONSENT, Cookie=set_cookie(done))
     assert "set-cookie" not in sent_on.headers
-    (story,) = shop.stories()
-    assert (story.click.visit.mode, story.click.visit.consent) == ("cookieless", "denied")
+    (history,) = shop.histories()
+    assert (history.click.visit.mode, history.click.visit.consent) == ("cookieless", "denied")
 
 
 async def test_who_changes_his_mind_is_counted_again(shop: Shop) -> None:
@@ -232,7 +232,7 @@ async def test_a_question_gets_a_case_that_only_its_link_shows(shop: Shop) -> No
     assert "Who &lt;b&gt;are&lt;/b&gt; you?" in case.body
     assert "ann@example.com" not in case.body
     assert (await shop.get("/privacy/case/" + "0" * 32)).status == 404
-    (request,) = shop.house.register.all_of()
+    (request,) = shop.workspace.register.all_of()
     assert (request.kind, request.channel) == ("question", "page")
 
 
@@ -240,9 +240,11 @@ async def test_the_answer_stands_in_the_case(shop: Shop) -> None:
     asked = await told(shop, do="ask", kind="access", text="What is there?", contact="")
     link = re.search(r"/privacy/case/[0-9a-f]{32}", asked.body)
     assert link is not None
-    (request,) = shop.house.register.all_of()
+    (request,) = shop.workspace.register.all_of()
     now_ms = request.received_at_ms
-    shop.house.register.move(request.request_id, "denied", now_ms=now_ms, reason="no proof", answer="We cannot tell.")
+    shop.workspace.register.move(
+        request.request_id, "denied", now_ms=now_ms, reason="no proof", answer="We cannot tell."
+    )
 
     case = await shop.get(link[0])
 
@@ -269,7 +271,7 @@ async def test_forms_of_other_sites_do_nothing(shop: Shop, headers: str) -> None
     cookie = await visited(shop)
 
     assert (await told(shop, cookie, headers=headers, do="erase", sure="yes")).status == 403
-    assert len(shop.stories()) == 1
+    assert len(shop.histories()) == 1
 
 
 async def test_a_flood_of_forms_is_slowed_down(shop: Shop) -> None:
@@ -307,7 +309,7 @@ offers = [ { id = "shoes", weight = 1 }, { id = "boots", weight = 1 } ]
 
 async def test_the_same_visitor_is_sent_to_the_same_place_whatever_he_decides(shop: Shop) -> None:
     await asyncio.to_thread(shop.operations.apply, SPLIT, file="split.toml")
-    shop.tracker.take_plans(shop.house.plans(shop.house.versions.latest(shop.house.workspace)))
+    shop.tracker.take_plans(shop.workspace.plans(shop.workspace.versions.latest(shop.workspace.id)))
     for number in range(40):
         agent = f"Mozilla/5.0 (X11; Linux x86_64) Visitor/{number}"
         places = {
@@ -328,36 +330,36 @@ async def asked(shop: Shop, click: str, *, kind: str = "access", agent: str = PH
     answer = await told(
         shop, None, headers=f"User-Agent: {agent}\r\n", do="ask", kind=kind, text="Mine.", contact="", click=click
     )
-    return answer, shop.house.register.all_of()[0]
+    return answer, shop.workspace.register.all_of()[0]
 
 
 @pytest.mark.parametrize("form", ["{}", "https://shop.example/shoes?s={}&x=1", " {} "])
 async def test_a_click_with_its_network_and_browser_is_proof_enough_for_a_copy(shop: Shop, form: str) -> None:
     await shop.get("/summer")
-    ((story),) = shop.stories()
+    ((history),) = shop.histories()
 
-    answer, request = await asked(shop, form.format(story.click.click_id))
+    answer, request = await asked(shop, form.format(history.click.click_id))
 
     assert "You have our answer by" in answer.body
     assert (request.state, request.evidence) == ("verified", "the number of a visit, its network, its browser")
-    assert request.words.click == story.click.click_id
+    assert request.words.click == history.click.click_id
 
 
 async def test_to_be_erased_by_a_click_somebody_looks_at_it(shop: Shop) -> None:
     await shop.get("/summer")
-    (story,) = shop.stories()
+    (history,) = shop.histories()
 
-    _, request = await asked(shop, story.click.click_id, kind="erasure")
+    _, request = await asked(shop, history.click.click_id, kind="erasure")
 
     assert [step.state for step in request.steps] == ["received", "verified", "review"]
 
 
 async def test_a_click_with_another_browser_is_no_proof_and_nobody_learns_that_it_is_there(shop: Shop) -> None:
     await shop.get("/summer")
-    (story,) = shop.stories()
+    (history,) = shop.histories()
     firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
 
-    there, request = await asked(shop, story.click.click_id, agent=firefox)
+    there, request = await asked(shop, history.click.click_id, agent=firefox)
     assert (request.state, request.evidence) == ("received", "the number of a visit, its network")
     nowhere, _ = await asked(shop, "0" * 28, agent=firefox)
 
@@ -369,9 +371,9 @@ async def test_a_click_with_another_browser_is_no_proof_and_nobody_learns_that_i
 
 async def test_the_number_of_the_visit_goes_when_the_request_ends(shop: Shop) -> None:
     await shop.get("/summer")
-    (story,) = shop.stories()
-    _, request = await asked(shop, story.click.click_id)
+    (history,) = shop.histories()
+    _, request = await asked(shop, history.click.click_id)
 
-    done = shop.house.register.move(request.request_id, "fulfilled", now_ms=request.received_at_ms)
+    done = shop.workspace.register.move(request.request_id, "fulfilled", now_ms=request.received_at_ms)
 
     assert done.words.click == ""

@@ -22,11 +22,11 @@ async def test_a_sign_is_a_reason_of_the_click(shop: Shop, what: str, traffic: s
 
     first, second = await shop.get(f"/-/sign/{what}?cid={cid}"), await shop.get(f"/-/sign/{what}?cid={cid}")
 
-    [story] = shop.stories()
+    [history] = shop.histories()
     assert (first.status, second.status, first.headers["cache-control"]) == (204, 204, "no-store")
-    assert (story.click.visit.traffic, story.click.visit.reasons) == (traffic, (reason,))
-    assert (story.click.offer, story.click.flow, story.click.filter) == ("shoes", "rest", None)
-    assert len(story.changes) == 1
+    assert (history.click.visit.traffic, history.click.visit.reasons) == (traffic, (reason,))
+    assert (history.click.offer, history.click.flow, history.click.filter) == ("shoes", "rest", None)
+    assert len(history.changes) == 1
 
 
 async def test_without_an_id_the_click_is_found_like_on_a_lander(shop: Shop) -> None:
@@ -34,7 +34,7 @@ async def test_without_an_id_the_click_is_found_like_on_a_lander(shop: Shop) -> 
 
     await shop.get("/-/sign/link")
 
-    assert shop.stories()[0].click.visit.reasons == ("honeypot",)
+    assert shop.histories()[0].click.visit.reasons == ("honeypot",)
 
 
 async def test_a_browser_that_fetches_ahead_has_followed_no_link(shop: Shop) -> None:
@@ -42,7 +42,7 @@ async def test_a_browser_that_fetches_ahead_has_followed_no_link(shop: Shop) -> 
 
     await shop.get(f"/-/sign/link?cid={cid}", Sec_Purpose="prefetch")
 
-    assert shop.stories()[0].changes == ()
+    assert shop.histories()[0].changes == ()
 
 
 async def test_nobody_learns_whether_there_is_such_a_click(shop: Shop) -> None:
@@ -50,4 +50,4 @@ async def test_nobody_learns_whether_there_is_such_a_click(shop: Shop) -> None:
 
     assert nobody.status == 204
     assert unknown.status == 404
-    assert shop.stories() == []
+    assert shop.histories() == []

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,13 +21,13 @@ from tnc.core.errors import InvalidError, NotFoundError, RefusedError
 from tnc.core.fields import rfc3339
 from tnc.core.settings import render
 from tnc.privacy.journal import Journal, VaultName
-from tnc.reports.columns.archive import ColdDay, cold_dates
+from tnc.reports.columns.archive import ArchivedDay, archived_dates
 from tnc.store import database as control
 from tnc.store.days.writer import day_path, sealer_of
 from tnc.store.erasures import SINCE
 from tnc.store.keys.keyring import DayKeys, Keyring
 from tnc.store.terms import is_over
-from tnc.store.workspace import House, Rooms
+from tnc.store.workspace import Paths, Workspace
 
 _SEALED: Final = ("clicks", "events", "deliveries", "inbox")
 
@@ -35,22 +35,22 @@ _SEALED: Final = ("clicks", "events", "deliveries", "inbox")
 class Backups:
     """Of one house, beside a running server or without one."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
 
     # -- make
 
     @property
     def folder(self) -> Path:
-        return self._house.rooms.data / "backups"
+        return self._workspace.paths.data / "backups"
 
     def create(self, folder: Path | None = None) -> dict[str, Any]:
         """A new file in `folder`; whole or not there."""
-        house = self._house
+        workspace = self._workspace
         place = folder or self.folder
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        now = rfc3339(house.world.now_ms())
-        path = place / f"tnc-{house.workspace}-{now.translate({ord(':'): '', ord('-'): ''})}{ENDING}"
+        now = rfc3339(workspace.world.now_ms())
+        path = place / f"tnc-{workspace.id}-{now.translate({ord(':'): '', ord('-'): ''})}{ENDING}"
         begun = path.with_name(f"{path.name}.new")
         begun.unlink(missing_ok=True)
         with told_by_the_disk():
@@ -63,24 +63,24 @@ class Backups:
         return {"file": str(path), "clicks": manifest.clicks, "sha256": _digest(path)}
 
     def _write(self, path: Path, now: str) -> Manifest:
-        house = self._house
-        with BackupWriter(path, house.keys.control_key, house.workspace) as writer:
+        workspace = self._workspace
+        with BackupWriter(path, workspace.keys.control_key, workspace.id) as writer:
             for vault, keyring, days in self._vaults():
-                for date in keyring.all_days(house.workspace):
-                    day = day_path(days, house.workspace, date)
+                for date in keyring.all_days(workspace.id):
+                    day = day_path(days, workspace.id, date)
                     if day.exists():
                         writer.add_day(vault, date, day)
-            with house.database_lock:
-                writer.add_control(house.database)
-            columns = house.rooms.columns / house.workspace
-            for date in cold_dates(columns):
-                for file in ColdDay(columns, date).all_files:
+            with workspace.database_lock:
+                writer.add_control(workspace.database)
+            columns = workspace.paths.columns / workspace.id
+            for date in archived_dates(columns):
+                for file in ArchivedDay(columns, date).all_files:
                     writer.add_sum(file)
             return writer.finish(now)
 
     def _vaults(self) -> Iterator[tuple[VaultName, Keyring, Path]]:
-        yield "days", self._house.keyring, self._house.rooms.days
-        yield "restricted", self._house.restricted_keyring, self._house.rooms.restricted
+        yield "days", self._workspace.keyring, self._workspace.paths.days
+        yield "restricted", self._workspace.restricted_keyring, self._workspace.paths.restricted
 
     # -- look
 
@@ -110,75 +110,75 @@ class Backups:
 
     def restore(self, path: Path, data: Path) -> dict[str, Any]:
         """A new data directory with the present keyring and the same key file. Nothing here is changed."""
-        house = self._house
+        workspace = self._workspace
         if data.exists() and any(data.iterdir()):
             raise RefusedError(f"{data} is not empty; restore into a new directory with --data DIR.")
-        if house.rooms.data.resolve() in data.resolve().parents:
+        if workspace.paths.data.resolve() in data.resolve().parents:
             raise RefusedError(f"{data} lies in the present data directory; name another place with --data DIR.")
-        if Journal(house.keyring.intent_file(house.workspace)).read() is not None:
+        if Journal(workspace.keyring.intent_file(workspace.id)).read() is not None:
             raise RefusedError(
                 "an erasure is not complete yet; start `tnc serve` once, or wait a minute, then restore."
             )
         with closing(BackupReader(path)) as backup, told_by_the_disk(), backup.reading():
-            if backup.manifest.workspace != house.workspace:
+            if backup.manifest.workspace != workspace.id:
                 raise InvalidError(f"this backup is of the workspace {backup.manifest.workspace!r}.")
             made = not data.exists()
             try:
-                told = self._restore_all(backup, Rooms(data))
+                told = self._restore_all(backup, Paths(data))
             except BaseException:  # half a house is none
                 for left in [data] if made else list(data.iterdir()):
                     shutil.rmtree(left, ignore_errors=True)
                 raise
         config = data / "config.toml"
-        write_new(config, render(replace(house.settings, data=data), data))
+        write_new(config, render(replace(workspace.settings, data=data), data))
         return {"data": str(data), "config": str(config), **{name: told[name] for name in _TOLD}}
 
-    def _restore_all(self, backup: BackupReader, rooms: Rooms) -> Counter[str]:
-        for room in (rooms.data, rooms.days, rooms.columns, rooms.addresses, rooms.restricted):
+    def _restore_all(self, backup: BackupReader, paths: Paths) -> Counter[str]:
+        for room in (paths.data, paths.days, paths.columns, paths.addresses, paths.restricted):
             room.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._restore_control(backup, rooms)
+        self._restore_control(backup, paths)
         told = Counter(clicks=0, refused=0, expired_days=0)
         for vault, keyring, _ in self._vaults():
             for date in backup.manifest.days[vault]:
-                told += self._restore_day(backup, vault, keyring, Date.fromisoformat(date), rooms)
-        self._restore_sums(backup, rooms)
-        self._copy_keys(rooms)
+                told += self._restore_day(backup, vault, keyring, Date.fromisoformat(date), paths)
+        self._restore_sums(backup, paths)
+        self._copy_keys(paths)
         return told
 
-    def _restore_control(self, backup: BackupReader, rooms: Rooms) -> None:
-        tables = backup.control(self._house.keys.control_key)
-        with closing(control.connect(rooms.control)) as database:
-            control.prepare(database, rooms.control)
+    def _restore_control(self, backup: BackupReader, paths: Paths) -> None:
+        tables = backup.control(self._workspace.keys.control_key)
+        with closing(control.connect(paths.control)) as database:
+            control.prepare(database, paths.control)
             control.put_back(database, tables)
-            with self._house.database_lock:  # what was forgotten and promised since stays so
-                control.put_back(database, control.read_tables(self._house.database, SINCE))
+            with self._workspace.database_lock:  # what was forgotten and promised since stays so
+                control.put_back(database, control.read_tables(self._workspace.database, SINCE))
 
     def _restore_day(
-        self, backup: BackupReader, vault: VaultName, keyring: Keyring, date: Date, rooms: Rooms
+        self, backup: BackupReader, vault: VaultName, keyring: Keyring, date: Date, paths: Paths
     ) -> Counter[str]:
-        house = self._house
-        if vault == "days" and is_over(date, "clicks", house.settings, house.world.now_ms()):
+        workspace = self._workspace
+        if vault == "days" and is_over(date, "clicks", workspace.settings, workspace.world.now_ms()):
             return Counter(expired_days=1)
         keys = _keys_of(keyring, backup, date.isoformat())
         if keys is None:
             return Counter(expired_days=1)
-        folder = rooms.days if vault == "days" else rooms.restricted
-        restorer = DayRestorer(day_path(folder, house.workspace, date), keys, house.forgotten.is_erased)
+        folder = paths.days if vault == "days" else paths.restricted
+        restorer = DayRestorer(day_path(folder, workspace.id, date), keys, workspace.erasures.is_erased)
         put = restorer.put_back(backup.day(vault, date.isoformat()))
         return Counter(clicks=put.clicks, refused=put.refused)
 
-    def _restore_sums(self, backup: BackupReader, rooms: Rooms) -> None:
-        house = self._house
-        place = ColdDay(rooms.columns / house.workspace, Date.min).place
-        for name, content in backup.sums(house.keys.control_key):
-            if not is_over(Date.fromisoformat(name[:10]), "rollups", house.settings, house.world.now_ms()):
+    def _restore_sums(self, backup: BackupReader, paths: Paths) -> None:
+        workspace = self._workspace
+        place = ArchivedDay(paths.columns / workspace.id, Date.min).place
+        for name, content in backup.sums(workspace.keys.control_key):
+            if not is_over(Date.fromisoformat(name[:10]), "rollups", workspace.settings, workspace.world.now_ms()):
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)
                 (place / Path(name).name).write_bytes(content)
 
-    def _copy_keys(self, rooms: Rooms) -> None:
+    def _copy_keys(self, paths: Paths) -> None:
         """The keyring as it is: whatever it refuses here, it refuses there."""
-        shutil.copytree(self._house.rooms.ring, rooms.ring)
-        for folder in (rooms.ring, *(path for path in rooms.ring.rglob("*") if path.is_dir())):
+        shutil.copytree(self._workspace.paths.ring, paths.ring)
+        for folder in (paths.ring, *(path for path in paths.ring.rglob("*") if path.is_dir())):
             folder.chmod(0o700)
 
 

@@ -12,7 +12,7 @@ from tnc.admin.bench.appliance import Appliance, cpu_seconds, memory_mb
 from tnc.admin.bench.load import Answers, Crowd
 from tnc.admin.bench.visitors import visitors
 from tnc.admin.demo.traffic import CAMPAIGN_FILE
-from tnc.reports.client import Asked, Reporter
+from tnc.reports.client import Asked, ReportClient
 
 ABREAST: Final = 32
 CALM: Final = 500.0  # clicks a second at which the latency is taken, or half of what the machine can do
@@ -85,7 +85,7 @@ def _crowd(appliance: Appliance, seed: int, send: Callable[[Crowd], Answers]) ->
 
 async def _reports(config: Path, seconds: float) -> tuple[float, float]:
     """Milliseconds of the first report, and of those that follow for a while (their median)."""
-    reporter = Reporter(config)
+    reporter = ReportClient(config)
     try:
         first_ms = await _report_ms(reporter)
         times, end = [await _report_ms(reporter)], time.perf_counter() + seconds
@@ -96,7 +96,7 @@ async def _reports(config: Path, seconds: float) -> tuple[float, float]:
         await reporter.close()
 
 
-async def _report_ms(reporter: Reporter) -> float:
+async def _report_ms(reporter: ReportClient) -> float:
     begun = time.perf_counter()
     await reporter.answer(_REPORT)
     return (time.perf_counter() - begun) * 1000

@@ -27,7 +27,7 @@ from tnc.core.models import (
 )
 from tnc.core.money import micros
 from tnc.rules import Plan, Plans, compile_configuration
-from tnc.store.days.history import story
+from tnc.store.days.history import click_history
 from tnc.tracking.tracker import cost_of
 from tnc.visitors.visit import for_storage
 
@@ -56,7 +56,7 @@ def invented_clicks(plans: Plans, *, until_ms: int, seed: int = SEED, days: int 
         plan = plans.by_id[arrival.campaign]
         click = _click(plan, arrival, ClickId(new_id(arrival.visit.visited_at_ms, chance.randbytes(8))))
         so_far = [event for event in _events(plan, click, arrival.mood, chance) if event.at_ms < until_ms]
-        yield click_json(story(click, so_far), destination=plan.destination(click))
+        yield click_json(click_history(click, so_far), destination=plan.destination(click))
 
 
 def _click(plan: Plan, arrival: Arrival, click_id: ClickId) -> Click:

@@ -8,7 +8,7 @@ least ten visitors: smaller ones are folded into `other`, so every sum stays wha
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from datetime import date as Date
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +49,7 @@ def noon_quarter(date: Date) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class ColdDay:
+class ArchivedDay:
     """The files of one day, below the columns of a workspace."""
 
     folder: Path
@@ -74,15 +74,15 @@ class ColdDay:
         return min(path.stat().st_mtime_ns for path in self.all_files) if self.is_whole() else None
 
 
-def cold_dates(folder: Path) -> list[Date]:
+def archived_dates(folder: Path) -> list[Date]:
     """Days of which there are sums, oldest first."""
     found = sorted((folder / "cold").glob("????-??-??-clicks.parquet"))
     dates = [Date.fromisoformat(path.name[:10]) for path in found]
-    return [date for date in dates if ColdDay(folder, date).is_whole()]
+    return [date for date in dates if ArchivedDay(folder, date).is_whole()]
 
 
-def remove_cold(folder: Path, date: Date) -> None:
-    for path in ColdDay(folder, date).all_files:
+def remove_archived(folder: Path, date: Date) -> None:
+    for path in ArchivedDay(folder, date).all_files:
         path.unlink(missing_ok=True)
 
 

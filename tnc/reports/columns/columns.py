@@ -8,14 +8,14 @@ dimension of its click: `clicks`, `landers` (somebody went on from a lander), `c
 import fcntl
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from datetime import date as Date
 from pathlib import Path
 from typing import Self
 
 from tnc.core.errors import FailedError
 from tnc.core.models import WorkspaceId
-from tnc.reports.columns.archive import ColdDay
-from tnc.reports.columns.day_folder import DayShelf, remove_shelf, shelves_locked
+from tnc.reports.columns.archive import ArchivedDay
+from tnc.reports.columns.day_folder import DayFolder, locked_folders, remove_folder
 from tnc.reports.columns.duck import Duck, UnreadableError, Values
 from tnc.reports.columns.feed import CatchUp, DaySource, Feed
 from tnc.reports.columns.rollup import Rollup
@@ -59,12 +59,12 @@ class Columns:
     def roll_up(self, workspace: WorkspaceId, date: Date, people: Iterable[tuple[int, int | None]]) -> None:
         """Make the sums of a day that outlive its clicks; its columns must be caught up. See `columns.rollup`."""
         with self._lock(workspace, fcntl.LOCK_EX):
-            day = ColdDay(self.folder / workspace, date)
+            day = ArchivedDay(self.folder / workspace, date)
             Rollup(self.duck, self._shelf(workspace, date), day).make(people)
 
     def forget(self, workspace: WorkspaceId, date: Date) -> None:
         """Remove a day. What its source still has comes back with the next `catch_up`."""
-        remove_shelf(self.folder / workspace, date)
+        remove_folder(self.folder / workspace, date)
 
     def forget_unreadable(self, workspace: WorkspaceId, dates: Sequence[Date]) -> None:
         """Remove those of the days that cannot be read through to the end."""
@@ -74,7 +74,7 @@ class Columns:
                 if not self._is_readable(shelf):
                     shelf.remove()
 
-    def _is_readable(self, shelf: DayShelf) -> bool:
+    def _is_readable(self, shelf: DayFolder) -> bool:
         try:
             for kind in KINDS:
                 values = Values()
@@ -86,13 +86,13 @@ class Columns:
         return True
 
     @contextmanager
-    def reading(self, workspace: WorkspaceId, dates: Sequence[Date]) -> Iterator[dict[Date, DayShelf]]:
+    def reading(self, workspace: WorkspaceId, dates: Sequence[Date]) -> Iterator[dict[Date, DayFolder]]:
         """The shelves of these days; while they are held, nobody writes or removes a file of them."""
         with self._lock(workspace, fcntl.LOCK_SH):
             yield {date: self._shelf(workspace, date) for date in dates}
 
-    def _shelf(self, workspace: WorkspaceId, date: Date) -> DayShelf:
-        return DayShelf(self.folder / workspace / date.isoformat())
+    def _shelf(self, workspace: WorkspaceId, date: Date) -> DayFolder:
+        return DayFolder(self.folder / workspace / date.isoformat())
 
     def _lock(self, workspace: WorkspaceId, operation: int) -> AbstractContextManager[None]:
-        return shelves_locked(self.folder / workspace, operation)
+        return locked_folders(self.folder / workspace, operation)

@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from datetime import date as Date
 from pathlib import Path
 from typing import Final
 
@@ -38,7 +38,7 @@ class State(Struct, kw_only=True):
     guard: list[TallyRecord] = []
 
 
-class DayShelf:
+class DayFolder:
     """What is not named in `state.json` does not exist: leftovers of a crash are swept away."""
 
     def __init__(self, folder: Path) -> None:
@@ -102,7 +102,7 @@ class DayShelf:
 
 
 @contextmanager
-def shelves_locked(folder: Path, operation: int) -> Iterator[None]:
+def locked_folders(folder: Path, operation: int) -> Iterator[None]:
     """Hold the lock of a workspace's columns: `LOCK_SH` while reading, `LOCK_EX` to write or remove."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -113,13 +113,13 @@ def shelves_locked(folder: Path, operation: int) -> Iterator[None]:
         os.close(descriptor)
 
 
-def remove_shelf(folder: Path, date: Date) -> None:
+def remove_folder(folder: Path, date: Date) -> None:
     """Remove the columns of a day of a workspace, once nobody reads them; what its source still has comes back."""
-    with shelves_locked(folder, fcntl.LOCK_EX):
-        DayShelf(folder / date.isoformat()).remove()
+    with locked_folders(folder, fcntl.LOCK_EX):
+        DayFolder(folder / date.isoformat()).remove()
 
 
-def all_shelves(folder: Path) -> Iterator[Date]:
+def all_folders(folder: Path) -> Iterator[Date]:
     """Days of a workspace of which there are columns."""
     for path in folder.glob("????-??-??"):
         with suppress(ValueError):

@@ -16,7 +16,7 @@ import msgspec
 from tnc.core.conversions import fold
 from tnc.core.models import Click, Conversion, ConversionChange, Event, FilterChange, LabelChange, LanderClick
 from tnc.reports.columns.cardinality import Guard
-from tnc.reports.columns.day_folder import DayShelf, Part, State, tail_to_merge
+from tnc.reports.columns.day_folder import DayFolder, Part, State, tail_to_merge
 from tnc.reports.columns.duck import Duck, Values
 from tnc.reports.columns.schema import (
     COLUMNS,
@@ -70,7 +70,7 @@ class CatchUp:
 class Feed:
     """Brings one day's columns up to its source."""
 
-    def __init__(self, duck: Duck, shelf: DayShelf, source: DaySource) -> None:
+    def __init__(self, duck: Duck, shelf: DayFolder, source: DaySource) -> None:
         self._duck = duck
         self._shelf = shelf
         self._source = source

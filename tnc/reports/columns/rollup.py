@@ -11,10 +11,10 @@ from tnc.reports.columns.archive import (
     OWNER_SIDE,
     SUMMED,
     VISITOR_SIDE,
-    ColdDay,
+    ArchivedDay,
     noon_quarter,
 )
-from tnc.reports.columns.day_folder import DayShelf
+from tnc.reports.columns.day_folder import DayFolder
 from tnc.reports.columns.duck import Duck, Values
 from tnc.reports.columns.schema import COLUMNS, KINDS, Kind
 
@@ -24,7 +24,7 @@ _UNKNOWN: Final = "\x01"  # stands for null among the values of a dimension
 class Rollup:
     """`people` tells of each click, by its number, which of the day's visitors made it: a number too, or None."""
 
-    def __init__(self, duck: Duck, shelf: DayShelf, day: ColdDay) -> None:
+    def __init__(self, duck: Duck, shelf: DayFolder, day: ArchivedDay) -> None:
         self._duck = duck
         self._shelf = shelf
         self._day = day

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from datetime import date as Date
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -171,12 +171,12 @@ class ClickLog:
         self._batches.put([])  # so that the thread looks up
         return await future
 
-    async def lend(self, day: Day, work: Callable[[], _T]) -> _T:
+    async def detach(self, day: Day, work: Callable[[], _T]) -> _T:
         """Do `work` in a thread of its own with a day's file, which the writer lets go for that time.
 
         What comes for that day waits until it is done; clicks of other days notice nothing. Raises what `work` raises.
         """
-        await self.alone(lambda days: days.lend(day))
+        await self.alone(lambda days: days.detach(day))
         try:
             with background() as thread:
                 return await self._loop.run_in_executor(thread, work)
@@ -266,7 +266,7 @@ class ClickLog:
             batch = self._next_batch()
         held = [item for items in self._held.values() for item in items]
         for day in self._held:
-            self._days.take_back(day)
+            self._days.reattach(day)
         if held:
             self._loop.call_soon_threadsafe(self._answer, self._write(held))
         if self._waiting:
@@ -278,7 +278,7 @@ class ClickLog:
         self._days.close()
 
     def _take_back(self, day: Day, days: Days) -> None:
-        days.take_back(day)
+        days.reattach(day)
         for item in self._held.pop(day, ()):
             self._loop.call_soon_threadsafe(self._queue, item)
 

@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import closing, suppress
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from datetime import date as Date
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -127,12 +127,12 @@ class Days:
             raise
         return result
 
-    def lend(self, day: Day) -> None:
+    def detach(self, day: Day) -> None:
         """Let somebody else have a day's file to write, until it is taken back. Raises LentError when somebody has."""
         self.discard(day)
         self._lent.add(day)
 
-    def take_back(self, day: Day) -> None:
+    def reattach(self, day: Day) -> None:
         self._lent.discard(day)
 
     def is_lent(self, day: Day) -> bool:

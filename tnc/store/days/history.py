@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from datetime import date as Date
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +14,8 @@ from tnc.core.conversions import fold
 from tnc.core.errors import NotFoundError
 from tnc.core.models import (
     Click,
+    ClickHistory,
     ClickId,
-    ClickStory,
     ConversionChange,
     Event,
     FilterChange,
@@ -24,7 +24,7 @@ from tnc.core.models import (
     Withdrawal,
     WorkspaceId,
 )
-from tnc.core.process import giving_way
+from tnc.core.process import yield_gil
 from tnc.store.days.writer import FOREIGN, LABEL, LATEST, DayReader, all_dates, day_path, utc_date
 from tnc.store.keys.keyring import Keyring
 
@@ -63,14 +63,14 @@ def as_told(click: Click, events: Iterable[Event]) -> Click:
 _TOO_OLD_IN_A_ROW: Final = 10_000
 
 
-def story(click: Click, events: list[Event]) -> ClickStory:
+def click_history(click: Click, events: list[Event]) -> ClickHistory:
     """A click and its events, folded."""
     landers = [event for event in events if isinstance(event, LanderClick)]
     changes = [event for event in events if isinstance(event, ConversionChange)]
     called = tuple(event for event in events if isinstance(event, LabelChange | FilterChange))
     # Whether it counts as stopped is for reports; whether it was stopped says where it went.
     now = replace(relabelled(click, called), stopped=click.stopped) if called else click
-    return ClickStory(
+    return ClickHistory(
         click=now,
         lander_clicked_at_ms=landers[0].at_ms if landers else None,
         found_by=landers[0].found_by if landers else None,
@@ -110,7 +110,7 @@ def click_now(day: DayReader, seq: int) -> Click | None:
     return None if click is None else as_told(click, day.events_of(seq, kind=LABEL))
 
 
-class Stories:
+class ClickHistories:
     """The recorded clicks of one workspace. Every call opens and closes its own connections."""
 
     def __init__(self, folder: Path, keyring: Keyring, workspace: WorkspaceId) -> None:
@@ -155,7 +155,7 @@ class Stories:
             with self.day(date) as reader:
                 most = math.inf if reader.number(FOREIGN) else _TOO_OLD_IN_A_ROW
                 too_old = 0
-                for _, click in giving_way(reader.newest_clicks()):
+                for _, click in yield_gil(reader.newest_clicks()):
                     if click.clicked_at_ms >= since_ms:
                         too_old = 0
                         yield click
@@ -192,7 +192,7 @@ class Stories:
         except NotFoundError:
             return False
 
-    def get(self, click_id: ClickId) -> ClickStory:
+    def get(self, click_id: ClickId) -> ClickHistory:
         """A click in full. Raises NotFoundError."""
         date = self.date_of(click_id)
         if date is not None:
@@ -200,12 +200,12 @@ class Stories:
                 found = reader.find(click_id)
                 if found is not None:
                     seq, click = found
-                    return story(click, reader.events_of(seq))
+                    return click_history(click, reader.events_of(seq))
         raise NotFoundError(
             "there is no such click: it was never recorded here, is older than the retention, or was erased."
         )
 
-    def newest(self, *, before_ms: int | None = None, ends: Ends | None = None) -> Iterator[ClickStory]:
+    def newest(self, *, before_ms: int | None = None, ends: Ends | None = None) -> Iterator[ClickHistory]:
         """All clicks but what is left of erased ones, newest first; with `ends` those up to there."""
         for date in reversed(self.dates()):
             if before_ms is not None and date > utc_date(before_ms):
@@ -213,7 +213,7 @@ class Stories:
             with self.day(date) as reader:
                 for seq, click in reader.newest_clicks(None if ends is None else ends.get(date, -1) + 1):
                     if not click.erased and (before_ms is None or click.clicked_at_ms < before_ms):
-                        yield story(click, reader.events_of(seq))
+                        yield click_history(click, reader.events_of(seq))
 
     def ends(self, *, days: int = 0) -> Ends:
         """What has been recorded up to now; with `days` only of so many of the newest."""
@@ -226,7 +226,7 @@ class Stories:
                 continue
         return ends
 
-    def between(self, ends: Ends, later: Ends) -> Iterator[ClickStory]:
+    def between(self, ends: Ends, later: Ends) -> Iterator[ClickHistory]:
         """What was recorded from one to the other, oldest first, whatever time it bears."""
         for date, last in later.items():
             if last == ends.get(date, -1):
@@ -236,7 +236,7 @@ class Stories:
                     if seq > last:
                         break
                     if not click.erased:
-                        yield story(click, reader.events_of(seq))
+                        yield click_history(click, reader.events_of(seq))
 
     def latest_of_visitors(self, visitors: tuple[str, ...], *, since_ms: int, now_ms: int) -> Click | None:
         """The newest click of any of these pseudonyms since a time."""
@@ -260,7 +260,7 @@ class Stories:
                 found[date] = reader.latest()[1]
         return found
 
-    def converted_since(self, since_ms: int, *, up_to: Mapping[Date, int] | None = None) -> Iterator[ClickStory]:
+    def converted_since(self, since_ms: int, *, up_to: Mapping[Date, int] | None = None) -> Iterator[ClickHistory]:
         """Clicks that had a word about a conversion at or after a time, each once; trials count nowhere.
 
         `up_to`: of the days that it names only, and by the words up to those numbers.
@@ -271,4 +271,4 @@ class Stories:
                 for seq in sorted({click_seq for click_seq, _ in reader.conversions_since(since_ms)}):
                     found = reader.click(seq)
                     if found is not None and not found.test:
-                        yield story(found, reader.events_of(seq, up_to=last))
+                        yield click_history(found, reader.events_of(seq, up_to=last))

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from datetime import date as Date
 from itertools import chain
 from pathlib import Path
 from threading import Lock
@@ -82,7 +82,7 @@ class Purge:
         self._search = search
         self._add = add
 
-    def stories(self, clicks: Sequence[int]) -> list[tuple[Click, list[Event]]]:
+    def histories(self, clicks: Sequence[int]) -> list[tuple[Click, list[Event]]]:
         """The clicks with their events, opened; those that were erased before, or are damaged, are passed over."""
         found = []
         rows = self._database.execute(f"select seq, sealed from clicks where seq {_AMONG}", (json.dumps(clicks),))

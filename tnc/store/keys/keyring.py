@@ -12,7 +12,7 @@ import secrets
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date as Date  # noqa: N812 - `date` is what a day's key is called here
+from datetime import date as Date
 from datetime import timedelta
 from hashlib import blake2b
 from pathlib import Path

@@ -6,7 +6,7 @@ in, so a record that is moved to another row, day or workspace does not open.
 """
 
 from collections.abc import Iterable
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout the store
+from datetime import date as Date
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, TypeVar

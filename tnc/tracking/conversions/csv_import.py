@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from itertools import chain
 from typing import Any, Final, TypeVar
 
@@ -18,9 +18,9 @@ from tnc.core.models import ClickId, Configuration, ConversionId
 from tnc.store.days.click_log import Day
 from tnc.store.days.transactions import Transact, in_portions
 from tnc.store.days.writer import DayWriter, utc_date
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.conversions.postback import NAMES, STATUS_MAPS, Incoming, read_postback
-from tnc.tracking.record import Recorded, Speaker, record_conversion
+from tnc.tracking.record import Caller, RecordedConversion, record_conversion
 
 CONVERTED_AT = "converted_at"
 COLUMNS: frozenset[str] = frozenset(
@@ -116,11 +116,11 @@ def _time(text: str, now_ms: int) -> int | None:
 
 _T = TypeVar("_T")
 
-_FROM_FILE: Final = Speaker(origin="import")
+_FROM_FILE: Final = Caller(origin="import")
 OUTCOMES: Final = ("new", "changed", "duplicate", "unmapped", "ignored", "unknown-click", "invalid")
 
 Wanted = tuple[Row, Incoming]
-_Stored = tuple[dict[str, Any], Recorded | None]  # what is said of a line, and what it came to
+_Stored = tuple[dict[str, Any], RecordedConversion | None]  # what is said of a line, and what it came to
 
 
 class _UndoneError(Exception):
@@ -131,19 +131,24 @@ class ConversionFile:
     """Reads lines into a house. `dry_run`: says what would become of them, and stores nothing."""
 
     def __init__(
-        self, house: House, transact: Transact, *, converted: Callable[[Recorded], None], dry_run: bool
+        self,
+        workspace: Workspace,
+        transact: Transact,
+        *,
+        converted: Callable[[RecordedConversion], None],
+        dry_run: bool,
     ) -> None:
-        self._house = house
+        self._workspace = workspace
         self._transact = transact
         self._converted = converted
         self._dry_run = dry_run
 
     def read(self, text: str) -> dict[str, Any]:
         """Raises InvalidError when the first line names no column for the click id."""
-        table = read_table(text, now_ms=self._house.world.now_ms())
+        table = read_table(text, now_ms=self._workspace.world.now_ms())
         lines = [_said(row.line, "invalid", row.problem) for row in table.rows if row.problem is not None]
         days: dict[Date | None, list[Wanted]] = {}
-        known = frozenset(self._house.stories.dates())
+        known = frozenset(self._workspace.histories.dates())
         for row in table.rows:
             if row.incoming is not None:
                 days.setdefault(self._date_of(row.incoming.click_id, known), []).append((row, row.incoming))
@@ -165,33 +170,33 @@ class ConversionFile:
         time_ms = id_time_ms(click_id)
         if time_ms is not None and (own := utc_date(time_ms)) in known:
             return own
-        return self._house.stories.date_of(click_id)
+        return self._workspace.histories.date_of(click_id)
 
     def _store(self, date: Date, wanted: Sequence[Wanted]) -> Iterator[dict[str, Any]]:
         """For a trial the lines about one click stay together: a later one must know what an earlier one said."""
         groups = _by_click(wanted) if self._dry_run else [[each] for each in wanted]
-        _, configuration = self._house.configuration()
+        _, configuration = self._workspace.configuration()
 
         def store(writer: DayWriter, group: Sequence[Wanted]) -> list[_Stored]:
             return [self._store_one(writer, row, said, configuration) for row, said in group]
 
         transact = _undoing(self._transact) if self._dry_run else self._transact
-        day = (self._house.workspace, date)
-        for portion in in_portions(transact, day, groups, store, world=self._house.world):
+        day = (self._workspace.id, date)
+        for portion in in_portions(transact, day, groups, store, world=self._workspace.world):
             for line, recorded in chain.from_iterable(portion):
                 if recorded is not None and not self._dry_run:
                     self._converted(recorded)
                 yield line
 
     def _store_one(self, writer: DayWriter, row: Row, said: Incoming, configuration: Configuration) -> _Stored:
-        world = self._house.world
+        world = self._workspace.world
         now_ms = world.now_ms()
         try:
             told = record_conversion(
                 writer,
                 said,
                 configuration=configuration,
-                speaker=_FROM_FILE,
+                caller=_FROM_FILE,
                 now_ms=now_ms,
                 new_id=lambda: ConversionId(new_id(now_ms, world.token(ID_CHANCE_BYTES))),
             )

@@ -7,7 +7,7 @@ call for an erased click is answered as unknown, counted, and kept nowhere.
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from functools import partial
 from heapq import merge
 from typing import Any, Final
@@ -22,9 +22,9 @@ from tnc.store.days.click_log import Day
 from tnc.store.days.inbox import STRAY, UNMATCHED, Call, CallOutcome, InboxRow, Origin, ids_told
 from tnc.store.days.transactions import Transact
 from tnc.store.days.writer import DayWriter, utc_date
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.conversions.postback import Incoming, click_named, read_postback
-from tnc.tracking.record import Recorded, Speaker, record_conversion
+from tnc.tracking.record import Caller, RecordedConversion, record_conversion
 from tnc.visitors.client_ip import cut
 
 _MASK: Final = "***"
@@ -41,7 +41,7 @@ _REFUSED: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class PostbackCall:
     """A call as it came. `path` is without a key; `params` may hold one. `problem`: why its body cannot be read."""
 
     method: str
@@ -53,7 +53,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class PostbackReply:
     """`status` is HTTP's."""
 
     status: int
@@ -64,13 +64,18 @@ class Answered:
 Later = Callable[[Day, Callable[[DayWriter], Any]], None]
 
 
-class Receiving:
+class PostbackInbox:
     """`transact` lends the writer and waits; `later` has something written soon, and does not wait for it."""
 
     def __init__(
-        self, house: House, transact: Transact, *, converted: Callable[[Recorded], None], later: Later | None = None
+        self,
+        workspace: Workspace,
+        transact: Transact,
+        *,
+        converted: Callable[[RecordedConversion], None],
+        later: Later | None = None,
     ) -> None:
-        self._house = house
+        self._workspace = workspace
         self._transact = transact
         self._converted = converted
         self._later: Later = later or transact
@@ -80,55 +85,55 @@ class Receiving:
     def convert(
         self,
         incoming: Incoming,
-        speaker: Speaker,
+        caller: Caller,
         *,
-        also: Callable[[Date, DayWriter, Recorded], None] = lambda _date, _writer, _recorded: None,
-    ) -> Recorded:
+        also: Callable[[Date, DayWriter, RecordedConversion], None] = lambda _date, _writer, _recorded: None,
+    ) -> RecordedConversion:
         """Store what is said about a conversion, and what is to be stored `also`; durable when this returns."""
-        house = self._house
-        date = house.stories.date_of(incoming.click_id)
+        workspace = self._workspace
+        date = workspace.histories.date_of(incoming.click_id)
         if date is None:
-            return Recorded(click=None, offer=None, outcome=None, refused="unknown click")
-        now_ms = house.world.now_ms()
-        _, configuration = house.configuration()
+            return RecordedConversion(click=None, offer=None, outcome=None, refused="unknown click")
+        now_ms = workspace.world.now_ms()
+        _, configuration = workspace.configuration()
 
-        def record(writer: DayWriter) -> Recorded:
+        def record(writer: DayWriter) -> RecordedConversion:
             recorded = record_conversion(
                 writer,
                 incoming,
                 configuration=configuration,
-                speaker=speaker,
+                caller=caller,
                 now_ms=now_ms,
-                new_id=lambda: ConversionId(new_id(now_ms, house.world.token(ID_CHANCE_BYTES))),
+                new_id=lambda: ConversionId(new_id(now_ms, workspace.world.token(ID_CHANCE_BYTES))),
             )
             also(date, writer, recorded)
             return recorded
 
-        recorded = self._transact((house.workspace, date), record)
+        recorded = self._transact((workspace.id, date), record)
         self._converted(recorded)
         return recorded
 
-    def hear(self, heard: Heard) -> Answered:
+    def hear(self, heard: PostbackCall) -> PostbackReply:
         """Raises UnavailableError when what was said could not be stored."""
-        now_ms = self._house.world.now_ms()
+        now_ms = self._workspace.world.now_ms()
         today = utc_date(now_ms)
         try:
             return self._hear(heard, _read(heard), now_ms, today)
         except InvalidError as error:
-            answered = Answered(status=400, text=str(error), outcome="invalid")
+            answered = PostbackReply(status=400, text=str(error), outcome="invalid")
             self._keep_stray(today, _row(heard, now_ms, answered, note=str(error)), click_named(heard.params))
             return answered
 
-    def _hear(self, heard: Heard, incoming: Incoming, now_ms: int, today: Date) -> Answered:
+    def _hear(self, heard: PostbackCall, incoming: Incoming, now_ms: int, today: Date) -> PostbackReply:
         kept = False
 
-        def keep_with_it(date: Date, writer: DayWriter, recorded: Recorded) -> None:
+        def keep_with_it(date: Date, writer: DayWriter, recorded: RecordedConversion) -> None:
             nonlocal kept
             if date == today:
                 kept = True
                 self._add(writer, _row_of(heard, now_ms, recorded), incoming.click_id)
 
-        recorded = self.convert(incoming, Speaker(origin=heard.origin, peer_ip=heard.peer_ip), also=keep_with_it)
+        recorded = self.convert(incoming, Caller(origin=heard.origin, peer_ip=heard.peer_ip), also=keep_with_it)
         if recorded.refused == "unknown click":
             self._keep_stray(today, _row_of(heard, now_ms, recorded), incoming.click_id)
         elif not kept:
@@ -136,18 +141,18 @@ class Receiving:
         return _answered(recorded)
 
     def _keep(self, today: Date, row: InboxRow, click_id: ClickId | None) -> None:
-        self._later((self._house.workspace, today), lambda writer: self._add(writer, row, click_id))
+        self._later((self._workspace.id, today), lambda writer: self._add(writer, row, click_id))
 
     def _keep_stray(self, today: Date, row: InboxRow, click_id: ClickId | None) -> None:
         """What is said of an erased click is counted and kept nowhere."""
-        if any(map(self._house.forgotten.is_erased, _clicks_in(row, click_id))):
-            self._later((self._house.workspace, today), _count_erased)
+        if any(map(self._workspace.erasures.is_erased, _clicks_in(row, click_id))):
+            self._later((self._workspace.id, today), _count_erased)
         else:
             self._keep(today, row, click_id)
 
     def _add(self, writer: DayWriter, row: InboxRow, click_id: ClickId | None) -> None:
         """Its click may have been erased since it was heard, by somebody who looks for no more calls of it."""
-        if any(map(self._house.forgotten.was_just_erased, _clicks_in(row, click_id))):
+        if any(map(self._workspace.erasures.was_just_erased, _clicks_in(row, click_id))):
             _count_erased(writer)
             return
         token = None if click_id is None else writer.keys.token("click", click_id)
@@ -159,7 +164,7 @@ class Receiving:
         self, *, outcomes: Collection[CallOutcome] | None = None, limit: int | None = None
     ) -> Iterator[tuple[Date, InboxRow]]:
         """Newest first, across the days."""
-        days = [self._rows_of(date, outcomes, limit) for date in reversed(self._house.stories.dates())]
+        days = [self._rows_of(date, outcomes, limit) for date in reversed(self._workspace.histories.dates())]
         newest = merge(*days, key=lambda each: each[1].at_ms, reverse=True)
         for number, each in enumerate(newest):
             if limit is not None and number >= limit:
@@ -169,7 +174,7 @@ class Receiving:
     def _rows_of(
         self, date: Date, outcomes: Collection[CallOutcome] | None, limit: int | None
     ) -> list[tuple[Date, InboxRow]]:
-        with self._house.stories.day(date) as reader:
+        with self._workspace.histories.day(date) as reader:
             return [(date, row) for row in reader.inbox.newest(outcomes=outcomes, limit=-1 if limit is None else limit)]
 
     def replay(self, call: str | None = None, *, outcomes: Collection[CallOutcome] = UNMATCHED) -> dict[str, Any]:
@@ -178,7 +183,7 @@ class Receiving:
         now: Counter[str] = Counter()
         for date, row in reversed(rows):
             again = self._heard_again(row)
-            self._transact((self._house.workspace, date), partial(_change, again))
+            self._transact((self._workspace.id, date), partial(_change, again))
             now[again.outcome] += 1
         return {"replayed": len(rows), "outcomes": dict(now)}
 
@@ -186,7 +191,7 @@ class Receiving:
         day, _, number = text.partition("-")
         try:
             date, seq = Date.fromisoformat(day), int(number)
-            with self._house.stories.day(date) as reader:
+            with self._workspace.histories.day(date) as reader:
                 row = reader.inbox.find(seq)
             if row is not None:
                 return date, row
@@ -198,7 +203,7 @@ class Receiving:
         """What a call comes to now. What it came to before is not made less by hearing it twice."""
         call = amended(row.call, replays=row.call.replays + 1)
         try:
-            recorded = self.convert(read_postback(call.params), Speaker(origin=call.origin))
+            recorded = self.convert(read_postback(call.params), Caller(origin=call.origin))
         except InvalidError as error:
             return replace(row, call=amended(call, note=str(error)))
         if row.outcome not in UNMATCHED:
@@ -233,7 +238,7 @@ def call_json(date: Date, row: InboxRow) -> dict[str, Any]:
     }
 
 
-def _read(heard: Heard) -> Incoming:
+def _read(heard: PostbackCall) -> Incoming:
     if heard.problem is not None:
         raise InvalidError(heard.problem)
     return read_postback(heard.params)
@@ -253,16 +258,16 @@ def _count_erased(writer: DayWriter) -> None:
     writer.count("postbacks for erased clicks", 1)
 
 
-def _answered(recorded: Recorded) -> Answered:
+def _answered(recorded: RecordedConversion) -> PostbackReply:
     if recorded.outcome is not None:
-        return Answered(status=200, text=recorded.outcome.answer, outcome=recorded.outcome.kind)
+        return PostbackReply(status=200, text=recorded.outcome.answer, outcome=recorded.outcome.kind)
     text = recorded.refused or ""
     if text == "unknown click":
-        return Answered(status=404, text=text, outcome="unknown-click")
-    return Answered(status=403, text=text, outcome="refused")
+        return PostbackReply(status=404, text=text, outcome="unknown-click")
+    return PostbackReply(status=403, text=text, outcome="refused")
 
 
-def _row_of(heard: Heard, at_ms: int, recorded: Recorded) -> InboxRow:
+def _row_of(heard: PostbackCall, at_ms: int, recorded: RecordedConversion) -> InboxRow:
     answered, outcome = _answered(recorded), recorded.outcome
     if outcome is not None:
         note = outcome.note
@@ -275,7 +280,7 @@ def _row_of(heard: Heard, at_ms: int, recorded: Recorded) -> InboxRow:
     return replace(row, call=amended(row.call, conversion_id=after.conversion_id, network=after.network))
 
 
-def _row(heard: Heard, at_ms: int, answered: Answered, *, note: str) -> InboxRow:
+def _row(heard: PostbackCall, at_ms: int, answered: PostbackReply, *, note: str) -> InboxRow:
     call = Call(
         method=heard.method,
         path=heard.path,
@@ -289,5 +294,5 @@ def _row(heard: Heard, at_ms: int, answered: Answered, *, note: str) -> InboxRow
     return InboxRow(seq=-1, at_ms=at_ms, outcome=answered.outcome, click=None, call=call)
 
 
-def _heard(call: Call) -> Heard:
-    return Heard(method=call.method, path=call.path, params=call.params, peer_ip=None, origin=call.origin)
+def _heard(call: Call) -> PostbackCall:
+    return PostbackCall(method=call.method, path=call.path, params=call.params, peer_ip=None, origin=call.origin)

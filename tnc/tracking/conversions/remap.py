@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date as Date  # noqa: N812 - a day is called `date` throughout
+from datetime import date as Date
 from itertools import chain
 
 from msgspec.structs import replace
@@ -17,15 +17,15 @@ from tnc.core.models import (
     ConversionStatus,
     Network,
 )
-from tnc.store.days.history import story
+from tnc.store.days.history import click_history
 from tnc.store.days.transactions import Transact, in_portions
 from tnc.store.days.writer import DayReader, DayWriter
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.conversions.networks import network_of
 from tnc.tracking.conversions.postback import Meaning
 from tnc.tracking.conversions.settle import Outcome, conversion_cost
 from tnc.tracking.conversions.statuses import moves_on, vocabulary
-from tnc.tracking.record import UNMAPPED, Recorded, store_change
+from tnc.tracking.record import UNMAPPED, RecordedConversion, store_change
 
 
 def remap(
@@ -100,30 +100,30 @@ def words_differ(before: Configuration, after: Configuration) -> bool:
     )
 
 
-def remap_all(house: House, transact: Transact, *, converted: Callable[[Recorded], None]) -> int:
+def remap_all(workspace: Workspace, transact: Transact, *, converted: Callable[[RecordedConversion], None]) -> int:
     """Bring every conversion with a word that nobody understood up to the present mapping; how many changed.
 
     What changes is sent on like a word that has just come. Doing it twice is doing it once.
     """
-    _, configuration = house.configuration()
-    now_ms = house.world.now_ms()
+    _, configuration = workspace.configuration()
+    now_ms = workspace.world.now_ms()
     count = 0
 
-    def anew(writer: DayWriter, seq: int) -> list[Recorded]:
+    def anew(writer: DayWriter, seq: int) -> list[RecordedConversion]:
         return list(_remap(writer, seq, configuration, now_ms))
 
-    for date in house.stories.dates():
-        seqs = _waiting(house, date)
-        for portion in in_portions(transact, (house.workspace, date), seqs, anew, world=house.world):
+    for date in workspace.histories.dates():
+        seqs = _waiting(workspace, date)
+        for portion in in_portions(transact, (workspace.id, date), seqs, anew, world=workspace.world):
             for recorded in chain.from_iterable(portion):
                 converted(recorded)
                 count += 1
     return count
 
 
-def _waiting(house: House, date: Date) -> list[int]:
+def _waiting(workspace: Workspace, date: Date) -> list[int]:
     """Numbers of the clicks of a day that have such a word."""
-    with house.stories.day(date) as reader:
+    with workspace.histories.day(date) as reader:
         return sorted(set(_unmapped(reader))) if reader.number(UNMAPPED) else []
 
 
@@ -133,12 +133,14 @@ def _unmapped(reader: DayReader) -> Iterator[int]:
             yield click_seq
 
 
-def _remap(writer: DayWriter, click_seq: int, configuration: Configuration, now_ms: int) -> Iterator[Recorded]:
+def _remap(
+    writer: DayWriter, click_seq: int, configuration: Configuration, now_ms: int
+) -> Iterator[RecordedConversion]:
     click = writer.click(click_seq)
     if click is None:
         return
     events = writer.events_of(click_seq)
-    so_far = story(click, events)
+    so_far = click_history(click, events)
     changes = [event for event in events if isinstance(event, ConversionChange)]
     network = network_of(
         offer=configuration.offers.get(so_far.offer) if so_far.offer is not None else None,
@@ -156,7 +158,7 @@ def _remap(writer: DayWriter, click_seq: int, configuration: Configuration, now_
         after = _conversion(changes, change.conversion_id)
         note = f"Its word is mapped now: {change.status}."
         outcome = Outcome(kind="changed", change=change, before=before, after=after, note=note)
-        yield Recorded(
+        yield RecordedConversion(
             click=click, offer=so_far.offer, outcome=outcome, event_seq=event_seq, deliveries=deliveries, refused=None
         )
 

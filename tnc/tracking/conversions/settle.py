@@ -76,7 +76,7 @@ class _Case:
         return self.origin == "hand" or (self.network is not None and self.network.duplicates == "update")
 
 
-def settle(
+def judge_conversion(
     incoming: Incoming,
     *,
     existing: Sequence[ConversionChange],

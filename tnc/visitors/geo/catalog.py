@@ -79,7 +79,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     problems: dict[str, str] = {}  # why the last update of a name failed
 
 
-class AddressData:
+class GeoData:
     """The folder. Commands and a running server may use it at once: changes hold a lock, reading needs none."""
 
     def __init__(self, folder: Path) -> None:
@@ -186,10 +186,10 @@ class AddressData:
                 path.unlink(missing_ok=True)
 
 
-class Installed:
+class InstalledGeoData:
     """The address data as it is now: opened when it is first asked for, and anew when the folder has changed."""
 
-    def __init__(self, data: AddressData, *, private: bool) -> None:
+    def __init__(self, data: GeoData, *, private: bool) -> None:
         self._data = data
         self._private = private
         self._lock = threading.Lock()

@@ -37,7 +37,7 @@ _STRIDE: Final = 2_654_435_761  # odd, and far from any power of two: its multip
 _V6_HEADS: Final = (0x2001, 0x2400, 0x2405, 0x2600, 0x2604, 0x2804, 0x2A00, 0x2A01, 0x2A02, 0x2A03, 0x2C0F)
 
 
-def sing(new: Database, old: Database | None, *, size: int) -> str | None:
+def check_known_addresses(new: Database, old: Database | None, *, size: int) -> str | None:
     """What is wrong with a new database, as a clause; None when it answers as it should."""
     fact = next((fact for fact in ("country", "asn") if fact in new.about.gives), None)
     if fact is None:

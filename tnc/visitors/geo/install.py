@@ -14,8 +14,8 @@ from msgspec import Struct, json
 from msgspec.structs import replace
 
 from tnc.core.errors import FailedError, InvalidError
-from tnc.visitors.geo.catalog import DAY_MS, MANIFEST, AddressData, Item, Manifest, digest
-from tnc.visitors.geo.checks import sing
+from tnc.visitors.geo.catalog import DAY_MS, MANIFEST, GeoData, Item, Manifest, digest
+from tnc.visitors.geo.checks import check_known_addresses
 from tnc.visitors.geo.database import Database, Licence
 from tnc.visitors.geo.list_formats import pack_feed, read_feed, unpack_feed
 from tnc.visitors.geo.lists import KINDS, NetworkKind, NetworkList, compile_lists
@@ -104,7 +104,7 @@ class Added(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-def add(data: AddressData, path: Path, *, kind: NetworkKind | None, now_ms: int) -> Added:
+def add(data: GeoData, path: Path, *, kind: NetworkKind | None, now_ms: int) -> Added:
     """Install a local file: a database, packed or not, or with `kind` a list of networks.
 
     Raises InvalidError with what it found when the file is none of these; then nothing has changed.
@@ -121,7 +121,7 @@ def add(data: AddressData, path: Path, *, kind: NetworkKind | None, now_ms: int)
     return replace(added, warnings=(*added.warnings, f"it is {days} days old; `tnc ipdb update` gets a newer one"))
 
 
-def remove(data: AddressData, name: str) -> None:
+def remove(data: GeoData, name: str) -> None:
     data.find(name)
     with data.locked() as manifest:
         Change(data.folder, manifest).take_away({name})
@@ -188,7 +188,7 @@ class Change:
         warnings = [*_doubts_of_age(about.built_ms, before, now_ms), *_doubts_of_size(size, before)]
         if old and (old.about.ip_version, old.about.kind) != (about.ip_version, about.kind):
             warnings.append(f"it is {about.kind} for IPv{about.ip_version}, which the present one is not")
-        if doubt := sing(database, old, size=size):
+        if doubt := check_known_addresses(database, old, size=size):
             warnings.append(doubt)
         item = Item(
             name=name,

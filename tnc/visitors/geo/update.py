@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tnc.core.errors import FailedError, InvalidError, TncError
-from tnc.visitors.geo.catalog import LOCKS, AddressData, Item, digest
+from tnc.visitors.geo.catalog import LOCKS, GeoData, Item, digest
 from tnc.visitors.geo.install import Change
 from tnc.visitors.geo.sources import Download, Wanted
 
@@ -64,7 +64,7 @@ class _MissingError(TncError):
     """The server has no such file, which for a file of this month is no failure yet."""
 
 
-def due(data: AddressData, wanted: Iterable[Wanted], now_ms: int) -> tuple[Wanted, ...]:
+def due(data: GeoData, wanted: Iterable[Wanted], now_ms: int) -> tuple[Wanted, ...]:
     """What was last fetched, or last found to be the present one, longer ago than it should be."""
     checked = {each.name: each.checked_at_ms or 0 for each in data.manifest().items}
 
@@ -75,7 +75,7 @@ def due(data: AddressData, wanted: Iterable[Wanted], now_ms: int) -> tuple[Wante
     return tuple(filter(is_due, wanted))
 
 
-async def update(data: AddressData, wanted: Iterable[Wanted], *, fetch: Fetch, now_ms: int) -> Report:
+async def update(data: GeoData, wanted: Iterable[Wanted], *, fetch: Fetch, now_ms: int) -> Report:
     """Fetch everything that is wanted. Raises FailedError when another update is running."""
     renewed: list[str] = []
     unchanged: list[str] = []
@@ -91,7 +91,7 @@ async def update(data: AddressData, wanted: Iterable[Wanted], *, fetch: Fetch, n
     return Report(renewed=tuple(renewed), unchanged=tuple(unchanged), failed=failed)
 
 
-async def _one_way(data: AddressData, wanted: Wanted, room: Path, fetch: Fetch, now_ms: int) -> bool:
+async def _one_way(data: GeoData, wanted: Wanted, room: Path, fetch: Fetch, now_ms: int) -> bool:
     """Try the ways in order; True when something new was installed. Raises the first way's error."""
     first: TncError | None = None
     for way in wanted.ways:
@@ -105,7 +105,7 @@ async def _one_way(data: AddressData, wanted: Wanted, room: Path, fetch: Fetch, 
     raise first or FailedError(f"there is no way to get {wanted.name}")
 
 
-async def _download(data: AddressData, download: Download, room: Path, fetch: Fetch, now_ms: int) -> bool:
+async def _download(data: GeoData, download: Download, room: Path, fetch: Fetch, now_ms: int) -> bool:
     before = _present(data, download)
     most_bytes = min(download.most_bytes, 2 * before.size + (1 << 20)) if before else download.most_bytes
     path = room / download.name
@@ -128,7 +128,7 @@ async def _download(data: AddressData, download: Download, room: Path, fetch: Fe
     return True
 
 
-def _present(data: AddressData, download: Download) -> Item | None:
+def _present(data: GeoData, download: Download) -> Item | None:
     return next((each for each in data.manifest().items if each.name == download.name), None)
 
 
@@ -169,7 +169,7 @@ async def _check_sum(download: Download, path: Path, fetch: Fetch) -> None:
         raise FailedError("its SHA-256 is not the published one")
 
 
-def _install(data: AddressData, download: Download, path: Path, answer: Answer, now_ms: int) -> None:
+def _install(data: GeoData, download: Download, path: Path, answer: Answer, now_ms: int) -> None:
     with data.locked() as manifest:
         change = Change(data.folder, manifest)
         added = change.check(path, name=download.name, source=download.url, kind=download.kind, now_ms=now_ms)
@@ -181,12 +181,12 @@ def _install(data: AddressData, download: Download, path: Path, answer: Answer, 
         change.put(item, download.licence)
 
 
-def _still_fresh(data: AddressData, item: Item, now_ms: int) -> None:
+def _still_fresh(data: GeoData, item: Item, now_ms: int) -> None:
     with data.locked() as manifest:
         Change(data.folder, manifest).put(replace(item, checked_at_ms=now_ms))
 
 
-def _settle(data: AddressData, wanted: Wanted, taken: tuple[Download, ...]) -> None:
+def _settle(data: GeoData, wanted: Wanted, taken: tuple[Download, ...]) -> None:
     """Remove what another way once gave, two files on one thing would only differ, and the complaint if any."""
     names = {each.name for each in taken}
     others = {each.name for way in wanted.ways for each in way} - names
@@ -198,7 +198,7 @@ def _settle(data: AddressData, wanted: Wanted, taken: tuple[Download, ...]) -> N
             change.praise(wanted.name)
 
 
-def _complain(data: AddressData, wanted: Wanted, why: str) -> None:
+def _complain(data: GeoData, wanted: Wanted, why: str) -> None:
     with data.locked() as manifest:
         Change(data.folder, manifest).complain(wanted.name, why)
 

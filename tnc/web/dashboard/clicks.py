@@ -9,7 +9,7 @@ from aiohttp import web
 
 from tnc.core import fields
 from tnc.core.errors import FailedError, InvalidError
-from tnc.core.models import SUBS, CampaignId, Click, ClickId, ClickStory, OfferId, Traffic
+from tnc.core.models import SUBS, CampaignId, Click, ClickHistory, ClickId, OfferId, Traffic
 from tnc.rules.decision import Step
 from tnc.web.dashboard import format as words
 from tnc.web.dashboard.keys import APPLIANCE
@@ -56,16 +56,16 @@ async def index(request: web.Request) -> web.StreamResponse:
     """GET /clicks"""
     appliance = request.app[APPLIANCE]
     question = _question(request)
-    (_, configuration), stories = await asyncio.gather(
-        asyncio.to_thread(appliance.configuration), asyncio.to_thread(appliance.stories, question)
+    (_, configuration), histories = await asyncio.gather(
+        asyncio.to_thread(appliance.configuration), asyncio.to_thread(appliance.histories, question)
     )
-    shown = stories[:_PAGE]
+    shown = histories[:_PAGE]
     filtered = {name: request.query[name] for name in ("campaign", "traffic") if request.query.get(name)}
-    older = filtered | {"before": _cursor(shown[-1].click)} if len(stories) > _PAGE else None
+    older = filtered | {"before": _cursor(shown[-1].click)} if len(histories) > _PAGE else None
     return page(
         request,
         "clicks.html",
-        stories=shown,
+        histories=shown,
         outcome=outcome,
         campaigns=configuration.campaigns,
         traffic=TRAFFIC,
@@ -79,22 +79,22 @@ async def show(request: web.Request) -> web.StreamResponse:
     """GET /clicks/{click_id}"""
     appliance = request.app[APPLIANCE]
     click_id = ClickId(request.match_info["click_id"])
-    story = await asyncio.to_thread(appliance.story, click_id)
+    history = await asyncio.to_thread(appliance.history, click_id)
     destination, (explanation, unexplained) = await asyncio.gather(
-        asyncio.to_thread(appliance.destination, story.click), asyncio.to_thread(_explained, appliance, click_id)
+        asyncio.to_thread(appliance.destination, history.click), asyncio.to_thread(_explained, appliance, click_id)
     )
     return page(
         request,
         "click.html",
-        story=story,
-        click=story.click,
-        outcome=outcome(story.click, story.offer),
+        history=history,
+        click=history.click,
+        outcome=outcome(history.click, history.offer),
         destination=destination,
         explanation=explanation,
         unexplained=unexplained,
-        differences=_differences(story, destination, explanation) if explanation else (),
+        differences=_differences(history, destination, explanation) if explanation else (),
         reasons=verdicts(explanation.trace) if explanation else (),
-        groups=groups(story.click),
+        groups=groups(history.click),
     )
 
 
@@ -132,9 +132,9 @@ def _read_cursor(text: str | None) -> tuple[int, ClickId] | None:
     return int(time_ms), ClickId(click_id)
 
 
-def _differences(story: ClickStory, destination: str | None, explanation: Explanation) -> Sequence[Difference]:
+def _differences(history: ClickHistory, destination: str | None, explanation: Explanation) -> Sequence[Difference]:
     """What the recorded decision and the recomputed one do not agree on."""
-    decided = story.decided or story.click
+    decided = history.decided or history.click
     pairs: list[tuple[str, Any, Any]] = [
         (name, getattr(decided, name), getattr(explanation.recomputed, name)) for name in _DECIDED
     ]

@@ -10,8 +10,8 @@ from tnc.campaigns.schema import NOUNS
 from tnc.campaigns.shapes import KEPT, Hidden
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.models import Configuration, DeliveryState, Destination, DestinationId
-from tnc.destinations.preview import Rehearsal
-from tnc.destinations.worker import Standing
+from tnc.destinations.preview import DestinationTest
+from tnc.destinations.worker import DestinationStatus
 from tnc.web.dashboard import format as words
 from tnc.web.dashboard.keys import APPLIANCE
 from tnc.web.dashboard.pages import page
@@ -23,16 +23,16 @@ _STATES: Final[tuple[DeliveryState, ...]] = ("queued", "sending", "accepted", "d
 async def index(request: web.Request) -> web.StreamResponse:
     """GET /destinations"""
     appliance = request.app[APPLIANCE]
-    (_, configuration), standings, counts = await asyncio.gather(
+    (_, configuration), statuses, counts = await asyncio.gather(
         asyncio.to_thread(appliance.configuration),
-        asyncio.to_thread(appliance.mail.standings),
+        asyncio.to_thread(appliance.mail.statuses),
         asyncio.to_thread(appliance.mail.counts),
     )
     rows = [
         (
             each,
-            standings.get(each.id, Standing(state="active")),
-            in_words(standings.get(each.id)),
+            statuses.get(each.id, DestinationStatus(state="active")),
+            in_words(statuses.get(each.id)),
             [(state, counts[each.id, state]) for state in _STATES if counts.get((each.id, state))],
         )
         for each in all_destinations(configuration).values()
@@ -77,17 +77,17 @@ async def find(request: web.Request) -> tuple[Configuration, Destination]:
     return configuration, found
 
 
-async def _shown(request: web.Request, tested: Rehearsal | None) -> web.StreamResponse:
+async def _shown(request: web.Request, tested: DestinationTest | None) -> web.StreamResponse:
     mail = request.app[APPLIANCE].mail
     configuration, found = await find(request)
     state = _state(request.query.get("state", ""))
-    standings, counts, rows, last = await asyncio.gather(
-        asyncio.to_thread(mail.standings),
+    statuses, counts, rows, last = await asyncio.gather(
+        asyncio.to_thread(mail.statuses),
         asyncio.to_thread(mail.counts),
         asyncio.to_thread(mail.deliveries, found.id, limit=_SHOWN, state=state),
         asyncio.to_thread(mail.answers, found.id),
     )
-    standing = standings.get(found.id, Standing(state="active"))
+    standing = statuses.get(found.id, DestinationStatus(state="active"))
     path = mail.file_path(found)
     return page(
         request,
@@ -115,14 +115,14 @@ def _state(wanted: str) -> DeliveryState | None:
     return found
 
 
-def in_words(standing: Standing | None) -> str:
+def in_words(standing: DestinationStatus | None) -> str:
     """`Sends.`, `Waits until 23 Nov 2026, 14:05:06.`, `Stopped: meta-190 ...`"""
     match standing:
-        case Standing(state="stopped", reason=reason):
+        case DestinationStatus(state="stopped", reason=reason):
             return f"Stopped, and nothing is lost: {reason or 'no reason is known'}."
-        case Standing(state="waiting", until_ms=until_ms) if until_ms is not None:
+        case DestinationStatus(state="waiting", until_ms=until_ms) if until_ms is not None:
             return f"The receiver does not answer: it is asked again at {words.moment(until_ms)}."
-        case Standing(state="paused"):
+        case DestinationStatus(state="paused"):
             return "Paused: conversions wait in line."
         case _:
             return "Sends."

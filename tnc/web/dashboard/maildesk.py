@@ -4,23 +4,25 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
 from tnc.core.models import DeliveryState, Destination, DestinationId
-from tnc.destinations.preview import Rehearsal, send_test
-from tnc.destinations.sender import Courier
-from tnc.destinations.service import Forwarding, delivery_id
-from tnc.destinations.worker import Standing
+from tnc.destinations.preview import DestinationTest, send_test
+from tnc.destinations.sender import Sender
+from tnc.destinations.service import DestinationService, delivery_id
+from tnc.destinations.worker import DestinationStatus
 from tnc.store.days.deliveries import DeliveryRow
 from tnc.store.days.inbox import CallOutcome, InboxRow
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 from tnc.tracking.configure import Operations
 from tnc.tracking.conversions.inbox import call_id
 
 
 class MailDesk:
-    def __init__(self, house: House, operations: Operations, forwarding: Forwarding, courier: Courier) -> None:
-        self._house = house
+    def __init__(
+        self, workspace: Workspace, operations: Operations, forwarding: DestinationService, sender: Sender
+    ) -> None:
+        self._workspace = workspace
         self._operations = operations
         self._forwarding = forwarding
-        self._courier = courier
+        self._sender = sender
 
     def calls(self, *, outcomes: Collection[CallOutcome] | None, limit: int) -> Sequence[tuple[str, InboxRow]]:
         rows = self._operations.receiving.rows(outcomes=outcomes, limit=limit)
@@ -30,8 +32,8 @@ class MailDesk:
         heard: int = self._operations.receiving.replay(call)["replayed"]
         return heard
 
-    def standings(self) -> Mapping[DestinationId, Standing]:
-        return self._forwarding.standings()
+    def statuses(self) -> Mapping[DestinationId, DestinationStatus]:
+        return self._forwarding.statuses()
 
     def counts(self) -> Mapping[tuple[DestinationId, DeliveryState], int]:
         return self._forwarding.counts()
@@ -55,9 +57,9 @@ class MailDesk:
     def resume(self, destination: DestinationId) -> None:
         self._forwarding.resume(destination)
 
-    async def test(self, destination: Destination) -> Rehearsal:
-        _, configuration = await asyncio.to_thread(self._house.configuration)
-        return await send_test(self._courier, destination, configuration, self._house.world)
+    async def test(self, destination: Destination) -> DestinationTest:
+        _, configuration = await asyncio.to_thread(self._workspace.configuration)
+        return await send_test(self._sender, destination, configuration, self._workspace.world)
 
     def apply(self, text: str, *, by: str) -> int:
         version: int = self._operations.apply(text, file="this form", by=by)["version"]

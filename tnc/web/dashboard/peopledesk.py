@@ -11,61 +11,61 @@ from tnc.privacy.receipts import read_receipt
 from tnc.privacy.subject import Subject
 from tnc.store.requests import Channel, Outcome, RequestKind, State, following
 from tnc.store.terms import in_words
-from tnc.store.workspace import House
+from tnc.store.workspace import Workspace
 
 
 class PeopleDesk:
-    def __init__(self, house: House, keeping: Keeping) -> None:
-        self._house = house
+    def __init__(self, workspace: Workspace, keeping: Keeping) -> None:
+        self._workspace = workspace
         self._keeping = keeping
 
     def requests(self) -> Sequence[Mapping[str, Any]]:
-        return self._keeping.rights.requests()
+        return self._keeping.privacy_requests.requests()
 
     def request(self, request_id: str) -> Mapping[str, Any]:
-        return self._keeping.rights.request(request_id)
+        return self._keeping.privacy_requests.request(request_id)
 
     def take_down(self, kind: str, *, channel: str, text: str, contact: str) -> Mapping[str, Any]:
         its_kind, its_channel = cast("RequestKind", kind), cast("Channel", channel)
-        return self._keeping.rights.add(its_kind, channel=its_channel, text=text, contact=contact)
+        return self._keeping.privacy_requests.add(its_kind, channel=its_channel, text=text, contact=contact)
 
     def following(self, state: str) -> Sequence[str]:
         return following(cast("State", state))
 
     def move(self, request_id: str, state: str, *, reason: str, answer: str) -> None:
-        self._keeping.rights.move(request_id, cast("State", state), reason=reason, answer=answer)
+        self._keeping.privacy_requests.move(request_id, cast("State", state), reason=reason, answer=answer)
 
     def settle(self, request_id: str, *, receiver: str, outcome: str) -> None:
-        self._keeping.rights.settle(request_id, receiver=receiver, outcome=cast("Outcome", outcome))
+        self._keeping.privacy_requests.settle(request_id, receiver=receiver, outcome=cast("Outcome", outcome))
 
     def extend(self, request_id: str, *, until_ms: int, reason: str) -> None:
-        self._keeping.rights.extend(request_id, until_ms=until_ms, reason=reason)
+        self._keeping.privacy_requests.extend(request_id, until_ms=until_ms, reason=reason)
 
     def overdue(self) -> int:
-        return self._keeping.rights.overdue
+        return self._keeping.privacy_requests.overdue
 
     def find(self, who: Mapping[str, str]) -> Mapping[str, Any]:
-        forgetting, subject = self._keeping.forgetting, self._subject(who)
-        return {**forgetting.find(subject), "visitors": forgetting.count_visitors(subject)}
+        eraser, subject = self._keeping.eraser, self._subject(who)
+        return {**eraser.find(subject), "visitors": eraser.count_visitors(subject)}
 
     def copy(self, who: Mapping[str, str]) -> tuple[str, bytes]:
-        forgetting, subject = self._keeping.forgetting, self._subject(who)
-        return file_name(forgetting.told(subject)), copy_of(self._house, forgetting.vaults, subject)
+        eraser, subject = self._keeping.eraser, self._subject(who)
+        return file_name(eraser.told(subject)), copy_of(self._workspace, eraser.vaults, subject)
 
     def object(self, who: Mapping[str, str]) -> Mapping[str, Any]:
-        return self._keeping.forgetting.object(self._subject(who))
+        return self._keeping.eraser.object(self._subject(who))
 
     def erase(self, who: Mapping[str, str], *, request_id: str) -> Mapping[str, Any]:
-        return self._keeping.forgetting.erase(self._subject(who), request_id=request_id)
+        return self._keeping.eraser.erase(self._subject(who), request_id=request_id)
 
     def restrict(self, who: Mapping[str, str]) -> Mapping[str, Any]:
-        return self._keeping.forgetting.restrict(self._subject(who))
+        return self._keeping.eraser.restrict(self._subject(who))
 
     def unrestrict(self, who: Mapping[str, str]) -> Mapping[str, Any]:
-        return self._keeping.forgetting.unrestrict(self._subject(who))
+        return self._keeping.eraser.unrestrict(self._subject(who))
 
     def _subject(self, who: Mapping[str, Any]) -> Subject:
-        return self._keeping.forgetting.subject(**who)
+        return self._keeping.eraser.subject(**who)
 
     def terms(self) -> Mapping[str, Any]:
         return self._keeping.retention.show()
@@ -77,17 +77,17 @@ class PeopleDesk:
         self._keeping.retention.set(days, by=by)
 
     def stored(self) -> Sequence[Mapping[str, str]]:
-        return map_json(in_words(self._house.settings))
+        return map_json(in_words(self._workspace.settings))
 
     def receivers(self) -> Sequence[Mapping[str, str]]:
-        return cast("Sequence[Mapping[str, str]]", processing(self._house)["receivers"])
+        return cast("Sequence[Mapping[str, str]]", processing(self._workspace)["receivers"])
 
     def records(self) -> Mapping[str, Any]:
-        return processing(self._house)
+        return processing(self._workspace)
 
     def breach(self, since_ms: int, until_ms: int | None) -> Mapping[str, Any]:
-        end_ms = self._house.world.now_ms() if until_ms is None else until_ms
-        return breach(self._house, since_ms=since_ms, until_ms=end_ms)
+        end_ms = self._workspace.world.now_ms() if until_ms is None else until_ms
+        return breach(self._workspace, since_ms=since_ms, until_ms=end_ms)
 
     def check_receipt(self, text: str) -> Sequence[str]:
-        return self._keeping.forgetting.verify(read_receipt(text))
+        return self._keeping.eraser.verify(read_receipt(text))

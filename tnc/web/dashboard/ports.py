@@ -7,8 +7,8 @@ from typing import Any, NotRequired, Protocol, TypedDict
 from tnc.core.models import (
     CampaignId,
     Click,
+    ClickHistory,
     ClickId,
-    ClickStory,
     Configuration,
     DeliveryState,
     Destination,
@@ -16,8 +16,8 @@ from tnc.core.models import (
     Traffic,
     WorkspaceId,
 )
-from tnc.destinations.preview import Rehearsal
-from tnc.destinations.worker import Standing
+from tnc.destinations.preview import DestinationTest
+from tnc.destinations.worker import DestinationStatus
 from tnc.rules.decision import Step
 from tnc.store.days.deliveries import DeliveryRow
 from tnc.store.days.inbox import CallOutcome, InboxRow
@@ -132,7 +132,7 @@ class Mail(Protocol):
         """One call, or all that did not match; how many were heard."""
         ...
 
-    def standings(self) -> Mapping[DestinationId, Standing]: ...
+    def statuses(self) -> Mapping[DestinationId, DestinationStatus]: ...
 
     def counts(self) -> Mapping[tuple[DestinationId, DeliveryState], int]: ...
 
@@ -156,7 +156,7 @@ class Mail(Protocol):
 
     def resume(self, destination: DestinationId) -> None: ...
 
-    async def test(self, destination: Destination) -> Rehearsal: ...
+    async def test(self, destination: Destination) -> DestinationTest: ...
 
     def apply(self, text: str, *, by: str) -> int:
         """Make a change of the configuration live; the number of the version. Raises InvalidError."""
@@ -250,9 +250,9 @@ class Appliance(Protocol):
         """The version that decides just now, and what it says. Version 0 is an empty one."""
         ...
 
-    def story(self, click_id: ClickId) -> ClickStory: ...
+    def history(self, click_id: ClickId) -> ClickHistory: ...
 
-    def stories(self, question: ClickQuestion) -> Sequence[ClickStory]: ...
+    def histories(self, question: ClickQuestion) -> Sequence[ClickHistory]: ...
 
     def destination(self, click: Click) -> str | None:
         """Where the click was sent, made again from its plan; None for a status or when facts were erased."""

@@ -6,11 +6,11 @@ from typing import cast
 from tnc import __version__
 from tnc.admin.doctor import problems
 from tnc.core.fields import rfc3339
-from tnc.core.models import Click, ClickId, ClickStory, Configuration, WorkspaceId
-from tnc.reports.client import Asked, Reporter
+from tnc.core.models import Click, ClickHistory, ClickId, Configuration, WorkspaceId
+from tnc.reports.client import Asked, ReportClient
 from tnc.store.days.click_log import ClickLog
-from tnc.store.workspace import House
-from tnc.tracking.explain import Invented, explain, try_visitor
+from tnc.store.workspace import Workspace
+from tnc.tracking.explain import TestVisitor, explain, try_visitor
 from tnc.tracking.setup import make_tracker
 from tnc.tracking.tracker import Tracker
 from tnc.visitors.geo.database import Licence
@@ -36,54 +36,54 @@ _LOOKED_THROUGH = 100_000  # clicks that a filtered page of the log may read bef
 class Desk:
     def __init__(
         self,
-        house: House,
+        workspace: Workspace,
         *,
         tracking_base: str,
         tracker: Tracker,
-        clicklog: ClickLog,
-        reporter: Reporter,
+        click_log: ClickLog,
+        reporter: ReportClient,
         mail: Mail,
         people: People,
     ) -> None:
         self.mail = mail
         self.people = people
-        self._house = house
+        self._workspace = workspace
         self._base = tracking_base
         self._tracker = tracker
-        self._clicklog = clicklog
+        self._clicklog = click_log
         self._reporter = reporter
         self._problems: list[str] = []
         self._looked_at_ms = -_LOOK_AGAIN_MS
 
     @property
     def workspace(self) -> WorkspaceId:
-        return self._house.workspace
+        return self._workspace.id
 
     @property
     def tracking_base(self) -> str:
         return self._base
 
     def configuration(self) -> tuple[int, Configuration]:
-        return self._house.configuration()
+        return self._workspace.configuration()
 
-    def story(self, click_id: ClickId) -> ClickStory:
-        return self._house.stories.get(click_id)
+    def history(self, click_id: ClickId) -> ClickHistory:
+        return self._workspace.histories.get(click_id)
 
-    def stories(self, question: ClickQuestion) -> Sequence[ClickStory]:
-        found: list[ClickStory] = []
+    def histories(self, question: ClickQuestion) -> Sequence[ClickHistory]:
+        found: list[ClickHistory] = []
         before_ms = None if question.before is None else question.before[0] + 1
-        for number, story in enumerate(self._house.stories.newest(before_ms=before_ms)):
+        for number, history in enumerate(self._workspace.histories.newest(before_ms=before_ms)):
             if number >= _LOOKED_THROUGH or len(found) >= question.limit:
                 break
-            if _answers(story.click, question):
-                found.append(story)
+            if _answers(history.click, question):
+                found.append(history)
         return found
 
     def destination(self, click: Click) -> str | None:
-        return self._house.destination(click)
+        return self._workspace.destination(click)
 
     def explain(self, click_id: ClickId) -> Explanation:
-        explained = explain(self._house, click_id)
+        explained = explain(self._workspace, click_id)
         return Explanation(
             recomputed=explained.recomputed,
             destination=explained.destination,
@@ -93,8 +93,8 @@ class Desk:
 
     def try_visitor(self, request: TryRequest) -> TryResult:
         # A tracker of its own: what is tried must not be told by, nor change, who was really seen.
-        tracker = make_tracker(self._house, self._tracker.looker)
-        invented = Invented(
+        tracker = make_tracker(self._workspace, self._tracker.looker)
+        invented = TestVisitor(
             ip=request.ip,
             user_agent=request.user_agent,
             query=request.query,
@@ -102,7 +102,7 @@ class Desk:
             language=request.language,
             visited_at_ms=request.visited_at_ms,
         )
-        tried = try_visitor(self._house, tracker, self._house.plan(request.campaign), invented)
+        tried = try_visitor(self._workspace, tracker, self._workspace.plan(request.campaign), invented)
         return TryResult(
             click=tried.arrival.click,
             destination=tried.arrival.destination,
@@ -117,18 +117,18 @@ class Desk:
 
     def problems(self) -> Sequence[str]:
         """Looked for anew after half a minute: a look takes half a second, and every page asks."""
-        now_ms = self._house.world.now_ms()
+        now_ms = self._workspace.world.now_ms()
         if not 0 <= now_ms - self._looked_at_ms < _LOOK_AGAIN_MS:
-            self._problems = problems(self._house, self._clicklog.recording())
+            self._problems = problems(self._workspace, self._clicklog.recording())
             self._looked_at_ms = now_ms
         return self._problems
 
     def about(self) -> About:
-        rooms, settings = self._house.rooms, self._house.settings
+        paths, settings = self._workspace.paths, self._workspace.settings
         return About(
             version=__version__,
-            directories={"everything": str(rooms.data), "clicks": str(rooms.days), "key file": str(settings.key)},
-            keys=f"{sum(1 for _ in self._house.keyring.all_days(self.workspace))} days have keys, and they open.",
+            directories={"everything": str(paths.data), "clicks": str(paths.days), "key file": str(settings.key)},
+            keys=f"{sum(1 for _ in self._workspace.keyring.all_days(self.workspace))} days have keys, and they open.",
             address_data=[
                 AddressData(
                     name=each.name,

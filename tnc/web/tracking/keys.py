@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from tnc.core.clock import World
-from tnc.privacy.requests import Rights
+from tnc.privacy.requests import PrivacyRequests
 from tnc.store.days.click_log import ClickLog
-from tnc.store.days.history import Stories
-from tnc.tracking.conversions.inbox import Answered, Heard
+from tnc.store.days.history import ClickHistories
+from tnc.tracking.conversions.inbox import PostbackCall, PostbackReply
 from tnc.tracking.tracker import Tracker
 from tnc.visitors.rate import Frequency
 
@@ -22,10 +22,10 @@ class Tracking:
     world: World
     tracker: Tracker
     log: ClickLog
-    stories: Stories
-    hear: Callable[[Heard], Awaitable[Answered]]
+    histories: ClickHistories
+    hear: Callable[[PostbackCall], Awaitable[PostbackReply]]
     file: Callable[[str], Awaitable[str | None]]
-    rights: Rights
+    privacy_requests: PrivacyRequests
     clicks_days: Callable[[], int]
     version: str
     page_key: bytes

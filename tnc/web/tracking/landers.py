@@ -45,17 +45,17 @@ async def find(tracking: Tracking, facts: Facts, now_ms: int) -> Found | None:
     if not visitors:
         return None  # the search reads all of today
     click = await asyncio.to_thread(
-        tracking.stories.latest_of_visitors, visitors, since_ms=now_ms - _LOOK_BACK_MS, now_ms=now_ms
+        tracking.histories.latest_of_visitors, visitors, since_ms=now_ms - _LOOK_BACK_MS, now_ms=now_ms
     )
     return None if click is None else Found(click, "visitor")
 
 
 async def _by_id(tracking: Tracking, click_id: str, by: Literal["cid", "cookie"]) -> Found | None:
     try:
-        story = await asyncio.to_thread(tracking.stories.get, ClickId(click_id[:_LONGEST_ID]))
+        history = await asyncio.to_thread(tracking.histories.get, ClickId(click_id[:_LONGEST_ID]))
     except NotFoundError:
         return None
-    return Found(story.click, by)
+    return Found(history.click, by)
 
 
 async def lander_click(tracking: Tracking, request: web.BaseRequest, number_text: str) -> web.StreamResponse:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from tnc.core.errors import InvalidError, TncError
 from tnc.store.days.inbox import Origin
-from tnc.tracking.conversions.inbox import Heard
+from tnc.tracking.conversions.inbox import PostbackCall
 from tnc.tracking.conversions.postback import NAMES
 from tnc.tracking.test_links import PARAMETER, is_signed
 from tnc.visitors.request import read_query, split_target
@@ -68,7 +68,9 @@ async def _hear(
     origin: Origin,
     problem: str | None = None,
 ) -> tuple[int, str]:
-    heard = Heard(method=request.method, path=path, params=params, peer_ip=peer_ip, origin=origin, problem=problem)
+    heard = PostbackCall(
+        method=request.method, path=path, params=params, peer_ip=peer_ip, origin=origin, problem=problem
+    )
     try:
         answered = await tracking.hear(heard)
     except TncError as error:

@@ -123,7 +123,7 @@ async def show(tracking: Tracking, request: web.BaseRequest, _word: str) -> web.
         return answers.status(413)
     given = read_query(body.decode(errors="replace"))
     if given.get("do") == "copy" and asker.browser_id is not None:
-        return _download(await asyncio.to_thread(tracking.rights.copy, asker.browser_id))
+        return _download(await asyncio.to_thread(tracking.privacy_requests.copy, asker.browser_id))
     try:
         await _do(tracking, asker, given)
     except TncError as error:
@@ -159,7 +159,7 @@ async def _do(tracking: Tracking, asker: _Asker, given: Mapping[str, str]) -> No
         case "opt-out":
             asker.cookies = (_set(asker, OPT_OUT_COOKIES), _forget_me(asker))
             if asker.browser_id is not None:
-                await asyncio.to_thread(tracking.rights.object, asker.browser_id)
+                await asyncio.to_thread(tracking.privacy_requests.object, asker.browser_id)
             asker.said = Said(title="From now on nothing is recorded", text=_OPTED_OUT)
         case "opt-in":
             asker.cookies = _unset(OPT_OUT_COOKIES)
@@ -174,7 +174,7 @@ async def _do(tracking: Tracking, asker: _Asker, given: Mapping[str, str]) -> No
 
 async def _look(tracking: Tracking, asker: _Asker) -> None:
     if asker.browser_id is not None:
-        asker.held = await asyncio.to_thread(tracking.rights.holdings, asker.browser_id)
+        asker.held = await asyncio.to_thread(tracking.privacy_requests.holdings, asker.browser_id)
 
 
 async def _erase(tracking: Tracking, asker: _Asker, *, sure: bool) -> None:
@@ -189,7 +189,7 @@ async def _erase(tracking: Tracking, asker: _Asker, *, sure: bool) -> None:
 
 async def _erased(tracking: Tracking, browser_id: str, kind: RequestKind) -> Said:
     try:
-        receipt: Any = await asyncio.to_thread(tracking.rights.erase, browser_id, kind=kind)
+        receipt: Any = await asyncio.to_thread(tracking.privacy_requests.erase, browser_id, kind=kind)
     except PartlyDoneError:
         return Said(title="It is being erased", text=_UNDER_WAY)
     return Said(title="It is erased", text=_ERASED, receipt=json.dumps(receipt, indent=2))
@@ -210,7 +210,9 @@ async def _ask(tracking: Tracking, asker: _Asker, given: Mapping[str, str]) -> N
     if given.get("click", "").strip():
         agent = asker.facts.agent
         named = Named(click=given["click"], ip=asker.facts.ip, browser=family(agent.browser, agent.os))
-    request, link = await asyncio.to_thread(tracking.rights.ask, kind, text=words, contact=contact, named=named)
+    request, link = await asyncio.to_thread(
+        tracking.privacy_requests.ask, kind, text=words, contact=contact, named=named
+    )
     asker.said = Said(
         title="We have it",
         text=f"You have our answer by {rfc3339(request.due_at_ms)[:10]}.",
@@ -302,7 +304,7 @@ def _download(content: bytes) -> web.Response:
 
 async def case(tracking: Tracking, _request: web.BaseRequest, link: str) -> web.StreamResponse:
     """GET /privacy/case/{secret}"""
-    found = await asyncio.to_thread(tracking.rights.case, link)
+    found = await asyncio.to_thread(tracking.privacy_requests.case, link)
     if found is None:
         return answers.status(404)
     steps = [
