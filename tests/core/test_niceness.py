@@ -13,8 +13,8 @@ from tnc.privacy.byte_scan import Scanner
 
 WORK = """
 import os
-from tnc.core.process import stand_back
-stand_back()
+from tnc.core.process import lower_priority
+lower_priority()
 print(os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0))
 """
 

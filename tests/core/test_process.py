@@ -8,10 +8,10 @@ import sys, threading
 import msgspec
 import tnc.app
 from tnc.core.models import Click
-from tnc.core.process import ready_for_threads
+from tnc.core.process import warm_up_msgspec
 
 sys.setswitchinterval(0.0005)
-ready_for_threads()
+warm_up_msgspec()
 start = threading.Barrier(8)
 
 def read():

@@ -26,7 +26,7 @@ RATES = {"USD": 1.0, "EUR": 1.083719, "INR": 0.01191337}
 Days = dict[Date, Day]
 
 
-class House:
+class ClickStore:
     """Workspaces with their days, and the reports on them."""
 
     def __init__(self, columns: Columns) -> None:
@@ -57,13 +57,13 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def _store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def _store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickStore]:
     with Columns(tmp_path_factory.mktemp("columns")) as columns:
-        yield House(columns)
+        yield ClickStore(columns)
 
 
 @pytest.fixture
-def store(_store: House) -> Iterator[House]:
+def store(_store: ClickStore) -> Iterator[ClickStore]:
     yield _store
     _store.holds({})
 
@@ -99,7 +99,7 @@ def assert_equal_to_recount(answer: Answer, days: Days) -> None:
 GROUPABLE = sorted(set(DIMENSIONS) - set(SUBS))
 
 
-def recounted(store: House, seed: int, by: tuple[str, ...], **of: Any) -> None:
+def recounted(store: ClickStore, seed: int, by: tuple[str, ...], **of: Any) -> None:
     """Ask about a busy workspace, in one currency or in three, and compare."""
     workspace = store.busy(seed, currencies=("USD", "EUR", "INR") if seed % 2 else ("EUR",))
     asked = Question(workspace=workspace, by=by, metrics=tuple(METRICS), **of)
@@ -112,7 +112,9 @@ def recounted(store: House, seed: int, by: tuple[str, ...], **of: Any) -> None:
 )
 @pytest.mark.parametrize("time", ["click", "conversion"])
 @pytest.mark.parametrize("seed", range(4))
-def test_all_days_equal_an_independent_recount(store: House, seed: int, time: EventTime, by: tuple[str, ...]) -> None:
+def test_all_days_equal_an_independent_recount(
+    store: ClickStore, seed: int, time: EventTime, by: tuple[str, ...]
+) -> None:
     start_ms = day_start_ms(DATE) - 2 * DAY_MS
     recounted(store, seed, by, start_ms=start_ms, end_ms=start_ms + 10 * DAY_MS, time=time)
 
@@ -126,14 +128,14 @@ def test_all_days_equal_an_independent_recount(store: House, seed: int, time: Ev
     span=st.tuples(st.integers(0, 4 * DAY_MS), st.integers(1, 4 * DAY_MS)),
 )
 def test_every_cell_equals_an_independent_recount(
-    store: House, *, seed: int, by: list[str], timezone: str, time: EventTime, span: tuple[int, int]
+    store: ClickStore, *, seed: int, by: list[str], timezone: str, time: EventTime, span: tuple[int, int]
 ) -> None:
     start_ms = day_start_ms(DATE) - 2 * DAY_MS + span[0]
     recounted(store, seed, tuple(by), start_ms=start_ms, end_ms=start_ms + span[1], timezone=timezone, time=time)
 
 
 @pytest.mark.parametrize("name", DIMENSIONS)
-def test_every_dimension_can_be_grouped_filtered_and_sorted_by(store: House, name: str) -> None:
+def test_every_dimension_can_be_grouped_filtered_and_sorted_by(store: ClickStore, name: str) -> None:
     workspace = store.busy(10)
     whole = store.ask(workspace=workspace, by=[name], sort=name)
 
@@ -147,7 +149,7 @@ def test_every_dimension_can_be_grouped_filtered_and_sorted_by(store: House, nam
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_every_metric_can_be_chosen_and_sorted_by(store: House, name: str) -> None:
+def test_every_metric_can_be_chosen_and_sorted_by(store: ClickStore, name: str) -> None:
     by = ["country", "campaign", "offer", "lander"]
     found = store.ask(workspace=store.busy(10), by=by, metrics=[name], sort=name)
 
@@ -159,7 +161,7 @@ def test_every_metric_can_be_chosen_and_sorted_by(store: House, name: str) -> No
     assert values == known + [None] * (len(values) - len(known))
 
 
-def test_nothing_divided_by_nothing_is_null(store: House) -> None:
+def test_nothing_divided_by_nothing_is_null(store: ClickStore) -> None:
     store.holds(one_click(visit={"traffic": "bot"}))
 
     (row,) = store.ask().rows
@@ -171,7 +173,7 @@ def test_nothing_divided_by_nothing_is_null(store: House) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2, 99])
-def test_a_limit_cuts_the_rows_and_not_the_totals(store: House, limit: int) -> None:
+def test_a_limit_cuts_the_rows_and_not_the_totals(store: ClickStore, limit: int) -> None:
     workspace = store.busy(10)
     whole = store.ask(workspace=workspace, by=["country"])
 
@@ -181,7 +183,7 @@ def test_a_limit_cuts_the_rows_and_not_the_totals(store: House, limit: int) -> N
     assert found.totals == whole.totals
 
 
-def test_without_clicks_there_are_no_rows_and_totals_of_zero(store: House) -> None:
+def test_without_clicks_there_are_no_rows_and_totals_of_zero(store: ClickStore) -> None:
     found = store.ask()
 
     assert found.rows == []
@@ -191,19 +193,19 @@ def test_without_clicks_there_are_no_rows_and_totals_of_zero(store: House) -> No
     assert found.currency is None
 
 
-def test_prefetches_are_no_visits_and_cost_nothing(store: House) -> None:
+def test_prefetches_are_no_visits_and_cost_nothing(store: ClickStore) -> None:
     store.holds(one_click(visit={"traffic": "prefetch"}, cost_micros=20_000, currency="USD"))
 
     assert store.ask().rows == []
 
 
-def test_who_a_filter_judged_without_stopping_stays_valid(store: House) -> None:
+def test_who_a_filter_judged_without_stopping_stays_valid(store: ClickStore) -> None:
     store.holds(one_click(filter="standard", stopped=False))
 
     assert store.ask().totals["valid"] == 1
 
 
-def test_a_lander_click_counts_once_and_only_from_valid_visits(store: House) -> None:
+def test_a_lander_click_counts_once_and_only_from_valid_visits(store: ClickStore) -> None:
     day = Day()
     for visit in ({}, {"traffic": "bot"}):
         seq = day.add(click(lander=LanderId("quiz"), visit=visit))
@@ -216,7 +218,7 @@ def test_a_lander_click_counts_once_and_only_from_valid_visits(store: House) -> 
     assert (totals["lander_views"], totals["lander_clicks"], totals["lander_ctr"]) == (1, 1, 1.0)
 
 
-def test_a_lead_that_becomes_a_sale_is_one_sale(store: House) -> None:
+def test_a_lead_that_becomes_a_sale_is_one_sale(store: ClickStore) -> None:
     day = Day()
     seq = day.add(click(cost_micros=2_500_000, currency="USD"))
     day.happen(seq, conversion("a", 1, status="lead", payout=5_000_000))
@@ -231,7 +233,7 @@ def test_a_lead_that_becomes_a_sale_is_one_sale(store: House) -> None:
     assert (after["profit"], after["roi"], after["payout"]) == (10, 4.0, 12.5)
 
 
-def test_by_conversion_time_a_sale_is_on_its_own_day(store: House) -> None:
+def test_by_conversion_time_a_sale_is_on_its_own_day(store: ClickStore) -> None:
     day = Day()
     seq = day.add(click(day_start_ms(DATE) + 5))
     day.happen(seq, conversion("a", day_start_ms(DATE) + DAY_MS + 5))
@@ -244,7 +246,7 @@ def test_by_conversion_time_a_sale_is_on_its_own_day(store: House) -> None:
     assert [[*row.values()] for row in by_sale.rows] == [["2026-03-28", 1, 0], ["2026-03-29", 0, 1]]
 
 
-def test_from_is_included_and_to_is_not(store: House) -> None:
+def test_from_is_included_and_to_is_not(store: ClickStore) -> None:
     store.holds(one_click(at_ms=day_start_ms(DATE) + 3_600_000))
 
     def visits(start: str, end: str) -> Any:
@@ -255,7 +257,7 @@ def test_from_is_included_and_to_is_not(store: House) -> None:
     assert visits("2026-03-28T01:00:00.001", "2026-03-28T02:00") == 0
 
 
-def test_half_hour_zones_and_summer_time_are_on_the_clock_of_the_report(store: House) -> None:
+def test_half_hour_zones_and_summer_time_are_on_the_clock_of_the_report(store: ClickStore) -> None:
     night = day_start_ms(DATE) + DAY_MS + 45 * 60_000  # 2026-03-29 00:45 UTC: a quarter before the clocks change
     day = Day()
     for minutes in (0, 30):
@@ -270,7 +272,7 @@ def test_half_hour_zones_and_summer_time_are_on_the_clock_of_the_report(store: H
     assert hours("Asia/Kathmandu") == ["2026-03-29T06:00", "2026-03-29T07:00"]
 
 
-def test_erased_clicks_stay_in_the_totals(store: House) -> None:
+def test_erased_clicks_stay_in_the_totals(store: ClickStore) -> None:
     day = Day()
     day.add(click(erased=True, cost_micros=1_000_000, currency="USD", visit={"country": None}))
     day.add(click(visit={"country": "DE"}))
@@ -309,7 +311,7 @@ def test_erased_clicks_stay_in_the_totals(store: House) -> None:
         ("day<2026-03-28", []),
     ],
 )
-def test_filters_keep_what_they_say(store: House, condition: str, countries: list[str | None]) -> None:
+def test_filters_keep_what_they_say(store: ClickStore, condition: str, countries: list[str | None]) -> None:
     day, start_ms = Day(), day_start_ms(DATE)
     day.add(click(start_ms, visit={"country": "US", "asn": 64500, "os_version": "9", "vpn": False}))
     german: dict[str, Any] = {"country": "DE", "asn": 64501, "os_version": "10.2", "vpn": True, "city": "München"}
@@ -322,7 +324,7 @@ def test_filters_keep_what_they_say(store: House, condition: str, countries: lis
     assert {row["country"] for row in found.rows} == set(countries)
 
 
-def test_all_filters_must_hold_and_values_are_never_sql(store: House) -> None:
+def test_all_filters_must_hold_and_values_are_never_sql(store: ClickStore) -> None:
     store.holds(one_click(campaign=CampaignId("a'); drop table sums; --")))
 
     assert store.ask(where=["campaign=a'); drop table sums; --", "country=US"]).totals["visits"] == 1
@@ -332,14 +334,14 @@ def test_all_filters_must_hold_and_values_are_never_sql(store: House) -> None:
 # ----------------------------------------------------------------------------------------------- money
 
 
-def test_one_currency_is_the_currency_of_the_report(store: House) -> None:
+def test_one_currency_is_the_currency_of_the_report(store: ClickStore) -> None:
     store.holds(one_click(cost_micros=20_000, currency="EUR"))
 
     assert store.ask().currency == "EUR"
     assert store.ask(Exchange(home="USD")).totals["cost"] == 0.02
 
 
-def test_another_currency_needs_rates_by_name(store: House) -> None:
+def test_another_currency_needs_rates_by_name(store: ClickStore) -> None:
     store.holds(one_click(cost_micros=20_000, currency="EUR"))
 
     assert store.ask(Exchange(rates=RATES), currency="USD").totals["cost"] == 0.021674
@@ -347,7 +349,7 @@ def test_another_currency_needs_rates_by_name(store: House) -> None:
         store.ask(currency="USD")
 
 
-def test_each_amount_is_worth_what_it_was_worth_on_its_day(store: House) -> None:
+def test_each_amount_is_worth_what_it_was_worth_on_its_day(store: ClickStore) -> None:
     days: Days = {}
     for number in range(-2, 2):
         date = DATE + timedelta(days=number)
@@ -368,7 +370,7 @@ def test_each_amount_is_worth_what_it_was_worth_on_its_day(store: House) -> None
         store.ask(replace(exchange, rates={"USD": 1.0}))
 
 
-def test_several_currencies_are_never_added_up_as_they_are(store: House) -> None:
+def test_several_currencies_are_never_added_up_as_they_are(store: ClickStore) -> None:
     store.holds(three_days(3, currencies=("USD", "EUR")))
 
     with pytest.raises(InvalidError, match="EUR, USD: choose one"):
@@ -383,7 +385,7 @@ def test_several_currencies_are_never_added_up_as_they_are(store: House) -> None
 # ------------------------------------------------------------------------------- the house behind it
 
 
-def test_new_clicks_are_in_the_next_answer(store: House) -> None:
+def test_new_clicks_are_in_the_next_answer(store: ClickStore) -> None:
     store.holds(one_click())
     assert store.ask().totals["visits"] == 1
 
@@ -392,7 +394,7 @@ def test_new_clicks_are_in_the_next_answer(store: House) -> None:
     assert store.ask().totals["visits"] == 2
 
 
-def test_a_damaged_file_is_made_again_on_the_way(store: House) -> None:
+def test_a_damaged_file_is_made_again_on_the_way(store: ClickStore) -> None:
     store.holds(three_days(4))
     expected = store.ask(by=["country"])
     for file in (store.columns.folder / MAIN).rglob("clicks-*.parquet"):
@@ -401,13 +403,13 @@ def test_a_damaged_file_is_made_again_on_the_way(store: House) -> None:
     assert store.ask(by=["country"]) == expected
 
 
-def test_a_day_that_goes_while_it_is_asked_for_is_passed_over(store: House) -> None:
+def test_a_day_that_goes_while_it_is_asked_for_is_passed_over(store: ClickStore) -> None:
     store.holds(one_click() | {DATE + timedelta(days=1): Day()})
 
     assert store.ask().totals["visits"] == 1
 
 
-def test_workspaces_do_not_see_each_other(store: House) -> None:
+def test_workspaces_do_not_see_each_other(store: ClickStore) -> None:
     store.holds(one_click())
     store.days[WorkspaceId("other")] = {}
     store.ask()
@@ -415,7 +417,7 @@ def test_workspaces_do_not_see_each_other(store: House) -> None:
     assert store.ask(workspace=WorkspaceId("other")).totals["visits"] == 0
 
 
-def test_a_parameter_that_identifies_is_left_out_and_said(store: House) -> None:
+def test_a_parameter_that_identifies_is_left_out_and_said(store: ClickStore) -> None:
     day = Day()
     for number in range(40):
         day.add(click(subs={"sub1": f"visitor-{number}", "sub2": "top"}))

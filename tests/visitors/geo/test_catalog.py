@@ -248,8 +248,8 @@ def test_writing_over_a_file_in_use_does_not_end_a_server(data: GeoData, tmp_pat
     program = textwrap.dedent(f"""
         import os
         from pathlib import Path
-        from tnc.visitors.geo.catalog import AddressData
-        geo = AddressData(Path({str(data.folder)!r})).open(private=True)
+        from tnc.visitors.geo.catalog import GeoData
+        geo = GeoData(Path({str(data.folder)!r})).open(private=True)
         os.truncate({str(data.folder / item.file)!r}, 0)
         print({{geo.lookup(f"{{first}}.224.126.45").city for first in range(1, 224)}})
     """)
@@ -282,7 +282,7 @@ def test_a_kill_at_any_moment_leaves_whole_data(data: GeoData, tmp_path: Path) -
             import os
             from pathlib import Path
             from tnc.visitors.geo.install import add
-            from tnc.visitors.geo.catalog import AddressData
+            from tnc.visitors.geo.catalog import GeoData
             real, calls = os.rename, []
             def rename(*args, **kwargs):
                 calls.append(1)
@@ -291,7 +291,7 @@ def test_a_kill_at_any_moment_leaves_whole_data(data: GeoData, tmp_path: Path) -
                 return real(*args, **kwargs)
             os.rename = rename
             os.replace = rename
-            add(AddressData(Path({str(data.folder)!r})), Path({str(path)!r}), kind="vpn", now_ms={NOW_MS})
+            add(GeoData(Path({str(data.folder)!r})), Path({str(path)!r}), kind="vpn", now_ms={NOW_MS})
         """)
         code = subprocess.run([sys.executable, "-c", program], check=False).returncode
         geo = data.open()
