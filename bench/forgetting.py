@@ -37,7 +37,7 @@ from tnc.admin.bench.visitors import visitors
 from tnc.admin.remote import Remote
 from tnc.admin.services import Keeping
 from tnc.core import crypto, settings
-from tnc.core.clock import World
+from tnc.core.clock import DAY_MS, World
 from tnc.core.models import Click
 from tnc.core.settings import Settings
 from tnc.store.days import writer as day_files
@@ -46,7 +46,7 @@ from tnc.store.days.schema import FINISHING, finish
 from tnc.store.days.writer import DayWriter, day_path, utc_date
 from tnc.store.keys.keyring import DayKeys, new_key_text
 from tnc.store.keys.puncturable import PuncturableKey
-from tnc.store.terms import DAY_MS, start_ms
+from tnc.store.terms import start_ms
 from tnc.store.workspace import Workspace
 
 PERSON = "7" * 32

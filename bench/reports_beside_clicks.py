@@ -28,7 +28,7 @@ from servers import OUR_CORE, PINNED, Server, appliance, machine
 from tnc.admin.bench.load import Crowd
 from tnc.admin.bench.visitors import visitors
 from tnc.core import settings
-from tnc.core.clock import World, new_id
+from tnc.core.clock import DAY_MS, World, new_id
 from tnc.core.models import Click, ClickId
 from tnc.reports.client import Asked
 from tnc.store.days.files import Days
@@ -39,7 +39,6 @@ DAYS = 20
 HEAVY = Asked(by=("campaign", "country", "os", "sub1"), start="30d")
 COUNTRIES = "US CA GB DE FR IN BR MX AU IT ES PL NL ID PH TH VN TR ZA NG JP KR SE NO FI DK AT CH BE PT".split()
 SYSTEMS = "Android iOS Windows macOS Linux ChromeOS".split()
-_DAY_MS = 86_400_000
 _AT_ONCE = 5_000
 
 
@@ -78,12 +77,12 @@ def fill(config: Path, days_ago: int, number: int) -> int:
         closing(Days(workspace.paths.days, workspace.keyring, workspace.words)) as days,
     ):
         originals = [history.click for history, _ in zip(workspace.histories.newest(), range(2_000), strict=False)]
-        start_ms = world.now_ms() // _DAY_MS * _DAY_MS - days_ago * _DAY_MS
+        start_ms = world.now_ms() // DAY_MS * DAY_MS - days_ago * DAY_MS
         day = (workspace.id, utc_date(start_ms))
         assert day[1] == utc_date(world.now_ms()) - timedelta(days=days_ago)
         for first in range(0, number, _AT_ONCE):
             times = range(first, min(first + _AT_ONCE, number))
-            copies = [copy(chance.choice(originals), start_ms + at * _DAY_MS // number, chance) for at in times]
+            copies = [copy(chance.choice(originals), start_ms + at * DAY_MS // number, chance) for at in times]
             days.transact(day, lambda writer, copies=copies: writer.add_rows([writer.seal(each) for each in copies]))  # type: ignore[misc]
         return number
 

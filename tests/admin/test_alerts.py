@@ -13,11 +13,11 @@ from aiohttp.test_utils import TestServer
 from tests.fakes import meta
 from tests.fakes.relay import Relay as MailServer
 from tests.fakes.relay import certificate
-from tnc.admin.alerts import DAY_MS, HOUR_MS, AlertMailer
+from tnc.admin.alerts import AlertMailer
 from tnc.admin.doctor import examine
 from tnc.admin.mail import Email, SmtpServer
 from tnc.app import Server, recording
-from tnc.core.clock import World
+from tnc.core.clock import DAY_MS, HOUR_MS, MINUTE_MS, World
 from tnc.core.errors import FailedError
 from tnc.core.models import MAIN, CampaignId, Click, DestinationId, OfferId, Visit
 from tnc.core.settings import Settings
@@ -33,7 +33,6 @@ from tnc.tracking.setup import make_tracker, visit_reader
 
 STOPPED = "[tnc] destination meta-main is stopped"
 FULL = "[tnc] clicks cannot be recorded"
-MINUTE_MS = 60_000
 
 
 @dataclass

@@ -13,14 +13,13 @@ from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, NOW_MS, Estate, 
 from tests.store.records import NEEDLES, PERSONAL
 from tnc.admin.backup.backups import Backups
 from tnc.core import settings
-from tnc.core.clock import World
+from tnc.core.clock import DAY_MS, MINUTE_MS, World
 from tnc.core.errors import FailedError, InvalidError, RefusedError
 from tnc.core.models import MAIN, ClickHistory, ClickId
 from tnc.privacy.requests import PrivacyRequests
 from tnc.privacy.retention import Hooks, Retention
 from tnc.store.days.writer import day_path
 from tnc.store.keys.keyring import new_key_text
-from tnc.store.terms import DAY_MS
 from tnc.store.workspace import Workspace
 
 
@@ -211,7 +210,7 @@ def test_a_disk_that_fills_up_leaves_no_half_of_a_backup(full: Estate, tmp_path:
 
 def test_backups_are_listed_newest_first(full: Estate, tmp_path: Path) -> None:
     first = backup(full, tmp_path / "copies")
-    full.now_ms += 60_000
+    full.now_ms += MINUTE_MS
     second = backup(full, tmp_path / "copies")
 
     told = Backups(full.workspace).all_files(tmp_path / "copies")

@@ -12,7 +12,7 @@ import pytest
 from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, NOW_MS, Estate, bytes_of, estate, noon_ms
 from tests.store.records import canary_click
 from tnc.admin.keys import Keys
-from tnc.core.clock import World
+from tnc.core.clock import DAY_MS, HOUR_MS, MINUTE_MS, World
 from tnc.core.errors import InvalidError, RefusedError
 from tnc.core.models import MAIN
 from tnc.core.settings import Settings
@@ -157,14 +157,14 @@ def test_a_copy_from_before_an_erasure_is_named_until_there_is_a_new_one(full: E
     keys = Keys(full.workspace)
     assert keys.status()["escrow"] is None
     keys.escrow(str(tmp_path / "first.zip"))
-    full.now_ms += 60_000
+    full.now_ms += MINUTE_MS
     eraser = full.eraser()
 
     receipt = eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
 
     assert "2026-11-24T18:00:00.000Z still opens these records" in receipt["limits"][0]
     assert keys.status()["escrow"]["opens_what_was_erased"]
-    full.now_ms += 60_000
+    full.now_ms += MINUTE_MS
     keys.escrow(str(tmp_path / "second.zip"))
     assert not keys.status()["escrow"]["opens_what_was_erased"]
 
@@ -175,11 +175,11 @@ def test_an_erasure_while_the_clock_was_behind_is_counted_and_one_of_later_days_
     """By time the copy would be the newer one."""
     keys, eraser = Keys(full.workspace), full.eraser()
     keys.escrow(str(tmp_path / "ring.zip"))
-    full.now_ms -= 3_600_000
+    full.now_ms -= HOUR_MS
     eraser.erase(eraser.subject(click="canary-2026-11-22-0000", only=True))
     assert keys.status()["escrow"]["erasures_since"] == 1
 
-    full.now_ms += 86_400_000
+    full.now_ms += DAY_MS
     later = DAYS[-1] + timedelta(days=1)
     full.record(canary_click("of-a-later-day", at_ms=noon_ms(later)))
     eraser.erase(eraser.subject(click="of-a-later-day", only=True))

@@ -8,8 +8,8 @@ import pytest
 from tests.privacy.small_workspace import DAYS, NOW_MS, Estate, estate, noon_ms
 from tests.store.records import NEEDLES, PERSONAL
 from tnc.admin.records import breach, processing
+from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError
-from tnc.store.terms import DAY_MS
 from tnc.tracking.configure import Operations
 
 SHOP = """

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import Tnc
 from tests.visitors.shared import DATA, needed
-from tnc.core.clock import World
+from tnc.core.clock import DAY_MS, World
 from tnc.core.models import MAIN, DestinationId
 from tnc.core.settings import Settings
 from tnc.store.days.click_log import Days
@@ -89,7 +89,7 @@ def test_old_data_and_data_that_could_not_be_renewed_are_named(tnc: Tnc, setting
     tnc("ipdb", "add", str(file), "--kind", "tor")
     manifest = settings.data / "ipdb" / MANIFEST
     told = json.loads(manifest.read_text())
-    told["items"][0]["added_at_ms"] -= 3 * 86_400_000
+    told["items"][0]["added_at_ms"] -= 3 * DAY_MS
     told["problems"] = {"mine": "the server answered 500"}
     manifest.write_text(json.dumps(told))
 

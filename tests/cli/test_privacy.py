@@ -14,7 +14,7 @@ import pytest
 
 from tests.cli.conftest import Tnc
 from tests.privacy.small_workspace import noon_ms
-from tnc.core.clock import World
+from tnc.core.clock import DAY_MS, World
 from tnc.core.settings import Settings
 from tnc.privacy.leak_report import LeakSearchSchedule
 from tnc.privacy.receipts import signed
@@ -280,7 +280,7 @@ def test_what_is_told_to_go_goes_and_a_longer_term_brings_nothing_back(clicked: 
 
 def test_clicks_that_are_too_old_are_not_taken_in(clicked: Tnc, tmp_path: Path) -> None:
     past = tmp_path / "older.jsonl"
-    old = utc_date(noon_ms(TODAY) - 91 * 86_400_000)
+    old = utc_date(noon_ms(TODAY) - 91 * DAY_MS)
     past.write_text(json.dumps({"click_id": "old", "clicked_at": f"{old}T23:59:59Z", "campaign": "summer"}))
 
     clicked("import", "clicks", str(past))
@@ -375,7 +375,7 @@ def test_a_search_that_was_long_ago_is_warned_of(clicked: Tnc, settings: Setting
     file = settings.data / "inspection.json"
     kept = json.loads(file.read_text())
     for days, state in ((2, "ok"), (4, "warning"), (-40, "warning")):
-        file.write_text(json.dumps(kept | {"at_ms": kept["at_ms"] - days * 86_400_000}))
+        file.write_text(json.dumps(kept | {"at_ms": kept["at_ms"] - days * DAY_MS}))
         assert [each["state"] for each in words_in_the_clear(clicked)] == [state]
     file.write_text(json.dumps(kept | {"left": 3}))
     assert "3 files could not be looked through" in words_in_the_clear(clicked)[0]["text"]

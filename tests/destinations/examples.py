@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tnc.core.clock import HOUR_MS
 from tnc.core.conversions import fold
 from tnc.core.fields import parse_rfc3339_ms
 from tnc.core.models import (
@@ -30,8 +31,6 @@ from tnc.core.models import (
 from tnc.destinations.delivery import Delivery, Kind
 
 NOW_MS = parse_rfc3339_ms("2026-11-23T14:05:06.123Z")
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
 CLICKED_MS = NOW_MS - HOUR_MS
 
 FBCLID = "IwY2xjawNVQWxleHRuA2FlbQIxMABicmlkETF"

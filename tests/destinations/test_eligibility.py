@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.destinations.examples import DAY_MS, NOW_MS, REFUND, SALE, change, click, conversion, delivery, destination
+from tests.destinations.examples import NOW_MS, REFUND, SALE, change, click, conversion, delivery, destination
+from tnc.core.clock import DAY_MS
 from tnc.core.models import Consent, Destination, DestinationType, Mode
 from tnc.destinations.delivery import Delivery
 from tnc.destinations.eligibility import CONSENT_FIRST, gate

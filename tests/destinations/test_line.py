@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.destinations.conftest import Listen, at
-from tests.destinations.examples import DAY_MS, HOUR_MS, destination
+from tests.destinations.examples import destination
 from tests.destinations.office import DATE, Clocks, Office, Versions, sending_to
 from tests.destinations.test_worker import until
 from tests.fakes import postback
+from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.models import DestinationId
 from tnc.destinations.http import Answer
 from tnc.destinations.line import LAST_PROBE_MS, PROMPT, DestinationQueue, QueueKey

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.destinations.examples import DAY_MS, HOUR_MS, NOW_MS, change, conversion, delivery, refund
+from tests.destinations.examples import NOW_MS, change, conversion, delivery, refund
+from tnc.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from tnc.destinations.http import Answer
 from tnc.destinations.line import Breaker
 from tnc.destinations.platforms.registry import DESTINATIONS
@@ -107,7 +108,7 @@ def test_probes_grow_to_a_quarter_of_an_hour() -> None:
         breaker = breaker.sending().after(FAILED, now)
         now = max(now, breaker.not_before_ms)
 
-    assert breaker.sending().after(FAILED, now).not_before_ms - now == 15 * 60_000
+    assert breaker.sending().after(FAILED, now).not_before_ms - now == 15 * MINUTE_MS
 
 
 def test_requests_that_left_before_the_breaker_opened_do_not_lengthen_the_wait() -> None:
@@ -165,6 +166,6 @@ def test_a_conversion_from_the_future_waits_for_its_time_and_a_correction_for_it
     early = conversion(change(at_ms=NOW_MS + HOUR_MS))
 
     assert first_attempt_ms(delivery("meta"), DESTINATIONS["meta"], NOW_MS) == NOW_MS
-    assert first_attempt_ms(delivery("meta", word=early), DESTINATIONS["meta"], NOW_MS) == NOW_MS + HOUR_MS - 60_000
+    assert first_attempt_ms(delivery("meta", word=early), DESTINATIONS["meta"], NOW_MS) == NOW_MS + HOUR_MS - MINUTE_MS
     correction = first_attempt_ms(refund("google-ads"), DESTINATIONS["google-ads"], NOW_MS)
     assert correction == refund("google-ads").first_word_ms + DAY_MS

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.destinations.conftest import Listen, at
-from tests.destinations.examples import HOUR_MS, destination
+from tests.destinations.examples import destination
 from tests.destinations.office import DATE, Clocks, Office, Versions, sending_to
 from tests.fakes import google_data_manager, meta, postback, tiktok, webhook
+from tnc.core.clock import HOUR_MS, MINUTE_MS
 from tnc.core.models import MAIN, Destination, Event, FilterChange, FilterId, LabelChange
 from tnc.destinations.batch import LARGEST_BATCH
 from tnc.store.days.writer import DayWriter
@@ -364,7 +365,7 @@ async def test_a_withdrawal_calls_everything_back_at_once(
         await until(lambda: set(office.states()) == {"queued"})
 
         called_back = await office.log.run((MAIN, DATE), withdraw)
-        await office.later(60_000)
+        await office.later(MINUTE_MS)
         await until(lambda: office.outbox.statuses()[to_source.id].waiting == 0)
 
     assert called_back == 100
@@ -410,7 +411,7 @@ async def test_who_turns_out_to_be_no_person_on_the_way_is_told_of_to_nobody(
         await office.say(await office.click())
         await until(lambda: office.states() == ["queued"] and source.requests == 1)
         await office.log.run((MAIN, DATE), find_out)
-        await office.later(60_000)
+        await office.later(MINUTE_MS)
         await until(lambda: office.states() == ["dropped"])
 
     assert office.rows()[0].record.reason == "not-human"
@@ -471,7 +472,7 @@ async def test_what_was_erased_on_the_way_leaves_nothing(
         await office.say(await office.click())
         await until(lambda: office.states() == ["queued"] and source.requests == 1)
         await office.log.run((MAIN, DATE), erase)
-        await office.later(60_000)
+        await office.later(MINUTE_MS)
         await until(lambda: office.outbox.statuses()[to_source.id].waiting == 0)
 
     assert office.rows() == []

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from tests.store.records import PERSONAL, canary_click, leaks
-from tnc.core.clock import World
+from tnc.core.clock import MINUTE_MS, World
 from tnc.core.models import MAIN, Click, ConversionChange, ConversionId, DestinationId, Event, LanderClick, OfferId
 from tnc.core.settings import Settings
 from tnc.privacy.erase import Eraser
@@ -112,7 +112,7 @@ class Estate:
                 click = canary_click(f"canary-{date}-{number:04d}", at_ms=noon_ms(date) + number, unique_campaign=True)
                 ids.append(click.click_id)
                 events: Sequence[Event] = (
-                    (LanderClick(at_ms=noon_ms(date) + 60_000, offer=OfferId("boots")), sale(noon_ms(date) + 90_000))
+                    (LanderClick(at_ms=noon_ms(date) + MINUTE_MS, offer=OfferId("boots")), sale(noon_ms(date) + 90_000))
                     if number == 0
                     else ()
                 )

@@ -13,6 +13,7 @@ import pytest
 
 from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, Estate, estate, noon_ms
 from tests.store.records import PERSONAL, canary_click
+from tnc.core.clock import HOUR_MS
 from tnc.privacy.data_map import MAP
 from tnc.privacy.export import TABLES, copy_of
 from tnc.privacy.subject import Subject
@@ -64,7 +65,7 @@ def test_it_is_complete_by_the_data_map(full: Estate) -> None:
 
 def test_made_twice_it_is_the_same_to_the_byte(full: Estate) -> None:
     first = copy_of(full.workspace, full.eraser().vaults, ME)
-    full.now_ms += 3_600_000
+    full.now_ms += HOUR_MS
 
     assert copy_of(full.workspace, full.eraser().vaults, ME) == first
 

@@ -11,13 +11,13 @@ import pytest
 from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, Estate, estate, stranger
 from tests.store.records import PERSONAL
 from tnc.admin.backup.backups import Backups
+from tnc.core.clock import DAY_MS
 from tnc.core.models import MAIN
 from tnc.privacy.leak_report import LeakReport, last_leak_report, told
 from tnc.privacy.leak_search import Search, vaults_to_search
 from tnc.privacy.retention import Hooks, Retention
 from tnc.reports.client import keep_sums
 from tnc.store.days.writer import day_path
-from tnc.store.terms import DAY_MS
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from tests.store.invented import DATE, Day, any_day
 from tests.store.records import PERSONAL, canary_click
+from tnc.core.clock import QUARTER_MS
 from tnc.core.models import MAIN, ClickId, FilterChange, FilterId, LabelChange
 from tnc.privacy.remainder import remainder
 from tnc.reports.columns.columns import Columns
-from tnc.reports.columns.schema import ERASED, QUARTER_MS
+from tnc.reports.columns.schema import ERASED
 from tnc.reports.query import question
 from tnc.reports.run import Exchange, Reports
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from tests.privacy.small_workspace import DAYS, NOW_MS, Estate, estate
 from tests.store.records import NEEDLES, PERSONAL
+from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError, NotFoundError, PartlyDoneError
 from tnc.core.models import MAIN
 from tnc.privacy.requests import PrivacyRequests
 from tnc.privacy.retention import Hooks, Retention
 from tnc.store.days.writer import day_path
 from tnc.store.requests import ENDED, Outcome, RequestRegister, due_ms
-from tnc.store.terms import DAY_MS
 
 
 @pytest.fixture

@@ -13,13 +13,14 @@ import pytest
 
 from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, NOW_MS, Estate, bytes_of, estate, noon_ms
 from tests.store.records import canary_click
+from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.models import MAIN, ClickId
 from tnc.privacy.retention import Hooks, Retention
 from tnc.reports.client import keep_sums
 from tnc.reports.columns.archive import OWNER_SIDE, ArchivedDay, archived_dates
 from tnc.store.days.writer import day_path
-from tnc.store.terms import DAY_MS, TERMS
+from tnc.store.terms import TERMS
 
 pytestmark = pytest.mark.timeout(240)  # sums are made by a child that lets everybody else go first
 

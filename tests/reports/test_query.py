@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError
 from tnc.core.fields import parse_rfc3339_ms, rfc3339
 from tnc.core.models import MAIN
@@ -50,7 +51,7 @@ def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
 def test_by_itself_a_question_is_about_the_last_seven_days_and_everything() -> None:
     found = asked()
 
-    assert (found.start_ms, found.end_ms) == (NOW_MS - 7 * 86_400_000, NOW_MS)
+    assert (found.start_ms, found.end_ms) == (NOW_MS - 7 * DAY_MS, NOW_MS)
     assert found.metrics[:3] == ("visits", "invalid", "valid")
     assert (found.timezone, found.time, found.sort, found.limit, found.currency) == ("UTC", "click", None, None, None)
 

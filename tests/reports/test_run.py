@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.reports.recount import metrics, recount
-from tests.store.invented import DATE, DAY_MS, Day, any_day, click, conversion, day_start_ms
+from tests.store.invented import DATE, Day, any_day, click, conversion, day_start_ms
+from tnc.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.fields import money
 from tnc.core.models import MAIN, SUBS, CampaignId, LanderClick, LanderId, WorkspaceId
@@ -247,7 +248,7 @@ def test_by_conversion_time_a_sale_is_on_its_own_day(store: ClickStore) -> None:
 
 
 def test_from_is_included_and_to_is_not(store: ClickStore) -> None:
-    store.holds(one_click(at_ms=day_start_ms(DATE) + 3_600_000))
+    store.holds(one_click(at_ms=day_start_ms(DATE) + HOUR_MS))
 
     def visits(start: str, end: str) -> Any:
         return store.ask(start=start, end=end).totals["visits"]
@@ -258,10 +259,10 @@ def test_from_is_included_and_to_is_not(store: ClickStore) -> None:
 
 
 def test_half_hour_zones_and_summer_time_are_on_the_clock_of_the_report(store: ClickStore) -> None:
-    night = day_start_ms(DATE) + DAY_MS + 45 * 60_000  # 2026-03-29 00:45 UTC: a quarter before the clocks change
+    night = day_start_ms(DATE) + DAY_MS + 45 * MINUTE_MS  # 2026-03-29 00:45 UTC: a quarter before the clocks change
     day = Day()
     for minutes in (0, 30):
-        day.add(click(night + minutes * 60_000))
+        day.add(click(night + minutes * MINUTE_MS))
     store.holds({DATE + timedelta(days=1): day})
 
     def hours(timezone: str) -> list[Any]:
@@ -355,7 +356,7 @@ def test_each_amount_is_worth_what_it_was_worth_on_its_day(store: ClickStore) ->
         date = DATE + timedelta(days=number)
         days[date] = day = Day()
         for currency in ("EUR", "USD"):
-            day.add(click(day_start_ms(date) + 3_600_000, cost_micros=1_000_000, currency=currency))
+            day.add(click(day_start_ms(date) + HOUR_MS, cost_micros=1_000_000, currency=currency))
     store.holds(days)
     since = (DATE - timedelta(days=1) - Date(1970, 1, 1)).days
     exchange = Exchange(home="USD", rates={"USD": 1.0, "EUR": 2.0}, dated={"EUR": [(since, 3.0), (since + 2, 5.0)]})

@@ -7,12 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.rules.shop import CAMPAIGN, NOON, conditions, holds, law, visit, visits, when
+from tnc.core.clock import HOUR_MS, MINUTE_MS
 from tnc.core.models import Condition, Operator, Visit
 from tnc.rules.conditions import compile_condition
 from tnc.rules.operators import version
 from tnc.rules.vocabulary import Place
-
-HOUR = 3_600_000
 
 
 @law
@@ -72,7 +71,7 @@ def test_not_is_the_opposite_of_is(condition: Condition, someone: Visit) -> None
         ("domain", "ends", ".example", {"domain": "a.example"}, {"domain": "a.test"}),
         ("unique_campaign", "is", [True], {"unique_campaign": True}, {"unique_campaign": False}),
         ("converted", "is", [False], {"converted": False}, {"converted": True}),
-        ("clicked_at", "above", "2026-11-24T11:59", {"visited_at_ms": NOON}, {"visited_at_ms": NOON - 60_000}),
+        ("clicked_at", "above", "2026-11-24T11:59", {"visited_at_ms": NOON}, {"visited_at_ms": NOON - MINUTE_MS}),
     ],
 )  # fmt: skip
 def test_a_condition_holds_for_what_it_names_and_for_nothing_else(
@@ -111,7 +110,7 @@ def test_nothing_but_is_and_not_holds_for_what_is_unknown(fact: str, operator: s
 
 
 def at_hour(hour: int, minute: int = 0) -> Visit:
-    return visit(visited_at_ms=NOON + (hour - 12) * HOUR + minute * 60_000)
+    return visit(visited_at_ms=NOON + (hour - 12) * HOUR_MS + minute * MINUTE_MS)
 
 
 def test_hours_wrap_over_midnight_with_both_ends() -> None:
@@ -140,7 +139,7 @@ def test_times_of_day_count_to_the_minute() -> None:
 
 def test_weekdays_wrap_over_the_end_of_the_week() -> None:
     weekend = when("weekday", "between", ["fri", "mon"])
-    week = [visit(visited_at_ms=NOON + day * 24 * HOUR) for day in range(7)]  # from a Tuesday on
+    week = [visit(visited_at_ms=NOON + day * 24 * HOUR_MS) for day in range(7)]  # from a Tuesday on
 
     assert [holds(weekend, day) for day in week] == [False, False, False, True, True, True, True]
 

@@ -8,6 +8,7 @@ from datetime import date as Date
 from itertools import takewhile
 from typing import Any, Literal, Self
 
+from tnc.core.clock import DAY_MS
 from tnc.core.models import (
     CampaignId,
     Click,
@@ -26,7 +27,6 @@ from tnc.core.models import (
     Visit,
 )
 
-DAY_MS = 86_400_000
 DATE = Date(2026, 3, 28)  # the night to the 29th is the change to summer time in Europe
 
 

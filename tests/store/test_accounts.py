@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tnc.core.clock import MINUTE_MS
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.store.accounts import ABSOLUTE_MS, ACCOUNT_TABLES, IDLE_MS, Accounts, User
 
@@ -49,7 +50,7 @@ def test_a_session_stays_open_while_it_is_used(accounts: Accounts, owner: User) 
     accounts.open_session(owner, token_hash=TOKEN, now_ms=NOON_MS)
 
     for minutes in range(20, 12 * 60, 20):
-        assert accounts.find_session(TOKEN, now_ms=NOON_MS + minutes * 60_000) == owner
+        assert accounts.find_session(TOKEN, now_ms=NOON_MS + minutes * MINUTE_MS) == owner
     assert accounts.find_session(TOKEN, now_ms=NOON_MS + ABSOLUTE_MS) is None
 
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.models import Cap, Offer, OfferId
 from tnc.tracking.caps import Caps, Recount, period
 
 Per = Literal["hour", "day", "week", "month", "total"]
 
 SHOES, BOOTS = OfferId("shoes"), OfferId("boots")
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
 # Half and quarter hours, changes at midnight, changes into the day before, two hours, none at all.
 ZONES = (

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store.records import DATE, NOON_MS, canary_click, day_keys
+from tnc.core.clock import MINUTE_MS
 from tnc.core.models import (
     MAIN,
     Click,
@@ -59,7 +60,7 @@ class Desk:
             Incoming(click_id=click_id, **said),  # type: ignore[arg-type]
             configuration=CONFIGURATION,
             caller=caller,
-            now_ms=NOON_MS + 60_000,
+            now_ms=NOON_MS + MINUTE_MS,
             new_id=lambda: ConversionId(f"v{next(self.numbers)}"),
         )
 

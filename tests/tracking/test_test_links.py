@@ -3,17 +3,18 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tnc.core.clock import MINUTE_MS
 from tnc.tracking.test_links import PARAMETER, is_signed, signature, without
 
 KEY, NOW_MS = b"k" * 32, 1_795_500_000_000
 
 
-@given(st.integers(0, 5 * 60_000))
+@given(st.integers(0, 5 * MINUTE_MS))
 def test_what_we_signed_holds_for_five_minutes(later_ms: int) -> None:
     assert is_signed(signature(KEY, NOW_MS), KEY, NOW_MS + later_ms)
 
 
-@given(st.one_of(st.integers(5 * 60_000 + 1, 1 << 40), st.integers(-(1 << 40), -1)))
+@given(st.one_of(st.integers(5 * MINUTE_MS + 1, 1 << 40), st.integers(-(1 << 40), -1)))
 def test_and_neither_later_nor_earlier(away_ms: int) -> None:
     assert not is_signed(signature(KEY, NOW_MS), KEY, NOW_MS + away_ms)
 

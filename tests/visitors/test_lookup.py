@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from tnc.core.clock import HOUR_MS
 from tnc.core.errors import InvalidError
 from tnc.visitors.crawlers import Crawlers, DnsAnswer, Verifier
 from tnc.visitors.geo.geo import Geo
@@ -104,10 +105,10 @@ def test_an_address_is_asked_about_once(answer: DnsAnswer | OSError, hours: int)
     crawler = CRAWLERS.named("pinterestbot")
     assert crawler is not None
 
-    for now_ms in (0, 1, hours * 3_600_000 - 1):
+    for now_ms in (0, 1, hours * HOUR_MS - 1):
         asyncio.run(verifier.verify(crawler, "9.9.9.9", None, now_ms))
     assert resolver.asked == 1
-    asyncio.run(verifier.verify(crawler, "9.9.9.9", None, hours * 3_600_000))
+    asyncio.run(verifier.verify(crawler, "9.9.9.9", None, hours * HOUR_MS))
 
     assert resolver.asked == 2
 

@@ -14,6 +14,7 @@ from typing import Final
 from tnc.admin.checks import Finding
 from tnc.admin.doctor import alarms
 from tnc.admin.mail import Email, SmtpServer, post, relay_of
+from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.errors import TncError
 from tnc.store.alerts import Alert
 from tnc.store.days.click_log import Recording
@@ -21,8 +22,6 @@ from tnc.store.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
 
 _END: Final = "`tnc doctor` shows all of it. This is mailed when it arises, and once a day while it lasts."
 

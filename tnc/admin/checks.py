@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from tnc.core.clock import DAY_MS
 from tnc.core.models import DestinationId
 from tnc.store.days.inbox import UNMATCHED
 from tnc.store.requests import REMIND_DAYS
@@ -30,7 +31,6 @@ def ok(check: str, text: str) -> Finding:
     return Finding(check=check, state="ok", text=text)
 
 
-_DAY_MS: Final = 86_400_000
 _DAYS_BEFORE: Final = 8
 _ENOUGH_CALLS: Final = 20
 _MUCH: Final = 0.1
@@ -42,7 +42,7 @@ def postbacks(workspace: Workspace) -> Iterator[Finding]:
     lately, before = Counter[str](), Counter[str]()
     for date in workspace.histories.dates()[-_DAYS_BEFORE:]:
         with workspace.histories.day(date) as reader:
-            new, all_ = Counter(reader.inbox.counts(now_ms - _DAY_MS)), Counter(reader.inbox.counts())
+            new, all_ = Counter(reader.inbox.counts(now_ms - DAY_MS)), Counter(reader.inbox.counts())
         lately += new
         before += all_ - new
     share, usual = _unmatched(lately), _unmatched(before)
@@ -81,7 +81,7 @@ def destinations(workspace: Workspace) -> Iterator[Finding]:
 
 def deliveries(workspace: Workspace) -> Iterator[Finding]:
     """What was refused or given up lately."""
-    since_ms = workspace.world.now_ms() - _DAY_MS
+    since_ms = workspace.world.now_ms() - DAY_MS
     dead = Counter[DestinationId]()
     for date in workspace.histories.changed_since(since_ms):
         with workspace.histories.day(date) as reader:
@@ -118,7 +118,7 @@ def requests(workspace: Workspace) -> Iterator[Finding]:
     now_ms = workspace.world.now_ms()
     waiting = workspace.register.all_of(only_open=True)
     late = [each for each in waiting if each.due_at_ms <= now_ms]
-    soon = [each for each in waiting if 0 < each.due_at_ms - now_ms <= REMIND_DAYS[0] * _DAY_MS]
+    soon = [each for each in waiting if 0 < each.due_at_ms - now_ms <= REMIND_DAYS[0] * DAY_MS]
     if late:
         yield Finding(
             check="requests",

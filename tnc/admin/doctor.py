@@ -13,6 +13,7 @@ from tnc.admin import checks as dealings
 from tnc.admin.checks import Finding, ok
 from tnc.admin.disk import has_swap, is_encrypted, keeps_what_is_overwritten, read_proc
 from tnc.admin.remote import Remote
+from tnc.core.clock import DAY_MS
 from tnc.core.errors import TncError
 from tnc.privacy.leak_report import last_leak_report
 from tnc.rules import needed_facts
@@ -21,7 +22,6 @@ from tnc.store.days.click_log import Recording
 from tnc.store.days.writer import utc_date
 from tnc.store.workspace import Workspace
 from tnc.tracking.review_parity import find_mismatches
-from tnc.visitors.geo.catalog import DAY_MS
 from tnc.visitors.geo.geo import PLACE_FACTS
 
 log = logging.getLogger(__name__)

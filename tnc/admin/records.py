@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tnc.admin.doctor import examine
+from tnc.core.clock import HOUR_MS
 from tnc.core.errors import InvalidError
 from tnc.core.fields import FIELDS, rfc3339
 from tnc.core.models import Campaign, Configuration, Destination, Privacy
@@ -18,7 +19,6 @@ from tnc.store.days.writer import DayReader, utc_date
 from tnc.store.terms import in_words
 from tnc.store.workspace import Workspace
 
-_HOUR_MS: Final = 3_600_000
 _CLOCK_HOURS: Final = 72
 
 # Where conversions are sent to, and in which country the receiver is, as far as that is known.
@@ -149,7 +149,7 @@ def breach(workspace: Workspace, *, since_ms: int, until_ms: int) -> dict[str, A
         "categories": categories(),
         "sealed": _SEALED,
         "became_aware_at": rfc3339(now_ms),
-        "tell_the_authority_by": rfc3339(now_ms + _CLOCK_HOURS * _HOUR_MS),
+        "tell_the_authority_by": rfc3339(now_ms + _CLOCK_HOURS * HOUR_MS),
     }
     return told | {"draft": _DRAFT.format(**told)}
 

@@ -12,6 +12,7 @@ from tnc.app import tracking_alone
 from tnc.campaigns.destination_schema import destinations_of
 from tnc.cli.conversions import conversion
 from tnc.cli.main import CliContext, plain, print_json, with_json
+from tnc.core.clock import MINUTE_MS
 from tnc.core.errors import FailedError
 from tnc.core.fields import money
 from tnc.core.models import Campaign, CampaignId, ClickHistory, ClickId
@@ -21,7 +22,7 @@ from tnc.store.workspace import Workspace
 from tnc.tracking.test_links import PARAMETER, signature
 
 _CLICK_IDS: Final = ("gclid", "fbclid", "ttclid", "msclkid")
-_RECENT_MS: Final = 60_000
+_RECENT_MS: Final = MINUTE_MS
 _AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 _HEADERS: Final = {"User-Agent": _AGENT, "Accept": "text/html", "Accept-Language": "en", "Accept-Encoding": "identity"}
 

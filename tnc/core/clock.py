@@ -10,6 +10,11 @@ from typing import Final
 
 from tnc.core.models import ClickId
 
+MINUTE_MS: Final = 60_000
+QUARTER_MS: Final = 900_000  # of an hour: every time zone differs from UTC by whole quarters
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 86_400_000
+
 _PIECE_BYTES: Final = 8192
 
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 from datetime import date as Date
 from typing import Final, NamedTuple
 
+from tnc.core.clock import MINUTE_MS
 from tnc.destinations.retry import PER_DESTINATION
 from tnc.destinations.verdict import Outcome, Verdict
 
 IN_A_ROW: Final = 10
 OF_THE_LAST: Final = 50
 FIRST_PROBE_MS: Final = 30_000
-LAST_PROBE_MS: Final = 15 * 60_000
+LAST_PROBE_MS: Final = 15 * MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

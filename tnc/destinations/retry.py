@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec.structs import replace as amended
 
+from tnc.core.clock import HOUR_MS, MINUTE_MS
 from tnc.core.models import DeliveryState
 from tnc.destinations.delivery import Delivery, Why
 from tnc.destinations.platforms.base import Platform
@@ -13,9 +14,9 @@ from tnc.destinations.verdict import Verdict
 from tnc.store.days.deliveries import DeliveryRow
 
 BASE_MS: Final = 5_000
-CAP_MS: Final = 3_600_000
-AHEAD_MS: Final = 60_000  # an event from further in the future is refused everywhere
-LEASE_MS: Final = 60_000
+CAP_MS: Final = HOUR_MS
+AHEAD_MS: Final = MINUTE_MS  # an event from further in the future is refused everywhere
+LEASE_MS: Final = MINUTE_MS
 
 PER_DESTINATION: Final = 4  # requests under way at once, so that one hanging receiver cannot starve the others
 IN_ALL: Final = 32

@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from tnc.core.clock import World
+from tnc.core.clock import MINUTE_MS, World
 from tnc.destinations.delivery import Delivery
 from tnc.destinations.http import Answer, Grant, HttpRequest, send
 from tnc.destinations.platforms.base import Platform
 from tnc.destinations.verdict import Outcome, Verdict, by_status, retry, stop, throttled, without_answer
 
-_EARLY_MS: Final = 60_000
+_EARLY_MS: Final = MINUTE_MS
 _OPERATOR: Final = frozenset({"invalid_grant", "invalid_client", "unauthorized_client", "access_denied"})
 
 SendRequest = Callable[[HttpRequest], Awaitable[Answer]]

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Final, Literal
 
+from tnc.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from tnc.destinations.http import Answer
 
 Outcome = Literal["done", "accepted", "retry", "throttled", "split", "drop", "stop"]
 
-SIX_HOURS_MS: Final = 6 * 3600 * 1000
-LONGEST_WAIT_MS: Final = 24 * 3600 * 1000
+SIX_HOURS_MS: Final = 6 * HOUR_MS
+LONGEST_WAIT_MS: Final = DAY_MS
 """What a receiver may ask for at the most."""
 
 
@@ -59,7 +60,7 @@ def retry(reason: str, answer: Answer | None = None, *, pause_ms: int = 0) -> Ve
     return Verdict(outcome="retry", reason=reason, after_ms=after_ms, pause_ms=pause_ms)
 
 
-def throttled(reason: str, answer: Answer, *, pause_ms: int = 60_000) -> Verdict:
+def throttled(reason: str, answer: Answer, *, pause_ms: int = MINUTE_MS) -> Verdict:
     after_ms = retry_after_ms(answer)
     return Verdict(outcome="throttled", reason=reason, after_ms=after_ms, pause_ms=pause_ms if after_ms is None else 0)
 

@@ -15,6 +15,7 @@ from itertools import count, groupby
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 from tnc.campaigns.destination_schema import all_destinations
+from tnc.core.clock import MINUTE_MS
 from tnc.core.errors import UnavailableError
 from tnc.core.models import Configuration, Destination, DestinationId, WorkspaceId
 from tnc.destinations.batch import LARGEST_BATCH, BatchSender, DeliveryLoader, Sealed, write_results
@@ -34,7 +35,7 @@ _T = TypeVar("_T")
 
 _TAKEN_UP_AT_ONCE: Final = 1_000
 _DISK_SECONDS: Final = 1.0
-_FAULT_MS: Final = 60_000
+_FAULT_MS: Final = MINUTE_MS
 _PACE_SECONDS: Final = 0.004
 """Between two requests: what begins together would come back together, and visitors would wait for all of it."""
 

@@ -13,7 +13,7 @@ from datetime import date as Date
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from tnc.core.clock import new_id
+from tnc.core.clock import DAY_MS, new_id
 from tnc.core.errors import InvalidError, NotFoundError, PartlyDoneError
 from tnc.core.fields import rfc3339
 from tnc.core.models import ClickId
@@ -28,7 +28,7 @@ from tnc.privacy.subject import Subject, is_stored_address, is_text, traces
 from tnc.privacy.vault import Alone, Story, Vault, Whole, read_whole
 from tnc.reports.columns.day_folder import remove_folder
 from tnc.store.days.files import Days, date_in
-from tnc.store.terms import DAY_MS, days_of
+from tnc.store.terms import days_of
 from tnc.store.workspace import Workspace
 from tnc.tracking.conversions.postback import click_named
 

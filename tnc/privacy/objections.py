@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import date as Date
 from typing import Any
 
+from tnc.core.clock import DAY_MS
 from tnc.core.errors import RefusedError
 from tnc.core.fields import rfc3339
 from tnc.privacy.journal import DayPart, VaultName
@@ -11,7 +12,7 @@ from tnc.privacy.search import look_for
 from tnc.privacy.subject import Subject
 from tnc.privacy.vault import Vault
 from tnc.store.days.writer import DayWriter
-from tnc.store.terms import DAY_MS, days_of
+from tnc.store.terms import days_of
 from tnc.store.workspace import Workspace
 
 

@@ -6,6 +6,7 @@ of an hour (the finest that any report shows), and the id is new.
 
 from collections.abc import Sequence
 
+from tnc.core.clock import QUARTER_MS
 from tnc.core.conversions import fold
 from tnc.core.models import (
     Click,
@@ -18,7 +19,6 @@ from tnc.core.models import (
     Traffic,
     Visit,
 )
-from tnc.reports.columns.schema import QUARTER_MS
 from tnc.store.days.history import relabelled
 
 

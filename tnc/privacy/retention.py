@@ -12,6 +12,7 @@ from datetime import date as Date
 from pathlib import Path
 from typing import Any, Final
 
+from tnc.core.clock import DAY_MS
 from tnc.core.errors import TncError
 from tnc.core.fields import rfc3339
 from tnc.core.settings import Settings
@@ -20,7 +21,7 @@ from tnc.reports.columns.archive import ArchivedDay, archived_dates, remove_arch
 from tnc.reports.columns.day_folder import all_folders, remove_folder
 from tnc.store.days.files import count_clicks, remove
 from tnc.store.days.writer import day_path
-from tnc.store.terms import DAY_MS, TERMS, TermChange, days_of, is_over, read_terms, start_ms, with_days
+from tnc.store.terms import TERMS, TermChange, days_of, is_over, read_terms, start_ms, with_days
 from tnc.store.workspace import Workspace
 
 log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Final, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
+from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.errors import InvalidError
 from tnc.core.fields import FIELDS
 from tnc.core.models import WorkspaceId
@@ -178,7 +179,7 @@ def moment_ms(text: str, *, now_ms: int, zone: ZoneInfo, name: str) -> int:
         return now_ms
     ago = _AGO.fullmatch(text)
     if ago is not None:
-        return now_ms - int(ago[1]) * (3_600_000 if ago[2] == "h" else 86_400_000)
+        return now_ms - int(ago[1]) * (HOUR_MS if ago[2] == "h" else DAY_MS)
     if text in _MIDNIGHTS:
         local = datetime.fromtimestamp(now_ms / 1000, zone)
         midnight = _MIDNIGHTS[text](datetime(local.year, local.month, local.day))  # noqa: DTZ001 - zone follows

@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from datetime import date as Date
 from typing import Final
 
+from tnc.core.clock import DAY_MS, QUARTER_MS
 from tnc.reports.columns.archive import ArchivedDay, Reading
 from tnc.reports.columns.day_folder import DayFolder
 from tnc.reports.columns.duck import Values
-from tnc.reports.columns.schema import COLUMNS, INVALID, LANDER_VIEW, QUARTER_MS, UNIQUE, VISIT, Kind
+from tnc.reports.columns.schema import COLUMNS, INVALID, LANDER_VIEW, UNIQUE, VISIT, Kind
 from tnc.reports.dimensions import DIMENSIONS, SUMS, UNKNOWN
 from tnc.reports.query import Filter, Question
 
-_DAY_MS: Final = 86_400_000
-_QUARTERS: Final = _DAY_MS // QUARTER_MS
+_QUARTERS: Final = DAY_MS // QUARTER_MS
 
 
 DAILY: Final = "@"
@@ -208,7 +208,7 @@ class _Composer:
 
     def _is_whole(self, date: Date) -> bool:
         start_ms = int(datetime(date.year, date.month, date.day, tzinfo=UTC).timestamp()) * 1000
-        return self._question.start_ms <= start_ms and start_ms + _DAY_MS <= self._question.end_ms
+        return self._question.start_ms <= start_ms and start_ms + DAY_MS <= self._question.end_ms
 
     def _within(self, kind: Kind, dates: Sequence[Date], *, at: str) -> str:
         start, end = self._values.bind(self._question.start_ms), self._values.bind(self._question.end_ms)

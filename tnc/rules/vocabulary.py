@@ -8,6 +8,7 @@ from hashlib import blake2b
 from operator import attrgetter
 from typing import Any, Final, Literal, get_args
 
+from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.errors import InvalidError
 from tnc.core.fields import FACT_FIELDS, FIELDS, Field
 from tnc.core.models import SUBS, CampaignId, Consent, Device, Operator, SourceId, Traffic, Visit
@@ -173,7 +174,7 @@ FACTS: Final[Mapping[str, Fact]] = {
         name="hour",
         kind="hour",
         text="hour of the day, 0 to 23, or a time like 22:30",
-        read=lambda visit: visit.visited_at_ms // 3_600_000 % 24,
+        read=lambda visit: visit.visited_at_ms // HOUR_MS % 24,
     ),
     "weekday": Fact(
         name="weekday",
@@ -181,7 +182,7 @@ FACTS: Final[Mapping[str, Fact]] = {
         text="day of the week",
         values=WEEKDAYS,
         # 1970 began on a Thursday.
-        read=lambda visit: WEEKDAYS[(visit.visited_at_ms // 86_400_000 + 3) % 7],
+        read=lambda visit: WEEKDAYS[(visit.visited_at_ms // DAY_MS + 3) % 7],
     ),
     "clicked_at": Fact(
         name="clicked_at",

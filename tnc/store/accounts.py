@@ -7,12 +7,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
+from tnc.core.clock import HOUR_MS, MINUTE_MS
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.store.sqlite import transaction
 
-IDLE_MS: Final = 30 * 60_000
-ABSOLUTE_MS: Final = 12 * 3_600_000
-_SEEN_EVERY_MS: Final = 60_000  # a page view a second must not be a write a second
+IDLE_MS: Final = 30 * MINUTE_MS
+ABSOLUTE_MS: Final = 12 * HOUR_MS
+_SEEN_EVERY_MS: Final = MINUTE_MS  # a page view a second must not be a write a second
 
 ACCOUNT_TABLES: Final[tuple[str, ...]] = (
     """

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from tnc.core import crypto
+from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.models import WorkspaceId
 from tnc.store.sqlite import transaction
@@ -166,7 +167,7 @@ class Request:
 
     def days_left(self, now_ms: int) -> int:
         """Whole days until it is due; negative when it is late."""
-        return (self.due_at_ms - now_ms) // 86_400_000
+        return (self.due_at_ms - now_ms) // DAY_MS
 
 
 def following(state: State) -> tuple[State, ...]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from datetime import date as Date
 from typing import Any, Final
 
+from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError
 from tnc.core.models import WorkspaceId
 from tnc.core.settings import SETTINGS, Settings
@@ -57,8 +58,6 @@ TERMS: Final[Mapping[str, Term]] = {
         Term(name="installation", text="as long as this installation"),
     )
 }
-
-DAY_MS: Final = 86_400_000
 
 
 def days_of(name: str, settings: Settings) -> int | None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from datetime import date as Date
 from zoneinfo import ZoneInfo
 
+from tnc.core.clock import HOUR_MS
 from tnc.core.models import Cap, Offer, OfferId
 
 
@@ -20,8 +21,8 @@ def period(cap: Cap, time_ms: int) -> tuple[int, int]:
     local = datetime.fromtimestamp(time_ms / 1000, zone)
     if cap.per == "hour":
         offset_ms = round((local.utcoffset() or timedelta()).total_seconds() * 1000)
-        start = (time_ms + offset_ms) // 3_600_000 * 3_600_000 - offset_ms
-        return start, start + 3_600_000
+        start = (time_ms + offset_ms) // HOUR_MS * HOUR_MS - offset_ms
+        return start, start + HOUR_MS
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     if cap.per == "day":
         return _ms(midnight), _ms(midnight + timedelta(days=1))

@@ -13,6 +13,7 @@ import msgspec
 from tnc.campaigns.diff import diff, diff_json, diff_text
 from tnc.campaigns.export import to_document
 from tnc.campaigns.parse import read_toml
+from tnc.core.clock import DAY_MS, MINUTE_MS
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.models import Click, Configuration, Event
 from tnc.core.settings import resolve_secret
@@ -235,9 +236,9 @@ class Operations:
 
     def _check_time(self, click: Click) -> None:
         settings, now_ms = self._workspace.settings, self._workspace.world.now_ms()
-        if click.clicked_at_ms > now_ms + 60_000:
+        if click.clicked_at_ms > now_ms + MINUTE_MS:
             raise InvalidError("clicked_at lies in the future.")
-        if click.clicked_at_ms < now_ms - settings.clicks_days * 86_400_000:
+        if click.clicked_at_ms < now_ms - settings.clicks_days * DAY_MS:
             raise InvalidError(f"clicked_at is older than clicks are kept here ({settings.clicks_days} days).")
 
     def _add(self, date: Date, clicks: Sequence[tuple[Click, list[Event]]], told: _Imported) -> None:

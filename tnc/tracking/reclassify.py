@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.fields import rfc3339
 from tnc.core.models import Click, FilterChange, FilterId
@@ -88,7 +89,7 @@ def _asked(workspace: Workspace, filter_id: str, start: str | None, end: str | N
 
 
 def _midnight_ms(date: Date) -> int:
-    return (date - Date(1970, 1, 1)).days * 86_400_000
+    return (date - Date(1970, 1, 1)).days * DAY_MS
 
 
 class _Present:

@@ -3,10 +3,12 @@
 import hmac
 from typing import Final
 
+from tnc.core.clock import MINUTE_MS
+
 PARAMETER: Final = "tnc_test"
 """Of an address: holds the signature, and is taken out before anything else reads it."""
 
-_LASTS_MS: Final = 5 * 60_000
+_LASTS_MS: Final = 5 * MINUTE_MS
 _PLACE: Final = "tnc trial 1"
 
 

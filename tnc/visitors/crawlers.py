@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct, json
 
+from tnc.core.clock import HOUR_MS
 from tnc.visitors.client_ip import Addresses, canonical
 
 
@@ -109,8 +110,8 @@ class Crawlers:
 
 
 LIMIT_S: Final = 2.0
-_KNOWN_MS: Final = 24 * 3_600_000
-_FAILED_MS: Final = 3_600_000
+_KNOWN_MS: Final = 24 * HOUR_MS
+_FAILED_MS: Final = HOUR_MS
 _MOST: Final = 10_000
 
 Resolve = Callable[[str], Awaitable[DnsAnswer]]

@@ -2,6 +2,7 @@
 
 from typing import Final, Generic, TypeVar
 
+from tnc.core.clock import MINUTE_MS
 from tnc.visitors.client_ip import pack
 
 CLICKS_A_MINUTE: Final = 60
@@ -9,7 +10,6 @@ CLICKS_A_MINUTE: Final = 60
 SHARED: Final = 20
 DUPLICATE_MS: Final = 2000
 
-_MINUTE_MS: Final = 60_000
 _COUNT_BITS: Final = 20
 _MOST: Final = (1 << _COUNT_BITS) - 1
 _MAX_KEYS: Final = 32_768  # in each of two tables: a flood of addresses forgets the oldest, and takes no memory
@@ -46,14 +46,14 @@ class Frequency:
     """Counts clicks by address, for IPv6 by /64. A minute begins with the first click of an address."""
 
     def __init__(self) -> None:
-        self._counts = _Rotating[str | bytes](_MINUTE_MS)
+        self._counts = _Rotating[str | bytes](MINUTE_MS)
 
     def is_surplus(self, ip: str, now_ms: int, *, shared: bool) -> bool:
         """Count one click of a canonical address; True for each beyond what its minute allows."""
         key = pack(ip)[:8] if ":" in ip else ip
         known = self._counts.get(key, now_ms)
         start, count = known >> _COUNT_BITS, known & _MOST
-        if not 0 <= now_ms - start < _MINUTE_MS:
+        if not 0 <= now_ms - start < MINUTE_MS:
             start, count = now_ms, 0
         if count < _MOST:
             count += 1

@@ -9,14 +9,13 @@ import pytest
 
 from tnc.admin.demo.people import MACHINES, Machine
 from tnc.admin.demo.traffic import demo_plans, invented_clicks
-from tnc.core.clock import id_time_ms
+from tnc.core.clock import DAY_MS, id_time_ms
 from tnc.core.fields import parse_rfc3339_ms
 from tnc.tracking.import_clicks import click_of
 from tnc.visitors.lookup import of_user_agent
 from tnc.visitors.user_agent import Agents
 
 UNTIL_MS = 1_795_608_000_000
-DAY_MS = 86_400_000
 DOCUMENTATION = [
     ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 ]  # fmt: skip

@@ -9,7 +9,6 @@ from aiohttp import web
 
 from tests.destinations.conftest import Carry, Listen
 from tests.destinations.examples import (
-    DAY_MS,
     FBCLID,
     FULL,
     LIMITED,
@@ -26,6 +25,7 @@ from tests.destinations.examples import (
     refund,
 )
 from tests.fakes import feeds, google_ads, google_data_manager, meta, postback, tiktok, webhook
+from tnc.core.clock import DAY_MS
 from tnc.core.models import DestinationType
 from tnc.destinations.delivery import Delivery
 from tnc.destinations.platforms.csv_feeds import feed

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.store.invented import DATE, DAY_MS, Day, any_day, day_start_ms
+from tests.store.invented import DATE, Day, any_day, day_start_ms
 from tests.store.invented import click as invented_click
+from tnc.core.clock import DAY_MS
 from tnc.core.models import MAIN, CampaignId
 from tnc.reports.columns.archive import (
     GROUP,

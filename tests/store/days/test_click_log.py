@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.store.records import DATE, NOON_MS, canary_click, day_reader, keyring, leaks, numbered
+from tnc.core.clock import DAY_MS
 from tnc.core.errors import NotFoundError, UnavailableError
 from tnc.core.models import MAIN
 from tnc.store.days.click_log import ClickLog, Day, Days
@@ -22,7 +23,6 @@ from tnc.store.days.schema import FINISHING, finish
 from tnc.store.days.writer import DayWriter, all_dates, day_path
 
 TODAY: Day = (MAIN, DATE)
-DAY_MS = 86_400_000
 
 
 @asynccontextmanager

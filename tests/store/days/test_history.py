@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store.records import DATE, NOON_MS, canary_click, day_writer, keyring
-from tnc.core.clock import new_id
+from tnc.core.clock import DAY_MS, MINUTE_MS, new_id
 from tnc.core.errors import FailedError, NotFoundError
 from tnc.core.models import MAIN, Click, ClickId, ConversionChange, ConversionId, Event, LanderClick, NetworkId, OfferId
 from tnc.store.days import history as told
@@ -18,7 +18,6 @@ from tnc.store.days.writer import DayReader, utc_date
 from tnc.store.keys.keyring import Keyring
 from tnc.store.keys.records import Sealer
 
-DAY_MS = 86_400_000
 YESTERDAY_MS = NOON_MS - DAY_MS
 
 
@@ -255,8 +254,8 @@ def test_what_is_recorded_from_one_moment_to_another_comes_once_whatever_time_it
 
 def test_the_newest_click_of_any_of_ones_pseudonyms_is_found_across_midnight(tmp_path: Path) -> None:
     midnight = int(datetime(2026, 11, 24, tzinfo=UTC).timestamp()) * 1000
-    record(tmp_path, canary_click("evening", at_ms=midnight - 60_000, visitor="yesterday's"))
-    record(tmp_path, canary_click("night", at_ms=midnight + 60_000, visitor="today's"))
+    record(tmp_path, canary_click("evening", at_ms=midnight - MINUTE_MS, visitor="yesterday's"))
+    record(tmp_path, canary_click("night", at_ms=midnight + MINUTE_MS, visitor="today's"))
     asked = histories(tmp_path)
 
     def found(*visitors: str, since_ms: int = midnight - DAY_MS) -> str | None:

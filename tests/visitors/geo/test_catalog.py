@@ -20,8 +20,9 @@ from typing import IO, Any
 import pytest
 
 from tests.visitors.shared import DATA, needed
+from tnc.core.clock import DAY_MS
 from tnc.core.errors import FailedError, InvalidError, NotFoundError, TncError
-from tnc.visitors.geo.catalog import DAY_MS, MANIFEST, GeoData
+from tnc.visitors.geo.catalog import MANIFEST, GeoData
 from tnc.visitors.geo.install import add, remove
 from tnc.visitors.geo.list_formats import pack_feed, read_feed, unpack_feed
 from tnc.visitors.geo.sources import Download, Keys, Wanted, standard

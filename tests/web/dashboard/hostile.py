@@ -8,6 +8,7 @@ from msgspec import structs
 from tests.web.dashboard.configured import CONFIGURATION
 from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_conversion, invent_story
 from tests.web.dashboard.invented_mail import META, InventedMail, invent_call, invent_delivery
+from tnc.core.clock import MINUTE_MS
 from tnc.core.models import (
     CampaignId,
     Click,
@@ -36,7 +37,7 @@ def hostile(text: str) -> InventedAppliance:
     """An appliance in which every word that came from outside, and every name, is `text`."""
 
     def tell(number: int) -> ClickHistory:
-        history = invent_story(NOW_MS - number * 60_000, number)
+        history = invent_story(NOW_MS - number * MINUTE_MS, number)
         visit: dict[str, Any] = {
             name: text for name, kind in Visit.__annotations__.items() if _is_free_text(name, kind)
         }

@@ -15,7 +15,7 @@ from tests.web.dashboard.configured import CONFIGURATION
 from tests.web.dashboard.invented_mail import InventedMail, invent_mail
 from tests.web.dashboard.invented_people import InventedPeople
 from tnc.core import fields
-from tnc.core.clock import new_id
+from tnc.core.clock import DAY_MS, HOUR_MS, new_id
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.models import (
     MAIN,
@@ -50,8 +50,6 @@ from tnc.web.dashboard.ports import (
 )
 
 NOW_MS = 1_795_442_706_123  # 2026-11-23T14:05:06.123Z
-HOUR_MS = 3_600_000
-DAY_MS = 86_400_000
 
 DB_IP = Attribution(text="IP Geolocation by DB-IP", url="https://db-ip.com")
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tnc.core.clock import DAY_MS, MINUTE_MS
 from tnc.core.errors import InvalidError
 from tnc.core.models import ConversionId, DeliveryState, Destination, DestinationId, NetworkId
 from tnc.destinations.preview import DestinationTest
@@ -27,7 +28,7 @@ def invent_call(number: int, *, now_ms: int, outcome: CallOutcome = "new", note:
         answer="unknown click" if refused else "ok",
         note=note,
     )
-    return InboxRow(seq=number, at_ms=now_ms - number * 60_000, outcome=outcome, click=None, call=call)
+    return InboxRow(seq=number, at_ms=now_ms - number * MINUTE_MS, outcome=outcome, click=None, call=call)
 
 
 def invent_delivery(
@@ -37,7 +38,7 @@ def invent_delivery(
     state: DeliveryState = "done",
     reason: str | None = None,
 ) -> DeliveryRow:
-    made_ms = now_ms - number * 60_000
+    made_ms = now_ms - number * MINUTE_MS
     return DeliveryRow(
         seq=number,
         click_seq=number,
@@ -49,7 +50,7 @@ def invent_delivery(
         attempts=1,
         created_at_ms=made_ms,
         next_at_ms=made_ms,
-        expires_at_ms=made_ms + 86_400_000,
+        expires_at_ms=made_ms + DAY_MS,
         done_at_ms=made_ms + 200,
         record=DeliveryRecord(
             conversion_id=ConversionId(f"conv-{number}"),

@@ -4,7 +4,8 @@ import re
 from typing import Any
 
 from tests.web.dashboard.conftest import Open
-from tests.web.dashboard.invented import DAY_MS, HOUR_MS, NOW_MS, InventedAppliance, invent_story
+from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_story
+from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.errors import FailedError
 from tnc.core.models import Configuration
 from tnc.web.dashboard import overview as series

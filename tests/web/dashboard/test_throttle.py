@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tnc.core.clock import MINUTE_MS
 from tnc.web.dashboard.login_throttle import (
     CROWD_A_MINUTE,
     FIRST_DELAY_MS,
@@ -16,7 +17,6 @@ from tnc.web.dashboard.login_throttle import (
     Who,
 )
 
-MINUTE_MS = 60_000
 A, B = Who("a", "192.0.2.0/24"), Who("b", "198.51.100.0/24")
 
 

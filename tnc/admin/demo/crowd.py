@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
 from tnc.admin.demo.people import COUNTRIES, HOURS, MACHINES, ROBOTS, WEEKDAYS, Country, Machine
+from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.models import CampaignId, Visit
 
-HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
 PER_DAY: Final = 340
 DOMAIN: Final = "go.example"
 SHOES: Final = CampaignId("shoes")

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from tnc.admin.demo.crowd import DAY_MS, Arrival, Crowd
+from tnc.admin.demo.crowd import Arrival, Crowd
 from tnc.campaigns.parse import read_toml
-from tnc.core.clock import new_id
+from tnc.core.clock import DAY_MS, MINUTE_MS, new_id
 from tnc.core.fields import click_json
 from tnc.core.models import (
     Click,
@@ -33,7 +33,6 @@ from tnc.visitors.visit import for_storage
 
 CAMPAIGN_FILE: Final = Path(__file__).with_name("campaign.toml")
 SEED: Final = 2026
-_MINUTE_MS: Final = 60_000
 
 # Of those who see a lander, the part that goes on; of those who see an offer, the part that buys.
 _GOES_ON: Final = {LanderId("quiz"): 0.44, LanderId("story"): 0.29}
@@ -96,7 +95,7 @@ def _events(plan: Plan, click: Click, mood: float, chance: random.Random) -> lis
 
 def _changes(plan: Plan, click: Click, at_ms: int, chance: random.Random) -> Iterator[ConversionChange]:
     """What the network says, and when: most buy within the hour, and the last word takes days."""
-    said_ms = at_ms + round(chance.lognormvariate(3.0, 1.3) * _MINUTE_MS)
+    said_ms = at_ms + round(chance.lognormvariate(3.0, 1.3) * MINUTE_MS)
     decided_ms = said_ms + chance.randrange(DAY_MS, 6 * DAY_MS)
     identity, txid = ConversionId(new_id(said_ms, chance.randbytes(8))), f"T{chance.randrange(10**8):08}"
     payout = _payout(plan, click, chance)

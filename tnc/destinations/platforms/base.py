@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from tnc.campaigns.destination_schema import TYPES
+from tnc.core.clock import DAY_MS
 from tnc.core.models import Destination, DestinationType
 from tnc.destinations.delivery import Delivery, Why
 from tnc.destinations.http import Answer, HttpRequest
 from tnc.destinations.platforms.normalize import Normaliser, hashed
 from tnc.destinations.verdict import Verdict
-
-HOUR_MS: Final = 3600 * 1000
-DAY_MS: Final = 24 * HOUR_MS
 
 Erasure = Literal["letter", "retracted"]
 """What can be asked of a receiver after the fact (spec/privacy 4.8): a letter, or a retraction: the conversion then

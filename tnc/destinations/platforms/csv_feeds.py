@@ -14,11 +14,12 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from tnc.campaigns.destination_schema import with_defaults
+from tnc.core.clock import DAY_MS
 from tnc.core.fields import money
 from tnc.core.models import Destination
 from tnc.destinations.delivery import Delivery, Why
 from tnc.destinations.http import MASK, Answer, HttpRequest
-from tnc.destinations.platforms.base import DAY_MS, Platform
+from tnc.destinations.platforms.base import Platform
 from tnc.destinations.platforms.click_ids import click_ids
 from tnc.destinations.verdict import Verdict, done
 from tnc.rules.macros import is_unexpanded

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from tnc.core.clock import DAY_MS
 from tnc.core.fields import money
 from tnc.core.models import Destination
 from tnc.destinations.delivery import Delivery
 from tnc.destinations.http import Answer, HttpRequest, json_request
 from tnc.destinations.platforms import normalize as normalise
-from tnc.destinations.platforms.base import DAY_MS, Platform, person
+from tnc.destinations.platforms.base import Platform, person
 from tnc.destinations.platforms.google import braid, consent, grant, judge_error, lacks, lane, reasons
 from tnc.destinations.verdict import SIX_HOURS_MS, Verdict, done, drop, retry, stop
 

@@ -7,12 +7,13 @@ Google Ads API is closed to newcomers since June 2026; this one needs no develop
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from tnc.core.clock import DAY_MS
 from tnc.core.fields import money, rfc3339
 from tnc.core.models import Destination
 from tnc.destinations.delivery import Delivery
 from tnc.destinations.http import Answer, HttpRequest, json_request
 from tnc.destinations.platforms import normalize as normalise
-from tnc.destinations.platforms.base import DAY_MS, Confirmation, Platform, person
+from tnc.destinations.platforms.base import Confirmation, Platform, person
 from tnc.destinations.platforms.google import braid, consent, grant, judge_error, lacks, lane, reasons
 from tnc.destinations.verdict import SIX_HOURS_MS, Verdict, by_status, done, drop, retry, stop
 

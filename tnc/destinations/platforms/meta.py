@@ -7,12 +7,13 @@ import hmac
 from collections.abc import Sequence
 from typing import Any, Final
 
+from tnc.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from tnc.core.fields import money
 from tnc.core.models import Destination
 from tnc.destinations.delivery import Delivery, Why
 from tnc.destinations.http import Answer, HttpRequest, json_request
 from tnc.destinations.platforms import normalize as normalise
-from tnc.destinations.platforms.base import DAY_MS, HOUR_MS, Platform, person
+from tnc.destinations.platforms.base import Platform, person
 from tnc.destinations.platforms.click_ids import click_id, click_ids, fbc
 from tnc.destinations.platforms.normalize import state_code
 from tnc.destinations.verdict import Verdict, by_status, done, drop, retry, stop, throttled
@@ -40,7 +41,7 @@ _THROTTLED: Final = frozenset({4, 17, 32, 613, 80003})
 _PASSING: Final = frozenset({1, 2, 341, 368, 5000, 21009})
 _OPERATOR: Final = frozenset({10, 190, 200})
 _NO_SUCH_PIXEL: Final = (100, 33)
-_LONG_MS: Final = 5 * 60 * 1000
+_LONG_MS: Final = 5 * MINUTE_MS
 
 
 def build(batch: Sequence[Delivery], _now_ms: int) -> HttpRequest:

@@ -6,12 +6,13 @@ Facts: ads.tiktok.com on deduplication, the official SDK's code table, Segment's
 from collections.abc import Sequence
 from typing import Any, Final
 
+from tnc.core.clock import DAY_MS
 from tnc.core.fields import money
 from tnc.core.models import Destination
 from tnc.destinations.delivery import Delivery, Why
 from tnc.destinations.http import Answer, HttpRequest, json_request
 from tnc.destinations.platforms import normalize as normalise
-from tnc.destinations.platforms.base import DAY_MS, Platform, person
+from tnc.destinations.platforms.base import Platform, person
 from tnc.destinations.platforms.click_ids import click_ids
 from tnc.destinations.verdict import Verdict, by_status, done, drop, retry, stop, throttled
 from tnc.rules.macros import is_unexpanded

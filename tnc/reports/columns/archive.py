@@ -12,9 +12,10 @@ from datetime import date as Date
 from pathlib import Path
 from typing import Final
 
+from tnc.core.clock import QUARTER_MS
 from tnc.core.fields import DIMENSION_FIELDS
 from tnc.core.models import Privacy
-from tnc.reports.columns.schema import COLUMNS, KINDS, QUARTER_MS, Kind
+from tnc.reports.columns.schema import COLUMNS, KINDS, Kind
 
 GROUP: Final = 10  # visitors that a group has at least
 OTHER: Final = "other"

@@ -13,22 +13,13 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from tnc.core.clock import QUARTER_MS
 from tnc.core.conversions import fold
 from tnc.core.models import Click, Conversion, ConversionChange, Event, FilterChange, LabelChange, LanderClick
 from tnc.reports.columns.cardinality import Guard
 from tnc.reports.columns.day_folder import DayFolder, Part, State, tail_to_merge
 from tnc.reports.columns.duck import Duck, Values
-from tnc.reports.columns.schema import (
-    COLUMNS,
-    INVALID,
-    LABELS,
-    LANDER_VIEW,
-    QUARTER_MS,
-    VISIT,
-    Kind,
-    click_row,
-    label_row,
-)
+from tnc.reports.columns.schema import COLUMNS, INVALID, LABELS, LANDER_VIEW, VISIT, Kind, click_row, label_row
 from tnc.store.days.history import relabelled
 
 _BATCH: Final = 20_000

@@ -8,7 +8,6 @@ from tnc.core.models import SUBS, Click, Privacy
 
 ERASED: Final = "erased"  # what the visitor's side of a forgotten click reads
 VISIT, INVALID, UNIQUE, LANDER_VIEW = 1, 2, 4, 8  # bits of `flags`
-QUARTER_MS: Final = 900_000  # every zone's clock differs from UTC by whole quarters of an hour
 
 Kind = Literal["clicks", "landers", "conversions"]
 KINDS: Final[tuple[Kind, ...]] = ("clicks", "landers", "conversions")

@@ -19,6 +19,7 @@ from datetime import date as Date
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from tnc.core.clock import DAY_MS
 from tnc.core.errors import TncError, UnavailableError
 from tnc.core.models import Click, WorkspaceId
 from tnc.core.process import background
@@ -37,7 +38,6 @@ WAITING_LIMIT: Final = 50_000
 
 _RETRY_SECONDS: Final = 0.5
 _STALL_SECONDS: Final = 1.5
-_DAY_MS: Final = 86_400_000
 _EPOCH: Final = Date(1970, 1, 1)
 
 
@@ -113,7 +113,7 @@ class ClickLog:
             self._lost += 1
             done(durable=False)
             return
-        number = clicked_at_ms // _DAY_MS
+        number = clicked_at_ms // DAY_MS
         ready = self._sealers.get((workspace, number))
         day = (workspace, utc_date(clicked_at_ms)) if ready is None else ready.day
         put = Put(day, make, done, ready)

@@ -18,6 +18,7 @@ from typing import IO, Any, Final
 
 from msgspec import DecodeError, Struct, json
 
+from tnc.core.clock import DAY_MS
 from tnc.core.errors import FailedError, InvalidError, NotFoundError
 from tnc.core.fields import rfc3339
 from tnc.visitors.geo.database import UNKNOWN_LICENCE, Database
@@ -31,7 +32,6 @@ LOCKS: Final = ("lock", "updating")  # of changes, and of whole updates
 _BLOCK: Final = 8 << 20  # few and large: after each a thread waits its turn anew
 _TRIES: Final = 2
 
-DAY_MS: Final = 86_400_000
 # Nothing is decided otherwise because of age: it is shown, and look-ups go on.
 _FRESH_MS: Final = {"tor": 2 * DAY_MS, "asn": 14 * DAY_MS} | dict.fromkeys(
     ("relay", "vpn", "datacenter", "proxy", "cellular", "corporate", "anonymous", "residential"), 7 * DAY_MS

@@ -13,8 +13,9 @@ from typing import IO, Final, TypeVar
 from msgspec import Struct, json
 from msgspec.structs import replace
 
+from tnc.core.clock import DAY_MS
 from tnc.core.errors import FailedError, InvalidError
-from tnc.visitors.geo.catalog import DAY_MS, MANIFEST, GeoData, Item, Manifest, digest
+from tnc.visitors.geo.catalog import MANIFEST, GeoData, Item, Manifest, digest
 from tnc.visitors.geo.checks import check_known_addresses
 from tnc.visitors.geo.database import Database, Licence
 from tnc.visitors.geo.list_formats import pack_feed, read_feed, unpack_feed

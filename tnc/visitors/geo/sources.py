@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tnc.core.clock import DAY_MS
 from tnc.visitors.geo.database import Licence
 from tnc.visitors.geo.lists import NetworkKind
-
-_DAY_MS: Final = 86_400_000
 
 _SAPICS: Final = "https://github.com/sapics/ip-location-db/releases/download"
 _DBIP: Final = "https://download.db-ip.com/free"
@@ -44,7 +43,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     name: str
     ways: tuple[tuple[Download, ...], ...]
-    every_ms: int = 7 * _DAY_MS
+    every_ms: int = 7 * DAY_MS
 
 
 class Keys(Struct, frozen=True, kw_only=True):
@@ -142,7 +141,7 @@ def _lists() -> tuple[Wanted, ...]:
         Wanted(
             name=name,
             ways=((Download(name=name, url=url, kind=kind, licence=licence or _fetched(url), most_bytes=32 << 20),),),
-            every_ms=_DAY_MS,
+            every_ms=DAY_MS,
         )
         for name, kind, url, licence in _LISTS
     )

@@ -3,9 +3,11 @@
 from collections import OrderedDict, deque
 from typing import Final, NamedTuple, TypeVar
 
+from tnc.core.clock import MINUTE_MS
+
 _K = TypeVar("_K")
 
-WINDOW_MS: Final = 15 * 60_000
+WINDOW_MS: Final = 15 * MINUTE_MS
 FREE_FAILURES: Final = 5
 FIRST_DELAY_MS: Final = 5_000
 LONGEST_DELAY_MS: Final = 120_000
@@ -62,7 +64,7 @@ class Throttle:
 
 
 def _wait_of_all(attempts: deque[int], now_ms: int) -> int:
-    return max(0, attempts[0] + 60_000 - now_ms) if len(attempts) == attempts.maxlen else 0
+    return max(0, attempts[0] + MINUTE_MS - now_ms) if len(attempts) == attempts.maxlen else 0
 
 
 def _recent(times: deque[int] | None, now_ms: int) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.errors import TncError
 from tnc.web.dashboard import format as words
 from tnc.web.dashboard.campaigns import tracking_link
@@ -15,8 +16,6 @@ from tnc.web.dashboard.format import Change
 from tnc.web.dashboard.keys import APPLIANCE, WORLD
 from tnc.web.dashboard.pages import page
 from tnc.web.dashboard.ports import Answer, Appliance, ReportQuestion
-
-HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +70,6 @@ def summary(hours: Sequence[Hour]) -> str:
 
 
 PERIODS: Final[Mapping[str, tuple[str, int]]] = {"24h": ("Last 24 hours", 24), "7d": ("Last 7 days", 168)}
-_DAY_MS: Final = 86_400_000
 _FIGURES: Final = (
     ("visits", False), ("valid", False), ("conversions", False), ("revenue", True), ("cost", True), ("profit", True),
 )  # fmt: skip
@@ -124,10 +122,10 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 async def _figures(appliance: Appliance, now_ms: int, *, hours: int) -> Figures:
     first_ms = first_hour_ms(now_ms, hours)
-    midnight_ms = now_ms // _DAY_MS * _DAY_MS
+    midnight_ms = now_ms // DAY_MS * DAY_MS
     hourly = await appliance.report(_between(("hour",), first_ms, now_ms))
     today = await appliance.report(_between(("campaign",), midnight_ms, now_ms, sort="visits"))
-    yesterday = await appliance.report(_between(("day",), midnight_ms - _DAY_MS, now_ms - _DAY_MS))
+    yesterday = await appliance.report(_between(("day",), midnight_ms - DAY_MS, now_ms - DAY_MS))
     drawn = by_hour(hourly["rows"], first_ms=first_ms, hours=hours)
     return Figures(hours=drawn, today=today, yesterday=yesterday)
 

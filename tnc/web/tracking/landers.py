@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from aiohttp import web
 
+from tnc.core.clock import HOUR_MS
 from tnc.core.errors import NotFoundError, UnavailableError
 from tnc.core.models import Click, ClickId
 from tnc.rules import LanderOffer
@@ -19,7 +20,7 @@ from tnc.web.tracking import responses as answers
 from tnc.web.tracking.click import read
 from tnc.web.tracking.keys import Tracking
 
-_LOOK_BACK_MS: Final = LOOK_BACK_HOURS * 3_600_000
+_LOOK_BACK_MS: Final = LOOK_BACK_HOURS * HOUR_MS
 _LONGEST_ID: Final = 256
 
 
