@@ -37,7 +37,6 @@ from tnc.destinations.service import DestinationService
 from tnc.destinations.worker import DeliveryWorker, ThreadsafeOutbox
 from tnc.privacy.leak_report import LeakSearchSchedule
 from tnc.reports.client import ReportClient
-from tnc.store.accounts import Accounts
 from tnc.store.days.click_log import ClickLog, Day, Days
 from tnc.store.days.files import LentError
 from tnc.store.days.schema import FINISHING, finish
@@ -328,9 +327,8 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
             people=PeopleDesk(workspace, server.keeping),
         )
         tracking = server.tracking()
-        accounts = Accounts(lambda: workspace.database, workspace.database_lock)
         passwords = Passwords(workspace.keys.pepper)
-        dashboard = dashboard_app(desk, accounts, passwords, world, hosts=(settings.dashboard.host,))
+        dashboard = dashboard_app(desk, workspace.accounts, passwords, world, hosts=(settings.dashboard.host,))
         renewal = GeoUpdates(config, workspace)
         nightly = LeakSearchSchedule(config, workspace)
         jobs = jobs_of(server, renewal, nightly, reporter)

@@ -98,10 +98,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         [retention]
         clicks_days = 30
         rollups_days = 400
-        logs_days = 7
         support_days = 100
-        billing_days = 3000
-        accounts_days = 1
         """,
     )
 
@@ -130,10 +127,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         default_mode_elsewhere="limited",
         clicks_days=30,
         rollups_days=400,
-        logs_days=7,
         support_days=100,
-        billing_days=3000,
-        accounts_days=1,
         log_level="debug",
     )
 
@@ -144,8 +138,7 @@ KNOWN = (
     " [outbound] retry_scale, [addresses] renew, [addresses] base_url, [addresses] maxmind_account,"
     " [addresses] maxmind_key, [addresses] ipinfo_token, [mail] host, [mail] port, [mail] tls, [mail] ca_file,"
     " [mail] user, [mail] password, [mail] from, [mail] to, [privacy] default_mode_elsewhere, [retention] clicks_days,"
-    " [retention] rollups_days, [retention] logs_days, [retention] support_days,"
-    " [retention] billing_days, [retention] accounts_days."
+    " [retention] rollups_days, [retention] support_days."
 )
 BASE_URL = 'an address like "https://mirror.example/geo", or "" for the publishers\' own'
 SECRET = 'where the secret is, like "file:/etc/tnc/secret" or "env:NAME", or "" for none'
@@ -226,8 +219,8 @@ SECRET = 'where the secret is, like "file:/etc/tnc/secret" or "env:NAME", or "" 
             "[privacy] default_mode_elsewhere must be one of full, limited, cookieless, none.",
         ),
         ("[retention]\nclicks_days = 0", "[retention] clicks_days must be a whole number of days from 1 to 3653."),
-        ("[retention]\naccounts_days = 31", "[retention] accounts_days must be a whole number of days from 1 to 30."),
-        ("[retention]\nlogs_days = 1.5", "[retention] logs_days must be a whole number of days from 1 to 3653."),
+        ("[retention]\nrollups_days = 4000", "[retention] rollups_days must be a whole number of days from 1 to 3653."),
+        ("[retention]\nsupport_days = 1.5", "[retention] support_days must be a whole number of days from 1 to 3653."),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(tmp_path: Path, text: str, sentence: str) -> None:
@@ -275,6 +268,15 @@ def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     )
 
 
+def test_settings_of_older_versions_are_ignored_and_named(tmp_path: Path) -> None:
+    file = written(tmp_path, '[retention]\nlogs_days = 7\nclicks_days = 30\nbilling_days = "x"\naccounts_days = 1\n')
+
+    settings = load(file, environment={})
+
+    assert settings.clicks_days == 30
+    assert settings.ignored == ("[retention] logs_days", "[retention] billing_days", "[retention] accounts_days")
+
+
 # ------------------------------------------------------------------------------------------------ writing
 
 
@@ -320,7 +322,7 @@ addresses = st.builds(
         retry_scale=st.floats(0, 1000),
         default_mode_elsewhere=st.sampled_from(("full", "none")),
         clicks_days=st.integers(1, 3653),
-        accounts_days=st.integers(1, 30),
+        support_days=st.integers(1, 3653),
     )
 )
 def test_what_is_rendered_is_read_back(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date as Date
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Literal
 import duckdb
 import pytest
 
-from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, NOW_MS, Estate, bytes_of, estate, noon_ms
+from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, NOW_MS, Estate, bytes_of, estate, noon_ms, rows_of
 from tests.store.records import canary_click
 from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError, NotFoundError
@@ -20,7 +20,8 @@ from tnc.privacy.retention import Hooks, Retention
 from tnc.reports.client import keep_sums
 from tnc.reports.columns.archive import OWNER_SIDE, ArchivedDay, archived_dates
 from tnc.store.days.writer import day_path
-from tnc.store.terms import TERMS
+from tnc.store.requests import RequestKind
+from tnc.store.terms import TERMS, days_of
 
 pytestmark = pytest.mark.timeout(240)  # sums are made by a child that lets everybody else go first
 
@@ -186,10 +187,10 @@ def test_terms_of_the_workspace_count_at_once(full: Estate) -> None:
 
 def test_who_changed_a_term_stays_with_what_was_told_to_go(full: Estate) -> None:
     keeper = without_sums(full)
-    preview = keeper.set({"clicks": 1, "logs": 90}, dry_run=True)
+    preview = keeper.set({"clicks": 1, "support": 730}, dry_run=True)
     assert keeper.show()["changes"] == []
 
-    keeper.set({"clicks": 1, "logs": 90}, by="owner@example.com")
+    keeper.set({"clicks": 1, "support": 730}, by="owner@example.com")
     full.now_ms -= DAY_MS
     keeper.set({"clicks": 400})
 
@@ -219,11 +220,11 @@ def test_a_change_that_cannot_be_written_down_is_not_made(full: Estate) -> None:
 
 def test_terms_of_the_workspace_are_kept_over_a_restart(tmp_path: Path) -> None:
     with estate(tmp_path) as made:
-        without_sums(made).set({"clicks": 30, "logs_days": 7})
+        without_sums(made).set({"clicks": 30, "support_days": 7})
 
     with estate(tmp_path) as made:
         shown = {each["name"]: each["days"] for each in without_sums(made).show()["terms"]}
-        assert (shown["clicks"], shown["logs"], shown["support"]) == (30, 7, 730)
+        assert (shown["clicks"], shown["support"], shown["rollups"]) == (30, 7, 365)
         assert shown["tombstones"] == 30 + 180
         assert set(shown) == set(TERMS)
 
@@ -237,7 +238,7 @@ def test_longer_terms_bring_nothing_back(full: Estate) -> None:
 
 
 @pytest.mark.parametrize(
-    "terms", [{"clicks": 0}, {"clicks": "soon"}, {"tombstones": 3}, {"everything": 1}, {"accounts": 31}]
+    "terms", [{"clicks": 0}, {"clicks": "soon"}, {"tombstones": 3}, {"everything": 1}, {"logs": 30}]
 )
 def test_unfit_terms_are_refused_and_change_nothing(full: Estate, terms: dict[str, object]) -> None:
     with pytest.raises(InvalidError):
@@ -293,10 +294,11 @@ def test_tombstones_objections_and_receipts_end_too(full: Estate) -> None:
         "objections": 0,
         "receipts": 0,
         "requests": 0,
+        "sessions": 0,
     }
     late = keeper.run(as_of_ms=NOW_MS + 800 * DAY_MS)
 
-    assert late["expired"] == {"tombstones": 6, "objections": 1, "receipts": 1, "requests": 0}
+    assert late["expired"] == {"tombstones": 6, "objections": 1, "receipts": 1, "requests": 0, "sessions": 0}
     assert not full.workspace.erasures.is_erased(ClickId("canary-2026-11-22-0000"))
 
 
@@ -313,3 +315,89 @@ def test_restricted_clicks_outlive_their_day_and_are_erased_when_released(full: 
     found = {each["store"]: each["count"] for each in eraser.find(subject)["stores"]}
     assert (found["clicks"], found["restricted clicks"]) == (4, 0)
     assert canary_click("canary-2026-11-22-0000").click_id not in full.click_ids()
+
+
+# ----------------------------------------------------------------------------------------- every term deletes
+
+
+def _recorded(full: Estate) -> Callable[[], int]:
+    """Clicks of today."""
+    ids = {f"stranger-{DAYS[-1]}-{number:06d}" for number in range(12)}
+    return lambda: len(ids & full.click_ids())
+
+
+def _archived(full: Estate) -> Callable[[], int]:
+    """The sums of today, whose clicks have gone before."""
+    columns = full.workspace.paths.columns / MAIN
+    retention(full).run(as_of_ms=NOW_MS + 90 * DAY_MS)
+    return lambda: archived_dates(columns).count(DAYS[-1])
+
+
+def _request(kind: RequestKind) -> Callable[[Estate], Callable[[], int]]:
+    def make(full: Estate) -> Callable[[], int]:
+        register = full.workspace.register
+        register.open("0123456789", kind, channel="page", now_ms=NOW_MS)
+        register.move("0123456789", "denied", now_ms=NOW_MS, reason="no such visitor")
+        return lambda: len(register.all_of())
+
+    return make
+
+
+def _signed_in(full: Estate) -> Callable[[], int]:
+    accounts = full.workspace.accounts
+    user = accounts.add_user(email="owner@example.com", verifier="v", now_ms=NOW_MS)
+    accounts.open_session(user, token_hash=b"t" * 32, now_ms=NOW_MS)
+    return lambda: len(rows_of(full.workspace.paths.control, "select * from sessions"))
+
+
+def _salts(full: Estate) -> Callable[[], int]:
+    today = full.workspace.turn_salts()[DAYS[-1].isoformat()]
+    return lambda: list(full.workspace.turn_salts().values()).count(today)
+
+
+def _erased(table: str) -> Callable[[Estate], Callable[[], int]]:
+    def make(full: Estate) -> Callable[[], int]:
+        eraser = full.eraser()
+        eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+        return lambda: len(rows_of(full.workspace.paths.control, f"select * from {table}"))
+
+    return make
+
+
+def _objected(*, ip: str | None = None, visitor: str | None = None) -> Callable[[Estate], Callable[[], int]]:
+    def make(full: Estate) -> Callable[[], int]:
+        eraser = full.eraser()
+        eraser.object(eraser.subject(ip=ip, visitor=visitor))
+        return lambda: len(rows_of(full.workspace.paths.control, "select * from objections"))
+
+    return make
+
+
+KEPT: dict[str, Callable[[Estate], Callable[[], int]]] = {
+    "clicks": _recorded,
+    "rollups": _archived,
+    "support": _request("question"),
+    "sessions": _signed_in,
+    "salts": _salts,
+    "requests": _request("access"),
+    "receipts": _erased("receipts"),
+    "objections by address": _objected(ip="198.51.100.1"),
+    "objections": _objected(visitor=CANARY_SUBJECT),
+    "tombstones": _erased("tombstones"),
+}
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_every_term_deletes_what_it_names(full: Estate, term: str) -> None:
+    """Made now, there on the last day of the term, gone when it is over."""
+    count = KEPT[term](full)
+    keeper = without_sums(full)
+
+    full.now_ms = NOW_MS + (days_of(term, full.workspace.settings) - 1) * DAY_MS
+    keeper.keep_to_terms()
+    before = count()
+    full.now_ms += DAY_MS + 1
+    keeper.keep_to_terms()
+
+    assert before > 0
+    assert count() == 0

@@ -10,7 +10,6 @@ from tnc.core.clock import World
 from tnc.core.errors import InvalidError, RefusedError
 from tnc.core.passwords import Passwords, check_new_password
 from tnc.core.settings import Settings, render
-from tnc.store.accounts import Accounts
 from tnc.store.keys.keyring import new_key_text
 from tnc.store.workspace import Workspace
 
@@ -73,9 +72,8 @@ def _furnished(settings: Settings, first: Owner, world: World) -> Path:
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     data.chmod(0o700)
     with Workspace.create(settings, world) as workspace:
-        accounts = Accounts(lambda: workspace.database, workspace.database_lock)
         verifier = Passwords(workspace.keys.pepper).hash(first.password)
-        accounts.add_user(email=first.email, verifier=verifier, now_ms=world.now_ms())
+        workspace.accounts.add_user(email=first.email, verifier=verifier, now_ms=world.now_ms())
     config = data / "config.toml"
     write_new(config, render(settings, data))
     return config

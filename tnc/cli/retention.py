@@ -30,8 +30,7 @@ def show(asker: CliContext, as_json: bool) -> None:
         print_json(told)
         return
     for each in told["terms"]:
-        days = "always" if each["days"] is None else f"{each['days']} days"
-        click.echo(f"{each['name']:24} {days:>10}  {each['text']}")
+        click.echo(f"{each['name']:24} {each['days']:>5} days  {each['text']}")
     click.echo(f"\nThe oldest day goes at {told['goes_at']}." if told["goes_at"] else "\nNothing is kept yet.")
     for each in told["changes"]:
         change = f"{each['name']} {each['before']} -> {each['after']} days"

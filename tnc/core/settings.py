@@ -57,11 +57,9 @@ class Settings:
     default_mode_elsewhere: Mode = "full"
     clicks_days: int = 90
     rollups_days: int = 365
-    logs_days: int = 90
     support_days: int = 730
-    billing_days: int = 2555
-    accounts_days: int = 30
     log_level: LogLevel = "info"  # from the environment
+    ignored: tuple[str, ...] = ()  # settings of the file that have no effect any more
 
 
 def find(explicit: str | None, *, environment: Mapping[str, str] = ENVIRONMENT, folder: Path = Path()) -> Path:
@@ -83,10 +81,14 @@ def load(path: Path, *, environment: Mapping[str, str] = ENVIRONMENT) -> Setting
     document = _document(path)
     mistakes: list[str] = []
     given: dict[str, Any] = {}
+    ignored: list[str] = []
     for section, name, value in _entries(document, mistakes):
         key = _PLACES.get((section, name))
         if key is None:
-            mistakes.append(_unknown(section, name))
+            if (section, name) in RETIRED:
+                ignored.append(_place(section, name))
+            else:
+                mistakes.append(_unknown(section, name))
             continue
         try:
             given[key] = SETTINGS[key].read(value)
@@ -103,7 +105,7 @@ def load(path: Path, *, environment: Mapping[str, str] = ENVIRONMENT) -> Setting
     for name in ("rates_file", "mail_ca_file"):
         if given.get(name):
             given[name] = str(_absolute(folder, given[name]))
-    return Settings(data=data, key=key_file, **given)
+    return Settings(data=data, key=key_file, ignored=tuple(ignored), **given)
 
 
 def render(settings: Settings, folder: Path) -> str:
@@ -172,7 +174,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "listen": Setting(
         section="", text="Where tracking links are answered; [::] answers IPv4 too.", read=readings.read_address
     ),
-    "dashboard": Setting(section="", text="Where the dashboard and the API are answered.", read=readings.read_address),
+    "dashboard": Setting(section="", text="Where the dashboard is answered.", read=readings.read_address),
     "trusted_proxies": Setting(
         section="", text="Whose X-Forwarded-For is believed, as addresses or networks.", read=readings.read_networks
     ),
@@ -256,13 +258,15 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "rollups_days": Setting(
         section="retention", text="Sums for reports of older times.", read=readings.read_days(readings.TEN_YEARS)
     ),
-    "logs_days": Setting(section="retention", text="Server logs.", read=readings.read_days(readings.TEN_YEARS)),
-    "support_days": Setting(section="retention", text="Support messages.", read=readings.read_days(readings.TEN_YEARS)),
-    "billing_days": Setting(
-        section="retention", text="Billing records.", read=readings.read_days(2 * readings.TEN_YEARS)
+    "support_days": Setting(
+        section="retention",
+        text="Questions that visitors asked, and the answers, after they are closed.",
+        read=readings.read_days(readings.TEN_YEARS),
     ),
-    "accounts_days": Setting(section="retention", text="The data of a deleted account.", read=readings.read_days(30)),
 }
+RETIRED: Final = frozenset({("retention", "logs_days"), ("retention", "billing_days"), ("retention", "accounts_days")})
+"""Settings of older versions that never had an effect. A file that still has them is read; the server warns."""
+
 DEFAULTS: Final[Mapping[str, Any]] = {
     each.name: each.default for each in fields(Settings) if each.name in SETTINGS and each.default is not MISSING
 }

@@ -17,7 +17,7 @@ Erase = Literal[
     "row deleted",
     "file written again without it",
     "overwritten",
-    "by tnc user remove",
+    "with the installation",
     "stays, says nothing about a person",
     "stays, is anonymous",
     "goes with its term",
@@ -32,11 +32,11 @@ ANONYMOUS: Final[Erase] = "stays, is anonymous"
 TERM: Final[Erase] = "goes with its term"
 OVERWRITTEN: Final[Erase] = "overwritten"
 WHOLE_DAY: Final[Erase] = "with the whole day"
-ACCOUNT: Final[Erase] = "by tnc user remove"
+ACCOUNT: Final[Erase] = "with the installation"
 
 
 class Entry(NamedTuple):
-    """One column. `keep` names a term of `tnc.store.terms`; a sealed column's contents are entries of their own."""
+    """One column. `keep` is a key of `tnc.store.terms.in_words`; what a sealed column holds has entries of its own."""
 
     store: str
     table: str
@@ -186,13 +186,13 @@ _CONTROL_TABLES: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] 
             "document": "secret",
         },
     ),
-    ("config_versions", "accounts", ACCOUNT, {"made_by": "pii"}),  # an e-mail address of the dashboard
-    ("term_changes", "accounts", ACCOUNT, {"made_by": "pii"}),  # likewise
-    ("users", "accounts", ACCOUNT, {"id": "none", "email": "pii", "password": "secret", "created_at_ms": "none"}),
+    ("config_versions", "installation", ACCOUNT, {"made_by": "pii"}),  # an e-mail address of the dashboard
+    ("term_changes", "installation", ACCOUNT, {"made_by": "pii"}),  # likewise
+    ("users", "installation", ACCOUNT, {"id": "none", "email": "pii", "password": "secret", "created_at_ms": "none"}),
     (
         "sessions",
         "sessions",
-        ACCOUNT,
+        TERM,
         {"token_hash": "secret", "user_id": "none", "opened_at_ms": "none", "seen_at_ms": "none"},
     ),
 )
@@ -310,9 +310,9 @@ def _all() -> Iterator[Entry]:
         yield from _table(_CONTROL, table, keep, erase, columns)
     for file, columns in _KEYS.items():
         yield from _table(_RING, file, _KEY_TERMS[file], WHOLE_DAY if file == "day" else STAYS, columns)
-    yield from _table(_RING, "intent", "sessions", OVERWRITTEN, _INTENT)
+    yield from _table(_RING, "intent", "erasure", OVERWRITTEN, _INTENT)
     yield from _table("files", "inspection.json", "installation", STAYS, dict.fromkeys(_INSPECTION, "none"))
-    yield from _table("logs", "stderr", "logs", STAYS, dict.fromkeys(_LOG, "none"))
+    yield from _table("logs", "stderr", "system log", STAYS, dict.fromkeys(_LOG, "none"))
 
 
 MAP: Final[tuple[Entry, ...]] = tuple(_all())

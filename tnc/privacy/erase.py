@@ -210,7 +210,7 @@ class Eraser:
 
     def _bury(self, intent: Intent) -> None:
         days = days_of("tombstones", self._workspace.settings)
-        expires_at_ms = intent.requested_at_ms + (days or 0) * DAY_MS
+        expires_at_ms = intent.requested_at_ms + days * DAY_MS
         self._workspace.erasures.add_tombstones(intent.tombstones, expires_at_ms=expires_at_ms)
 
     def _take_in_calls(self, intent: Intent) -> None:

@@ -33,7 +33,7 @@ def keep_objection(
             "nothing is stored by which this visitor could be told again, so his objection cannot be kept here; "
             "he can opt out himself on the page /privacy of any tracking domain."
         )
-    days = days_of(term, workspace.settings) or 0
+    days = days_of(term, workspace.settings)
     workspace.erasures.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS)
     objected()
     called_back = sum(

@@ -51,7 +51,7 @@ class Retention:
         """Every term with its days, and what goes next."""
         workspace = self._workspace
         dates = workspace.histories.dates()
-        goes_ms = start_ms(dates[0]) + _days("clicks", workspace.settings) * DAY_MS if dates else None
+        goes_ms = start_ms(dates[0]) + days_of("clicks", workspace.settings) * DAY_MS if dates else None
         return {
             "workspace": workspace.id,
             "terms": [
@@ -112,8 +112,8 @@ class Retention:
         self.run()
 
     def _run(self, settings: Settings, at_ms: int, *, dry_run: bool) -> dict[str, Any]:
-        receipts_ms = at_ms - _days("receipts", settings) * DAY_MS
-        closed_ms = [at_ms - _days(term, settings) * DAY_MS for term in ("requests", "support")]
+        receipts_ms = at_ms - days_of("receipts", settings) * DAY_MS
+        closed_ms = [at_ms - days_of(term, settings) * DAY_MS for term in ("requests", "support")]
         with self._turn:
             days = [date for date in self._known_days() if is_over(date, "clicks", settings, at_ms)]
             sums = [date for date in archived_dates(self._columns) if is_over(date, "rollups", settings, at_ms)]
@@ -123,7 +123,10 @@ class Retention:
                 "days": [{"date": date.isoformat(), "clicks": self._count(date)} for date in days],
                 "rollups": [date.isoformat() for date in sums],
                 "expired": self._workspace.erasures.expired(now_ms=at_ms, receipts_before_ms=receipts_ms)
-                | {"requests": self._workspace.register.count_closed_before(*closed_ms)},
+                | {
+                    "requests": self._workspace.register.count_closed_before(*closed_ms),
+                    "sessions": self._workspace.accounts.count_ended_sessions(now_ms=at_ms),
+                },
             }
             if not dry_run:
                 self._keep_sums([date for date in days if not is_over(date, "rollups", settings, at_ms)])
@@ -132,6 +135,7 @@ class Retention:
                     remove_archived(self._columns, date)
                 self._workspace.erasures.expire(now_ms=at_ms, receipts_before_ms=receipts_ms)
                 self._workspace.register.drop_closed_before(*closed_ms)
+                self._workspace.accounts.drop_ended_sessions(now_ms=at_ms)
         return told
 
     @property
@@ -165,7 +169,7 @@ class Retention:
     def keep_sums(self) -> None:
         """Make the sums of days that are over ahead of their end: once, and again on their last day."""
         now_ms = self._workspace.world.now_ms()
-        last_ms = now_ms - (_days("clicks", self._workspace.settings) - 1) * DAY_MS
+        last_ms = now_ms - (days_of("clicks", self._workspace.settings) - 1) * DAY_MS
         over = [date for date in self._workspace.histories.dates() if start_ms(date) + DAY_MS <= now_ms]
         due = [date for date in over if start_ms(date) <= last_ms or not ArchivedDay(self._columns, date).is_whole()]
         self._keep_sums(due)
@@ -198,7 +202,3 @@ def _told(change: TermChange) -> dict[str, Any]:
         "days": change.gone_days,
         "clicks": change.gone_clicks,
     }
-
-
-def _days(term: str, settings: Settings) -> int:
-    return days_of(term, settings) or 0

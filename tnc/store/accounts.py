@@ -14,6 +14,7 @@ from tnc.store.sqlite import transaction
 IDLE_MS: Final = 30 * MINUTE_MS
 ABSOLUTE_MS: Final = 12 * HOUR_MS
 _SEEN_EVERY_MS: Final = MINUTE_MS  # a page view a second must not be a write a second
+_ENDED: Final = "from sessions where seen_at_ms <= ? or opened_at_ms <= ?"
 
 ACCOUNT_TABLES: Final[tuple[str, ...]] = (
     """
@@ -96,10 +97,7 @@ class Accounts:
     def open_session(self, user: User, *, token_hash: bytes, now_ms: int) -> None:
         """Remember a new session, and forget those that have ended by themselves."""
         with transaction(self._connection, self._lock):
-            self._connection.execute(
-                "delete from sessions where seen_at_ms <= ? or opened_at_ms <= ?",
-                (now_ms - IDLE_MS, now_ms - ABSOLUTE_MS),
-            )
+            self._connection.execute(f"delete {_ENDED}", (now_ms - IDLE_MS, now_ms - ABSOLUTE_MS))
             self._connection.execute(
                 "insert into sessions (token_hash, user_id, opened_at_ms, seen_at_ms) values (?, ?, ?, ?)",
                 (token_hash, user.user_id, now_ms, now_ms),
@@ -127,6 +125,17 @@ class Accounts:
                     "update sessions set seen_at_ms = ? where token_hash = ?", (now_ms, token_hash)
                 )
         return User(user_id=user_id, email=email)
+
+    def count_ended_sessions(self, *, now_ms: int) -> int:
+        with self._lock:
+            row = self._connection.execute(
+                f"select count(*) {_ENDED}", (now_ms - IDLE_MS, now_ms - ABSOLUTE_MS)
+            ).fetchone()
+        return int(row[0])
+
+    def drop_ended_sessions(self, *, now_ms: int) -> None:
+        with transaction(self._connection, self._lock):
+            self._connection.execute(f"delete {_ENDED}", (now_ms - IDLE_MS, now_ms - ABSOLUTE_MS))
 
     def close_session(self, token_hash: bytes) -> None:
         with transaction(self._connection, self._lock):

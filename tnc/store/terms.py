@@ -1,4 +1,4 @@
-"""How long everything is kept: one table, which the map, the retention, the pages and the documents read."""
+"""How long everything is kept: one table, read by retention, the data map, the pages and the records of processing."""
 
 import sqlite3
 import threading
@@ -22,13 +22,13 @@ BACKUP_HORIZON_DAYS: Final = 180
 class Term:
     """`setting` names the number of days in `config.toml` [retention]; None: the number is fixed here.
 
-    `days` is then the fixed number; None without a setting means as long as the installation.
+    `days` is then the fixed number.
     """
 
     name: str
     text: str
     setting: str | None = None
-    days: int | None = None
+    days: int = 0
 
 
 TERMS: Final[Mapping[str, Term]] = {
@@ -36,17 +36,14 @@ TERMS: Final[Mapping[str, Term]] = {
     for each in (
         Term(name="clicks", text="clicks, their conversions, deliveries and postbacks", setting="clicks_days"),
         Term(name="rollups", text="sums for reports of older times", setting="rollups_days"),
-        Term(name="logs", text="server logs", setting="logs_days"),
         Term(
             name="support",
-            text="questions that were asked, and their answers, after they are closed",
+            text="questions that visitors asked, and the answers, after they are closed",
             setting="support_days",
         ),
-        Term(name="billing", text="billing records", setting="billing_days"),
-        Term(name="accounts", text="the data of a deleted account", setting="accounts_days"),
         Term(name="sessions", text="who is signed in to the dashboard", days=1),
         Term(name="salts", text="what makes the pseudonyms of visitors without a cookie", days=2),
-        Term(name="requests", text="other requests of people, after they are closed", days=730),
+        Term(name="requests", text="other requests of visitors, after they are closed", days=730),
         Term(name="receipts", text="receipts of erasures", days=730),
         Term(name="objections by address", text="addresses whose visits leave no trace", days=30),
         Term(name="objections", text="visitors whose visits leave no trace", days=90),
@@ -55,13 +52,18 @@ TERMS: Final[Mapping[str, Term]] = {
             text=f"keyed hashes of erased clicks: as long as clicks, and {BACKUP_HORIZON_DAYS} days",
             setting="clicks_days",
         ),
-        Term(name="installation", text="as long as this installation"),
     )
 }
 
+WITHOUT_TERM: Final[Mapping[str, str]] = {
+    "installation": "as long as this installation",
+    "erasure": "until the erasure is complete",
+    "system log": "as long as the system keeps its log; tnc has no log files of its own",
+}
+"""How long else something is kept, for the data map: nothing here is deleted by the passing of days."""
 
-def days_of(name: str, settings: Settings) -> int | None:
-    """The days of a term; None: as long as the installation."""
+
+def days_of(name: str, settings: Settings) -> int:
     term = TERMS[name]
     if term.setting is None:
         return term.days
@@ -70,11 +72,12 @@ def days_of(name: str, settings: Settings) -> int | None:
 
 
 def in_words(settings: Settings) -> dict[str, str]:
-    """Each term as people read it."""
-    return {
-        name: term.text if (days := days_of(name, settings)) is None else f"{name}: {days} days"
-        for name, term in TERMS.items()
-    }
+    """Every time that something is kept, as people read it."""
+    return {**{name: _named(name, days_of(name, settings)) for name in TERMS}, **WITHOUT_TERM}
+
+
+def _named(name: str, days: int) -> str:
+    return f"{name}: {days} {'day' if days == 1 else 'days'}"
 
 
 def start_ms(date: Date) -> int:
@@ -84,8 +87,7 @@ def start_ms(date: Date) -> int:
 
 def is_over(date: Date, name: str, settings: Settings, at_ms: int) -> bool:
     """Whether a day has reached the end of a term: when its first moment is as old as that."""
-    days = days_of(name, settings)
-    return days is not None and start_ms(date) + days * DAY_MS <= at_ms
+    return start_ms(date) + days_of(name, settings) * DAY_MS <= at_ms
 
 
 # ------------------------------------------------------------------------------------------ of a workspace
@@ -141,7 +143,8 @@ class WorkspaceTerms:
         with self._lock:
             rows = self._database.execute("select setting, days from terms where workspace = ?", (self._workspace,))
             own = dict(rows.fetchall())
-        return with_days(settings, own)
+        known = {term.setting for term in TERMS.values()}  # a row may be of a term that there is no more
+        return with_days(settings, {setting: days for setting, days in own.items() if setting in known})
 
     def put(self, days: Mapping[str, int], changes: Sequence[TermChange]) -> None:
         """New terms, and who changed what by them: both or none."""

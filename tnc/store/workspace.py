@@ -19,6 +19,7 @@ from tnc.core.models import MAIN, CampaignId, Click, Configuration, WorkspaceId
 from tnc.core.settings import Settings
 from tnc.rules import Plan, Plans, compile_configuration
 from tnc.store import database as control
+from tnc.store.accounts import Accounts
 from tnc.store.alerts import Alerts
 from tnc.store.database import ConfigVersions
 from tnc.store.days.history import ClickHistories
@@ -162,6 +163,10 @@ class Workspace:
     def register(self) -> RequestRegister:
         """The requests of people."""
         return RequestRegister(self.database, self.database_lock, self.id, self.keys.control_key)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        return Accounts(lambda: self.database, self.database_lock)
 
     @property
     def public_key(self) -> bytes:

@@ -119,7 +119,7 @@ class InventedPeople:
         return {
             "terms": [
                 {"name": "clicks", "text": "clicks and what became of them", "days": 90, "can_be_set": True},
-                {"name": "installation", "text": "as long as this installation", "days": None, "can_be_set": False},
+                {"name": "receipts", "text": "receipts of erasures", "days": 730, "can_be_set": False},
             ],
             "oldest": "2026-09-01",
             "goes_at": "2026-11-30T00:00:00.000Z",

@@ -137,7 +137,7 @@ async def test_terms_change_only_after_what_goes_was_shown(owner: Open, applianc
     client = await owner(appliance)
     assert "2026-11-30 00:00" in await (await client.get("/keeping")).text()
 
-    preview = await (await client.post("/keeping", headers=OURS, data={"clicks": "30", "logs": ""})).text()
+    preview = await (await client.post("/keeping", headers=OURS, data={"clicks": "30", "support": ""})).text()
     assert "2 days with" in preview
     assert appliance.people.asked == [("preview", {"clicks": 30})]
     for wrong in ({}, {"password": "not it"}):
@@ -159,7 +159,7 @@ async def test_terms_change_only_after_what_goes_was_shown(owner: Open, applianc
 async def test_unfit_terms_are_refused(owner: Open, appliance: InventedAppliance, data: dict[str, str]) -> None:
     client = await owner(appliance)
 
-    refused = await client.post("/keeping", headers=OURS, data=data | {"logs": "100"} if data else data)
+    refused = await client.post("/keeping", headers=OURS, data=data | {"support": "100"} if data else data)
 
     assert refused.status == 422
     text = await refused.text()
