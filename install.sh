@@ -446,7 +446,7 @@ wait_until_up() {
 healthy() {
     "$VENV/bin/python" - "$ETC/config.toml" 2>/dev/null <<'CODE'
 import http.client, pathlib, sys
-from tnc.settings import load
+from tnc.core.settings import load
 listen = load(pathlib.Path(sys.argv[1])).listen
 host = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(listen.host, listen.host)
 connection = http.client.HTTPConnection(host, listen.port, timeout=3)

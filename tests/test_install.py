@@ -58,6 +58,15 @@ def test_whatever_lies_in_the_package_is_installed_with_it() -> None:
     assert [file.name for file in lying if not any(file.match(each) for each in ("*.py", *patterns))] == []
 
 
+def test_the_python_inside_the_script_imports_what_exists() -> None:
+    programs = re.findall(r"<<'CODE'\n(.*?)^CODE$", SCRIPT.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    imports = [line for program in programs for line in program.splitlines() if line.startswith(("import ", "from "))]
+
+    assert any("tnc" in line for line in imports)
+    done = run(sys.executable, "-c", "\n".join(imports))
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_names_every_way_to_call_it() -> None:
     shown = run(SCRIPT, "--help")
     assert shown.returncode == 0
