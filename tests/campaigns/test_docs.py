@@ -11,9 +11,9 @@ from tests.campaigns.shop import read
 from tnc.campaigns.destination_schema import COMMON, TYPES
 from tnc.campaigns.export import export_toml, inline
 from tnc.campaigns.schema import CAP, COST, FLOW, NOUNS, POSTBACK, WEIGHTED_LANDER, WEIGHTED_OFFER
-from tnc.campaigns.tables import Key
 from tnc.core.models import Configuration
 from tnc.core.settings import DEFAULTS, SETTINGS
+from tnc.core.shapes import Key
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 

@@ -8,11 +8,25 @@ from typing import Any, Final, get_args
 from urllib.parse import urlsplit
 
 from tnc.campaigns.hosts import host_complaint
-from tnc.campaigns.mistakes import Gathering, WrongError, name, one_of, show, wrong
-from tnc.campaigns.shapes import Choice, Context, Flag, ListOf, MapOf, Number, Secret, Shape, Text
-from tnc.campaigns.tables import Key, Written, keys_of, read_keys, write_keys
-from tnc.campaigns.text_types import NAME, NUMERIC, PATTERN, SLUG, TEMPLATE, TIMEZONE, URL, WORD, webhook_secret
+from tnc.campaigns.text_types import NAME, NUMERIC, PATTERN, SHORT_TEXT, SLUG, TEMPLATE, TIMEZONE, URL, webhook_secret
+from tnc.core.mistakes import Mistakes, ShapeError, alternatives, mistake, show, show_key
 from tnc.core.models import Campaign, Configuration, Destination, DestinationId, DestinationType, Source
+from tnc.core.shapes import (
+    Choice,
+    Context,
+    Flag,
+    Key,
+    ListOf,
+    MapOf,
+    Number,
+    Secret,
+    Shape,
+    Text,
+    TomlTable,
+    keys_of,
+    read_keys,
+    write_keys,
+)
 
 TYPES_IN_ORDER: Final[tuple[DestinationType, ...]] = get_args(DestinationType)
 
@@ -39,7 +53,7 @@ def _base(text: str) -> str | None:
 def _no_macros(text: str) -> str | None:
     if "{" in text:
         return f"takes no macros, and {show(text)} holds a brace"
-    return URL.complain(text)
+    return URL.check(text)
 
 
 _BASE_ALLOWED: Final = "scheme, host and path prefix like https://example.com/prefix"
@@ -63,7 +77,7 @@ def _key(shape: Shape, text: str, *, needed: bool = False, default: object = Non
     return Key(shape=shape, text=text, needed=needed, default=default)
 
 
-_TEST_CODE: Final = _key(WORD, "shows the events in the platform's test view, too")
+_TEST_CODE: Final = _key(SHORT_TEXT, "shows the events in the platform's test view, too")
 _PAGE: Final = _key(
     _PLAIN_URL, "address sent as the page; otherwise the tracking address that was clicked, without query"
 )
@@ -121,7 +135,7 @@ TYPES: Final[Mapping[DestinationType, Type]] = {
             "url": _key(URL, "where to send it", needed=True),
             "method": _key(Choice(("GET", "POST")), "how to send it", default="GET"),
             "body": _key(TEMPLATE, "what to send with POST, with macros"),
-            "content_type": _key(WORD, "of the body"),
+            "content_type": _key(SHORT_TEXT, "of the body"),
             "headers": _key(_HEADERS, "more request headers"),
             "success": _key(PATTERN, "the answer must match it; otherwise any 2xx is success"),
             "failure": _key(PATTERN, "an answer that matches it is a failure"),
@@ -140,8 +154,8 @@ COMMON: Final = keys_of(
     id=Key(shape=SLUG, text="your own id"),
     name=Key(shape=NAME, text="for people"),
     type=Key(shape=Choice(TYPES_IN_ORDER), text="which platform; decides which other keys there are"),
-    on=Key(shape=ListOf(WORD, least=1), text="statuses and event names that are sent"),
-    events=Key(shape=MapOf(WORD, WORD), text="our word for a status or event, and theirs"),
+    on=Key(shape=ListOf(SHORT_TEXT, least=1), text="statuses and event names that are sent"),
+    events=Key(shape=MapOf(SHORT_TEXT, SHORT_TEXT), text="our word for a status or event, and theirs"),
     first=Key(shape=Flag(), text="send only the first conversion of a click"),
     share=Key(shape=Number(0, 1), text="part of the payout that is sent as value"),
     consent=Key(
@@ -172,13 +186,13 @@ class DestinationShape:
         found = read_keys(keys, value, context if same_type else dataclasses.replace(context, stored=None))
         settings = {key: found.pop(key) for key in TYPES[kind].keys if key in found}
         destination = Destination(**found, settings=with_defaults(kind, settings))
-        gathering = Gathering()
+        mistakes = Mistakes()
         for error in (*_unfilled(destination), *_unreachable(destination, context), *_unfit_settings(destination)):
-            gathering.add(error)
-        gathering.finish()
+            mistakes.add(error)
+        mistakes.raise_if_any()
         return destination
 
-    def write(self, value: Destination) -> Written:
+    def write(self, value: Destination) -> TomlTable:
         keys = {**COMMON, **TYPES[value.type].keys}
         return write_keys(keys, {**{key: getattr(value, key) for key in COMMON}, **value.settings})
 
@@ -218,12 +232,12 @@ def destinations_of(configuration: Configuration, campaign: Campaign) -> tuple[D
     return (*own, *([short] if short else []))
 
 
-def postback_complaints(url: str, context: Context) -> Iterable[WrongError]:
+def postback_complaints(url: str, context: Context) -> Iterable[ShapeError]:
     """What a destination's address may not be, for the short form."""
     if "YOUR_" in url:
-        yield wrong(_UNFILLED, "url")
+        yield mistake(_UNFILLED, "url")
     if complaint := host_complaint(url, secret=False, allow_hosts=context.allow_hosts):
-        yield wrong(complaint, "url")
+        yield mistake(complaint, "url")
 
 
 _UNFILLED: Final = 'still holds "YOUR_": put in what the platform gave you'
@@ -231,25 +245,25 @@ _UNFILLED: Final = 'still holds "YOUR_": put in what the platform gave you'
 
 def _type_of(value: object, context: Context) -> DestinationType:
     if not isinstance(value, dict):
-        raise wrong(f"must be a table, not {show(value)}")
+        raise mistake(f"must be a table, not {show(value)}")
     if "type" not in value:
-        raise wrong(f"is missing; it must be {COMMON['type'].shape.allowed}", "type")
+        raise mistake(f"is missing; it must be {COMMON['type'].shape.allowed}", "type")
     try:
         kind: DestinationType = COMMON["type"].shape.read(value["type"], context)
-    except WrongError as error:
+    except ShapeError as error:
         raise error.below("type") from None
     return kind
 
 
 def _refuse_foreign_keys(value: Mapping[str, object], kind: DestinationType, keys: Mapping[str, Key]) -> None:
-    gathering = Gathering()
+    mistakes = Mistakes()
     for key in value:
         owners = [other for other in TYPES_IN_ORDER if key in TYPES[other].keys]
         if key == "base_url":
             owners = [other for other in TYPES_IN_ORDER if TYPES[other].base_url]
         if owners and key not in keys:
-            gathering.add(wrong(f"belongs to the type {one_of(owners)}, not to {show(kind)}", name(key)))
-    gathering.finish()
+            mistakes.add(mistake(f"belongs to the type {alternatives(owners)}, not to {show(kind)}", show_key(key)))
+    mistakes.raise_if_any()
 
 
 def _texts(destination: Destination) -> Iterable[tuple[tuple[str, ...], str]]:
@@ -258,28 +272,28 @@ def _texts(destination: Destination) -> Iterable[tuple[tuple[str, ...], str]]:
         if isinstance(text, str):
             yield (key,), text
         elif text:
-            yield from (((key, name(header)), value) for header, value in text.items())
+            yield from (((key, show_key(header)), value) for header, value in text.items())
     yield from ((("on",), word) for word in destination.on)
-    yield from ((("events", name(ours)), theirs) for ours, theirs in destination.events.items())
+    yield from ((("events", show_key(ours)), theirs) for ours, theirs in destination.events.items())
 
 
-def _unfilled(destination: Destination) -> Iterable[WrongError]:
-    return [wrong(_UNFILLED, *path) for path, text in _texts(destination) if "YOUR_" in text]
+def _unfilled(destination: Destination) -> Iterable[ShapeError]:
+    return [mistake(_UNFILLED, *path) for path, text in _texts(destination) if "YOUR_" in text]
 
 
-def _unreachable(destination: Destination, context: Context) -> Iterable[WrongError]:
+def _unreachable(destination: Destination, context: Context) -> Iterable[ShapeError]:
     keys = TYPES[destination.type].keys
     secret = any(is_secret(keys[key].shape) for key in destination.settings)
     for key, url in (("base_url", destination.base_url), *destination.settings.items()):
         if key in {"base_url", "url", "token_url"} and isinstance(url, str):
             complaint = host_complaint(url, secret=secret, allow_hosts=context.allow_hosts)
             if complaint:
-                yield wrong(complaint, key)
+                yield mistake(complaint, key)
 
 
-def _unfit_settings(destination: Destination) -> Iterable[WrongError]:
+def _unfit_settings(destination: Destination) -> Iterable[ShapeError]:
     if "body" in destination.settings and destination.settings.get("method") != "POST":
-        yield wrong('is sent with method = "POST" only', "body")
+        yield mistake('is sent with method = "POST" only', "body")
 
 
 def is_secret(shape: Shape) -> bool:

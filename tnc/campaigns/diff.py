@@ -6,9 +6,8 @@ from typing import Any, Final, Literal
 
 from tnc.campaigns.export import inline
 from tnc.campaigns.schema import NOUNS, Noun
-from tnc.campaigns.shapes import KEPT, Hidden
-from tnc.campaigns.tables import Written
 from tnc.core.models import Configuration
+from tnc.core.shapes import PLACEHOLDER, SecretValue, TomlTable
 
 CHANGED: Final = "(changed)"
 
@@ -98,9 +97,9 @@ def _changed(noun: Noun, old: Any, new: Any) -> Change:
     return Change(noun=noun.name, id=new.id, kind=kind, fields=told)
 
 
-def _tables(old: Written, new: Written) -> Iterator[FieldChange]:
+def _tables(old: TomlTable, new: TomlTable) -> Iterator[FieldChange]:
     for key in dict.fromkeys((*old, *new)):
-        yield from _values(key, old.meaning(key), new.meaning(key))
+        yield from _values(key, old.value_of(key), new.value_of(key))
 
 
 def _values(key: str, old: object, new: object) -> Iterator[FieldChange]:
@@ -112,19 +111,19 @@ def _values(key: str, old: object, new: object) -> Iterator[FieldChange]:
         case dict(), dict():
             yield from _prefixed(f"{key}.", _entries(old, new))
         case _:
-            hidden = isinstance(old, Hidden) and isinstance(new, Hidden)
+            hidden = isinstance(old, SecretValue) and isinstance(new, SecretValue)
             yield FieldChange(field=key, old=_text(old), new=CHANGED if hidden else _text(new))
 
 
 def _entries(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[FieldChange]:
-    if isinstance(old, Written) and isinstance(new, Written):
+    if isinstance(old, TomlTable) and isinstance(new, TomlTable):
         yield from _tables(old, new)
         return
     for key in dict.fromkeys((*old, *new)):
         yield from _values(key, old.get(key), new.get(key))
 
 
-def _lists(noun: str, old: Sequence[Written], new: Sequence[Written]) -> Iterator[FieldChange]:
+def _lists(noun: str, old: Sequence[TomlTable], new: Sequence[TomlTable]) -> Iterator[FieldChange]:
     """Flows, and the offers and landers in them: things with an id and an order."""
     before, after = ({str(each["id"]): each for each in items} for items in (old, new))
     for identity in dict.fromkeys((*before, *after)):
@@ -145,14 +144,14 @@ def _prefixed(prefix: str, changes: Iterator[FieldChange]) -> Iterator[FieldChan
 
 
 def _have_ids(items: Sequence[object]) -> bool:
-    return all(isinstance(each, Written) and "id" in each for each in items)
+    return all(isinstance(each, TomlTable) and "id" in each for each in items)
 
 
-def _contents(item: Written | None) -> str | None:
+def _contents(item: TomlTable | None) -> str | None:
     """All but the id, which stands before it; a weight also where it is the default."""
     if item is None:
         return None
-    weight = {"weight": item.meaning("weight")} if item.meaning("weight") is not None else {}
+    weight = {"weight": item.value_of("weight")} if item.value_of("weight") is not None else {}
     return inline({key: value for key, value in (weight | item).items() if key != "id"})
 
 
@@ -160,7 +159,7 @@ def _text(value: object) -> str | None:
     match value:
         case None:
             return None
-        case Hidden():
-            return KEPT
+        case SecretValue():
+            return PLACEHOLDER
         case _:
             return inline(value)

@@ -10,9 +10,9 @@ import tomli_w
 
 from tnc.campaigns.destination_schema import with_defaults
 from tnc.campaigns.schema import NOUNS
-from tnc.campaigns.shapes import KEPT, Hidden
 from tnc.core.errors import FailedError
 from tnc.core.models import Configuration
+from tnc.core.shapes import PLACEHOLDER, SecretValue
 
 WIDTH: Final = 120
 """Longer lists are written one item a line."""
@@ -36,8 +36,8 @@ def export_tables(configuration: Configuration) -> dict[str, Any]:
 def inline(value: object) -> str:
     """One value on one line, as it may stand behind `key = `."""
     match value:
-        case Hidden():
-            return inline(KEPT)
+        case SecretValue():
+            return inline(PLACEHOLDER)
         case Mapping():
             pairs = ", ".join(f"{_key(key)} = {inline(each)}" for key, each in value.items())
             return f"{{ {pairs} }}" if pairs else "{}"

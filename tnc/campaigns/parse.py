@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tnc.campaigns.destination_schema import short_form
-from tnc.campaigns.mistakes import Part, WrongError, name, nearest, show, where
 from tnc.campaigns.schema import NOUNS, Noun
-from tnc.campaigns.shapes import Context
 from tnc.campaigns.text_types import SLUG
 from tnc.core.errors import InvalidError
+from tnc.core.mistakes import Part, ShapeError, did_you_mean, path_text, show, show_key
 from tnc.core.models import Configuration, OfferId
+from tnc.core.shapes import Context
 from tnc.rules.compile import compile_configuration
 
 LONGEST: Final = 2_000_000
@@ -95,9 +95,11 @@ class _Reader:
     def items(self, document: Mapping[str, object]) -> dict[str, list[_Item]]:
         for key in document:
             if key not in NOUNS:
-                hint = nearest(key, NOUNS) or "."
+                hint = did_you_mean(key, NOUNS) or "."
                 self._note(
-                    f"[{name(key)}]", (), f"is not known here{hint} Known: {', '.join(f'[[{each}]]' for each in NOUNS)}"
+                    f"[{show_key(key)}]",
+                    (),
+                    f"is not known here{hint} Known: {', '.join(f'[[{each}]]' for each in NOUNS)}",
                 )
         return {noun: self._named(noun, document.get(noun, [])) for noun in NOUNS}
 
@@ -107,8 +109,8 @@ class _Reader:
             stored = noun.write(base[item.id]) if item.id in base else None
             try:
                 found[item.id] = noun.read(item.table, replace(context, stored=stored))
-            except WrongError as error:
-                for path, text in error.problems:
+            except ShapeError as error:
+                for path, text in error.mistakes:
                     self._note(*item.place(noun, path), text)
         return found
 
@@ -134,7 +136,7 @@ class _Reader:
         raise InvalidError("\n".join(lines))
 
     def _note(self, place: str, path: Iterable[Part], text: str) -> None:
-        key = where(path)
+        key = path_text(path)
         stop = "" if text.endswith((".", "?")) else "."
         self._mistakes.append(
             f"{self._file}: {place}: {key} {text}{stop}" if key else f"{self._file}: {place} {text}{stop}"
@@ -154,8 +156,8 @@ class _Reader:
             identity = table["id"]
             try:
                 SLUG.read(identity, _NOWHERE)
-            except WrongError as error:
-                self._note(place, ("id",), error.problems[0][1])
+            except ShapeError as error:
+                self._note(place, ("id",), error.mistakes[0][1])
                 continue
             if identity in items:
                 self._note(f"[[{noun}]] {show(identity)}", ("id",), "stands in the file twice")

@@ -5,21 +5,19 @@ from dataclasses import dataclass
 from typing import Any, Final, get_args
 
 from tnc.campaigns.destination_schema import COMMON, DestinationShape, postback_complaints
-from tnc.campaigns.mistakes import WrongError, show, wrong
-from tnc.campaigns.shapes import Choice, Context, Flag, ListOf, MapOf, Number, Only, Reference, Secret, Text, Whole
-from tnc.campaigns.tables import Key, Table, keys_of
 from tnc.campaigns.text_types import (
-    ADDRESSES,
+    CIDR,
     CURRENCY,
     NAME,
     PARAMETER,
     PATH,
+    SHORT_TEXT,
     SLUG,
     TIMEZONE,
     URL,
-    WORD,
     ConditionShape,
 )
+from tnc.core.mistakes import ShapeError, mistake, show
 from tnc.core.models import (
     STATUSES,
     SUBS,
@@ -40,12 +38,28 @@ from tnc.core.models import (
     WeightedOffer,
 )
 from tnc.core.money import LARGEST
+from tnc.core.shapes import (
+    Choice,
+    Context,
+    Flag,
+    Key,
+    ListOf,
+    MapOf,
+    Number,
+    Reference,
+    Secret,
+    SingleKey,
+    Table,
+    Text,
+    WholeNumber,
+    keys_of,
+)
 
 _ID: Final = Key(shape=SLUG, text="your own id")
 _NAME: Final = Key(shape=NAME, text="for people")
 _PAUSED: Final = Key(shape=Flag(), text="keeps it and uses it no more until it is false again")
 _ARCHIVED: Final = Key(shape=Flag(), text="hides it; what it did stays in reports")
-_WEIGHT: Final = Key(shape=Whole(0, 1_000_000), text="its share of the visits, against the weights beside it")
+_WEIGHT: Final = Key(shape=WholeNumber(0, 1_000_000), text="its share of the visits, against the weights beside it")
 _CURRENCY: Final = Key(shape=CURRENCY, text="ISO 4217")
 
 
@@ -54,15 +68,15 @@ _CURRENCY: Final = Key(shape=CURRENCY, text="ISO 4217")
 _ACTION_KEYS: Final = {"status": ("code",), "url": ("url",), "offer": ("offer",), "allow": ()}
 
 
-def _check_action(action: Action, _: Context) -> Iterable[WrongError]:
+def _check_action(action: Action, _: Context) -> Iterable[ShapeError]:
     allowed = _ACTION_KEYS[action.type]
     for key in ("code", "url", "offer"):
         given = getattr(action, key) is not None
         if given and key not in allowed:
             owner = next(kind for kind, keys in _ACTION_KEYS.items() if key in keys)
-            yield wrong(f"belongs to the type {show(owner)}, not to {show(action.type)}", key)
+            yield mistake(f"belongs to the type {show(owner)}, not to {show(action.type)}", key)
         if key in allowed and not given:
-            yield wrong(f"is missing; the type {show(action.type)} needs it", key)
+            yield mistake(f"is missing; the type {show(action.type)} needs it", key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +87,7 @@ class _StatusCode:
 
     def read(self, value: object, context: Context) -> int:  # noqa: ARG002 - every shape reads alike
         if not isinstance(value, int) or isinstance(value, bool) or not (200 <= value < 300 or 400 <= value < 600):
-            raise wrong(f"must be {self.allowed}, not {show(value)}")
+            raise mistake(f"must be {self.allowed}, not {show(value)}")
         return value
 
     def write(self, value: int) -> int:
@@ -91,44 +105,44 @@ def _action(*types: str) -> Table:
     return Table(Action, keys_of(Action, **{key: each for key, each in keys.items() if key in used}), _check_action)
 
 
-def _check_cost(cost: Cost, _: Context) -> Iterable[WrongError]:
+def _check_cost(cost: Cost, _: Context) -> Iterable[ShapeError]:
     if cost.model == "auto":
         return  # the amount stands in where the click brings no cost of its own
     if cost.model == "none":
         if cost.amount is not None:
-            yield wrong('does not belong to the model "none"', "amount")
+            yield mistake('does not belong to the model "none"', "amount")
     elif cost.amount is None:
-        yield wrong(f"is missing; the model {show(cost.model)} needs it", "amount")
+        yield mistake(f"is missing; the model {show(cost.model)} needs it", "amount")
     elif cost.model == "revshare" and cost.amount > 1:
-        yield wrong(f'must be a share from 0 to 1 with the model "revshare", not {cost.amount:g}', "amount")
+        yield mistake(f'must be a share from 0 to 1 with the model "revshare", not {cost.amount:g}', "amount")
 
 
-def _check_filter(filter_: Filter, _: Context) -> Iterable[WrongError]:
+def _check_filter(filter_: Filter, _: Context) -> Iterable[ShapeError]:
     if filter_.action.type in {"url", "offer"} and len((filter_.purpose or "").strip()) < 10:
-        yield wrong(
+        yield mistake(
             f"is missing or too short; a filter that sends visits to another {filter_.action.type} has to say why,"
             " in at least 10 characters",
             "purpose",
         )
 
 
-def _check_statuses(network: Network, _: Context) -> Iterable[WrongError]:
+def _check_statuses(network: Network, _: Context) -> Iterable[ShapeError]:
     owners: dict[str, str] = {}
     for status, words in network.statuses.items():
         for word in words:
             owner = owners.setdefault(word.casefold(), status)
             if owner != status:
-                yield wrong(f"has the word {show(word)}, which stands under {owner} too", "statuses", status)
+                yield mistake(f"has the word {show(word)}, which stands under {owner} too", "statuses", status)
 
 
-def _check_source(source: Source, context: Context) -> Iterable[WrongError]:
+def _check_source(source: Source, context: Context) -> Iterable[ShapeError]:
     if source.postback is not None:
         yield from (error.below("postback") for error in postback_complaints(source.postback.url, context))
 
 
-def _check_flow(flow: Flow, _: Context) -> Iterable[WrongError]:
+def _check_flow(flow: Flow, _: Context) -> Iterable[ShapeError]:
     if not flow.landers and not flow.offers:
-        yield wrong("needs at least one offer, or a lander, to send visits to", "offers")
+        yield mistake("needs at least one offer, or a lander, to send visits to", "offers")
 
 
 COST: Final = Table(
@@ -145,7 +159,7 @@ CAP: Final = Table(
     Cap,
     keys_of(
         Cap,
-        conversions=Key(shape=Whole(1, 1_000_000_000), text="how many"),
+        conversions=Key(shape=WholeNumber(1, 1_000_000_000), text="how many"),
         per=Key(shape=Choice(("hour", "day", "week", "month", "total")), text="in which time"),
         timezone=Key(shape=TIMEZONE, text="where that time begins"),
         then=Key(shape=Reference("offer"), text="the offer that takes its place"),
@@ -156,7 +170,7 @@ POSTBACK: Final = Table(
     keys_of(
         Postback,
         url=Key(shape=URL, text="where to, macros allowed"),
-        on=Key(shape=ListOf(WORD, least=1), text="statuses and event names"),
+        on=Key(shape=ListOf(SHORT_TEXT, least=1), text="statuses and event names"),
         method=Key(shape=Choice(("GET", "POST")), text="how"),
     ),
 )
@@ -234,13 +248,13 @@ NETWORK: Final = Table(
         Network,
         id=_ID,
         name=_NAME,
-        statuses=Key(shape=MapOf(Choice(STATUSES), ListOf(WORD)), text="our status, and their words for it"),
+        statuses=Key(shape=MapOf(Choice(STATUSES), ListOf(SHORT_TEXT)), text="our status, and their words for it"),
         duplicates=Key(
             shape=Choice(("by-txid", "update", "accept")),
             text="what a second conversion of a click is: the same if its txid is, a correction, or one more",
         ),
         key=Key(shape=Secret(), text="postbacks must carry it as `key=`"),
-        allow_ips=Key(shape=ListOf(ADDRESSES), text="postbacks are taken from these addresses only"),
+        allow_ips=Key(shape=ListOf(CIDR), text="postbacks are taken from these addresses only"),
         paused=_PAUSED,
         archived=_ARCHIVED,
     ),
@@ -301,7 +315,9 @@ CAMPAIGN: Final = Table(
         filter=Key(shape=Reference("filter"), text="what judges them first"),
         cost=Key(shape=COST, text="what they cost"),
         uniqueness=Key(
-            shape=Only("hours", Whole(1, 8760)), field="uniqueness_hours", text="how long a visitor is known again"
+            shape=SingleKey("hours", WholeNumber(1, 8760)),
+            field="uniqueness_hours",
+            text="how long a visitor is known again",
         ),
         redirect=Key(shape=Choice(get_args(Redirect)), text="how visits are sent on"),
         referrer_policy=Key(shape=Choice(("no-referrer",)), text="hides the link's address from where it leads"),

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Any, Final, Literal
 
-from tnc.campaigns.mistakes import Gathering, WrongError, name, nearest, show, wrong
-from tnc.campaigns.shapes import Context, Text
 from tnc.core.errors import InvalidError
+from tnc.core.mistakes import Mistakes, ShapeError, did_you_mean, mistake, show, show_key
 from tnc.core.models import OPERATORS, Condition, Operator
 from tnc.core.money import CURRENCIES
+from tnc.core.shapes import Context, Text
 from tnc.rules.conditions import compile_condition
 from tnc.rules.macros import read_template
 from tnc.rules.operators import matches
@@ -57,7 +57,8 @@ def _path(text: str) -> str | None:
 def _currency(text: str) -> str | None:
     if text in CURRENCIES:
         return None
-    return f"must be a currency of ISO 4217 like USD, in capitals, not {show(text)}{nearest(text.upper(), CURRENCIES)}"
+    close = did_you_mean(text.upper(), CURRENCIES)
+    return f"must be a currency of ISO 4217 like USD, in capitals, not {show(text)}{close}"
 
 
 def _timezone(text: str) -> str | None:
@@ -67,7 +68,7 @@ def _timezone(text: str) -> str | None:
             return None
     except (zoneinfo.ZoneInfoNotFoundError, OSError, ValueError):
         pass
-    close = nearest(text, zoneinfo.available_timezones())
+    close = did_you_mean(text, zoneinfo.available_timezones())
     return f"must be a time zone like UTC or Europe/Berlin, not {show(text)}{close}"
 
 
@@ -124,10 +125,10 @@ NAME: Final = Text("text", longest=200)
 PATH: Final = Text(_PATH_ALLOWED, _path, longest=200)
 CURRENCY: Final = Text("a currency of ISO 4217", _currency)
 TIMEZONE: Final = Text("a time zone like Europe/Berlin", _timezone)
-ADDRESSES: Final = Text("an address or a network (CIDR)", _addresses)
+CIDR: Final = Text("an address or a network (CIDR)", _addresses)
 URL: Final = Text("an http or https address, with macros", _url, longest=8000)
 PARAMETER: Final = Text("the name of a query parameter", longest=100)
-WORD: Final = Text("text", longest=100)
+SHORT_TEXT: Final = Text("text", longest=100)
 NUMERIC: Final = Text("digits in quotes", _numeric)
 PATTERN: Final = Text("a pattern (RE2)", _pattern)
 TEMPLATE: Final = Text("text with macros", _template, longest=20_000, lines=True)
@@ -142,10 +143,10 @@ class ConditionShape:
 
     def read(self, value: object, context: Context) -> Condition:
         if not isinstance(value, dict):
-            raise wrong(f"must be {self.allowed}, not {show(value)}")
+            raise mistake(f"must be {self.allowed}, not {show(value)}")
         fact = value.get("fact")
         if not isinstance(fact, str) or len(fact) > 200:
-            raise wrong(f"must be the name of a fact in quotes, not {show(fact)}", "fact")
+            raise mistake(f"must be the name of a fact in quotes, not {show(fact)}", "fact")
         operator = _operator(value)
         condition = Condition(
             fact=fact,
@@ -156,7 +157,7 @@ class ConditionShape:
         try:
             compile_condition(condition, Place(of=self.of))
         except InvalidError as error:
-            raise wrong(f"cannot be used: {error}") from error
+            raise mistake(f"cannot be used: {error}") from error
         return condition
 
     def write(self, value: Condition) -> dict[str, object]:
@@ -165,14 +166,15 @@ class ConditionShape:
 
 
 def _operator(value: Mapping[str, object]) -> Operator:
-    gathering = Gathering()
+    mistakes = Mistakes()
     for key in value:
         if key not in {"fact", "timezone", *OPERATORS}:
-            gathering.add(wrong(f"is no operator{nearest(key, OPERATORS) or '.'} Known: {_KNOWN}", name(key)))
-    gathering.finish()
+            hint = did_you_mean(key, OPERATORS) or "."
+            mistakes.add(mistake(f"is no operator{hint} Known: {_KNOWN}", show_key(key)))
+    mistakes.raise_if_any()
     used = [each for each in OPERATORS if each in value]
     if len(used) != 1:
-        raise wrong(f"needs exactly one operator and has {', '.join(used) or 'none'}. Known: {_KNOWN}")
+        raise mistake(f"needs exactly one operator and has {', '.join(used) or 'none'}. Known: {_KNOWN}")
     return used[0]
 
 
@@ -182,7 +184,7 @@ _KNOWN = ", ".join(OPERATORS)
 def _timezone_2(value: Mapping[str, object], context: Context) -> str | None:
     try:
         return TIMEZONE.read(value["timezone"], context) if "timezone" in value else None
-    except WrongError as error:
+    except ShapeError as error:
         raise error.below("timezone") from None
 
 
@@ -204,4 +206,4 @@ def _scalar(value: object, operator: str) -> Any:
         case date() | time():
             return value.isoformat()
         case _:
-            raise wrong(f"must be text, a number, true, false or a list of these, not {show(value)}", operator)
+            raise mistake(f"must be text, a number, true, false or a list of these, not {show(value)}", operator)

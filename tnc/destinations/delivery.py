@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Literal
 
 from tnc.campaigns.destination_schema import TYPES, with_defaults
-from tnc.campaigns.shapes import MapOf, Secret
 from tnc.core.errors import InvalidError
 from tnc.core.models import Click, Configuration, Consent, Conversion, DeliveryKind, Destination, Mode
+from tnc.core.shapes import MapOf, Secret
 
 Kind = DeliveryKind
 Why = Literal[

@@ -13,7 +13,6 @@ from typing import Any, Final, Protocol
 
 from tnc.campaigns.destination_schema import all_destinations
 from tnc.campaigns.schema import NOUNS
-from tnc.campaigns.shapes import KEPT, Hidden
 from tnc.core.conversions import fold
 from tnc.core.errors import InvalidError, NotFoundError, RefusedError
 from tnc.core.fields import rfc3339
@@ -28,6 +27,7 @@ from tnc.core.models import (
     Destination,
     DestinationId,
 )
+from tnc.core.shapes import PLACEHOLDER, SecretValue
 from tnc.destinations.batch import revive
 from tnc.destinations.delivery import Delivery, Kind
 from tnc.destinations.eligibility import Due, due, gate
@@ -342,8 +342,8 @@ def _shown_settings(destination: Destination) -> dict[str, Any]:
 
 def _shown(value: Any) -> Any:
     match value:
-        case Hidden():
-            return KEPT
+        case SecretValue():
+            return PLACEHOLDER
         case Mapping():
             return {key: _shown(each) for key, each in value.items()}
         case _:

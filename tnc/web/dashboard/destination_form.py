@@ -10,9 +10,9 @@ from aiohttp import web
 from tnc.campaigns.destination_schema import COMMON, TYPES, TYPES_IN_ORDER, is_secret
 from tnc.campaigns.export import export_toml, inline
 from tnc.campaigns.schema import NOUNS
-from tnc.campaigns.shapes import Choice, MapOf
 from tnc.core.errors import InvalidError, RefusedError, TncError
 from tnc.core.models import Campaign, CampaignId, Configuration, Destination, DestinationId, DestinationType
+from tnc.core.shapes import Choice, MapOf
 from tnc.destinations.platforms.guides import WHERE
 from tnc.web.dashboard.destinations import find
 from tnc.web.dashboard.keys import APPLIANCE, USER
@@ -192,7 +192,7 @@ def _form(
 
 def _choices(key: str) -> tuple[str, ...]:
     shape = COMMON[key].shape
-    return shape.words if isinstance(shape, Choice) else ()
+    return shape.options if isinstance(shape, Choice) else ()
 
 
 def _fields(kind: DestinationType, given: Given, before: Destination | None) -> list[Field]:
@@ -208,7 +208,7 @@ def _fields(kind: DestinationType, given: Given, before: Destination | None) -> 
                 value="" if secret else given.get(key, str(each.default or "")),
                 needed=each.needed and not kept,
                 secret=secret,
-                choices=each.shape.words if isinstance(each.shape, Choice) else (),
+                choices=each.shape.options if isinstance(each.shape, Choice) else (),
             )
         )
     return fields

@@ -7,9 +7,9 @@ from aiohttp import web
 
 from tnc.campaigns.destination_schema import all_destinations
 from tnc.campaigns.schema import NOUNS
-from tnc.campaigns.shapes import KEPT, Hidden
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.models import Configuration, DeliveryState, Destination, DestinationId
+from tnc.core.shapes import PLACEHOLDER, SecretValue
 from tnc.destinations.preview import DestinationTest
 from tnc.destinations.worker import DestinationStatus
 from tnc.web.dashboard import format as words
@@ -136,8 +136,8 @@ def _settings(destination: Destination) -> list[tuple[str, str]]:
 
 def _shown_value(value: object) -> str:
     match value:
-        case Hidden():
-            return KEPT
+        case SecretValue():
+            return PLACEHOLDER
         case dict():
             return ", ".join(f"{key} = {_shown_value(each)}" for key, each in value.items())
         case list():

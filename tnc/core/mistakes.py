@@ -8,38 +8,38 @@ from datetime import date, time
 Part = str | int
 
 
-class WrongError(Exception):
+class ShapeError(Exception):
     """One value cannot be used: every reason, each with the way from that value down to where it stands."""
 
-    def __init__(self, *problems: tuple[tuple[Part, ...], str]) -> None:
-        super().__init__(*(text for _, text in problems))
-        self.problems = problems
+    def __init__(self, *mistakes: tuple[tuple[Part, ...], str]) -> None:
+        super().__init__(*(text for _, text in mistakes))
+        self.mistakes = mistakes
 
-    def below(self, part: Part) -> "WrongError":
-        return WrongError(*(((part, *path), text) for path, text in self.problems))
+    def below(self, part: Part) -> "ShapeError":
+        return ShapeError(*(((part, *path), text) for path, text in self.mistakes))
 
 
-def wrong(text: str, *path: Part) -> WrongError:
+def mistake(text: str, *path: Part) -> ShapeError:
     """`text` continues a sentence that begins with the key: "must be ..., not ..."."""
-    return WrongError((path, text))
+    return ShapeError((path, text))
 
 
-class Gathering:
+class Mistakes:
     """Collects what is wrong with the parts of a whole, so that its reader hears of all of it at once."""
 
     def __init__(self) -> None:
-        self.problems: list[tuple[tuple[Part, ...], str]] = []
+        self.mistakes: list[tuple[tuple[Part, ...], str]] = []
 
-    def add(self, error: WrongError) -> None:
-        self.problems += error.problems
+    def add(self, error: ShapeError) -> None:
+        self.mistakes += error.mistakes
 
-    def finish(self) -> None:
+    def raise_if_any(self) -> None:
         """Raises WrongError when anything was added."""
-        if self.problems:
-            raise WrongError(*self.problems)
+        if self.mistakes:
+            raise ShapeError(*self.mistakes)
 
 
-def where(path: Iterable[Part]) -> str:
+def path_text(path: Iterable[Part]) -> str:
     """`("landers", 0, "weight")` -> `landers[0].weight`"""
     text = ""
     for part in path:
@@ -70,24 +70,24 @@ def show(value: object) -> str:
             return "nothing"
 
 
-def name(key: str) -> str:
+def show_key(key: str) -> str:
     """A key as it is written: bare where TOML lets it be."""
     return key if key.isascii() and key.replace("-", "").replace("_", "").isalnum() and len(key) <= 60 else show(key)
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
+def did_you_mean(word: str, words: Iterable[str]) -> str:
     """`; did you mean "offers"?` or nothing. Long words are no slips of the pen."""
     close = difflib.get_close_matches(word, list(words), n=1) if len(word) <= 64 else []
     return f"; did you mean {show(close[0])}?" if close else ""
 
 
-def one_of(words: Sequence[str]) -> str:
+def alternatives(words: Sequence[str]) -> str:
     """`"a", "b" or "c"`"""
     *most, last = map(show, words)
     return f"{', '.join(most)} or {last}" if most else last
 
 
-def listed(words: Sequence[str], limit: int = 12) -> str:
+def shortlist(words: Sequence[str], limit: int = 12) -> str:
     """`"a", "b", "c"`; of many words the first, and how many more there are."""
     shown = ", ".join(map(show, words[:limit]))
     return f"{shown} and {len(words) - limit} more" if len(words) > limit else shown
