@@ -30,13 +30,14 @@ from tnc.admin.bench.visitors import visitors
 from tnc.core import settings
 from tnc.core.clock import DAY_MS, World, new_id
 from tnc.core.models import Click, ClickId
-from tnc.reports.client import Asked
+from tnc.reports.client import ReportRequest
+from tnc.reports.query import ReportQuery
 from tnc.store.days.files import Days
 from tnc.store.days.writer import utc_date
 from tnc.store.workspace import Workspace
 
 DAYS = 20
-HEAVY = Asked(by=("campaign", "country", "os", "sub1"), start="30d")
+HEAVY = ReportQuery(by=("campaign", "country", "os", "sub1"), start="30d")
 COUNTRIES = "US CA GB DE FR IN BR MX AU IT ES PL NL ID PH TH VN TR ZA NG JP KR SE NO FI DK AT CH BE PT".split()
 SYSTEMS = "Android iOS Windows macOS Linux ChromeOS".split()
 _AT_ONCE = 5_000
@@ -111,12 +112,12 @@ class Report:
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         begun = time.perf_counter()
-        self._child.stdin.write(msgspec.json.encode(HEAVY) + b"\n")
+        self._child.stdin.write(msgspec.json.encode(ReportRequest(query=HEAVY)) + b"\n")
         self._child.stdin.flush()
         told = self._child.stdout.readline()
         while told.startswith(b'{"more":true'):  # to parse it all would keep the generator from its work
             told = self._child.stdout.readline()
-        assert told.startswith(b'{"answer":'), told[:1000]
+        assert told.startswith(b'{"result":'), told[:1000]
         return time.perf_counter() - begun
 
     def without_end(self, stop: threading.Event) -> threading.Thread:

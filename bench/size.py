@@ -20,7 +20,8 @@ from tnc.admin.bench.appliance import Appliance, memory_mb
 from tnc.admin.bench.load import Crowd
 from tnc.admin.bench.measure import size_of
 from tnc.admin.bench.visitors import visitors
-from tnc.reports.client import Asked, ReportClient
+from tnc.reports.client import ReportClient
+from tnc.reports.query import ReportQuery
 
 _ID = re.compile(rb"[?&](?:s2|click|cid)=([0-9a-z]+)")
 
@@ -83,7 +84,7 @@ def convert(made: Appliance, click_id: str) -> None:
 
 async def catch_up(config: Path) -> None:
     reporter = ReportClient(config)
-    await reporter.answer(Asked(by=("campaign", "country"), start="today"))
+    await reporter.fetch(ReportQuery(by=("campaign", "country"), start="today"))
     await reporter.close()
 
 

@@ -10,10 +10,11 @@ import pytest
 from tests.e2e.shop import printed, told
 from tnc.admin.bench.appliance import Appliance
 from tnc.core.errors import InvalidError
-from tnc.reports.client import Asked, ReportClient
+from tnc.reports.client import ReportClient
+from tnc.reports.query import ReportQuery
 
 PLACES = 437
-ASKED = Asked(by=("sub1", "sub2"), start="30d", sort="visits")
+ASKED = ReportQuery(by=("sub1", "sub2"), start="30d", sort="visits")
 
 
 @pytest.fixture
@@ -46,8 +47,8 @@ async def reporter(visited: Appliance) -> AsyncIterator[ReportClient]:
 
 
 async def test_a_long_report_is_whole_in_both_faces(visited: Appliance, reporter: ReportClient) -> None:
-    answer = await reporter.answer(ASKED)
-    sheet = await reporter.csv(ASKED)
+    answer = await reporter.fetch(ASKED)
+    sheet = await reporter.fetch_csv(ASKED)
 
     command = ("report", "--by", "sub1,sub2", "--from", "30d", "--sort", "visits")
     assert len(answer["rows"]) == PLACES
@@ -57,6 +58,6 @@ async def test_a_long_report_is_whole_in_both_faces(visited: Appliance, reporter
 
 async def test_what_is_refused_is_refused_in_words_and_the_next_one_answered(reporter: ReportClient) -> None:
     with pytest.raises(InvalidError, match="shoe_size"):
-        await reporter.answer(Asked(by=("shoe_size",)))
+        await reporter.fetch(ReportQuery(by=("shoe_size",)))
 
-    assert len((await reporter.answer(Asked(by=("sub1",), start="30d", limit=7)))["rows"]) == 7
+    assert len((await reporter.fetch(ReportQuery(by=("sub1",), start="30d", limit=7)))["rows"]) == 7

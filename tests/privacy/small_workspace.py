@@ -14,8 +14,9 @@ from tnc.core.clock import MINUTE_MS, World
 from tnc.core.models import MAIN, Click, ConversionChange, ConversionId, DestinationId, Event, LanderClick, OfferId
 from tnc.core.settings import Settings
 from tnc.privacy.erase import Eraser
-from tnc.reports.answering import answer
-from tnc.reports.client import Asked
+from tnc.reports.columns.columns import Columns
+from tnc.reports.query import ReportQuery
+from tnc.reports.run import run_report
 from tnc.store.days.click_log import Day, Days
 from tnc.store.days.deliveries import DeliveryRecord, DeliveryRow
 from tnc.store.days.inbox import Call, InboxRow
@@ -126,7 +127,8 @@ class Estate:
 
     def report(self, *by: str, **asked: Any) -> dict[str, Any]:
         question = {"start": "2026-11-20", "end": "2026-11-25"} | asked
-        return answer(self.workspace, Asked(by=by, **question)).json()
+        with Columns(self.workspace.paths.columns) as columns:
+            return run_report(self.workspace, columns, ReportQuery(by=by, **question)).to_json()
 
     def click_ids(self) -> set[str]:
         return {history.click.click_id for history in self.workspace.histories.newest()}

@@ -13,7 +13,7 @@ from tnc.core.models import MAIN, ClickId, FilterChange, FilterId, LabelChange
 from tnc.privacy.remainder import remainder
 from tnc.reports.columns.columns import Columns
 from tnc.reports.columns.schema import ERASED
-from tnc.reports.query import question
+from tnc.reports.query import ReportQuery
 from tnc.reports.run import Exchange, Reports
 
 
@@ -32,8 +32,8 @@ def all_erased(day: Day) -> Day:
 def report(columns: Columns, day: Day, *by: str, **asked: Any) -> dict[str, Any]:
     reports = Reports(columns, open_day=lambda _workspace, _date: day, dates=lambda _workspace: [DATE])
     given_ = {"start": str(DATE), "end": "2026-04-05"} | asked
-    wanted = question(workspace=MAIN, now_ms=0, by=by, **given_)
-    told = reports.ask(wanted, Exchange(home="USD", rates={"USD": 1.0, "EUR": 2.0})).json()
+    wanted = ReportQuery(by=by, **given_).resolve(MAIN, 0)
+    told = reports.run(wanted, Exchange(home="USD", rates={"USD": 1.0, "EUR": 2.0})).to_json()
     columns.forget(MAIN, DATE)
     return {"rows": told["rows"], "totals": told["totals"]}
 

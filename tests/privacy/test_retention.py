@@ -17,7 +17,7 @@ from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.models import MAIN, ClickId
 from tnc.privacy.retention import Hooks, Retention
-from tnc.reports.client import keep_sums
+from tnc.reports.client import roll_up_days
 from tnc.reports.columns.archive import OWNER_SIDE, ArchivedDay, archived_dates
 from tnc.store.days.writer import day_path
 from tnc.store.requests import RequestKind
@@ -38,7 +38,9 @@ def full(tmp_path: Path) -> Iterator[Estate]:
 
 
 def retention(full: Estate) -> Retention:
-    return Retention(full.workspace, full.alone, Hooks(roll_up=lambda dates: keep_sums(full.workspace.settings, dates)))
+    return Retention(
+        full.workspace, full.alone, Hooks(roll_up=lambda dates: roll_up_days(full.workspace.settings, dates))
+    )
 
 
 def without_sums(full: Estate, told: list[Date] | None = None) -> Retention:

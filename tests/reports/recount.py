@@ -10,7 +10,7 @@ from tests.store.invented import Day
 from tnc.core.conversions import fold
 from tnc.core.fields import FIELDS
 from tnc.core.models import Click, ConversionChange, LanderClick
-from tnc.reports.query import Question
+from tnc.reports.query import ResolvedQuery
 from tnc.store.days.history import relabelled
 
 Sums = dict[str, int]
@@ -38,11 +38,11 @@ def label(name: str, click: Click, at_ms: int, zone: ZoneInfo, own: Mapping[str,
             return ",".join(value) if isinstance(value, tuple) else value
 
 
-def _asked(question: Question, at_ms: int) -> bool:
+def _asked(question: ResolvedQuery, at_ms: int) -> bool:
     return question.start_ms <= at_ms < question.end_ms
 
 
-def recount(question: Question, days: Iterable[Day], rates: Mapping[str, float]) -> dict[tuple[Any, ...], Sums]:
+def recount(question: ResolvedQuery, days: Iterable[Day], rates: Mapping[str, float]) -> dict[tuple[Any, ...], Sums]:
     """Group -> sums; money in micros of the question's currency. Filters are not looked at."""
     zone = ZoneInfo(question.timezone)
     groups: dict[tuple[Any, ...], dict[tuple[str, str | None], int]] = defaultdict(lambda: defaultdict(int))
@@ -56,7 +56,7 @@ def recount(question: Question, days: Iterable[Day], rates: Mapping[str, float])
     return {group: _in_one_currency(sums, question.currency, rates) for group, sums in groups.items()}
 
 
-def _count_click(question: Question, click: Click, events: list[Any], zone: ZoneInfo, groups: Any) -> None:
+def _count_click(question: ResolvedQuery, click: Click, events: list[Any], zone: ZoneInfo, groups: Any) -> None:
     landers = [each for each in events if isinstance(each, LanderClick)]
     invalid = click.visit.traffic != "human" or click.stopped
     if click.visit.traffic != "prefetch" and _asked(question, click.clicked_at_ms):

@@ -9,14 +9,14 @@ from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError
 from tnc.core.fields import parse_rfc3339_ms, rfc3339
 from tnc.core.models import MAIN
-from tnc.reports.query import Filter, Question, moment_ms, parse_filter, question
+from tnc.reports.query import Filter, ReportQuery, ResolvedQuery, moment_ms, parse_filter
 
 NOW_MS = parse_rfc3339_ms("2026-03-29T10:30:00.500Z")
 
 
-def asked(**words: Any) -> Question:
-    given: dict[str, Any] = {"workspace": MAIN, "now_ms": NOW_MS, "by": ["campaign"]} | words
-    return question(**given)
+def asked(**words: Any) -> ResolvedQuery:
+    given: dict[str, Any] = {"by": ["campaign"]} | words
+    return ReportQuery(**given).resolve(MAIN, NOW_MS)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tnc.core.models import MAIN
-from tnc.reports.query import question
-from tnc.reports.result import Answer, Row, harmless, visible
+from tnc.reports.query import ReportQuery
+from tnc.reports.result import ReportResult, Row, harmless, visible
 
 HOSTILE = [
     "=cmd|' /C calc'!A0",
@@ -27,9 +27,11 @@ HOSTILE = [
 ]
 
 
-def answer(rows: list[Row], by: tuple[str, ...] = ("sub1",), metrics: tuple[str, ...] = ("visits", "cost")) -> Answer:
-    return Answer(
-        question=question(workspace=MAIN, now_ms=1_774_000_000_000, by=by, metrics=metrics),
+def answer(
+    rows: list[Row], by: tuple[str, ...] = ("sub1",), metrics: tuple[str, ...] = ("visits", "cost")
+) -> ReportResult:
+    return ReportResult(
+        query=ReportQuery(by=by, metrics=metrics).resolve(MAIN, 1_774_000_000_000),
         currency="USD",
         rows=rows,
         totals=dict.fromkeys(metrics, 7),
@@ -42,7 +44,7 @@ def cells(text: str) -> list[list[str]]:
 
 
 def test_json_is_as_the_contract_says() -> None:
-    found = answer([{"sub1": None, "visits": 7, "cost": 0.02}]).json()
+    found = answer([{"sub1": None, "visits": 7, "cost": 0.02}]).to_json()
 
     assert found == {
         "from": "2026-03-13T09:46:40.000Z",
@@ -65,14 +67,14 @@ def test_csv_has_a_header_and_the_words_people_match_by() -> None:
         {"vpn": False, "visits": 0, "cost": 0.000001},
     ]
 
-    text = answer(rows, by=("vpn",)).csv()
+    text = answer(rows, by=("vpn",)).to_csv()
 
     assert text == "vpn,visits,cost\r\nunknown,7,\r\ntrue,1,-0.5\r\nfalse,0,0.000001\r\n"
 
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_no_cell_of_a_csv_is_a_formula_and_none_is_lost(value: str) -> None:
-    text = answer([{"sub1": value, "visits": 1, "cost": 1}, {"sub1": "next", "visits": 2, "cost": 1}]).csv()
+    text = answer([{"sub1": value, "visits": 1, "cost": 1}, {"sub1": "next", "visits": 2, "cost": 1}]).to_csv()
 
     _, first, second = cells(text)
     assert not first[0].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
@@ -94,7 +96,7 @@ def test_a_terminal_gets_nothing_to_obey(value: str) -> None:
 def test_a_text_has_one_line_a_row_with_the_totals_first(values: list[str]) -> None:
     rows: list[Row] = [{"sub1": value, "visits": 3, "cost": 1.5} for value in values]
 
-    lines = answer(rows).text().split("\n")
+    lines = answer(rows).to_text().split("\n")
 
     assert lines[0] == "2026-03-13T09:46:40.000Z to 2026-03-20T09:46:40.000Z, UTC, by click time, money in USD"
     assert lines[2].split() == ["sub1", "visits", "cost"]
@@ -106,7 +108,7 @@ def test_a_text_has_one_line_a_row_with_the_totals_first(values: list[str]) -> N
 def test_numbers_stand_under_each_other_also_beside_wide_letters() -> None:
     rows: list[Row] = [{"sub1": "日本", "visits": 100, "cost": 1}, {"sub1": "abcd", "visits": 7, "cost": None}]
 
-    lines = answer(rows).text().split("\n")
+    lines = answer(rows).to_text().split("\n")
 
     assert lines[2:6] == [
         "sub1  visits  cost",
@@ -118,12 +120,12 @@ def test_numbers_stand_under_each_other_also_beside_wide_letters() -> None:
 
 def test_ratios_are_shown_in_per_cent_and_prices_finely() -> None:
     rows: list[Row] = [{"sub1": "a", "cr": 0.12345, "epv": 0.012345}]
-    shown = Answer(
-        question=question(workspace=MAIN, now_ms=1, by=("sub1",), metrics=("cr", "epv"), start="1h", end="now"),
+    shown = ReportResult(
+        query=ReportQuery(by=("sub1",), metrics=("cr", "epv"), start="1h", end="now").resolve(MAIN, 1),
         currency=None,
         rows=rows,
         totals={"cr": None, "epv": None},
         notes=[],
-    ).text()
+    ).to_text()
 
     assert shown.split("\n")[-1].split() == ["a", "12.35%", "0.0123"]

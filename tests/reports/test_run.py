@@ -18,8 +18,8 @@ from tnc.core.fields import money
 from tnc.core.models import MAIN, SUBS, CampaignId, LanderClick, LanderId, WorkspaceId
 from tnc.reports.columns.columns import Columns
 from tnc.reports.dimensions import DIMENSIONS, METRICS
-from tnc.reports.query import EventTime, Question, question
-from tnc.reports.result import Answer, word
+from tnc.reports.query import EventTime, ReportQuery, ResolvedQuery
+from tnc.reports.result import ReportResult, word
 from tnc.reports.run import Exchange, Reports
 
 NOW_MS = day_start_ms(DATE) + 2 * DAY_MS
@@ -52,9 +52,10 @@ class ClickStore:
         self.days.setdefault(workspace, three_days(seed, **of))
         return workspace
 
-    def ask(self, exchange: Exchange | None = None, **words: Any) -> Answer:
-        asked: dict[str, Any] = {"workspace": MAIN, "now_ms": NOW_MS, "by": ["campaign"]} | words
-        return self.reports.ask(question(**asked), exchange)
+    def ask(self, exchange: Exchange | None = None, **words: Any) -> ReportResult:
+        given: dict[str, Any] = {"workspace": MAIN, "by": ["campaign"]} | words
+        workspace = given.pop("workspace")
+        return self.reports.run(ReportQuery(**given).resolve(workspace, NOW_MS), exchange)
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +86,8 @@ def assert_same(row: dict[str, Any], expected: dict[str, float | None]) -> None:
         assert row[name] == (money(int(value or 0)) if METRICS[name].kind == "money" else value), name
 
 
-def assert_equal_to_recount(answer: Answer, days: Days) -> None:
-    asked = answer.question
+def assert_equal_to_recount(answer: ReportResult, days: Days) -> None:
+    asked = answer.query
     expected = recount(replace(asked, currency=answer.currency), days.values(), RATES)
     found = {tuple(row[name] for name in asked.by): row for row in answer.rows}
     assert found.keys() == expected.keys()
@@ -103,8 +104,8 @@ GROUPABLE = sorted(set(DIMENSIONS) - set(SUBS))
 def recounted(store: ClickStore, seed: int, by: tuple[str, ...], **of: Any) -> None:
     """Ask about a busy workspace, in one currency or in three, and compare."""
     workspace = store.busy(seed, currencies=("USD", "EUR", "INR") if seed % 2 else ("EUR",))
-    asked = Question(workspace=workspace, by=by, metrics=tuple(METRICS), **of)
-    found = store.reports.ask(asked, Exchange(home="USD", rates=RATES))
+    asked = ResolvedQuery(workspace=workspace, by=by, metrics=tuple(METRICS), **of)
+    found = store.reports.run(asked, Exchange(home="USD", rates=RATES))
     assert_equal_to_recount(found, store.days[workspace])
 
 

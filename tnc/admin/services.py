@@ -14,7 +14,7 @@ from tnc.privacy.erase import Eraser
 from tnc.privacy.requests import PrivacyRequests
 from tnc.privacy.retention import Retention
 from tnc.privacy.vault import Alone
-from tnc.reports.client import keep_sums
+from tnc.reports.client import roll_up_days
 from tnc.store.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Keeping:
             workspace,
             alone,
             retention.Hooks(
-                roll_up=lambda dates: keep_sums(workspace.settings, dates),
+                roll_up=lambda dates: roll_up_days(workspace.settings, dates),
                 retiring=hooks.retiring,
                 renewed=hooks.renewed,
             ),

@@ -7,8 +7,9 @@ import click
 from tnc.cli.main import CliContext, print_json, with_json
 from tnc.core.errors import InvalidError
 from tnc.core.process import lower_priority
-from tnc.reports.answering import answer
-from tnc.reports.client import Asked
+from tnc.reports.columns.columns import Columns
+from tnc.reports.query import ReportQuery
+from tnc.reports.run import run_report
 
 
 @click.command()
@@ -30,11 +31,11 @@ def report(asker: CliContext, /, as_csv: bool, as_json: bool, **asked: Sequence[
     if as_csv and as_json:
         raise InvalidError("--csv and --json cannot both be; leave one away.")
     lower_priority()
-    with asker.workspace() as workspace:
-        told = answer(workspace, Asked(**asked))  # type: ignore[arg-type]
+    with asker.workspace() as workspace, Columns(workspace.paths.columns) as columns:
+        result = run_report(workspace, columns, ReportQuery(**asked))  # type: ignore[arg-type]
     if as_json:
-        print_json(told.json())
+        print_json(result.to_json())
         return
-    click.echo(told.csv() if as_csv else told.text(), nl=not as_csv)
-    for note in told.notes:
+    click.echo(result.to_csv() if as_csv else result.to_text(), nl=not as_csv)
+    for note in result.notes:
         click.echo(f"note: {note}", err=True)

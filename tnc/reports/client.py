@@ -1,7 +1,7 @@
-"""Reports for a running server: asked in a child process of low priority, so that clicks do not notice.
+"""Reports for a running server, computed in a child process of low priority so that clicks do not slow down.
 
-The child is started when a report is asked for and leaves when it has had nothing to do for a while: no
-analytic library ever lives in the process that serves.
+The child starts with the first report and ends after half a minute without work: DuckDB is never loaded into the
+process that serves clicks.
 """
 
 import asyncio
@@ -20,32 +20,24 @@ import msgspec
 from tnc.core import errors
 from tnc.core.errors import FailedError, TncError
 from tnc.core.settings import Settings
-from tnc.reports.result import Answer
+from tnc.reports.query import ReportQuery
+from tnc.reports.result import ReportResult
 
 _LONGEST_LINE: Final = 1 << 24
 _ROWS_PORTION: Final = 100
 _CSV_PORTION: Final = 1 << 16
-_PATIENCE_SECONDS: Final = 300.0
+_TIMEOUT_SECONDS: Final = 300.0
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A report as `tnc report` takes it, in the words it was asked in."""
+class ReportRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line to the child."""
 
-    by: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
-    start: str | None = None
-    end: str | None = None
-    where: tuple[str, ...] = ()
-    timezone: str = "UTC"
-    time: str = "click"
-    sort: str | None = None
-    limit: int | None = None
-    currency: str | None = None
+    query: ReportQuery
     as_csv: bool = False
 
 
 class ReportChunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A line of what the child answers: portions of the rows or of the CSV first, then the rest, or why there is none.
+    """One line from the child. A result is portions of its rows or of its CSV, then `result`; an error is one line.
 
     A report may have a hundred thousand rows. Read at once they would keep the server's loop for half a second.
     """
@@ -53,60 +45,62 @@ class ReportChunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     more: bool = False  # another line follows
     rows: list[dict[str, Any]] = []
     csv: str = ""
-    answer: dict[str, Any] | None = None  # without its rows; empty after a CSV
-    refused: str | None = None  # name of the class in tnc.errors
-    text: str = ""
+    result: dict[str, Any] | None = None  # JSON of the result without its rows; empty after a CSV
+    error: str | None = None  # name of the class in tnc.core.errors
+    message: str = ""
 
 
-def in_lines(answer: Answer, *, as_csv: bool) -> Iterator[ReportChunk]:
+def split_result(result: ReportResult, *, as_csv: bool) -> Iterator[ReportChunk]:
     if as_csv:
-        text = answer.csv()
+        text = result.to_csv()
         yield from (
             ReportChunk(csv=text[at : at + _CSV_PORTION], more=True) for at in range(0, len(text), _CSV_PORTION)
         )
-        yield ReportChunk(answer={})
+        yield ReportChunk(result={})
         return
-    shown = answer.json()
+    shown = result.to_json()
     rows = shown.pop("rows")
     yield from (ReportChunk(rows=rows[at : at + _ROWS_PORTION], more=True) for at in range(0, len(rows), _ROWS_PORTION))
-    yield ReportChunk(answer=shown)
+    yield ReportChunk(result=shown)
 
 
 class ReportClient:
-    """The child process, from the side of the server. One question at a time."""
+    """The server's side of the child process. It computes one report at a time."""
 
     def __init__(self, config: Path) -> None:
         self._command = (sys.executable, "-m", "tnc.reports.worker", str(config))
         self._child: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
 
-    async def answer(self, asked: Asked) -> dict[str, Any]:
-        """Raises what the report refuses with, and FailedError when the child does not answer."""
-        *portions, last = await self._lines(asked)
-        return {**(last.answer or {}), "rows": [row for each in portions for row in each.rows]}
+    async def fetch(self, query: ReportQuery) -> dict[str, Any]:
+        """The result as JSON. Raises what the report raises, and FailedError when the child does not answer."""
+        *portions, last = await self._request(ReportRequest(query=query))
+        return {**(last.result or {}), "rows": [row for each in portions for row in each.rows]}
 
-    async def csv(self, asked: Asked) -> str:
-        """The same as CSV, every figure in full. Raises what `answer` raises."""
-        return "".join(each.csv for each in await self._lines(msgspec.structs.replace(asked, as_csv=True)))
+    async def fetch_csv(self, query: ReportQuery) -> str:
+        """The same as CSV, every number in full. Raises what `fetch` raises."""
+        return "".join(each.csv for each in await self._request(ReportRequest(query=query, as_csv=True)))
 
-    async def _lines(self, asked: Asked) -> list[ReportChunk]:
+    async def _request(self, request: ReportRequest) -> list[ReportChunk]:
         async with self._turn:
-            line = msgspec.json.encode(asked) + b"\n"
-            told = await self._ask(line) or await self._ask(line)  # it may just have left: then a new one is asked
-        if not told:
+            line = msgspec.json.encode(request) + b"\n"
+            # The child may just have ended for want of work: the second try starts a new one.
+            chunks = await self._exchange(line) or await self._exchange(line)
+        if not chunks:
             raise FailedError("the report could not be made; `tnc report` on the command line says why.")
-        last = told[-1]
-        if last.refused is not None:
-            kind = getattr(errors, last.refused, FailedError)
-            raise kind(last.text) if isinstance(kind, type) and issubclass(kind, TncError) else FailedError(last.text)
-        return told
+        last = chunks[-1]
+        if last.error is not None:
+            kind = getattr(errors, last.error, FailedError)
+            is_ours = isinstance(kind, type) and issubclass(kind, TncError)
+            raise kind(last.message) if is_ours else FailedError(last.message)
+        return chunks
 
     async def catch_up(self) -> None:
-        """Copy what is new, so that the next report has little to wait for."""
-        await self.answer(Asked(metrics=("visits",), limit=0))
+        """Copy new clicks into the columns, so that the next report has little to wait for."""
+        await self.fetch(ReportQuery(metrics=("visits",), limit=0))
 
-    async def _ask(self, line: bytes) -> list[ReportChunk]:
-        """Nothing when the child does not answer to the end."""
+    async def _exchange(self, line: bytes) -> list[ReportChunk]:
+        """Send a line and read all that comes back; empty when the child stops before the end."""
         child = self._child
         if child is None or child.returncode is not None:
             child = self._child = await asyncio.create_subprocess_exec(
@@ -120,17 +114,17 @@ class ReportClient:
         try:
             child.stdin.write(line)
             await child.stdin.drain()
-            told = [await _next_line(child.stdout)]
-            while told[-1].more:
-                await asyncio.sleep(0)  # a line that is there already lets nobody else have a turn
-                told.append(await _next_line(child.stdout))
+            chunks = [await _next_chunk(child.stdout)]
+            while chunks[-1].more:
+                await asyncio.sleep(0)  # reading a line that is there already would not let other tasks run
+                chunks.append(await _next_chunk(child.stdout))
         except (OSError, TimeoutError, ValueError, msgspec.DecodeError):
             await self.close()
             return []
-        except asyncio.CancelledError:  # nobody waits for this answer any more: it must not be the next one's
+        except asyncio.CancelledError:  # the rest of this result must not be taken for the next one's
             await self.close()
             raise
-        return told
+        return chunks
 
     async def close(self) -> None:
         child, self._child = self._child, None
@@ -140,13 +134,13 @@ class ReportClient:
             await child.wait()
 
 
-async def _next_line(lines: asyncio.StreamReader) -> ReportChunk:
-    return msgspec.json.decode(await asyncio.wait_for(lines.readline(), _PATIENCE_SECONDS), type=ReportChunk)
+async def _next_chunk(lines: asyncio.StreamReader) -> ReportChunk:
+    return msgspec.json.decode(await asyncio.wait_for(lines.readline(), _TIMEOUT_SECONDS), type=ReportChunk)
 
 
-def keep_sums(settings: Settings, dates: Sequence[Date]) -> None:
-    """Have a child make the sums of these days, and wait for it. Raises FailedError."""
+def roll_up_days(settings: Settings, dates: Sequence[Date]) -> None:
+    """Have a child archive the sums of these days, and wait for it. Raises FailedError."""
     words = (str(settings.data), str(settings.key), *(date.isoformat() for date in dates))
     command = (sys.executable, "-m", "tnc.reports.rollup_worker", *words)
     if subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode:  # noqa: S603 - our own program
-        raise FailedError("the sums of days that go could not be made; the log says why.")
+        raise FailedError("the sums of days that end could not be archived; the log says why.")

@@ -1,4 +1,4 @@
-"""What somebody wants to know, read from the words they use for it."""
+"""What a report is about: the query as it was asked, in texts, and the same query checked and resolved."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -8,6 +8,8 @@ from datetime import date as Date
 from functools import cache
 from typing import Final, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
+
+import msgspec
 
 from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.errors import InvalidError
@@ -30,9 +32,43 @@ class Filter:
     values: tuple[str, ...]
 
 
+class ReportQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A report as `tnc report` and the dashboard ask for it. The texts are checked by `resolve`, not before."""
+
+    by: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()  # empty: all
+    start: str | None = None  # included; None: 7 days ago
+    end: str | None = None  # not included; None: now
+    where: tuple[str, ...] = ()
+    timezone: str = "UTC"
+    time: str = "click"
+    sort: str | None = None
+    limit: int | None = None
+    currency: str | None = None
+
+    def resolve(self, workspace: WorkspaceId, now_ms: int) -> "ResolvedQuery":
+        """Check every text and turn times into milliseconds. Raises InvalidError naming what can be used instead."""
+        zone = _zone(self.timezone)
+        resolved = ResolvedQuery(
+            workspace=workspace,
+            by=tuple(dict.fromkeys(find_dimension(name).name for name in _names(self.by))),
+            metrics=tuple(dict.fromkeys(_metric(name) for name in _names(self.metrics))) or tuple(METRICS),
+            start_ms=moment_ms(self.start or "7d", now_ms=now_ms, zone=zone, name="from"),
+            end_ms=moment_ms(self.end or "now", now_ms=now_ms, zone=zone, name="to"),
+            where=tuple(parse_filter(text) for text in self.where),
+            timezone=self.timezone,
+            time=_event_time(self.time),
+            sort=self.sort,
+            limit=self.limit,
+            currency=None if self.currency is None else read_currency(self.currency, "currency"),
+        )
+        _check(resolved)
+        return resolved
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """A report, whole and valid: from `start_ms` up to, not including, `end_ms`."""
+class ResolvedQuery:
+    """A query whose names exist and whose times are known: from `start_ms` up to, not including, `end_ms`."""
 
     workspace: WorkspaceId
     by: tuple[str, ...]
@@ -47,12 +83,12 @@ class Question:
     currency: str | None = None
 
     def dates_of_visits(self, known: Iterable[Date]) -> list[Date]:
-        """Those of the UTC days in which visits that are asked for can lie."""
+        """The UTC days among `known` that can hold visits of this query, oldest first."""
         first, last = _utc_date(self.start_ms), _utc_date(self.end_ms - 1)
         return sorted(date for date in known if first <= date <= last)
 
     def dates_of_conversions(self, known: Iterable[Date]) -> list[Date]:
-        """Those of the UTC days whose clicks can have conversions that are asked for."""
+        """The UTC days among `known` whose clicks can have conversions of this query, oldest first."""
         if self.time == "click":
             return self.dates_of_visits(known)
         return sorted(date for date in known if date <= _utc_date(self.end_ms - 1))
@@ -62,56 +98,19 @@ def _utc_date(time_ms: int) -> Date:
     return datetime.fromtimestamp(time_ms / 1000, UTC).date()
 
 
-def question(
-    *,
-    workspace: WorkspaceId,
-    now_ms: int,
-    by: Sequence[str],
-    metrics: Sequence[str] = (),
-    start: str | None = None,
-    end: str | None = None,
-    where: Sequence[str] = (),
-    timezone: str = "UTC",
-    time: str = "click",
-    sort: str | None = None,
-    limit: int | None = None,
-    currency: str | None = None,
-) -> Question:
-    """Read a question as `tnc report` takes it. Raises InvalidError naming what can be used instead.
-
-    Without `start` it begins 7 days ago, without `end` it ends now; no metrics means all.
-    """
-    zone = _zone(timezone)
-    asked = Question(
-        workspace=workspace,
-        by=tuple(dict.fromkeys(dimension(name).name for name in _words(by))),
-        metrics=tuple(dict.fromkeys(_metric(name) for name in _words(metrics))) or tuple(METRICS),
-        start_ms=moment_ms(start or "7d", now_ms=now_ms, zone=zone, name="from"),
-        end_ms=moment_ms(end or "now", now_ms=now_ms, zone=zone, name="to"),
-        where=tuple(parse_filter(text) for text in where),
-        timezone=timezone,
-        time=_event_time(time),
-        sort=sort,
-        limit=limit,
-        currency=None if currency is None else read_currency(currency, "currency"),
-    )
-    _check(asked)
-    return asked
-
-
-def _words(texts: Sequence[str]) -> list[str]:
+def _names(texts: Sequence[str]) -> list[str]:
     """`["a,b", "c"]` -> a, b, c"""
-    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
+    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
 
 
-def _check(asked: Question) -> None:
-    if asked.start_ms >= asked.end_ms:
+def _check(query: ResolvedQuery) -> None:
+    if query.start_ms >= query.end_ms:
         raise InvalidError("the report ends before it begins: choose a `from` that is earlier than its `to`.")
-    if asked.limit is not None and asked.limit < 0:
-        raise InvalidError(f"limit is {asked.limit}: choose 0 for the totals alone, or leave it away for all rows.")
-    if asked.sort is not None and asked.sort not in (*asked.by, *METRICS):
-        possible = ", ".join((*asked.by, *METRICS))
-        raise InvalidError(f"a report cannot be sorted by {asked.sort!r}; it can be by {possible}.")
+    if query.limit is not None and query.limit < 0:
+        raise InvalidError(f"limit is {query.limit}: choose 0 for the totals alone, or leave it away for all rows.")
+    if query.sort is not None and query.sort not in (*query.by, *METRICS):
+        possible = ", ".join((*query.by, *METRICS))
+        raise InvalidError(f"a report cannot be sorted by {query.sort!r}; it can be by {possible}.")
 
 
 @cache
@@ -132,7 +131,7 @@ def _event_time(text: str) -> EventTime:
     raise InvalidError(f"time is {text!r}: choose `click` or `conversion`.")
 
 
-def dimension(name: str) -> Dimension:
+def find_dimension(name: str) -> Dimension:
     """The dimension of that name. Raises InvalidError that lists all."""
     found = DIMENSIONS.get(name)
     if found is not None:
@@ -164,7 +163,7 @@ def _last_month(today: datetime) -> datetime:
     return (today.replace(day=1) - timedelta(days=1)).replace(day=1)
 
 
-# Each takes the local midnight with which today began, without its zone, and gives another local midnight.
+# Each takes the local midnight at which today began, without its zone, and returns another local midnight.
 _MIDNIGHTS: Final[dict[str, Callable[[datetime], datetime]]] = {
     "today": lambda today: today,
     "yesterday": lambda today: today - timedelta(days=1),
@@ -174,7 +173,10 @@ _MIDNIGHTS: Final[dict[str, Callable[[datetime], datetime]]] = {
 
 
 def moment_ms(text: str, *, now_ms: int, zone: ZoneInfo, name: str) -> int:
-    """A date (its midnight), a time, or a word, on the clock of `zone` unless the text names another."""
+    """A date (its midnight), a time, or a word like `today`, in `zone` unless the text itself names an offset.
+
+    Raises InvalidError, which calls the text `name` and shows examples.
+    """
     if text == "now":
         return now_ms
     ago = _AGO.fullmatch(text)
@@ -214,37 +216,37 @@ def parse_filter(text: str) -> Filter:
             f"{text!r} is no condition: write NAME=VALUE[,VALUE...], NAME!=VALUE, NAME~TEXT, NAME>N or NAME<N."
         )
     name, comparison, rest = found.groups()
-    its_dimension = dimension(name)
+    dimension = find_dimension(name)
     match comparison:
         case "=" | "!=":
             values = tuple(value.strip() for value in rest.split(","))
             for value in values:
-                _check_value(its_dimension, value)
+                _check_value(dimension, value)
             return Filter(dimension=name, comparison=comparison, values=values)
         case "~":
             return Filter(dimension=name, comparison="~", values=(rest,))
         case _:
-            return _parse_order(its_dimension, ">" if comparison == ">" else "<", rest.strip())
+            return _parse_order(dimension, ">" if comparison == ">" else "<", rest.strip())
 
 
-def _check_value(its_dimension: Dimension, value: str) -> None:
+def _check_value(dimension: Dimension, value: str) -> None:
     if value in (UNKNOWN, ERASED):
         return
-    if its_dimension.allowed and value not in its_dimension.allowed:
-        allowed = ", ".join(dict.fromkeys((*its_dimension.allowed, UNKNOWN, ERASED)))
-        raise InvalidError(f"{its_dimension.name} is never {value!r}; it is one of {allowed}.")
-    if its_dimension.kind == "number" and not value.isdecimal():
-        raise InvalidError(f"{its_dimension.name} is a whole number or {UNKNOWN}, not {value!r}.")
+    if dimension.allowed and value not in dimension.allowed:
+        allowed = ", ".join(dict.fromkeys((*dimension.allowed, UNKNOWN, ERASED)))
+        raise InvalidError(f"{dimension.name} is never {value!r}; it is one of {allowed}.")
+    if dimension.kind == "number" and not value.isdecimal():
+        raise InvalidError(f"{dimension.name} is a whole number or {UNKNOWN}, not {value!r}.")
 
 
-def _parse_order(its_dimension: Dimension, comparison: Comparison, value: str) -> Filter:
-    if not its_dimension.is_ordered:
+def _parse_order(dimension: Dimension, comparison: Comparison, value: str) -> Filter:
+    if not dimension.is_ordered:
         possible = ", ".join(each.name for each in DIMENSIONS.values() if each.is_ordered)
-        raise InvalidError(f"{its_dimension.name} has no order; > and < work with {possible}.")
-    if its_dimension.kind == "number" and not value.isdecimal():
-        raise InvalidError(f"{its_dimension.name} is compared with a whole number, not with {value!r}.")
-    if its_dimension.kind == "version" and not re.fullmatch(r"\d{1,9}(\.\d{1,9})*", value):
-        raise InvalidError(f"{its_dimension.name} is compared with a version like 17 or 10.2, not with {value!r}.")
-    if its_dimension.kind == "time" and its_dimension.allowed and value not in its_dimension.allowed:
-        raise InvalidError(f"{its_dimension.name} is one of {', '.join(its_dimension.allowed)}, not {value!r}.")
-    return Filter(dimension=its_dimension.name, comparison=comparison, values=(value,))
+        raise InvalidError(f"{dimension.name} has no order; > and < work with {possible}.")
+    if dimension.kind == "number" and not value.isdecimal():
+        raise InvalidError(f"{dimension.name} is compared with a whole number, not with {value!r}.")
+    if dimension.kind == "version" and not re.fullmatch(r"\d{1,9}(\.\d{1,9})*", value):
+        raise InvalidError(f"{dimension.name} is compared with a version like 17 or 10.2, not with {value!r}.")
+    if dimension.kind == "time" and dimension.allowed and value not in dimension.allowed:
+        raise InvalidError(f"{dimension.name} is one of {', '.join(dimension.allowed)}, not {value!r}.")
+    return Filter(dimension=dimension.name, comparison=comparison, values=(value,))

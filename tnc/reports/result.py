@@ -1,4 +1,4 @@
-"""The answer to a report question, and its three faces: JSON, CSV, and a table for a terminal."""
+"""The answer to a report query, and its three faces: JSON, CSV, and a table for a terminal."""
 
 import csv
 import io
@@ -11,62 +11,62 @@ from typing import Any, Final
 
 from tnc.core.fields import rfc3339
 from tnc.reports.dimensions import METRICS, UNKNOWN, MetricKind
-from tnc.reports.query import Question
+from tnc.reports.query import ResolvedQuery
 
 Cell = str | int | float | bool | None
 Row = dict[str, Cell]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ReportResult:
     """Rows hold the values of the dimensions and metrics under their names, as section 6 of the contract shows them."""
 
-    question: Question
+    query: ResolvedQuery
     currency: str | None  # None: no money was seen
     rows: list[Row]
     totals: Row
     notes: list[str]  # sentences: what the reader should know about these numbers
 
-    def json(self) -> dict[str, Any]:
-        asked = self.question
+    def to_json(self) -> dict[str, Any]:
+        query = self.query
         return {
-            "from": rfc3339(asked.start_ms),
-            "to": rfc3339(asked.end_ms),
-            "timezone": asked.timezone,
+            "from": rfc3339(query.start_ms),
+            "to": rfc3339(query.end_ms),
+            "timezone": query.timezone,
             "currency": self.currency,
-            "time": asked.time,
-            "by": list(asked.by),
+            "time": query.time,
+            "by": list(query.by),
             "rows": self.rows,
             "totals": self.totals,
             "notes": self.notes,
         }
 
-    def csv(self) -> str:
+    def to_csv(self) -> str:
         """One header line, then the rows. No cell can become a formula in a spreadsheet."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow((*self.question.by, *self.question.metrics))
+        writer.writerow((*self.query.by, *self.query.metrics))
         for row in self.rows:
-            words = [harmless(word(row[name])) for name in self.question.by]
-            numbers = [_digits(row[name]) for name in self.question.metrics]
+            words = [harmless(word(row[name])) for name in self.query.by]
+            numbers = [_digits(row[name]) for name in self.query.metrics]
             writer.writerow((*words, *numbers))
         return text.getvalue()
 
-    def text(self) -> str:
+    def to_text(self) -> str:
         """A header, the totals, then the rows, in columns; whatever a terminal could obey is made visible."""
-        asked = self.question
-        head = f"{rfc3339(asked.start_ms)} to {rfc3339(asked.end_ms)}, {asked.timezone}, by {asked.time} time"
+        query = self.query
+        head = f"{rfc3339(query.start_ms)} to {rfc3339(query.end_ms)}, {query.timezone}, by {query.time} time"
         lines = [
-            [*asked.by, *asked.metrics],
-            [*("all" if index == 0 else "" for index in range(len(asked.by))), *self._shown(self.totals)],
-            *([*(visible(word(row[name])) for name in asked.by), *self._shown(row)] for row in self.rows),
+            [*query.by, *query.metrics],
+            [*("all" if index == 0 else "" for index in range(len(query.by))), *self._shown(self.totals)],
+            *([*(visible(word(row[name])) for name in query.by), *self._shown(row)] for row in self.rows),
         ]
         money = "" if self.currency is None else f", money in {self.currency}"
         notes = [visible(note) for note in self.notes]
-        return "\n".join([head + money, "", *_aligned(lines, words=len(asked.by)), *([""] if notes else []), *notes])
+        return "\n".join([head + money, "", *_aligned(lines, words=len(query.by)), *([""] if notes else []), *notes])
 
     def _shown(self, row: Row) -> list[str]:
-        return [shown(row[name], METRICS[name].kind) for name in self.question.metrics]
+        return [shown(row[name], METRICS[name].kind) for name in self.query.metrics]
 
 
 def word(value: Cell) -> str:

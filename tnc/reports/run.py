@@ -1,6 +1,6 @@
-"""From a question to its answer. The light step: what depends on the reader is made of the few sums.
+"""Run a report: bring the columns up to date, add them up, then convert the currencies of the few sums and sort.
 
-Brings the columns up to date first, and makes those of a day again that turn out to be damaged.
+The columns of a day that turn out to be damaged are made again, once.
 """
 
 from bisect import bisect_right
@@ -10,10 +10,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date as Date
 from datetime import timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from tnc.core.errors import FailedError, InvalidError, NotFoundError
+from tnc.core.exchange import read_dated_rates
 from tnc.core.fields import money
 from tnc.core.models import SUBS, WorkspaceId
 from tnc.reports.columns.archive import GROUP, OTHER, ArchivedDay, archived_dates
@@ -21,12 +23,30 @@ from tnc.reports.columns.columns import Columns, DaySource
 from tnc.reports.columns.day_folder import DayFolder
 from tnc.reports.columns.duck import Duck, UnreadableError, Values
 from tnc.reports.dimensions import DIMENSIONS, METRICS, MONEY_SUMS, SUMS, UNKNOWN, Dimension, Metric
-from tnc.reports.query import Question
-from tnc.reports.result import Answer, Cell, Row
+from tnc.reports.query import ReportQuery, ResolvedQuery
+from tnc.reports.result import Cell, ReportResult, Row
 from tnc.reports.sql import DAILY, cold_reading, sums_select
+from tnc.store.days.writer import utc_date
+from tnc.store.workspace import Workspace
 
 OpenDay = Callable[[WorkspaceId, Date], AbstractContextManager[DaySource]]
 Dates = Callable[[WorkspaceId], Sequence[Date]]
+
+
+def run_report(workspace: Workspace, columns: Columns, query: ReportQuery) -> ReportResult:
+    """Raises InvalidError with what can be asked instead, FailedError when the columns cannot be read."""
+    resolved = query.resolve(workspace.id, workspace.world.now_ms())
+    reports = Reports(
+        columns,
+        open_day=lambda _workspace, date: workspace.histories.day(date),
+        dates=lambda _workspace: _dates_until_today(workspace),
+    )
+    return reports.run(resolved, exchange_of(workspace))
+
+
+def _dates_until_today(workspace: Workspace) -> list[Date]:
+    today = utc_date(workspace.world.now_ms())  # the file of tomorrow may be there already, empty
+    return [date for date in workspace.histories.dates() if date <= today]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +68,13 @@ class Exchange:
         return known[place - 1][1] if place else self.rates.get(currency)
 
 
+def exchange_of(workspace: Workspace) -> Exchange:
+    """The workspace's currency and exchange rates. Raises what `read_dated_rates` raises."""
+    home, file = workspace.settings.currency, workspace.settings.rates_file
+    dated = read_dated_rates(Path(file), home) if file else {}
+    return Exchange(home=home, rates={**dict(workspace.settings.rates), home: 1.0}, dated=dated)
+
+
 class Reports:
     """`dates` are the UTC days with clicks of a workspace; `open_day` gives one of them or raises NotFoundError."""
 
@@ -56,83 +83,81 @@ class Reports:
         self._open_day = open_day
         self._dates = dates
 
-    def ask(self, question: Question, exchange: Exchange | None = None) -> Answer:
+    def run(self, query: ResolvedQuery, exchange: Exchange | None = None) -> ReportResult:
         """Raises InvalidError when currencies cannot be added up, FailedError when it cannot be computed."""
         try:
-            return self._try(question, exchange or Exchange())
+            return self._try(query, exchange or Exchange())
         except UnreadableError:
-            self._columns.forget_unreadable(question.workspace, self._needed(question))
+            self._columns.forget_unreadable(query.workspace, self._needed(query))
         try:
-            return self._try(question, exchange or Exchange())
+            return self._try(query, exchange or Exchange())
         except UnreadableError as error:
             raise FailedError(
                 f"this report cannot be computed: {error}. Its columns were made again, which did not help; "
                 "`tnc doctor` looks for what is wrong with the disk."
             ) from error
 
-    def _needed(self, question: Question) -> list[Date]:
-        return question.dates_of_conversions(self._dates(question.workspace))
+    def _needed(self, query: ResolvedQuery) -> list[Date]:
+        return query.dates_of_conversions(self._dates(query.workspace))
 
-    def _try(self, question: Question, exchange: Exchange) -> Answer:
-        dates = self._catch_up(question)
-        cold = self._cold(question)
-        with self._columns.reading(question.workspace, dates) as shelves:
-            return answer(self._columns.duck, question, shelves, exchange, cold)
+    def _try(self, query: ResolvedQuery, exchange: Exchange) -> ReportResult:
+        dates = self._catch_up(query)
+        cold = self._cold(query)
+        with self._columns.reading(query.workspace, dates) as shelves:
+            return compute(self._columns.duck, query, shelves, exchange, cold)
 
-    def _cold(self, question: Question) -> dict[Date, ArchivedDay]:
-        """The days that the question needs and of which only sums are left."""
-        folder = self._columns.folder / question.workspace
-        hot = {*self._dates(question.workspace)}
-        dates = question.dates_of_conversions(archived_dates(folder))
+    def _cold(self, query: ResolvedQuery) -> dict[Date, ArchivedDay]:
+        """The days that the query needs and of which only sums are left."""
+        folder = self._columns.folder / query.workspace
+        hot = {*self._dates(query.workspace)}
+        dates = query.dates_of_conversions(archived_dates(folder))
         return {date: ArchivedDay(folder, date) for date in dates if date not in hot}
 
-    def _catch_up(self, question: Question) -> list[Date]:
-        """Bring the days up to date that the question needs; which of them there are."""
-        newest = max(self._dates(question.workspace), default=None)
+    def _catch_up(self, query: ResolvedQuery) -> list[Date]:
+        """Bring the days up to date that the query needs; which of them there are."""
+        newest = max(self._dates(query.workspace), default=None)
         there = []
-        for date in self._needed(question):
+        for date in self._needed(query):
             try:
-                with self._open_day(question.workspace, date) as source:
-                    self._columns.catch_up(question.workspace, date, source, over=date != newest)
+                with self._open_day(query.workspace, date) as source:
+                    self._columns.catch_up(query.workspace, date, source, over=date != newest)
             except NotFoundError:
                 continue  # its term ended just now
             there.append(date)
         return there
 
 
-def answer(
+def compute(
     duck: Duck,
-    question: Question,
+    query: ResolvedQuery,
     shelves: Mapping[Date, DayFolder],
     exchange: Exchange,
     cold: Mapping[Date, ArchivedDay] = MappingProxyType({}),
-) -> Answer:
-    """The answer from columns as they are. `shelves` and `cold` are the days that the question needs."""
+) -> ReportResult:
+    """The answer from columns as they are. `shelves` and `cold` are the days that the query needs."""
     values = Values()
-    added = sums_select(question, shelves, cold, values, daily=bool(exchange.dated))
+    added = sums_select(query, shelves, cold, values, daily=bool(exchange.dated))
     duck.rows(f"create or replace temp table sums as {added}", values)
-    currency, factors = _currency(duck, question, exchange)
-    (totals,) = _table(duck, (), question.metrics, factors)
-    return Answer(
-        question=question,
+    currency, factors = _currency(duck, query, exchange)
+    (totals,) = _table(duck, (), query.metrics, factors)
+    return ReportResult(
+        query=query,
         currency=currency,
-        rows=_table(duck, question.by, question.metrics, factors, order=_order(question), limit=question.limit)
-        if question.by
-        else [],
+        rows=_table(duck, query.by, query.metrics, factors, order=_order(query), limit=query.limit) if query.by else [],
         totals=totals,
-        notes=[*_cold_notes(question, cold), *_notes(question, shelves)],
+        notes=[*_cold_notes(query, cold), *_notes(query, shelves)],
     )
 
 
-def _currency(duck: Duck, question: Question, exchange: Exchange) -> tuple[str | None, dict[str, float]]:
+def _currency(duck: Duck, query: ResolvedQuery, exchange: Exchange) -> tuple[str | None, dict[str, float]]:
     """The currency of the answer, and what to multiply the amounts of every other one with, of each day if need be."""
     added = " + ".join(f"sum(abs({name}))" for name in MONEY_SUMS)
     seen = dict(duck.rows(f"select money, {added} from sums where money is not null group by money", Values()))
     found = {each: _money_of(each) for each in sorted(seen, key=_money_of) if seen[each] or not any(seen.values())}
     needed = list(dict.fromkeys(currency for currency, _ in found.values()))
-    target = question.currency or (needed[0] if len(needed) == 1 else exchange.home)
+    target = query.currency or (needed[0] if len(needed) == 1 else exchange.home)
     others = {each: of for each, of in found.items() if of[0] != target}
-    if not _asks_for_money(question):
+    if not _asks_for_money(query):
         return target, {}
     if target is None and others:
         raise InvalidError(f"the money of this report is in {', '.join(needed)}: choose one with `--currency`.")
@@ -150,8 +175,8 @@ def _currency(duck: Duck, question: Question, exchange: Exchange) -> tuple[str |
     return target, factors
 
 
-def _asks_for_money(question: Question) -> bool:
-    wanted = {*question.metrics, question.sort}
+def _asks_for_money(query: ResolvedQuery) -> bool:
+    wanted = {*query.metrics, query.sort}
     return any(money_sum in METRICS[each].sql for each in METRICS if each in wanted for money_sum in MONEY_SUMS)
 
 
@@ -214,11 +239,11 @@ def _exchanged(name: str, factors: Mapping[str, float]) -> str:
     return f"case when factor is null then {name} else round({name} * factor)::hugeint end"
 
 
-def _order(question: Question) -> str:
+def _order(query: ResolvedQuery) -> str:
     """By a metric the largest first, by a dimension upwards; unasked in order of time, else by visits."""
-    upwards = {name: _upwards(name) for name in question.by}
-    sort = question.sort
-    if sort is None and question.by and not DIMENSIONS[question.by[0]].is_time:
+    upwards = {name: _upwards(name) for name in query.by}
+    sort = query.sort
+    if sort is None and query.by and not DIMENSIONS[query.by[0]].is_time:
         sort = "visits"
     if sort in upwards:
         return ", ".join((upwards[sort], *upwards.values()))
@@ -231,11 +256,11 @@ def _upwards(name: str) -> str:
     return f"{DIMENSIONS[name].ordered(value)} nulls last, {value} nulls last"
 
 
-def _cold_notes(question: Question, cold: Mapping[Date, ArchivedDay]) -> list[str]:
+def _cold_notes(query: ResolvedQuery, cold: Mapping[Date, ArchivedDay]) -> list[str]:
     """What days can no longer tell whose clicks are gone."""
     if not cold:
         return []
-    reading = cold_reading(question)
+    reading = cold_reading(query)
     days = f"{min(cold)} to {max(cold)}" if len(cold) > 1 else str(min(cold))
     notes = [f"Clicks of {days} are gone by their term; their numbers come from sums."]
     if reading.missing:
@@ -248,9 +273,9 @@ def _cold_notes(question: Question, cold: Mapping[Date, ArchivedDay]) -> list[st
     return notes
 
 
-def _notes(question: Question, shelves: Mapping[Date, DayFolder]) -> list[str]:
+def _notes(query: ResolvedQuery, shelves: Mapping[Date, DayFolder]) -> list[str]:
     """What the guard kept out of the free parameters that are asked for."""
-    asked = {*question.by, *(each.dimension for each in question.where)} & set(SUBS)
+    asked = {*query.by, *(each.dimension for each in query.where)} & set(SUBS)
     clicks: Counter[tuple[str, str]] = Counter()
     for shelf in shelves.values():
         for record in shelf.state.guard:

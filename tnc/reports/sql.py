@@ -15,7 +15,7 @@ from tnc.reports.columns.day_folder import DayFolder
 from tnc.reports.columns.duck import Values
 from tnc.reports.columns.schema import COLUMNS, INVALID, LANDER_VIEW, UNIQUE, VISIT, Kind
 from tnc.reports.dimensions import DIMENSIONS, SUMS, UNKNOWN
-from tnc.reports.query import Filter, Question
+from tnc.reports.query import Filter, ResolvedQuery
 
 _QUARTERS: Final = DAY_MS // QUARTER_MS
 
@@ -25,22 +25,22 @@ DAILY: Final = "@"
 
 
 def sums_select(
-    question: Question,
+    query: ResolvedQuery,
     shelves: Mapping[Date, DayFolder],
     cold: Mapping[Date, ArchivedDay],
     values: Values,
     *,
     daily: bool = False,
 ) -> str:
-    """The select that adds up what the question is about. `shelves` are the days it needs, `cold` those of them
+    """The select that adds up what the query is about. `shelves` are the days it needs, `cold` those of them
     of which only sums are left. `daily`: the amounts of each UTC day apart, as `EUR@20781`.
     """
-    return _Composer(question, shelves, cold, values, daily=daily).sums()
+    return _Composer(query, shelves, cold, values, daily=daily).sums()
 
 
-def cold_reading(question: Question) -> Reading:
-    """How days of which only sums are left answer a question."""
-    return Reading.by([*question.by, *(each.dimension for each in question.where)])
+def cold_reading(query: ResolvedQuery) -> Reading:
+    """How days of which only sums are left answer a query."""
+    return Reading.by([*query.by, *(each.dimension for each in query.where)])
 
 
 def condition(asked: Filter, values: Values) -> str:
@@ -64,35 +64,35 @@ def condition(asked: Filter, values: Values) -> str:
 class _Composer:
     def __init__(
         self,
-        question: Question,
+        query: ResolvedQuery,
         shelves: Mapping[Date, DayFolder],
         cold: Mapping[Date, ArchivedDay],
         values: Values,
         *,
         daily: bool,
     ) -> None:
-        self._question = question
+        self._query = query
         self._daily = daily
         self._shelves = shelves
         self._cold = cold
-        self._reading = cold_reading(question)
+        self._reading = cold_reading(query)
         self._count = "sum(weight)" if cold else "count(*)"
         self._values = values
-        self._of_time = [each for each in question.where if DIMENSIONS[each.dimension].is_time]
-        self._of_click = [each for each in question.where if not DIMENSIONS[each.dimension].is_time]
-        used = [DIMENSIONS[name] for name in question.by]
+        self._of_time = [each for each in query.where if DIMENSIONS[each.dimension].is_time]
+        self._of_click = [each for each in query.where if not DIMENSIONS[each.dimension].is_time]
+        used = [DIMENSIONS[name] for name in query.by]
         self._needs_time = bool(self._of_time) or any(each.is_time for each in used)
         self._keys = [each.sql for each in used if not each.is_time]
 
     def sums(self) -> str:
         money = f"money || '{DAILY}' || (quarter // {_QUARTERS}) as money" if self._daily else "money"
-        labels = ", ".join([*(f'{DIMENSIONS[name].sql} as "{name}"' for name in self._question.by), money])
+        labels = ", ".join([*(f'{DIMENSIONS[name].sql} as "{name}"' for name in self._query.by), money])
         added = ", ".join(f"sum({name}) as {name}" for name in SUMS)
         kinds = [self._visits(), self._lander_clicks(), self._payouts(), self._costs()]
         facts = " union all ".join(kinds)
         local = ""
         if self._needs_time:
-            zone = self._values.bind(self._question.timezone)
+            zone = self._values.bind(self._query.timezone)
             local = f", timezone({zone}, to_timestamp(quarter::bigint * {QUARTER_MS // 1000})) as local"
         kept = " and ".join(condition(each, self._values) for each in self._of_time) or "true"
         return f"""
@@ -169,7 +169,7 @@ class _Composer:
 
     @property
     def _conversion_quarter(self) -> str:
-        return "converted_quarter" if self._question.time == "conversion" else "quarter"
+        return "converted_quarter" if self._query.time == "conversion" else "quarter"
 
     @property
     def _in_time(self) -> bool:
@@ -191,15 +191,15 @@ class _Composer:
     # --------------------------------------------------------------------------------------------- files
 
     def _scan(self, kind: Kind) -> str:
-        """The rows of a kind that lie in the time of the question."""
-        if kind == "conversions" and self._question.time == "conversion":
+        """The rows of a kind that lie in the time of the query."""
+        if kind == "conversions" and self._query.time == "conversion":
             return self._within(kind, [*self._cold, *self._shelves], at="converted_at")
-        dates = self._question.dates_of_visits([*self._cold, *self._shelves])
+        dates = self._query.dates_of_visits([*self._cold, *self._shelves])
         whole = [date for date in dates if self._is_whole(date)]
         cut = [date for date in dates if not self._is_whole(date)]
         if not cut:
             return self._files(kind, whole)
-        # Days that lie within the question as a whole are read without the column of times.
+        # Days that lie within the query as a whole are read without the column of times.
         return f"""(
             select * from {self._files(kind, whole)}
             union all
@@ -208,10 +208,10 @@ class _Composer:
 
     def _is_whole(self, date: Date) -> bool:
         start_ms = int(datetime(date.year, date.month, date.day, tzinfo=UTC).timestamp()) * 1000
-        return self._question.start_ms <= start_ms and start_ms + DAY_MS <= self._question.end_ms
+        return self._query.start_ms <= start_ms and start_ms + DAY_MS <= self._query.end_ms
 
     def _within(self, kind: Kind, dates: Sequence[Date], *, at: str) -> str:
-        start, end = self._values.bind(self._question.start_ms), self._values.bind(self._question.end_ms)
+        start, end = self._values.bind(self._query.start_ms), self._values.bind(self._query.end_ms)
         return f"""(
             select * from {self._files(kind, dates)}
             where {at} >= make_timestamp_ms({start}) and {at} < make_timestamp_ms({end})

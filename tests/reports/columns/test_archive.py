@@ -23,7 +23,7 @@ from tnc.reports.columns.archive import (
 from tnc.reports.columns.columns import Columns
 from tnc.reports.columns.duck import Values
 from tnc.reports.dimensions import DIMENSIONS
-from tnc.reports.query import question
+from tnc.reports.query import ReportQuery
 from tnc.reports.run import Exchange, Reports
 
 NOW_MS = day_start_ms(DATE) + 3 * DAY_MS
@@ -49,8 +49,8 @@ class Shelf:
 
     def ask(self, *by: str, **asked: Any) -> dict[str, Any]:
         given = {"start": str(DATE), "end": "2026-03-30"} | asked
-        wanted = question(workspace=MAIN, now_ms=NOW_MS, by=by, **given)
-        told = self.reports.ask(wanted, Exchange(home="USD", rates={"USD": 1.0, "EUR": 2.0})).json()
+        wanted = ReportQuery(by=by, **given).resolve(MAIN, NOW_MS)
+        told = self.reports.run(wanted, Exchange(home="USD", rates={"USD": 1.0, "EUR": 2.0})).to_json()
         return {"totals": told["totals"], "rows": told["rows"], "notes": told["notes"]}
 
 

@@ -36,6 +36,7 @@ from tnc.core.models import (
     Visit,
     WorkspaceId,
 )
+from tnc.reports.query import ReportQuery
 from tnc.rules.decision import Step
 from tnc.web.dashboard.ports import (
     About,
@@ -44,7 +45,6 @@ from tnc.web.dashboard.ports import (
     Attribution,
     ClickQuestion,
     Explanation,
-    ReportQuestion,
     TryRequest,
     TryResult,
 )
@@ -247,8 +247,8 @@ class InventedAppliance:
         click = (history or invent_story(self.now_ms, 1)).click
         return TryResult(click=click, destination=f"https://land.example/quiz?k={click.click_id}", trace=self.trace)
 
-    async def report(self, question: ReportQuestion) -> Answer:
-        start_ms, end_ms = self._time(question.start), self._time(question.end or "now")
+    async def report(self, question: ReportQuery) -> Answer:
+        start_ms, end_ms = self._time(question.start or "7d"), self._time(question.end or "now")
         try:
             zone = ZoneInfo(question.timezone)
         except (ZoneInfoNotFoundError, ValueError) as error:
@@ -275,7 +275,7 @@ class InventedAppliance:
             notes=list(self.notes),
         )
 
-    async def report_csv(self, question: ReportQuestion) -> str:
+    async def report_csv(self, question: ReportQuery) -> str:
         answer, sheet = await self.report(question), io.StringIO()
         lines = csv.DictWriter(sheet, [*question.by, *answer["totals"]])
         lines.writeheader()

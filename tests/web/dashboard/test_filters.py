@@ -11,7 +11,8 @@ from tests.web.dashboard.conftest import Open
 from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_story
 from tnc.core.errors import FailedError
 from tnc.core.models import Click, Configuration, FilterId, FlowId
-from tnc.web.dashboard.ports import Answer, ReportQuestion
+from tnc.reports.query import ReportQuery
+from tnc.web.dashboard.ports import Answer
 
 STANDARD = FilterId("standard")
 
@@ -83,7 +84,7 @@ async def test_without_any_filter_the_standard_one_is_named(owner: Open) -> None
 
 
 class Failing(InventedAppliance):
-    async def report(self, question: ReportQuestion) -> Answer:  # noqa: ARG002 - the port's own signature
+    async def report(self, question: ReportQuery) -> Answer:  # noqa: ARG002 - the port's own signature
         raise FailedError("the report could not be made")
 
 

@@ -9,8 +9,9 @@ from aiohttp import web
 
 from tests.web.dashboard.conftest import Open
 from tests.web.dashboard.invented import InventedAppliance
+from tnc.reports.query import ReportQuery
 from tnc.web.dashboard.middleware import SAFE_METHODS, is_our_host
-from tnc.web.dashboard.ports import Answer, ReportQuestion
+from tnc.web.dashboard.ports import Answer
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ async def test_a_page_that_breaks_says_so_and_shows_nothing_of_it(
     owner: Open, appliance: InventedAppliance, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(InventedAppliance):
-        async def report(self, question: ReportQuestion) -> Answer:  # noqa: ARG002
+        async def report(self, question: ReportQuery) -> Answer:  # noqa: ARG002
             raise RuntimeError("the secret inside")
 
     client = await owner(Broken(told=appliance.told))

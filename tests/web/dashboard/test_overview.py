@@ -8,8 +8,9 @@ from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_story
 from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.errors import FailedError
 from tnc.core.models import Configuration
+from tnc.reports.query import ReportQuery
 from tnc.web.dashboard import overview as series
-from tnc.web.dashboard.ports import Answer, ReportQuestion
+from tnc.web.dashboard.ports import Answer
 
 
 async def test_today_stands_beside_yesterday_until_the_same_time(owner: Open) -> None:
@@ -62,7 +63,7 @@ async def test_what_is_wrong_stands_on_top(owner: Open, appliance: InventedAppli
 
 async def test_a_report_that_fails_takes_nothing_else_away(owner: Open) -> None:
     class Reportless(InventedAppliance):
-        async def report(self, question: ReportQuestion) -> Answer:  # noqa: ARG002
+        async def report(self, question: ReportQuery) -> Answer:  # noqa: ARG002
             raise FailedError("The report could not be made; `tnc report` says why.")
 
     client = await owner(Reportless(wrong=("The disk is full.",)))

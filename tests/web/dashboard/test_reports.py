@@ -9,16 +9,17 @@ import pytest
 
 from tests.web.dashboard.conftest import Open
 from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_story
+from tnc.reports.query import ReportQuery
 from tnc.web.dashboard import pages
-from tnc.web.dashboard.ports import Answer, ReportQuestion
+from tnc.web.dashboard.ports import Answer
 
 
 class Listening(InventedAppliance):
     """Remembers what it was asked."""
 
-    asked: ReportQuestion
+    asked: ReportQuery
 
-    async def report(self, question: ReportQuestion) -> Answer:
+    async def report(self, question: ReportQuery) -> Answer:
         self.asked = question
         return await super().report(question)
 
@@ -26,10 +27,10 @@ class Listening(InventedAppliance):
 @pytest.mark.parametrize(
     ("query", "asked"),
     [
-        ("", ReportQuestion(by=("campaign",), start="7d", sort="visits", limit=500)),
+        ("", ReportQuery(by=("campaign",), start="7d", sort="visits", limit=500)),
         (
             "by=country&by=&by=device&by=country&period=yesterday&timezone=Asia/Kolkata",
-            ReportQuestion(
+            ReportQuery(
                 by=("country", "device"),
                 start="yesterday",
                 end="today",
@@ -40,20 +41,20 @@ class Listening(InventedAppliance):
         ),
         (
             "by=day&period=yesterday&from=2026-11-01&campaign=summer&sort=revenue",
-            ReportQuestion(by=("day",), start="2026-11-01", where=("campaign=summer",), sort="revenue", limit=500),
+            ReportQuery(by=("day",), start="2026-11-01", where=("campaign=summer",), sort="revenue", limit=500),
         ),
         (
             "by=a&by=b&by=c&by=d&to=2026-11-02",
-            ReportQuestion(by=("a", "b", "c"), start="7d", end="2026-11-02", sort="visits", limit=500),
+            ReportQuery(by=("a", "b", "c"), start="7d", end="2026-11-02", sort="visits", limit=500),
         ),
-        ("by=day", ReportQuestion(by=("day",), start="7d", sort="day", limit=500)),
+        ("by=day", ReportQuery(by=("day",), start="7d", sort="day", limit=500)),
         (
             "by=day&sort=roi",
-            ReportQuestion(by=("day",), start="7d", sort="roi", limit=500),
+            ReportQuery(by=("day",), start="7d", sort="roi", limit=500),
         ),
     ],
 )
-async def test_the_form_becomes_the_question(owner: Open, query: str, asked: ReportQuestion) -> None:
+async def test_the_form_becomes_the_question(owner: Open, query: str, asked: ReportQuery) -> None:
     appliance = Listening(told=[invent_story(NOW_MS, 1)])
     client = await owner(appliance)
 

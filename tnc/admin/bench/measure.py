@@ -12,11 +12,12 @@ from tnc.admin.bench.appliance import Appliance, cpu_seconds, memory_mb
 from tnc.admin.bench.load import Answers, Crowd
 from tnc.admin.bench.visitors import visitors
 from tnc.admin.demo.traffic import CAMPAIGN_FILE
-from tnc.reports.client import Asked, ReportClient
+from tnc.reports.client import ReportClient
+from tnc.reports.query import ReportQuery
 
 ABREAST: Final = 32
 CALM: Final = 500.0  # clicks a second at which the latency is taken, or half of what the machine can do
-_REPORT: Final = Asked(by=("campaign", "country", "device"), start="today")
+_REPORT: Final = ReportQuery(by=("campaign", "country", "device"), start="today")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ async def _reports(config: Path, seconds: float) -> tuple[float, float]:
 
 async def _report_ms(reporter: ReportClient) -> float:
     begun = time.perf_counter()
-    await reporter.answer(_REPORT)
+    await reporter.fetch(_REPORT)
     return (time.perf_counter() - begun) * 1000
 
 

@@ -10,12 +10,13 @@ from aiohttp import web
 
 from tnc.core.errors import TncError
 from tnc.core.models import Configuration, Filter
+from tnc.reports.query import ReportQuery
 from tnc.rules import FILTER_REASON
 from tnc.web.dashboard import campaign_text as sentences
 from tnc.web.dashboard import format as words
 from tnc.web.dashboard.keys import APPLIANCE
 from tnc.web.dashboard.pages import page
-from tnc.web.dashboard.ports import Appliance, ReportQuestion
+from tnc.web.dashboard.ports import Appliance
 
 PERIODS: Final[Mapping[str, str]] = {"24h": "Last 24 hours", "7d": "Last 7 days", "30d": "Last 30 days"}
 
@@ -70,8 +71,8 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 async def _judged(appliance: Appliance, configuration: Configuration, period: str) -> Sequence[Judged]:
     by = ("filter", "campaign", "reasons", "flow")
-    verdicts = await appliance.report(ReportQuestion(by=by, start=period, where=("filter!=unknown",)))
-    everything = await appliance.report(ReportQuestion(by=("campaign",), start=period))
+    verdicts = await appliance.report(ReportQuery(by=by, start=period, where=("filter!=unknown",)))
+    everything = await appliance.report(ReportQuery(by=("campaign",), start=period))
     visits = {str(row["campaign"]): int(row["visits"]) for row in everything["rows"]}
     return [
         _of(judge, [row for row in verdicts["rows"] if row["filter"] == judge.id], visits, configuration)

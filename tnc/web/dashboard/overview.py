@@ -10,12 +10,13 @@ from aiohttp import web
 
 from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.errors import TncError
+from tnc.reports.query import ReportQuery
 from tnc.web.dashboard import format as words
 from tnc.web.dashboard.campaigns import tracking_link
 from tnc.web.dashboard.format import Change
 from tnc.web.dashboard.keys import APPLIANCE, WORLD
 from tnc.web.dashboard.pages import page
-from tnc.web.dashboard.ports import Answer, Appliance, ReportQuestion
+from tnc.web.dashboard.ports import Answer, Appliance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +131,9 @@ async def _figures(appliance: Appliance, now_ms: int, *, hours: int) -> Figures:
     return Figures(hours=drawn, today=today, yesterday=yesterday)
 
 
-def _between(by: tuple[str, ...], start_ms: int, end_ms: int, *, sort: str | None = None) -> ReportQuestion:
+def _between(by: tuple[str, ...], start_ms: int, end_ms: int, *, sort: str | None = None) -> ReportQuery:
     # The end is not included: one second more keeps the present one in.
-    return ReportQuestion(by=by, start=words.machine_time(start_ms), end=words.machine_time(end_ms + 1000), sort=sort)
+    return ReportQuery(by=by, start=words.machine_time(start_ms), end=words.machine_time(end_ms + 1000), sort=sort)
 
 
 def _compare(found: Figures) -> Sequence[Figure]:

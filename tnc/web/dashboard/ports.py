@@ -18,6 +18,7 @@ from tnc.core.models import (
 )
 from tnc.destinations.preview import DestinationTest
 from tnc.destinations.worker import DestinationStatus
+from tnc.reports.query import ReportQuery
 from tnc.rules.decision import Step
 from tnc.store.days.deliveries import DeliveryRow
 from tnc.store.days.inbox import CallOutcome, InboxRow
@@ -63,19 +64,6 @@ class Explanation:
     destination: str | None
     same: bool
     trace: Sequence[Step]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportQuestion:
-    """A report as `tnc report` takes it: every text is checked by whoever answers."""
-
-    by: tuple[str, ...]
-    start: str = "7d"
-    end: str | None = None
-    timezone: str = "UTC"
-    where: tuple[str, ...] = ()
-    sort: str | None = None
-    limit: int | None = None
 
 
 class Answer(TypedDict):
@@ -262,9 +250,9 @@ class Appliance(Protocol):
 
     def try_visitor(self, request: TryRequest) -> TryResult: ...
 
-    async def report(self, question: ReportQuestion) -> Answer: ...
+    async def report(self, question: ReportQuery) -> Answer: ...
 
-    async def report_csv(self, question: ReportQuestion) -> str: ...
+    async def report_csv(self, question: ReportQuery) -> str: ...
 
     def problems(self) -> Sequence[str]:
         """What is wrong right now, a sentence each with what to do; empty when all is well."""

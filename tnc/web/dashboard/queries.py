@@ -7,7 +7,8 @@ from tnc import __version__
 from tnc.admin.doctor import problems
 from tnc.core.fields import rfc3339
 from tnc.core.models import Click, ClickHistory, ClickId, Configuration, WorkspaceId
-from tnc.reports.client import Asked, ReportClient
+from tnc.reports.client import ReportClient
+from tnc.reports.query import ReportQuery
 from tnc.store.days.click_log import ClickLog
 from tnc.store.workspace import Workspace
 from tnc.tracking.explain import TestVisitor, explain, try_visitor
@@ -24,7 +25,6 @@ from tnc.web.dashboard.ports import (
     Explanation,
     Mail,
     People,
-    ReportQuestion,
     TryRequest,
     TryResult,
 )
@@ -109,11 +109,11 @@ class Desk:
             trace=tried.trace,
         )
 
-    async def report(self, question: ReportQuestion) -> Answer:
-        return cast("Answer", await self._reporter.answer(_asked(question)))
+    async def report(self, question: ReportQuery) -> Answer:
+        return cast("Answer", await self._reporter.fetch(question))
 
-    async def report_csv(self, question: ReportQuestion) -> str:
-        return await self._reporter.csv(_asked(question))
+    async def report_csv(self, question: ReportQuery) -> str:
+        return await self._reporter.fetch_csv(question)
 
     def problems(self) -> Sequence[str]:
         """Looked for anew after half a minute: a look takes half a second, and every page asks."""
@@ -143,18 +143,6 @@ class Desk:
 
     def attributions(self) -> Sequence[Attribution]:
         return attributions_of(self._tracker.reader.geo)
-
-
-def _asked(question: ReportQuestion) -> Asked:
-    return Asked(
-        by=question.by,
-        start=question.start,
-        end=question.end,
-        timezone=question.timezone,
-        where=question.where,
-        sort=question.sort,
-        limit=question.limit,
-    )
 
 
 def attributions_of(geo: Geo) -> tuple[Attribution, ...]:

@@ -8,10 +8,11 @@ from aiohttp import web
 
 from tnc.core.errors import TncError
 from tnc.reports.dimensions import DIMENSIONS, METRICS
+from tnc.reports.query import ReportQuery
 from tnc.web.dashboard import format as words
 from tnc.web.dashboard.keys import APPLIANCE
 from tnc.web.dashboard.pages import long_page
-from tnc.web.dashboard.ports import Answer, ReportQuestion
+from tnc.web.dashboard.ports import Answer
 
 TIMES: Final = tuple(each.name for each in DIMENSIONS.values() if each.is_time)
 FACTS: Final = tuple(each.name for each in DIMENSIONS.values() if not each.is_time and each.name != "workspace")
@@ -91,11 +92,11 @@ async def download(request: web.Request) -> web.StreamResponse:
     )
 
 
-def _question(request: web.Request, *, limit: int | None = _MOST_ROWS) -> ReportQuestion:
+def _question(request: web.Request, *, limit: int | None = _MOST_ROWS) -> ReportQuery:
     query = request.query
     by = tuple(dict.fromkeys(name for name in query.getall("by", []) if name))[:_MOST_DIMENSIONS]
     campaign = query.get("campaign")
-    return ReportQuestion(
+    return ReportQuery(
         by=by or ("campaign",),
         start=query.get("from") or query.get("period") or "7d",
         end=query.get("to") or (None if query.get("from") else _ENDS.get(query.get("period", ""))),
