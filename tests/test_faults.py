@@ -71,7 +71,7 @@ FAULTS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "17. what failed once was never tried again": (  # certificates there; tnc gets none yet
         "destinations/test_worker.py::test_what_failed_goes_again_later_with_the_same_id",
-        "admin/test_jobs.py::test_each_has_its_turn_again_and_again_and_one_that_fails_keeps_none_from_it",
+        "admin/test_jobs.py::test_a_job_that_fails_runs_again_and_does_not_keep_others_from_running",
     ),
     "18. the page shipped without its newest parts": (
         "test_install.py::test_whatever_lies_in_the_package_is_installed_with_it",

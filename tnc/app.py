@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import date as Date
+from datetime import time as Time
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -19,7 +20,7 @@ from tnc import __version__
 from tnc.admin.alerts import AlertMailer
 from tnc.admin.errands import Errands, errands_of
 from tnc.admin.geo_updates import GeoUpdates, newest_in_use
-from tnc.admin.jobs import HOUR, MINUTE, Job, Jobs
+from tnc.admin.jobs import DAY, HOUR, MINUTE, Job, Jobs
 from tnc.admin.services import Hooks as KeepingHooks
 from tnc.admin.services import Keeping
 from tnc.core.clock import World
@@ -65,6 +66,7 @@ _T = TypeVar("_T")
 _REMEMBER_AT_ONCE: Final = 4_000  # clicks taken up before the port opens; the others follow while it serves
 _REMEMBER_BESIDE: Final = 100
 _LENT_SECONDS: Final = 0.2
+_NIGHT: Final = Time(3, 10)  # UTC; not at the full hour, when other programs start theirs
 
 
 class Server:
@@ -389,7 +391,14 @@ def jobs_of(server: Server, renewal: GeoUpdates, nightly: LeakSearchSchedule, re
             Job("alerts", "mail what needs the owner", MINUTE, alerting.look),
             Job("retention", "let go what has reached its term", MINUTE, keeping.retention.keep_to_terms),
             Job("sums", "make the sums that outlive their clicks", HOUR, keeping.retention.keep_sums),
-            Job("search", "each night, start to look for what is in the clear", HOUR, nightly.start_if_due),
+            Job(
+                "search",
+                "each night, start to look for what is in the clear",
+                DAY,
+                nightly.start_if_due,
+                daily_at=_NIGHT,
+                last_ms=nightly.last_ms(),
+            ),
             Job("renew-address-data", "start to fetch what is older than it should be", renewing, renewal.start_if_due),
         ),
         workspace.world,

@@ -1,14 +1,22 @@
-"""What the machine does by itself: in turn, whatever goes wrong, and over in time when it is to stop."""
+"""The jobs a server runs by itself: each in its turn, when others fail, when the clock is set, and at a stop."""
 
 import asyncio
 import logging
 import os
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import time as Time
 
+import apscheduler.schedulers.base
 import pytest
 
-from tnc.admin.jobs import HOUR, Job, Jobs
+from tnc.admin.jobs import DAY, HOUR, MINUTE, Job, Jobs
 from tnc.core.clock import World
 from tnc.core.errors import FailedError, NotFoundError, UnavailableError
 from tnc.core.process import BEHIND
@@ -24,7 +32,12 @@ def jobs(*table: Job) -> Jobs:
     return Jobs(table, World())
 
 
-async def test_each_has_its_turn_again_and_again_and_one_that_fails_keeps_none_from_it(
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(SOON)
+
+
+async def test_a_job_that_fails_runs_again_and_does_not_keep_others_from_running(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     turns: list[str] = []
@@ -35,13 +48,28 @@ async def test_each_has_its_turn_again_and_again_and_one_that_fails_keeps_none_f
 
     with caplog.at_level(logging.CRITICAL, "tnc.admin.jobs"):
         async with jobs(job("bad", fails), job("good", lambda: turns.append("good"))).running():
-            while turns.count("good") < 3:
-                await asyncio.sleep(SOON)
+            await until(lambda: turns.count("good") >= 3 and turns.count("bad") >= 3)
 
-    assert turns.count("bad") >= 3
-    stood = len(turns)
+    ended = len(turns)
     await asyncio.sleep(5 * SOON)
-    assert len(turns) == stood
+    assert len(turns) == ended
+
+
+async def test_jobs_run_one_at_a_time() -> None:
+    at_work, most, runs = 0, 0, 0
+
+    def works() -> None:
+        nonlocal at_work, most, runs
+        at_work += 1
+        most = max(most, at_work)
+        time.sleep(2 * SOON)
+        at_work -= 1
+        runs += 1
+
+    async with jobs(job("one", works), job("two", works), job("three", works)).running():
+        await until(lambda: runs >= 6)
+
+    assert most == 1
 
 
 async def test_a_job_that_needs_the_loop_can_end_while_all_is_stopped() -> None:
@@ -58,24 +86,44 @@ async def test_a_job_that_needs_the_loop_can_end_while_all_is_stopped() -> None:
 
     async with jobs(job("asks", asks)).running():
         await asyncio.to_thread(began.wait)
-        stopping = time.monotonic()
 
     assert done.is_set()
-    assert time.monotonic() - stopping < 5
+
+
+HANGS = """
+import asyncio, threading
+from tnc.admin import jobs
+from tnc.core.clock import World
+jobs._STOP_SECONDS = 0.1
+began = threading.Event()
+def hang():
+    began.set()
+    threading.Event().wait()
+async def main():
+    async with jobs.Jobs((jobs.Job("hang", "hangs", 0.01, hang),), World()).running():
+        await asyncio.to_thread(began.wait)
+asyncio.run(main())
+print("ended")
+"""
+
+
+def test_a_job_that_hangs_does_not_hold_up_the_end_of_the_process() -> None:
+    done = subprocess.run((sys.executable, "-c", HANGS), check=True, capture_output=True, text=True, timeout=50)
+
+    assert done.stdout == "ended\n"
 
 
 @pytest.mark.usefixtures("threads_stand_back")
-async def test_jobs_let_clicks_go_first() -> None:
+async def test_jobs_have_a_lower_priority_than_clicks() -> None:
     behind: list[int] = []
 
     async with jobs(job("looks", lambda: behind.append(os.getpriority(os.PRIO_PROCESS, 0)))).running():
-        while not behind:
-            await asyncio.sleep(SOON)
+        await until(lambda: bool(behind))
 
     assert behind[0] == os.getpriority(os.PRIO_PROCESS, 0) + BEHIND
 
 
-async def test_one_is_done_when_it_is_asked_for_and_tells_how_it_went() -> None:
+async def test_a_job_runs_when_it_is_asked_for_and_the_answer_says_how_it_went() -> None:
     turns: list[str] = []
 
     def fails() -> None:
@@ -95,3 +143,145 @@ async def test_one_is_done_when_it_is_asked_for_and_tells_how_it_went() -> None:
     assert [(each["job"], each["failed"]) for each in table.told()] == [("good", False), ("bad", True)]
     with pytest.raises(UnavailableError):
         table.do("good")
+
+
+# ------------------------------------------------------------------------------------------ clocks that are set
+
+
+class Clocks:
+    """A wall clock and a monotonic one that move when a test says so, and a table of jobs that counts its runs.
+
+    APScheduler reads the wall clock itself, so it is given this one.
+    """
+
+    def __init__(self, now: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.wall_s = datetime.fromisoformat(now).replace(tzinfo=UTC).timestamp()
+        self.steady_s = 1000.0
+        self.runs: list[str] = []
+        self.world = World(now_ms=lambda: round(self.wall_s * 1000), steady_ms=lambda: round(self.steady_s * 1000))
+        clocks = self
+
+        class Now(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> "Now":
+                return cls.fromtimestamp(clocks.wall_s, tz)
+
+        monkeypatch.setattr(apscheduler.schedulers.base, "datetime", Now)
+
+    @asynccontextmanager
+    async def running(self, *, last: str | None = None) -> AsyncIterator[None]:
+        def counted(name: str, seconds: float) -> Job:
+            return Job(name, f"does {name}", seconds, lambda: self.runs.append(name))
+
+        last_ms = None if last is None else round(datetime.fromisoformat(last).replace(tzinfo=UTC).timestamp() * 1000)
+        table = (
+            counted("minute", MINUTE),
+            replace(counted("night", DAY), daily_at=Time(3, 10), last_ms=last_ms),
+            Job("nothing", "does nothing", 1000 * DAY, lambda: None),
+        )
+        self.jobs = Jobs(table, self.world)
+        async with self.jobs.running():
+            yield
+
+    async def set_by(self, **span: float) -> list[str]:
+        """Somebody sets the wall clock, no time passes; what ran because of it."""
+        self.wall_s += timedelta(**span).total_seconds()
+        return await self._runs()
+
+    async def passes(self, **span: float) -> list[str]:
+        """Time passes, at once; what ran then."""
+        seconds = timedelta(**span).total_seconds()
+        self.wall_s += seconds
+        self.steady_s += seconds
+        return await self._runs()
+
+    async def _runs(self) -> list[str]:
+        """What is due is submitted in one go, and it has run when a job has run that was asked for after it."""
+        self.jobs._scheduler._process_jobs()
+        await asyncio.to_thread(self.jobs.do, "nothing")
+        runs, self.runs[:] = sorted(self.runs), []
+        return runs
+
+    def next_in_seconds(self) -> dict[str, int]:
+        return {each["job"]: each["next_in_seconds"] for each in self.jobs.told() if each["job"] != "nothing"}
+
+
+async def test_jobs_run_at_their_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = Clocks("2026-11-30 02:00", monkeypatch)
+    async with clocks.running(last="2026-11-29 03:12"):
+        assert clocks.next_in_seconds() == {"minute": 60, "night": 70 * 60}
+        assert await clocks.passes(seconds=59) == []
+        assert await clocks.passes(seconds=2) == ["minute"]
+        assert await clocks.passes(minutes=68, seconds=58) == ["minute"]  # 03:09:59; missed runs are not made up for
+        assert await clocks.passes(minutes=1) == ["minute", "night"]
+        assert await clocks.passes(hours=23, minutes=59) == ["minute"]
+        assert await clocks.passes(minutes=1) == ["minute", "night"]
+        assert clocks.next_in_seconds()["night"] == pytest.approx(DAY, abs=60)
+
+
+async def test_a_night_that_was_missed_while_the_server_was_down_is_made_up_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clocks = Clocks("2026-11-30 12:00", monkeypatch)
+    async with clocks.running(last="2026-11-29 03:12"):
+        assert await clocks.passes(minutes=59) == ["minute"]
+        assert await clocks.passes(minutes=1) == ["minute", "night"]
+        assert await clocks.passes(hours=14, minutes=9) == ["minute"]
+        assert await clocks.passes(minutes=1) == ["minute", "night"]  # 03:10 again
+
+
+async def test_a_job_runs_neither_twice_nor_never_when_the_clock_is_set_back_five_hours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clocks = Clocks("2026-11-30 03:00", monkeypatch)
+    async with clocks.running(last="2026-11-29 03:12"):
+        assert await clocks.passes(minutes=30) == ["minute", "night"]
+        assert await clocks.passes(seconds=40) == []
+        assert await clocks.set_by(hours=-5) == []
+        assert clocks.next_in_seconds()["minute"] == 20
+        assert await clocks.passes(seconds=20) == ["minute"]
+        assert await clocks.passes(hours=6) == ["minute"]  # 04:31 of the same night
+        assert await clocks.passes(hours=22, minutes=35) == ["minute"]
+        assert await clocks.passes(minutes=5) == ["minute", "night"]
+
+
+async def test_the_night_is_waited_for_again_when_the_clock_is_set_back_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clocks = Clocks("2026-11-30 02:00", monkeypatch)
+    async with clocks.running(last="2026-11-29 03:12"):
+        assert await clocks.set_by(hours=-5) == []
+        assert await clocks.passes(hours=6) == ["minute"]
+        assert await clocks.passes(minutes=10) == ["minute", "night"]
+
+
+@pytest.mark.parametrize("hours", [2, 10 * 365 * 24])
+async def test_a_night_that_the_clock_jumps_over_is_made_up_for_once(
+    hours: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clocks = Clocks("2026-11-30 02:00", monkeypatch)
+    async with clocks.running(last="2026-11-29 03:12"):
+        assert await clocks.set_by(hours=hours) == ["night"]
+        assert await clocks.passes(seconds=59) == []
+        assert await clocks.passes(seconds=1) == ["minute"]
+        assert await clocks.passes(hours=3) == ["minute"]
+        assert await clocks.passes(hours=24) == ["minute", "night"]
+
+
+async def test_a_night_that_was_done_is_not_done_again_when_the_clock_jumps_ten_years_ahead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clocks = Clocks("2026-11-30 03:00", monkeypatch)
+    async with clocks.running(last="2026-11-29 03:12"):
+        assert await clocks.passes(minutes=30) == ["minute", "night"]
+        assert await clocks.set_by(days=3653) == []
+        assert await clocks.passes(hours=23) == ["minute"]
+        assert await clocks.passes(minutes=40) == ["minute", "night"]
+
+
+async def test_a_clock_that_is_set_again_and_again_keeps_no_job_from_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = Clocks("2026-11-30 12:00", monkeypatch)
+    async with clocks.running(last="2026-11-30 03:12"):
+        ran = [(await clocks.set_by(seconds=-90), await clocks.passes(seconds=30)) for _ in range(4)]
+
+    assert ran == [([], []), ([], ["minute"]), ([], []), ([], ["minute"])]

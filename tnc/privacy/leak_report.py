@@ -79,16 +79,23 @@ def _words(config: Path, which: str) -> tuple[str, ...]:
 
 
 class LeakSearchSchedule:
-    """Begins with the first hour of each day (UTC), and looks through what was written to since the last time."""
+    """Searches once each day (UTC) through the files that were written to since the last search."""
 
     def __init__(self, config: Path, workspace: Workspace) -> None:
         self._child = Child(_words(config, "changed"), "the search for words in the clear failed")
         self._workspace = workspace
 
-    def start_if_due(self) -> None:
-        """Start the child and do not wait for it; whatever way the clock was set, another date is another night."""
+    def last_ms(self) -> int | None:
+        """When the last search ended; None when there was none."""
         last = last_leak_report(self._workspace.paths.inspection)
-        if last is None or utc_date(last.at_ms) != utc_date(self._workspace.world.now_ms()):
+        return None if last is None else last.at_ms
+
+    def start_if_due(self) -> None:
+        """Start the child and do not wait for it. It is due on every other date than that of the last search, also on
+        an earlier one: the clock may have been set back.
+        """
+        last_ms = self.last_ms()
+        if last_ms is None or utc_date(last_ms) != utc_date(self._workspace.world.now_ms()):
             self._child.start()
 
     def stop(self) -> None:
