@@ -135,7 +135,7 @@ def postback(appliance: Appliance, click_id: str, **said: str) -> Answer:
 
 
 @contextmanager
-def _logs_as_they_are() -> Iterator[None]:
+def logs_kept() -> Iterator[None]:
     """A command sets up the logs of its process, and here that is the tests'."""
     root, raising = logging.getLogger(), logging.raiseExceptions
     handlers, level = root.handlers, root.level
@@ -148,7 +148,7 @@ def _logs_as_they_are() -> Iterator[None]:
 
 def printed(appliance: Appliance, *words: str) -> str:
     """What a command prints that succeeds; run here, which takes no second to start."""
-    with _logs_as_they_are():
+    with logs_kept():
         done = CliRunner().invoke(group, ["--config", str(appliance.config), *words])
     assert done.exit_code == 0, (done.stderr, done.exception)
     return done.stdout
