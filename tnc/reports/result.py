@@ -100,7 +100,9 @@ def _digits(value: Cell) -> str:
     return "" if value is None else format(Decimal(repr(value)), "f")
 
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+# What spreadsheets take for the start of a formula (OWASP, "CSV Injection"); some locales of Excel calculate the
+# full-width signs, U+FF0B, U+FF0D, U+FF1D and U+FF20, too.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff0b", "\uff0d", "\uff1d", "\uff20")
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?")
 
 

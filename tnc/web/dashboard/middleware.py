@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import ipaddress
 import logging
+import re
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS: Final = ("/sign-in", "/static/")
+# RFC 9110, 7.2, without the user names that a URL could have: a browser sends none.
+_HOST: Final = re.compile(r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?")
 _HERE: Final = ("127.0.0.1", "::1")
 
 _HEADERS: Final = {
@@ -72,11 +75,10 @@ async def host_is_ours(request: web.Request, handler: Handler) -> web.StreamResp
 
 def is_our_host(host: str, allowed: frozenset[str]) -> bool:
     """Loopback names, numeric addresses (which nobody can point elsewhere) and the configured names."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        urlsplit(f"//{host}").port  # noqa: B018 - raises for a port that is none
-    except ValueError:
+    found = _HOST.fullmatch(host.lower())
+    if found is None:
         return False
+    name = found["address"] or found["name"]
     return name == "localhost" or name in allowed or _is_address(name)
 
 
