@@ -18,7 +18,7 @@ from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.models import MAIN, ClickId
 from tnc.privacy.retention import Hooks, Retention
 from tnc.reports.client import roll_up_days
-from tnc.reports.columns.archive import OWNER_SIDE, ArchivedDay, archived_dates
+from tnc.reports.columns.archive import OWNER_DIMENSIONS, ArchivedDay, archived_dates
 from tnc.store.days.writer import day_path
 from tnc.store.requests import RequestKind
 from tnc.store.terms import TERMS, days_of
@@ -103,7 +103,14 @@ def test_after_its_day_nothing_is_left_that_could_be_asked_whether_somebody_came
         columns = duckdb.execute(f"describe select * from '{file}'").fetchall()
         texts = {name for name, kind, *_ in columns if kind == "VARCHAR"}
         numbers = {kind for _, kind, *_ in columns if kind != "VARCHAR"}
-        assert texts <= {*OWNER_SIDE, "of", "value", "conversion_status", "payout_currency", "conversion_cost_currency"}
+        assert texts <= {
+            *OWNER_DIMENSIONS,
+            "of",
+            "value",
+            "conversion_status",
+            "payout_currency",
+            "conversion_cost_currency",
+        }
         assert numbers <= {"UINTEGER", "UTINYINT", "HUGEINT", "BIGINT", "DOUBLE"}, "no bytes and no lists"
 
 

@@ -1,4 +1,4 @@
-"""Reports counted again in plain Python, from clicks and events, by the words of the contract."""
+"""Count a report again in plain Python, from clicks and events, by the definitions in docs/reports.md."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -38,13 +38,13 @@ def label(name: str, click: Click, at_ms: int, zone: ZoneInfo, own: Mapping[str,
             return ",".join(value) if isinstance(value, tuple) else value
 
 
-def _asked(question: ResolvedQuery, at_ms: int) -> bool:
-    return question.start_ms <= at_ms < question.end_ms
+def _in_period(query: ResolvedQuery, at_ms: int) -> bool:
+    return query.start_ms <= at_ms < query.end_ms
 
 
-def recount(question: ResolvedQuery, days: Iterable[Day], rates: Mapping[str, float]) -> dict[tuple[Any, ...], Sums]:
-    """Group -> sums; money in micros of the question's currency. Filters are not looked at."""
-    zone = ZoneInfo(question.timezone)
+def recount(query: ResolvedQuery, days: Iterable[Day], rates: Mapping[str, float]) -> dict[tuple[Any, ...], Sums]:
+    """Group -> sums; money in micros of the query's currency. Ignores filters."""
+    zone = ZoneInfo(query.timezone)
     groups: dict[tuple[Any, ...], dict[tuple[str, str | None], int]] = defaultdict(lambda: defaultdict(int))
     for day in days:
         events: dict[int, list[Any]] = defaultdict(list)
@@ -52,15 +52,15 @@ def recount(question: ResolvedQuery, days: Iterable[Day], rates: Mapping[str, fl
             events[seq].append(event)
         for seq, click in day.numbered_clicks:
             if not click.test:
-                _count_click(question, relabelled(click, events[seq]), events[seq], zone, groups)
-    return {group: _in_one_currency(sums, question.currency, rates) for group, sums in groups.items()}
+                _count_click(query, relabelled(click, events[seq]), events[seq], zone, groups)
+    return {group: _in_one_currency(sums, query.currency, rates) for group, sums in groups.items()}
 
 
-def _count_click(question: ResolvedQuery, click: Click, events: list[Any], zone: ZoneInfo, groups: Any) -> None:
+def _count_click(query: ResolvedQuery, click: Click, events: list[Any], zone: ZoneInfo, groups: Any) -> None:
     landers = [each for each in events if isinstance(each, LanderClick)]
     invalid = click.visit.traffic != "human" or click.stopped
-    if click.visit.traffic != "prefetch" and _asked(question, click.clicked_at_ms):
-        sums = groups[tuple(label(name, click, click.clicked_at_ms, zone, {}) for name in question.by)]
+    if click.visit.traffic != "prefetch" and _in_period(query, click.clicked_at_ms):
+        sums = groups[tuple(label(name, click, click.clicked_at_ms, zone, {}) for name in query.by)]
         sums["visits", None] += 1
         sums["invalid", None] += invalid
         sums["unique_visits", None] += click.visit.unique_campaign is True
@@ -68,14 +68,14 @@ def _count_click(question: ResolvedQuery, click: Click, events: list[Any], zone:
         sums["lander_clicks", None] += not invalid and click.lander is not None and bool(landers)
         sums["cost", click.currency] += click.cost_micros or 0
     for each in fold(it for it in events if isinstance(it, ConversionChange) and it.origin != "test"):
-        at_ms = each.converted_at_ms if question.time == "conversion" else click.clicked_at_ms
-        if not _asked(question, at_ms):
+        at_ms = each.converted_at_ms if query.time == "conversion" else click.clicked_at_ms
+        if not _in_period(query, at_ms):
             continue
         own = {
             "offer": (landers[-1].offer if landers else None) or click.offer,
             "network": (landers[-1].network if landers else None) or click.network or each.network,
         }
-        sums = groups[tuple(label(name, click, at_ms, zone, own) for name in question.by)]
+        sums = groups[tuple(label(name, click, at_ms, zone, own) for name in query.by)]
         sums["conversions", None] += each.status != "rejected"
         sums["leads", None] += each.status == "lead"
         sums["sales", None] += each.status == "sale"
@@ -96,7 +96,7 @@ def _in_one_currency(
 
 
 def metrics(sums: Mapping[str, int]) -> dict[str, float | None]:
-    """Every metric of the contract's table; money in micros, prices in whole units."""
+    """Every metric in docs/reports.md; money in micros, prices in whole units."""
 
     def over(above: float, below: float) -> float | None:
         return above / below if below else None

@@ -1,4 +1,4 @@
-"""The registry of dimensions and metrics is what the contract and the documentation say."""
+"""The registries of dimensions and metrics are complete and equal to docs/reports.md."""
 
 import re
 from pathlib import Path
@@ -24,12 +24,12 @@ def test_the_page_names_every_dimension() -> None:
     assert documented("Dimensions") == {name: each.text for name, each in DIMENSIONS.items()}
 
 
-def test_dimensions_are_the_times_and_the_fields_that_are_not_personal() -> None:
+def test_dimensions_are_times_and_fields_that_are_not_personal() -> None:
     assert set(DIMENSIONS) == TIMES | {name for name, each in FIELDS.items() if each.about.dimension}
     assert not any(each.about.dimension and each.personal for each in FIELDS.values())
 
 
-def test_metrics_are_those_of_the_contract_in_its_order() -> None:
+def test_metrics_keep_their_names_and_order() -> None:
     assert list(METRICS) == [
         *("visits", "invalid", "valid", "unique_visits", "lander_views", "lander_clicks", "lander_ctr"),
         *("conversions", "leads", "sales", "rejected", "revenue", "pending_revenue", "cost", "profit", "roi"),
@@ -37,7 +37,7 @@ def test_metrics_are_those_of_the_contract_in_its_order() -> None:
     ]
 
 
-def test_closed_sets_come_from_the_model() -> None:
+def test_allowed_values_come_from_the_model() -> None:
     assert DIMENSIONS["device"].allowed[:3] == ("desktop", "mobile", "tablet")
     assert DIMENSIONS["consent"].allowed == ("granted", "denied", "unknown")
     assert DIMENSIONS["action"].allowed == ("redirect", "status", "page")

@@ -1,4 +1,4 @@
-"""Questions are read from words, and what cannot be asked is refused with what can."""
+"""Report queries are checked, and mistakes are refused with a list of what is possible."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,8 +14,8 @@ from tnc.reports.query import Filter, ReportQuery, ResolvedQuery, moment_ms, par
 NOW_MS = parse_rfc3339_ms("2026-03-29T10:30:00.500Z")
 
 
-def asked(**words: Any) -> ResolvedQuery:
-    given: dict[str, Any] = {"by": ["campaign"]} | words
+def resolve(**texts: Any) -> ResolvedQuery:
+    given: dict[str, Any] = {"by": ["campaign"]} | texts
     return ReportQuery(**given).resolve(MAIN, NOW_MS)
 
 
@@ -36,20 +36,20 @@ def asked(**words: Any) -> ResolvedQuery:
         ("1800-01-01", "1970-01-01T00:00:00.000Z"),
     ],
 )
-def test_times_are_read_on_the_clock_of_the_report(text: str, moment: str) -> None:
+def test_times_are_read_in_the_time_zone_of_the_report(text: str, moment: str) -> None:
     found = moment_ms(text, now_ms=NOW_MS, zone=ZoneInfo("Europe/Berlin"), name="from")
 
     assert rfc3339(found) == moment
 
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "7", "7 days", "2026-13-01", "9999-12-31T23:59:59-12:00", "1e9"])
-def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
+def test_wrong_times_are_refused_with_examples(text: str) -> None:
     with pytest.raises(InvalidError, match=r"from is .* 2026-11-23T14:00, or one of today, yesterday"):
         moment_ms(text, now_ms=NOW_MS, zone=ZoneInfo("UTC"), name="from")
 
 
-def test_by_itself_a_question_is_about_the_last_seven_days_and_everything() -> None:
-    found = asked()
+def test_the_default_is_the_last_seven_days_and_all_metrics() -> None:
+    found = resolve()
 
     assert (found.start_ms, found.end_ms) == (NOW_MS - 7 * DAY_MS, NOW_MS)
     assert found.metrics[:3] == ("visits", "invalid", "valid")
@@ -57,14 +57,14 @@ def test_by_itself_a_question_is_about_the_last_seven_days_and_everything() -> N
 
 
 def test_names_may_be_separated_by_commas_and_count_once() -> None:
-    found = asked(by=["campaign,country", "day", "country"], metrics=["visits, cost"])
+    found = resolve(by=["campaign,country", "day", "country"], metrics=["visits, cost"])
 
     assert found.by == ("campaign", "country", "day")
     assert found.metrics == ("visits", "cost")
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("texts", "message"),
     [
         ({"by": ["colour"]}, "there is no dimension 'colour'; choose from hour, day, week"),
         ({"by": ["ip"]}, "ip is personal data, which is in no report"),
@@ -80,9 +80,9 @@ def test_names_may_be_separated_by_commas_and_count_once() -> None:
         ({"currency": "dollars"}, "is not a currency"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_with_what_can(words: dict[str, Any], message: str) -> None:
+def test_mistakes_are_refused_with_what_is_possible(texts: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidError, match=message):
-        asked(**words)
+        resolve(**texts)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_what_cannot_be_asked_is_refused_with_what_can(words: dict[str, Any], me
         ("vpn=erased", Filter(dimension="vpn", comparison="=", values=("erased",))),
     ],
 )
-def test_conditions_are_read(text: str, expected: Filter) -> None:
+def test_filters_are_parsed(text: str, expected: Filter) -> None:
     assert parse_filter(text) == expected
 
 
@@ -118,6 +118,6 @@ def test_conditions_are_read(text: str, expected: Filter) -> None:
         ("country>DE", "country has no order; > and < work with hour, day, week"),
     ],
 )
-def test_wrong_conditions_are_refused_with_what_is_allowed(text: str, message: str) -> None:
+def test_wrong_filters_are_refused_with_what_is_allowed(text: str, message: str) -> None:
     with pytest.raises(InvalidError, match=message):
         parse_filter(text)

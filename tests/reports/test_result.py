@@ -1,4 +1,4 @@
-"""An answer shows the same numbers as JSON, CSV and text, and nothing in it can do harm."""
+"""Results show the same numbers as JSON, CSV and text; CSV has no formulas and text no control characters."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tnc.core.models import MAIN
 from tnc.reports.query import ReportQuery
-from tnc.reports.result import ReportResult, Row, harmless, visible
+from tnc.reports.result import ReportResult, Row, spreadsheet_safe, terminal_safe
 
 HOSTILE = [
     "=cmd|' /C calc'!A0",
@@ -27,7 +27,7 @@ HOSTILE = [
 ]
 
 
-def answer(
+def result(
     rows: list[Row], by: tuple[str, ...] = ("sub1",), metrics: tuple[str, ...] = ("visits", "cost")
 ) -> ReportResult:
     return ReportResult(
@@ -43,8 +43,8 @@ def cells(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
-def test_json_is_as_the_contract_says() -> None:
-    found = answer([{"sub1": None, "visits": 7, "cost": 0.02}]).to_json()
+def test_json_has_the_documented_keys() -> None:
+    found = result([{"sub1": None, "visits": 7, "cost": 0.02}]).to_json()
 
     assert found == {
         "from": "2026-03-13T09:46:40.000Z",
@@ -60,21 +60,21 @@ def test_json_is_as_the_contract_says() -> None:
     assert json.loads(json.dumps(found)) == found
 
 
-def test_csv_has_a_header_and_the_words_people_match_by() -> None:
+def test_csv_has_a_header_and_the_values_that_filters_use() -> None:
     rows: list[Row] = [
         {"vpn": None, "visits": 7, "cost": None},
         {"vpn": True, "visits": 1, "cost": -0.5},
         {"vpn": False, "visits": 0, "cost": 0.000001},
     ]
 
-    text = answer(rows, by=("vpn",)).to_csv()
+    text = result(rows, by=("vpn",)).to_csv()
 
     assert text == "vpn,visits,cost\r\nunknown,7,\r\ntrue,1,-0.5\r\nfalse,0,0.000001\r\n"
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-def test_no_cell_of_a_csv_is_a_formula_and_none_is_lost(value: str) -> None:
-    text = answer([{"sub1": value, "visits": 1, "cost": 1}, {"sub1": "next", "visits": 2, "cost": 1}]).to_csv()
+def test_csv_cells_are_never_formulas_and_keep_their_text(value: str) -> None:
+    text = result([{"sub1": value, "visits": 1, "cost": 1}, {"sub1": "next", "visits": 2, "cost": 1}]).to_csv()
 
     _, first, second = cells(text)
     assert not first[0].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
@@ -84,19 +84,19 @@ def test_no_cell_of_a_csv_is_a_formula_and_none_is_lost(value: str) -> None:
 
 @pytest.mark.parametrize("number", ["-5", "+1", "-0.25", "12"])
 def test_plain_numbers_stay_numbers(number: str) -> None:
-    assert harmless(number) == number
+    assert spreadsheet_safe(number) == number
 
 
 @given(st.text())
-def test_a_terminal_gets_nothing_to_obey(value: str) -> None:
-    assert visible(value).isprintable()
+def test_text_for_a_terminal_has_no_control_characters(value: str) -> None:
+    assert terminal_safe(value).isprintable()
 
 
 @given(st.lists(st.text(alphabet=st.characters(exclude_categories=["Mn", "Me"]), max_size=20), min_size=1, max_size=5))
-def test_a_text_has_one_line_a_row_with_the_totals_first(values: list[str]) -> None:
+def test_text_has_one_line_for_each_row_and_totals_first(values: list[str]) -> None:
     rows: list[Row] = [{"sub1": value, "visits": 3, "cost": 1.5} for value in values]
 
-    lines = answer(rows).to_text().split("\n")
+    lines = result(rows).to_text().split("\n")
 
     assert lines[0] == "2026-03-13T09:46:40.000Z to 2026-03-20T09:46:40.000Z, UTC, by click time, money in USD"
     assert lines[2].split() == ["sub1", "visits", "cost"]
@@ -105,10 +105,10 @@ def test_a_text_has_one_line_a_row_with_the_totals_first(values: list[str]) -> N
     assert lines[-1] == "One\\x1bnote."
 
 
-def test_numbers_stand_under_each_other_also_beside_wide_letters() -> None:
+def test_text_columns_are_aligned_also_with_wide_letters() -> None:
     rows: list[Row] = [{"sub1": "日本", "visits": 100, "cost": 1}, {"sub1": "abcd", "visits": 7, "cost": None}]
 
-    lines = answer(rows).to_text().split("\n")
+    lines = result(rows).to_text().split("\n")
 
     assert lines[2:6] == [
         "sub1  visits  cost",
@@ -118,7 +118,7 @@ def test_numbers_stand_under_each_other_also_beside_wide_letters() -> None:
     ]
 
 
-def test_ratios_are_shown_in_per_cent_and_prices_finely() -> None:
+def test_text_shows_ratios_in_per_cent_and_prices_with_four_decimals() -> None:
     rows: list[Row] = [{"sub1": "a", "cr": 0.12345, "epv": 0.012345}]
     shown = ReportResult(
         query=ReportQuery(by=("sub1",), metrics=("cr", "epv"), start="1h", end="now").resolve(MAIN, 1),

@@ -26,7 +26,7 @@ from tnc.privacy.remainder import remainder
 from tnc.privacy.search import Found, add_calls, look_for
 from tnc.privacy.subject import Subject, is_stored_address, is_text, traces
 from tnc.privacy.vault import Alone, Story, Vault, Whole, read_whole
-from tnc.reports.columns.day_folder import remove_folder
+from tnc.reports.columns.day_folder import remove_day_folder
 from tnc.store.days.files import Days, date_in
 from tnc.store.terms import days_of
 from tnc.store.workspace import Workspace
@@ -202,7 +202,7 @@ class Eraser:
         self._hooks.renewed()
         for part in intent.days:
             if part.vault == "days":
-                remove_folder(self._workspace.paths.columns / self._workspace.id, Date.fromisoformat(part.date))
+                remove_day_folder(self._workspace.paths.columns / self._workspace.id, Date.fromisoformat(part.date))
         scanned = self._scan(intent, patience_seconds)
         done = self._conclude(intent, scanned)
         self._journal.clear()

@@ -22,7 +22,7 @@ from tnc.privacy.journal import DayPart, VaultName
 from tnc.privacy.search import Found, add_calls
 from tnc.privacy.subject import Subject
 from tnc.privacy.vault import Vault
-from tnc.reports.result import harmless
+from tnc.reports.result import spreadsheet_safe
 from tnc.store.days.deliveries import DeliveryRecord
 from tnc.store.days.inbox import Call
 from tnc.store.days.writer import DayReader
@@ -205,7 +205,7 @@ def _csv(records: Iterable[Record]) -> str:
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(columns)
     for record in rows:
-        writer.writerow([harmless(_cell(record.get(column))) for column in columns])
+        writer.writerow([spreadsheet_safe(_cell(record.get(column))) for column in columns])
     return text.getvalue()
 
 

@@ -32,7 +32,7 @@ from tnc.privacy.leak_report import (
 )
 from tnc.privacy.subject import named_traces
 from tnc.privacy.vault import Vault
-from tnc.reports.columns.cardinality import Look, look
+from tnc.reports.columns.cardinality import ValueShape, shape_of
 from tnc.reports.columns.columns import Columns
 from tnc.reports.columns.duck import UnreadableError, Values
 from tnc.reports.columns.schema import click_row
@@ -81,7 +81,7 @@ class _Sample:
 
 def _judged(click: Click) -> dict[str, str]:
     """Free parameters that the guard of the columns may let in."""
-    return {name: value for name, value in click.visit.subs.items() if look(value) is not Look.PERSONAL}
+    return {name: value for name, value in click.visit.subs.items() if shape_of(value) is not ValueShape.PERSONAL}
 
 
 class Search:
@@ -215,7 +215,7 @@ class Search:
     def _in_cell(self, column: str, cell: str, scanner: Scanner, sample: _Sample) -> Iterator[str]:
         for word in scanner.words(cell.encode()):
             yield sample.words.get(word, "word of a visitor")
-        if column.startswith("sub") and look(cell) is Look.PERSONAL:
+        if column.startswith("sub") and shape_of(cell) is ValueShape.PERSONAL:
             yield "parameter that looks personal"
 
 

@@ -18,7 +18,7 @@ from tnc.core.fields import rfc3339
 from tnc.core.settings import Settings
 from tnc.privacy.vault import Alone
 from tnc.reports.columns.archive import ArchivedDay, archived_dates, remove_archived
-from tnc.reports.columns.day_folder import all_folders, remove_folder
+from tnc.reports.columns.day_folder import column_dates, remove_day_folder
 from tnc.store.days.files import count_clicks, remove
 from tnc.store.days.writer import day_path
 from tnc.store.terms import TERMS, TermChange, days_of, is_over, read_terms, start_ms, with_days
@@ -145,7 +145,7 @@ class Retention:
     def _known_days(self) -> list[Date]:
         """Days that have a file, a key or columns: a crash may have left only one of them."""
         keyed = self._workspace.keyring.all_days(self._workspace.id)
-        return sorted({*self._workspace.histories.dates(), *keyed, *all_folders(self._columns)})
+        return sorted({*self._workspace.histories.dates(), *keyed, *column_dates(self._columns)})
 
     def _count(self, date: Date) -> int:
         path = day_path(self._workspace.paths.days, self._workspace.id, date)
@@ -158,7 +158,7 @@ class Retention:
             self._hooks.retiring(date)
             for path in self._alone(lambda files, date=date: files.drop((workspace.id, date))):  # type: ignore[misc]
                 remove(path)
-            remove_folder(self._columns, date)
+            remove_day_folder(self._columns, date)
         for path in self._alone(lambda files: files.leftovers(workspace.id)):
             remove(path)
         workspace.keyring.sweep()
@@ -171,7 +171,7 @@ class Retention:
         now_ms = self._workspace.world.now_ms()
         last_ms = now_ms - (days_of("clicks", self._workspace.settings) - 1) * DAY_MS
         over = [date for date in self._workspace.histories.dates() if start_ms(date) + DAY_MS <= now_ms]
-        due = [date for date in over if start_ms(date) <= last_ms or not ArchivedDay(self._columns, date).is_whole()]
+        due = [date for date in over if start_ms(date) <= last_ms or not ArchivedDay(self._columns, date).is_complete()]
         self._keep_sums(due)
 
     def _keep_sums(self, days: Sequence[Date]) -> None:

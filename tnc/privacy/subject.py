@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from tnc.core.models import Click
-from tnc.reports.columns.cardinality import Look, look
+from tnc.reports.columns.cardinality import ValueShape, shape_of
 from tnc.store.days.writer import LATEST, DayReader
 from tnc.store.keys.keyring import Token
 from tnc.visitors.client_ip import canonical, cut
@@ -92,7 +92,7 @@ def named_traces(click: Click) -> Iterator[tuple[str, bytes]]:
         texts["user agent"] = visit.user_agent
     yield from ((name, text.encode()) for name, text in texts.items() if text and len(text) >= _SHORTEST)
     for value in (*visit.subs.values(), *visit.params.values()):
-        if len(value) >= _SHORTEST and look(value) is Look.PERSONAL:
+        if len(value) >= _SHORTEST and shape_of(value) is ValueShape.PERSONAL:
             yield "parameter", value.encode()
     for name, pseudonym in (("pseudonym", visit.visitor), ("browser", visit.browser_id)):
         if pseudonym and _is_hex(pseudonym) and len(set(bytes.fromhex(pseudonym))) >= _DIFFERENT:
@@ -106,7 +106,8 @@ def words_of(click: Click) -> set[str]:
     network says would have all of it erased.
     """
     visit = click.visit
-    personal = {value for value in (*visit.subs.values(), *visit.params.values()) if look(value) is Look.PERSONAL}
+    values = (*visit.subs.values(), *visit.params.values())
+    personal = {value for value in values if shape_of(value) is ValueShape.PERSONAL}
     return {text.lower() for text in (visit.ip, *personal) if text and len(text) >= _SHORTEST}
 
 

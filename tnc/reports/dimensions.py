@@ -1,7 +1,7 @@
-"""What reports can be grouped by and what they can count: one entry here is one column everywhere.
+"""What reports can group by and what they can count.
 
-The dimensions of a click come from its registry (`tnc.core.fields`); only those that are made of the time stand
-here. Docs, picker, filters, CSV and API are all made from these two tables.
+The dimensions of a click come from its registry (`tnc.core.fields`); the ones made from time are defined here.
+The dashboard's pickers, filters, CSV, JSON and `docs/reports.md` all follow these two tables.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 from tnc.core.fields import DIMENSION_FIELDS, Field
 from tnc.core.models import Click, Visit
 
-UNKNOWN: Final = "unknown"  # the word for what is null in JSON
+UNKNOWN: Final = "unknown"  # text for what is null in JSON
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 DimensionKind = Literal["text", "number", "boolean", "version", "list", "time"]
@@ -20,22 +20,24 @@ MetricKind = Literal["count", "money", "price", "ratio"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dimension:
-    """`sql` makes its value, a text, from its column, or when `is_time` from `local`, the clock of the report."""
+    """`sql` computes the value, a text, from the dimension's column, or with `is_time` from `local`, the time of the
+    click in the report's time zone.
+    """
 
     name: str
     text: str
     kind: DimensionKind
     sql: str
-    allowed: tuple[str, ...] = ()  # all values there are, where that is known
+    allowed: tuple[str, ...] = ()  # all possible values, where the model lists them
     is_time: bool = False
 
     @property
     def is_ordered(self) -> bool:
-        """Whether `>` and `<` mean something."""
+        """Whether `>` and `<` can be used."""
         return self.kind in ("number", "version", "time")
 
     def ordered(self, value: str) -> str:
-        """SQL that turns the text `value` (also SQL) into what sorts and compares rightly."""
+        """SQL that turns `value`, SQL of a text, into something that sorts and compares in the dimension's order."""
         match self.kind:
             case "number":
                 return f"try_cast({value} as bigint)"
@@ -49,7 +51,7 @@ class Dimension:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """`sql` is made of the sums in `SUMS`. `price` is money for one of something, not rounded."""
+    """`sql` is computed from the sums in `SUMS`. `price` is money per one of something, not rounded."""
 
     name: str
     formula: str
@@ -57,7 +59,7 @@ class Metric:
     kind: MetricKind
 
 
-# What is added up from clicks, lander clicks and conversions; money in micros of the report's currency.
+# What is added up over clicks, lander clicks and conversions. Money is in micros of the report's currency.
 SUMS: Final = (
     "visits", "invalid", "unique_visits", "lander_views", "lander_clicks",
     "conversions", "leads", "sales", "rejected", "revenue", "pending_revenue", "cost",
@@ -66,7 +68,7 @@ MONEY_SUMS: Final = ("revenue", "pending_revenue", "cost")
 
 
 def _allowed(name: str) -> tuple[str, ...]:
-    """The values of a field that the model writes as a Literal."""
+    """The values of a field whose type is a Literal."""
     hints = get_type_hints(Visit, include_extras=True) | get_type_hints(Click, include_extras=True)
     return _literals(hints.get(name))
 

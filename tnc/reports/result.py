@@ -1,4 +1,4 @@
-"""The answer to a report query, and its three faces: JSON, CSV, and a table for a terminal."""
+"""The result of a report query, as JSON, as CSV, and as a table for a terminal."""
 
 import csv
 import io
@@ -19,13 +19,13 @@ Row = dict[str, Cell]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportResult:
-    """Rows hold the values of the dimensions and metrics under their names, as section 6 of the contract shows them."""
+    """`rows` and `totals` hold values under the names of dimensions and metrics; money is in whole units."""
 
     query: ResolvedQuery
-    currency: str | None  # None: no money was seen
+    currency: str | None  # None: there are no amounts
     rows: list[Row]
     totals: Row
-    notes: list[str]  # sentences: what the reader should know about these numbers
+    notes: list[str]  # sentences that limit what the numbers mean
 
     def to_json(self) -> dict[str, Any]:
         query = self.query
@@ -47,30 +47,33 @@ class ReportResult:
         writer = csv.writer(text, lineterminator="\r\n")
         writer.writerow((*self.query.by, *self.query.metrics))
         for row in self.rows:
-            words = [harmless(word(row[name])) for name in self.query.by]
+            labels = [spreadsheet_safe(dimension_text(row[name])) for name in self.query.by]
             numbers = [_digits(row[name]) for name in self.query.metrics]
-            writer.writerow((*words, *numbers))
+            writer.writerow((*labels, *numbers))
         return text.getvalue()
 
     def to_text(self) -> str:
-        """A header, the totals, then the rows, in columns; whatever a terminal could obey is made visible."""
+        """A header, the totals, then the rows, in columns; control characters are escaped."""
         query = self.query
         head = f"{rfc3339(query.start_ms)} to {rfc3339(query.end_ms)}, {query.timezone}, by {query.time} time"
         lines = [
             [*query.by, *query.metrics],
-            [*("all" if index == 0 else "" for index in range(len(query.by))), *self._shown(self.totals)],
-            *([*(visible(word(row[name])) for name in query.by), *self._shown(row)] for row in self.rows),
+            [*("all" if index == 0 else "" for index in range(len(query.by))), *self._metric_cells(self.totals)],
+            *([*self._label_cells(row), *self._metric_cells(row)] for row in self.rows),
         ]
         money = "" if self.currency is None else f", money in {self.currency}"
-        notes = [visible(note) for note in self.notes]
-        return "\n".join([head + money, "", *_aligned(lines, words=len(query.by)), *([""] if notes else []), *notes])
+        notes = [terminal_safe(note) for note in self.notes]
+        return "\n".join([head + money, "", *_aligned(lines, labels=len(query.by)), *([""] if notes else []), *notes])
 
-    def _shown(self, row: Row) -> list[str]:
-        return [shown(row[name], METRICS[name].kind) for name in self.query.metrics]
+    def _label_cells(self, row: Row) -> list[str]:
+        return [terminal_safe(dimension_text(row[name])) for name in self.query.by]
+
+    def _metric_cells(self, row: Row) -> list[str]:
+        return [metric_text(row[name], METRICS[name].kind) for name in self.query.metrics]
 
 
-def word(value: Cell) -> str:
-    """The value of a dimension as people group and match by it."""
+def dimension_text(value: Cell) -> str:
+    """The value of a dimension as filters write it."""
     match value:
         case None:
             return UNKNOWN
@@ -80,8 +83,8 @@ def word(value: Cell) -> str:
             return str(value)
 
 
-def shown(value: Cell, kind: MetricKind) -> str:
-    """The value of a metric for a reader: money to the cent, prices to a hundredth of it, ratios in per cent."""
+def metric_text(value: Cell, kind: MetricKind) -> str:
+    """The value of a metric in a table: money with 2 decimals, prices with 4, ratios in per cent."""
     if value is None:
         return "-"
     match kind:
@@ -96,7 +99,7 @@ def shown(value: Cell, kind: MetricKind) -> str:
 
 
 def _digits(value: Cell) -> str:
-    """A number in full and without an exponent, which not every reader knows."""
+    """A number in full and without an exponent, which some CSV readers do not know."""
     return "" if value is None else format(Decimal(repr(value)), "f")
 
 
@@ -106,30 +109,30 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff0b", "\uff0d", "\u
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
-def harmless(text: str) -> str:
-    """Text for a CSV cell: with a leading apostrophe where a spreadsheet would take it for a formula."""
+def spreadsheet_safe(text: str) -> str:
+    """Text for a CSV cell, with a leading apostrophe where a spreadsheet would read a formula."""
     return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
 
 
-def visible(text: str) -> str:
-    """Text for a terminal: control characters, line breaks and changes of direction as escapes."""
+def terminal_safe(text: str) -> str:
+    """Text for a terminal, with control characters, line breaks and bidirectional marks as escapes."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _width(text: str) -> int:
-    """Columns of a terminal."""
+    """How many columns of a terminal the text takes."""
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
     )
 
 
-def _aligned(lines: Sequence[Sequence[str]], *, words: int) -> list[str]:
-    """Cells under each other: the first `words` to the left, numbers to the right."""
+def _aligned(lines: Sequence[Sequence[str]], *, labels: int) -> list[str]:
+    """Pad the cells of each column to the same width: the first `labels` columns left, numbers right."""
     widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     aligned = []
     for line in lines:
         padded = [
-            cell + " " * (width - _width(cell)) if index < words else " " * (width - _width(cell)) + cell
+            cell + " " * (width - _width(cell)) if index < labels else " " * (width - _width(cell)) + cell
             for index, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
         aligned.append("  ".join(padded).rstrip())

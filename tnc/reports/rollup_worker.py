@@ -1,6 +1,6 @@
-"""The child process that keeps the sums of days: `python -m tnc.sumschild DATA KEY DATE...`.
+"""The child process that archives days: `python -m tnc.reports.rollup_worker DATA KEY DATE...`.
 
-A process of its own and of low priority: no analytic library ever lives in the one that serves.
+It is a process of its own, with low priority, so that DuckDB is never loaded into the process that serves clicks.
 """
 
 import logging
@@ -26,16 +26,16 @@ def main() -> None:
     settings = Settings(data=Path(data), key=Path(key))
     with Workspace(settings, World(), to_write=False) as workspace, Columns(workspace.paths.columns) as columns:
         for text in dates:
-            keep(workspace, columns, Date.fromisoformat(text))
+            archive(workspace, columns, Date.fromisoformat(text))
 
 
-def keep(workspace: Workspace, columns: Columns, date: Date) -> None:
+def archive(workspace: Workspace, columns: Columns, date: Date) -> None:
     try:
         with workspace.histories.day(date) as reader:
             columns.catch_up(workspace.id, date, reader, over=True)
             columns.roll_up(workspace.id, date, reader.search.people())
     except NotFoundError:
-        log.warning("a day went before its sums were made", extra={"date": date.isoformat()})
+        log.warning("a day was deleted before it was archived", extra={"date": date.isoformat()})
 
 
 if __name__ == "__main__":

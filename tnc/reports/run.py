@@ -11,21 +11,20 @@ from dataclasses import dataclass, field
 from datetime import date as Date
 from datetime import timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from tnc.core.errors import FailedError, InvalidError, NotFoundError
 from tnc.core.exchange import read_dated_rates
 from tnc.core.fields import money
 from tnc.core.models import SUBS, WorkspaceId
-from tnc.reports.columns.archive import GROUP, OTHER, ArchivedDay, archived_dates
+from tnc.reports.columns.archive import MIN_GROUP, OTHER, ArchivedDay, archived_dates
 from tnc.reports.columns.columns import Columns, DaySource
 from tnc.reports.columns.day_folder import DayFolder
 from tnc.reports.columns.duck import Duck, UnreadableError, Values
 from tnc.reports.dimensions import DIMENSIONS, METRICS, MONEY_SUMS, SUMS, UNKNOWN, Dimension, Metric
 from tnc.reports.query import ReportQuery, ResolvedQuery
 from tnc.reports.result import Cell, ReportResult, Row
-from tnc.reports.sql import DAILY, cold_reading, sums_select
+from tnc.reports.sql import DAY_SEPARATOR, archive_reading, sums_select
 from tnc.store.days.writer import utc_date
 from tnc.store.workspace import Workspace
 
@@ -34,7 +33,7 @@ Dates = Callable[[WorkspaceId], Sequence[Date]]
 
 
 def run_report(workspace: Workspace, columns: Columns, query: ReportQuery) -> ReportResult:
-    """Raises InvalidError with what can be asked instead, FailedError when the columns cannot be read."""
+    """Raises InvalidError with what to ask for instead, FailedError when the columns cannot be read."""
     resolved = query.resolve(workspace.id, workspace.world.now_ms())
     reports = Reports(
         columns,
@@ -51,9 +50,10 @@ def _dates_until_today(workspace: Workspace) -> list[Date]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """`rates`: what one unit of a currency is worth, in one common unit. `home`: the workspace's currency.
+    """`rates`: what one unit of each currency is worth, in one common unit. `home`: the workspace's currency.
 
-    `dated`: the same from a day on (days since 1970), oldest first; before the first of them `rates` hold.
+    `dated`: for each currency the day (since 1970) from which a rate holds, and the rate, oldest first. `rates` hold
+    before the first of them.
     """
 
     home: str | None = None
@@ -64,8 +64,8 @@ class Exchange:
         if currency is None:
             return None
         known = self.dated.get(currency, ())
-        place = 0 if day is None else bisect_right(known, day, key=lambda each: each[0])
-        return known[place - 1][1] if place else self.rates.get(currency)
+        position = 0 if day is None else bisect_right(known, day, key=lambda each: each[0])
+        return known[position - 1][1] if position else self.rates.get(currency)
 
 
 def exchange_of(workspace: Workspace) -> Exchange:
@@ -76,7 +76,9 @@ def exchange_of(workspace: Workspace) -> Exchange:
 
 
 class Reports:
-    """`dates` are the UTC days with clicks of a workspace; `open_day` gives one of them or raises NotFoundError."""
+    """Runs queries. `dates` lists the UTC days of a workspace that have clicks; `open_day` opens one of them, or
+    raises NotFoundError.
+    """
 
     def __init__(self, columns: Columns, *, open_day: OpenDay, dates: Dates) -> None:
         self._columns = columns
@@ -84,13 +86,13 @@ class Reports:
         self._dates = dates
 
     def run(self, query: ResolvedQuery, exchange: Exchange | None = None) -> ReportResult:
-        """Raises InvalidError when currencies cannot be added up, FailedError when it cannot be computed."""
+        """Raises InvalidError when currencies cannot be converted, FailedError when the columns cannot be read."""
         try:
-            return self._try(query, exchange or Exchange())
+            return self._compute(query, exchange or Exchange())
         except UnreadableError:
-            self._columns.forget_unreadable(query.workspace, self._needed(query))
+            self._columns.remove_unreadable(query.workspace, self._needed(query))
         try:
-            return self._try(query, exchange or Exchange())
+            return self._compute(query, exchange or Exchange())
         except UnreadableError as error:
             raise FailedError(
                 f"this report cannot be computed: {error}. Its columns were made again, which did not help; "
@@ -100,43 +102,43 @@ class Reports:
     def _needed(self, query: ResolvedQuery) -> list[Date]:
         return query.dates_of_conversions(self._dates(query.workspace))
 
-    def _try(self, query: ResolvedQuery, exchange: Exchange) -> ReportResult:
+    def _compute(self, query: ResolvedQuery, exchange: Exchange) -> ReportResult:
         dates = self._catch_up(query)
-        cold = self._cold(query)
-        with self._columns.reading(query.workspace, dates) as shelves:
-            return compute(self._columns.duck, query, shelves, exchange, cold)
+        archived = self._archived(query)
+        with self._columns.reading(query.workspace, dates) as live:
+            return compute(self._columns.duck, query, live, exchange, archived)
 
-    def _cold(self, query: ResolvedQuery) -> dict[Date, ArchivedDay]:
-        """The days that the query needs and of which only sums are left."""
+    def _archived(self, query: ResolvedQuery) -> dict[Date, ArchivedDay]:
+        """The archived days that the query needs."""
         folder = self._columns.folder / query.workspace
-        hot = {*self._dates(query.workspace)}
+        live = {*self._dates(query.workspace)}
         dates = query.dates_of_conversions(archived_dates(folder))
-        return {date: ArchivedDay(folder, date) for date in dates if date not in hot}
+        return {date: ArchivedDay(folder, date) for date in dates if date not in live}
 
     def _catch_up(self, query: ResolvedQuery) -> list[Date]:
-        """Bring the days up to date that the query needs; which of them there are."""
+        """Bring the live days that the query needs up to date. Returns them."""
         newest = max(self._dates(query.workspace), default=None)
-        there = []
+        live = []
         for date in self._needed(query):
             try:
                 with self._open_day(query.workspace, date) as source:
                     self._columns.catch_up(query.workspace, date, source, over=date != newest)
             except NotFoundError:
-                continue  # its term ended just now
-            there.append(date)
-        return there
+                continue  # deleted just now: its retention period ended
+            live.append(date)
+        return live
 
 
 def compute(
     duck: Duck,
     query: ResolvedQuery,
-    shelves: Mapping[Date, DayFolder],
+    live: Mapping[Date, DayFolder],
     exchange: Exchange,
-    cold: Mapping[Date, ArchivedDay] = MappingProxyType({}),
+    archived: Mapping[Date, ArchivedDay],
 ) -> ReportResult:
-    """The answer from columns as they are. `shelves` and `cold` are the days that the query needs."""
+    """Run a query on columns as they are. `live` and `archived` are the days that it needs."""
     values = Values()
-    added = sums_select(query, shelves, cold, values, daily=bool(exchange.dated))
+    added = sums_select(query, live, archived, values, daily=bool(exchange.dated))
     duck.rows(f"create or replace temp table sums as {added}", values)
     currency, factors = _currency(duck, query, exchange)
     (totals,) = _table(duck, (), query.metrics, factors)
@@ -145,15 +147,16 @@ def compute(
         currency=currency,
         rows=_table(duck, query.by, query.metrics, factors, order=_order(query), limit=query.limit) if query.by else [],
         totals=totals,
-        notes=[*_cold_notes(query, cold), *_notes(query, shelves)],
+        notes=[*_archive_notes(query, archived), *_withheld_notes(query, live)],
     )
 
 
 def _currency(duck: Duck, query: ResolvedQuery, exchange: Exchange) -> tuple[str | None, dict[str, float]]:
-    """The currency of the answer, and what to multiply the amounts of every other one with, of each day if need be."""
+    """The currency of the result, and for each other value of `money` the factor that converts it."""
     added = " + ".join(f"sum(abs({name}))" for name in MONEY_SUMS)
     seen = dict(duck.rows(f"select money, {added} from sums where money is not null group by money", Values()))
-    found = {each: _money_of(each) for each in sorted(seen, key=_money_of) if seen[each] or not any(seen.values())}
+    in_use = [each for each in seen if seen[each] or not any(seen.values())]
+    found = {each: _split_money(each) for each in sorted(in_use, key=_split_money)}
     needed = list(dict.fromkeys(currency for currency, _ in found.values()))
     target = query.currency or (needed[0] if len(needed) == 1 else exchange.home)
     others = {each: of for each, of in found.items() if of[0] != target}
@@ -166,11 +169,11 @@ def _currency(duck: Duck, query: ResolvedQuery, exchange: Exchange) -> tuple[str
         worth, wanted = exchange.worth(currency, day), exchange.worth(target, day)
         if worth is not None and wanted is not None:
             factors[each] = worth / wanted
-        missing += [_named(str(name), day) for name, it in ((target, wanted), (currency, worth)) if it is None]
+        missing += [_describe_rate(str(name), day) for name, it in ((target, wanted), (currency, worth)) if it is None]
     if missing:
         raise InvalidError(
             f"this report cannot be in {target}: there is no rate for {', '.join(dict.fromkeys(missing))}. "
-            "Add it to the rates of the workspace, or ask for less at a time, for example one offer."
+            "Add it to the rates of the workspace, or run a narrower report, for example of one offer."
         )
     return target, factors
 
@@ -180,13 +183,13 @@ def _asks_for_money(query: ResolvedQuery) -> bool:
     return any(money_sum in METRICS[each].sql for each in METRICS if each in wanted for money_sum in MONEY_SUMS)
 
 
-def _money_of(money: str) -> tuple[str, int | None]:
-    """`EUR`, or `EUR@20781`: the currency, and the day of the amounts where rates have days."""
-    currency, _, day = money.partition(DAILY)
+def _split_money(money: str) -> tuple[str, int | None]:
+    """`EUR` -> EUR, None; `EUR@20781` -> EUR, 20781"""
+    currency, _, day = money.partition(DAY_SEPARATOR)
     return currency, int(day) if day else None
 
 
-def _named(currency: str, day: int | None) -> str:
+def _describe_rate(currency: str, day: int | None) -> str:
     return currency if day is None else f"{currency} on {Date(1970, 1, 1) + timedelta(days=day)}"
 
 
@@ -204,7 +207,8 @@ def _table(
     exchanged = ", ".join(f"coalesce(sum({_exchanged(name, factors)}), 0) as {name}" for name in SUMS)
     rates = f"left join {_rates(factors, values)} using (money)" if factors else ""
     names = [f'"{name}"' for name in by]
-    added = ", ".join(f"sum({name}) as {name}" for name in SUMS)  # a currency is exchanged once, then rounded
+    added = ", ".join(f"sum({name}) as {name}" for name in SUMS)
+    # The innermost select adds up each currency before it is converted, so that it is rounded once.
     found = duck.rows(
         f"""
         select {", ".join([*names, *(METRICS[name].sql for name in metrics)])}
@@ -221,8 +225,8 @@ def _table(
     )
     return [
         {
-            **{name: _value(DIMENSIONS[name], cell) for name, cell in zip(by, row, strict=False)},
-            **{name: _number(METRICS[name], cell) for name, cell in zip(metrics, row[len(by) :], strict=True)},
+            **{name: _dimension_value(DIMENSIONS[name], cell) for name, cell in zip(by, row, strict=False)},
+            **{name: _metric_value(METRICS[name], cell) for name, cell in zip(metrics, row[len(by) :], strict=True)},
         }
         for row in found
     ]
@@ -240,28 +244,30 @@ def _exchanged(name: str, factors: Mapping[str, float]) -> str:
 
 
 def _order(query: ResolvedQuery) -> str:
-    """By a metric the largest first, by a dimension upwards; unasked in order of time, else by visits."""
-    upwards = {name: _upwards(name) for name in query.by}
+    """Metrics sort from the largest, dimensions from the smallest. Default: by time if the first dimension is one,
+    else by visits.
+    """
+    ascending = {name: _ascending(name) for name in query.by}
     sort = query.sort
     if sort is None and query.by and not DIMENSIONS[query.by[0]].is_time:
         sort = "visits"
-    if sort in upwards:
-        return ", ".join((upwards[sort], *upwards.values()))
+    if sort in ascending:
+        return ", ".join((ascending[sort], *ascending.values()))
     first = () if sort is None else (f"{METRICS[sort].sql} desc nulls last",)
-    return ", ".join((*first, *upwards.values()))
+    return ", ".join((*first, *ascending.values()))
 
 
-def _upwards(name: str) -> str:
+def _ascending(name: str) -> str:
     value = f'"{name}"'
     return f"{DIMENSIONS[name].ordered(value)} nulls last, {value} nulls last"
 
 
-def _cold_notes(query: ResolvedQuery, cold: Mapping[Date, ArchivedDay]) -> list[str]:
-    """What days can no longer tell whose clicks are gone."""
-    if not cold:
+def _archive_notes(query: ResolvedQuery, archived: Mapping[Date, ArchivedDay]) -> list[str]:
+    """What archived days cannot show any more."""
+    if not archived:
         return []
-    reading = cold_reading(query)
-    days = f"{min(cold)} to {max(cold)}" if len(cold) > 1 else str(min(cold))
+    reading = archive_reading(query)
+    days = f"{min(archived)} to {max(archived)}" if len(archived) > 1 else str(min(archived))
     notes = [f"Clicks of {days} are gone by their term; their numbers come from sums."]
     if reading.missing:
         notes.append(
@@ -269,17 +275,17 @@ def _cold_notes(query: ResolvedQuery, cold: Mapping[Date, ArchivedDay]) -> list[
             f"reads `{UNKNOWN}` here."
         )
     elif reading.of is not None:
-        notes.append(f"Of these days, groups of fewer than {GROUP} visitors are added up under `{OTHER}`.")
+        notes.append(f"Of these days, groups of fewer than {MIN_GROUP} visitors are added up under `{OTHER}`.")
     return notes
 
 
-def _notes(query: ResolvedQuery, shelves: Mapping[Date, DayFolder]) -> list[str]:
-    """What the guard kept out of the free parameters that are asked for."""
-    asked = {*query.by, *(each.dimension for each in query.where)} & set(SUBS)
+def _withheld_notes(query: ResolvedQuery, live: Mapping[Date, DayFolder]) -> list[str]:
+    """How many values of the free parameters in the query the cardinality check kept out."""
+    names = {*query.by, *(each.dimension for each in query.where)} & set(SUBS)
     clicks: Counter[tuple[str, str]] = Counter()
-    for shelf in shelves.values():
-        for record in shelf.state.guard:
-            if record.sub in asked and record.withheld:
+    for folder in live.values():
+        for record in folder.state.parameters:
+            if record.sub in names and record.withheld:
                 clicks[record.sub, record.source] += record.withheld
     return [
         f"{sub}{f' of the source {source}' if source else ''}: the values of {count} clicks are left out and read "
@@ -288,11 +294,11 @@ def _notes(query: ResolvedQuery, shelves: Mapping[Date, DayFolder]) -> list[str]
     ]
 
 
-def _value(dimension: Dimension, text: str | None) -> Cell:
+def _dimension_value(dimension: Dimension, text: str | None) -> Cell:
     if text is None or dimension.kind not in ("number", "boolean"):
         return text
     return {"true": True, "false": False}.get(text, int(text) if text.isdecimal() else text)
 
 
-def _number(metric: Metric, value: Any) -> Cell:
+def _metric_value(metric: Metric, value: Any) -> Cell:
     return money(value) if metric.kind == "money" else value

@@ -1,7 +1,7 @@
-"""The heavy step of a report: raw columns grouped and added up, in one statement.
+"""The SQL that groups and adds up the columns for a report, in one statement.
 
-Only names from the registries stand in the text; every value is bound. What comes out has the dimensions
-under their names, `money` (the currency of the amounts in that row, or null) and one column for each of `SUMS`.
+The text contains only names from the registries; every value is bound. The result has the dimensions under
+their names, `money` (the currency of the amounts in that row, or null) and one column for each of `SUMS`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from datetime import date as Date
 from typing import Final
 
 from tnc.core.clock import DAY_MS, QUARTER_MS
-from tnc.reports.columns.archive import ArchivedDay, Reading
+from tnc.reports.columns.archive import ArchivedDay, ArchiveReading
 from tnc.reports.columns.day_folder import DayFolder
 from tnc.reports.columns.duck import Values
 from tnc.reports.columns.schema import COLUMNS, INVALID, LANDER_VIEW, UNIQUE, VISIT, Kind
@@ -18,65 +18,63 @@ from tnc.reports.dimensions import DIMENSIONS, SUMS, UNKNOWN
 from tnc.reports.query import Filter, ResolvedQuery
 
 _QUARTERS: Final = DAY_MS // QUARTER_MS
-
-
-DAILY: Final = "@"
-"""Between a currency and the day of its amounts, where `sums_select` keeps them apart."""
+DAY_SEPARATOR: Final = "@"  # between the currency and the day in `money`, where amounts are kept apart by day
 
 
 def sums_select(
     query: ResolvedQuery,
-    shelves: Mapping[Date, DayFolder],
-    cold: Mapping[Date, ArchivedDay],
+    live: Mapping[Date, DayFolder],
+    archived: Mapping[Date, ArchivedDay],
     values: Values,
     *,
     daily: bool = False,
 ) -> str:
-    """The select that adds up what the query is about. `shelves` are the days it needs, `cold` those of them
-    of which only sums are left. `daily`: the amounts of each UTC day apart, as `EUR@20781`.
+    """The select that adds up a query. `live` and `archived` are the days it needs, each in one of them.
+
+    `daily` keeps the amounts of each UTC day apart: `money` is then like `EUR@20781`, with the day since 1970.
     """
-    return _Composer(query, shelves, cold, values, daily=daily).sums()
+    return _Composer(query, live, archived, values, daily=daily).sums()
 
 
-def cold_reading(query: ResolvedQuery) -> Reading:
-    """How days of which only sums are left answer a query."""
-    return Reading.by([*query.by, *(each.dimension for each in query.where)])
+def archive_reading(query: ResolvedQuery) -> ArchiveReading:
+    """How the query reads archived days."""
+    return ArchiveReading.of_dimensions([*query.by, *(each.dimension for each in query.where)])
 
 
-def condition(asked: Filter, values: Values) -> str:
-    """SQL that is true or false, never null: an unknown value is the word `unknown`."""
-    its_dimension = DIMENSIONS[asked.dimension]
-    value = f"coalesce({its_dimension.sql}, '{UNKNOWN}')"
-    match asked.comparison:
+def condition(filter_: Filter, values: Values) -> str:
+    """SQL that is true or false and never null: a null value counts as the text `unknown`."""
+    dimension = DIMENSIONS[filter_.dimension]
+    value = f"coalesce({dimension.sql}, '{UNKNOWN}')"
+    match filter_.comparison:
         case "=" | "!=":
-            listed = ", ".join(values.bind(each) for each in asked.values)
+            listed = ", ".join(values.bind(each) for each in filter_.values)
             is_one = f"{value} in ({listed})"
-            if its_dimension.kind == "list":
+            if dimension.kind == "list":
                 is_one = f"list_has_any(string_split({value}, ','), [{listed}])"
-            return is_one if asked.comparison == "=" else f"not {is_one}"
+            return is_one if filter_.comparison == "=" else f"not {is_one}"
         case "~":
-            return f"contains(lower({value}), lower({values.bind(asked.values[0])}::varchar))"
+            return f"contains(lower({value}), lower({values.bind(filter_.values[0])}::varchar))"
         case ">" | "<":
-            bound = its_dimension.ordered(f"{values.bind(asked.values[0])}::varchar")
-            return f"coalesce({its_dimension.ordered(its_dimension.sql)} {asked.comparison} {bound}, false)"
+            bound = dimension.ordered(f"{values.bind(filter_.values[0])}::varchar")
+            return f"coalesce({dimension.ordered(dimension.sql)} {filter_.comparison} {bound}, false)"
 
 
 class _Composer:
     def __init__(
         self,
         query: ResolvedQuery,
-        shelves: Mapping[Date, DayFolder],
-        cold: Mapping[Date, ArchivedDay],
+        live: Mapping[Date, DayFolder],
+        archived: Mapping[Date, ArchivedDay],
         values: Values,
         *,
         daily: bool,
     ) -> None:
         self._query = query
         self._daily = daily
-        self._shelves = shelves
-        self._cold = cold
-        self._reading = cold_reading(query)
-        self._count = "sum(weight)" if cold else "count(*)"
+        self._live = live
+        self._archived = archived
+        self._reading = archive_reading(query)
+        self._count = "sum(weight)" if archived else "count(*)"
         self._values = values
         self._of_time = [each for each in query.where if DIMENSIONS[each.dimension].is_time]
         self._of_click = [each for each in query.where if not DIMENSIONS[each.dimension].is_time]
@@ -85,7 +83,7 @@ class _Composer:
         self._keys = [each.sql for each in used if not each.is_time]
 
     def sums(self) -> str:
-        money = f"money || '{DAILY}' || (quarter // {_QUARTERS}) as money" if self._daily else "money"
+        money = f"money || '{DAY_SEPARATOR}' || (quarter // {_QUARTERS}) as money" if self._daily else "money"
         labels = ", ".join([*(f'{DIMENSIONS[name].sql} as "{name}"' for name in self._query.by), money])
         added = ", ".join(f"sum({name}) as {name}" for name in SUMS)
         kinds = [self._visits(), self._lander_clicks(), self._payouts(), self._costs()]
@@ -153,7 +151,7 @@ class _Composer:
         )
 
     def _costs(self) -> str:
-        """What is paid to the source for conversions: it has a currency of its own."""
+        """What conversions cost, paid to the traffic source; apart from payouts because its currency may differ."""
         return self._fact(
             f"""
             select {self._grouped(self._conversion_quarter, "conversion_cost_currency as money")},
@@ -191,15 +189,15 @@ class _Composer:
     # --------------------------------------------------------------------------------------------- files
 
     def _scan(self, kind: Kind) -> str:
-        """The rows of a kind that lie in the time of the query."""
+        """The rows of a kind within the time of the query."""
         if kind == "conversions" and self._query.time == "conversion":
-            return self._within(kind, [*self._cold, *self._shelves], at="converted_at")
-        dates = self._query.dates_of_visits([*self._cold, *self._shelves])
+            return self._within(kind, [*self._archived, *self._live], at="converted_at")
+        dates = self._query.dates_of_visits([*self._archived, *self._live])
         whole = [date for date in dates if self._is_whole(date)]
         cut = [date for date in dates if not self._is_whole(date)]
         if not cut:
             return self._files(kind, whole)
-        # Days that lie within the query as a whole are read without the column of times.
+        # Days that lie wholly within the query are read without the column of times.
         return f"""(
             select * from {self._files(kind, whole)}
             union all
@@ -218,12 +216,12 @@ class _Composer:
         )"""
 
     def _files(self, kind: Kind, dates: Sequence[Date]) -> str:
-        files = [file for date in dates if date in self._shelves for file in self._shelves[date].files(kind)]
+        files = [file for date in dates if date in self._live for file in self._live[date].files(kind)]
         rows = self._values.parquet(files, COLUMNS[kind])
-        if not self._cold:
+        if not self._archived:
             return rows
         grouped = self._reading.of is not None
-        sums = [str(self._cold[date].path(kind, grouped=grouped)) for date in dates if date in self._cold]
+        sums = [str(self._archived[date].path(kind, grouped=grouped)) for date in dates if date in self._archived]
         weighed = f"select *, 1::hugeint as weight from {rows}"
         if sums:
             weighed += f" union all by name {self._reading.select(kind, self._values.parquet(sums, {}))}"

@@ -1,7 +1,7 @@
-"""A process that catches up a day and is killed before its n-th change of a file name, for every n.
+"""Bring a day up to date in a process that is killed before its n-th rename or removal of a file, for every n.
 
-Run as a module with one folder as argument: `begun` in it is copied to `1`, `2`, ... before each try. It
-opens no DuckDB itself, so that the forks start clean.
+Run as a module with one folder as argument: `begun` in it is copied to `1`, `2`, ... before each try. The parent
+opens no DuckDB itself, because a connection must not be used after a fork.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""The cardinality guard: identifiers stay out, placements come in, whatever the order of the clicks."""
+"""The cardinality check keeps identifiers out and lets placements in, in any order of the clicks."""
 
 import pytest
 from hypothesis import given
@@ -6,18 +6,18 @@ from hypothesis import strategies as st
 
 from tests.store.invented import click
 from tnc.core.models import Click
-from tnc.reports.columns.cardinality import Guard, Look, Verdict, look
+from tnc.reports.columns.cardinality import CardinalityCheck, ValueShape, Verdict, shape_of
 
 
-def guard_of(values: list[str], sub: str = "sub1") -> Guard:
-    guard = Guard()
+def check_of(values: list[str], sub: str = "sub1") -> CardinalityCheck:
+    check = CardinalityCheck()
     for seq, value in enumerate(values):
-        guard.count(seq, click(subs={sub: value}))
-    return guard
+        check.count(seq, click(subs={sub: value}))
+    return check
 
 
-def admits(guard: Guard, value: str) -> bool:
-    return guard.admitted(click(subs={"sub1": value})) == {"sub1": value}
+def allows(check: CardinalityCheck, value: str) -> bool:
+    return check.allowed(click(subs={"sub1": value})) == {"sub1": value}
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,8 @@ def admits(guard: Guard, value: str) -> bool:
         "2001:db8::1",
     ],
 )
-def test_what_points_at_a_person_is_seen(value: str) -> None:
-    assert look(value) is Look.PERSONAL
+def test_emails_phones_and_ip_addresses_are_personal(value: str) -> None:
+    assert shape_of(value) is ValueShape.PERSONAL
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_what_points_at_a_person_is_seen(value: str) -> None:
         "user:987654321",
     ],
 )
-def test_what_looks_like_an_identifier_is_seen(value: str) -> None:
-    assert look(value) is Look.ODD
+def test_uuids_and_long_tokens_look_like_identifiers(value: str) -> None:
+    assert shape_of(value) is ValueShape.IDENTIFIER_LIKE
 
 
 @pytest.mark.parametrize(
@@ -69,50 +69,50 @@ def test_what_looks_like_an_identifier_is_seen(value: str) -> None:
         "größe",
     ],
 )
-def test_placements_and_creatives_look_plain(value: str) -> None:
-    assert look(value) is Look.PLAIN
+def test_placements_and_creatives_are_plain(value: str) -> None:
+    assert shape_of(value) is ValueShape.PLAIN
 
 
-def test_with_few_clicks_only_the_look_decides() -> None:
-    guard = guard_of([f"site{n}" for n in range(19)])
+def test_with_few_clicks_only_the_shape_decides() -> None:
+    check = check_of([f"site{n}" for n in range(19)])
 
-    assert admits(guard, "site3")
-    guard.count(19, click(subs={"sub1": "6f1c2d3e0a1b4c5d8e9f0123456789ab"}))
-    assert not admits(guard, "6f1c2d3e0a1b4c5d8e9f0123456789ab")
-
-
-@pytest.mark.parametrize(("different", "open_"), [(10, True), (11, False)])
-def test_more_than_half_as_many_values_as_clicks_is_an_identifier(different: int, open_: bool) -> None:
-    guard = guard_of([f"v{n % different}" for n in range(20)])
-
-    assert admits(guard, "v1") is open_
+    assert allows(check, "site3")
+    check.count(19, click(subs={"sub1": "6f1c2d3e0a1b4c5d8e9f0123456789ab"}))
+    assert not allows(check, "6f1c2d3e0a1b4c5d8e9f0123456789ab")
 
 
-def test_an_odd_value_that_comes_back_is_admitted_and_a_personal_one_never() -> None:
-    guard = guard_of(["23851234567890123"] * 30 + ["ann@example.com"] * 30)
+@pytest.mark.parametrize(("different", "allowed"), [(10, True), (11, False)])
+def test_an_identifier_has_more_than_half_as_many_values_as_clicks(different: int, allowed: bool) -> None:
+    check = check_of([f"v{n % different}" for n in range(20)])
 
-    assert admits(guard, "23851234567890123")
-    assert not admits(guard, "ann@example.com")
+    assert allows(check, "v1") is allowed
 
 
-def test_each_source_and_parameter_is_judged_alone() -> None:
-    guard = Guard()
+def test_a_repeated_identifier_like_value_is_allowed_and_a_personal_one_never() -> None:
+    check = check_of(["23851234567890123"] * 30 + ["ann@example.com"] * 30)
+
+    assert allows(check, "23851234567890123")
+    assert not allows(check, "ann@example.com")
+
+
+def test_each_parameter_of_each_source_is_checked_separately() -> None:
+    check = CardinalityCheck()
     for seq in range(40):
-        guard.count(seq, click(source="ads", subs={"sub1": f"v{seq}", "sub2": "top"}))
-        guard.count(seq, click(source=None, subs={"sub1": "top"}))
+        check.count(seq, click(source="ads", subs={"sub1": f"v{seq}", "sub2": "top"}))
+        check.count(seq, click(source=None, subs={"sub1": "top"}))
 
-    assert guard.admitted(click(source="ads", subs={"sub1": "v1", "sub2": "top"})) == {"sub2": "top"}
-    assert guard.admitted(click(source=None, subs={"sub1": "top"})) == {"sub1": "top"}
+    assert check.allowed(click(source="ads", subs={"sub1": "v1", "sub2": "top"})) == {"sub2": "top"}
+    assert check.allowed(click(source=None, subs={"sub1": "top"})) == {"sub1": "top"}
 
 
 @pytest.mark.parametrize(
-    ("different", "verdict"), [(300, Verdict.OPEN), (5_000, Verdict.OPEN), (15_000, Verdict.IDENTIFIER)]
+    ("different", "verdict"), [(300, Verdict.LABEL), (5_000, Verdict.LABEL), (15_000, Verdict.IDENTIFIER)]
 )
-def test_of_many_values_an_estimate_is_enough(different: int, verdict: Verdict) -> None:
-    guard = guard_of([f"zone-{n % different}" for n in range(20_000)])
+def test_many_different_values_are_estimated_with_few_kept(different: int, verdict: Verdict) -> None:
+    check = check_of([f"zone-{n % different}" for n in range(20_000)])
 
-    assert admits(guard, "zone-7") is (verdict is Verdict.OPEN)
-    assert len(guard.records()[0].seen_at) <= 256
+    assert allows(check, "zone-7") is (verdict is Verdict.LABEL)
+    assert len(check.records()[0].seen_at) <= 256
 
 
 words = st.lists(st.sampled_from([f"v{n}" for n in range(40)] + ["0123456789abcdef", "a@b.example"]), max_size=60)
@@ -122,7 +122,7 @@ words = st.lists(st.sampled_from([f"v{n}" for n in range(40)] + ["0123456789abcd
 def test_the_order_of_the_clicks_does_not_matter(values: list[str]) -> None:
     shuffled = sorted(values)
 
-    one, other = guard_of(values).records(), guard_of(shuffled).records()
+    one, other = check_of(values).records(), check_of(shuffled).records()
 
     assert [(each.counts, each.level, len(each.seen_at), each.withheld) for each in one] == [
         (each.counts, each.level, len(each.seen_at), each.withheld) for each in other
@@ -130,31 +130,31 @@ def test_the_order_of_the_clicks_does_not_matter(values: list[str]) -> None:
 
 
 @given(words, words)
-def test_a_resumed_guard_says_what_one_guard_says(before: list[str], after: list[str]) -> None:
+def test_a_resumed_check_equals_one_that_was_never_interrupted(before: list[str], after: list[str]) -> None:
     clicks: list[Click] = [click(subs={"sub1": value}) for value in before + after]
-    first = guard_of(before)
+    first = check_of(before)
 
-    resumed = Guard.resume(first.records(), lambda seq: clicks[seq])
+    resumed = CardinalityCheck.resume(first.records(), lambda seq: clicks[seq])
     for seq in range(len(before), len(clicks)):
         resumed.count(seq, clicks[seq])
 
-    assert resumed.records() == guard_of(before + after).records()
+    assert resumed.records() == check_of(before + after).records()
 
 
 @given(words, words)
-def test_a_contradiction_is_whatever_would_be_written_otherwise(before: list[str], after: list[str]) -> None:
-    guard = guard_of(before)
-    snapshot = guard.snapshot()
-    was = [admits(guard, value) for value in before]
+def test_changed_since_tells_whether_written_values_would_differ_now(before: list[str], after: list[str]) -> None:
+    check = check_of(before)
+    snapshot = check.snapshot()
+    was = [allows(check, value) for value in before]
 
     for seq, value in enumerate(after, len(before)):
-        guard.count(seq, click(subs={"sub1": value}))
+        check.count(seq, click(subs={"sub1": value}))
 
-    assert guard.contradicts(snapshot) is (was != [admits(guard, value) for value in before])
+    assert check.changed_since(snapshot) is (was != [allows(check, value) for value in before])
 
 
 def test_records_hold_no_value() -> None:
-    guard = guard_of(["ann@example.com", "secret-placement", "0123456789abcdef"])
+    check = check_of(["ann@example.com", "secret-placement", "0123456789abcdef"])
 
-    assert "secret" not in repr(guard.records())
-    assert "ann@" not in repr(guard.records())
+    assert "secret" not in repr(check.records())
+    assert "ann@" not in repr(check.records())

@@ -1,4 +1,4 @@
-"""Columns are a faithful copy: the same in any portions, after any crash, and without personal data."""
+"""Columns are an exact copy without personal data, whatever the batches, and after any crash."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from tests.store.invented import DATE, Day, any_day, click, conversion, day_star
 from tnc.core.fields import DIMENSION_FIELDS, FIELDS
 from tnc.core.models import MAIN, Click, LanderClick, LanderId, NetworkId, OfferId
 from tnc.reports.columns.columns import Columns
-from tnc.reports.columns.day_folder import tail_to_merge
+from tnc.reports.columns.day_folder import files_to_merge
 from tnc.reports.columns.duck import Values
 from tnc.reports.columns.schema import COLUMNS, KINDS, Kind
 
@@ -29,13 +29,13 @@ def columns(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(autouse=True)
 def _empty(columns: Columns) -> None:
-    columns.forget(MAIN, DATE)
+    columns.remove(MAIN, DATE)
 
 
 def rows(columns: Columns, kind: Kind, wanted: str = "*", order: str = "seq") -> list[tuple[Any, ...]]:
-    with columns.reading(MAIN, [DATE]) as shelves:
+    with columns.reading(MAIN, [DATE]) as folders:
         values = Values()
-        relation = values.parquet(shelves[DATE].files(kind), COLUMNS[kind])
+        relation = values.parquet(folders[DATE].files(kind), COLUMNS[kind])
         return columns.duck.rows(f"select {wanted} from {relation} order by {order}", values)
 
 
@@ -48,7 +48,7 @@ def everything(columns: Columns) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def rebuilt(columns: Columns, day: Day) -> dict[str, list[tuple[Any, ...]]]:
-    columns.forget(MAIN, DATE)
+    columns.remove(MAIN, DATE)
     columns.catch_up(MAIN, DATE, day)
     return everything(columns)
 
@@ -65,9 +65,9 @@ def test_no_column_is_personal_and_every_dimension_is_there() -> None:
 def test_the_files_hold_the_columns_that_are_declared(columns: Columns, kind: Kind) -> None:
     columns.catch_up(MAIN, DATE, any_day(1))
 
-    with columns.reading(MAIN, [DATE]) as shelves:
+    with columns.reading(MAIN, [DATE]) as folders:
         values = Values()
-        relation = values.parquet(shelves[DATE].files(kind), {})
+        relation = values.parquet(folders[DATE].files(kind), {})
         found = columns.duck.rows(f"describe select * from {relation}", values)
 
     assert {name: type_.lower() for name, type_, *_ in found} == dict(COLUMNS[kind])
@@ -83,7 +83,7 @@ def test_a_click_is_written_as_it_is(columns: Columns) -> None:
     assert rows(columns, "clicks", wanted) == [(4, 1_234, "summer", "US", "false", "64500", "a,b", None)]
 
 
-def test_test_clicks_and_what_became_of_them_are_left_out(columns: Columns) -> None:
+def test_test_clicks_and_their_events_are_left_out(columns: Columns) -> None:
     day = Day()
     seq = day.add(click(test=True))
     day.happen(seq, conversion("a", 1))
@@ -94,7 +94,7 @@ def test_test_clicks_and_what_became_of_them_are_left_out(columns: Columns) -> N
     assert not any(everything(columns).values())
 
 
-def test_of_an_erased_click_the_visitor_is_erased_and_the_rest_stays(columns: Columns) -> None:
+def test_visitor_dimensions_of_an_erased_click_read_erased_and_the_rest_stays(columns: Columns) -> None:
     day = Day()
     day.add(click(erased=True, cost_micros=20_000, visit={"country": None, "device": None}))
 
@@ -110,10 +110,12 @@ def test_of_an_erased_click_the_visitor_is_erased_and_the_rest_stays(columns: Co
     cuts=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 40)), max_size=5),
     over=st.booleans(),
 )
-def test_portions_do_not_matter(columns: Columns, seed: int, cuts: list[tuple[int, int]], over: bool) -> None:
+def test_batches_do_not_change_the_columns(
+    columns: Columns, seed: int, cuts: list[tuple[int, int]], over: bool
+) -> None:
     day = any_day(seed)
     expected = rebuilt(columns, day)
-    columns.forget(MAIN, DATE)
+    columns.remove(MAIN, DATE)
     clicks = sorted(each for each, _ in cuts)
     events = sorted(each for _, each in cuts)
 
@@ -130,17 +132,17 @@ def test_catching_up_twice_reads_nothing(columns: Columns) -> None:
 
     second = columns.catch_up(MAIN, DATE, day)
 
-    assert (second.clicks, second.events, second.again) == (0, 0, False)
+    assert (second.clicks, second.events, second.rebuilt) == (0, 0, False)
 
 
 class BusyDay(Day):
-    """Somebody clicks whenever it is read."""
+    """A day that gets another click each time it is read."""
 
     reads = 0
 
     def clicks(self, after_seq: int) -> Iterator[tuple[int, Click]]:
         self.reads += 1
-        assert self.reads < 10, "it never ends"
+        assert self.reads < 10, "the run does not end"
         self.add(click())
         return super().clicks(after_seq)
 
@@ -161,28 +163,28 @@ def test_a_day_that_is_over_is_one_file_of_each_kind(columns: Columns) -> None:
 
     columns.catch_up(MAIN, DATE, day, over=True)
 
-    with columns.reading(MAIN, [DATE]) as shelves:
-        assert [len(shelves[DATE].files(kind)) for kind in KINDS] == [1, 1, 1]
+    with columns.reading(MAIN, [DATE]) as folders:
+        assert [len(folders[DATE].files(kind)) for kind in KINDS] == [1, 1, 1]
 
 
-def test_many_small_portions_become_few_files(columns: Columns) -> None:
+def test_many_small_batches_become_few_files(columns: Columns) -> None:
     day = any_day(5)
 
     for clicks in range(1, 61):
         columns.catch_up(MAIN, DATE, day.part(clicks, 0))
 
-    with columns.reading(MAIN, [DATE]) as shelves:
-        assert len(shelves[DATE].files("clicks")) <= 9
+    with columns.reading(MAIN, [DATE]) as folders:
+        assert len(folders[DATE].files("clicks")) <= 9
     assert everything(columns)["clicks"] == rebuilt(columns, day.part(60, 0))["clicks"]
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=400))
-def test_merging_keeps_files_few_and_copies_rows_seldom(portions: list[int]) -> None:
+def test_merging_keeps_files_few_and_copies_each_row_a_few_times(portions: list[int]) -> None:
     files: list[int] = []
     copied = 0
     for rows_ in portions:
         files.append(rows_)
-        count = tail_to_merge(files, most=8)
+        count = files_to_merge(files, most=8)
         if count:
             copied += sum(files[-count:])
             files[-count:] = [sum(files[-count:])]
@@ -192,17 +194,17 @@ def test_merging_keeps_files_few_and_copies_rows_seldom(portions: list[int]) -> 
     assert copied <= 8 * sum(portions)
 
 
-def test_an_older_copy_of_the_day_file_is_followed(columns: Columns) -> None:
+def test_columns_are_rebuilt_when_the_day_file_is_replaced_by_an_older_copy(columns: Columns) -> None:
     day = any_day(6)
     columns.catch_up(MAIN, DATE, day)
 
     report = columns.catch_up(MAIN, DATE, day.part(20, 0))
 
-    assert report.again
+    assert report.rebuilt
     assert len(rows(columns, "clicks")) == sum(not each.test for _, each in day.numbered_clicks[:20])
 
 
-def test_only_the_first_way_from_a_lander_counts_whenever_the_others_come(columns: Columns) -> None:
+def test_only_the_first_lander_click_of_a_visit_counts(columns: Columns) -> None:
     day = Day()
     seq = day.add(click(lander=LanderId("quiz")))
     for at_ms in (5, 6, 7):
@@ -212,7 +214,7 @@ def test_only_the_first_way_from_a_lander_counts_whenever_the_others_come(column
     assert rows(columns, "landers", "counts", order="event_seq") == [(True,), (False,), (False,)]
 
 
-def test_an_identifier_is_taken_out_of_what_was_written_and_comes_back_when_it_is_none(columns: Columns) -> None:
+def test_values_are_removed_when_they_become_identifiers_and_return_when_they_repeat(columns: Columns) -> None:
     day = Day()
     for number in range(19):
         day.add(click(subs={"sub1": f"zone-{number}"}))
@@ -220,16 +222,16 @@ def test_an_identifier_is_taken_out_of_what_was_written_and_comes_back_when_it_i
     assert len(rows(columns, "clicks", "distinct sub1", order="sub1")) == 19
 
     day.add(click(subs={"sub1": "zone-19"}))
-    assert columns.catch_up(MAIN, DATE, day).again
+    assert columns.catch_up(MAIN, DATE, day).rebuilt
     assert rows(columns, "clicks", "distinct sub1", order="sub1") == [(None,)]
 
     for number in range(20):
         day.add(click(subs={"sub1": f"zone-{number}"}))
-    assert columns.catch_up(MAIN, DATE, day).again
+    assert columns.catch_up(MAIN, DATE, day).rebuilt
     assert len(rows(columns, "clicks", "distinct sub1", order="sub1")) == 20
 
 
-def test_the_offer_of_a_conversion_is_the_one_last_gone_to(columns: Columns) -> None:
+def test_the_offer_of_a_conversion_is_that_of_the_last_lander_click(columns: Columns) -> None:
     day = Day()
     seq = day.add(click(offer=OfferId("shoes"), network=NetworkId("good")))
     day.happen(seq, LanderClick(at_ms=5, offer=OfferId("boots"), network=NetworkId("better")))
@@ -264,15 +266,15 @@ def test_a_damaged_day_is_made_again(
             text = (folder / "state.json").read_bytes()
             (folder / "state.json").write_bytes(text.replace(b'"schema":1', b'"schema":99'))
 
-    if damage == "noise":  # as long as it was: only reading it tells
-        columns.forget_unreadable(MAIN, [DATE])
+    if damage == "noise":  # of the right size: only reading it shows the damage
+        columns.remove_unreadable(MAIN, [DATE])
     caught_up = columns.catch_up(MAIN, DATE, day)
 
     assert caught_up.clicks >= len(day.numbered_clicks)
     assert everything(columns) == expected
 
 
-def test_a_killed_process_leaves_what_the_next_one_completes(tmp_path: Path) -> None:
+def test_the_next_run_completes_what_a_killed_process_left(tmp_path: Path) -> None:
     day = whole_day()
     with Columns(tmp_path / "whole") as columns:
         columns.catch_up(MAIN, DATE, day)
@@ -291,7 +293,7 @@ def test_a_killed_process_leaves_what_the_next_one_completes(tmp_path: Path) -> 
         assert not [*folder.rglob("*.new"), *folder.rglob("spool*")]
 
 
-def test_who_writes_waits_for_who_reads(columns: Columns) -> None:
+def test_a_writer_waits_for_readers(columns: Columns) -> None:
     folder = columns.folder / MAIN / DATE.isoformat()
     with Columns(columns.folder) as other, ThreadPoolExecutor() as pool:
         with columns.reading(MAIN, [DATE]):

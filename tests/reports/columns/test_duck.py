@@ -1,4 +1,4 @@
-"""DuckDB is shut in: it reads and writes one folder, and nobody can let it out again."""
+"""DuckDB reads and writes one folder only, and no statement can change that."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,18 +36,18 @@ def test_it_writes_nothing_outside_its_folder(duck: Duck, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("setting", ["enable_external_access = true", "memory_limit = '90GB'", "threads = 8"])
-def test_nobody_changes_its_settings(duck: Duck, setting: str) -> None:
+def test_its_settings_cannot_be_changed(duck: Duck, setting: str) -> None:
     with pytest.raises(UnreadableError, match="locked"):
         duck.rows(f"set {setting}", bound())
 
 
 @pytest.mark.parametrize("statement", ["install httpfs", "load httpfs"])
-def test_it_takes_no_extensions(duck: Duck, statement: str) -> None:
+def test_it_loads_no_extensions(duck: Duck, statement: str) -> None:
     with pytest.raises(UnreadableError):
         duck.rows(statement, bound())
 
 
-def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+def test_a_folder_name_may_contain_quotes(tmp_path: Path) -> None:
     with Duck(tmp_path / "o'clock; --") as duck:
         path = tmp_path / "o'clock; --" / "a.parquet"
 
@@ -71,7 +71,7 @@ def test_a_failed_write_leaves_the_old_file(duck: Duck, tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_it_leaves_nothing_behind_and_clears_up_after_the_killed(tmp_path: Path) -> None:
+def test_temporary_files_are_removed_also_those_of_killed_processes(tmp_path: Path) -> None:
     leftover = tmp_path / "temp" / "999999999-abc"
     leftover.mkdir(parents=True)
 
@@ -81,11 +81,11 @@ def test_it_leaves_nothing_behind_and_clears_up_after_the_killed(tmp_path: Path)
     assert list((tmp_path / "temp").iterdir()) == []
 
 
-def test_what_is_larger_than_memory_is_answered_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_query_larger_than_memory_spills_to_disk_and_removes_its_files(tmp_path: Path) -> None:
     with Duck(tmp_path, memory_mb=64) as duck:
         duck.rows("create temp table large as select i, md5(i::varchar) as a from range(1500000) its(i)", bound())
 
-        assert any(path.is_file() for path in (tmp_path / "temp").rglob("*")), "it did spill"
+        assert any(path.is_file() for path in (tmp_path / "temp").rglob("*")), "it spilled to disk"
         assert duck.rows("select count(distinct a) from large", bound()) == [(1_500_000,)]
 
     assert not any(path.is_file() for path in tmp_path.rglob("*"))

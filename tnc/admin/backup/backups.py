@@ -169,7 +169,7 @@ class Backups:
 
     def _restore_sums(self, backup: BackupReader, paths: Paths) -> None:
         workspace = self._workspace
-        place = ArchivedDay(paths.columns / workspace.id, Date.min).place
+        place = ArchivedDay(paths.columns / workspace.id, Date.min).directory
         for name, content in backup.sums(workspace.keys.control_key):
             if not is_over(Date.fromisoformat(name[:10]), "rollups", workspace.settings, workspace.world.now_ms()):
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""Sums of days whose clicks are gone: which there are, and how a report reads them.
+"""Archived days: sums of days whose clicks were deleted, and how a report reads them.
 
-The owner's side (campaign, offer, source, time to the quarter of an hour, money) is exact. Of the visitors'
-side there is one dimension at a time with the campaign, for the day as a whole, and only in groups of at
-least ten visitors: smaller ones are folded into `other`, so every sum stays what it was.
+By owner dimensions (campaign, offer, source, time to the quarter of an hour, money) the sums are exact. Of the
+visitor dimensions (country, device, ...) there is one at a time, with the campaign, for the whole day, and only in
+groups of at least ten visitors: smaller groups are added up under `other`, so totals do not change.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,13 +17,13 @@ from tnc.core.fields import DIMENSION_FIELDS
 from tnc.core.models import Privacy
 from tnc.reports.columns.schema import COLUMNS, KINDS, Kind
 
-GROUP: Final = 10  # visitors that a group has at least
+MIN_GROUP: Final = 10  # visitors
 OTHER: Final = "other"
 
-VISITOR_SIDE: Final = tuple(each.name for each in DIMENSION_FIELDS if each.about.privacy is Privacy.QUASI)
-OWNER_SIDE: Final = tuple(each.name for each in DIMENSION_FIELDS if each.about.privacy is not Privacy.QUASI)
+VISITOR_DIMENSIONS: Final = tuple(each.name for each in DIMENSION_FIELDS if each.about.privacy is Privacy.QUASI)
+OWNER_DIMENSIONS: Final = tuple(each.name for each in DIMENSION_FIELDS if each.about.privacy is not Privacy.QUASI)
 
-# What is counted and added up beside the dimensions. `n` is how many rows one row stands for.
+# The columns beside the dimensions. There is also `n`: how many rows of the live columns one row stands for.
 MEASURES: Final[Mapping[Kind, Mapping[str, str]]] = {
     "clicks": {"quarter": "uinteger", "flags": "utinyint", "cost_micros": "hugeint"},
     "landers": {"quarter": "uinteger"},
@@ -38,48 +38,48 @@ MEASURES: Final[Mapping[Kind, Mapping[str, str]]] = {
     },
 }
 SUMMED: Final = frozenset({"cost_micros", "payout_micros", "conversion_cost_micros"})
-MONEY: Final = "currency"  # of the cost: a dimension that the groups of visitors keep
+COST_CURRENCY: Final = "currency"  # a dimension that the groups of visitors keep, so that costs stay exact
 
 _DAYS: Final = frozenset({"day", "week", "month", "weekday"})
 _NOON_QUARTER: Final = 48
 
 
 def noon_quarter(date: Date) -> int:
-    """The quarter of an hour that stands for a whole day: in most time zones it lies within the same day."""
+    """The quarter of an hour at noon UTC, which stands for the whole day: in most time zones it is the same day."""
     return int(datetime(date.year, date.month, date.day, tzinfo=UTC).timestamp()) * 1000 // QUARTER_MS + _NOON_QUARTER
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivedDay:
-    """The files of one day, below the columns of a workspace."""
+    """The files of one day; `folder` holds the columns of its workspace."""
 
     folder: Path
     date: Date
 
     @property
-    def place(self) -> Path:
+    def directory(self) -> Path:
         return self.folder / "cold"
 
     def path(self, kind: Kind, *, grouped: bool) -> Path:
-        return self.place / f"{self.date.isoformat()}-{kind}{'-grouped' if grouped else ''}.parquet"
+        return self.directory / f"{self.date.isoformat()}-{kind}{'-grouped' if grouped else ''}.parquet"
 
     @property
     def all_files(self) -> list[Path]:
         return [self.path(kind, grouped=grouped) for kind in KINDS for grouped in (False, True)]
 
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         return all(path.exists() for path in self.all_files)
 
     def made_ns(self) -> int | None:
-        """When the first of them was made; None unless all are there."""
-        return min(path.stat().st_mtime_ns for path in self.all_files) if self.is_whole() else None
+        """Modification time of the oldest file; None unless all files exist."""
+        return min(path.stat().st_mtime_ns for path in self.all_files) if self.is_complete() else None
 
 
 def archived_dates(folder: Path) -> list[Date]:
-    """Days of which there are sums, oldest first."""
+    """The archived days of a workspace, oldest first."""
     found = sorted((folder / "cold").glob("????-??-??-clicks.parquet"))
     dates = [Date.fromisoformat(path.name[:10]) for path in found]
-    return [date for date in dates if ArchivedDay(folder, date).is_whole()]
+    return [date for date in dates if ArchivedDay(folder, date).is_complete()]
 
 
 def remove_archived(folder: Path, date: Date) -> None:
@@ -88,23 +88,23 @@ def remove_archived(folder: Path, date: Date) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How cold days answer a question: by the owner's side, or by `of`, one dimension of the visitors'."""
+class ArchiveReading:
+    """Which files of archived days a query reads: the exact ones, or those grouped by one visitor dimension, `of`."""
 
     of: str | None
-    missing: tuple[str, ...]  # dimensions that these days do not have any more
+    missing: tuple[str, ...]  # visitor dimensions of the query that read `unknown`
 
     @classmethod
-    def by(cls, dimensions: Iterable[str]) -> "Reading":
-        asked = tuple(dict.fromkeys(dimensions))
-        visitors = tuple(name for name in asked if name in VISITOR_SIDE)
-        others = set(asked) - set(visitors) - {"campaign"} - _DAYS
+    def of_dimensions(cls, dimensions: Iterable[str]) -> "ArchiveReading":
+        names = tuple(dict.fromkeys(dimensions))
+        visitors = tuple(name for name in names if name in VISITOR_DIMENSIONS)
+        others = set(names) - set(visitors) - {"campaign"} - _DAYS
         if len(visitors) == 1 and not others:
             return cls(of=visitors[0], missing=())
         return cls(of=None, missing=visitors)
 
     def select(self, kind: Kind, files: str) -> str:
-        """SQL that makes rows like those of the columns, each with the `weight` of the rows it stands for."""
+        """SQL for rows like those of the live columns, each with the `weight`: how many rows it stands for."""
         shown = ", ".join(f'{self._cell(kind, name)}::{type_} as "{name}"' for name, type_ in COLUMNS[kind].items())
         where = f"where of = '{self.of}'" if self.of is not None else ""
         return f"select {shown}, n as weight from {files} {where}"
@@ -120,5 +120,5 @@ class Reading:
             return f'"{name}"'
         if name == self.of:
             return "value"
-        kept = ("campaign", MONEY) if self.of is not None else OWNER_SIDE
+        kept = ("campaign", COST_CURRENCY) if self.of is not None else OWNER_DIMENSIONS
         return f'"{name}"' if name in kept else "null"

@@ -1,14 +1,14 @@
-"""The cardinality guard: free parameters that turn out to be identifiers stay out of the columns.
+"""The cardinality check: free parameters that turn out to be identifiers stay out of the columns.
 
-Owners put placements and creatives into `sub1`..`sub20`, and sometimes click ids or e-mail addresses. A
-parameter of one source is judged over one day: many different values for few clicks is an identifier.
+Owners put placements and creatives into `sub1`..`sub20`, and sometimes click ids or e-mail addresses. Each parameter
+of each source is checked over one day: many different values for few clicks make it an identifier.
 """
 
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, auto
 from functools import lru_cache
 from typing import Final, NamedTuple, Self
 from zlib import crc32
@@ -17,11 +17,11 @@ from msgspec import Struct
 
 from tnc.core.models import Click
 
-ENOUGH_CLICKS: Final = 20  # with fewer, only the look of a value can tell
-_KEPT: Final = 256  # different values that are counted exactly; more of them are estimated
+MIN_CLICKS: Final = 20  # with fewer clicks, only the shape of a value decides
+_MAX_EXACT_VALUES: Final = 256  # different values that are counted exactly; more are estimated
 
 _EMAIL: Final = re.compile(r"[^\s@]+(@|%40)[^\s@]+\.[^\s@]+", re.IGNORECASE)
-# With a plus sign, or grouped as people write it: a bare row of digits is as likely the id of an ad.
+# With a plus sign, or grouped as people write it: a plain row of digits is as likely the id of an ad.
 _PHONE: Final = re.compile(r"(\+|00)[\s\d().-]{8,20}|\(?\d{1,5}\)?([\s.-]\(?\d{2,5}\)?){2,5}")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}([T\s].*)?")
 _UUID: Final = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
@@ -30,27 +30,27 @@ _TOKEN: Final = re.compile(r"(?=[A-Za-z+/=]*\d)[A-Za-z0-9+/=]{16}")
 _MIXED: Final = re.compile(r"(?=.*\d)(?=.*[a-z])(?=.*[A-Z])[\w.~+/=-]{16,}", re.ASCII)
 
 
-class Look(StrEnum):
-    PERSONAL = "personal"  # an e-mail address, a phone number, an internet address: never written
-    ODD = "odd"  # could stand for one click or one person
-    PLAIN = "plain"
+class ValueShape(Enum):
+    PERSONAL = auto()  # an e-mail address, a phone number, an IP address: never written
+    IDENTIFIER_LIKE = auto()  # could stand for one click or one person
+    PLAIN = auto()
 
 
 @lru_cache(maxsize=16_384)  # parameters repeat their values
-def look(value: str) -> Look:
+def shape_of(value: str) -> ValueShape:
     text = value.strip()
-    if _EMAIL.search(text) or _is_phone(text) or _is_address(text):
-        return Look.PERSONAL
+    if _EMAIL.search(text) or _is_phone(text) or _is_ip(text):
+        return ValueShape.PERSONAL
     if _UUID.search(text) or _DIGITS.search(text) or _TOKEN.search(text) or _MIXED.fullmatch(text):
-        return Look.ODD
-    return Look.PLAIN
+        return ValueShape.IDENTIFIER_LIKE
+    return ValueShape.PLAIN
 
 
 def _is_phone(text: str) -> bool:
     return bool(_PHONE.fullmatch(text)) and not _DATE.fullmatch(text) and sum(map(str.isdigit, text)) >= 9
 
 
-def _is_address(text: str) -> bool:
+def _is_ip(text: str) -> bool:
     if "." not in text and ":" not in text:
         return False
     try:
@@ -60,35 +60,37 @@ def _is_address(text: str) -> bool:
     return True
 
 
-class Verdict(StrEnum):
-    FEW = "few"  # too few clicks to tell: values of an odd look stay out
-    OPEN = "open"
-    IDENTIFIER = "identifier"
+class Verdict(Enum):
+    """What a parameter of one source is, by its clicks so far."""
+
+    TOO_FEW = auto()  # fewer than MIN_CLICKS clicks: only plain values are written
+    LABEL = auto()  # values repeat: all but personal ones are written
+    IDENTIFIER = auto()  # nearly every click has its own value: none is written
 
 
-Parameter = tuple[str, str]  # source ("" without one) and sub
+ParameterKey = tuple[str, str]  # source ("" without one) and sub
 
 
 class Counts(NamedTuple):
-    """Clicks that carried a parameter, by the look of its value."""
+    """Clicks that carried a parameter, by the shape of its value."""
 
     personal: int = 0
-    odd: int = 0
+    identifier_like: int = 0
     plain: int = 0
 
-    def shown(self, verdict: Verdict) -> int:
-        """How many of them keep their value under a verdict."""
+    def written(self, verdict: Verdict) -> int:
+        """How many of them have their value in the columns under a verdict."""
         match verdict:
-            case Verdict.FEW:
+            case Verdict.TOO_FEW:
                 return self.plain
-            case Verdict.OPEN:
-                return self.plain + self.odd
+            case Verdict.LABEL:
+                return self.plain + self.identifier_like
             case Verdict.IDENTIFIER:
                 return 0
 
 
-class TallyRecord(Struct, frozen=True, kw_only=True):
-    """A tally on disk. It holds no value: `seen_at` are the numbers of the clicks that can tell them again."""
+class ParameterRecord(Struct, frozen=True, kw_only=True):
+    """A parameter on disk. It holds no value: `seen_at` are numbers of clicks from which values are read again."""
 
     source: str
     sub: str
@@ -99,110 +101,113 @@ class TallyRecord(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True)
-class _Tally:
-    """One parameter. Of its different values it keeps those whose checksum ends in `level` zero bits.
+class _Parameter:
+    """The clicks and values of one parameter. Of its values it keeps those whose CRC-32 ends in `level` zero bits.
 
-    So the count of different values is exact while there are few and an estimate within some per cent
+    So the number of different values is exact while there are few and an estimate within a few per cent
     after that, and does not depend on the order of the clicks.
     """
 
     personal: int = 0
-    odd: int = 0
+    identifier_like: int = 0
     plain: int = 0
     level: int = 0
-    values: dict[str, int] = field(default_factory=dict)  # and the click that brought each first
+    values: dict[str, int] = field(default_factory=dict)  # each with the number of the first click that had it
 
     def count(self, seq: int, value: str) -> None:
-        its_look = look(value)
-        self.personal += its_look is Look.PERSONAL
-        self.odd += its_look is Look.ODD
-        self.plain += its_look is Look.PLAIN
-        if value not in self.values and _sampled(value, self.level):
+        shape = shape_of(value)
+        self.personal += shape is ValueShape.PERSONAL
+        self.identifier_like += shape is ValueShape.IDENTIFIER_LIKE
+        self.plain += shape is ValueShape.PLAIN
+        if value not in self.values and _is_sampled(value, self.level):
             self.values[value] = seq
-            while len(self.values) > _KEPT:
+            while len(self.values) > _MAX_EXACT_VALUES:
                 self.level += 1
-                self.values = {each: first for each, first in self.values.items() if _sampled(each, self.level)}
+                self.values = {each: first for each, first in self.values.items() if _is_sampled(each, self.level)}
 
     @property
     def counts(self) -> Counts:
-        return Counts(self.personal, self.odd, self.plain)
+        return Counts(self.personal, self.identifier_like, self.plain)
 
     @property
     def verdict(self) -> Verdict:
-        carriers = self.personal + self.odd + self.plain
-        if carriers < ENOUGH_CLICKS:
-            return Verdict.FEW
+        clicks = self.personal + self.identifier_like + self.plain
+        if clicks < MIN_CLICKS:
+            return Verdict.TOO_FEW
         different = len(self.values) << self.level
-        return Verdict.IDENTIFIER if different * 2 > carriers else Verdict.OPEN
+        return Verdict.IDENTIFIER if different * 2 > clicks else Verdict.LABEL
 
-    def admits(self, value: str) -> bool:
-        verdict = self.verdict
-        if verdict is Verdict.IDENTIFIER:
-            return False
-        return look(value) is Look.PLAIN if verdict is Verdict.FEW else look(value) is not Look.PERSONAL
+    def allows(self, value: str) -> bool:
+        match self.verdict:
+            case Verdict.TOO_FEW:
+                return shape_of(value) is ValueShape.PLAIN
+            case Verdict.LABEL:
+                return shape_of(value) is not ValueShape.PERSONAL
+            case Verdict.IDENTIFIER:
+                return False
 
 
-def _sampled(value: str, level: int) -> bool:
+def _is_sampled(value: str, level: int) -> bool:
     return crc32(value.encode()) & ((1 << level) - 1) == 0
 
 
-Snapshot = Mapping[Parameter, tuple[Counts, Verdict]]
+Snapshot = Mapping[ParameterKey, tuple[Counts, Verdict]]
 
 
-class Guard:
-    """Judges the parameters of one day, click by click; its verdicts depend on the clicks alone."""
+class CardinalityCheck:
+    """Checks the parameters of one day, click by click. Its verdicts depend only on the clicks, not on their order."""
 
     def __init__(self) -> None:
-        self._tallies: dict[Parameter, _Tally] = {}
+        self._parameters: dict[ParameterKey, _Parameter] = {}
 
     @classmethod
-    def resume(cls, records: Iterable[TallyRecord], read: Callable[[int], Click | None]) -> Self:
-        """The guard that made these records. `read` gives a click by its number, None when it is gone."""
-        guard = cls()
+    def resume(cls, records: Iterable[ParameterRecord], read: Callable[[int], Click | None]) -> Self:
+        """The check that made these records. `read` returns a click by its number, None when it was deleted."""
+        check = cls()
         clicks: dict[int, Click | None] = {}
         for record in records:
-            tally = _Tally(*record.counts, level=record.level)
+            parameter = _Parameter(*record.counts, level=record.level)
             for seq in record.seen_at:
                 click = clicks[seq] = clicks[seq] if seq in clicks else read(seq)
                 value = None if click is None else click.visit.subs.get(record.sub)
                 if value is not None:
-                    tally.values[value] = seq
-            guard._tallies[record.source, record.sub] = tally
-        return guard
+                    parameter.values[value] = seq
+            check._parameters[record.source, record.sub] = parameter
+        return check
 
-    def records(self) -> list[TallyRecord]:
+    def records(self) -> list[ParameterRecord]:
         return [
-            TallyRecord(
+            ParameterRecord(
                 source=source,
                 sub=sub,
-                counts=tally.counts,
-                level=tally.level,
-                seen_at=tuple(tally.values.values()),
-                withheld=sum(tally.counts) - tally.counts.shown(tally.verdict),
+                counts=parameter.counts,
+                level=parameter.level,
+                seen_at=tuple(parameter.values.values()),
+                withheld=sum(parameter.counts) - parameter.counts.written(parameter.verdict),
             )
-            for (source, sub), tally in sorted(self._tallies.items(), key=lambda item: item[0])
+            for (source, sub), parameter in sorted(self._parameters.items(), key=lambda item: item[0])
         ]
 
     def count(self, seq: int, click: Click) -> None:
         source = click.source or ""
         for sub, value in click.visit.subs.items():
-            tally = self._tallies.get((source, sub))
-            if tally is None:
-                tally = self._tallies[source, sub] = _Tally()
-            tally.count(seq, value)
+            parameter = self._parameters.get((source, sub))
+            if parameter is None:
+                parameter = self._parameters[source, sub] = _Parameter()
+            parameter.count(seq, value)
 
-    def admitted(self, click: Click) -> dict[str, str]:
+    def allowed(self, click: Click) -> dict[str, str]:
         """The parameters of a counted click that may be written."""
         source = click.source or ""
-        return {sub: value for sub, value in click.visit.subs.items() if self._tallies[source, sub].admits(value)}
+        return {sub: value for sub, value in click.visit.subs.items() if self._parameters[source, sub].allows(value)}
 
     def snapshot(self) -> Snapshot:
-        """What holds now, for `contradicts` later."""
-        return {parameter: (tally.counts, tally.verdict) for parameter, tally in self._tallies.items()}
+        """Counts and verdicts as they are now, for a later `changed_since`."""
+        return {key: (parameter.counts, parameter.verdict) for key, parameter in self._parameters.items()}
 
-    def contradicts(self, before: Snapshot) -> bool:
-        """Whether clicks that were counted before would have to be written otherwise now."""
+    def changed_since(self, before: Snapshot) -> bool:
+        """Whether clicks that were counted before would have to be written with other values now."""
         return any(
-            counts.shown(verdict) != counts.shown(self._tallies[parameter].verdict)
-            for parameter, (counts, verdict) in before.items()
+            counts.written(verdict) != counts.written(self._parameters[key].verdict)
+            for key, (counts, verdict) in before.items()
         )

@@ -1,9 +1,4 @@
-"""Columns for reports: per day the clicks and what became of them, without a word about a person.
-
-They are a copy that can be thrown away: fed by number from the day files, made again when they are torn,
-gone with the day by removing its folder. Three kinds of Parquet files lie there, each row with every
-dimension of its click: `clicks`, `landers` (somebody went on from a lander), `conversions` (as they stand).
-"""
+"""All report columns below one folder: bring a day up to date, archive it, remove it, read it under a lock."""
 
 import fcntl
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,17 +10,17 @@ from typing import Self
 from tnc.core.errors import FailedError
 from tnc.core.models import WorkspaceId
 from tnc.reports.columns.archive import ArchivedDay
-from tnc.reports.columns.day_folder import DayFolder, locked_folders, remove_folder
+from tnc.reports.columns.day_folder import DayFolder, columns_lock, remove_day_folder
 from tnc.reports.columns.duck import Duck, UnreadableError, Values
-from tnc.reports.columns.feed import CatchUp, DaySource, Feed
-from tnc.reports.columns.rollup import Rollup
+from tnc.reports.columns.feed import CatchUpResult, DaySource, Feed
+from tnc.reports.columns.rollup import DayRollup
 from tnc.reports.columns.schema import COLUMNS, KINDS
 
-__all__ = ["CatchUp", "Columns", "DaySource"]
+__all__ = ["CatchUpResult", "Columns", "DaySource"]
 
 
 class Columns:
-    """All columns below one folder. Of each workspace one process writes at a time, and none while one reads."""
+    """Several processes may use the same folder: one at a time writes to a workspace, and none while another reads."""
 
     def __init__(self, folder: Path, *, memory_mb: int = 256) -> None:
         self.folder = folder
@@ -37,49 +32,50 @@ class Columns:
     def __exit__(self, *_: object) -> None:
         self.duck.close()
 
-    def catch_up(self, workspace: WorkspaceId, date: Date, source: DaySource, *, over: bool = False) -> CatchUp:
-        """Write what is new in the source. `over`: the day gets no more clicks, so few files will do.
+    def catch_up(self, workspace: WorkspaceId, date: Date, source: DaySource, *, over: bool = False) -> CatchUpResult:
+        """Write what is new in the source. `over`: the day gets no more clicks, so its files are merged into one
+        of each kind.
 
-        A torn or unreadable day is made again. Raises FailedError when that does not work either.
+        A damaged day is made again. Raises FailedError when that does not work either.
         """
         with self._lock(workspace, fcntl.LOCK_EX):
-            shelf = self._shelf(workspace, date)
+            folder = self._day_folder(workspace, date)
             try:
-                return Feed(self.duck, shelf, source).run(over=over)
+                return Feed(self.duck, folder, source).run(over=over)
             except UnreadableError:
-                shelf.remove()
+                folder.remove()
             try:
-                return Feed(self.duck, self._shelf(workspace, date), source).run(over=over)
+                return Feed(self.duck, self._day_folder(workspace, date), source).run(over=over)
             except UnreadableError as error:
                 raise FailedError(
-                    f"the report columns of {date} cannot be written: {error}. Clicks are not concerned. "
-                    "Look for free space and rights below the data directory, then ask again."
+                    f"the report columns of {date} cannot be written: {error}. Clicks are not affected. "
+                    "Check free space and permissions below the data directory, then run the report again."
                 ) from error
 
-    def roll_up(self, workspace: WorkspaceId, date: Date, people: Iterable[tuple[int, int | None]]) -> None:
-        """Make the sums of a day that outlive its clicks; its columns must be caught up. See `columns.rollup`."""
+    def roll_up(self, workspace: WorkspaceId, date: Date, visitors: Iterable[tuple[int, int | None]]) -> None:
+        """Make the archive of a day; its columns must be up to date. For `visitors` see `DayRollup`."""
         with self._lock(workspace, fcntl.LOCK_EX):
             day = ArchivedDay(self.folder / workspace, date)
-            Rollup(self.duck, self._shelf(workspace, date), day).make(people)
+            DayRollup(self.duck, self._day_folder(workspace, date), day).make(visitors)
 
-    def forget(self, workspace: WorkspaceId, date: Date) -> None:
-        """Remove a day. What its source still has comes back with the next `catch_up`."""
-        remove_folder(self.folder / workspace, date)
+    def remove(self, workspace: WorkspaceId, date: Date) -> None:
+        """Remove a day. The next `catch_up` writes again what its source still has."""
+        remove_day_folder(self.folder / workspace, date)
 
-    def forget_unreadable(self, workspace: WorkspaceId, dates: Sequence[Date]) -> None:
-        """Remove those of the days that cannot be read through to the end."""
+    def remove_unreadable(self, workspace: WorkspaceId, dates: Sequence[Date]) -> None:
+        """Remove the days of which some file cannot be read to its end."""
         with self._lock(workspace, fcntl.LOCK_EX):
             for date in dates:
-                shelf = self._shelf(workspace, date)
-                if not self._is_readable(shelf):
-                    shelf.remove()
+                folder = self._day_folder(workspace, date)
+                if not self._is_readable(folder):
+                    folder.remove()
 
-    def _is_readable(self, shelf: DayFolder) -> bool:
+    def _is_readable(self, folder: DayFolder) -> bool:
         try:
             for kind in KINDS:
                 values = Values()
                 self.duck.rows(
-                    f"select max(columns(*)) from {values.parquet(shelf.files(kind), COLUMNS[kind])}", values
+                    f"select max(columns(*)) from {values.parquet(folder.files(kind), COLUMNS[kind])}", values
                 )
         except UnreadableError:
             return False
@@ -87,12 +83,12 @@ class Columns:
 
     @contextmanager
     def reading(self, workspace: WorkspaceId, dates: Sequence[Date]) -> Iterator[dict[Date, DayFolder]]:
-        """The shelves of these days; while they are held, nobody writes or removes a file of them."""
+        """The folders of these days; until the block ends, no process writes or removes a file in them."""
         with self._lock(workspace, fcntl.LOCK_SH):
-            yield {date: self._shelf(workspace, date) for date in dates}
+            yield {date: self._day_folder(workspace, date) for date in dates}
 
-    def _shelf(self, workspace: WorkspaceId, date: Date) -> DayFolder:
+    def _day_folder(self, workspace: WorkspaceId, date: Date) -> DayFolder:
         return DayFolder(self.folder / workspace / date.isoformat())
 
     def _lock(self, workspace: WorkspaceId, operation: int) -> AbstractContextManager[None]:
-        return locked_folders(self.folder / workspace, operation)
+        return columns_lock(self.folder / workspace, operation)

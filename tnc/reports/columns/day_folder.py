@@ -1,4 +1,4 @@
-"""The folder of one day's columns: which files count, written so that a crash leaves the old or the new."""
+"""The folder of one day's columns. `state.json` lists its files; a crash leaves either the old list or the new."""
 
 import fcntl
 import os
@@ -10,36 +10,36 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
-from tnc.reports.columns.cardinality import TallyRecord
+from tnc.reports.columns.cardinality import ParameterRecord
 from tnc.reports.columns.schema import KINDS, Kind
 
-SCHEMA: Final = 1  # another number in `state.json`: the day is made again from its clicks
+SCHEMA: Final = 1  # a day whose `state.json` has another number is made again from its clicks
 
 
 class Part(Struct, frozen=True, kw_only=True):
-    """One Parquet file with the rows of these numbers, both ends included."""
+    """One Parquet file with the rows of the records numbered `first` to `last`."""
 
     first: int
     last: int
     rows: int
-    size: int  # bytes: a torn file has another one
+    size: int  # bytes; a torn file has another size
 
 
 class State(Struct, kw_only=True):
-    """How far the columns of a day have come. Numbers are -1 before the first."""
+    """How far the columns of a day have come, by the numbers of records; -1 before the first."""
 
     schema: int = SCHEMA
-    clicks: int = -1  # number of the last click that was written
-    judged: int = -1  # and of the last one that the guard counted
-    events: int = -1
+    clicks: int = -1  # last click that was written
+    counted: int = field(name="judged", default=-1)  # last click in `parameters`
+    events: int = -1  # last event that was written
     parts: dict[Kind, list[Part]] = {}
-    guard: list[TallyRecord] = []
+    parameters: list[ParameterRecord] = field(name="guard", default_factory=list)
 
 
 class DayFolder:
-    """What is not named in `state.json` does not exist: leftovers of a crash are swept away."""
+    """A file that `state.json` does not name is left over from a crash, and is removed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -68,11 +68,11 @@ class DayFolder:
         return [str(self.path(kind, part.first, part.last)) for part in self.parts(kind)]
 
     def part(self, kind: Kind, first: int, last: int, *, rows: int) -> Part:
-        """The description of a file that was just written."""
+        """Describe a file that was just written."""
         return Part(first=first, last=last, rows=rows, size=self.path(kind, first, last).stat().st_size)
 
     def save(self, *, durable: bool = True) -> None:
-        """What the state does not name is gone."""
+        """Write the state, then remove every file that it does not name."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self.folder / "state.json.new"
         with new.open("wb") as file:
@@ -84,7 +84,7 @@ class DayFolder:
         self.sweep()
 
     def sweep(self) -> None:
-        """Drop every file that the state does not name."""
+        """Remove every file that the state does not name."""
         if not self.folder.is_dir():
             return
         named = {"state.json"} | {Path(file).name for kind in KINDS for file in self.files(kind)}
@@ -92,8 +92,8 @@ class DayFolder:
             if path.name not in named:
                 path.unlink()
 
-    def start_again(self, state: State) -> None:
-        """Forget what was written; `state` says what is still known."""
+    def reset(self, state: State) -> None:
+        """Replace the state and remove the files of the old one."""
         self.state = state
         self.save()
 
@@ -102,7 +102,7 @@ class DayFolder:
 
 
 @contextmanager
-def locked_folders(folder: Path, operation: int) -> Iterator[None]:
+def columns_lock(folder: Path, operation: int) -> Iterator[None]:
     """Hold the lock of a workspace's columns: `LOCK_SH` while reading, `LOCK_EX` to write or remove."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -113,24 +113,24 @@ def locked_folders(folder: Path, operation: int) -> Iterator[None]:
         os.close(descriptor)
 
 
-def remove_folder(folder: Path, date: Date) -> None:
-    """Remove the columns of a day of a workspace, once nobody reads them; what its source still has comes back."""
-    with locked_folders(folder, fcntl.LOCK_EX):
+def remove_day_folder(folder: Path, date: Date) -> None:
+    """Remove a day's columns below a workspace's folder, as soon as no process reads them."""
+    with columns_lock(folder, fcntl.LOCK_EX):
         DayFolder(folder / date.isoformat()).remove()
 
 
-def all_folders(folder: Path) -> Iterator[Date]:
-    """Days of a workspace of which there are columns."""
+def column_dates(folder: Path) -> Iterator[Date]:
+    """The days of a workspace that have columns; `folder` is the workspace's."""
     for path in folder.glob("????-??-??"):
         with suppress(ValueError):
             yield Date.fromisoformat(path.name)
 
 
-def tail_to_merge(rows: list[int], *, most: int) -> int:
-    """How many of the newest files to make one of, given their rows, oldest first; 0 when they are few.
+def files_to_merge(rows: list[int], *, most: int) -> int:
+    """How many of the newest files to merge into one, given the rows of each, oldest first; 0 up to `most` files.
 
-    Older files are taken along while they are not much larger than what is merged already: so a row is
-    copied a number of times that grows with the logarithm of all rows only.
+    Older files are included as long as they are at most twice as large as what is merged already, so the number
+    of times that a row is copied grows with the logarithm of all rows.
     """
     if len(rows) <= most:
         return 0

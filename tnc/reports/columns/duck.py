@@ -1,4 +1,4 @@
-"""DuckDB, shut in: one connection that reads and writes below one folder and nowhere else."""
+"""One DuckDB connection that can read and write files below one folder and nowhere else."""
 
 import os
 import shutil
@@ -16,11 +16,11 @@ _PARQUET: Final = "(format parquet, compression zstd, parquet_version v2)"
 
 
 class UnreadableError(Exception):
-    """A file is missing, torn or not what it should be; whoever made it can make it again."""
+    """A column file is missing, torn or not a Parquet file of the right columns. It can be made again."""
 
 
 class Values:
-    """The values of one statement: `bind` gives the mark that stands for a value in the text."""
+    """The bound values of one statement: `bind` adds one and returns its placeholder for the SQL text."""
 
     def __init__(self) -> None:
         self.bound: list[Any] = []
@@ -30,20 +30,20 @@ class Values:
         return f"${len(self.bound)}"
 
     def parquet(self, files: Sequence[str], columns: Mapping[str, str]) -> str:
-        """These files as one relation; without any it is empty but has its columns."""
+        """SQL that reads these files as one relation; without files, an empty relation of these columns."""
         if files:
             return f"read_parquet({self.bind(list(files))})"
         nothing = ", ".join(f'null::{kind} as "{name}"' for name, kind in columns.items())
         return f"(select {nothing} where false)"
 
     def json(self, path: Path, columns: Mapping[str, str]) -> str:
-        """A file of one object a line as a relation; keys that are missing in a line are null."""
+        """SQL that reads a file of one JSON object a line; keys that are missing in a line are null."""
         named = ", ".join(f"\"{name}\": '{kind}'" for name, kind in columns.items())
         return f"read_json({self.bind(str(path))}, format = 'newline_delimited', columns = {{{named}}})"
 
 
 class Duck:
-    """Extensions are off, the configuration is locked, and everything it spills lies under `folder`."""
+    """An in-memory database without extensions and with locked settings. Its temporary files lie below `folder`."""
 
     def __init__(self, folder: Path, *, memory_mb: int = 256) -> None:
         temporary = folder / "temp"
@@ -90,9 +90,9 @@ class Duck:
             raise UnreadableError(str(error)) from error
 
     def write(self, select: str, values: Values, path: Path, *, durable: bool = True) -> int:
-        """Make a Parquet file of a query, whole or not at all; returns how many rows it has.
+        """Write the rows of a query to a Parquet file, in full or not at all. Returns the number of rows.
 
-        What is not `durable` may be torn or gone after a power cut.
+        A file that is not `durable` may be torn or missing after a power cut.
         """
         new = path.with_name(path.name + ".new")
         rows = self.rows(f"copy ({select}) to {_literal(new)} {_PARQUET}", values)
@@ -105,7 +105,7 @@ class Duck:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """What processes that were killed had spilled."""
+    """Remove the temporary files of processes that were killed."""
     for each in folder.iterdir():
         if not Path("/proc", each.name.partition("-")[0]).exists():
             shutil.rmtree(each, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""From the numbered clicks and events of a day to its column files, a batch at a time.
+"""Write a day's numbered clicks and events to its column files, a batch at a time.
 
-Every step ends with the state on disk; a step that was cut off is done again by the next visit. In
-whatever portions the clicks come, the columns are the same as if all had come at once.
+Every step ends by saving the state; a step that was interrupted is repeated by the next run. The columns are the
+same whether the clicks are written in many batches or all at once.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,8 +16,8 @@ import msgspec
 from tnc.core.clock import QUARTER_MS
 from tnc.core.conversions import fold
 from tnc.core.models import Click, Conversion, ConversionChange, Event, FilterChange, LabelChange, LanderClick
-from tnc.reports.columns.cardinality import Guard
-from tnc.reports.columns.day_folder import DayFolder, Part, State, tail_to_merge
+from tnc.reports.columns.cardinality import CardinalityCheck
+from tnc.reports.columns.day_folder import DayFolder, Part, State, files_to_merge
 from tnc.reports.columns.duck import Duck, Values
 from tnc.reports.columns.schema import COLUMNS, INVALID, LABELS, LANDER_VIEW, VISIT, Kind, click_row, label_row
 from tnc.store.days.history import relabelled
@@ -29,7 +29,7 @@ _CLICK_SPOOL: Final = {**COLUMNS["clicks"], "clicked_at": "bigint"}
 _LANDER_SPOOL: Final = {**COLUMNS["landers"], "went_at": "bigint"}
 _CONVERSION_SPOOL: Final = {**COLUMNS["conversions"], "converted_at": "bigint"}
 _LABEL_SPOOL: Final = {name: COLUMNS["clicks"][name] for name in ("seq", *LABELS)}
-# What holds labels and is not made anew with each batch, and by which column it is sorted.
+# Kinds of files that have labels and are not rewritten with each batch, and the column each is sorted by.
 _RELABELLED: Final[tuple[tuple[Kind, str], ...]] = (("clicks", "seq"), ("landers", "event_seq"))
 
 
@@ -50,81 +50,83 @@ class DaySource(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CatchUp:
-    """What was read. `again`: what had been written was thrown away and written anew."""
+class CatchUpResult:
+    """How many records were read. `rebuilt`: the files were thrown away and written again."""
 
     clicks: int
     events: int
-    again: bool
+    rebuilt: bool
 
 
 class Feed:
-    """Brings one day's columns up to its source."""
+    """Brings the columns of one day up to date with its source."""
 
-    def __init__(self, duck: Duck, shelf: DayFolder, source: DaySource) -> None:
+    def __init__(self, duck: Duck, folder: DayFolder, source: DaySource) -> None:
         self._duck = duck
-        self._shelf = shelf
+        self._folder = folder
         self._source = source
-        self._again = False
+        self._rebuilt = False
         self._over = False
 
-    def run(self, *, over: bool) -> CatchUp:
-        """`over`: the day gets no more clicks, so its files become one of each kind, and stay."""
+    def run(self, *, over: bool) -> CatchUpResult:
+        """`over`: the day gets no more clicks, so its files are merged into one of each kind."""
         self._over = over
-        self._shelf.sweep()
+        self._folder.sweep()
         latest_click, latest_event = self._source.latest()
-        if latest_click < self._shelf.state.clicks or latest_event < self._shelf.state.events:
-            self._start_again(State())  # another day file lies there now, an older copy perhaps
-        clicks = self._feed_clicks(latest_click) if latest_click > self._shelf.state.clicks else 0
-        events = self._feed_events(latest_event) if latest_event > self._shelf.state.events else 0
+        if latest_click < self._folder.state.clicks or latest_event < self._folder.state.events:
+            self._reset(State())  # the day file was replaced, perhaps by an older copy
+        clicks = self._feed_clicks(latest_click) if latest_click > self._folder.state.clicks else 0
+        events = self._feed_events(latest_event) if latest_event > self._folder.state.events else 0
         self._merge("clicks", most=1 if over else _MOST_PARTS)
         self._merge("landers", most=1 if over else _MOST_PARTS)
-        return CatchUp(clicks=clicks, events=events, again=self._again)
+        return CatchUpResult(clicks=clicks, events=events, rebuilt=self._rebuilt)
 
-    def _start_again(self, state: State) -> None:
-        self._again = True
-        self._shelf.start_again(state)
+    def _reset(self, state: State) -> None:
+        self._rebuilt = True
+        self._folder.reset(state)
 
     # ------------------------------------------------------------------------------------------ clicks
 
     def _feed_clicks(self, latest: int) -> int:
-        guard = Guard.resume(self._shelf.state.guard, self._read_click)
+        check = CardinalityCheck.resume(self._folder.state.parameters, self._read_click)
         count = 0
         while batch := self._next_clicks(latest):
             count += len(batch)
-            if self._judge(guard, batch):
-                self._start_again(State(judged=batch[-1][0], guard=guard.records()))
+            if self._count_parameters(check, batch):
+                self._reset(State(counted=batch[-1][0], parameters=check.records()))
             else:
-                self._write_clicks(batch, guard)
-        if latest > self._shelf.state.clicks:  # the last ones were erased
-            self._shelf.state.clicks = latest
+                self._write_clicks(batch, check)
+        if latest > self._folder.state.clicks:  # the last ones were erased
+            self._folder.state.clicks = latest
             self._save()
         return count
 
     def _next_clicks(self, latest: int) -> list[tuple[int, Click]]:
-        """Not beyond what was there when the feed began: under load more come than one batch takes time for."""
-        known = takewhile(lambda each: each[0] <= latest, self._source.clicks(self._shelf.state.clicks))
+        """Clicks up to `latest`, the newest when the run began: under load clicks can come faster than they are
+        written, and the run would never end.
+        """
+        known = takewhile(lambda each: each[0] <= latest, self._source.clicks(self._folder.state.clicks))
         return list(islice(known, _BATCH))
 
     def _read_click(self, seq: int) -> Click | None:
         found = next(self._source.clicks(seq - 1), None)
         return found[1] if found is not None and found[0] == seq else None
 
-    def _judge(self, guard: Guard, batch: Sequence[tuple[int, Click]]) -> bool:
-        """Let the guard count what it has not seen; whether that contradicts what was written before."""
-        before = guard.snapshot()
+    def _count_parameters(self, check: CardinalityCheck, batch: Sequence[tuple[int, Click]]) -> bool:
+        """Count the clicks that the check has not seen. True when rows that are already written are wrong now."""
+        before = check.snapshot()
         for seq, click in batch:
-            if seq > self._shelf.state.judged and not click.test and not click.erased:
-                guard.count(seq, click)
-        return guard.contradicts(before)
+            if seq > self._folder.state.counted and not click.test and not click.erased:
+                check.count(seq, click)
+        return check.changed_since(before)
 
-    def _write_clicks(self, batch: Sequence[tuple[int, Click]], guard: Guard) -> None:
+    def _write_clicks(self, batch: Sequence[tuple[int, Click]], check: CardinalityCheck) -> None:
         rows = (
-            click_row(seq, click, {} if click.erased else guard.admitted(click))
+            click_row(seq, click, {} if click.erased else check.allowed(click))
             for seq, click in batch
             if not click.test
         )
-        state, first, last = self._shelf.state, batch[0][0], batch[-1][0]
+        state, first, last = self._folder.state, batch[0][0], batch[-1][0]
         with self._spool(rows) as spool:
             values = Values()
             shown = {
@@ -133,7 +135,7 @@ class Feed:
             }
             select = f"select {_columns('clicks', shown)} from {values.json(spool, _CLICK_SPOOL)}"
             self._append("clicks", first, last, select, values)
-        state.clicks, state.judged, state.guard = last, max(last, state.judged), guard.records()
+        state.clicks, state.counted, state.parameters = last, max(last, state.counted), check.records()
         self._save()
 
     # ------------------------------------------------------------------------------------------ events
@@ -145,22 +147,22 @@ class Feed:
             self._relabel(batch)
             self._write_landers(batch)
             self._write_conversions(batch)
-            self._shelf.state.events = batch[-1][0]
+            self._folder.state.events = batch[-1][0]
             self._save()
-        if latest > self._shelf.state.events:
-            self._shelf.state.events = latest
+        if latest > self._folder.state.events:
+            self._folder.state.events = latest
             self._save()
         return count
 
     def _next_events(self, latest: int) -> list[tuple[int, int, Event]]:
-        """Not beyond what was there before the clicks were read, so that the click of each is there."""
-        known = takewhile(lambda each: each[0] <= latest, self._source.events(self._shelf.state.events))
+        """Events up to `latest`, the newest before the clicks were read, so that the click of each is written."""
+        known = takewhile(lambda each: each[0] <= latest, self._source.events(self._folder.state.events))
         return list(islice(known, _BATCH))
 
     def _relabel(self, batch: Sequence[tuple[int, int, Event]]) -> None:
-        """Rows of clicks that are called something else by now; before the others, which copy from them.
+        """Rewrite the files with clicks whose label changed. Runs before the rows that copy from these clicks.
 
-        Files that a crash leaves newer than the state are made again with their day.
+        When a crash leaves a file that is newer than the state, the whole day is made again.
         """
         touched = sorted({seq for _, seq, event in batch if isinstance(event, LabelChange | FilterChange)})
         clicks = ((seq, self._read_click(seq)) for seq in touched)
@@ -173,9 +175,9 @@ class Feed:
             return
         with self._spool(rows) as spool:
             for kind, order in _RELABELLED:
-                for place, part in enumerate(self._shelf.parts(kind)):
+                for place, part in enumerate(self._folder.parts(kind)):
                     if self._holds(kind, part, touched):
-                        self._shelf.parts(kind)[place] = self._relabel_part(kind, part, spool, order)
+                        self._folder.parts(kind)[place] = self._relabel_part(kind, part, spool, order)
 
     def _holds(self, kind: Kind, part: Part, seqs: Sequence[int]) -> bool:
         values = Values()
@@ -226,7 +228,7 @@ class Feed:
             self._append("landers", batch[0][0], batch[-1][0], select, values)
 
     def _write_conversions(self, batch: Sequence[tuple[int, int, Event]]) -> None:
-        """The file anew, with the conversions of every click that something happened to."""
+        """Rewrite the file of conversions, replacing those of every click that has a new event."""
         touched = sorted({seq for _, seq, _ in batch})
         rows = self._conversion_rows(touched, batch)
         if not rows:
@@ -255,7 +257,7 @@ class Feed:
                   qualify row_number() over (partition by seq order by event_seq desc) = 1
                 ) went on went.seq = new.seq
             """
-            self._shelf.state.parts["conversions"] = [self._write("conversions", 0, batch[-1][0], select, values)]
+            self._folder.state.parts["conversions"] = [self._write("conversions", 0, batch[-1][0], select, values)]
 
     def _conversion_rows(self, touched: Sequence[int], batch: Sequence[tuple[int, int, Event]]) -> list[dict[str, Any]]:
         """The present state of all conversions of these clicks, from their changes old and new."""
@@ -271,7 +273,7 @@ class Feed:
         return rows
 
     def _known_changes(self, touched: Sequence[int]) -> list[tuple[int, int, Event]]:
-        """The changes that were folded before, read again by their numbers: what they say is sealed."""
+        """The earlier changes of these clicks, read again from the source by their numbers."""
         values = Values()
         rows = self._duck.rows(
             f"""
@@ -287,21 +289,21 @@ class Feed:
     # ------------------------------------------------------------------------------------------- files
 
     def _all(self, values: Values, kind: Kind) -> str:
-        return values.parquet(self._shelf.files(kind), COLUMNS[kind])
+        return values.parquet(self._folder.files(kind), COLUMNS[kind])
 
     def _only(self, values: Values, kind: Kind, part: Part) -> str:
-        return values.parquet([str(self._shelf.path(kind, part.first, part.last))], COLUMNS[kind])
+        return values.parquet([str(self._folder.path(kind, part.first, part.last))], COLUMNS[kind])
 
     def _clicks_of(self, values: Values, seqs: Sequence[int]) -> str:
-        """The clicks around these numbers: bounds let DuckDB pass over the rest of the day."""
+        """The clicks from the lowest to the highest of these numbers: with bounds DuckDB skips the rest of the day."""
         first, last = values.bind(min(seqs)), values.bind(max(seqs))
         return f"(select * from {self._all(values, 'clicks')} where seq between {first} and {last})"
 
     @contextmanager
     def _spool(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Path]:
-        """Rows on their way into DuckDB, which takes them from a file and not from Python."""
-        self._shelf.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._shelf.folder / "spool.jsonl"
+        """A temporary file of these rows: DuckDB takes its rows from a file, not from Python."""
+        self._folder.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._folder.folder / "spool.jsonl"
         encode = msgspec.json.Encoder().encode
         with path.open("wb", buffering=1 << 16) as file:
             for row in rows:
@@ -311,24 +313,24 @@ class Feed:
         path.unlink()
 
     def _save(self) -> None:
-        """While clicks come, a report that waited for the disk would make them wait: what a power cut tears is seen
-        by its size or when it is read, and made again.
+        """Without fsync while the day still gets clicks: a report that waits for the disk makes clicks wait too. A file
+        that a power cut tears is noticed by its size or when it is read, and made again.
         """
-        self._shelf.save(durable=self._over)
+        self._folder.save(durable=self._over)
 
     def _write(self, kind: Kind, first: int, last: int, select: str, values: Values) -> Part:
-        rows = self._duck.write(select, values, self._shelf.path(kind, first, last), durable=self._over)
-        return self._shelf.part(kind, first, last, rows=rows)
+        rows = self._duck.write(select, values, self._folder.path(kind, first, last), durable=self._over)
+        return self._folder.part(kind, first, last, rows=rows)
 
     def _append(self, kind: Kind, first: int, last: int, select: str, values: Values) -> None:
-        self._shelf.parts(kind).append(self._write(kind, first, last, select, values))
+        self._folder.parts(kind).append(self._write(kind, first, last, select, values))
 
     def _merge(self, kind: Kind, *, most: int) -> None:
-        parts = self._shelf.parts(kind)
-        count = tail_to_merge([part.rows for part in parts], most=most)
+        parts = self._folder.parts(kind)
+        count = files_to_merge([part.rows for part in parts], most=most)
         if count:
             values = Values()
-            files = self._shelf.files(kind)[-count:]
+            files = self._folder.files(kind)[-count:]
             select = f"select * from {values.parquet(files, COLUMNS[kind])}"
             merged = self._write(kind, parts[-count].first, parts[-1].last, select, values)
             parts[-count:] = [merged]
@@ -336,7 +338,7 @@ class Feed:
 
 
 def _columns(kind: Kind, own: Mapping[str, str], *, of: str = "") -> str:
-    """The select list of a kind in its order: `own` expressions, and all others as `of` has them."""
+    """The select list of a kind in its order: the expressions in `own`, and all other columns of relation `of`."""
     prefix = f"{of}." if of else ""
     return ", ".join(
         f"({own.get(name, f'{prefix}{_quoted(name)}')})::{type_} as {_quoted(name)}"
@@ -349,7 +351,7 @@ def _quoted(name: str) -> str:
 
 
 def _counts(click: str) -> str:
-    """SQL: a valid visit that was sent to a lander."""
+    """SQL condition: `click` is a valid visit that was sent to a lander."""
     return f"({click}.flags & {VISIT | INVALID | LANDER_VIEW}) = {VISIT | LANDER_VIEW}"
 
 

@@ -1,16 +1,16 @@
-"""Making the sums of a day that outlive its clicks, from its columns and from who came, by number only."""
+"""Make the archive of a day from its columns, before its clicks are deleted."""
 
 from collections.abc import Iterable
 from typing import Final
 
 from tnc.reports.columns.archive import (
-    GROUP,
+    COST_CURRENCY,
     MEASURES,
-    MONEY,
+    MIN_GROUP,
     OTHER,
-    OWNER_SIDE,
+    OWNER_DIMENSIONS,
     SUMMED,
-    VISITOR_SIDE,
+    VISITOR_DIMENSIONS,
     ArchivedDay,
     noon_quarter,
 )
@@ -21,68 +21,72 @@ from tnc.reports.columns.schema import COLUMNS, KINDS, Kind
 _UNKNOWN: Final = "\x01"  # stands for null among the values of a dimension
 
 
-class Rollup:
-    """`people` tells of each click, by its number, which of the day's visitors made it: a number too, or None."""
+class DayRollup:
+    """Writes the files of an `ArchivedDay`.
 
-    def __init__(self, duck: Duck, shelf: DayFolder, day: ArchivedDay) -> None:
+    `visitors` are pairs: the number of a click, and a number that stands for its visitor on that day, or None.
+    """
+
+    def __init__(self, duck: Duck, folder: DayFolder, day: ArchivedDay) -> None:
         self._duck = duck
-        self._shelf = shelf
+        self._folder = folder
         self._day = day
 
-    def make(self, people: Iterable[tuple[int, int | None]]) -> None:
-        """The files of the day, each whole or not at all."""
-        self._day.place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._load_people(people)
+    def make(self, visitors: Iterable[tuple[int, int | None]]) -> None:
+        """Write each file of the day, in full or not at all."""
+        self._day.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._load_visitors(visitors)
         for kind in KINDS:
             values = Values()
-            self._duck.write(self._owner_side(kind, values), values, self._day.path(kind, grouped=False))
+            self._duck.write(self._exact(kind, values), values, self._day.path(kind, grouped=False))
             self._begin_groups(kind)
-        for name in VISITOR_SIDE:  # one at a time: all at once would not fit into the memory there is
+        for name in VISITOR_DIMENSIONS:  # one at a time: all at once would need too much memory
             self._choose(name)
             for kind in KINDS:
                 self._add_groups(kind, name)
         for kind in KINDS:
             self._duck.write(f"select * from groups_of_{kind}", Values(), self._day.path(kind, grouped=True))
-        self._run("drop table people")
+        self._run("drop table visitors")
 
     def _files(self, kind: Kind, values: Values) -> str:
-        return values.parquet(self._shelf.files(kind), COLUMNS[kind])
+        return values.parquet(self._folder.files(kind), COLUMNS[kind])
 
     def _run(self, sql: str, values: Values | None = None) -> None:
         self._duck.rows(sql, values or Values())
 
-    def _load_people(self, people: Iterable[tuple[int, int | None]]) -> None:
-        spool = self._day.place / "people.csv"
+    def _load_visitors(self, visitors: Iterable[tuple[int, int | None]]) -> None:
+        spool = self._day.directory / "visitors.csv"
         with spool.open("w") as file:
-            file.writelines(f"{seq},{'' if person is None else person}\n" for seq, person in people)
+            file.writelines(f"{seq},{'' if visitor is None else visitor}\n" for seq, visitor in visitors)
         values = Values()
-        csv = f"read_csv({values.bind(str(spool))}, header = false, columns = {{'seq': 'bigint', 'person': 'bigint'}})"
-        self._run(f"create or replace temp table people as select * from {csv}", values)
+        csv = f"read_csv({values.bind(str(spool))}, header = false, columns = {{'seq': 'bigint', 'visitor': 'bigint'}})"
+        self._run(f"create or replace temp table visitors as select * from {csv}", values)
         spool.unlink()
 
-    # -------------------------------------------------------------------------------------- the owner's side
+    # ------------------------------------------------------------------------------------ by owner dimensions
 
-    def _owner_side(self, kind: Kind, values: Values) -> str:
+    def _exact(self, kind: Kind, values: Values) -> str:
         grouped, summed = _measures(kind)
-        by = ", ".join(f'"{name}"' for name in (*OWNER_SIDE, *grouped))
+        by = ", ".join(f'"{name}"' for name in (*OWNER_DIMENSIONS, *grouped))
         added = "".join(f", sum({name}) as {name}" for name in summed)
         files = self._files(kind, values)
         return f"select {by}{added}, count(*) as n from {files} {_counted(kind)} group by {by} order by {by}"
 
-    # ------------------------------------------------------------------------------------- the visitors' side
+    # ------------------------------------------------------------------------------- by one visitor dimension
 
     def _choose(self, name: str) -> None:
-        """Table `shown`: of each campaign the values of a dimension whose groups are large enough.
+        """Make the table `shown`: for each campaign, the values of a dimension that enough visitors have.
 
-        When those that are too small are together still too small, the smallest of the others goes with them.
+        When all small groups of a campaign together have too few visitors, the smallest large group is hidden too:
+        `other` must not stand for fewer than `MIN_GROUP` visitors.
         """
         values = Values()
         its = f"coalesce(click.\"{name}\", '{_UNKNOWN}')"
-        clicks = f"{self._files('clicks', values)} click join people using (seq)"
+        clicks = f"{self._files('clicks', values)} click join visitors using (seq)"
         self._run(
             f"""
             create or replace temp table cells as
-            select click.campaign, {its} as value, count(distinct person) as people from {clicks} group by all
+            select click.campaign, {its} as value, count(distinct visitor) as visitors from {clicks} group by all
             """,
             values,
         )
@@ -90,28 +94,28 @@ class Rollup:
             f"""
             create or replace temp table shown as
             with small as (
-              select click.campaign, count(distinct person) as people
+              select click.campaign, count(distinct visitor) as visitors
               from {clicks} join cells on cells.campaign = click.campaign and cells.value = {its}
-              where cells.people < {GROUP}
+              where cells.visitors < {MIN_GROUP}
               group by all
             )
             select cells.campaign, cells.value
             from cells left join small using (campaign)
-            where cells.people >= {GROUP}
-            qualify small.people is null or small.people >= {GROUP}
-              or row_number() over (partition by campaign order by cells.people, cells.value) > 1
+            where cells.visitors >= {MIN_GROUP}
+            qualify small.visitors is null or small.visitors >= {MIN_GROUP}
+              or row_number() over (partition by campaign order by cells.visitors, cells.value) > 1
             """,
             values,
         )
 
     def _begin_groups(self, kind: Kind) -> None:
-        money = "" if MONEY in MEASURES[kind] else f", {MONEY} varchar"
+        money = "" if COST_CURRENCY in MEASURES[kind] else f", {COST_CURRENCY} varchar"
         measured = "".join(f", {name} {type_}" for name, type_ in MEASURES[kind].items())
         columns = f"of varchar, value varchar, campaign varchar{money}{measured}, n bigint"
         self._run(f"create or replace temp table groups_of_{kind} ({columns})")
 
     def _add_groups(self, kind: Kind, name: str) -> None:
-        """With the campaign and for the whole day; values that are not shown are added up under `other`."""
+        """Add up by campaign and value for the whole day; values that are not shown are added up under `other`."""
         values = Values()
         noon = f"{noon_quarter(self._day.date)}::uinteger"
         whole_days = {"quarter": noon, "converted_quarter": "(its.converted_quarter // 96 * 96 + 48)::uinteger"}
@@ -122,7 +126,7 @@ class Rollup:
             insert into groups_of_{kind} by name
             select '{name}' as of,
                    case when shown.value is null then '{OTHER}' else nullif(shown.value, '{_UNKNOWN}') end as value,
-                   its.campaign, its.{MONEY}{measured}, count(*) as n
+                   its.campaign, its.{COST_CURRENCY}{measured}, count(*) as n
             from {self._files(kind, values)} its
             left join shown on shown.campaign = its.campaign and shown.value = coalesce(its."{name}", '{_UNKNOWN}')
             {_counted(kind)}
@@ -133,10 +137,10 @@ class Rollup:
 
 
 def _measures(kind: Kind) -> tuple[list[str], list[str]]:
-    """Those to group by, and those to add up."""
+    """The measures to group by, and those to add up."""
     return [name for name in MEASURES[kind] if name not in SUMMED], [name for name in MEASURES[kind] if name in SUMMED]
 
 
 def _counted(kind: Kind) -> str:
-    """Lander clicks that a report does not count are not kept."""
+    """SQL condition: lander clicks that reports do not count are not archived."""
     return "where counts" if kind == "landers" else ""

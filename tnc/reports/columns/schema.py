@@ -1,4 +1,4 @@
-"""Which columns there are, and how a click becomes a row of them. Nothing about a person is among them."""
+"""The columns of each kind of file, and how a click becomes a row. None of them is personal data."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal
@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 from tnc.core.fields import DIMENSION_FIELDS
 from tnc.core.models import SUBS, Click, Privacy
 
-ERASED: Final = "erased"  # what the visitor's side of a forgotten click reads
+ERASED: Final = "erased"  # value of every visitor dimension of an erased click
 VISIT, INVALID, UNIQUE, LANDER_VIEW = 1, 2, 4, 8  # bits of `flags`
 
 Kind = Literal["clicks", "landers", "conversions"]
@@ -29,7 +29,7 @@ COLUMNS: Final[Mapping[Kind, Mapping[str, str]]] = {
         "went_at": "timestamp",
         "went_offer": "varchar",
         "went_network": "varchar",
-        "counts": "boolean",  # the first time, from a valid visit that was sent to a lander
+        "counts": "boolean",  # the first of its click, from a valid visit that was sent to a lander
     },
     "conversions": {
         **_OF_CLICK,  # `offer` and `network` are those the visitor went on to from the lander
@@ -51,7 +51,7 @@ _ERASED_CELLS: Final = {each.name: ERASED for each in DIMENSION_FIELDS if each.a
 
 
 def click_row(seq: int, click: Click, subs: Mapping[str, str]) -> dict[str, Any]:
-    """The cells of a click that are known. `subs` are the free parameters that the guard admits."""
+    """The cells of a click that are known. `subs` are the free parameters that passed the cardinality check."""
     row: dict[str, Any] = {"seq": seq, "clicked_at": click.clicked_at_ms, "flags": _flags(click)}
     if click.cost_micros is not None:
         row["cost_micros"] = click.cost_micros
@@ -63,7 +63,7 @@ def click_row(seq: int, click: Click, subs: Mapping[str, str]) -> dict[str, Any]
     return row
 
 
-LABELS: Final = ("flags", "traffic", "reasons", "filter")  # what a click is called, which may change later
+LABELS: Final = ("flags", "traffic", "reasons", "filter")  # what a later review or crawler check of a click may change
 
 
 def label_row(seq: int, click: Click) -> dict[str, Any]:
