@@ -26,10 +26,10 @@ from tnc.admin.services import Keeping
 from tnc.core.clock import World
 from tnc.core.conversions import counts_for_cap
 from tnc.core.errors import UnavailableError
+from tnc.core.formats import ListenAddress
 from tnc.core.models import Click, Configuration, Conversion, OfferId
 from tnc.core.passwords import Passwords
 from tnc.core.process import background, freeze_gc, warm_up_msgspec, yield_gil
-from tnc.core.setting_types import Address
 from tnc.core.settings import Settings
 from tnc.destinations.batch import BatchSender
 from tnc.destinations.http import open_session
@@ -292,7 +292,7 @@ async def tracking_alone(workspace: Workspace) -> AsyncIterator[str]:
             workspace, click_log, make_tracker(workspace, visit_reader(workspace)), Sender(session, workspace.world, ())
         )
         await server.prepare_days()
-        nearby = Address(host="127.0.0.1", port=0)
+        nearby = ListenAddress(host="127.0.0.1", port=0)
         bound = listening_socket(nearby)
         async with tracking_site(server.tracking(), bound):
             yield url_of(bound, nearby)

@@ -74,7 +74,7 @@ def test_tables_and_ids_are_refused(text: str, sentence: str) -> None:
         ("name = 7", "name must be text, not 7."),
         ('name = ""', 'name must be text, not "".'),
         (f'name = "{"n" * 201}"', "name is 201 characters long, and 200 are allowed."),
-        ('name = "a\\u0007"', 'name holds a character that cannot be printed: "a\\u0007".'),
+        ('name = "a\\u0007"', 'name holds a control character: "a\\u0007".'),
         (
             'network = "god-network"',
             'network is "god-network", and there is no such network; did you mean "good-network"? Known: "good-network".',
@@ -166,7 +166,7 @@ def test_a_missing_key_is_named_with_what_it_must_be() -> None:
         ),
         (
             'postback = { url = "https://a.example/", on = ["sale", "sale"] }',
-            'postback.on[1] stands there twice: "sale".',
+            'postback.on[1] is in the list twice: "sale".',
         ),
         (
             'postback = { url = "https://a.example/", method = "PUT" }',
@@ -353,7 +353,7 @@ def test_a_filter_with_a_purpose_may_send_visits_elsewhere() -> None:
             'destinations = ["meta"]',
             'destinations[0] is "meta", and there is no such destination; did you mean "meta-main"? Known: "meta-main".',
         ),
-        ('destinations = ["meta-main", "meta-main"]', 'destinations[1] stands there twice: "meta-main".'),
+        ('destinations = ["meta-main", "meta-main"]', 'destinations[1] is in the list twice: "meta-main".'),
         (
             'cost = { model = "cpx" }',
             'cost.model must be "cpc", "cpm", "cpa", "revshare", "auto" or "none", not "cpx"; did you mean "cpm"?',
@@ -429,7 +429,7 @@ def test_keys_of_a_campaign_are_refused(line: str, sentence: str | None) -> None
         ),
         (
             'id = "a"\noffers = [{ id = "shoes" }, { id = "shoes" }]',
-            '"a" of "x": offers[1] stands there twice: "shoes".',
+            '"a" of "x": offers[1] is in the list twice: "shoes".',
         ),
         (
             'id = "a"\nlanders = [{ id = "quiz", share = 3 }]',
@@ -468,7 +468,7 @@ def test_two_flows_of_a_campaign_may_not_share_an_id() -> None:
     flow = '[[campaign.flow]]\nid = "a"\noffers = [{ id = "boots" }]\n'
 
     assert mistakes(f'[[campaign]]\nid = "x"\n{flow}{flow}') == [
-        '[[campaign.flow]] "a" of "x" stands there twice: "a".'
+        '[[campaign.flow]] "a" of "x" is in the list twice: "a".'
     ]
 
 

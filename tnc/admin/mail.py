@@ -17,8 +17,7 @@ from typing import Final
 import aiosmtplib
 
 from tnc.core.errors import FailedError
-from tnc.core.setting_types import MailTls
-from tnc.core.settings import Settings, closed_secret
+from tnc.core.settings import MailTls, Settings, closed_secret
 
 _PATIENCE_SECONDS: Final = 20.0
 

@@ -8,7 +8,8 @@ from typing import Any, Final, get_args
 from urllib.parse import urlsplit
 
 from tnc.campaigns.hosts import host_complaint
-from tnc.campaigns.text_types import NAME, NUMERIC, PATTERN, SHORT_TEXT, SLUG, TEMPLATE, TIMEZONE, URL, webhook_secret
+from tnc.campaigns.text_types import NAME, NUMERIC, PATTERN, SHORT_TEXT, SLUG, TEMPLATE, URL, webhook_secret
+from tnc.core.formats import TIMEZONE
 from tnc.core.mistakes import Mistakes, ShapeError, alternatives, mistake, show, show_key
 from tnc.core.models import Campaign, Configuration, Destination, DestinationId, DestinationType, Source
 from tnc.core.shapes import (

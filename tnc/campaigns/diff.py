@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from tnc.campaigns.export import inline
 from tnc.campaigns.schema import NOUNS, Noun
 from tnc.core.models import Configuration
 from tnc.core.shapes import PLACEHOLDER, SecretValue, TomlTable
+from tnc.core.toml import inline
 
 CHANGED: Final = "(changed)"
 

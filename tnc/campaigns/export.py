@@ -1,18 +1,16 @@
 """A configuration as the file its owner could have written: stable, short, and without secrets."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
-import tomli_w
 
 from tnc.campaigns.destination_schema import with_defaults
 from tnc.campaigns.schema import NOUNS
 from tnc.core.errors import FailedError
 from tnc.core.models import Configuration
-from tnc.core.shapes import PLACEHOLDER, SecretValue
+from tnc.core.toml import inline, inline_key, parse_toml
 
 WIDTH: Final = 120
 """Longer lists are written one item a line."""
@@ -30,25 +28,7 @@ def export_toml(configuration: Configuration) -> str:
 
 def export_tables(configuration: Configuration) -> dict[str, Any]:
     """The tables of that file."""
-    return tomllib.loads(export_toml(configuration))
-
-
-def inline(value: object) -> str:
-    """One value on one line, as it may stand behind `key = `."""
-    match value:
-        case SecretValue():
-            return inline(PLACEHOLDER)
-        case Mapping():
-            pairs = ", ".join(f"{_key(key)} = {inline(each)}" for key, each in value.items())
-            return f"{{ {pairs} }}" if pairs else "{}"
-        case list():
-            return f"[{', '.join(map(inline, value))}]"
-        case _:
-            return tomli_w.dumps({"_": value}).removeprefix("_ = ").rstrip("\n")
-
-
-def _key(key: str) -> str:
-    return tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
+    return parse_toml(export_toml(configuration), "the export")
 
 
 def _blocks(header: str, table: Mapping[str, Any]) -> Iterator[str]:
@@ -60,10 +40,10 @@ def _blocks(header: str, table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _line(key: str, value: object) -> str:
-    short = f"{_key(key)} = {_padded(value)}"
+    short = f"{inline_key(key)} = {_padded(value)}"
     if len(short) <= WIDTH or not isinstance(value, list):
         return short
-    return "\n".join((f"{_key(key)} = [", *(f"  {inline(each)}," for each in value), "]"))
+    return "\n".join((f"{inline_key(key)} = [", *(f"  {inline(each)}," for each in value), "]"))
 
 
 def _padded(value: object) -> str:

@@ -1,7 +1,5 @@
 """From the owner's file to a configuration: everything in it is right, or everything that is wrong is said at once."""
 
-import re
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +9,10 @@ from tnc.campaigns.destination_schema import short_form
 from tnc.campaigns.schema import NOUNS, Noun
 from tnc.campaigns.text_types import SLUG
 from tnc.core.errors import InvalidError
-from tnc.core.mistakes import Part, ShapeError, did_you_mean, path_text, show, show_key
+from tnc.core.mistakes import KeyPath, ShapeError, did_you_mean, sentence, show, show_key
 from tnc.core.models import Configuration, OfferId
-from tnc.core.shapes import Context
+from tnc.core.shapes import Context, refuse_reference
+from tnc.core.toml import parse_toml
 from tnc.rules.compile import compile_configuration
 
 LONGEST: Final = 2_000_000
@@ -23,10 +22,6 @@ SHOWN: Final = 40
 """Mistakes that are listed one by one."""
 
 
-def _no_secrets(reference: str) -> str:
-    raise InvalidError(f"{reference} is not read here; give the secret itself.")
-
-
 def read_toml(
     text: str,
     *,
@@ -34,7 +29,7 @@ def read_toml(
     base: Configuration,
     prune: bool = False,
     allow_hosts: Sequence[str] = (),
-    secret: Callable[[str], str] = _no_secrets,
+    secret: Callable[[str], str] = refuse_reference,
 ) -> Configuration:
     """What `base` becomes by a file: what it names is added or replaced as a whole, the rest stays.
 
@@ -43,7 +38,7 @@ def read_toml(
     InvalidError with a first line that sums up and one line for each mistake.
     """
     reader = _Reader(file=file)
-    named = reader.items(_parse(text, file))
+    named = reader.items(_document(text, file))
     known = {
         noun.name: frozenset((*getattr(base, noun.plural), *(each.id for each in named[noun.name])))
         for noun in NOUNS.values()
@@ -62,6 +57,15 @@ def read_toml(
     return merged
 
 
+def _document(text: str, file: str) -> dict[str, Any]:
+    if len(text) > LONGEST:
+        raise InvalidError(f"{file} is {len(text)} characters long, and {LONGEST} are allowed; nothing was changed.")
+    try:
+        return parse_toml(text, file)
+    except InvalidError as error:
+        raise InvalidError(f"{error}; nothing was changed.") from error
+
+
 def _merged(base: Mapping[str, Any], found: Mapping[str, Any], *, prune: bool) -> dict[str, Any]:
     kept = {key: replace(item, archived=True) if prune and key not in found else item for key, item in base.items()}
     return kept | dict(found)
@@ -74,7 +78,7 @@ class _Item:
     id: str
     table: dict[str, Any]
 
-    def place(self, noun: Noun, path: tuple[Part, ...]) -> tuple[str, tuple[Part, ...]]:
+    def place(self, noun: Noun, path: KeyPath) -> tuple[str, KeyPath]:
         """How the table is called in which `path` lies, and the way on from there."""
         match path:
             case ("flow", int(number), *rest):
@@ -135,12 +139,8 @@ class _Reader:
             lines.append(f"And {count - SHOWN} more.")
         raise InvalidError("\n".join(lines))
 
-    def _note(self, place: str, path: Iterable[Part], text: str) -> None:
-        key = path_text(path)
-        stop = "" if text.endswith((".", "?")) else "."
-        self._mistakes.append(
-            f"{self._file}: {place}: {key} {text}{stop}" if key else f"{self._file}: {place} {text}{stop}"
-        )
+    def _note(self, place: str, path: KeyPath, text: str) -> None:
+        self._mistakes.append(f"{self._file}: {place}{':' if path else ''} {sentence(path, text)}")
 
     def _named(self, noun: str, tables: object) -> list[_Item]:
         """The tables of one noun that have an id of their own."""
@@ -155,7 +155,7 @@ class _Reader:
                 continue
             identity = table["id"]
             try:
-                SLUG.read(identity, _NOWHERE)
+                SLUG.read(identity, Context())
             except ShapeError as error:
                 self._note(place, ("id",), error.mistakes[0][1])
                 continue
@@ -188,9 +188,6 @@ class _Reader:
                 self._note(f"[[destination]] {show(short.id)}", ("id",), text)
 
 
-_NOWHERE: Final = Context(known={}, resolve=_no_secrets)
-
-
 def _circles(configuration: Configuration, offers: Iterable[OfferId]) -> Iterator[list[OfferId]]:
     """Offers that stand in for each other without end, each circle once, from the offers that were given."""
     seen: set[OfferId] = set()
@@ -204,41 +201,3 @@ def _circles(configuration: Configuration, offers: Iterable[OfferId]) -> Iterato
             here = None if cap is None else cap.then
         if here in way:
             yield list(way)[list(way).index(here) :]
-
-
-def _parse(text: str, file: str) -> dict[str, Any]:
-    if len(text) > LONGEST:
-        raise InvalidError(f"{file} is {len(text)} characters long, and {LONGEST} are allowed; nothing was changed.")
-    if _DEEP_KEY.search(text):
-        raise InvalidError(f"{file} holds a key of more than {_DEEPEST} parts; nothing was changed.")
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidError(f"{file} is not TOML: {_located(str(error), text)}; nothing was changed.") from error
-    except RecursionError:
-        # Without the cause: its traceback is as deep as the file.
-        raise InvalidError(f"{file} is nested too deeply; nothing was changed.") from None
-    except ValueError as error:
-        raise InvalidError(
-            f"{file} holds a number or date that cannot be read: {error}; nothing was changed."
-        ) from error
-
-
-# tomllib takes the square of a dotted key's length. Possessive: looking takes no more than the text's own length.
-_DEEPEST: Final = 32
-_DEEP_KEY: Final = re.compile(
-    r"""(?:(?:(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){32}"""
-)
-
-_AT: Final = re.compile(
-    r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL
-)
-
-
-def _located(message: str, text: str) -> str:
-    found = _AT.fullmatch(message)
-    if found is None:
-        return message
-    lines = text.split("\n")
-    line, column = found["line"] or len(lines), found["column"] or len(lines[-1]) + 1
-    return f"line {line}, column {column}: {found['what']}"

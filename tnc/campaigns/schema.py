@@ -5,18 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final, get_args
 
 from tnc.campaigns.destination_schema import COMMON, DestinationShape, postback_complaints
-from tnc.campaigns.text_types import (
-    CIDR,
-    CURRENCY,
-    NAME,
-    PARAMETER,
-    PATH,
-    SHORT_TEXT,
-    SLUG,
-    TIMEZONE,
-    URL,
-    ConditionShape,
-)
+from tnc.campaigns.text_types import NAME, PARAMETER, PATH, SHORT_TEXT, SLUG, URL, ConditionShape
+from tnc.core.formats import CIDR, CURRENCY, TIMEZONE
 from tnc.core.mistakes import ShapeError, mistake, show
 from tnc.core.models import (
     STATUSES,

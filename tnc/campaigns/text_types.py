@@ -2,19 +2,17 @@
 
 import base64
 import binascii
-import ipaddress
 import math
 import re
-import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from typing import Any, Final, Literal
 
 from tnc.core.errors import InvalidError
+from tnc.core.formats import TIMEZONE
 from tnc.core.mistakes import Mistakes, ShapeError, did_you_mean, mistake, show, show_key
 from tnc.core.models import OPERATORS, Condition, Operator
-from tnc.core.money import CURRENCIES
 from tnc.core.shapes import Context, Text
 from tnc.rules.conditions import compile_condition
 from tnc.rules.macros import read_template
@@ -26,7 +24,6 @@ _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _PATH: Final = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
 _SLUG_ALLOWED: Final = "lower-case letters, digits and hyphens, at most 64, with no hyphen in front"
 _PATH_ALLOWED: Final = "letters, digits and . _ ~ - in parts between single slashes, with none at the ends"
-_ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 _DIGITS: Final = re.compile(r"[0-9]{1,20}")
 _WEBHOOK_PREFIX: Final = "whsec_"
 
@@ -51,34 +48,6 @@ def _path(text: str) -> str | None:
         return f"begins with {show(first)}, which is an address of tnc itself. Reserved: {', '.join(RESERVED)}"
     if rest == ["postback"]:
         return f"is {show(text)}, an address where networks that were set up for Keitaro send conversions"
-    return None
-
-
-def _currency(text: str) -> str | None:
-    if text in CURRENCIES:
-        return None
-    close = did_you_mean(text.upper(), CURRENCIES)
-    return f"must be a currency of ISO 4217 like USD, in capitals, not {show(text)}{close}"
-
-
-def _timezone(text: str) -> str | None:
-    try:
-        if _ZONE.fullmatch(text):
-            zoneinfo.ZoneInfo(text)
-            return None
-    except (zoneinfo.ZoneInfoNotFoundError, OSError, ValueError):
-        pass
-    close = did_you_mean(text, zoneinfo.available_timezones())
-    return f"must be a time zone like UTC or Europe/Berlin, not {show(text)}{close}"
-
-
-def _addresses(text: str) -> str | None:
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return f"must be an address or a network like 198.51.100.0/24 or 2001:db8::/32, not {show(text)}"
-    if "/" in text and str(network.network_address) != str(ipaddress.ip_address(text.partition("/")[0])):
-        return f"is {show(text)}, which begins inside a network: write {network}"
     return None
 
 
@@ -123,9 +92,6 @@ def webhook_secret(secret: str) -> str | None:
 SLUG: Final = Text(_SLUG_ALLOWED, _slug)
 NAME: Final = Text("text", longest=200)
 PATH: Final = Text(_PATH_ALLOWED, _path, longest=200)
-CURRENCY: Final = Text("a currency of ISO 4217", _currency)
-TIMEZONE: Final = Text("a time zone like Europe/Berlin", _timezone)
-CIDR: Final = Text("an address or a network (CIDR)", _addresses)
 URL: Final = Text("an http or https address, with macros", _url, longest=8000)
 PARAMETER: Final = Text("the name of a query parameter", longest=100)
 SHORT_TEXT: Final = Text("text", longest=100)
@@ -152,7 +118,7 @@ class ConditionShape:
             fact=fact,
             operator=operator,
             value=_plain(value[operator], operator),
-            timezone=_timezone_2(value, context),
+            timezone=_read_timezone(value, context),
         )
         try:
             compile_condition(condition, Place(of=self.of))
@@ -181,7 +147,7 @@ def _operator(value: Mapping[str, object]) -> Operator:
 _KNOWN = ", ".join(OPERATORS)
 
 
-def _timezone_2(value: Mapping[str, object], context: Context) -> str | None:
+def _read_timezone(value: Mapping[str, object], context: Context) -> str | None:
     try:
         return TIMEZONE.read(value["timezone"], context) if "timezone" in value else None
     except ShapeError as error:

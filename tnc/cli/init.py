@@ -11,9 +11,7 @@ from tnc.admin.doctor import examine
 from tnc.admin.install import initialise, owner
 from tnc.cli.main import CliContext, print_json, with_json
 from tnc.core.clock import World
-from tnc.core.errors import InvalidError
-from tnc.core.setting_types import read_address, read_networks
-from tnc.core.settings import Settings
+from tnc.core.settings import Settings, read_setting
 
 
 @click.command()
@@ -37,16 +35,13 @@ def init(
 ) -> None:
     """Make a data directory: settings, keys, stores, first owner."""
     folder = Path(data).resolve()
-    try:
-        settings = Settings(
-            data=folder,
-            key=Path(key).resolve() if key else folder.with_name(f"{folder.name}.key"),
-            listen=read_address(listen),
-            dashboard=read_address(dashboard),
-            trusted_proxies=read_networks(list(proxies)),
-        )
-    except ValueError as error:
-        raise InvalidError(f"--listen, --dashboard and --trusted-proxy: must be {error}.") from error
+    settings = Settings(
+        data=folder,
+        key=Path(key).resolve() if key else folder.with_name(f"{folder.name}.key"),
+        listen=read_setting("listen", listen, called="--listen"),
+        dashboard=read_setting("dashboard", dashboard, called="--dashboard"),
+        trusted_proxies=read_setting("trusted_proxies", list(proxies), called="--trusted-proxy"),
+    )
     password = sys.stdin.readline().rstrip("\r\n") if owner_password_stdin else None
     first = owner(owner_email, password)
     config = initialise(settings, first, World())

@@ -1,8 +1,12 @@
-"""The shapes a value in a configuration file may have. Each reads TOML, writes it again, and says what it allows."""
+"""Shapes of configuration values: each reads a value from TOML, writes it back, and says what is allowed.
 
-# ruff: noqa: ARG002 - every shape is read alike, and few look at the context
+`config.toml` (`core/settings.py`) and campaign files (`campaigns/schema.py`) are both tables of keys with a shape each.
+"""
+
+# ruff: noqa: ARG002 - every shape has the same methods, and few of them need the context
 
 import dataclasses
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING, dataclass
 from typing import Any, Final, Protocol
@@ -11,26 +15,35 @@ from tnc.core.errors import InvalidError
 from tnc.core.mistakes import Mistakes, ShapeError, alternatives, did_you_mean, mistake, shortlist, show, show_key
 
 PLACEHOLDER: Final = "(kept)"
-_LINES: Final = str.maketrans("", "", "\r\n\t")
+"""Written in place of a secret; read as the secret that is stored."""
+
+# Everything else may be in a name: emoji are joined by U+200D, and some scripts need U+200C between letters.
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL_BUT_LINES: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def refuse_reference(reference: str) -> str:
+    raise InvalidError(f"{reference} is not read here; give the secret itself.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a reader may look at beside the value itself."""
+    """What a shape may need to read a value, besides the value."""
 
-    known: Mapping[str, Collection[str]]  # ids by noun: those of the file and those that are stored
-    resolve: Callable[[str], str]  # "env:NAME" or "file:/path" -> the secret; raises InvalidError
+    known: Mapping[str, Collection[str]] = dataclasses.field(default_factory=dict)  # ids by noun: in the file or stored
+    resolve: Callable[[str], str] = refuse_reference  # "env:NAME" or "file:/path" -> the secret; raises InvalidError
     allow_hosts: Collection[str] = ()
-    stored: object = None  # what stands there now, as `Shape.write` gives it
+    stored: object = None  # the present value, as `Shape.write` gives it
 
     def below(self, key: str) -> "Context":
+        """The context of the value under a key of this table."""
         stored = self.stored.get(key) if isinstance(self.stored, Mapping) else None
         return dataclasses.replace(self, stored=stored)
 
 
 @dataclass(frozen=True, slots=True)
 class SecretValue:
-    """A secret on its way to paper: every writer puts `(kept)` there, a comparison may look inside."""
+    """A secret that was written by its shape. Files show `PLACEHOLDER` for it; a comparison may look inside."""
 
     value: str = dataclasses.field(repr=False)
 
@@ -38,15 +51,15 @@ class SecretValue:
 class Shape(Protocol):
     @property
     def allowed(self) -> str:
-        """What is allowed, after "must be"."""
+        """What is allowed, as the end of a sentence that begins with "must be"."""
         ...
 
     def read(self, value: object, context: Context) -> Any:
-        """The model's value; raises WrongError."""
+        """The value for the model. Raises ShapeError."""
         ...
 
     def write(self, value: Any) -> object:
-        """The value as TOML, with secrets as `Hidden`; `read` takes it back."""
+        """The value as TOML, secrets as `SecretValue`; `read` gives the same value again."""
         ...
 
 
@@ -54,33 +67,61 @@ def not_allowed(shape: Shape, value: object) -> ShapeError:
     return mistake(f"must be {shape.allowed}, not {show(value)}")
 
 
+# --------------------------------------------------------------------------------------------- single values
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text. `complain` says what is wrong with it, as the rest of the sentence, or None."""
+    """Text without control characters. `check` says what is wrong with it, as the rest of a sentence, or None."""
 
     allowed: str = "text"
     check: Callable[[str], str | None] = lambda _: None
     longest: int = 2000
-    lines: bool = False  # more than one line
+    lines: bool = False  # may have line breaks and tabs
+    empty: bool = False  # may be "", which stands for none
 
     def read(self, value: object, context: Context) -> str:
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or (not value and not self.empty):
             raise not_allowed(self, value)
         if len(value) > self.longest:
             raise mistake(f"is {len(value)} characters long, and {self.longest} are allowed")
-        if not (value.translate(_LINES) if self.lines else value).isprintable():
-            raise mistake(f"holds a character that cannot be printed: {show(value)}")
-        if complaint := self.check(value):
-            raise mistake(complaint)
+        if (_CONTROL_BUT_LINES if self.lines else _CONTROL).search(value):
+            raise mistake(f"holds a control character: {show(value)}")
+        if value and (wrong := self.check(value)):
+            raise mistake(wrong)
         return value
 
     def write(self, value: str) -> str:
         return value
 
 
+def text_that(fits: Callable[[str], object], allowed: str, *, empty: bool = False) -> Text:
+    """Text for which `fits` is true; `allowed` describes it."""
+    return Text(allowed, lambda text: None if fits(text) else f"must be {allowed}, not {show(text)}", empty=empty)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Text that `parse` turns into something else, whose `str` is the text again; ValueError refuses it."""
+
+    parse: Callable[[str], Any]
+    allowed: str
+
+    def read(self, value: object, context: Context) -> Any:
+        if not isinstance(value, str):
+            raise not_allowed(self, value)
+        try:
+            return self.parse(value)
+        except ValueError:
+            raise not_allowed(self, value) from None
+
+    def write(self, value: Any) -> str:
+        return str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a closed set, in its order. `summary` says which where they are many."""
+    """One of a few texts. `summary` describes them where they are too many to be listed."""
 
     options: tuple[str, ...]
     summary: str | None = None
@@ -92,8 +133,8 @@ class Choice:
     def read(self, value: object, context: Context) -> str:
         if isinstance(value, str) and value in self.options:
             return value
-        suggestion = did_you_mean(value, self.options) if isinstance(value, str) else ""
-        raise mistake(f"must be {self.allowed}, not {show(value)}{suggestion}")
+        hint = did_you_mean(value, self.options) if isinstance(value, str) else ""
+        raise mistake(f"must be {self.allowed}, not {show(value)}{hint}")
 
     def write(self, value: str) -> str:
         return value
@@ -132,20 +173,24 @@ class WholeNumber:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number with or without decimals; `also` lists texts that may be used instead."""
+    """A number with or without decimals. `also` lists texts that may be given instead of a number."""
 
     low: int
     high: int
     also: tuple[str, ...] = ()
+    above: bool = False  # `low` itself is not allowed
 
     @property
     def allowed(self) -> str:
-        return " or ".join((f"a number from {self.low} to {self.high}", *map(show, self.also)))
+        span = f"above {self.low}, up to {self.high}" if self.above else f"from {self.low} to {self.high}"
+        return " or ".join((f"a number {span}", *map(show, self.also)))
 
     def read(self, value: object, context: Context) -> float | str:
         if isinstance(value, str) and value in self.also:
             return value
         if not isinstance(value, int | float) or isinstance(value, bool) or not self.low <= value <= self.high:
+            raise not_allowed(self, value)
+        if self.above and value == self.low:
             raise not_allowed(self, value)
         return float(value) or 0.0  # or: a negative zero would be written differently
 
@@ -155,21 +200,25 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """Text that is stored sealed and never shown. `complain` must not repeat it."""
+    """Text that is stored encrypted and never shown. `check` must not repeat it.
+
+    White space around it is removed: a variable or a file often ends with some, and no sender repeats it.
+    """
 
     check: Callable[[str], str | None] = lambda _: None
     allowed: str = f'a secret: text, "env:NAME", "file:/path" or "{PLACEHOLDER}"'
 
     def read(self, value: object, context: Context) -> str:
-        if not isinstance(value, str) or not value:
+        given = value.strip() if isinstance(value, str) else ""
+        if not given:
             raise mistake(f"must be {self.allowed}")
-        if value == PLACEHOLDER:
+        if given == PLACEHOLDER:
             return self._stored(context)
-        secret = self._resolved(value, context) if value.startswith(("env:", "file:")) else value
+        secret = self._resolved(given, context) if given.startswith(("env:", "file:")) else given
         if not secret or not secret.isprintable() or len(secret) > 10_000:
             raise mistake("is not a usable secret: it must be one line of 1 to 10000 printable characters")
-        if complaint := self.check(secret):
-            raise mistake(complaint)
+        if wrong := self.check(secret):
+            raise mistake(wrong)
         return secret
 
     def write(self, value: str) -> SecretValue:
@@ -180,16 +229,16 @@ class Secret:
             raise mistake(f'is "{PLACEHOLDER}", but nothing is stored yet: give it as text, "env:NAME" or "file:/path"')
         return context.stored.value
 
-    def _resolved(self, value: str, context: Context) -> str:
+    def _resolved(self, reference: str, context: Context) -> str:
         try:
-            return context.resolve(value)
+            return context.resolve(reference).strip()
         except InvalidError as error:
             raise mistake(f"cannot be read: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The id of something that exists, be it archived."""
+    """The id of something that exists; archived things count."""
 
     noun: str
 
@@ -200,21 +249,23 @@ class Reference:
     def read(self, value: object, context: Context) -> str:
         if not isinstance(value, str) or not value:
             raise not_allowed(self, value)
-        known = context.known[self.noun]
+        known = sorted(context.known[self.noun])
         if value in known:
             return value
-        those = f"Known: {shortlist(sorted(known))}" if known else f"There is no {self.noun} at all"
-        raise mistake(
-            f"is {show(value)}, and there is no such {self.noun}{did_you_mean(value, sorted(known)) or '.'} {those}"
-        )
+        existing = f"Known: {shortlist(known)}" if known else f"There is no {self.noun} at all"
+        hint = did_you_mean(value, known) or "."
+        raise mistake(f"is {show(value)}, and there is no such {self.noun}{hint} {existing}")
 
     def write(self, value: str) -> str:
         return value
 
 
+# ------------------------------------------------------------------------------------------- lists and tables
+
+
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list. `unique` names what may stand in it only once: the items themselves, or their ids."""
+    """A list of at least `least` items. With `unique` no item, or no id of an item, may be in it twice."""
 
     item: Shape
     least: int = 0
@@ -231,7 +282,7 @@ class ListOf:
         for number, each in enumerate(value):
             try:
                 item = self.item.read(each, context)
-                self._once(item, seen)
+                self._refuse_repeated(item, seen)
             except ShapeError as error:
                 mistakes.add(error.below(number))
             else:
@@ -242,18 +293,18 @@ class ListOf:
     def write(self, value: Iterable[Any]) -> list[object]:
         return [self.item.write(each) for each in value]
 
-    def _once(self, item: Any, seen: set[str]) -> None:
+    def _refuse_repeated(self, item: Any, seen: set[str]) -> None:
         identity = getattr(item, "id", item)
         if not self.unique or not isinstance(identity, str):
             return
         if identity in seen:
-            raise mistake(f"stands there twice: {show(identity)}")
+            raise mistake(f"is in the list twice: {show(identity)}")
         seen.add(identity)
 
 
 @dataclass(frozen=True, slots=True)
 class MapOf:
-    """A table whose keys are the owner's words, or some of a closed set."""
+    """A table whose keys have a shape, too: the owner's own texts, or some of a few options."""
 
     key: Shape
     value: Shape
@@ -266,16 +317,16 @@ class MapOf:
         if not isinstance(value, dict):
             raise not_allowed(self, value)
         mistakes, found = Mistakes(), {}
-        for key, each in value.items():
+        for given, each in value.items():
             try:
-                word = self.key.read(key, context)
+                key = self.key.read(given, context)
             except ShapeError:
-                mistakes.add(mistake(f"is not a key here; it {not_allowed(self.key, key)}", show_key(key)))
+                mistakes.add(mistake(f"is not a key here; it {not_allowed(self.key, given)}", show_key(given)))
                 continue
             try:
-                found[word] = self.value.read(each, context.below(word))
+                found[key] = self.value.read(each, context.below(key))
             except ShapeError as error:
-                mistakes.add(error.below(show_key(key)))
+                mistakes.add(error.below(show_key(given)))
         mistakes.raise_if_any()
         return found
 
@@ -286,7 +337,7 @@ class MapOf:
 
 @dataclass(frozen=True, slots=True)
 class SingleKey:
-    """A table of exactly one key whose value the model keeps without the table."""
+    """A table of exactly one key; the model keeps its value without the table."""
 
     key: str
     value: Shape
@@ -309,7 +360,7 @@ class SingleKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """One key of a table. `text` says what it is for; `field` is the model's name where it differs."""
+    """One key of a table. `text` says what it is for; `field` is its name in the model where that differs."""
 
     shape: Shape
     text: str
@@ -319,15 +370,14 @@ class Key:
 
 
 def read_keys(keys: Mapping[str, Key], value: object, context: Context) -> dict[str, Any]:
-    """The keys that are given, by the model's names. Unknown and missing ones are refused; all at once."""
+    """The given keys, by their names in the model. Raises ShapeError with every unknown, missing and wrong key."""
     if not isinstance(value, dict):
         raise mistake(f"must be a table, not {show(value)}")
     mistakes, found = Mistakes(), {}
     for key, each in value.items():
         if key not in keys:
-            mistakes.add(
-                mistake(f"is not known here{did_you_mean(key, keys) or '.'} Known: {', '.join(keys)}", show_key(key))
-            )
+            hint = did_you_mean(key, keys) or "."
+            mistakes.add(mistake(f"is not known here{hint} Known: {', '.join(keys)}", show_key(key)))
             continue
         try:
             found[keys[key].field or key] = keys[key].shape.read(each, context.below(key))
@@ -340,7 +390,7 @@ def read_keys(keys: Mapping[str, Key], value: object, context: Context) -> dict[
     return found
 
 
-def no_check(item: Any, context: Context) -> Iterable[ShapeError]:  # noqa: ARG001 - most tables have no more rules
+def no_check(item: Any, context: Context) -> Iterable[ShapeError]:  # noqa: ARG001 - the signature of `Table.check`
     return ()
 
 
@@ -348,7 +398,7 @@ def no_check(item: Any, context: Context) -> Iterable[ShapeError]:  # noqa: ARG0
 class Table:
     """A table that becomes one dataclass. Needed keys and defaults are those of the dataclass.
 
-    `check` says what is wrong between keys that are right one by one.
+    `check` finds what is wrong between keys that are right one by one.
     """
 
     make: type[Any]
@@ -372,14 +422,14 @@ class Table:
 
 
 class TomlTable(dict[str, object]):
-    """A table on its way to paper: only what differs from the defaults, in the order of its keys."""
+    """A written table: only the keys whose values differ from the defaults, in the order of `keys`."""
 
     def __init__(self, values: Mapping[str, object], keys: Mapping[str, Key]) -> None:
         super().__init__(values)
         self._keys = keys
 
     def value_of(self, key: str) -> object:
-        """The value that a key has, be it written or not; None for one that is not set."""
+        """The value of a key: the written one, else the default; None for one that is not set."""
         if key in self or key not in self._keys:
             return self.get(key)
         described = self._keys[key]
@@ -387,7 +437,7 @@ class TomlTable(dict[str, object]):
 
 
 def write_keys(keys: Mapping[str, Key], values: Mapping[str, Any]) -> TomlTable:
-    """`values` by the names of the file; those that equal their default are left out."""
+    """`values`, by the names of the file, as TOML; those that equal their default are left out."""
     differing = {
         key: each.shape.write(values[key])
         for key, each in keys.items()
@@ -397,12 +447,12 @@ def write_keys(keys: Mapping[str, Key], values: Mapping[str, Any]) -> TomlTable:
 
 
 def keys_of(make: type[Any], **keys: Key) -> dict[str, Key]:
-    """Keys with `needed` and `default` as the dataclass has them, so that no default stands twice."""
+    """The keys with `needed` and `default` of the fields of the dataclass, so that no default is given twice."""
     fields = {each.name: each for each in dataclasses.fields(make)}
-    return {key: _completed(described, fields[described.field or key]) for key, described in keys.items()}
+    return {key: with_default(described, fields[described.field or key]) for key, described in keys.items()}
 
 
-def _completed(key: Key, field: dataclasses.Field[Any]) -> Key:
+def with_default(key: Key, field: dataclasses.Field[Any]) -> Key:
     if field.default is not MISSING:
         return dataclasses.replace(key, default=field.default)
     if field.default_factory is not MISSING:

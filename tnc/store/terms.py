@@ -11,7 +11,7 @@ from typing import Any, Final
 from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError
 from tnc.core.models import WorkspaceId
-from tnc.core.settings import SETTINGS, Settings
+from tnc.core.settings import Settings, read_setting
 from tnc.store.sqlite import transaction
 
 BACKUP_HORIZON_DAYS: Final = 180
@@ -181,8 +181,5 @@ def read_terms(wanted: Mapping[str, object]) -> dict[str, int]:
         setting = known.get(name.removesuffix("_days"))
         if setting is None:
             raise InvalidError(f"{name} cannot be set; what can be is {', '.join(known)}.")
-        try:
-            read[setting] = SETTINGS[setting].read(days)
-        except ValueError as error:
-            raise InvalidError(f"{name} must be {error}.") from error
+        read[setting] = read_setting(f"[retention] {setting}", days, called=name)
     return read

@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractAccessLogger
 
 from tnc.admin.remote import short_path
 from tnc.core.errors import FailedError, RefusedError
-from tnc.core.setting_types import Address
+from tnc.core.formats import ListenAddress
 from tnc.store.workspace import Paths
 from tnc.web.tracking import ROUTE, Lanes, Tracking, front
 
@@ -21,7 +21,7 @@ _LARGEST_LINE: Final = 32 * 1024  # of a request line and of a header: aiohttp's
 _DRAIN_SECONDS: Final = 10.0
 
 
-def listening_socket(address: Address) -> socket.socket:
+def listening_socket(address: ListenAddress) -> socket.socket:
     """A bound socket. `[::]` answers IPv4 too. Raises RefusedError when the port is not to be had."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
@@ -41,8 +41,8 @@ def listening_socket(address: Address) -> socket.socket:
     return bound
 
 
-def url_of(bound: socket.socket, address: Address) -> str:
-    return f"http://{Address(host=address.host, port=bound.getsockname()[1])}"
+def url_of(bound: socket.socket, address: ListenAddress) -> str:
+    return f"http://{ListenAddress(host=address.host, port=bound.getsockname()[1])}"
 
 
 class _AccessLog(AbstractAccessLogger):

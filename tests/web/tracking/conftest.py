@@ -9,8 +9,8 @@ import pytest
 
 from tnc.app import recording
 from tnc.core.clock import World
+from tnc.core.formats import ListenAddress
 from tnc.core.models import ClickHistory
-from tnc.core.setting_types import Address
 from tnc.core.settings import Settings
 from tnc.destinations.service import DestinationService, OfflineOutbox
 from tnc.privacy.erase import Eraser
@@ -187,6 +187,6 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
                 version="test",
                 page_key=workspace.keys.control_key,
             )
-            bound = listening_socket(Address(host="127.0.0.1", port=0))
+            bound = listening_socket(ListenAddress(host="127.0.0.1", port=0))
             async with tracking_site(tracking, bound):
                 yield Shop(workspace, bound.getsockname()[1], log, operations, tracking.tracker)

@@ -8,11 +8,12 @@ from typing import Any, Final
 from aiohttp import web
 
 from tnc.campaigns.destination_schema import COMMON, TYPES, TYPES_IN_ORDER, is_secret
-from tnc.campaigns.export import export_toml, inline
+from tnc.campaigns.export import export_toml
 from tnc.campaigns.schema import NOUNS
 from tnc.core.errors import InvalidError, RefusedError, TncError
 from tnc.core.models import Campaign, CampaignId, Configuration, Destination, DestinationId, DestinationType
 from tnc.core.shapes import Choice, MapOf
+from tnc.core.toml import inline
 from tnc.destinations.platforms.guides import WHERE
 from tnc.web.dashboard.destinations import find
 from tnc.web.dashboard.keys import APPLIANCE, USER
