@@ -36,6 +36,7 @@ LAYERS = (
 DOORS = {
     "aiohttp": "destinations admin web",
     "aiosmtplib": "admin",
+    "aiosqlite": "store",
     "apscheduler": "admin",
     "bcrypt": "core",
     "click": "cli",

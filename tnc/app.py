@@ -42,7 +42,7 @@ from tnc.store.days.click_log import ClickLog, Day, Days
 from tnc.store.days.files import LentError
 from tnc.store.days.schema import FINISHING, finish
 from tnc.store.days.writer import DayWriter, day_path, utc_date
-from tnc.store.workspace import Paths, Workspace, locked
+from tnc.store.workspace import Paths, Workspace, locked, served_workspace
 from tnc.tracking.configure import Hooks, Operations
 from tnc.tracking.consent_withdrawal import ConsentWithdrawals
 from tnc.tracking.conversions.inbox import PostbackCall, PostbackReply
@@ -298,17 +298,22 @@ async def tracking_alone(workspace: Workspace) -> AsyncIterator[str]:
             yield url_of(bound, nearby)
 
 
+def prepare(workspace: Workspace) -> None:
+    """Complete what an earlier run left, and check the keys; waits for the control database, hence in a thread."""
+    with closing(Days(workspace.paths.days, workspace.keyring)) as days:
+        Keeping(workspace, lambda work: work(days)).run_startup_work()
+    workspace.check_keys()
+    workspace.turn_salts()
+
+
 async def serve(config: Path, settings: Settings, world: World, *, ready: Callable[[str, str], None]) -> None:
     """Run until SIGTERM or SIGINT. `ready` is told the tracking and the dashboard address once both answer."""
     paths = Paths(settings.data)
     async with AsyncExitStack() as stack:
         workspace = stack.enter_context(Workspace(settings, world, to_write=False))
         stack.enter_context(locked(paths))
-        workspace = stack.enter_context(Workspace(settings, world, to_write=True))
-        with closing(Days(workspace.paths.days, workspace.keyring)) as days:
-            Keeping(workspace, lambda work: work(days)).run_startup_work()
-        workspace.check_keys()
-        workspace.turn_salts()
+        workspace = await stack.enter_async_context(served_workspace(settings, world))
+        await asyncio.to_thread(prepare, workspace)
         entrance, back = listening_socket(settings.listen), listening_socket(settings.dashboard)
         tracker = make_tracker(workspace, visit_reader(workspace), visit_reader(workspace, Frequency()))
         click_log = await stack.enter_async_context(recording(workspace))

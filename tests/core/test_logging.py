@@ -49,7 +49,7 @@ def test_the_words_of_a_chain_of_failures_stay_out(written: io.StringIO) -> None
     assert "canary" not in written.getvalue()
 
 
-@pytest.mark.parametrize("name", ["aiohttp.server", "aiohttp.web", "aiohttp.access", "asyncio"])
+@pytest.mark.parametrize("name", ["aiohttp.server", "aiohttp.web", "aiohttp.access", "aiosqlite", "asyncio"])
 def test_what_a_library_says_of_a_visitor_stays_out(written: io.StringIO, name: str) -> None:
     log = logging.getLogger(name)
     log.error("Error handling request from %s", "203.0.113.77")

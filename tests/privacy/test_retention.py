@@ -354,8 +354,8 @@ def _request(kind: RequestKind) -> Callable[[Estate], Callable[[], int]]:
 
 def _signed_in(full: Estate) -> Callable[[], int]:
     accounts = full.workspace.accounts
-    user = accounts.add_user(email="owner@example.com", verifier="v", now_ms=NOW_MS)
-    accounts.open_session(user, token_hash=b"t" * 32, now_ms=NOW_MS)
+    user = accounts.add_user(email="owner@example.com", verifier="v", now_ms=NOW_MS).wait()
+    accounts.open_session(user, token_hash=b"t" * 32, now_ms=NOW_MS).wait()
     return lambda: len(rows_of(full.workspace.paths.control, "select * from sessions"))
 
 

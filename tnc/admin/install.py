@@ -73,7 +73,7 @@ def _furnished(settings: Settings, first: Owner, world: World) -> Path:
     data.chmod(0o700)
     with Workspace.create(settings, world) as workspace:
         verifier = Passwords(workspace.keys.pepper).hash(first.password)
-        workspace.accounts.add_user(email=first.email, verifier=verifier, now_ms=world.now_ms())
+        workspace.accounts.add_user(email=first.email, verifier=verifier, now_ms=world.now_ms()).wait()
     config = data / "config.toml"
     write_new(config, render(settings, data))
     return config

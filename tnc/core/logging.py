@@ -45,7 +45,7 @@ def set_up_logs(level: LogLevel) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name in ("aiohttp", "asyncio"):
+    for name in ("aiohttp", "aiosqlite", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # It warns each time that a job is due while it still runs or waits, which is as it should be.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)

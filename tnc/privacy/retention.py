@@ -125,7 +125,7 @@ class Retention:
                 "expired": self._workspace.erasures.expired(now_ms=at_ms, receipts_before_ms=receipts_ms)
                 | {
                     "requests": self._workspace.register.count_closed_before(*closed_ms),
-                    "sessions": self._workspace.accounts.count_ended_sessions(now_ms=at_ms),
+                    "sessions": self._workspace.accounts.count_ended_sessions(now_ms=at_ms).wait(),
                 },
             }
             if not dry_run:
@@ -135,7 +135,7 @@ class Retention:
                     remove_archived(self._columns, date)
                 self._workspace.erasures.expire(now_ms=at_ms, receipts_before_ms=receipts_ms)
                 self._workspace.register.drop_closed_before(*closed_ms)
-                self._workspace.accounts.drop_ended_sessions(now_ms=at_ms)
+                self._workspace.accounts.drop_ended_sessions(now_ms=at_ms).wait()
         return told
 
     @property

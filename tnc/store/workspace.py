@@ -1,10 +1,11 @@
 """A data directory, opened: what every face of tnc - server, dashboard, command - stands on."""
 
+import asyncio
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -29,6 +30,7 @@ from tnc.store.keys.keyring import Keyring, read_key, read_keys
 from tnc.store.keys.records import words_of
 from tnc.store.opt_outs import OptOuts
 from tnc.store.requests import RequestRegister
+from tnc.store.sqlite import Database
 from tnc.store.stopped import StoppedDestinations
 from tnc.store.terms import WorkspaceTerms
 from tnc.visitors.geo.catalog import GeoData, InstalledGeoData
@@ -108,9 +110,20 @@ def locked(paths: Paths) -> Iterator[None]:
 
 
 class Workspace:
-    """The keys, the configuration and the recorded clicks of one workspace. Safe for several threads."""
+    """The keys, the configuration and the recorded clicks of one workspace. Safe for several threads.
 
-    def __init__(self, settings: Settings, world: World, *, to_write: bool, workspace_id: WorkspaceId = MAIN) -> None:
+    `loop` serves the control database (`tnc.store.sqlite.Database`); it must not be that of the calling thread.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        world: World,
+        *,
+        to_write: bool,
+        workspace_id: WorkspaceId = MAIN,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         self.world = world
         self.id = workspace_id
         self.paths = Paths(settings.data)
@@ -124,6 +137,11 @@ class Workspace:
         self.database = connect(self.paths.control)
         control.prepare(self.database, self.paths.control)
         self.database_lock = threading.Lock()
+        self.control = Database(
+            control.connect_to_read(self.paths.control),
+            control.connect(self.paths.control) if to_write else None,
+            loop=loop,
+        )
         self.versions = ConfigVersions(self.database, self.keys.control_key, self.database_lock)
         self.terms = WorkspaceTerms(self.database, self.database_lock, self.id)
         self._given = settings
@@ -166,7 +184,7 @@ class Workspace:
 
     @cached_property
     def accounts(self) -> Accounts:
-        return Accounts(lambda: self.database, self.database_lock)
+        return Accounts(self.control)
 
     @property
     def public_key(self) -> bytes:
@@ -174,6 +192,7 @@ class Workspace:
         return crypto.public_key(self.keys.receipt_key)
 
     def close(self) -> None:
+        self.control.close()
         self.database.close()
 
     def __enter__(self) -> Self:
@@ -259,3 +278,14 @@ class Workspace:
     def turn_salts(self) -> dict[str, bytes]:
         """Salts of yesterday, today and tomorrow; older ones are destroyed."""
         return self.keyring.turn_salts(self.id, utc_date(self.world.now_ms()))
+
+
+@asynccontextmanager
+async def served_workspace(settings: Settings, world: World) -> AsyncIterator[Workspace]:
+    """A workspace that may write and whose control database the running loop serves."""
+    loop = asyncio.get_running_loop()
+    workspace = await asyncio.to_thread(Workspace, settings, world, to_write=True, loop=loop)
+    try:
+        yield workspace
+    finally:
+        await asyncio.to_thread(workspace.close)

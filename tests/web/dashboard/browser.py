@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.web.dashboard.conftest import EMAIL, PASSWORD, control_database
+from tests.store.control import control_database
+from tests.web.dashboard.conftest import EMAIL, PASSWORD
 from tests.web.dashboard.invented import NOW_MS, InventedAppliance
 from tnc.core.clock import World
 from tnc.core.passwords import Passwords
@@ -33,8 +35,12 @@ CHROMEDRIVER = shutil.which("chromedriver")
 @contextmanager
 def serving(appliance: InventedAppliance, passwords: Passwords) -> Iterator[str]:
     """The address of a dashboard that runs in a thread of its own."""
-    accounts = Accounts(control_database)
-    accounts.add_user(email=EMAIL, verifier=passwords.hash(PASSWORD), now_ms=NOW_MS)
+    with tempfile.TemporaryDirectory() as folder, control_database(Path(folder)) as database:
+        yield from _served(appliance, passwords, Accounts(database))
+
+
+def _served(appliance: InventedAppliance, passwords: Passwords, accounts: Accounts) -> Iterator[str]:
+    accounts.add_user(email=EMAIL, verifier=passwords.hash(PASSWORD), now_ms=NOW_MS).wait()
     app = dashboard_app(appliance, accounts, passwords, World(now_ms=lambda: NOW_MS))
     loop, ready, found = asyncio.new_event_loop(), threading.Event(), [""]
 
@@ -58,7 +64,6 @@ def serving(appliance: InventedAppliance, passwords: Passwords) -> Iterator[str]
     yield found[0]
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
-    accounts.close()
 
 
 class Browser:

@@ -1,17 +1,18 @@
 """A dashboard over invented traffic, and a way into it."""
 
-import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
+from tests.store.control import control_database
 from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_story
 from tnc.core.clock import World
 from tnc.core.passwords import Passwords
-from tnc.store.accounts import ACCOUNT_TABLES, Accounts
+from tnc.store.accounts import Accounts
 from tnc.web.dashboard import dashboard_app
 
 EMAIL, PASSWORD = "owner@example.com", "correct horse battery"
@@ -30,14 +31,6 @@ class Clock:
         self.now_ms += seconds * 1000
 
 
-def control_database() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    connection.execute("pragma foreign_keys = on")
-    for table in ACCOUNT_TABLES:
-        connection.execute(table)
-    return connection
-
-
 @pytest.fixture(scope="session")
 def passwords() -> Passwords:
     return Passwords(b"pepper" * 6, rounds=4)
@@ -49,10 +42,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def accounts(passwords: Passwords) -> Accounts:
-    accounts = Accounts(control_database)
-    accounts.add_user(email=EMAIL, verifier=passwords.hash(PASSWORD), now_ms=NOW_MS)
-    return accounts
+def accounts(tmp_path: Path, passwords: Passwords) -> Iterator[Accounts]:
+    with control_database(tmp_path) as database:
+        accounts = Accounts(database)
+        accounts.add_user(email=EMAIL, verifier=passwords.hash(PASSWORD), now_ms=NOW_MS).wait()
+        yield accounts
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ async def test_the_cookie_is_out_of_reach_and_stored_as_a_hash(
 
     cookie = answer.cookies["tnc_session"]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"], cookie["secure"]) == (True, "Lax", "/", "")
-    assert accounts.find_session(hash_token(cookie.value), now_ms=clock.now_ms) is not None
+    assert await accounts.find_session(hash_token(cookie.value), now_ms=clock.now_ms) is not None
 
 
 async def test_behind_tls_the_cookie_is_bound_to_it(stranger: Open, appliance: InventedAppliance) -> None:

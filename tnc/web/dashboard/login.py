@@ -70,7 +70,7 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
     """POST /sign-out"""
     token_hash = session_of(request)
     if token_hash:
-        await asyncio.to_thread(request.app[ACCOUNTS].close_session, token_hash)
+        await request.app[ACCOUNTS].close_session(token_hash)
     answer = web.HTTPSeeOther("/sign-in")
     answer.del_cookie(cookie_name(request), path="/", secure=is_https(request), httponly=True, samesite="Lax")
     answer.headers["Clear-Site-Data"] = '"cookies", "storage"'
@@ -79,7 +79,7 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
 
 async def _welcome(request: web.Request, user: User, next_path: str, now_ms: int) -> web.StreamResponse:
     token = base64.urlsafe_b64encode(request.app[WORLD].token(32)).decode().rstrip("=")
-    await asyncio.to_thread(request.app[ACCOUNTS].open_session, user, token_hash=hash_token(token), now_ms=now_ms)
+    await request.app[ACCOUNTS].open_session(user, token_hash=hash_token(token), now_ms=now_ms)
     answer = web.HTTPSeeOther(next_path)
     answer.set_cookie(
         cookie_name(request),
@@ -96,7 +96,7 @@ async def _welcome(request: web.Request, user: User, next_path: str, now_ms: int
 async def _user_of(request: web.Request, email: str, password: str) -> User | None:
     """The user with this password; an unknown address takes as long as a wrong password."""
     fits = len(email) <= _LONGEST_EMAIL and len(password) <= _LONGEST_PASSWORD
-    found = await asyncio.to_thread(request.app[ACCOUNTS].find_user, email) if fits else None
+    found = await request.app[ACCOUNTS].find_user(email) if fits else None
     user, verifier = found or (None, None)
     loop = asyncio.get_running_loop()
     matches = request.app[PASSWORDS].matches

@@ -1,6 +1,5 @@
 """What every request to the dashboard passes before its handler, and every answer after it."""
 
-import asyncio
 import hashlib
 import ipaddress
 import logging
@@ -12,7 +11,6 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from tnc.core.errors import RefusedError, TncError
-from tnc.store.accounts import User
 from tnc.web.dashboard.keys import ACCOUNTS, HOSTS, USER, WORLD
 from tnc.web.dashboard.pages import error_page
 
@@ -114,19 +112,14 @@ async def signed_in(request: web.Request, handler: Handler) -> web.StreamRespons
     """Everything but the way in needs a session."""
     if request.path.startswith(OPEN_PATHS):
         return await handler(request)
-    user = await asyncio.to_thread(_find_user, request)
+    token_hash = session_of(request)
+    now_ms = request.app[WORLD].now_ms()
+    user = None if token_hash is None else await request.app[ACCOUNTS].find_session(token_hash, now_ms=now_ms)
     if user is None:
         back = request.path_qs if request.method in SAFE_METHODS else "/"
         raise web.HTTPSeeOther("/sign-in" if back == "/" else f"/sign-in?next={quote(back, safe='/')}")
     request[USER] = user
     return await handler(request)
-
-
-def _find_user(request: web.Request) -> User | None:
-    token_hash = session_of(request)
-    if token_hash is None:
-        return None
-    return request.app[ACCOUNTS].find_session(token_hash, now_ms=request.app[WORLD].now_ms())
 
 
 def is_https(request: web.Request) -> bool:
