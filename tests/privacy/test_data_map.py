@@ -35,7 +35,7 @@ def columns_of(database: sqlite3.Connection) -> set[tuple[str, str]]:
 
 
 def fields_of(name: str, struct: type[msgspec.Struct]) -> set[tuple[str, str]]:
-    return {(name, field.name) for field in msgspec.structs.fields(struct)}
+    return {(name, field.encode_name) for field in msgspec.structs.fields(struct)}
 
 
 def test_every_column_of_a_day_file_has_an_entry(tmp_path: Path) -> None:
