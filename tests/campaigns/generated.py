@@ -40,8 +40,8 @@ law = settings(deadline=None, max_examples=25, suppress_health_check=[HealthChec
 # Few ones, so that two configurations often speak of the same things.
 slugs = st.sampled_from(("a", "b-1", "0", "a-rather-long-one-" + "x" * 46))
 printable = st.characters(categories=["L", "N", "P", "S", "Zs"]).filter(str.isprintable)
-texts = st.text(printable, min_size=1, max_size=30).filter(lambda text: "YOUR_" not in text)
-words = st.text(printable, min_size=1, max_size=10).filter(lambda text: "YOUR_" not in text)
+texts = st.text(printable, min_size=1, max_size=30).map(str.strip).filter(lambda text: text and "YOUR_" not in text)
+words = st.text(printable, min_size=1, max_size=10).map(str.strip).filter(lambda text: text and "YOUR_" not in text)
 urls = st.sampled_from(
     (
         "https://shop.example/",

@@ -13,6 +13,8 @@ SECRETS: Mapping[str, str] = {
     "file:/run/secrets/hook": "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQ=",
     "env:UNFILLED": "YOUR_TOKEN",
     "env:LINES": "one\ntwo",
+    "env:SPACES": " s3cret ",
+    "file:/run/secrets/spaces": "s3cret \n",
 }
 
 SHOP = """

@@ -149,7 +149,7 @@ def test_a_wrong_destination_is_refused(text: str, sentence: str | None) -> None
 def test_a_pattern_is_refused_in_the_words_of_the_rules(key: str) -> None:
     (told,) = mistakes(destination("postback", f'{key} = "("'))
 
-    assert told.startswith(f"[[destination]] \"x\": {key} cannot be used: the pattern '(' cannot be used: missing ): (")
+    assert told.startswith(f"[[destination]] \"x\": {key} cannot be used: the pattern '(' is not valid in RE2")
 
 
 @pytest.mark.parametrize(

@@ -321,6 +321,42 @@ def test_secrets_come_as_text_from_the_environment_or_from_a_file() -> None:
     assert found.destinations[DestinationId("pb")].settings["headers"] == headers
 
 
+@pytest.mark.parametrize("given", [" s3cret ", "s3cret\\n", "env:SPACES", " env:SPACES", "file:/run/secrets/spaces\\n"])
+def test_white_space_around_a_secret_is_removed(given: str) -> None:
+    found = read(f'[[network]]\nid = "n"\nkey = "{given}"')
+
+    assert found.networks[NetworkId("n")].key == "s3cret"
+
+
+def test_white_space_around_names_that_requests_must_match_is_removed() -> None:
+    found = read(
+        """
+        [[source]]
+        id = "s"
+        click_id = "clickid "
+        cost = " cpc"
+        params = { sub1 = "site " }
+        postback = { url = "https://ads.example/", on = [" sale"] }
+        [[network]]
+        id = "n"
+        statuses = { sale = ["approved "] }
+        """
+    )
+
+    source = found.sources[SourceId("s")]
+    assert (source.click_id, source.cost, source.params) == ("clickid", "cpc", {"sub1": "site"})
+    assert source.postback is not None
+    assert source.postback.on == ("sale",)
+    assert found.networks[NetworkId("n")].statuses == {"sale": ("approved",)}
+
+
+@pytest.mark.parametrize("name", ["Family \U0001f468\u200d\U0001f467", "\u0645\u06cc\u200c\u062e", "10\u00a0000"])
+def test_a_name_may_hold_joiners_and_no_break_spaces(name: str) -> None:
+    assert (
+        read(f'[[lander]]\nid = "x"\nname = "{name}"\nurl = "https://x.example/"').landers[LanderId("x")].name == name
+    )
+
+
 def test_kept_keeps_what_is_stored() -> None:
     postback = (
         '[[destination]]\nid = "pb"\ntype = "postback"\nurl = "https://crm.example/"\nheaders = { X-A = "abc" }\n'

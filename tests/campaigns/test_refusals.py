@@ -3,9 +3,13 @@
 # ruff: noqa: E501 - a message is asserted in one piece
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from tests.campaigns.shop import SHOP, mistakes, read, refusal, shop
+from tnc.campaigns.destination_schema import TYPES
 from tnc.campaigns.parse import read_toml
+from tnc.campaigns.schema import NOUNS
 from tnc.core.errors import InvalidError
 from tnc.core.models import Configuration, FilterId
 from tnc.rules.templates import UrlTemplate
@@ -278,7 +282,26 @@ CONDITION = "Known: is, not, contains, starts, ends, matches, in, above, below, 
         ),
         (
             'when = [{ fact = "traffic", is = ["robot"] }]',
-            'when[0] cannot be used: traffic is: "robot" is none of human, bot, crawler, prefetch, suspect, unknown.',
+            'when[0].is cannot be used: traffic is: "robot" is none of human, bot, crawler, prefetch, suspect, unknown.',
+        ),
+        (
+            'when = [{ fact = "sub1", matches = ["ok", "(a"] }]',
+            (
+                "when[0].matches cannot be used: the pattern '(a' is not valid in RE2, which has no look-around and no"
+                " references: missing ): (a."
+            ),
+        ),
+        (
+            'when = [{ fact = "country", is = ["US"], timezone = "UTC" }]',
+            ('when[0].timezone does not belong to the fact "country": only hour, weekday and clicked_at have one.'),
+        ),
+        (
+            'when = [{ fact = "country", above = 1 }]',
+            "when[0].above cannot be used: 'above' does not fit country; country takes is, not.",
+        ),
+        (
+            'when = [{ fact = "param", is = ["1"] }]',
+            "when[0].fact cannot be used: 'param' needs the name of one: write param.NAME, like param.utm_source.",
         ),
         (
             BOT + 'mode = "watch"',
@@ -453,7 +476,7 @@ def test_keys_of_a_flow_are_refused_with_its_campaign(lines: str, sentence: str 
     elif "contry" in lines:
         assert len(found) == 1
         assert found[0].startswith(
-            "[[campaign.flow]] \"a\" of \"x\": when[0] cannot be used: there is no fact 'contry'; did you mean 'country'?"
+            "[[campaign.flow]] \"a\" of \"x\": when[0].fact cannot be used: there is no fact 'contry'; did you mean 'country'?"
         )
     else:
         assert found == [
@@ -462,6 +485,16 @@ def test_keys_of_a_flow_are_refused_with_its_campaign(lines: str, sentence: str 
                 " Known: id, when, match, landers, offers, paused, archived."
             )
         ]
+
+
+@given(st.sampled_from(sorted(NOUNS)), st.from_regex(r"[a-z][a-z_]{0,30}", fullmatch=True))
+def test_an_unknown_key_of_any_table_is_refused_by_its_name(noun: str, key: str) -> None:
+    assume(not any(key in keys for keys in (NOUNS[noun].keys, *(each.keys for each in TYPES.values()))))
+    assume(key != "flow")
+
+    found = mistakes(f'[[{noun}]]\nid = "x"\n{key} = 1\ntype = "webhook"', base=Configuration())
+
+    assert any(line.startswith(f'[[{noun}]] "x": {key} is not known here') for line in found)
 
 
 def test_two_flows_of_a_campaign_may_not_share_an_id() -> None:

@@ -14,11 +14,12 @@ from tnc.core.formats import TIMEZONE
 from tnc.core.mistakes import Mistakes, ShapeError, did_you_mean, mistake, show, show_key
 from tnc.core.models import OPERATORS, Condition, Operator
 from tnc.core.shapes import Context, Text
+from tnc.rules.condition_values import KINDS_WITH_TIMEZONE
 from tnc.rules.conditions import compile_condition
 from tnc.rules.macros import read_template
 from tnc.rules.operators import matches
 from tnc.rules.templates import UrlTemplate
-from tnc.rules.vocabulary import Place
+from tnc.rules.vocabulary import Kind, Place, get_fact
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _PATH: Final = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
@@ -90,11 +91,11 @@ def webhook_secret(secret: str) -> str | None:
 
 
 SLUG: Final = Text(_SLUG_ALLOWED, _slug)
-NAME: Final = Text("text", longest=200)
+NAME: Final = Text("text", longest=200, trimmed=True)
 PATH: Final = Text(_PATH_ALLOWED, _path, longest=200)
 URL: Final = Text("an http or https address, with macros", _url, longest=8000)
-PARAMETER: Final = Text("the name of a query parameter", longest=100)
-SHORT_TEXT: Final = Text("text", longest=100)
+PARAMETER: Final = Text("the name of a query parameter", longest=100, trimmed=True)
+SHORT_TEXT: Final = Text("text", longest=100, trimmed=True)
 NUMERIC: Final = Text("digits in quotes", _numeric)
 PATTERN: Final = Text("a pattern (RE2)", _pattern)
 TEMPLATE: Final = Text("text with macros", _template, longest=20_000, lines=True)
@@ -113,17 +114,22 @@ class ConditionShape:
         fact = value.get("fact")
         if not isinstance(fact, str) or len(fact) > 200:
             raise mistake(f"must be the name of a fact in quotes, not {show(fact)}", "fact")
+        place = Place(of=self.of)
+        try:
+            kind = get_fact(fact, place).kind
+        except InvalidError as error:
+            raise mistake(f"cannot be used: {error}", "fact") from error
         operator = _operator(value)
         condition = Condition(
             fact=fact,
             operator=operator,
             value=_plain(value[operator], operator),
-            timezone=_read_timezone(value, context),
+            timezone=_read_timezone(value, kind, context),
         )
         try:
-            compile_condition(condition, Place(of=self.of))
+            compile_condition(condition, place)
         except InvalidError as error:
-            raise mistake(f"cannot be used: {error}") from error
+            raise mistake(f"cannot be used: {error}", operator) from error
         return condition
 
     def write(self, value: Condition) -> dict[str, object]:
@@ -145,11 +151,16 @@ def _operator(value: Mapping[str, object]) -> Operator:
 
 
 _KNOWN = ", ".join(OPERATORS)
+_ZONED = "hour, weekday and clicked_at"
 
 
-def _read_timezone(value: Mapping[str, object], context: Context) -> str | None:
+def _read_timezone(value: Mapping[str, object], kind: Kind, context: Context) -> str | None:
+    if "timezone" not in value:
+        return None
+    if kind not in KINDS_WITH_TIMEZONE:
+        raise mistake(f"does not belong to the fact {show(value['fact'])}: only {_ZONED} have one", "timezone")
     try:
-        return TIMEZONE.read(value["timezone"], context) if "timezone" in value else None
+        return TIMEZONE.read(value["timezone"], context)
     except ShapeError as error:
         raise error.below("timezone") from None
 

@@ -79,8 +79,11 @@ class Text:
     longest: int = 2000
     lines: bool = False  # may have line breaks and tabs
     empty: bool = False  # may be "", which stands for none
+    trimmed: bool = False  # white space around it is removed: for names that requests must match
 
     def read(self, value: object, context: Context) -> str:
+        if self.trimmed and isinstance(value, str):
+            value = value.strip()
         if not isinstance(value, str) or (not value and not self.empty):
             raise not_allowed(self, value)
         if len(value) > self.longest:

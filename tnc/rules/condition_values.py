@@ -173,7 +173,7 @@ def moment_ms(zone: tzinfo) -> Callable[[Condition, Any], int]:
     return read
 
 
-KINDS: Final = frozenset({"hour", "weekday", "time"})
+KINDS_WITH_TIMEZONE: Final = frozenset({"hour", "weekday", "time"})
 _DAY: Final = 1440  # minutes
 
 

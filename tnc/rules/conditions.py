@@ -140,7 +140,7 @@ def compile_condition(condition: Condition, place: Place = Place()) -> Check:  #
         fits = condition.operator in OPERATORS
         what = f"{condition.operator!r} does not fit {fact.name}" if fits else f"no operator {condition.operator!r}"
         raise InvalidError(f"{what}; {fact.name} takes {', '.join(fact.operators)}")
-    if condition.timezone is not None and fact.kind not in written.KINDS:
+    if condition.timezone is not None and fact.kind not in written.KINDS_WITH_TIMEZONE:
         raise InvalidError(f"{fact.name} takes no timezone; only hour, weekday and clicked_at do")
     zone = written.read_zone(condition)
     holds = meaning(fact, condition, zone)

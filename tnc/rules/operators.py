@@ -119,7 +119,7 @@ def matches(patterns: Sequence[str]) -> Holds:
         except re2.error as error:
             reason = error.args[0].decode(errors="replace")
             raise InvalidError(
-                f"the pattern {pattern!r} cannot be used: {reason}; RE2 has no look-around and no references"
+                f"the pattern {pattern!r} is not valid in RE2, which has no look-around and no references: {reason}"
             ) from error
     search = re2.compile("|".join(f"(?:{pattern})" for pattern in patterns), options).search
     # Bytes, because a header may hold halves of characters that no encoder takes.
