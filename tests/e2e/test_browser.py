@@ -148,3 +148,43 @@ def test_a_thank_you_page_tells_of_a_conversion_by_script_and_by_picture(
     by_script, by_picture = told(stopped, "click", click)["conversions"]
     assert (by_script["event"], by_script["payout"], by_script["txid"]) == ("deposit", 12.5, "A-1")
     assert (by_picture["event"], by_picture["payout"], by_picture["txid"]) == (None, 3, "A-2")
+
+
+BROKEN_LINKS = """<a id="empty" href="http://">a</a><a id="bracket" href="https://[x">b</a>
+<svg viewBox="0 0 9 9"><a id="svg" href="https://shop.example/?k={click_id}"><text>c</text></a></svg>
+<a id="good" href="https://shop.example/?k={click_id}">d</a><a id="plain" href="/elsewhere">e</a>"""
+
+
+def test_the_script_fills_links_beside_broken_ones_and_takes_its_options_from_its_address(
+    browser: Browser, stopped: Appliance, tmp_path: Path
+) -> None:
+    file = tmp_path / "page.toml"
+    file.write_text(
+        '[[offer]]\nid = "page"\nurl = "https://shop.example/"\n[[campaign]]\nid = "page"\n'
+        '[[campaign.flow]]\nid = "all"\noffers = [ { id = "page" } ]\n'
+    )
+    stopped.apply(file)
+    stopped.serve()
+    address = "http://{}:{}/tnc.js".format(*stopped.tracking)
+    pages = {
+        "/": f"<!doctype html><title>a</title>{BROKEN_LINKS}<script async src='{address}?campaign=page'></script>",
+        "/none": f"<!doctype html><title>b</title><script async src='{address}'></script>",
+    }
+    with site(pages) as base:
+        browser.driver.get(base)
+        WebDriverWait(browser.driver, 20).until(
+            lambda driver: "k=0" in (driver.find_element("id", "good").get_attribute("href") or "")
+        )
+        href = {
+            each: browser.driver.execute_script(f"return document.getElementById('{each}').getAttribute('href')")
+            for each in ("empty", "bracket", "svg", "good", "plain")
+        }
+        browser.complaints()
+        browser.driver.get(f"{base}/none")
+        WebDriverWait(browser.driver, 20).until(lambda driver: driver.execute_script("return !!window.tncConversion"))
+        said = " ".join(browser.complaints())
+
+    (click,) = all_clicks(stopped)
+    assert href["good"] == href["svg"] == f"https://shop.example/?k={click['click_id']}"
+    assert (href["empty"], href["bracket"], href["plain"]) == ("http://", "https://[x", "/elsewhere")
+    assert "nothing is recorded" in said

@@ -109,6 +109,14 @@ class Tracker:
         salts = [self.salt(today), *(self._salts[day] for day in (today - timedelta(days=1),) if day in self._salts)]
         return tuple(self.pseudonyms.salted(salt, facts.ip, facts.user_agent) for salt in salts)
 
+    def is_own_visit(self, facts: Facts, visit: Visit, time_ms: int) -> bool:
+        """Whether a request comes from the browser that made `visit`: same cookie, or a pseudonym of two days."""
+        cookie = facts.cookies.get(COOKIE_SECURE) or facts.cookies.get(COOKIE_PLAIN)
+        known = None if cookie is None else self.pseudonyms.known(cookie)
+        if known is not None and known.browser_id == visit.browser_id:
+            return True
+        return visit.visitor in self.recent_pseudonyms(facts, time_ms)
+
     # -- the visit
 
     def arrive(self, plan: Plan, request: Request, *, remember: bool = True, trace: Trace | None = None) -> Arrival:

@@ -4,6 +4,8 @@ import pytest
 
 from tests.web.tracking.conftest import Shop
 
+DESKTOP = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
 
 async def clicked(shop: Shop) -> str:
     return (await shop.get("/summer")).headers["location"].partition("s=")[2]
@@ -27,6 +29,28 @@ async def test_a_sign_is_a_reason_of_the_click(shop: Shop, what: str, traffic: s
     assert (history.click.visit.traffic, history.click.visit.reasons) == (traffic, (reason,))
     assert (history.click.offer, history.click.flow, history.click.filter) == ("shoes", "rest", None)
     assert len(history.changes) == 1
+
+
+@pytest.mark.parametrize("what", ["webdriver", "link", "fast"])
+async def test_a_sign_from_another_browser_changes_nothing(shop: Shop, what: str) -> None:
+    cid = await clicked(shop)
+
+    other = await shop.get(f"/-/sign/{what}?cid={cid}", User_Agent=DESKTOP)
+    forged = await shop.get(f"/-/sign/{what}?cid={cid}", User_Agent=DESKTOP, Cookie=f"tnc={'A' * 54}.{cid}")
+
+    assert (other.status, forged.status) == (204, 204)
+    [history] = shop.histories()
+    assert (history.click.visit.traffic, history.changes) == ("human", ())
+
+
+async def test_a_sign_with_the_cookie_counts_without_the_pseudonym(shop: Shop) -> None:
+    clicked_at = await shop.get("/summer?tnc_consent=granted")
+    cid = clicked_at.headers["location"].partition("s=")[2]
+    cookie = clicked_at.headers["set-cookie"].partition(";")[0]
+
+    await shop.get(f"/-/sign/link?cid={cid}", Cookie=cookie, User_Agent=DESKTOP)
+
+    assert shop.histories()[0].click.visit.reasons == ("honeypot",)
 
 
 async def test_without_an_id_the_click_is_found_like_on_a_lander(shop: Shop) -> None:

@@ -70,11 +70,15 @@ REASONS: Final[Mapping[str, str]] = {"webdriver": "js_webdriver", "link": "honey
 
 
 async def sign(tracking: Tracking, request: web.BaseRequest, what: str) -> web.StreamResponse:
-    """Says nothing in return: whether there is such a click is nobody's business."""
+    """Record what the page saw of its visitor. The answer is the same whether there is such a click or not.
+
+    Only the click's own browser is believed, by its cookie or its pseudonym: click ids stand in offer URLs, so
+    networks and readers of logs know them too.
+    """
     now_ms = tracking.world.now_ms()
     facts = tracking.tracker.looker.facts(read(request, now_ms), None)
     found = None if facts.verdict.traffic == "prefetch" else await find(tracking, facts, now_ms)
-    if found is not None:
+    if found is not None and tracking.tracker.is_own_visit(facts, found.click.visit, now_ms):
         click = found.click
         day: Day = (click.workspace, utc_date(click.clicked_at_ms))
         with suppress(UnavailableError):  # told by /-/health and in the log
