@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from tnc.campaigns.destination_schema import TYPES, with_defaults
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.core.models import (
     STATUSES,
     SUBS,
@@ -19,7 +19,6 @@ from tnc.core.models import (
     Configuration,
     Cost,
     Destination,
-    DestinationType,
     Filter,
     Flow,
     Lander,
@@ -124,8 +123,8 @@ own_keys: dict[str, SearchStrategy[Any]] = {
 
 @st.composite
 def destinations(draw: DrawFn, identity: str) -> Destination:
-    kind: DestinationType = draw(st.sampled_from(tuple(TYPES)))
-    keys = TYPES[kind].keys
+    kind: str = draw(st.sampled_from(tuple(PLATFORMS)))
+    keys = PLATFORMS[kind].keys
     needed = {key: own_keys[key] for key, each in keys.items() if each.needed or key == "method"}
     given = draw(st.fixed_dictionaries(needed, optional={key: own_keys[key] for key in keys if key not in needed}))
     return draw(
@@ -139,8 +138,10 @@ def destinations(draw: DrawFn, identity: str) -> Destination:
             first=st.booleans(),
             share=st.floats(0, 1).map(lambda share: share or 0.0),
             consent=choices(Destination, "consent"),
-            base_url=st.none() if TYPES[kind].base_url is None else st.none() | st.just("https://fake.example/prefix"),
-            settings=st.just(with_defaults(kind, given)),
+            base_url=st.none()
+            if PLATFORMS[kind].base_url is None
+            else st.none() | st.just("https://fake.example/prefix"),
+            settings=st.just(PLATFORMS[kind].with_defaults(given)),
             **flags,
         )
     )

@@ -5,7 +5,8 @@
 import pytest
 
 from tests.campaigns.shop import mistakes, read, shop
-from tnc.campaigns.destination_schema import COMMON, TYPES
+from tnc.campaigns.destination_schema import COMMON
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.core.models import DestinationId
 
 COMPLETE = {
@@ -29,19 +30,19 @@ def advice(host: str) -> str:
     return f'allow it in config.toml with [outbound] allow_hosts = ["{host}"] if this is meant.'
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", PLATFORMS)
 def test_every_type_is_read_with_its_needed_keys_alone(kind: str) -> None:
     found = read(destination(kind)).destinations[DestinationId("x")]
 
-    needed = {key for key, each in TYPES[found.type].keys.items() if each.needed}
-    defaults = {key for key, each in TYPES[found.type].keys.items() if each.default is not None}
+    needed = {key for key, each in PLATFORMS[found.type].keys.items() if each.needed}
+    defaults = {key for key, each in PLATFORMS[found.type].keys.items() if each.default is not None}
     assert set(found.settings) == needed | defaults
     assert (found.on, found.first, found.share, found.consent) == (("sale",), False, 1.0, "unless-denied")
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", PLATFORMS)
 def test_every_needed_key_is_asked_for(kind: str) -> None:
-    needed = {key: each for key, each in TYPES[kind].keys.items() if each.needed}  # type: ignore[index]
+    needed = {key: each for key, each in PLATFORMS[kind].keys.items() if each.needed}
 
     assert mistakes(destination(kind, complete=False)) == [
         f'[[destination]] "x": {key} is missing; it must be {each.shape.allowed}.' for key, each in needed.items()
@@ -70,7 +71,7 @@ def test_every_needed_key_is_asked_for(kind: str) -> None:
         ),
         (
             destination("tiktok", 'acess_token = "t"'),
-            f'acess_token is not known here; did you mean "access_token"? Known: {", ".join((*COMMON, *TYPES["tiktok"].keys))}.',
+            f'acess_token is not known here; did you mean "access_token"? Known: {", ".join((*COMMON, *PLATFORMS["tiktok"].keys))}.',
         ),
         (destination("meta", "on = []"), "on must be a list of at least 1, each text, not an empty list."),
         (destination("meta", 'on = "sale"'), 'on must be a list of at least 1, each text, not "sale".'),

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.campaigns.shop import read
-from tnc.campaigns.destination_schema import COMMON, TYPES
+from tnc.campaigns.destination_schema import COMMON
 from tnc.campaigns.export import export_toml
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.campaigns.schema import CAP, COST, FLOW, NOUNS, POSTBACK, WEIGHTED_LANDER, WEIGHTED_OFFER
 from tnc.core.models import Configuration
 from tnc.core.settings import SETTINGS
@@ -45,7 +46,7 @@ def tables() -> Iterator[tuple[str, str]]:
         yield name, table(shape.keys)
     yield "landers", table(WEIGHTED_LANDER.keys)
     yield "offers", table(WEIGHTED_OFFER.keys)
-    for kind, each in TYPES.items():
+    for kind, each in PLATFORMS.items():
         yield f"type = {kind}", table(each.keys)
     yield "config.toml", table(SETTINGS)
 

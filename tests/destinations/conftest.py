@@ -9,11 +9,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.destinations.examples import NOW_MS
+from tnc.campaigns.platforms.base import Delivery
 from tnc.core.clock import World
 from tnc.core.models import Destination
-from tnc.destinations.delivery import Delivery
 from tnc.destinations.http import open_session
-from tnc.destinations.platforms.registry import DESTINATIONS
 from tnc.destinations.sender import DeliveryResult, Sender
 
 ALLOWED = ("127.0.0.1",)
@@ -58,6 +57,6 @@ def at(destination: Destination, address: str) -> Destination:
 def carry(sender: Sender) -> Carry:
     async def carry_to(address: str, batch: Sequence[Delivery]) -> list[DeliveryResult]:
         moved = [replace(each, destination=at(each.destination, address)) for each in batch]
-        return await sender.deliver(DESTINATIONS[moved[0].destination.type], moved)
+        return await sender.deliver(moved)
 
     return carry_to

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from tnc.campaigns.platforms.base import Delivery
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.core.clock import HOUR_MS
 from tnc.core.conversions import fold
 from tnc.core.fields import parse_rfc3339_ms
@@ -18,9 +20,9 @@ from tnc.core.models import (
     Conversion,
     ConversionChange,
     ConversionId,
+    DeliveryKind,
     Destination,
     DestinationId,
-    DestinationType,
     Network,
     NetworkId,
     Offer,
@@ -28,7 +30,6 @@ from tnc.core.models import (
     SourceId,
     Visit,
 )
-from tnc.destinations.delivery import Delivery, Kind
 
 NOW_MS = parse_rfc3339_ms("2026-11-23T14:05:06.123Z")
 CLICKED_MS = NOW_MS - HOUR_MS
@@ -92,7 +93,7 @@ GOOGLE: dict[str, str | dict[str, str]] = {
     "client_secret": "clientsecret",
     "refresh_token": "1//refresh",
 }
-SETTINGS: dict[DestinationType, dict[str, str | dict[str, str]]] = {
+SETTINGS: dict[str, dict[str, str | dict[str, str]]] = {
     "meta": {"pixel": "123456789012345", "access_token": "EAAmetatoken"},
     "tiktok": {"pixel": "C4EXAMPLEPIXEL", "access_token": "tiktoktoken"},
     "google-data-manager": GOOGLE,
@@ -104,7 +105,7 @@ SETTINGS: dict[DestinationType, dict[str, str | dict[str, str]]] = {
 }
 
 
-def destination(of: DestinationType, settings: dict[str, Any] | None = None, **more: Any) -> Destination:
+def destination(of: str, settings: dict[str, Any] | None = None, **more: Any) -> Destination:
     return Destination(
         id=DestinationId(f"{of}-main"), name=of, type=of, settings={**SETTINGS[of], **(settings or {})}, **more
     )
@@ -126,15 +127,17 @@ REFUND = change(status="rejected", at_ms=NOW_MS - 500, payout_micros=None)
 
 
 def delivery(
-    to: DestinationType | Destination,
+    to: str | Destination,
     *,
     of: Click = CLICK,
     word: Conversion | None = None,
-    kind: Kind = "convert",
+    kind: DeliveryKind = "convert",
     **more: Any,
 ) -> Delivery:
+    there = to if isinstance(to, Destination) else destination(to)
     found = Delivery(
-        destination=to if isinstance(to, Destination) else destination(to),
+        platform=PLATFORMS[there.type],
+        destination=there,
         kind=kind,
         number=0 if kind == "convert" else 1,
         conversion=conversion() if word is None else word,
@@ -147,7 +150,7 @@ def delivery(
     return replace(found, **more)
 
 
-def refund(to: DestinationType | Destination) -> Delivery:
+def refund(to: str | Destination) -> Delivery:
     return delivery(to, word=conversion(SALE, REFUND), kind="retract")
 
 

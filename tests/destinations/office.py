@@ -111,7 +111,7 @@ class Office:
 
     async def later(self, ms: int) -> None:
         """Time passes, once everything that is under way has come to an end."""
-        while any(line.running for line in self.outbox._lines.values()):
+        while any(queue.running for queue in self.outbox._queues.values()):
             await asyncio.sleep(0.005)
         self.clocks.pass_ms(ms)
         self.outbox.configured()  # whatever wakes it

@@ -17,8 +17,9 @@ from cryptography.x509.oid import NameOID
 
 from tests.destinations.conftest import ALLOWED
 from tnc.admin.download import fetching
+from tnc.campaigns.platforms.messages import HttpRequest
 from tnc.core.errors import FailedError
-from tnc.destinations.http import HttpRequest, open_session, send
+from tnc.destinations.http import open_session, send
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:

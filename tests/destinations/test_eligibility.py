@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.destinations.examples import NOW_MS, REFUND, SALE, change, click, conversion, delivery, destination
+from tnc.campaigns.platforms.base import Delivery
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.core.clock import DAY_MS
-from tnc.core.models import Consent, Destination, DestinationType, Mode
-from tnc.destinations.delivery import Delivery
-from tnc.destinations.eligibility import CONSENT_FIRST, gate
-from tnc.destinations.platforms.registry import DESTINATIONS
+from tnc.core.models import Consent, Destination, Mode
+from tnc.destinations.eligibility import CONSENT_FIRST, skip_reason
 
 
 def asked(of: Delivery) -> str | None:
-    return gate(of, DESTINATIONS[of.destination.type], NOW_MS)
+    return skip_reason(of, NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_the_visitor_decides(visit: dict[str, Any], why: str | None) -> None:
     assert asked(delivery("meta", of=click(visit))) == why
 
 
-@pytest.mark.parametrize("to", DESTINATIONS)
-def test_a_limited_visitor_reaches_only_those_who_then_serve_us(to: DestinationType) -> None:
+@pytest.mark.parametrize("to", PLATFORMS)
+def test_a_limited_visitor_reaches_only_those_who_then_serve_us(to: str) -> None:
     limited = click({"mode": "limited", "consent": "unknown"})
 
     assert asked(delivery(to, of=limited)) == (None if to in ("meta", "tiktok", "webhook") else "consent-denied")
@@ -57,11 +57,11 @@ def test_a_destination_may_ask_for_a_yes_everywhere() -> None:
     st.sampled_from(sorted(CONSENT_FIRST)),
     st.sampled_from(["unknown", "denied"]),
     st.sampled_from(["full", "limited", "cookieless", "none"]),
-    st.sampled_from(sorted(DESTINATIONS)),
+    st.sampled_from(sorted(PLATFORMS)),
     st.sampled_from(["unless-denied", "require-granted"]),
 )
 def test_nothing_of_a_european_leaves_without_a_yes(
-    country: str, consent: Consent, mode: Mode, to: DestinationType, policy: Any
+    country: str, consent: Consent, mode: Mode, to: str, policy: Any
 ) -> None:
     visitor = click({"country": country, "consent": consent, "mode": mode})
 
@@ -97,29 +97,35 @@ BOT = click({"traffic": "bot"})
 def test_a_refund_of_what_is_there_goes_out_whoever_it_was() -> None:
     word = conversion(SALE, REFUND)
     chosen = destination("meta", on=("sale", "rejected"))
-    receivers: list[DestinationType | Destination] = ["google-ads", "google-data-manager", "webhook", chosen]
+    receivers: list[str | Destination] = ["google-ads", "google-data-manager", "webhook", chosen]
 
     for to in receivers:
-        assert asked(delivery(to, of=BOT, word=word, kind="retract", is_known=True)) is None
+        assert asked(delivery(to, of=BOT, word=word, kind="retract", receiver_may_know=True)) is None
         assert asked(delivery(to, of=BOT, word=word, kind="retract")) == "not-human"
         assert asked(delivery(to, of=BOT)) == "not-human"
     first = destination("google-ads", first=True)
-    assert asked(delivery(first, word=word, kind="retract", nth=2, is_known=True)) is None
+    assert asked(delivery(first, word=word, kind="retract", nth=2, receiver_may_know=True)) is None
 
 
 def test_another_payout_of_what_is_there_is_corrected_and_another_status_is_news() -> None:
     lead_then_sale = conversion(change(status="lead"), change(status="sale", at_ms=NOW_MS - 100))
     both = destination("postback", on=("lead", "sale"))
 
-    assert asked(delivery("webhook", of=BOT, word=lead_then_sale, kind="adjust", is_known=True)) is None
-    assert asked(delivery(both, of=BOT, word=lead_then_sale, kind="adjust", is_known=True)) == "not-human"
+    assert asked(delivery("webhook", of=BOT, word=lead_then_sale, kind="adjust", receiver_may_know=True)) is None
+    assert asked(delivery(both, of=BOT, word=lead_then_sale, kind="adjust", receiver_may_know=True)) == "not-human"
 
 
 def test_no_refund_goes_out_against_the_visitor_s_word() -> None:
     word = conversion(SALE, REFUND)
 
-    assert asked(delivery("webhook", word=word, kind="retract", is_known=True, consent="denied")) == "consent-denied"
-    assert asked(delivery("webhook", of=BOT, word=word, kind="retract", is_known=True, mode="none")) == "consent-denied"
+    assert (
+        asked(delivery("webhook", word=word, kind="retract", receiver_may_know=True, consent="denied"))
+        == "consent-denied"
+    )
+    assert (
+        asked(delivery("webhook", of=BOT, word=word, kind="retract", receiver_may_know=True, mode="none"))
+        == "consent-denied"
+    )
 
 
 def test_a_refunded_deposit_is_not_a_second_deposit() -> None:
@@ -139,7 +145,7 @@ def test_only_the_first_conversion_of_a_click_where_that_is_asked_for() -> None:
 @pytest.mark.parametrize(("to", "days", "why"), [("meta", 7, "too-old"), ("meta", 6, None), ("tiktok", 30, None),
                                                   ("google-ads", 91, "too-old"), ("google-csv", 89, None),
                                                   ("postback", 400, None)])  # fmt: skip
-def test_what_a_platform_would_refuse_as_too_old_stays_here(to: DestinationType, days: int, why: str | None) -> None:
+def test_what_a_platform_would_refuse_as_too_old_stays_here(to: str, days: int, why: str | None) -> None:
     old = conversion(change(at_ms=NOW_MS - days * DAY_MS))
 
     assert asked(delivery(to, word=old)) == why

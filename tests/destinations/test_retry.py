@@ -8,12 +8,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.destinations.examples import NOW_MS, change, conversion, delivery, refund
+from tnc.campaigns.platforms.messages import Answer
+from tnc.campaigns.platforms.outcome import Outcome, done, drop, retry, stop, throttled
 from tnc.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
-from tnc.destinations.http import Answer
-from tnc.destinations.line import Breaker
-from tnc.destinations.platforms.registry import DESTINATIONS
+from tnc.destinations.destination_queue import CircuitBreaker
 from tnc.destinations.retry import CAP_MS, expires_ms, first_attempt_ms, wait_ms
-from tnc.destinations.verdict import Verdict, done, drop, retry, stop, throttled
 
 chances = st.floats(0, 1, exclude_max=True)
 FAILED = retry("http-503")
@@ -23,9 +22,9 @@ FAILED = retry("http-503")
 def test_a_wait_is_never_negative_never_too_long_and_never_shorter_than_asked(
     attempts: int, chance: float, asked: int | None, scale: float
 ) -> None:
-    verdict = Verdict(outcome="retry", after_ms=asked)
+    outcome = Outcome(kind="retry", after_ms=asked)
 
-    wait = wait_ms(verdict, attempts=attempts, chance=chance, scale=scale)
+    wait = wait_ms(outcome, attempts=attempts, chance=chance, scale=scale)
 
     assert (asked or 0) <= wait <= max(CAP_MS, asked or 0)
 
@@ -50,7 +49,7 @@ class Outage:
     waiting: list[int]  # when each delivery may go again
     attempts: list[int] = field(default_factory=list)
     requests: int = 0
-    breaker: Breaker = field(default_factory=Breaker)
+    breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
 
     def run(self) -> None:
         self.attempts = [0] * len(self.waiting)
@@ -77,7 +76,7 @@ def test_a_receiver_that_is_down_for_a_day_is_asked_at_most_200_times(queued: in
 
 
 def test_ten_failures_in_a_row_open_the_breaker_and_one_success_closes_it() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     for _ in range(9):
         breaker = breaker.sending().after(FAILED, 0)
     assert breaker.may_send(0)
@@ -89,11 +88,11 @@ def test_ten_failures_in_a_row_open_the_breaker_and_one_success_closes_it() -> N
     probing = breaker.sending()
     assert not probing.may_send(30_000)
     assert probing.after(FAILED, 30_000).not_before_ms == 90_000
-    assert probing.after(done(), 30_000) == Breaker()
+    assert probing.after(done(), 30_000) == CircuitBreaker()
 
 
 def test_more_than_half_of_the_last_fifty_opens_it_too() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     for place in range(49):
         breaker = breaker.after(FAILED if place % 2 else done(), 0)
     assert breaker.may_send(0)
@@ -103,7 +102,7 @@ def test_more_than_half_of_the_last_fifty_opens_it_too() -> None:
 
 
 def test_probes_grow_to_a_quarter_of_an_hour() -> None:
-    breaker, now = Breaker(), 0
+    breaker, now = CircuitBreaker(), 0
     for _ in range(30):
         breaker = breaker.sending().after(FAILED, now)
         now = max(now, breaker.not_before_ms)
@@ -112,7 +111,7 @@ def test_probes_grow_to_a_quarter_of_an_hour() -> None:
 
 
 def test_requests_that_left_before_the_breaker_opened_do_not_lengthen_the_wait() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     for _ in range(14):
         breaker = breaker.after(FAILED, 0)
 
@@ -120,7 +119,7 @@ def test_requests_that_left_before_the_breaker_opened_do_not_lengthen_the_wait()
 
 
 def test_a_refused_credential_stops_everything_until_the_operator_acts() -> None:
-    stopped = Breaker().after(stop("meta-190"), 0)
+    stopped = CircuitBreaker().after(stop("meta-190"), 0)
 
     assert not stopped.may_send(10**15)
     assert stopped.after(done(), 10**15).stopped == "meta-190"
@@ -128,7 +127,7 @@ def test_a_refused_credential_stops_everything_until_the_operator_acts() -> None
 
 
 def test_a_late_success_does_not_undo_a_stop() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     for _ in range(10):
         breaker = breaker.after(FAILED, 0)
 
@@ -138,14 +137,14 @@ def test_a_late_success_does_not_undo_a_stop() -> None:
 def test_a_receiver_that_asks_for_thirty_seconds_gets_them_unscaled() -> None:
     answer = Answer(status=429, headers={"retry-after": "30"})
 
-    held = Breaker().after(throttled("http-429", answer), 1_000, scale=0.001)
+    held = CircuitBreaker().after(throttled("http-429", answer), 1_000, scale=0.001)
 
     assert not held.may_send(30_999)
     assert held.may_send(31_000)
 
 
 def test_a_delivery_that_is_refused_says_nothing_against_the_receiver() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     for _ in range(100):
         breaker = breaker.after(drop("meta-100"), 0)
 
@@ -155,17 +154,17 @@ def test_a_delivery_that_is_refused_says_nothing_against_the_receiver() -> None:
 def test_deliveries_are_given_up_when_the_platform_would_not_take_them_any_more() -> None:
     at = delivery("meta").at_ms
 
-    assert expires_ms(delivery("meta"), DESTINATIONS["meta"], NOW_MS) == at + 6 * DAY_MS + 20 * HOUR_MS
-    assert expires_ms(delivery("google-ads"), DESTINATIONS["google-ads"], NOW_MS) == at + 90 * DAY_MS
-    assert expires_ms(delivery("tiktok"), DESTINATIONS["tiktok"], NOW_MS) == NOW_MS + 7 * DAY_MS
+    assert expires_ms(delivery("meta"), NOW_MS) == at + 6 * DAY_MS + 20 * HOUR_MS
+    assert expires_ms(delivery("google-ads"), NOW_MS) == at + 90 * DAY_MS
+    assert expires_ms(delivery("tiktok"), NOW_MS) == NOW_MS + 7 * DAY_MS
     for each in ("postback", "webhook"):
-        assert expires_ms(delivery(each), DESTINATIONS[each], NOW_MS) == NOW_MS + 3 * DAY_MS
+        assert expires_ms(delivery(each), NOW_MS) == NOW_MS + 3 * DAY_MS
 
 
 def test_a_conversion_from_the_future_waits_for_its_time_and_a_correction_for_its_day() -> None:
     early = conversion(change(at_ms=NOW_MS + HOUR_MS))
 
-    assert first_attempt_ms(delivery("meta"), DESTINATIONS["meta"], NOW_MS) == NOW_MS
-    assert first_attempt_ms(delivery("meta", word=early), DESTINATIONS["meta"], NOW_MS) == NOW_MS + HOUR_MS - MINUTE_MS
-    correction = first_attempt_ms(refund("google-ads"), DESTINATIONS["google-ads"], NOW_MS)
-    assert correction == refund("google-ads").first_word_ms + DAY_MS
+    assert first_attempt_ms(delivery("meta"), NOW_MS) == NOW_MS
+    assert first_attempt_ms(delivery("meta", word=early), NOW_MS) == NOW_MS + HOUR_MS - MINUTE_MS
+    correction = first_attempt_ms(refund("google-ads"), NOW_MS)
+    assert correction == refund("google-ads").first_event_ms + DAY_MS

@@ -74,7 +74,7 @@ async def test_every_destination_of_the_campaign_is_told(office: Office, listen:
     apps = [meta.app, tiktok.app, webhook.app]
     addresses = [await listen(app(fake)) for app, fake in zip(apps, receivers, strict=True)]  # type: ignore[operator]
     kinds = ("meta", "tiktok", "webhook")
-    found = [at(destination(kind), address) for kind, address in zip(kinds, addresses, strict=True)]  # type: ignore[arg-type]
+    found = [at(destination(kind), address) for kind, address in zip(kinds, addresses, strict=True)]
     versions.all.append(sending_to(*found))
 
     async with office.open():

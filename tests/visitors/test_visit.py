@@ -21,7 +21,9 @@ CHROME = (
 )
 ADS = Source(id=SourceId("ads"), name="Ads", click_id="ext", cost="cpc", params={"sub1": "site", "sub2": "creative"})
 AGENTS = Agents()
-READER = VisitReader(address=ClientAddress(["10.0.0.0/8"]), geo=Geo(), agents=AGENTS)
+READER = VisitReader(
+    address=ClientAddress(["10.0.0.0/8"]), geo=Geo(), agents=AGENTS, platform_cookies=("_fbp", "_fbc", "_ttp")
+)
 
 
 def request(target: str = "/summer", peer: str = "81.2.69.142", **headers: str) -> Request:

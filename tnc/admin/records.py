@@ -10,6 +10,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tnc.admin.doctor import examine
+from tnc.campaigns.destination_schema import all_destinations
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.core.clock import HOUR_MS
 from tnc.core.errors import InvalidError
 from tnc.core.fields import FIELDS, rfc3339
@@ -21,25 +23,6 @@ from tnc.store.workspace import Workspace
 
 _CLOCK_HOURS: Final = 72
 
-# Where conversions are sent to, and in which country the receiver is, as far as that is known.
-_PLATFORMS: Final = {
-    "meta": ("graph.facebook.com", "IE, US"),
-    "tiktok": ("business-api.tiktok.com", "IE, GB, US, SG"),
-    "google-data-manager": ("datamanager.googleapis.com", "IE, US"),
-    "google-ads": ("googleads.googleapis.com", "IE, US"),
-    "google-csv": ("fetched by Google", "IE, US"),
-    "microsoft-csv": ("fetched by Microsoft", "IE, US"),
-}
-_SENT: Final = {
-    "meta": "click id of the platform, time, value; address and user agent where consent allows it",
-    "tiktok": "click id of the platform, time, value; address and user agent where consent allows it",
-    "google-data-manager": "click id of the platform, time, value, consent",
-    "google-ads": "click id of the platform, time, value, consent",
-    "google-csv": "click id of the platform, time, value",
-    "microsoft-csv": "click id of the platform, time, value",
-    "postback": "what the macros of its address name",
-    "webhook": "conversion and click id",
-}
 _UNKNOWN: Final = "unknown"
 
 
@@ -81,16 +64,10 @@ def categories() -> list[dict[str, str]]:
 
 
 def _receivers(configuration: Configuration) -> Iterator[dict[str, str]]:
-    for each in configuration.destinations.values():
-        if not each.archived:
-            yield _receiver(each)
-    for source in configuration.sources.values():
-        if source.postback is not None and not source.archived:
-            host = urlsplit(source.postback.url).hostname or _UNKNOWN
-            yield {
-                "name": f"source-{source.id}", "type": "postback", "host": host, "country": _UNKNOWN,
-                "gets": _SENT["postback"],
-            }  # fmt: skip
+    """Destinations, the postbacks of sources, and networks."""
+    for destination in all_destinations(configuration).values():
+        if not destination.archived:
+            yield _receiver(destination)
     for network in configuration.networks.values():
         if not network.archived:
             yield {
@@ -100,16 +77,15 @@ def _receivers(configuration: Configuration) -> Iterator[dict[str, str]]:
 
 
 def _receiver(destination: Destination) -> dict[str, str]:
+    platform = PLATFORMS[destination.type]
     url = destination.base_url or destination.settings.get("url")
-    host, country = _PLATFORMS.get(destination.type, (_UNKNOWN, _UNKNOWN))
-    if isinstance(url, str):
-        host = urlsplit(url).hostname or _UNKNOWN
+    host = urlsplit(url).hostname if isinstance(url, str) else platform.host
     return {
         "name": destination.id,
         "type": destination.type,
-        "host": host,
-        "country": country,
-        "gets": _SENT[destination.type],
+        "host": host or _UNKNOWN,
+        "country": platform.receiver.countries,
+        "gets": platform.receiver.gets,
     }
 
 

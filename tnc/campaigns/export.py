@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
-from tnc.campaigns.destination_schema import with_defaults
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.campaigns.schema import NOUNS
 from tnc.core.errors import FailedError
-from tnc.core.models import Configuration
+from tnc.core.models import Configuration, Destination
 from tnc.core.toml import inline, inline_key, parse_toml
 
 WIDTH: Final = 120
@@ -65,8 +65,16 @@ def from_document(document: bytes) -> Configuration:
         raise FailedError(
             f"this version of the configuration cannot be read ({error}); roll back to another or restore a backup."
         ) from error
-    destinations = {
-        key: replace(each, settings=with_defaults(each.type, each.settings))
-        for key, each in configuration.destinations.items()
-    }
-    return replace(configuration, destinations=destinations)
+    return replace(
+        configuration, destinations={key: _completed(each) for key, each in configuration.destinations.items()}
+    )
+
+
+def _completed(destination: Destination) -> Destination:
+    platform = PLATFORMS.get(destination.type)
+    if platform is None:
+        raise FailedError(
+            f"destination {destination.id} is of the type {destination.type!r}, which this version of tnc does not "
+            f"know (it knows {', '.join(PLATFORMS)}): install the newer version again."
+        )
+    return replace(destination, settings=platform.with_defaults(destination.settings))

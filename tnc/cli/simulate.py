@@ -10,6 +10,7 @@ import click
 
 from tnc.app import tracking_alone
 from tnc.campaigns.destination_schema import destinations_of
+from tnc.campaigns.platforms.registry import CLICK_IDS
 from tnc.cli.conversions import conversion
 from tnc.cli.main import CliContext, plain, print_json, with_json
 from tnc.core.clock import MINUTE_MS
@@ -21,7 +22,6 @@ from tnc.store.days.transactions import no_writing
 from tnc.store.workspace import Workspace
 from tnc.tracking.test_links import PARAMETER, signature
 
-_CLICK_IDS: Final = ("gclid", "fbclid", "ttclid", "msclkid")
 _RECENT_MS: Final = MINUTE_MS
 _AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 _HEADERS: Final = {"User-Agent": _AGENT, "Accept": "text/html", "Accept-Language": "en", "Accept-Encoding": "identity"}
@@ -85,7 +85,7 @@ class Walk:
         """What a visitor who agreed would bring along from any of the platforms."""
         source = self.workspace.configuration()[1].sources.get(self.campaign.source) if self.campaign.source else None
         own = [source.click_id] if source is not None and source.click_id else []
-        return {"tnc_consent": "granted", **dict.fromkeys((*_CLICK_IDS, *own), "tnc-trial")}
+        return {"tnc_consent": "granted", **dict.fromkeys((*CLICK_IDS, *own), "tnc-trial")}
 
     def record(self) -> bool:
         since_ms = self.workspace.world.now_ms() - _RECENT_MS

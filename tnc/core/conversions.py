@@ -18,6 +18,14 @@ def fold(changes: Iterable[ConversionChange]) -> tuple[Conversion, ...]:
     return tuple(_present(history) for history in histories.values())
 
 
+def event_id(conversion: ConversionId, number: int = 0) -> str:
+    """The id of the `number`-th event about a conversion at one destination: `cv_<id>`, then `cv_<id>_a1`, `_a2`, ...
+
+    The same in every attempt and replay, so that a receiver recognises a repeat.
+    """
+    return f"cv_{conversion}" + (f"_a{number}" if number else "")
+
+
 def counts_for_cap(conversion: Conversion) -> bool:
     return conversion.status != "rejected"
 

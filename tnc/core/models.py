@@ -166,24 +166,19 @@ class Flow:
     archived: bool = False
 
 
-DestinationType = Literal[
-    "meta", "tiktok", "google-data-manager", "google-ads", "google-csv", "microsoft-csv", "postback", "webhook"
-]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """Where conversions are sent on to. `settings` are its type's own keys: `configuration.destinations`."""
+    """Where conversions are sent on to. `settings` are the keys of its platform."""
 
     id: DestinationId
     name: str
-    type: DestinationType
+    type: str  # a platform: `tnc.campaigns.platforms.registry`
     on: tuple[str, ...] = ("sale",)  # statuses and event names
-    events: dict[str, str] = field(default_factory=dict)  # our word -> theirs, before the type's own names
+    events: dict[str, str] = field(default_factory=dict)  # our status or event -> the name there
     first: bool = False
     share: float = 1.0
     consent: Literal["unless-denied", "require-granted"] = "unless-denied"
-    base_url: str | None = None  # None: the type's own
+    base_url: str | None = None  # None: the platform's own
     settings: dict[str, str | dict[str, str]] = field(default_factory=dict, repr=False)  # holds secrets
     paused: bool = False
     archived: bool = False

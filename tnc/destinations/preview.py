@@ -1,8 +1,10 @@
-"""What would be sent, without sending it: section 8 of the contract."""
+"""`tnc destination preview`: a request without sending it. `tnc destination test`: a test event, sent at once."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from tnc.campaigns.platforms.base import TEST_CODE, Delivery, Platform
+from tnc.campaigns.platforms.registry import CLICK_IDS, PLATFORMS
 from tnc.core.clock import ID_CHANCE_BYTES, World, new_id
 from tnc.core.conversions import fold
 from tnc.core.errors import InvalidError
@@ -18,38 +20,37 @@ from tnc.core.models import (
     Visit,
 )
 from tnc.core.money import micros
-from tnc.destinations.delivery import Delivery
-from tnc.destinations.eligibility import gate
-from tnc.destinations.platforms.registry import DESTINATIONS
+from tnc.destinations.eligibility import skip_reason
 from tnc.destinations.sender import Sender
+
+_MARK: Final = "tnc-test"
 
 
 def preview(delivery: Delivery, now_ms: int) -> dict[str, Any]:
     """`{"destination", "type", "event_id", "send", "why", "method", "url", "headers", "body"}`, secrets as `***`.
 
-    A gate that has nothing to do with the click's own data leaves the request visible, so that a paused
-    destination can be looked at; where the click lacks what the request is made from there is none.
+    What would not be sent (a paused destination, say) is shown all the same, unless the click lacks what the request
+    is made of: then the last four are empty.
     """
-    destination = delivery.destination
-    platform = DESTINATIONS[destination.type]
-    why = gate(delivery, platform, now_ms)
+    destination, platform = delivery.destination, delivery.platform
+    reason = skip_reason(delivery, now_ms)
     nothing: dict[str, Any] = {"method": None, "url": None, "headers": {}, "body": None}
     return {
         "destination": destination.id,
         "type": destination.type,
         "event_id": delivery.event_id,
-        "send": why is None,
-        "why": why,
-        **(nothing if platform.lacks(delivery) else platform.build([delivery], now_ms).shown()),
+        "send": reason is None,
+        "why": reason,
+        **(nothing if platform.check_click(delivery) else platform.build([delivery], now_ms).shown()),
     }
 
 
-def invented_sale(click: Click, configuration: Configuration, now_ms: int, identity: str = "preview") -> Conversion:
-    """A sale just now with the payout of the click's offer: for a preview or a test, under the id `cv_<identity>`."""
+def example_sale(click: Click, configuration: Configuration, now_ms: int) -> Conversion:
+    """A sale of now with the payout of the click's offer, for the preview of a click without a conversion."""
     offer = configuration.offers.get(click.offer) if click.offer is not None else None
     payout = None if offer is None or isinstance(offer.payout, str) else micros(offer.payout)
     sale = ConversionChange(
-        conversion_id=ConversionId(identity),
+        conversion_id=ConversionId("preview"),
         at_ms=now_ms,
         status="sale",
         payout_micros=payout,
@@ -60,13 +61,9 @@ def invented_sale(click: Click, configuration: Configuration, now_ms: int, ident
     return fold([sale])[0]
 
 
-_CLICK_IDS = ("gclid", "fbclid", "ttclid", "msclkid")
-_MARK = "tnc-test"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationTest:
-    """`outcome` is the verdict's; `error` its reason, `answer` the beginning of what was answered."""
+    """What became of a test event: the outcome's kind, its reason (`error`) and the beginning of the answer."""
 
     event_id: str
     outcome: str
@@ -94,34 +91,32 @@ class DestinationTest:
 async def send_test(
     sender: Sender, destination: Destination, configuration: Configuration, world: World
 ) -> DestinationTest:
-    """Nothing is stored. Raises InvalidError where the platform fetches a file, for then nothing is sent at all."""
-    platform = DESTINATIONS[destination.type]
-    if platform.served:
+    """Send a test event; nothing is stored. Raises InvalidError for a platform that fetches a file."""
+    platform = PLATFORMS[destination.type]
+    if platform.file is not None:
         raise InvalidError(
             f"{destination.id} is a file that its platform fetches; `tnc destination show {destination.id}` says where."
         )
-    delivery = invented(destination, configuration, world)
-    [(_, verdict, told)] = await sender.deliver(platform, [delivery])
+    delivery = make_test_delivery(destination, configuration, world)
+    [result] = await sender.deliver([delivery])
     return DestinationTest(
         event_id=delivery.event_id,
-        outcome=verdict.outcome,
-        status=told.status,
-        error=verdict.reason,
-        answer=told.answer,
-        note=_note(destination),
+        outcome=result.outcome.kind,
+        status=result.exchange.status,
+        error=result.outcome.reason,
+        answer=result.exchange.answer,
+        note=_note(platform, destination),
     )
 
 
-def _note(destination: Destination) -> str | None:
-    if destination.type in ("meta", "tiktok") and "test_event_code" not in destination.settings:
-        return (
-            "It counts as an event of no value: put in test_event_code, and it shows in the platform's test view only."
-        )
+def _note(platform: Platform, destination: Destination) -> str | None:
+    if platform.test_events == "code" and TEST_CODE not in destination.settings:
+        return f"It counts as an event of no value: set {TEST_CODE}, and it shows in the platform's test view only."
     return None
 
 
-def invented(destination: Destination, configuration: Configuration, world: World) -> Delivery:
-    """A sale of no value by a visitor who agreed, marked wherever the platform has a mark for it."""
+def make_test_delivery(destination: Destination, configuration: Configuration, world: World) -> Delivery:
+    """A sale of value 0 by a made-up visitor who consented. Its click is marked as a test, as are its ids."""
     now_ms = world.now_ms()
     identity = f"test{new_id(now_ms, world.token(ID_CHANCE_BYTES))}"
     click = Click(
@@ -136,15 +131,16 @@ def invented(destination: Destination, configuration: Configuration, world: Worl
             ip="192.0.2.1",
             user_agent="Mozilla/5.0 (compatible; tnc test event)",
             external_id=_MARK,
-            params=dict.fromkeys(_CLICK_IDS, _MARK),
+            params=dict.fromkeys(CLICK_IDS, _MARK),
             consent="granted",
         ),
     )
     return Delivery(
+        platform=PLATFORMS[destination.type],
         destination=destination,
         kind="convert",
         number=0,
-        conversion=fold([_word(destination, ConversionId(identity), now_ms)])[0],
+        conversion=fold([_test_change(destination, ConversionId(identity), now_ms)])[0],
         click=click,
         configuration=configuration,
         at_ms=now_ms,
@@ -153,12 +149,12 @@ def invented(destination: Destination, configuration: Configuration, world: Worl
     )
 
 
-def _word(destination: Destination, identity: ConversionId, now_ms: int) -> ConversionChange:
-    """The first word that the destination takes."""
+def _test_change(destination: Destination, conversion: ConversionId, now_ms: int) -> ConversionChange:
+    """A conversion with the first status or event that the destination is sent."""
     wanted = destination.on[0]
     status = next((each for each in STATUSES if each == wanted), None)
     return ConversionChange(
-        conversion_id=identity,
+        conversion_id=conversion,
         at_ms=now_ms,
         status=status or "sale",
         event=None if status else wanted,

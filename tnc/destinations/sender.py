@@ -1,4 +1,4 @@
-"""Takes deliveries of one destination to its receiver and says what became of each."""
+"""Sends deliveries to their platform and says what became of each."""
 
 import json
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 
 import aiohttp
 
+from tnc.campaigns.platforms.base import Delivery
+from tnc.campaigns.platforms.messages import Answer, Grant, HttpRequest
+from tnc.campaigns.platforms.outcome import Outcome, OutcomeKind, by_status, retry, stop, throttled, without_answer
 from tnc.core.clock import MINUTE_MS, World
-from tnc.destinations.delivery import Delivery
-from tnc.destinations.http import Answer, Grant, HttpRequest, send
-from tnc.destinations.platforms.base import Platform
-from tnc.destinations.verdict import Outcome, Verdict, by_status, retry, stop, throttled, without_answer
+from tnc.destinations.http import send
 
 _EARLY_MS: Final = MINUTE_MS
 _OPERATOR: Final = frozenset({"invalid_grant", "invalid_client", "unauthorized_client", "access_denied"})
@@ -42,27 +42,27 @@ def token_request(grant: Grant) -> HttpRequest:
     )
 
 
-def read_token(answer: Answer, now_ms: int) -> Token | Verdict:
+def read_token(answer: Answer, now_ms: int) -> Token | Outcome:
     found = answer.json() or {}
     token, seconds = found.get("access_token"), found.get("expires_in", 3600)
     if answer.status == 200 and isinstance(token, str) and isinstance(seconds, int):
         return Token(text=token, until_ms=now_ms + seconds * 1000 - _EARLY_MS)
     error = found.get("error")
     if isinstance(error, str) and error in _OPERATOR:
-        return stop(f"oauth-{error}: the refresh token or the client is not accepted; put new ones")
+        return stop(f"oauth-{error}: the refresh token or the OAuth client is not accepted; replace them")
     if answer.status == 429:
         return throttled("oauth-429", answer)
-    verdict = by_status(answer)
-    return retry("oauth-not-json", answer) if verdict.outcome in ("done", "drop") else verdict
+    outcome = by_status(answer)
+    return retry("oauth-not-json", answer) if outcome.kind in ("done", "drop") else outcome
 
 
 class Tokens:
-    """The tokens that are good now, by grant."""
+    """Access tokens that are valid now, by grant."""
 
     def __init__(self) -> None:
         self._tokens: dict[Grant, Token] = {}
 
-    async def get(self, grant: Grant, send: SendRequest, now_ms: int) -> Token | Verdict:
+    async def get(self, grant: Grant, send: SendRequest, now_ms: int) -> Token | Outcome:
         token = self._tokens.get(grant)
         if token is not None and now_ms < token.until_ms:
             return token
@@ -72,20 +72,21 @@ class Tokens:
         return found
 
     def forget(self, grant: Grant) -> None:
-        """The receiver did not take it: the next request fetches another."""
+        """After the receiver refused the token: the next request fetches a new one."""
         self._tokens.pop(grant, None)
 
 
 LONGEST: Final = 2048
-"""Characters of a request and of an answer that are kept."""
+"""Characters of a request and of an answer that are stored."""
 
-HALTING: Final[frozenset[Outcome]] = frozenset({"retry", "throttled", "stop"})
+RECEIVER_FAILED: Final[frozenset[OutcomeKind]] = frozenset({"retry", "throttled", "stop"})
+"""Outcomes after which nothing more is sent to the destination for now."""
 
 
-class Told(NamedTuple):
-    """What was said and answered, without secrets; texts only of a request for one delivery alone.
+class Exchange(NamedTuple):
+    """What is stored of a request and its answer, without secrets.
 
-    A request for many, and the answer to it, say something about others: they are kept nowhere.
+    Texts are stored only of a request for one delivery: those of a batch hold data of other visitors.
     """
 
     status: int | None = None
@@ -95,12 +96,12 @@ class Told(NamedTuple):
 
 class DeliveryResult(NamedTuple):
     delivery: Delivery
-    verdict: Verdict
-    told: Told
+    outcome: Outcome
+    exchange: Exchange
 
 
 class Sender:
-    """Holds the tokens; the session, the clock and the rest come from outside. Knows no store."""
+    """Holds access tokens; everything else is passed in. Stores nothing."""
 
     def __init__(self, session: aiohttp.ClientSession, world: World, allow_hosts: Collection[str]) -> None:
         self._session = session
@@ -108,50 +109,55 @@ class Sender:
         self._allow_hosts = allow_hosts
         self._tokens = Tokens()
 
-    async def deliver(self, platform: Platform, batch: Sequence[Delivery]) -> list[DeliveryResult]:
-        """One destination, one lane, at most `platform.room`. A batch with a bad one is halved until it is found."""
-        request, answer = await self._ask(platform.build(batch, self._world.now_ms()))
-        verdict = answer if isinstance(answer, Verdict) else _judge(platform, answer, batch[0])
-        verdict = verdict.for_batch(len(batch))
-        if verdict.outcome == "split":
-            return await self._deliver_halves(platform, batch)
-        told = _told(request, answer, alone=len(batch) == 1, ended_well=verdict.of_row(0).outcome == "done")
-        return [DeliveryResult(each, verdict.of_row(place), told) for place, each in enumerate(batch)]
+    async def deliver(self, batch: Sequence[Delivery]) -> list[DeliveryResult]:
+        """Deliveries of one destination and request group, at most `Platform.batch_size`. Results in their order.
 
-    async def _deliver_halves(self, platform: Platform, batch: Sequence[Delivery]) -> list[DeliveryResult]:
-        """When the receiver fails at the first half, the second is not even tried: it shares the wait."""
+        A batch that is refused because of one bad event is halved until that one is found.
+        """
+        platform = batch[0].platform
+        request, answer = await self._request(platform.build(batch, self._world.now_ms()))
+        outcome = answer if isinstance(answer, Outcome) else _read_answer(answer, batch[0])
+        outcome = outcome.for_batch(len(batch))
+        if outcome.kind == "split":
+            return await self._deliver_halves(batch)
+        exchange = _exchange(request, answer, alone=len(batch) == 1, succeeded=outcome.of_row(0).kind == "done")
+        return [DeliveryResult(each, outcome.of_row(index), exchange) for index, each in enumerate(batch)]
+
+    async def _deliver_halves(self, batch: Sequence[Delivery]) -> list[DeliveryResult]:
+        """If the receiver fails at the first half, the second is not sent and gets the same outcome."""
         middle = len(batch) // 2
-        first = await self.deliver(platform, batch[:middle])
-        halted = next((fate.verdict for fate in first if fate.verdict.outcome in HALTING), None)
-        if halted is not None:
-            return [*first, *(DeliveryResult(each, halted, Told()) for each in batch[middle:])]
-        return [*first, *await self.deliver(platform, batch[middle:])]
+        first = await self.deliver(batch[:middle])
+        failed = next((each.outcome for each in first if each.outcome.kind in RECEIVER_FAILED), None)
+        if failed is not None:
+            return [*first, *(DeliveryResult(each, failed, Exchange()) for each in batch[middle:])]
+        return [*first, *await self.deliver(batch[middle:])]
 
-    async def confirm(self, platform: Platform, delivery: Delivery, receipt: str, size: int) -> Verdict:
+    async def confirm(self, delivery: Delivery, receipt: str, size: int) -> Outcome:
         """What became of an accepted request that carried `size` deliveries, of which this is one."""
-        if platform.confirmation is None:
-            return Verdict(outcome="done")
-        _, answer = await self._ask(platform.confirmation.build(delivery, receipt))
-        if isinstance(answer, Verdict):
-            verdict, answered = answer, False
+        confirmation = delivery.platform.confirmation
+        if confirmation is None:
+            return Outcome(kind="done")
+        _, answer = await self._request(confirmation.build(delivery, receipt))
+        if isinstance(answer, Outcome):
+            outcome, answered = answer, False
         else:
-            verdict = without_answer(answer) if answer.trouble else platform.confirmation.judge(answer)
+            outcome = without_answer(answer) if answer.trouble else confirmation.read_answer(answer)
             answered = answer.status == 200
-        if verdict.outcome == "retry" and not answered:
-            return replace(verdict, outcome="accepted")  # it was the question that failed
-        return verdict.for_batch(size)
+        if outcome.kind == "retry" and not answered:
+            return replace(outcome, kind="accepted")  # asking failed, not the delivery
+        return outcome.for_batch(size)
 
-    async def _ask(self, request: HttpRequest) -> tuple[HttpRequest, Answer | Verdict]:
-        """What was sent, and the answer; a Verdict when no token could be had. A refused token is replaced once."""
+    async def _request(self, request: HttpRequest) -> tuple[HttpRequest, Answer | Outcome]:
+        """What was sent, and the answer; an Outcome if no access token was given. A refused token is replaced once."""
         if request.grant is None:
             return request, await self._send(request)
-        sent, answer = await self._ask_with_token(request, request.grant)
-        if isinstance(answer, Verdict) or answer.status != 401:
+        sent, answer = await self._request_with_token(request, request.grant)
+        if isinstance(answer, Outcome) or answer.status != 401:
             return sent, answer
         self._tokens.forget(request.grant)
-        return await self._ask_with_token(request, request.grant)
+        return await self._request_with_token(request, request.grant)
 
-    async def _ask_with_token(self, request: HttpRequest, grant: Grant) -> tuple[HttpRequest, Answer | Verdict]:
+    async def _request_with_token(self, request: HttpRequest, grant: Grant) -> tuple[HttpRequest, Answer | Outcome]:
         token = await self._tokens.get(grant, self._send, self._world.now_ms())
         if not isinstance(token, Token):
             return request, token
@@ -162,15 +168,15 @@ class Sender:
         return await send(request, self._session, self._allow_hosts)
 
 
-def _judge(platform: Platform, answer: Answer, delivery: Delivery) -> Verdict:
-    return without_answer(answer) if answer.trouble else platform.judge(answer, delivery.destination)
+def _read_answer(answer: Answer, delivery: Delivery) -> Outcome:
+    return without_answer(answer) if answer.trouble else delivery.platform.read_answer(answer, delivery.destination)
 
 
-def _told(request: HttpRequest, answer: Answer | Verdict, *, alone: bool, ended_well: bool) -> Told:
-    """What went well is not kept: the request can be made again, and holds what a person would have to be told."""
-    status = None if isinstance(answer, Verdict) else answer.status or None
+def _exchange(request: HttpRequest, answer: Answer | Outcome, *, alone: bool, succeeded: bool) -> Exchange:
+    """A request that succeeded is not stored: it can be built again, and it would be one more copy of personal data."""
+    status = None if isinstance(answer, Outcome) else answer.status or None
     if not alone:
-        return Told(status)
-    text = "" if isinstance(answer, Verdict) else request.masked(answer.text)
-    asked = None if ended_well else json.dumps(request.shown(), ensure_ascii=False)[:LONGEST]
-    return Told(status, asked, text[:LONGEST] or None)
+        return Exchange(status)
+    text = "" if isinstance(answer, Outcome) else request.masked(answer.text)
+    sent = None if succeeded else json.dumps(request.shown(), ensure_ascii=False)[:LONGEST]
+    return Exchange(status, sent, text[:LONGEST] or None)

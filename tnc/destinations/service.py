@@ -1,4 +1,4 @@
-"""What the owner asks of destinations: how they stand, what they would send and did send, and to try again."""
+"""What the owner asks about destinations: their status, what they would send and have sent, and to send it again."""
 
 import hmac
 from base64 import urlsafe_b64encode
@@ -12,6 +12,8 @@ from itertools import islice
 from typing import Any, Final, Protocol
 
 from tnc.campaigns.destination_schema import all_destinations
+from tnc.campaigns.platforms.base import Delivery
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.campaigns.schema import NOUNS
 from tnc.core.conversions import fold
 from tnc.core.errors import InvalidError, NotFoundError, RefusedError
@@ -23,18 +25,16 @@ from tnc.core.models import (
     Configuration,
     Conversion,
     ConversionChange,
+    DeliveryKind,
     DeliveryState,
     Destination,
     DestinationId,
 )
 from tnc.core.shapes import PLACEHOLDER, SecretValue
-from tnc.destinations.batch import revive
-from tnc.destinations.delivery import Delivery, Kind
-from tnc.destinations.eligibility import Due, due, gate
-from tnc.destinations.platforms.csv_feeds import feed
-from tnc.destinations.platforms.registry import DESTINATIONS
-from tnc.destinations.preview import invented_sale, preview
-from tnc.destinations.queue import delivery_of
+from tnc.destinations.batch import requeue
+from tnc.destinations.eligibility import DueEvent, due_event, skip_reason
+from tnc.destinations.enqueue import delivery_of
+from tnc.destinations.preview import example_sale, preview
 from tnc.destinations.worker import DestinationStatus
 from tnc.store.days.deliveries import DeliveryRow
 from tnc.store.days.history import click_now, relabelled
@@ -42,12 +42,12 @@ from tnc.store.days.transactions import Transact, in_portions
 from tnc.store.days.writer import DayReader, DayWriter
 from tnc.store.workspace import Workspace
 
-LAST: Final = 10
-"""Answers that are shown of a destination."""
+LAST_ANSWERS: Final = 10
+"""How many answers `tnc destination show` prints."""
 
 
 class Outbox(Protocol):
-    """A running outbox."""
+    """Where deliveries wait to be sent: `DeliveryWorker` in the server, `OfflineOutbox` without one."""
 
     def statuses(self) -> Mapping[DestinationId, DestinationStatus]: ...
 
@@ -57,7 +57,7 @@ class Outbox(Protocol):
 
 
 class OfflineOutbox:
-    """While no server runs: what is stopped is known, and what is to go waits for the next start."""
+    """While no server runs: what is queued is sent after its next start."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -67,34 +67,34 @@ class OfflineOutbox:
             stop.destination: stop.reason for stop in self._workspace.stopped_destinations.all_of(self._workspace.id)
         }
         destinations = all_destinations(self._workspace.configuration()[1]).values()
-        return {each.id: _standing(each, stopped_destinations.get(each.id)) for each in destinations}
+        return {each.id: _offline_status(each, stopped_destinations.get(each.id)) for each in destinations}
 
     def add(self, date: Date, waiting: Sequence[DeliveryRow]) -> None:
-        """They lie in their day file."""
+        """They are in the day file, where the server finds them at its start."""
 
     def resume(self, destination: DestinationId) -> None:
         self._workspace.stopped_destinations.remove(self._workspace.id, destination)
 
 
-def _standing(destination: Destination, reason: str | None) -> DestinationStatus:
+def _offline_status(destination: Destination, reason: str | None) -> DestinationStatus:
     if reason is not None:
         return DestinationStatus(state="stopped", reason=reason)
     return DestinationStatus(state="paused" if destination.paused or destination.archived else "active")
 
 
 def feed_secret(workspace: Workspace, destination: DestinationId) -> str:
-    """The word in the address of a destination's file: made from the installation's key, the same at all times."""
-    place = f"feed 1|{workspace.id}|{destination}".encode()
-    return urlsafe_b64encode(hmac.digest(workspace.keys.control_key, place, "sha256")[:24]).decode()
+    """The secret part of the URL of a destination's file, derived from the installation's key."""
+    message = f"feed 1|{workspace.id}|{destination}".encode()
+    return urlsafe_b64encode(hmac.digest(workspace.keys.control_key, message, "sha256")[:24]).decode()
 
 
 def delivery_id(date: Date, row: DeliveryRow) -> str:
-    """`20261124-17`: the day of its click, and its number there."""
+    """`20261124-17`: the day of the click, and the delivery's number in that day's file."""
     return f"{date:%Y%m%d}-{row.seq}"
 
 
 def read_delivery_id(text: str) -> tuple[Date, int]:
-    """Raises NotFoundError for what is none."""
+    """Raises NotFoundError for a text of another form."""
     day, _, number = text.partition("-")
     try:
         return Date.fromisoformat(day), int(number)
@@ -103,7 +103,7 @@ def read_delivery_id(text: str) -> tuple[Date, int]:
 
 
 def delivery_json(date: Date, row: DeliveryRow) -> dict[str, Any]:
-    """A delivery as section 8 of the contract shows it."""
+    """A delivery as `tnc destination log --json` prints it."""
     return {
         "delivery_id": delivery_id(date, row),
         "destination": row.destination,
@@ -121,17 +121,17 @@ def delivery_json(date: Date, row: DeliveryRow) -> dict[str, Any]:
 
 
 class DestinationService:
-    """`post` is the running outbox, or a closed one; `transact` lends the writer, also to a command that has it."""
+    """`transact` runs work in a transaction of the writer, in the server or in a command that holds the lock."""
 
-    def __init__(self, workspace: Workspace, transact: Transact, post: Outbox) -> None:
+    def __init__(self, workspace: Workspace, transact: Transact, outbox: Outbox) -> None:
         self._workspace = workspace
         self._transact = transact
-        self._post = post
+        self._outbox = outbox
 
-    # -- how they stand
+    # -- status and history
 
     def get(self, destination: str) -> Destination:
-        """Raises NotFoundError that names what there is."""
+        """Raises NotFoundError that names the destinations there are."""
         known = all_destinations(self._workspace.configuration()[1])
         found = known.get(DestinationId(destination))
         if found is None:
@@ -141,7 +141,7 @@ class DestinationService:
         return found
 
     def statuses(self) -> Mapping[DestinationId, DestinationStatus]:
-        return self._post.statuses()
+        return self._outbox.statuses()
 
     def listed(self) -> list[dict[str, Any]]:
         counts = self.counts()
@@ -151,7 +151,7 @@ class DestinationService:
                 "id": each.id,
                 "name": each.name,
                 "type": each.type,
-                **_standing_json(statuses.get(each.id, _standing(each, None))),
+                **_status_json(statuses.get(each.id, _offline_status(each, None))),
                 "on": list(each.on),
                 "deliveries": {state: counts[each.id, state] for state in _STATES if counts[each.id, state]},
             }
@@ -168,11 +168,11 @@ class DestinationService:
         return counts
 
     def shown(self, destination: str) -> dict[str, Any]:
-        """One destination: how it stands, its settings without secrets, where its file is, its last answers."""
+        """One destination: its status, settings without secrets, the path of its file, its last answers."""
         found = self.get(destination)
-        told = next((each for each in self.listed() if each["id"] == found.id), {"id": found.id})
+        listed = next((each for each in self.listed() if each["id"] == found.id), {"id": found.id})
         return {
-            **told,
+            **listed,
             "settings": _shown_settings(found),
             "file": self.file_path(found),
             "last": [
@@ -182,15 +182,15 @@ class DestinationService:
         }
 
     def file_path(self, destination: Destination) -> str | None:
-        """The secret path on every tracking domain where a platform fetches the file; None for other types."""
-        if not DESTINATIONS[destination.type].served:
+        """The secret path on every tracking domain where its platform fetches the file; None for other platforms."""
+        if PLATFORMS[destination.type].file is None:
             return None
         return f"/-/feed/{feed_secret(self._workspace, destination.id)}.csv"
 
     def rows(
         self, destination: DestinationId, *, limit: int | None = None, state: DeliveryState | None = None
     ) -> Iterator[tuple[Date, DeliveryRow]]:
-        """Newest first, across the days; those in one state only."""
+        """Deliveries of a destination, newest first, across the days; with `state` only those in this state."""
         days = [self._rows_of(date, destination, limit, state) for date in self._workspace.histories.dates()]
         newest = merge(*days, key=lambda each: each[1].created_at_ms, reverse=True)
         yield from islice(newest, limit)
@@ -203,39 +203,45 @@ class DestinationService:
         return sorted(((date, row) for row in rows), key=lambda each: each[1].created_at_ms, reverse=True)
 
     def answers(self, destination: DestinationId) -> list[tuple[Date, DeliveryRow]]:
-        """The last that were sent, with what was answered, whatever waits behind them."""
+        """The last deliveries that were sent, however many wait."""
         found: list[tuple[Date, DeliveryRow]] = []
         for date in self._workspace.histories.dates():
             with self._workspace.histories.day(date) as reader:
-                found += [(date, row) for row in reader.deliveries.answered(destination, limit=LAST)]
-        return sorted(found, key=lambda each: each[1].done_at_ms or each[1].next_at_ms, reverse=True)[:LAST]
+                found += [(date, row) for row in reader.deliveries.answered(destination, limit=LAST_ANSWERS)]
+        return sorted(found, key=lambda each: each[1].done_at_ms or each[1].next_at_ms, reverse=True)[:LAST_ANSWERS]
 
-    # -- what its platform fetches
+    # -- files that platforms fetch
 
     def file(self, secret: str) -> str | None:
-        """The file at a secret address, with the conversions as they are now; None: there is none."""
+        """The file at a secret URL, with the conversions as they are now; None: there is none."""
         for destination in all_destinations(self._workspace.configuration()[1]).values():
-            if self.file_path(destination) == f"/-/feed/{secret}.csv" and not destination.archived:
-                return feed(destination, self._in_file(destination))
+            file = PLATFORMS[destination.type].file
+            expected = feed_secret(self._workspace, destination.id)
+            if (
+                file is not None
+                and not destination.archived
+                and hmac.compare_digest(secret.encode(), expected.encode())
+            ):
+                return file(destination, self._in_file(destination))
         return None
 
     def _in_file(self, destination: Destination) -> Iterator[Delivery]:
-        """Oldest click first, so that a file that is read again says the same in the same order."""
+        """Oldest click first, so that the rows keep their order from one read to the next."""
         _, configuration = self._workspace.configuration()
         now_ms, opt_outs = self._workspace.world.now_ms(), self._workspace.opt_outs()
         for date in self._workspace.histories.dates():
             with self._workspace.histories.day(date) as reader:
                 for row in reversed(list(reader.deliveries.newest(destination.id))):
-                    delivery = None if row.state != "done" else _as_it_is_now(reader, row, configuration)
+                    delivery = None if row.state != "done" else _with_present_conversion(reader, row, configuration)
                     if delivery is None or opt_outs.concern(delivery.click.visit):
                         continue
-                    if gate(delivery, DESTINATIONS[destination.type], now_ms) is None:
+                    if skip_reason(delivery, now_ms) is None:
                         yield delivery
 
-    # -- what it would send
+    # -- previews
 
     def preview(self, destination: str, click_id: str, conversion_id: str | None = None) -> dict[str, Any]:
-        """Section 8 of the contract. Raises NotFoundError for what there is not."""
+        """What a destination would be sent about a click. Raises NotFoundError for an unknown click or conversion."""
         found, history = self.get(destination), self._workspace.histories.get(ClickId(click_id))
         now_ms = self._workspace.world.now_ms()
         return preview(self._delivery(found, history, conversion_id, now_ms), now_ms)
@@ -244,26 +250,27 @@ class DestinationService:
         self, destination: Destination, history: ClickHistory, conversion_id: str | None, now_ms: int
     ) -> Delivery:
         _, configuration = self._workspace.configuration()
-        nth, conversion = _chosen(history, conversion_id) or (1, invented_sale(history.click, configuration, now_ms))
-        word, conversion = _last_word(destination, conversion)
+        nth, conversion = _chosen(history, conversion_id) or (1, example_sale(history.click, configuration, now_ms))
+        due, conversion = _last_event(destination, conversion)
         click = relabelled(history.decided or history.click, history.changes)
         visit = click.visit
         return Delivery(
+            platform=PLATFORMS[destination.type],
             destination=destination,
-            kind=word.kind,
-            number=word.number,
+            kind=due.kind,
+            number=due.number,
             conversion=conversion,
             click=click,
             configuration=configuration,
-            at_ms=word.at_ms,
+            at_ms=due.at_ms,
             consent=visit.consent if history.withdrawn_at_ms is None else "denied",
             mode="none" if self._workspace.opt_outs().concern(visit) else visit.mode,
             nth=nth,
-            is_known=word.number > 0 and self._is_known(destination, click.click_id, conversion),
+            receiver_may_know=due.number > 0 and self._receiver_may_know(destination, click.click_id, conversion),
         )
 
-    def _is_known(self, destination: Destination, click_id: ClickId, conversion: Conversion) -> bool:
-        """Whether the first word about it may be there."""
+    def _receiver_may_know(self, destination: Destination, click_id: ClickId, conversion: Conversion) -> bool:
+        """Whether an event about the conversion has arrived at the destination, or may have."""
         date = self._workspace.histories.date_of(click_id)
         if date is None:
             return False
@@ -276,17 +283,17 @@ class DestinationService:
             if row.destination == destination.id and row.record.conversion_id == conversion.conversion_id
         )
 
-    # -- once more
+    # -- sending again
 
     def replay(self, destination: str, *, delivery: str | None = None) -> dict[str, Any]:
-        """Send one delivery again, or all that are dead, under the ids they had. Refuses what is on its way."""
+        """Queue one delivery again, or all that are dead, with the same event ids. Refuses one that is still open."""
         found = self.get(destination)
         wanted = self._dead(found) if delivery is None else self._one(found, delivery)
-        again = partial(self._revive, DESTINATIONS[found.type].patience_ms)
+        again = partial(self._requeue, PLATFORMS[found.type].give_up_after_ms)
         for date, seqs in wanted.items():
             day = (self._workspace.id, date)
             for portion in in_portions(self._transact, day, seqs, again, world=self._workspace.world):
-                self._post.add(date, [row for row in portion if row is not None])
+                self._outbox.add(date, [row for row in portion if row is not None])
         return {"destination": found.id, "replayed": sum(map(len, wanted.values()))}
 
     def _dead(self, destination: Destination) -> dict[Date, list[int]]:
@@ -304,33 +311,33 @@ class DestinationService:
                 row = reader.deliveries.find(seq)
         if row is None or row.destination != destination.id:
             raise NotFoundError(f"{destination.id} has no delivery {text!r}; `tnc destination log` lists them.")
-        if DESTINATIONS[destination.type].served:
+        if PLATFORMS[destination.type].file is not None:
             raise InvalidError(f"{destination.id} is a file that its platform fetches: there is nothing to send again.")
         if row.state in OPEN_STATES:
-            raise RefusedError(f"the delivery {text} is on its way; wait until it is done or dead.")
+            raise RefusedError(f"the delivery {text} is still being sent; wait until it is done or dead.")
         return {date: [seq]}
 
-    def _revive(self, patience_ms: int, writer: DayWriter, seq: int) -> DeliveryRow | None:
+    def _requeue(self, give_up_after_ms: int, writer: DayWriter, seq: int) -> DeliveryRow | None:
         row = writer.deliveries.find(seq)
         if row is None or row.state in OPEN_STATES:
             return None
-        return revive(writer, row, now_ms=self._workspace.world.now_ms(), patience_ms=patience_ms)
+        return requeue(writer, row, now_ms=self._workspace.world.now_ms(), give_up_after_ms=give_up_after_ms)
 
     def resume(self, destination: str) -> dict[str, Any]:
-        """Close the breaker: everything goes again."""
+        """Send to a stopped destination again."""
         found = self.get(destination)
-        self._post.resume(found.id)
-        return {"destination": found.id, "state": _standing(found, None).state}
+        self._outbox.resume(found.id)
+        return {"destination": found.id, "state": _offline_status(found, None).state}
 
 
 _STATES: Final[Sequence[DeliveryState]] = ("queued", "sending", "accepted", "done", "dropped", "dead", "cancelled")
 
 
-def _standing_json(standing: DestinationStatus) -> dict[str, Any]:
+def _status_json(status: DestinationStatus) -> dict[str, Any]:
     return {
-        "state": standing.state,
-        "until": None if standing.until_ms is None else rfc3339(standing.until_ms),
-        "why": standing.reason,
+        "state": status.state,
+        "until": None if status.until_ms is None else rfc3339(status.until_ms),
+        "why": status.reason,
     }
 
 
@@ -351,7 +358,7 @@ def _shown(value: Any) -> Any:
 
 
 def _chosen(history: ClickHistory, conversion_id: str | None) -> tuple[int, Conversion] | None:
-    """A conversion of a click and which one it is by time: the one that is named, else the last; None: it has none."""
+    """A conversion of a click and which one it is by time: the named one, else the last; None: the click has none."""
     ordered = enumerate(sorted(history.conversions, key=lambda each: each.converted_at_ms), start=1)
     found = [each for each in ordered if conversion_id in (None, each[1].conversion_id)]
     if not found and conversion_id is not None:
@@ -359,28 +366,31 @@ def _chosen(history: ClickHistory, conversion_id: str | None) -> tuple[int, Conv
     return found[-1] if found else None
 
 
-def _as_it_is_now(reader: DayReader, row: DeliveryRow, configuration: Configuration) -> Delivery | None:
-    """A delivery with its conversion in its present state; None when its click is gone."""
+def _with_present_conversion(reader: DayReader, row: DeliveryRow, configuration: Configuration) -> Delivery | None:
+    """The delivery of a row, with its conversion as it is now; None when its click is gone."""
     click = click_now(reader, row.click_seq)
     if click is None:
         return None
     changes = [each for each in reader.events_of(row.click_seq) if isinstance(each, ConversionChange)]
     present = next(each for each in fold(changes) if each.conversion_id == row.record.conversion_id)
-    then = [each for each in reader.events_of(row.click_seq, up_to=row.event_seq) if isinstance(each, ConversionChange)]
-    delivery = delivery_of(row, click, then, configuration)
+    until_then = [
+        each for each in reader.events_of(row.click_seq, up_to=row.event_seq) if isinstance(each, ConversionChange)
+    ]
+    delivery = delivery_of(row, click, until_then, configuration)
     return None if delivery is None else replace(delivery, conversion=present)
 
 
-def _last_word(destination: Destination, conversion: Conversion) -> tuple[Due, Conversion]:
-    """The last word about a conversion that goes there, and the conversion as it left it; when none does, all of it,
-    which a gate then holds back.
+def _last_event(destination: Destination, conversion: Conversion) -> tuple[DueEvent, Conversion]:
+    """The last event about a conversion that is due at a destination, and the conversion as it was then.
+
+    If none is due: the conversion as it is now, for which `skip_reason` then says why.
     """
-    kinds: list[Kind] = []
-    last = Due(kind="convert", number=0, at_ms=conversion.history[-1].at_ms), conversion
+    kinds: list[DeliveryKind] = []
+    last = DueEvent(kind="convert", number=0, at_ms=conversion.history[-1].at_ms), conversion
     for count in range(1, len(conversion.history) + 1):
         (so_far,) = fold(conversion.history[:count])
-        word = due(destination, DESTINATIONS[destination.type], so_far, kinds)
-        if word is not None:
-            kinds.append(word.kind)
-            last = word, so_far
+        due = due_event(destination, PLATFORMS[destination.type], so_far, kinds)
+        if due is not None:
+            kinds.append(due.kind)
+            last = due, so_far
     return last

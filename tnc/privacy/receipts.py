@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping
 from datetime import date as Date
 from typing import Any, Final
 
+from tnc.campaigns.destination_schema import all_destinations
+from tnc.campaigns.platforms.base import WRITE_TO_RECEIVER
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.core import crypto
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.fields import rfc3339
@@ -36,17 +39,6 @@ _NO_ESCROW: Final = "A copy of the folder `ring` that somebody made before still
 _NEIGHBOURS: Final = (
     "Visits that were stored with a cut address belong to a network of many people; all of that network were erased."
 )
-_LETTER: Final = "write to the receiver and ask for deletion."
-_RETRACTION: Final = "a retraction sets the conversion to nothing there, but deletes nothing; " + _LETTER
-# What can be asked of a receiver afterwards.
-_AFTERWARDS: Final[Mapping[str, str]] = {
-    "meta": "Meta has no call to delete an event; delete it by hand in the data set, or ask its support.",
-    "tiktok": "TikTok has no call to delete an event; ask its support.",
-    "google-data-manager": _RETRACTION,
-    "google-ads": _RETRACTION,
-    "google-csv": _RETRACTION,
-    "microsoft-csv": _RETRACTION,
-}
 
 
 def signed(receipt: Mapping[str, Any], key: bytes) -> dict[str, Any]:
@@ -142,9 +134,9 @@ def _sent(intent: Intent, configuration: Configuration) -> Iterator[str]:
 
 
 def afterwards(destination: str, configuration: Configuration) -> str:
-    """What can be asked of a receiver who had been told."""
-    its = configuration.destinations.get(DestinationId(destination))
-    return _LETTER if its is None else _AFTERWARDS.get(its.type, _LETTER)
+    """What the owner can still do about conversions that were sent to a destination."""
+    found = all_destinations(configuration).get(DestinationId(destination))
+    return WRITE_TO_RECEIVER if found is None else PLATFORMS[found.type].receiver.after_erasure
 
 
 def what_is_wrong(receipt: Mapping[str, Any], public_key: bytes, vaults: Mapping[VaultName, Vault]) -> list[str]:

@@ -20,7 +20,7 @@ from tnc.core.models import (
     Traffic,
     Withdrawal,
 )
-from tnc.destinations.queue import queue
+from tnc.destinations.enqueue import enqueue
 from tnc.store.days.deliveries import DeliveryRow
 from tnc.store.days.history import as_told, click_history, relabelled
 from tnc.store.days.writer import DayWriter
@@ -111,7 +111,7 @@ def store_change(
     event_seq = writer.add_event(click_seq, changes[-1])
     if changes[-1].status is None:
         writer.count(UNMAPPED, 1)
-    deliveries = queue(
+    deliveries = enqueue(
         writer,
         click_seq=click_seq,
         click=as_told(click, writer.events_of(click_seq)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from tnc.campaigns.platforms.registry import COOKIES
 from tnc.core.conversions import counts_for_cap
 from tnc.core.models import OfferId
 from tnc.store.workspace import Workspace
@@ -20,6 +21,7 @@ def visit_reader(workspace: Workspace, frequency: Frequency | None = None) -> Vi
         agents=workspace.agents,
         elsewhere=workspace.settings.default_mode_elsewhere,
         frequency=frequency,
+        platform_cookies=COOKIES,
     )
 
 

@@ -1,5 +1,6 @@
 """From a request to the visit that conditions judge: every fact but who the visitor is to us."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -22,8 +23,6 @@ MAX_COST: Final = 64
 
 _SHARED: Final = frozenset({"cellular", "corporate"})
 _OWN_SUBS: Final = frozenset(SUBS)
-# Ad platforms keep these on the landing site; a conversion sent back to them needs them unchanged.
-_PLATFORM_COOKIES: Final = ("_fbp", "_fbc", "_ttp")
 
 
 class Identity(Struct, frozen=True, kw_only=True, gc=False):
@@ -141,6 +140,8 @@ class VisitReader:
     """Reads requests. `geo` and `elsewhere` are assigned anew when data or settings change; nothing waits.
 
     With a `frequency` every request counts towards its address's minute; a reader that only tries has none.
+    `platform_cookies` are set on the landing domain by the pixels of ad platforms: a conversion that is sent back to
+    them needs their values unchanged, so a visit in full mode keeps them as parameters.
     """
 
     def __init__(
@@ -151,12 +152,18 @@ class VisitReader:
         agents: Agents,
         elsewhere: Mode = "full",
         frequency: Frequency | None = None,
+        platform_cookies: Sequence[str] = (),
     ) -> None:
         self.geo = geo
         self.elsewhere = elsewhere
         self._address = address
         self._agents = agents
         self._frequency = frequency
+        self._platform_cookies = platform_cookies
+
+    def _with_platform_cookies(self, params: dict[str, str], cookies: dict[str, str]) -> dict[str, str]:
+        kept = {name: cookies[name] for name in self._platform_cookies if cookies.get(name) and name not in params}
+        return params | kept if kept else params
 
     def facts(self, request: Request, source: Source | None) -> Facts:
         """All that the request says. Never raises, whatever the bytes."""
@@ -190,7 +197,7 @@ class VisitReader:
             user_agent=user_agent or None,
             agent=seen.agent,
             referrer_domain=came_from,
-            params=_with_platform_cookies(params, cookies) if cookies and how == "full" else params,
+            params=self._with_platform_cookies(params, cookies) if cookies and how == "full" else params,
             named=named,
             wishes=wishes,
             mode=how,
@@ -266,8 +273,3 @@ def _named(params: dict[str, str], source: Source | None, query: str) -> Named:
         currency=params.get("currency"),
         unexpanded=unexpanded,
     )
-
-
-def _with_platform_cookies(params: dict[str, str], cookies: dict[str, str]) -> dict[str, str]:
-    kept = {name: cookies[name] for name in _PLATFORM_COOKIES if cookies.get(name) and name not in params}
-    return params | kept if kept else params

@@ -9,7 +9,7 @@ import pytest
 from tests.web.dashboard.conftest import EMAIL, Client, Open
 from tests.web.dashboard.invented import InventedAppliance
 from tests.web.dashboard.invented_mail import META, invent_delivery
-from tnc.campaigns.destination_schema import TYPES, TYPES_IN_ORDER
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.destinations.preview import DestinationTest
 from tnc.destinations.worker import DestinationStatus
 
@@ -168,13 +168,13 @@ async def test_what_changes_something_needs_a_form(owner: Open, appliance: Inven
 # ---------------------------------------------------------------------------------------------- the form
 
 
-@pytest.mark.parametrize("kind", TYPES_IN_ORDER)
+@pytest.mark.parametrize("kind", PLATFORMS)
 async def test_the_form_asks_for_what_a_type_needs(owner: Open, appliance: InventedAppliance, kind: Any) -> None:
     client = await owner(appliance)
 
     text = await text_of(client, f"/destinations/new?type={kind}")
 
-    needed = [key for key, each in TYPES[kind].keys.items() if each.needed]
+    needed = [key for key, each in PLATFORMS[kind].keys.items() if each.needed]
     assert [key for key in needed if not re.search(rf'name="{key}"[^>]* required', text)] == []
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace as amended
 
+from tnc.core.conversions import event_id
 from tnc.core.models import OPEN_STATES, ConversionId, DeliveryKind, DeliveryState, DestinationId
 from tnc.store.keys.puncturable import PuncturedError
 from tnc.store.keys.records import Sealer
@@ -85,7 +86,7 @@ class DeliveryRow:
     @property
     def event_id(self) -> str:
         """As the receiver knows it: the same in every attempt."""
-        return f"cv_{self.record.conversion_id}" + (f"_a{self.record.number}" if self.record.number else "")
+        return event_id(self.record.conversion_id, self.record.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,15 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from tnc.campaigns.destination_schema import COMMON, TYPES, TYPES_IN_ORDER, is_secret
+from tnc.campaigns.destination_schema import COMMON
 from tnc.campaigns.export import export_toml
+from tnc.campaigns.platforms.base import Platform, PlatformKey
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.campaigns.schema import NOUNS
 from tnc.core.errors import InvalidError, RefusedError, TncError
-from tnc.core.models import Campaign, CampaignId, Configuration, Destination, DestinationId, DestinationType
+from tnc.core.models import Campaign, CampaignId, Configuration, Destination, DestinationId
 from tnc.core.shapes import Choice, MapOf
 from tnc.core.toml import inline
-from tnc.destinations.platforms.guides import WHERE
 from tnc.web.dashboard.destinations import find
 from tnc.web.dashboard.keys import APPLIANCE, USER
 from tnc.web.dashboard.pages import page
@@ -48,31 +49,31 @@ class Field:
 async def new(request: web.Request) -> web.StreamResponse:
     """GET /destinations/new"""
     _, configuration = await asyncio.to_thread(request.app[APPLIANCE].configuration)
-    return _form(request, configuration, _type(request.query.get("type", "meta")), {}, None, error=None)
+    return _form(request, configuration, _platform(request.query.get("type", "meta")), {}, None, error=None)
 
 
 async def create(request: web.Request) -> web.StreamResponse:
     """POST /destinations/new"""
     _, configuration = await asyncio.to_thread(request.app[APPLIANCE].configuration)
     given = await _given(request)
-    kind = _type(given.get("type", ""))
+    platform = _platform(given.get("type", ""))
     if DestinationId(given.get("id", "")) in configuration.destinations:
         error = "there is a destination of this id already; choose another, or change that one"
-        return _form(request, configuration, kind, given, None, error=error)
-    return await _apply(request, configuration, kind, given, None)
+        return _form(request, configuration, platform, given, None, error=error)
+    return await _apply(request, configuration, platform, given, None)
 
 
 async def edit(request: web.Request) -> web.StreamResponse:
     """GET /destinations/{destination_id}/edit"""
     configuration, found = await _own(request)
-    return _form(request, configuration, found.type, _written(found, configuration), found, error=None)
+    return _form(request, configuration, PLATFORMS[found.type], _written(found, configuration), found, error=None)
 
 
 async def change(request: web.Request) -> web.StreamResponse:
     """POST /destinations/{destination_id}/edit"""
     configuration, found = await _own(request)
     given = {**await _given(request), "id": found.id}
-    return await _apply(request, configuration, found.type, given, found)
+    return await _apply(request, configuration, PLATFORMS[found.type], given, found)
 
 
 async def _own(request: web.Request) -> tuple[Configuration, Destination]:
@@ -90,21 +91,21 @@ async def _given(request: web.Request) -> dict[str, str]:
 
 
 async def _apply(
-    request: web.Request, configuration: Configuration, kind: DestinationType, given: Given, before: Destination | None
+    request: web.Request, configuration: Configuration, platform: Platform, given: Given, before: Destination | None
 ) -> web.StreamResponse:
     try:
-        text = _toml(kind, given, before) + "\n" + _campaigns_toml(configuration, given)
+        text = _toml(platform, given, before) + "\n" + _campaigns_toml(configuration, given)
         await asyncio.to_thread(request.app[APPLIANCE].mail.apply, text, by=request[USER].email)
     except TncError as error:
-        return _form(request, configuration, kind, given, before, error=str(error))
+        return _form(request, configuration, platform, given, before, error=str(error))
     raise web.HTTPSeeOther(f"/destinations/{given.get('id', '')}")
 
 
-def _toml(kind: DestinationType, given: Given, before: Destination | None) -> str:
+def _toml(platform: Platform, given: Given, before: Destination | None) -> str:
     """The destination as its owner's file would say it. What the form does not show stays as it is."""
     table = {} if before is None else dict(NOUNS["destination"].write(before))
-    table |= {"id": given.get("id", ""), "type": kind}
-    for key, secret in (("name", False), *_keys(kind)):
+    table |= {"id": given.get("id", ""), "type": platform.type}
+    for key, secret in {"name": False, **{key: each.is_secret for key, each in _keys(platform).items()}}.items():
         if value := given.get(key, ""):
             table[key] = value
         elif not secret:
@@ -116,9 +117,9 @@ def _toml(kind: DestinationType, given: Given, before: Destination | None) -> st
     return "[[destination]]\n" + "".join(f"{key} = {inline(value)}\n" for key, value in table.items())
 
 
-def _keys(kind: DestinationType) -> list[tuple[str, bool]]:
-    """The keys of a type that a form can hold, and whether each is a secret. Tables are for the file."""
-    return [(key, is_secret(each.shape)) for key, each in TYPES[kind].keys.items() if not isinstance(each.shape, MapOf)]
+def _keys(platform: Platform) -> dict[str, PlatformKey]:
+    """The keys that a form can hold; tables are for the file."""
+    return {key: each for key, each in platform.keys.items() if not isinstance(each.shape, MapOf)}
 
 
 def _share(text: str) -> float:
@@ -158,17 +159,16 @@ def _written(destination: Destination, configuration: Configuration) -> dict[str
     )
 
 
-def _type(text: str) -> DestinationType:
-    for kind in TYPES_IN_ORDER:
-        if kind == text:
-            return kind
-    raise InvalidError(f"{text!r} is no type of destination; choose one of {', '.join(TYPES_IN_ORDER)}")
+def _platform(text: str) -> Platform:
+    if text not in PLATFORMS:
+        raise InvalidError(f"{text!r} is no type of destination; choose one of {', '.join(PLATFORMS)}")
+    return PLATFORMS[text]
 
 
 def _form(
     request: web.Request,
     configuration: Configuration,
-    kind: DestinationType,
+    platform: Platform,
     given: Given,
     before: Destination | None,
     *,
@@ -178,9 +178,9 @@ def _form(
         request,
         "destination_edit.html",
         status=200 if error is None else 422,
-        kind=kind,
-        kinds=TYPES_IN_ORDER,
-        fields=_fields(kind, given, before),
+        kind=platform.type,
+        kinds=tuple(PLATFORMS),
+        fields=_fields(platform, given, before),
         given={**_BLANK, **given},
         before=before,
         consents=_choices("consent"),
@@ -196,19 +196,18 @@ def _choices(key: str) -> tuple[str, ...]:
     return shape.options if isinstance(shape, Choice) else ()
 
 
-def _fields(kind: DestinationType, given: Given, before: Destination | None) -> list[Field]:
+def _fields(platform: Platform, given: Given, before: Destination | None) -> list[Field]:
     fields = []
-    for key, secret in _keys(kind):
-        each = TYPES[kind].keys[key]
-        kept = secret and before is not None and key in before.settings
+    for key, each in _keys(platform).items():
+        kept = each.is_secret and before is not None and key in before.settings
         fields.append(
             Field(
                 key=key,
                 text=each.text,
-                where=WHERE[kind][key],
-                value="" if secret else given.get(key, str(each.default or "")),
+                where=each.where,
+                value="" if each.is_secret else given.get(key, str(each.default or "")),
                 needed=each.needed and not kept,
-                secret=secret,
+                secret=each.is_secret,
                 choices=each.shape.options if isinstance(each.shape, Choice) else (),
             )
         )

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import jinja2
 from aiohttp import web
 
+from tnc.campaigns.destination_schema import all_destinations
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.core.errors import InvalidError, PartlyDoneError, TncError
 from tnc.core.fields import FIELDS, rfc3339
 from tnc.core.models import Configuration, Mode, Privacy
@@ -59,16 +61,6 @@ _KINDS: Final[tuple[tuple[RequestKind, str], ...]] = (
     ("rectification", "Something is wrong"),
     ("objection", "I object"),
 )
-_RECEIVERS: Final[Mapping[str, str]] = {
-    "meta": "Meta, of purchases, where you consented or the law where you are allows it.",
-    "tiktok": "TikTok, of purchases, where you consented or the law where you are allows it.",
-    "google-data-manager": "Google, of purchases, where you consented or the law where you are allows it.",
-    "google-ads": "Google, of purchases, where you consented or the law where you are allows it.",
-    "google-csv": "Google, of purchases, where you consented or the law where you are allows it.",
-    "microsoft-csv": "Microsoft, of purchases, where you consented or the law where you are allows it.",
-    "postback": "The traffic source that sent you, of purchases, by the number that it gave the visit.",
-    "webhook": "A system of this address's owner, of purchases.",
-}
 _STATES: Final[Mapping[State, str]] = {
     "received": "received",
     "acknowledged": "received and read",
@@ -260,9 +252,9 @@ def _page(tracking: Tracking, asker: _Asker) -> web.Response:
 
 
 def _receivers(configuration: Configuration) -> list[str]:
-    types = {each.type for each in configuration.destinations.values() if not each.archived}
-    types |= {"postback" for source in configuration.sources.values() if source.postback is not None}
-    return sorted({_RECEIVERS[type_] for type_ in types})
+    """A sentence for each platform that conversions are sent to."""
+    types = {each.type for each in all_destinations(configuration).values() if not each.archived}
+    return sorted({PLATFORMS[each].receiver.visitor_sentence for each in types})
 
 
 _STORED: Final = [

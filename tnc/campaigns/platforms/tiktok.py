@@ -6,23 +6,29 @@ Facts: ads.tiktok.com on deduplication, the official SDK's code table, Segment's
 from collections.abc import Sequence
 from typing import Any, Final
 
+from tnc.campaigns.platforms import keys, normalize
+from tnc.campaigns.platforms.base import (
+    Delivery,
+    Platform,
+    Receiver,
+    SkipReason,
+    advertising_sentence,
+    click_ids,
+    hashed_person,
+)
+from tnc.campaigns.platforms.messages import Answer, HttpRequest, json_request
+from tnc.campaigns.platforms.outcome import Outcome, by_status, done, drop, retry, stop, throttled
 from tnc.core.clock import DAY_MS
 from tnc.core.fields import money
 from tnc.core.models import Destination
-from tnc.destinations.delivery import Delivery, Why
-from tnc.destinations.http import Answer, HttpRequest, json_request
-from tnc.destinations.platforms import normalize as normalise
-from tnc.destinations.platforms.base import Platform, person
-from tnc.destinations.platforms.click_ids import click_ids
-from tnc.destinations.verdict import Verdict, by_status, done, drop, retry, stop, throttled
 from tnc.rules.macros import is_unexpanded
 
 _PERSON: Final = {
-    "em": ("email", normalise.email),
-    "ph": ("phone", normalise.e164),
-    "fn": ("first_name", normalise.plain_name),
-    "ln": ("last_name", normalise.plain_name),
-    "zp": ("zip_code", normalise.postcode),
+    "em": ("email", normalize.email),
+    "ph": ("phone", normalize.e164),
+    "fn": ("first_name", normalize.plain_name),
+    "ln": ("last_name", normalize.plain_name),
+    "zp": ("zip_code", normalize.postcode),
 }
 
 _DONE: Final = 0
@@ -47,7 +53,7 @@ def build(batch: Sequence[Delivery], _now_ms: int) -> HttpRequest:
 
 def _event(delivery: Delivery) -> dict[str, Any]:
     event: dict[str, Any] = {
-        "event": TIKTOK.their_name(delivery),
+        "event": delivery.event_name,
         "event_time": delivery.at_ms // 1000,
         "event_id": delivery.event_id,
         "user": _user(delivery),
@@ -66,13 +72,13 @@ def _user(delivery: Delivery) -> dict[str, str]:
     visit = delivery.click.visit
     found = {"ip": visit.ip, "user_agent": visit.user_agent, **click_ids(delivery.click, "ttclid", "_ttp")}
     if delivery.mode == "full":
-        found["external_id"] = visit.visitor and normalise.hashed(visit.visitor)
-        found |= person(delivery, _PERSON)
+        found["external_id"] = visit.visitor and normalize.hashed(visit.visitor)
+        found |= hashed_person(delivery, _PERSON)
     return {name.removeprefix("_"): value for name, value in found.items() if value}
 
 
-def lacks(delivery: Delivery) -> Why | None:
-    """Its click id or cookie, or address and user agent together."""
+def check_click(delivery: Delivery) -> SkipReason | None:
+    """TikTok matches by its click id or cookie, or by IP address and user agent together."""
     ids = click_ids(delivery.click, "ttclid", "_ttp")
     if any(is_unexpanded(value) for value in ids.values()):
         return "macro-unexpanded"
@@ -80,19 +86,19 @@ def lacks(delivery: Delivery) -> Why | None:
     return None if ids or (visit.ip and visit.user_agent) else "no-click-id"
 
 
-def judge(answer: Answer, _destination: Destination) -> Verdict:
-    """TikTok answers 200 to nearly everything; the truth is `code`."""
+def read_answer(answer: Answer, _destination: Destination) -> Outcome:
+    """TikTok answers HTTP 200 to nearly everything; `code` in the body says what happened."""
     found = answer.json() or {}
     code = found.get("code")
     if not isinstance(code, int):
-        verdict = by_status(answer)
-        return retry("not-json", answer) if verdict.outcome == "done" else verdict
+        outcome = by_status(answer)
+        return retry("not-json", answer) if outcome.kind == "done" else outcome
     reason = f"tiktok-{code}"
     if code == _DONE:
         request_id = found.get("request_id")
         return done(request_id if isinstance(request_id, str) else None)
     if code == _PARTLY_DONE:
-        return Verdict(outcome="split", reason=reason)
+        return Outcome(kind="split", reason=reason)
     if code in _THROTTLED or answer.status == 429:
         return throttled(reason, answer)
     if code in _OPERATOR:
@@ -104,10 +110,30 @@ def judge(answer: Answer, _destination: Destination) -> Verdict:
 
 TIKTOK: Final = Platform(
     type="tiktok",
+    keys={
+        "pixel": keys.pixel(
+            "code of the pixel", "TikTok Ads Manager, Tools, Events, Web events: the pixel code, letters and digits"
+        ),
+        "access_token": keys.access_token("there, the pixel, Settings, Events API, Generate access token"),
+        "test_event_code": keys.test_code("there, Test events"),
+        "page": keys.PAGE,
+    },
+    base_url="https://business-api.tiktok.com",
+    event_names={"sale": "Purchase", "lead": "Lead"},
+    click_ids=("ttclid",),
+    cookies=("_ttp",),
+    receiver=Receiver(
+        name="TikTok",
+        countries="IE, GB, US, SG",
+        gets="click id of the platform, time, value; address and user agent where consent allows it",
+        visitor_sentence=advertising_sentence("TikTok"),
+        after_erasure="TikTok has no call to delete an event; ask its support.",
+    ),
+    test_events="code",
     build=build,
-    judge=judge,
-    lacks=lacks,
-    batch=1000,
-    patience_ms=7 * DAY_MS,
-    limited=True,
+    read_answer=read_answer,
+    check_click=check_click,
+    batch_limit=1000,
+    give_up_after_ms=7 * DAY_MS,
+    limited_mode=True,
 )

@@ -1,7 +1,7 @@
-"""What identifies a person, in the one form that each platform hashes: the same person, the same hash.
+"""E-mail addresses, phone numbers and names in the form that each platform hashes, so that equal persons hash alike.
 
-The platforms differ on purpose and their own libraries among themselves; where they do, their documentation
-decides. A value that is not clearly what it should be is None and is not sent: a wrong hash helps nobody.
+The platforms' forms differ, and so do a platform's own libraries; then its documentation decides. A value that is not
+clearly what it should be becomes None and is not sent: a wrong hash matches nothing.
 """
 
 import re
@@ -35,13 +35,13 @@ _BY_NAME: Final = {"US": _by_name(_UNITED_STATES), "CA": _by_name(_CANADA)}
 
 
 def state_code(country: str | None, region: str | None) -> str | None:
-    """`US`, `California` or `CA` or `US-CA` -> `CA`; None for other countries and for names that are none."""
+    """`("US", "California")`, `("US", "CA")` or `("US", "US-CA")` -> `CA`; None for other countries and other names."""
     if country is None or region is None:
         return None
     return _BY_NAME.get(country, {}).get(region.strip().removeprefix(f"{country}-").lower())
 
 
-Normaliser = Callable[[str, str | None], str | None]
+Normalizer = Callable[[str, str | None], str | None]
 """(value, country of the visitor) -> the text that is hashed, or None."""
 
 _EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
@@ -53,7 +53,7 @@ def hashed(text: str) -> str:
 
 
 def email(text: str, _country: str | None = None) -> str | None:
-    """Meta and TikTok: trimmed and lower case; dots and +tags stay."""
+    """Meta, TikTok and Snapchat: trimmed and lower case; dots and +tags stay."""
     plain = text.strip().lower()
     return plain if _EMAIL.fullmatch(plain) else None
 
@@ -67,7 +67,7 @@ def google_email(text: str, country: str | None = None) -> str | None:
 
 
 def phone(text: str, _country: str | None = None) -> str | None:
-    """Meta: digits with the country code. A number that does not begin with + or 00 has none: None."""
+    """Meta and Snapchat: digits with the country code. None for a number without one: no + or 00 in front."""
     plain = text.strip()
     digits = "".join(each for each in plain if each in "0123456789").lstrip("0")
     return digits if plain.startswith(("+", "00")) and 7 <= len(digits) <= 15 else None
@@ -80,7 +80,7 @@ def e164(text: str, country: str | None = None) -> str | None:
 
 
 def name(text: str, _country: str | None = None) -> str | None:
-    """Meta: lower case letters and digits of any script: no punctuation, no spaces. `O'Brien` -> `obrien`."""
+    """Meta and Snapchat: lower-case letters and digits of any script, no punctuation or spaces: `obrien`."""
     plain = "".join(
         each for each in unicodedata.normalize("NFC", text.lower()) if unicodedata.category(each)[0] in "LMN"
     )
@@ -93,13 +93,13 @@ def plain_name(text: str, _country: str | None = None) -> str | None:
 
 
 def state(text: str, country: str | None = None) -> str | None:
-    """Meta: the code of two letters in the United States and Canada, else the name like a city's."""
+    """Meta and Snapchat: the two-letter code in the United States and Canada, else the name like a city's."""
     code = state_code(country, text)
     return name(text) if code is None else code.lower()
 
 
 def postcode(text: str, country: str | None = None) -> str | None:
-    """Meta: lower case without spaces and dashes; in the United States the first five digits."""
+    """Meta and Snapchat: lower case without spaces and dashes; in the United States the first five digits."""
     plain = re.sub(r"[^a-z0-9]", "", text.lower())
     return (plain[:5] if country == "US" else plain) or None
 
@@ -115,11 +115,6 @@ def birthday(text: str, _country: str | None = None) -> str | None:
 
 
 def country_code(text: str) -> str | None:
-    """Meta: ISO 3166-1 alpha-2, lower case."""
+    """Meta and Snapchat: ISO 3166-1 alpha-2, lower case."""
     plain = text.strip().lower()
     return plain if re.fullmatch(r"[a-z]{2}", plain) else None
-
-
-def external_id(text: str) -> str | None:
-    """Trimmed, with its case, for every platform: some libraries lower it and some do not."""
-    return text.strip() or None

@@ -15,19 +15,18 @@ from tests.destinations.conftest import Carry, Listen, at
 from tests.destinations.examples import NOW_MS, SALE, change, click, conversion, delivery, destination
 from tests.fakes import google_data_manager, meta, naughty, postback, tiktok
 from tests.fakes.receiver import Receiver
-from tnc.destinations.delivery import Delivery
+from tnc.campaigns.platforms.base import Delivery
+from tnc.campaigns.platforms.messages import BODY_LIMIT, HttpRequest
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.destinations.http import (
-    BODY_LIMIT,
     TIMEOUT,
     ForbiddenAddressError,
     GuardedResolver,
-    HttpRequest,
-    is_inside,
+    is_internal,
     open_session,
     refusal,
     send,
 )
-from tnc.destinations.platforms.registry import DESTINATIONS
 from tnc.destinations.sender import Sender
 
 NOW = NOW_MS / 1000
@@ -50,8 +49,8 @@ async def test_one_bad_event_among_a_hundred_is_found_and_the_others_arrive(list
     fates = await carry(await listen(meta.app(receiver)), many(100, bad=[37]))
 
     assert len(receiver.events) == 99
-    assert [fate.event_id for fate, verdict, _ in fates if verdict.outcome == "drop"] == ["cv_conv37"]
-    assert sum(verdict.outcome == "done" for _, verdict, _ in fates) == 99
+    assert [fate.event_id for fate, outcome, _ in fates if outcome.kind == "drop"] == ["cv_conv37"]
+    assert sum(outcome.kind == "done" for _, outcome, _ in fates) == 99
     assert receiver.requests <= 16
     assert set(receiver.ids("event_id").values()) == {1}
 
@@ -72,9 +71,9 @@ async def test_a_refused_token_is_replaced_once_and_then_stops(listen: Listen, c
     await carry(address, [delivery("google-data-manager")])
     receiver.given.append("another")  # the one that the courier holds is void now
 
-    [(_, verdict, _)] = await carry(address, [delivery("google-data-manager")])
+    [(_, outcome, _)] = await carry(address, [delivery("google-data-manager")])
 
-    assert verdict.outcome == "accepted"
+    assert outcome.kind == "accepted"
     assert receiver.requests == 5  # token, event; event refused, token, event
 
 
@@ -91,23 +90,22 @@ async def test_a_token_is_fetched_once_for_many_requests(listen: Listen, carry: 
 async def test_a_void_refresh_token_needs_the_operator(listen: Listen, carry: Carry) -> None:
     receiver = google_data_manager.DataManager(now=lambda: NOW, refresh_token="another")
 
-    [(_, verdict, _)] = await carry(await listen(google_data_manager.app(receiver)), [delivery("google-data-manager")])
+    [(_, outcome, _)] = await carry(await listen(google_data_manager.app(receiver)), [delivery("google-data-manager")])
 
-    assert verdict.outcome == "stop"
+    assert outcome.kind == "stop"
     assert receiver.requests == 1
 
 
 async def test_data_manager_is_asked_what_became_of_a_request(listen: Listen, sender: Sender) -> None:
     receiver = google_data_manager.DataManager(now=lambda: NOW, processing=1)
     address = await listen(google_data_manager.app(receiver))
-    platform = DESTINATIONS["google-data-manager"]
     moved = at(destination("google-data-manager"), address)
     bad = delivery(moved, of=click({"params": {"gclid": "bad-gclid-of-nobody"}}))
     batch = [delivery(moved), bad]
-    [(_, taken, _), _] = await sender.deliver(platform, batch)
+    [(_, taken, _), _] = await sender.deliver(batch)
     assert taken.receipt is not None
 
-    outcomes = [(await sender.confirm(platform, batch[0], taken.receipt, size)).outcome for size in (2, 2, 1)]
+    outcomes = [(await sender.confirm(batch[0], taken.receipt, size)).kind for size in (2, 2, 1)]
 
     assert outcomes == ["accepted", "split", "drop"]
 
@@ -115,9 +113,9 @@ async def test_data_manager_is_asked_what_became_of_a_request(listen: Listen, se
 async def test_a_wrong_token_is_asked_once_and_stops(listen: Listen, carry: Carry) -> None:
     receiver = meta.Meta(now=lambda: NOW, token="another")
 
-    [(_, verdict, _)] = await carry(await listen(meta.app(receiver)), [delivery("meta")])
+    [(_, outcome, _)] = await carry(await listen(meta.app(receiver)), [delivery("meta")])
 
-    assert verdict.outcome == "stop"
+    assert outcome.kind == "stop"
     assert receiver.requests == 1
 
 
@@ -125,9 +123,9 @@ async def test_a_request_to_wait_is_understood(listen: Listen, carry: Carry) -> 
     receiver = meta.Meta(now=lambda: NOW)
     receiver.answer_next(429, {"error": {"code": 4}}, {"Retry-After": "30"})
 
-    [(_, verdict, _)] = await carry(await listen(meta.app(receiver)), [delivery("meta")])
+    [(_, outcome, _)] = await carry(await listen(meta.app(receiver)), [delivery("meta")])
 
-    assert (verdict.outcome, verdict.after_ms) == ("throttled", 30_000)
+    assert (outcome.kind, outcome.after_ms) == ("throttled", 30_000)
 
 
 async def test_a_postback_is_encoded_value_by_value_and_its_answer_is_read(listen: Listen, carry: Carry) -> None:
@@ -141,7 +139,7 @@ async def test_a_postback_is_encoded_value_by_value_and_its_answer_is_read(liste
     [(_, unknown, _)] = await carry(address, [delivery(destination("postback", words))])
 
     assert receiver.events == [{"id": "a&b=c d/é", "rev": "12.5", "st": "sale"}]
-    assert (known.outcome, unknown.outcome) == ("done", "drop")
+    assert (known.kind, unknown.kind) == ("done", "drop")
 
 
 async def test_a_body_with_macros_keeps_values_inside_their_quotes(listen: Listen, carry: Carry) -> None:
@@ -171,9 +169,9 @@ async def test_answers_that_no_receiver_should_give_are_classified(
     address = await listen(naughty.app(Receiver()))
     expecting = destination("postback", {"url": f"https://ads.example/{page}", "success": "^OK"})
 
-    [(_, verdict, _)] = await carry(address, [delivery(expecting)])
+    [result] = await carry(address, [delivery(expecting)])
 
-    assert verdict.outcome == outcome
+    assert result.outcome.kind == outcome
 
 
 async def test_a_slow_drip_ends_with_the_time_limit(listen: Listen) -> None:
@@ -259,12 +257,12 @@ async def test_a_secret_never_goes_over_plain_http_unless_that_host_is_allowed()
                 "2002:7f00:1::", "2001:0:7f00:1::", "224.0.0.1", "255.255.255.255", "nonsense"],
 )  # fmt: skip
 def test_addresses_inside_are_known_in_every_dress(address: str) -> None:
-    assert is_inside(address)
+    assert is_internal(address)
 
 
 @pytest.mark.parametrize("address", ["93.184.215.14", "2606:4700:4700::1111"])
 def test_addresses_outside_are_let_through(address: str) -> None:
-    assert not is_inside(address)
+    assert not is_internal(address)
 
 
 class Fickle(AbstractResolver):
@@ -346,7 +344,7 @@ def test_no_person_stands_in_what_a_traceback_may_print() -> None:
 def test_a_key_that_stands_in_a_postback_address_is_masked() -> None:
     keyed = destination("postback", {"url": "http://ads.example/pb?id={external_id}&api_key=s3cretkey"})
 
-    request = DESTINATIONS["postback"].build([delivery(keyed)], NOW_MS)
+    request = PLATFORMS["postback"].build([delivery(keyed)], NOW_MS)
 
     assert request.shown()["url"] == "http://ads.example/pb?id=ext-4711&api_key=***"
     assert refusal(request, []) is None  # many sources have plain http only

@@ -7,17 +7,29 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from tnc.campaigns.platforms import normalize
+from tnc.campaigns.platforms.base import Delivery, Platform, PlatformKey, hashed_person
+from tnc.campaigns.platforms.google import (
+    CLICK_IDS,
+    RECEIVER,
+    check_click,
+    click_id_field,
+    consent,
+    grant,
+    keys,
+    read_error,
+    reasons,
+    request_group,
+)
+from tnc.campaigns.platforms.keys import api_version
+from tnc.campaigns.platforms.messages import Answer, HttpRequest, json_request
+from tnc.campaigns.platforms.outcome import SIX_HOURS_MS, Outcome, done, drop, retry, stop
 from tnc.core.clock import DAY_MS
 from tnc.core.fields import money
 from tnc.core.models import Destination
-from tnc.destinations.delivery import Delivery
-from tnc.destinations.http import Answer, HttpRequest, json_request
-from tnc.destinations.platforms import normalize as normalise
-from tnc.destinations.platforms.base import Platform, person
-from tnc.destinations.platforms.google import braid, consent, grant, judge_error, lacks, lane, reasons
-from tnc.destinations.verdict import SIX_HOURS_MS, Verdict, done, drop, retry, stop
+from tnc.core.shapes import Secret
 
-_PERSON: Final = {"em": ("hashedEmail", normalise.google_email), "ph": ("hashedPhoneNumber", normalise.e164)}
+_PERSON: Final = {"em": ("hashedEmail", normalize.google_email), "ph": ("hashedPhoneNumber", normalize.e164)}
 
 _ALREADY_THERE: Final = frozenset({
     "CLICK_CONVERSION_ALREADY_EXISTS", "ORDER_ID_ALREADY_IN_USE", "DUPLICATE_CLICK_CONVERSION_IN_REQUEST",
@@ -31,7 +43,7 @@ _OPERATOR: Final = frozenset({
     "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE", "DEVELOPER_TOKEN_NOT_APPROVED", "DEVELOPER_TOKEN_PROHIBITED",
     "USER_PERMISSION_DENIED", "CUSTOMER_NOT_ENABLED",
 })  # fmt: skip
-_THEIR_FAULT: Final = frozenset({"INTERNAL_ERROR", "TRANSIENT_ERROR"})
+_TRANSIENT: Final = frozenset({"INTERNAL_ERROR", "TRANSIENT_ERROR"})
 
 
 def build(batch: Sequence[Delivery], _now_ms: int) -> HttpRequest:
@@ -50,9 +62,9 @@ def build(batch: Sequence[Delivery], _now_ms: int) -> HttpRequest:
 
 def _conversion(delivery: Delivery) -> dict[str, Any]:
     row: dict[str, Any] = {
-        **braid(delivery),
+        **click_id_field(delivery),
         "conversionAction": _action(delivery),
-        "conversionDateTime": _time(delivery.first_word_ms),
+        "conversionDateTime": _time(delivery.first_event_ms),
         "orderId": delivery.conversion_event_id,
     }
     value, currency = money(delivery.value_micros), delivery.conversion.currency
@@ -60,7 +72,7 @@ def _conversion(delivery: Delivery) -> dict[str, Any]:
         row |= {"conversionValue": value, "currencyCode": currency}
     if answer := consent(delivery, "GRANTED", "DENIED"):
         row["consent"] = answer
-    if identifiers := person(delivery, _PERSON):
+    if identifiers := hashed_person(delivery, _PERSON):
         row["userIdentifiers"] = [{name: value} for name, value in identifiers.items()]
     return row
 
@@ -89,17 +101,17 @@ def _action(delivery: Delivery) -> str:
 
 
 def _time(time_ms: int) -> str:
-    """`2026-11-23 14:05:06+00:00`: the zone is mandatory, T and Z are refused."""
+    """`2026-11-23 14:05:06+00:00`: Google refuses a time without zone, or with T or Z."""
     return datetime.fromtimestamp(time_ms // 1000, UTC).isoformat(sep=" ")
 
 
-def judge(answer: Answer, _destination: Destination) -> Verdict:
-    """A 200 may still name rows that failed, by their place in the request."""
+def read_answer(answer: Answer, _destination: Destination) -> Outcome:
+    """HTTP 200 may still name rows that failed, by their index in the request."""
     found = answer.json() or {}
     if not 200 <= answer.status < 300:
         codes = reasons(found.get("error"))
-        verdict = judge_error(answer, codes, operator=_OPERATOR)
-        return verdict or drop(" ".join(sorted(codes)) or f"http-{answer.status}")
+        outcome = read_error(answer, codes, operator=_OPERATOR)
+        return outcome or drop(" ".join(sorted(codes)) or f"http-{answer.status}")
     if not found:
         return retry("not-json", answer)
     partial = found.get("partialFailureError")
@@ -107,22 +119,22 @@ def judge(answer: Answer, _destination: Destination) -> Verdict:
         return done()
     rows = dict(_failed_rows(partial))
     if None in rows or not rows:
-        return _judge_row(reasons(partial))
-    return Verdict(outcome="done", rows={row: verdict for row, verdict in rows.items() if row is not None})
+        return _read_row(reasons(partial))
+    return Outcome(kind="done", rows={row: outcome for row, outcome in rows.items() if row is not None})
 
 
-def _failed_rows(partial: dict[str, Any]) -> Iterator[tuple[int | None, Verdict]]:
+def _failed_rows(partial: dict[str, Any]) -> Iterator[tuple[int | None, Outcome]]:
     for detail in partial.get("details", []):
         for error in detail.get("errors", []):
             path = error.get("location", {}).get("fieldPathElements", [])
-            places = [each["index"] for each in path if isinstance(each.get("index"), int)]
-            # Protocol buffers leave a zero out.
+            indices = [each["index"] for each in path if isinstance(each.get("index"), int)]
+            # Protocol buffers leave out an index of zero.
             at_row = bool(path) and path[0].get("fieldName") in ("conversions", "conversion_adjustments")
-            row = places[0] if places else 0 if at_row else None
-            yield row, _judge_row(reasons(error.get("errorCode")))
+            row = indices[0] if indices else 0 if at_row else None
+            yield row, _read_row(reasons(error.get("errorCode")))
 
 
-def _judge_row(codes: set[str]) -> Verdict:
+def _read_row(codes: set[str]) -> Outcome:
     reason = " ".join(sorted(codes)) or "no-reason"
     if codes and codes <= _ALREADY_THERE:
         return done()
@@ -130,19 +142,33 @@ def _judge_row(codes: set[str]) -> Verdict:
         return stop(f"{reason}: check the conversion action and the account in Google Ads")
     if codes & _TOO_EARLY:
         return retry(reason, pause_ms=SIX_HOURS_MS)
-    return retry(reason) if codes & _THEIR_FAULT else drop(reason)
+    return retry(reason) if codes & _TRANSIENT else drop(reason)
 
 
 GOOGLE_ADS: Final = Platform(
     type="google-ads",
+    keys={
+        **keys("Google Ads API", "adwords"),
+        "developer_token": PlatformKey(
+            shape=Secret(),
+            text="of the manager account",
+            where="the manager account, Tools, API center",
+            needed=True,
+        ),
+        "api_version": api_version("Google Ads API", "v26", "leave it; raise it when Google says that a version ends"),
+    },
+    base_url="https://googleads.googleapis.com",
+    event_names={},
+    click_ids=CLICK_IDS,
+    receiver=RECEIVER,
+    test_events="validated",
     build=build,
-    judge=judge,
-    lacks=lacks,
-    lane=lane,
-    batch=2000,
-    patience_ms=90 * DAY_MS,
+    read_answer=read_answer,
+    check_click=check_click,
+    request_group=request_group,
+    batch_limit=2000,
+    give_up_after_ms=90 * DAY_MS,
     max_age_ms=90 * DAY_MS,
-    settles_ms=DAY_MS,
-    corrects=True,
-    erasure="retracted",
+    adjust_after_ms=DAY_MS,
+    takes_adjustments=True,
 )

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from tests.destinations.examples import destination
-from tnc.core.models import DestinationType
-from tnc.destinations.http import Answer
-from tnc.destinations.platforms.google_data_manager import judge_status
-from tnc.destinations.platforms.registry import DESTINATIONS
-from tnc.destinations.verdict import SIX_HOURS_MS, Verdict, retry_after_ms, without_answer
+from tnc.campaigns.platforms.google_data_manager import read_status
+from tnc.campaigns.platforms.messages import Answer
+from tnc.campaigns.platforms.outcome import SIX_HOURS_MS, Outcome, retry_after_ms, without_answer
+from tnc.campaigns.platforms.registry import PLATFORMS
 
 
 def answer(status: int, body: Any, **headers: str) -> Answer:
@@ -18,8 +17,8 @@ def answer(status: int, body: Any, **headers: str) -> Answer:
     return Answer(status=status, headers={k.replace("_", "-"): v for k, v in headers.items()}, body=written.encode())
 
 
-def judged(to: DestinationType, of: Answer, **settings: str) -> Verdict:
-    return DESTINATIONS[to].judge(of, destination(to, settings))
+def judged(to: str, of: Answer, **settings: str) -> Outcome:
+    return PLATFORMS[to].read_answer(of, destination(to, settings))
 
 
 def meta_error(code: int, subcode: int = 0, *, transient: bool = False) -> Any:
@@ -56,13 +55,13 @@ HTML = "<!doctype html><title>Service</title>"
     ],
 )
 def test_meta_is_judged_by_its_codes(of: Answer, outcome: str) -> None:
-    assert judged("meta", of).outcome == outcome
+    assert judged("meta", of).kind == outcome
 
 
 def test_a_reason_names_codes_and_never_what_the_message_says() -> None:
-    verdict = judged("meta", answer(400, meta_error(100, 2804003)))
+    outcome = judged("meta", answer(400, meta_error(100, 2804003)))
 
-    assert verdict.reason == "meta-100/2804003"
+    assert outcome.reason == "meta-100/2804003"
 
 
 @pytest.mark.parametrize(
@@ -72,15 +71,13 @@ def test_a_reason_names_codes_and_never_what_the_message_says() -> None:
      (40105, "stop"), (40202, "retry"), (50000, "retry"), (50002, "retry"), (51010, "retry")],
 )  # fmt: skip
 def test_tiktok_says_200_and_means_its_code(code: int, outcome: str) -> None:
-    assert (
-        judged("tiktok", answer(200, {"code": code, "message": "", "request_id": "r", "data": {}})).outcome == outcome
-    )
+    assert judged("tiktok", answer(200, {"code": code, "message": "", "request_id": "r", "data": {}})).kind == outcome
 
 
 @pytest.mark.parametrize(("of", "outcome"), [(answer(200, HTML), "retry"), (answer(503, HTML), "retry"),
                                              (answer(429, ""), "throttled")])  # fmt: skip
 def test_tiktok_without_a_code_is_judged_by_its_status(of: Answer, outcome: str) -> None:
-    assert judged("tiktok", of).outcome == outcome
+    assert judged("tiktok", of).kind == outcome
 
 
 def google_error(status: int, word: str, *reasons: str) -> Answer:
@@ -106,7 +103,7 @@ def google_error(status: int, word: str, *reasons: str) -> Answer:
     ],
 )
 def test_data_manager_takes_now_and_judges_later(of: Answer, outcome: str) -> None:
-    assert judged("google-data-manager", of).outcome == outcome
+    assert judged("google-data-manager", of).kind == outcome
 
 
 def status_of(word: str, *reasons: str) -> Answer:
@@ -133,18 +130,18 @@ def status_of(word: str, *reasons: str) -> Answer:
     ],
 )
 def test_data_managers_later_word_is_final(of: Answer, outcome: str) -> None:
-    assert judge_status(of).outcome == outcome
+    assert read_status(of).kind == outcome
 
 
 def test_a_click_too_recent_for_google_waits_six_hours() -> None:
-    assert judge_status(status_of("FAILED", "TOO_RECENT_CLICK")).pause_ms == SIX_HOURS_MS
+    assert read_status(status_of("FAILED", "TOO_RECENT_CLICK")).pause_ms == SIX_HOURS_MS
 
 
 def test_a_mixed_batch_at_data_manager_is_split() -> None:
-    verdict = judge_status(status_of("PARTIAL_SUCCESS", "INVALID_GCLID"))
+    outcome = read_status(status_of("PARTIAL_SUCCESS", "INVALID_GCLID"))
 
-    assert verdict.for_batch(20).outcome == "split"
-    assert verdict.for_batch(1).outcome == "drop"
+    assert outcome.for_batch(20).kind == "split"
+    assert outcome.for_batch(1).kind == "drop"
 
 
 def rows_of(*rows: tuple[int | None, str]) -> Answer:
@@ -162,15 +159,15 @@ def rows_of(*rows: tuple[int | None, str]) -> Answer:
 
 
 def test_google_ads_names_the_rows_that_failed() -> None:
-    verdict = judged(
+    outcome = judged(
         "google-ads",
         rows_of((None, "EXPIRED_EVENT"), (2, "ORDER_ID_ALREADY_IN_USE"), (3, "TOO_RECENT_EVENT"),
                 (4, "NO_CONVERSION_ACTION_FOUND")),
     )  # fmt: skip
 
-    assert [verdict.of_row(row).outcome for row in range(5)] == ["drop", "done", "done", "retry", "stop"]
-    assert verdict.of_row(0).reason == "EXPIRED_EVENT"
-    assert verdict.of_row(3).pause_ms == SIX_HOURS_MS
+    assert [outcome.of_row(row).kind for row in range(5)] == ["drop", "done", "done", "retry", "stop"]
+    assert outcome.of_row(0).reason == "EXPIRED_EVENT"
+    assert outcome.of_row(3).pause_ms == SIX_HOURS_MS
 
 
 def ads_failure(status: int, kind: str, code: str) -> Answer:
@@ -189,7 +186,7 @@ def ads_failure(status: int, kind: str, code: str) -> Answer:
     ],
 )
 def test_google_ads_refuses_whole_requests_too(of: Answer, outcome: str) -> None:
-    assert judged("google-ads", of).outcome == outcome
+    assert judged("google-ads", of).kind == outcome
 
 
 @pytest.mark.parametrize(
@@ -198,19 +195,19 @@ def test_google_ads_refuses_whole_requests_too(of: Answer, outcome: str) -> None
      (404, "drop"), (408, "retry"), (422, "drop"), (429, "throttled"), (500, "retry"), (503, "retry")],
 )  # fmt: skip
 def test_a_plain_receiver_is_judged_by_its_status(status: int, outcome: str) -> None:
-    assert judged("postback", answer(status, "")).outcome == outcome
-    assert judged("webhook", answer(status, "")).outcome == outcome
+    assert judged("postback", answer(status, "")).kind == outcome
+    assert judged("webhook", answer(status, "")).kind == outcome
 
 
 def test_a_webhook_that_is_gone_stops() -> None:
-    assert judged("webhook", answer(410, "")).outcome == "stop"
+    assert judged("webhook", answer(410, "")).kind == "stop"
 
 
 @pytest.mark.parametrize(
     ("text", "outcome"), [("OK 1", "done"), ("error: no such click", "drop"), ("<html>maintenance", "retry")]
 )
 def test_the_owner_may_say_which_words_mean_what(text: str, outcome: str) -> None:
-    assert judged("postback", answer(200, text), success="^ok", failure="error").outcome == outcome
+    assert judged("postback", answer(200, text), success="^ok", failure="error").kind == outcome
 
 
 def test_retry_after_is_seconds_or_a_date_against_the_answers_own_clock() -> None:
@@ -225,6 +222,6 @@ def test_retry_after_is_seconds_or_a_date_against_the_answers_own_clock() -> Non
 
 
 def test_no_answer_is_tried_again_but_a_forbidden_address_is_not() -> None:
-    assert without_answer(Answer(trouble="dns")).outcome == "retry"
-    assert without_answer(Answer(trouble="timeout")).outcome == "retry"
-    assert without_answer(Answer(trouble="forbidden-address")).outcome == "stop"
+    assert without_answer(Answer(trouble="dns")).kind == "retry"
+    assert without_answer(Answer(trouble="timeout")).kind == "retry"
+    assert without_answer(Answer(trouble="forbidden-address")).kind == "stop"

@@ -15,12 +15,12 @@ from tests.destinations.examples import destination
 from tests.destinations.office import DATE, Clocks, Office, Versions, sending_to
 from tests.destinations.test_worker import until
 from tests.fakes import postback
+from tnc.campaigns.platforms.messages import Answer
+from tnc.campaigns.platforms.outcome import Outcome, done, retry, stop, throttled
 from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.models import DestinationId
-from tnc.destinations.http import Answer
-from tnc.destinations.line import LAST_PROBE_MS, PROMPT, DestinationQueue, QueueKey
+from tnc.destinations.destination_queue import LAST_PROBE_MS, PROMPT, DestinationQueue, QueueKey
 from tnc.destinations.retry import PER_DESTINATION, wait_ms
-from tnc.destinations.verdict import Verdict, done, retry, stop, throttled
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -35,13 +35,13 @@ def line(count: int, *, at_ms: int = 0) -> DestinationQueue:
     return made
 
 
-def go(waiting: DestinationQueue, now_ms: int, verdict: Verdict, *, took_ms: int = 100) -> list[QueueKey]:
+def go(waiting: DestinationQueue, now_ms: int, outcome: Outcome, *, took_ms: int = 100) -> list[QueueKey]:
     """Everything that may start now is answered alike; returns what was sent."""
     sent: list[list[QueueKey]] = []
     while waiting.may_start(now_ms):
         sent.append(waiting.take(now_ms, 1))
     for _ in sent:
-        waiting.learn([verdict], now_ms=now_ms, took_ms=took_ms, scale=1.0)
+        waiting.learn([outcome], now_ms=now_ms, took_ms=took_ms, scale=1.0)
     return [place for places in sent for place in places]
 
 
@@ -118,11 +118,11 @@ def test_a_slow_receiver_gets_few_and_one_that_fails_fewer() -> None:
 
 
 @given(st.lists(st.sampled_from([TAKEN, FAILED, stop("x"), throttled("y", Answer(status=429))]), max_size=60))
-def test_a_line_lends_out_no_more_than_it_may_and_gets_everything_back(verdicts: list[Verdict]) -> None:
+def test_a_line_lends_out_no_more_than_it_may_and_gets_everything_back(outcomes: list[Outcome]) -> None:
     waiting, now_ms = line(200), 0
-    for verdict in verdicts:
+    for outcome in outcomes:
         now_ms += HOUR_MS
-        go(waiting, now_ms, verdict)
+        go(waiting, now_ms, outcome)
         assert waiting.running == 0
         assert 1 <= waiting.width <= waiting.most
     if waiting.breaker.stopped is not None:

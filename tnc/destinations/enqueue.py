@@ -1,20 +1,20 @@
-"""From words about conversions to rows of the outbox, and from rows back to deliveries."""
+"""Makes deliveries of a conversion's changes: rows for the day file, and deliveries from rows."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from tnc.campaigns.destination_schema import all_destinations, destinations_of
+from tnc.campaigns.platforms.base import Delivery
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.core.conversions import fold
 from tnc.core.models import Click, Configuration, Conversion, ConversionChange, ConversionId, DeliveryState, Destination
-from tnc.destinations.delivery import Delivery
-from tnc.destinations.eligibility import Due, due, gate
-from tnc.destinations.platforms.registry import DESTINATIONS
+from tnc.destinations.eligibility import DueEvent, due_event, skip_reason
 from tnc.destinations.retry import expires_ms, first_attempt_ms
 from tnc.store.days.deliveries import DeliveryRecord, DeliveryRow
 from tnc.store.days.writer import DayWriter
 
 
-def queue(
+def enqueue(
     writer: DayWriter,
     *,
     click_seq: int,
@@ -24,66 +24,73 @@ def queue(
     configuration: Configuration,
     now_ms: int,
 ) -> list[DeliveryRow]:
-    """Within the transaction that stores the newest of `changes` (all of the click) as `event_seq`: what it makes due.
+    """Add the deliveries that the newest of `changes` makes due, and return those that are queued.
 
-    Returns what is in line now. What a gate forbids becomes a row as well, so that the owner finds out why nothing
-    went.
+    Runs in the transaction that stores this change as `event_seq`; `changes` are all those of the click. What may not
+    be sent becomes a row as well, in the state `dropped`, so that `tnc destination log` says why.
     """
     campaign = configuration.campaigns.get(click.campaign)
     if campaign is None or click.test or click.imported or changes[-1].origin == "test":
         return []
     destinations = [each for each in destinations_of(configuration, campaign) if not each.archived]
-    earlier = writer.deliveries.of_click(click_seq) if destinations else []
-    conversion, _ = told = _conversion(changes, changes[-1].conversion_id)
+    stored = writer.deliveries.of_click(click_seq) if destinations else []
+    conversion, nth = _conversion(changes, changes[-1].conversion_id)
     made = []
     for destination in destinations:
-        told_before = [
+        earlier = [
             row
-            for row in earlier
+            for row in stored
             if row.destination == destination.id
             and row.record.conversion_id == conversion.conversion_id
             and row.state != "dropped"
         ]
-        word = due(destination, DESTINATIONS[destination.type], conversion, [row.kind for row in told_before])
-        if word is not None:
-            delivery = _delivery(destination, word, told, click, configuration)
-            delivery = replace(delivery, is_known=any(each.may_be_there for each in told_before))
+        platform = PLATFORMS[destination.type]
+        due = due_event(destination, platform, conversion, [row.kind for row in earlier])
+        if due is not None:
+            delivery = _delivery(destination, due, conversion, nth=nth, click=click, configuration=configuration)
+            delivery = replace(delivery, receiver_may_know=any(row.may_be_there for row in earlier))
             row = _row(delivery, click_seq, event_seq, now_ms)
-            made.append(writer.deliveries.add(replace(row, first_seq=told_before[0].first_seq) if told_before else row))
+            made.append(writer.deliveries.add(replace(row, first_seq=earlier[0].first_seq) if earlier else row))
     return [row for row in made if row.state == "queued"]
 
 
 def _conversion(changes: Sequence[ConversionChange], wanted: ConversionId) -> tuple[Conversion, int]:
-    """A conversion of a click, and which one it is by time."""
+    """A conversion of a click, and which one it is by time (1 is the first)."""
     conversions = sorted(fold(changes), key=lambda each: each.converted_at_ms)
-    return next((each, n) for n, each in enumerate(conversions, start=1) if each.conversion_id == wanted)
+    return next((each, nth) for nth, each in enumerate(conversions, start=1) if each.conversion_id == wanted)
 
 
 def _delivery(
-    destination: Destination, word: Due, told: tuple[Conversion, int], click: Click, configuration: Configuration
+    destination: Destination,
+    due: DueEvent,
+    conversion: Conversion,
+    *,
+    nth: int,
+    click: Click,
+    configuration: Configuration,
 ) -> Delivery:
     return Delivery(
+        platform=PLATFORMS[destination.type],
         destination=destination,
-        kind=word.kind,
-        number=word.number,
-        conversion=told[0],
+        kind=due.kind,
+        number=due.number,
+        conversion=conversion,
         click=click,
         configuration=configuration,
-        at_ms=word.at_ms,
+        at_ms=due.at_ms,
         consent=click.visit.consent,
         mode=click.visit.mode,
-        nth=told[1],
+        nth=nth,
     )
 
 
 def _row(delivery: Delivery, click_seq: int, event_seq: int, now_ms: int) -> DeliveryRow:
-    platform = DESTINATIONS[delivery.destination.type]
-    why = gate(delivery, platform, now_ms)
+    reason = skip_reason(delivery, now_ms)
     state: DeliveryState = "queued"
-    if why is not None and why != "paused":  # a pause is over some day
+    if reason is not None and reason != "paused":  # a paused destination gets it when it is resumed
         state = "dropped"
-    elif platform.served:
-        state = "done"  # what stands in the file is there to be fetched
+    elif delivery.platform.file is not None:
+        state = "done"  # the platform fetches it from the file
     return DeliveryRow(
         seq=-1,
         click_seq=click_seq,
@@ -94,13 +101,13 @@ def _row(delivery: Delivery, click_seq: int, event_seq: int, now_ms: int) -> Del
         state=state,
         attempts=0,
         created_at_ms=now_ms,
-        next_at_ms=first_attempt_ms(delivery, platform, now_ms),
-        expires_at_ms=expires_ms(delivery, platform, now_ms),
+        next_at_ms=first_attempt_ms(delivery, now_ms),
+        expires_at_ms=expires_ms(delivery, now_ms),
         done_at_ms=None if state == "queued" else now_ms,
         record=DeliveryRecord(
             conversion_id=delivery.conversion.conversion_id,
             number=delivery.number,
-            reason=why if state == "dropped" else None,
+            reason=reason if state == "dropped" else None,
         ),
     )
 
@@ -108,10 +115,10 @@ def _row(delivery: Delivery, click_seq: int, event_seq: int, now_ms: int) -> Del
 def delivery_of(
     row: DeliveryRow, click: Click, changes: Sequence[ConversionChange], configuration: Configuration
 ) -> Delivery | None:
-    """The delivery that a row stands for: `changes` are those of its click up to its own; None: nobody to send to."""
+    """The delivery of a row; None when its destination is gone. `changes`: those of its click up to the row's own."""
     destination = all_destinations(configuration).get(row.destination)
     if destination is None:
         return None
-    told = _conversion(changes, row.record.conversion_id)
-    word = Due(kind=row.kind, number=row.record.number, at_ms=changes[-1].at_ms)
-    return _delivery(destination, word, told, click, configuration)
+    conversion, nth = _conversion(changes, row.record.conversion_id)
+    due = DueEvent(kind=row.kind, number=row.record.number, at_ms=changes[-1].at_ms)
+    return _delivery(destination, due, conversion, nth=nth, click=click, configuration=configuration)

@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from tests.destinations.examples import NOW_MS, change, conversion, destination
-from tnc.core.models import ConversionChange, Destination
-from tnc.destinations.delivery import Kind
-from tnc.destinations.eligibility import due
-from tnc.destinations.platforms.registry import DESTINATIONS
+from tnc.campaigns.platforms.registry import PLATFORMS
+from tnc.core.models import ConversionChange, DeliveryKind, Destination
+from tnc.destinations.eligibility import due_event
 
 LEAD = change(status="lead", at_ms=NOW_MS - 9_000)
 SALE = change(at_ms=NOW_MS - 8_000)
@@ -22,10 +21,10 @@ GOOGLE, FILE = destination("google-data-manager"), destination("google-csv")
 
 def words(to: Destination, *changes: ConversionChange) -> list[tuple[str, int]]:
     """What went out while these changes came in, one after the other."""
-    made: list[Kind] = []
+    made: list[DeliveryKind] = []
     out: list[tuple[str, int]] = []
     for count in range(1, len(changes) + 1):
-        found = due(to, DESTINATIONS[to.type], conversion(*changes[:count]), made)
+        found = due_event(to, PLATFORMS[to.type], conversion(*changes[:count]), made)
         if found is not None:
             assert found.at_ms == changes[count - 1].at_ms
             made.append(found.kind)
