@@ -7,8 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.campaigns.shop import SHOP, mistakes, read, refusal, shop
-from tnc.campaigns.destination_schema import TYPES
 from tnc.campaigns.parse import read_toml
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.campaigns.schema import NOUNS
 from tnc.core.errors import InvalidError
 from tnc.core.models import Configuration, FilterId
@@ -489,7 +489,7 @@ def test_keys_of_a_flow_are_refused_with_its_campaign(lines: str, sentence: str 
 
 @given(st.sampled_from(sorted(NOUNS)), st.from_regex(r"[a-z][a-z_]{0,30}", fullmatch=True))
 def test_an_unknown_key_of_any_table_is_refused_by_its_name(noun: str, key: str) -> None:
-    assume(not any(key in keys for keys in (NOUNS[noun].keys, *(each.keys for each in TYPES.values()))))
+    assume(not any(key in keys for keys in (NOUNS[noun].keys, *(each.keys for each in PLATFORMS.values()))))
     assume(key != "flow")
 
     found = mistakes(f'[[{noun}]]\nid = "x"\n{key} = 1\ntype = "webhook"', base=Configuration())
