@@ -9,10 +9,11 @@ from tnc.store.sqlite import Database
 
 
 @contextmanager
-def control_database(folder: Path) -> Iterator[Database]:
+def control_database(folder: Path, *, to_write: bool = True) -> Iterator[Database]:
     path = folder / "control.db"
-    writer = connect(path)
-    prepare(writer, path)
+    writer = connect(path) if to_write else None
+    if writer is not None:
+        prepare(writer, path)
     database = Database(connect_to_read(path), writer)
     yield database
     database.close()

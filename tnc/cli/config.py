@@ -97,7 +97,7 @@ def apply(asker: CliContext, file: str | None, prune: bool, version: int | None,
 def versions(asker: CliContext, as_json: bool) -> None:
     """Every version of the configuration: when, by whom, and what changed."""
     with asker.workspace() as workspace:
-        known = workspace.versions.all_versions(workspace.id)
+        known = workspace.versions.all_versions(workspace.id).wait()
     if as_json:
         print_json(
             [

@@ -1,26 +1,16 @@
-"""The control database: every version of the configuration, and who may open the dashboard.
-
-A version is one sealed document, written once and never changed. Rolling back is applying an old one.
-"""
+"""The control database: its tables, how it is opened, and copies of it."""
 
 import sqlite3
-import threading
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import zstandard
-
-from tnc.core import crypto
-from tnc.core.errors import FailedError, NotFoundError, RefusedError
-from tnc.core.models import WorkspaceId
+from tnc.core.errors import FailedError, RefusedError
 from tnc.store.accounts import ACCOUNT_TABLES
 from tnc.store.alerts import ALERT_TABLE
 from tnc.store.erasures import ESCROW_EPOCHS_TABLE, FORGOTTEN_TABLES
 from tnc.store.requests import REQUEST_TABLES
-from tnc.store.sqlite import transaction
 from tnc.store.stopped import STOP_TABLE
 from tnc.store.terms import TERM_CHANGES_TABLE, TERM_TABLE
 
@@ -50,14 +40,6 @@ _LATER: Final[Mapping[str, str]] = {
     "escrow_epochs": ESCROW_EPOCHS_TABLE,
     "term_changes": TERM_CHANGES_TABLE,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    version: int
-    made_at_ms: int
-    made_by: str
-    note: str
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -158,65 +140,3 @@ def damage(path: Path) -> str | None:
     except sqlite3.DatabaseError as error:
         return str(error)
     return None if answer == "ok" else answer
-
-
-class ConfigVersions:
-    """The versions of each workspace's configuration. Safe for several threads, which share `lock`."""
-
-    def __init__(self, database: sqlite3.Connection, control_key: bytes, lock: threading.Lock) -> None:
-        self._database = database
-        self._key = control_key
-        self._lock = lock
-
-    @staticmethod
-    def _place(workspace: WorkspaceId, version: int) -> bytes:
-        return f"tnc configuration 1|{workspace}|{version}".encode()
-
-    def latest(self, workspace: WorkspaceId) -> int:
-        """Number of the newest version; 0 when there is none."""
-        with self._lock:
-            row = self._database.execute(
-                "select coalesce(max(version), 0) from config_versions where workspace = ?", (workspace,)
-            ).fetchone()
-        return int(row[0])
-
-    def document(self, workspace: WorkspaceId, version: int) -> bytes:
-        with self._lock:
-            row = self._database.execute(
-                "select document from config_versions where workspace = ? and version = ?", (workspace, version)
-            ).fetchone()
-        if row is None:
-            raise NotFoundError(
-                f"there is no version {version} of the configuration; `tnc export` prints the present one."
-            )
-        try:
-            packed = crypto.unseal(self._key, row[0], self._place(workspace, version))
-        except crypto.CannotOpenError as error:
-            raise FailedError(
-                f"version {version} of the configuration does not open: it was damaged or moved."
-            ) from error
-        return zstandard.decompress(packed, max_output_size=1 << 28)
-
-    def add(self, workspace: WorkspaceId, document: bytes, *, made_at_ms: int, made_by: str, note: str) -> int:
-        """Make the next version; durable when this returns."""
-        with transaction(self._database, self._lock):
-            row = self._database.execute(
-                "select coalesce(max(version), 0) + 1 from config_versions where workspace = ?", (workspace,)
-            ).fetchone()
-            version = int(row[0])
-            sealed = crypto.seal(self._key, zstandard.compress(document), self._place(workspace, version))
-            self._database.execute(
-                "insert into config_versions values (?, ?, ?, ?, ?, ?)",
-                (workspace, version, made_at_ms, made_by, note, sealed),
-            )
-        return version
-
-    def all_versions(self, workspace: WorkspaceId) -> list[Version]:
-        """Newest first, without their documents."""
-        with self._lock:
-            rows = self._database.execute(
-                "select version, made_at_ms, made_by, note from config_versions where workspace = ?"
-                " order by version desc",
-                (workspace,),
-            ).fetchall()
-        return [Version(version=v, made_at_ms=at, made_by=by, note=note) for v, at, by, note in rows]

@@ -43,6 +43,7 @@ class Database:
         if writer is not None:
             self._connections.append(aiosqlite.Connection(lambda: writer, _ROWS_AT_ONCE))
         self._reader, self._writer = self._connections[0], self._connections[-1]
+        self.writes = writer is not None
         self._writing = asyncio.Lock()
         self.wait(self._start())
 

@@ -22,7 +22,7 @@ from tnc.rules import Plan, Plans, compile_configuration
 from tnc.store import database as control
 from tnc.store.accounts import Accounts
 from tnc.store.alerts import Alerts
-from tnc.store.database import ConfigVersions
+from tnc.store.config_versions import ConfigVersions
 from tnc.store.days.history import ClickHistories
 from tnc.store.days.writer import utc_date
 from tnc.store.erasures import Erasures
@@ -142,7 +142,7 @@ class Workspace:
             control.connect(self.paths.control) if to_write else None,
             loop=loop,
         )
-        self.versions = ConfigVersions(self.database, self.keys.control_key, self.database_lock)
+        self.versions = ConfigVersions(self.control, self.keys.control_key)
         self.terms = WorkspaceTerms(self.database, self.database_lock, self.id)
         self._given = settings
         self.take_terms()
@@ -215,9 +215,14 @@ class Workspace:
 
     # -- the configuration
 
+    def latest_version(self) -> int:
+        """Number of the present version; 0 is the empty one."""
+        known = self.versions.newest_known(self.id)
+        return self.versions.latest(self.id).wait() if known is None else known
+
     def configuration(self) -> tuple[int, Configuration]:
-        """The present version's number and content; version 0 is the empty one."""
-        version = self.versions.latest(self.id)
+        """The present version's number and content."""
+        version = self.latest_version()
         return version, self.plans(version).configuration
 
     def words(self) -> bytes:
@@ -234,13 +239,13 @@ class Workspace:
         """A version, compiled; kept, since versions never change."""
         found = self._plans.get(version)
         if found is None:
-            document = self.versions.document(self.id, version) if version else to_document(Configuration())
+            document = self.versions.document(self.id, version).wait() if version else to_document(Configuration())
             found = self._plans[version] = compile_configuration(from_document(document), version)
         return found
 
     def plan(self, campaign: CampaignId) -> Plan:
         """The present plan of a campaign. Raises NotFoundError."""
-        plans = self.plans(self.versions.latest(self.id))
+        plans = self.plans(self.latest_version())
         plan = plans.by_id.get(campaign)
         if plan is None:
             known = ", ".join(sorted(plans.by_id)) or "none yet"

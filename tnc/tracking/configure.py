@@ -147,7 +147,7 @@ class Operations:
     def plan_version(self, version: int) -> Planned:
         """What rolling back to a version would change. Raises NotFoundError when there is no such version."""
         workspace = self._workspace
-        if not 0 < version <= workspace.versions.latest(workspace.id):
+        if not 0 < version <= workspace.latest_version():
             raise NotFoundError(f"there is no version {version}; `tnc versions` lists them.")
         wanted = workspace.plans(version).configuration
         changes = diff(workspace.configuration()[1], wanted)
@@ -163,7 +163,7 @@ class Operations:
                 made_at_ms=workspace.world.now_ms(),
                 made_by=by,
                 note=planned.text,
-            )
+            ).wait()
             self._hooks.configured(version)
             if words_differ(before, planned.configuration):
                 self._understand_anew()

@@ -36,7 +36,7 @@ def make_tracker(workspace: Workspace, looker: VisitReader, reader: VisitReader 
         world=workspace.world,
         reader=reader or looker,
         looker=looker,
-        plans=workspace.plans(workspace.versions.latest(workspace.id)),
+        plans=workspace.plans(workspace.latest_version()),
         pseudonyms=Pseudonyms(workspace.id, keys.cookie_key),
     )
     tracker.opt_outs = workspace.opt_outs()

@@ -309,7 +309,7 @@ offers = [ { id = "shoes", weight = 1 }, { id = "boots", weight = 1 } ]
 
 async def test_the_same_visitor_is_sent_to_the_same_place_whatever_he_decides(shop: Shop) -> None:
     await asyncio.to_thread(shop.operations.apply, SPLIT, file="split.toml")
-    shop.tracker.take_plans(shop.workspace.plans(shop.workspace.versions.latest(shop.workspace.id)))
+    shop.tracker.take_plans(shop.workspace.plans(shop.workspace.latest_version()))
     for number in range(40):
         agent = f"Mozilla/5.0 (X11; Linux x86_64) Visitor/{number}"
         places = {
