@@ -33,7 +33,7 @@ from tnc.core.models import (
 )
 from tnc.rules import Decision, Plan, compile_configuration
 from tnc.rules.conditions import compile_condition
-from tnc.rules.vocabulary import Place
+from tnc.rules.vocabulary import Scope
 
 NOON = 1_795_521_600_000  # Tuesday 2026-11-24T12:00Z
 CAMPAIGN = CampaignId("summer")
@@ -43,8 +43,8 @@ def when(fact: str, operator: Any, value: Any, timezone: str | None = None) -> C
     return Condition(fact=fact, operator=operator, value=value, timezone=timezone)
 
 
-def holds(condition: Condition, visit: Visit, place: Place | None = None) -> bool:
-    check = compile_condition(condition, place or Place())
+def holds(condition: Condition, visit: Visit, scope: Scope | None = None) -> bool:
+    check = compile_condition(condition, scope or Scope())
     return check.holds(check.fact.read(visit))
 
 
@@ -89,7 +89,7 @@ def shop(
     *flows: Flow,
     offers: Iterable[Offer] = OFFERS,
     landers: Iterable[Lander] = LANDERS,
-    judge: Filter | None = None,
+    filter_: Filter | None = None,
     network: Network = Network(id=NetworkId("net"), name="Net"),  # noqa: B008 - frozen
     source: Source | None = None,
     **campaign: Any,
@@ -100,7 +100,7 @@ def shop(
             "name": "Summer",
             "path": "summer",
             "flows": flows or (REST,),
-            "filter": None if judge is None else judge.id,
+            "filter": None if filter_ is None else filter_.id,
             "source": None if source is None else source.id,
             **campaign,
         }
@@ -110,7 +110,7 @@ def shop(
         networks={network.id: network},
         offers={each.id: each for each in (*OFFERS, *offers)},
         landers={each.id: each for each in landers},
-        filters={} if judge is None else {judge.id: judge},
+        filters={} if filter_ is None else {filter_.id: filter_},
         campaigns={made.id: made},
     )
 

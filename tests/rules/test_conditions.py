@@ -11,7 +11,7 @@ from tnc.core.clock import HOUR_MS, MINUTE_MS
 from tnc.core.models import Condition, Operator, Visit
 from tnc.rules.conditions import compile_condition
 from tnc.rules.operators import version
-from tnc.rules.vocabulary import Place
+from tnc.rules.vocabulary import Scope
 
 
 @law
@@ -154,11 +154,11 @@ def test_a_moment_without_a_zone_is_in_the_zone_of_its_condition() -> None:
 
 
 def test_the_campaign_and_its_source_are_known_where_a_condition_stands() -> None:
-    place = Place(of="filter", campaign=CAMPAIGN)
+    scope = Scope(of="filter", campaign=CAMPAIGN)
 
-    assert holds(when("campaign", "is", ["summer"]), visit(), place)
-    assert holds(when("source", "is", ["unknown"]), visit(), place)
-    assert not holds(when("campaign", "starts", "win"), visit(), place)
+    assert holds(when("campaign", "is", ["summer"]), visit(), scope)
+    assert holds(when("source", "is", ["unknown"]), visit(), scope)
+    assert not holds(when("campaign", "starts", "win"), visit(), scope)
 
 
 def test_a_share_stays_with_the_visitor_and_takes_its_part_of_them() -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tests.rules.shop import click_of, conditions, flow, law, offer, plan, standard, visits
 from tnc.core.models import Action, Cap, OfferId, Sticky, Visit
 from tnc.rules import Plan, Step, is_decision_code
-from tnc.rules.review_parity import BROWSERS, as_ordinary
+from tnc.rules.review_parity import BROWSERS, as_ordinary_visitor
 
 names = st.sampled_from(["shoes", "boots", "socks"])
 flows = st.lists(
@@ -39,9 +39,9 @@ judges = st.one_of(
     ),
 )
 plans = st.builds(
-    lambda made, judge, then, paused, sticky, otherwise: plan(
+    lambda made, filter_, then, paused, sticky, otherwise: plan(
         *made,
-        judge=judge,
+        filter_=filter_,
         offers=[offer("shoes", cap=Cap(conversions=1, then=then)), offer("boots", paused=paused)],
         sticky=sticky,
         otherwise=otherwise,
@@ -115,7 +115,7 @@ def test_a_crawler_is_decided_like_a_new_human_of_the_same_country_and_device(ca
     browser = BROWSERS[2]
     of_device = {"device": browser.device, "os": browser.os, "language": someone.language or "en"}
     crawler = replace(someone, traffic="crawler", bot="adsbot-google", datacenter=True, asn=15169, **of_device)
-    human = as_ordinary(replace(crawler, user_agent="AdsBot-Google", asn=32934, browser="Googlebot"))
+    human = as_ordinary_visitor(replace(crawler, user_agent="AdsBot-Google", asn=32934, browser="Googlebot"))
 
     found, ordinary = campaign.decide(crawler), campaign.decide(human)
 

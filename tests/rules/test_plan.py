@@ -212,7 +212,7 @@ def test_a_flow_with_nothing_left_is_passed_over() -> None:
     decision = full.decide(visit(country="US"), capped=frozenset({SHOES}), trace=trace)
 
     assert decision.flow == "rest"
-    assert "flow us has nothing left to send people to and is passed over" in map(str, trace)
+    assert "flow us has nothing left to send visitors to and is passed over" in map(str, trace)
 
 
 def test_a_flow_whose_offers_are_gone_does_not_show_its_lander() -> None:
@@ -225,18 +225,18 @@ def test_a_flow_whose_offers_are_gone_does_not_show_its_lander() -> None:
 
 
 def test_a_filter_stops_what_any_of_its_conditions_names_and_says_why() -> None:
-    judge = standard(BOTS, when("datacenter", "is", [True]), when("tor", "is", [True]))
+    filter_ = standard(BOTS, when("datacenter", "is", [True]), when("tor", "is", [True]))
 
-    decision = plan(US, REST, judge=judge).decide(visit(traffic="bot", tor=True, country="US"))
+    decision = plan(US, REST, filter_=filter_).decide(visit(traffic="bot", tor=True, country="US"))
 
     assert (decision.filter, decision.stopped, decision.flow, decision.status) == ("standard", True, None, 404)
     assert decision.reasons == ("filter_traffic", "filter_tor")
-    assert plan(US, REST, judge=judge).decide(visit(country="US")).filter is None
+    assert plan(US, REST, filter_=filter_).decide(visit(country="US")).filter is None
 
 
 @pytest.mark.parametrize("records", [{"mode": "monitor"}, {"action": Action(type="allow")}])
 def test_a_filter_that_only_records_lets_the_flow_run(records: dict[str, object]) -> None:
-    decision = plan(US, REST, judge=standard(BOTS, **records)).decide(A_BOT)
+    decision = plan(US, REST, filter_=standard(BOTS, **records)).decide(A_BOT)
 
     assert (decision.filter, decision.stopped, decision.flow, decision.offer) == ("standard", False, "us", "shoes")
     assert decision.reasons == ("filter_traffic",)
@@ -244,10 +244,10 @@ def test_a_filter_that_only_records_lets_the_flow_run(records: dict[str, object]
 
 def test_a_filter_can_send_people_elsewhere() -> None:
     url = Action(type="url", url="https://else.example/?c={click_id}")
-    to_url = plan(US, judge=standard(BOTS, action=url)).decide(A_BOT)
-    to_offer = plan(US, judge=standard(BOTS, action=Action(type="offer", offer=SOCKS))).decide(A_BOT)
+    to_url = plan(US, filter_=standard(BOTS, action=url)).decide(A_BOT)
+    to_offer = plan(US, filter_=standard(BOTS, action=Action(type="offer", offer=SOCKS))).decide(A_BOT)
     to_nothing = plan(
-        US, judge=standard(BOTS, action=Action(type="offer", offer=SOCKS)), offers=[offer("socks", paused=True)]
+        US, filter_=standard(BOTS, action=Action(type="offer", offer=SOCKS)), offers=[offer("socks", paused=True)]
     ).decide(A_BOT)
 
     assert (to_url.template and to_url.template.host, to_url.stopped) == ("else.example", True)
@@ -257,11 +257,11 @@ def test_a_filter_can_send_people_elsewhere() -> None:
 
 @pytest.mark.parametrize("off", [{"paused": True}, {"archived": True}])
 def test_a_filter_that_is_switched_off_judges_nobody(off: dict[str, bool]) -> None:
-    assert plan(US, judge=standard(BOTS, **off)).decide(A_BOT).filter is None
+    assert plan(US, filter_=standard(BOTS, **off)).decide(A_BOT).filter is None
 
 
 def test_a_filter_without_conditions_stops_nobody() -> None:
-    assert plan(REST, judge=standard()).decide(A_BOT).filter is None
+    assert plan(REST, filter_=standard()).decide(A_BOT).filter is None
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_a_filter_without_conditions_stops_nobody() -> None:
 def test_a_declared_crawler_goes_where_an_ordinary_visitor_of_its_country_and_device_goes(
     declared: dict[str, object],
 ) -> None:
-    judge = standard(BOTS, when("datacenter", "is", [True]), when("asn", "is", [15169, 8075]))
+    filter_ = standard(BOTS, when("datacenter", "is", [True]), when("asn", "is", [15169, 8075]))
     flows = (
         flow("robots", when("traffic", "is", ["bot"]), offers={"boots": 1}),
         flow("hosts", when("datacenter", "is", [True]), offers={"boots": 1}),
@@ -290,9 +290,9 @@ def test_a_declared_crawler_goes_where_an_ordinary_visitor_of_its_country_and_de
         user_agent="AdsBot-Google", **declared,
     )  # fmt: skip
 
-    found = plan(*flows, judge=judge).decide(crawler)
+    found = plan(*flows, filter_=filter_).decide(crawler)
 
-    ordinary = plan(*flows, judge=judge).decide(visit(country="US", device="mobile"))
+    ordinary = plan(*flows, filter_=filter_).decide(visit(country="US", device="mobile"))
     assert (found.flow, found.offer, found.filter) == (ordinary.flow, ordinary.offer, None)
     assert found.flow == "people"
 
@@ -444,7 +444,7 @@ def test_the_offer_behind_a_lander_fills_its_own_name() -> None:
 def test_a_destination_is_made_again_from_what_is_stored() -> None:
     campaign = plan(
         US,
-        judge=standard(BOTS, action=Action(type="url", url="https://else.example/?c={country}")),
+        filter_=standard(BOTS, action=Action(type="url", url="https://else.example/?c={country}")),
         otherwise=Action(type="url", url="https://rest.example/?c={country}"),
     )
     people = [visit(country="US"), visit(country="DE"), A_BOT]
@@ -487,7 +487,7 @@ def test_the_trace_tells_the_whole_story_in_plain_words() -> None:
         US,
         flow("pause", offers={"boots": 1}, paused=True),
         flow("f", when("param.age", "above", 18), offers={"shoes": 3, "boots": 1, "socks": 0}, landers={"quiz": 1}),
-        judge=standard(BOTS),
+        filter_=standard(BOTS),
         offers=[capped("shoes", "boots")],
         sticky="offer",
     )
@@ -525,9 +525,9 @@ def test_the_trace_tells_the_whole_story_in_plain_words() -> None:
         (shop(flow("f", landers={"hats": 1})), "there is no lander 'hats'"),
         (shop(flow("f", offers={"shoes": -1})), "below 0"),
         (shop(replace(US, offers=(WeightedOffer(id=SHOES),) * 2)), "twice"),
-        (shop(REST, judge=standard(when("offer", "is", ["x"]))), "filter 'standard': 'offer' is only known"),
-        (shop(REST, judge=standard(BOTS, action=Action(type="url"))), "filter 'standard': '' is no URL"),
-        (shop(REST, judge=standard(BOTS, action=Action(type="status", code=302))), "302 is no status"),
+        (shop(REST, filter_=standard(when("offer", "is", ["x"]))), "filter 'standard': 'offer' is only known"),
+        (shop(REST, filter_=standard(BOTS, action=Action(type="url"))), "filter 'standard': '' is no URL"),
+        (shop(REST, filter_=standard(BOTS, action=Action(type="status", code=302))), "302 is no status"),
         (shop(REST, otherwise=Action(type="allow")), "allow is for filters"),
         (shop(REST, otherwise=Action(type="offer", offer=OfferId("hats"))), "there is no offer 'hats'"),
         (shop(REST, offers=[offer("shoes", url="https://{click_id}/")]), "offer 'shoes': "),
@@ -535,7 +535,7 @@ def test_the_trace_tells_the_whole_story_in_plain_words() -> None:
         (shop(REST, offers=[capped("shoes", "hats")]), "which is no offer"),
         (shop(REST, landers=[Lander(id=LanderId("quiz"), name="Quiz", url="x")]), "lander 'quiz': 'x' is no URL"),
         (replace(shop(REST, source=ADS), sources={}), "there is no source 'ads'"),
-        (replace(shop(REST, judge=standard()), filters={}), "there is no filter 'standard'"),
+        (replace(shop(REST, filter_=standard()), filters={}), "there is no filter 'standard'"),
     ],
 )  # fmt: skip
 def test_a_configuration_that_cannot_be_meant_is_refused_with_its_place(made: Configuration, words: str) -> None:
@@ -558,7 +558,7 @@ def test_needed_facts_are_told_with_their_places() -> None:
     configuration = shop(
         US,
         flow("old", when("city", "is", ["Rome"]), offers={"shoes": 1}, archived=True),
-        judge=standard(BOTS, when("country", "is", ["KP"])),
+        filter_=standard(BOTS, when("country", "is", ["KP"])),
     )
 
     assert needed_facts(configuration) == {

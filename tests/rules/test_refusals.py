@@ -8,12 +8,12 @@ from tests.rules.shop import when
 from tnc.core.errors import InvalidError
 from tnc.core.models import Condition
 from tnc.rules.conditions import compile_condition
-from tnc.rules.vocabulary import OPERATORS_OF, Place
+from tnc.rules.vocabulary import OPERATORS_OF, Scope
 
 
 def refusal(condition: Condition, of: Literal["flow", "filter"] = "flow") -> str:
     with pytest.raises(InvalidError) as caught:
-        compile_condition(condition, Place(of=of))
+        compile_condition(condition, Scope(of=of))
     return str(caught.value)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.visitors.shared import cases
 from tnc.core.models import Source, SourceId, Visit
-from tnc.rules.review_parity import BROWSERS, Browser, as_ordinary
+from tnc.rules.review_parity import BROWSERS, Browser, as_ordinary_visitor
 from tnc.visitors.client_ip import ClientAddress
 from tnc.visitors.geo.geo import Geo
 from tnc.visitors.request import Request, domain_of, language_of, referrer_domain
@@ -224,7 +224,7 @@ def test_a_crawler_s_stand_in_is_what_is_read_of_its_browser(browser: Browser) -
     )
 
     read = READER.read(asked, None)
-    stand_in = as_ordinary(Visit(visited_at_ms=0, device=browser.device, os=browser.os, traffic="crawler"))
+    stand_in = as_ordinary_visitor(Visit(visited_at_ms=0, device=browser.device, os=browser.os, traffic="crawler"))
 
     assert [getattr(read, name) for name in names] == [getattr(stand_in, name) for name in names]
     assert read.headers == stand_in.headers

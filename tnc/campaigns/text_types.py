@@ -19,7 +19,7 @@ from tnc.rules.conditions import compile_condition
 from tnc.rules.macros import read_template
 from tnc.rules.operators import matches
 from tnc.rules.templates import UrlTemplate
-from tnc.rules.vocabulary import Kind, Place, get_fact
+from tnc.rules.vocabulary import Kind, Scope, get_fact
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _PATH: Final = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
@@ -114,9 +114,9 @@ class ConditionShape:
         fact = value.get("fact")
         if not isinstance(fact, str) or len(fact) > 200:
             raise mistake(f"must be the name of a fact in quotes, not {show(fact)}", "fact")
-        place = Place(of=self.of)
+        scope = Scope(of=self.of)
         try:
-            kind = get_fact(fact, place).kind
+            kind = get_fact(fact, scope).kind
         except InvalidError as error:
             raise mistake(f"cannot be used: {error}", "fact") from error
         operator = _operator(value)
@@ -127,7 +127,7 @@ class ConditionShape:
             timezone=_read_timezone(value, kind, context),
         )
         try:
-            compile_condition(condition, place)
+            compile_condition(condition, scope)
         except InvalidError as error:
             raise mistake(f"cannot be used: {error}", operator) from error
         return condition

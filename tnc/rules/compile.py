@@ -1,4 +1,4 @@
-"""A configuration, compiled: every campaign's plan, or one sentence about the first thing that cannot be meant."""
+"""Compiles a configuration to a plan for each campaign, or refuses it with a sentence about the first mistake."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,10 +20,21 @@ from tnc.core.models import (
     WeightedOffer,
 )
 from tnc.rules.conditions import compile_condition
-from tnc.rules.flows import ANEW, KEPT, End, FilterRoute, FlowRoute, LanderRoute, Landers, OfferRoute, Offers, Question
+from tnc.rules.flows import (
+    PER_VISIT,
+    PER_VISITOR,
+    ActionRoute,
+    ConditionTest,
+    FilterRoute,
+    FlowRoute,
+    LanderRoute,
+    Landers,
+    OfferRoute,
+    Offers,
+)
 from tnc.rules.plan import Plan
 from tnc.rules.templates import UrlTemplate
-from tnc.rules.vocabulary import Place
+from tnc.rules.vocabulary import Scope
 from tnc.rules.weights import Draw, Option
 
 _PAGES: Final = frozenset({"meta", "double-meta", "js"})
@@ -40,7 +51,7 @@ class Plans:
 
 
 def compile_configuration(configuration: Configuration, version: int) -> Plans:
-    """Raises InvalidError that names the place and says what is wrong there."""
+    """Raises InvalidError that names the offer, lander, filter or flow and what is wrong with it."""
     offers = {identity: _offer(offer, configuration) for identity, offer in configuration.offers.items()}
     landers = {identity: _lander(lander) for identity, lander in configuration.landers.items()}
     by_id = {
@@ -61,9 +72,9 @@ def compile_configuration(configuration: Configuration, version: int) -> Plans:
 
 
 def needed_facts(configuration: Configuration) -> dict[str, tuple[str, ...]]:
-    """Facts that live flows and filters ask for, by name, each with the places that ask.
+    """Facts in the conditions of flows and filters that are not archived, each with the flows and filters by name.
 
-    What is not installed can so be refused by name when a configuration is saved.
+    With it a configuration is refused that needs geo data which is not installed.
     """
     found: dict[str, list[str]] = {}
     for place, conditions in conditions_by_place(configuration):
@@ -75,50 +86,50 @@ def needed_facts(configuration: Configuration) -> dict[str, tuple[str, ...]]:
 
 
 def conditions_by_place(configuration: Configuration) -> Iterable[tuple[str, tuple[Condition, ...]]]:
-    """All that live filters and flows ask, by `filter 'id'` and `flow 'id' of campaign 'id'`."""
-    for judge in configuration.filters.values():
-        if not judge.archived:
-            yield f"filter {judge.id!r}", judge.when
+    """The conditions of filters and flows that are not archived, by `filter 'id'` and `flow 'id' of campaign 'id'`."""
+    for filter_ in configuration.filters.values():
+        if not filter_.archived:
+            yield f"filter {filter_.id!r}", filter_.when
     for campaign in configuration.campaigns.values():
         for flow in campaign.flows:
             if not campaign.archived and not flow.archived:
                 yield f"flow {flow.id!r} of campaign {campaign.id!r}", flow.when
 
 
-def _gone(thing: Offer | Lander | Filter | Flow) -> str | None:
+def _inactive(thing: Offer | Lander | Filter | Flow) -> str | None:
     return "archived" if thing.archived else "paused" if thing.paused else None
 
 
-def _url(text: str, place: str) -> UrlTemplate:
+def _url(text: str, where: str) -> UrlTemplate:
     try:
         return UrlTemplate.parse(text)
     except InvalidError as error:
-        raise InvalidError(f"{place}: {error}") from error
+        raise InvalidError(f"{where}: {error}") from error
 
 
 def _offer(offer: Offer, configuration: Configuration) -> OfferRoute:
-    gone = _gone(offer)
+    inactive = _inactive(offer)
     network = None if offer.network is None else configuration.networks.get(offer.network)
     if offer.network is not None and network is None:
         raise InvalidError(f"offer {offer.id!r}: there is no network {offer.network!r}; add it or name another")
-    if gone is None and network is not None and (network.paused or network.archived):
-        gone = f"of network {network.id}, which is {'archived' if network.archived else 'paused'}"
+    if inactive is None and network is not None and (network.paused or network.archived):
+        inactive = f"of network {network.id}, which is {'archived' if network.archived else 'paused'}"
     then = None if offer.cap is None else offer.cap.then
     if then is not None and then not in configuration.offers:
         raise InvalidError(
             f"offer {offer.id!r}: its cap goes on to {then!r}, which is no offer; add it or name another"
         )
     template = _url(offer.url, f"offer {offer.id!r}")
-    return OfferRoute(id=offer.id, network=offer.network, template=template, then=then, gone=gone)
+    return OfferRoute(id=offer.id, network=offer.network, template=template, then=then, inactive=inactive)
 
 
 def _lander(lander: Lander) -> LanderRoute:
-    return LanderRoute(id=lander.id, template=_url(lander.url, f"lander {lander.id!r}"), gone=_gone(lander))
+    return LanderRoute(id=lander.id, template=_url(lander.url, f"lander {lander.id!r}"), inactive=_inactive(lander))
 
 
 @dataclass(slots=True)
 class _Compiler:
-    """One campaign's plan in the making. Conditions on personal facts get their bits in the order they stand in."""
+    """Builds the plan of one campaign. Conditions on personal facts get witness bits in the order of the file."""
 
     campaign: Campaign
     configuration: Configuration
@@ -130,9 +141,10 @@ class _Compiler:
         campaign = self.campaign
         filters = self._filters()
         flows = tuple(self._flow(flow) for flow in campaign.flows)
-        otherwise = self._end(campaign.otherwise, f"otherwise of campaign {campaign.id!r}")
-        ends = [otherwise, *(judge.end for judge in filters if judge.end)]
-        first = {offer for flow in flows for offer in flow.numbered} | {end.offer for end in ends if end.offer}
+        otherwise = self._action(campaign.otherwise, f"otherwise of campaign {campaign.id!r}")
+        actions = [otherwise, *(filter_.action for filter_ in filters if filter_.action)]
+        first = {offer for flow in flows for offer in flow.numbered}
+        first |= {action.offer for action in actions if action.offer}
         return Plan(
             campaign=campaign,
             configuration=self.configuration,
@@ -170,46 +182,44 @@ class _Compiler:
 
     # ------------------------------------------------------------------------------- conditions
 
-    def _questions(self, conditions: Iterable[Condition], place: Place, where: str) -> tuple[Question, ...]:
-        return tuple(self._question(condition, place, where) for condition in conditions)
+    def _tests(self, conditions: Iterable[Condition], scope: Scope, where: str) -> tuple[ConditionTest, ...]:
+        return tuple(self._test(condition, scope, where) for condition in conditions)
 
-    def _question(self, condition: Condition, place: Place, where: str) -> Question:
+    def _test(self, condition: Condition, scope: Scope, where: str) -> ConditionTest:
         try:
-            check = compile_condition(condition, place)
+            compiled = compile_condition(condition, scope)
         except InvalidError as error:
             raise InvalidError(f"{where}: {error}") from error
-        if not check.fact.personal:
-            return check.fact.read, check.holds, 0, check
-        bit = self.bits.setdefault(repr(condition), 1 << len(self.bits))
-        return check.fact.read, check.holds, bit, check
+        bit = self.bits.setdefault(repr(condition), 1 << len(self.bits)) if compiled.fact.personal else 0
+        return compiled.fact.read, compiled.holds, bit, compiled
 
-    # ------------------------------------------------------------------------------------ ends
+    # -------------------------------------------------------------------------- filters and actions
 
     def _filters(self) -> tuple[FilterRoute, ...]:
         if self.campaign.filter is None:
             return ()
-        judge = self.configuration.filters.get(self.campaign.filter)
-        if judge is None:
+        filter_ = self.configuration.filters.get(self.campaign.filter)
+        if filter_ is None:
             raise InvalidError(
                 f"campaign {self.campaign.id!r}: there is no filter {self.campaign.filter!r}; add it or name another"
             )
-        where = f"filter {judge.id!r}"
-        place = Place(of="filter", campaign=self.campaign.id, source=self.campaign.source)
-        records = judge.mode == "monitor" or judge.action.type == "allow"
-        end = None if records else self._end(judge.action, where)
-        questions = self._questions(judge.when, place, where)
-        return (FilterRoute(id=judge.id, gone=_gone(judge), questions=questions, end=end),)
+        where = f"filter {filter_.id!r}"
+        scope = Scope(of="filter", campaign=self.campaign.id, source=self.campaign.source)
+        records = filter_.mode == "monitor" or filter_.action.type == "allow"
+        action = None if records else self._action(filter_.action, where)
+        tests = self._tests(filter_.when, scope, where)
+        return (FilterRoute(id=filter_.id, inactive=_inactive(filter_), tests=tests, action=action),)
 
-    def _end(self, action: Action, where: str) -> End:
+    def _action(self, action: Action, where: str) -> ActionRoute:
         match action.type:
             case "status":
-                return End(status=_status(action.code, where))
+                return ActionRoute(status=_status(action.code, where))
             case "url":
-                return End(template=_url(action.url or "", where))
+                return ActionRoute(template=_url(action.url or "", where))
             case "offer":
                 if action.offer not in self.offers:
                     raise InvalidError(f"{where}: there is no offer {action.offer!r}; add it or name another")
-                return End(offer=action.offer)
+                return ActionRoute(offer=action.offer)
             case "allow":
                 raise InvalidError(f"{where}: allow is for filters; write a status, a url or an offer")
 
@@ -220,41 +230,40 @@ class _Compiler:
         where = f"flow {flow.id!r} of campaign {campaign.id!r}"
         if not flow.landers and not flow.offers:
             raise InvalidError(f"{where}: it names neither landers nor offers; name at least one of them")
-        place = Place(of="flow", campaign=campaign.id, source=campaign.source)
+        scope = Scope(of="flow", campaign=campaign.id, source=campaign.source)
         landers, no_landers = _options("lander", flow.landers, self.landers, where)
         offers, no_offers = _options("offer", flow.offers, self.offers, where)
         return FlowRoute(
             id=flow.id,
-            gone=_gone(flow),
-            questions=self._questions(flow.when, place, where),
+            inactive=_inactive(flow),
+            tests=self._tests(flow.when, scope, where),
             until=flow.match == "any" and bool(flow.when),
             landers=Draw.between(landers, campaign.id, flow.id, "lander") if flow.landers else None,
             offers=Draw.between(offers, campaign.id, flow.id, "offer") if flow.offers else None,
             numbered=tuple(option.id for option in flow.offers),
             paused_offers=frozenset(option.id for option in flow.offers if option.paused),
             left_out=(*no_landers, *no_offers),
-            lander_as=KEPT if campaign.sticky in {"lander", "offer"} else ANEW,
-            offer_as=KEPT if campaign.sticky == "offer" else ANEW,
+            lander_draw=PER_VISITOR if campaign.sticky in {"lander", "offer"} else PER_VISIT,
+            offer_draw=PER_VISITOR if campaign.sticky == "offer" else PER_VISIT,
         )
 
 
 def _options(
-    noun: str, written: Iterable[WeightedLander | WeightedOffer], routes: Mapping[Any, Any], where: str
+    noun: str, options: Iterable[WeightedLander | WeightedOffer], routes: Mapping[Any, Any], where: str
 ) -> Any:
-    """Options that get traffic, and a few words about each that does not."""
+    """Options that get traffic, and a sentence about each that does not."""
     live, left_out, seen = [], [], set()
-    for option in written:
+    for option in options:
         route = routes.get(option.id)
         if route is None:
             raise InvalidError(f"{where}: there is no {noun} {option.id!r}; add it or name another")
         if option.id in seen:
-            raise InvalidError(
-                f"{where}: {noun} {option.id!r} stands there twice; name it once, with the sum of weights"
-            )
+            raise InvalidError(f"{where}: {noun} {option.id!r} is listed twice; name it once, with the sum of weights")
         if option.weight < 0:
             raise InvalidError(f"{where}: the weight of {noun} {option.id!r} is below 0; write 0 or more")
         seen.add(option.id)
-        why = "paused in this flow" if option.paused else route.gone or (None if option.weight else "without weight")
+        without_weight = None if option.weight else "without weight"
+        why = "paused in this flow" if option.paused else route.inactive or without_weight
         if why is None:
             live.append(Option(option.id, option.weight))
         else:
@@ -263,9 +272,9 @@ def _options(
 
 
 def _status(code: int | None, where: str) -> int:
-    """Redirects need a place to go to, so 3xx is none of an answer's statuses."""
+    """A redirect needs a URL, so 3xx is not allowed."""
     if code is None:
         return 404
     if 200 <= code <= 299 or 400 <= code <= 599:
         return code
-    raise InvalidError(f"{where}: {code} is no status to answer with; write 200 to 299 or 400 to 599")
+    raise InvalidError(f"{where}: {code} is no status to reply with; write 200 to 299 or 400 to 599")

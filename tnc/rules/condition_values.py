@@ -1,4 +1,4 @@
-"""The value written in a condition, read as what its fact needs, or refused in a sentence."""
+"""The value that a condition gives, read as its fact needs it, or refused in a sentence."""
 
 import difflib
 import math
@@ -13,58 +13,67 @@ from tnc.core.errors import InvalidError
 from tnc.core.models import Condition
 from tnc.rules import operators
 from tnc.rules.describe import quoted
-from tnc.rules.operators import UNKNOWN, Holds
-from tnc.rules.vocabulary import WEEKDAYS, Fact, Read
+from tnc.rules.operators import UNKNOWN, Predicate
+from tnc.rules.vocabulary import WEEKDAYS, Fact, FactReader
 
 T = TypeVar("T")
+ValueReader = Callable[[Condition, Any], T]
+"""Reads one value of a condition, or raises InvalidError that names its fact and operator."""
+
+KINDS_WITH_TIMEZONE: Final = frozenset({"hour", "weekday", "time"})
+
 _TIME_OF_DAY: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::00)?", re.ASCII)
+_MINUTES_OF_DAY: Final = 1440
 
 
-def refuse(condition: Condition, what: str) -> NoReturn:
-    raise InvalidError(f"{condition.fact} {condition.operator}: {what}")
+def refuse(condition: Condition, why: str) -> NoReturn:
+    raise InvalidError(f"{condition.fact} {condition.operator}: {why}")
 
 
-def each(condition: Condition, read: Callable[[Condition, Any], T]) -> list[T]:
-    """Every value of `is = ["a", "b"]`, or the one of `is = "a"`."""
+# ------------------------------------------------------------------------------------- how many values
+
+
+def read_each(condition: Condition, read: ValueReader[T]) -> list[T]:
+    """All values of `is = ["a", "b"]`, or the one of `is = "a"`."""
     values = condition.value if isinstance(condition.value, list | tuple) else [condition.value]
     if not values:
         refuse(condition, "the list is empty; name at least one value")
     return [read(condition, value) for value in values]
 
 
-def one(condition: Condition, read: Callable[[Condition, Any], T]) -> T:
+def read_one(condition: Condition, read: ValueReader[T]) -> T:
     if isinstance(condition.value, list | tuple):
         refuse(condition, "takes one value, not a list")
     return read(condition, condition.value)
 
 
-def pair(condition: Condition, read: Callable[[Condition, Any], T]) -> tuple[T, T]:
+def read_pair(condition: Condition, read: ValueReader[T]) -> tuple[T, T]:
     if not isinstance(condition.value, list | tuple) or len(condition.value) != 2:
         refuse(condition, "takes a list of two values, the first and the last")
     first, last = condition.value
     return read(condition, first), read(condition, last)
 
 
-def order(condition: Condition, read: Callable[[Condition, Any], Any]) -> Callable[[Any], bool]:
-    """What `above`, `below` and `between` (both ends included) ask of a measured value."""
+def compare(condition: Condition, read: ValueReader[Any]) -> Predicate:
+    """`above`, `below` and `between` (both ends included)."""
     match condition.operator:
         case "between":
-            low, high = pair(condition, read)
+            low, high = read_pair(condition, read)
             if low > high:
                 refuse(condition, "the first value is above the last; write the smaller one first")
             return lambda value: low <= value <= high
         case "above":
-            bound = one(condition, read)
+            bound = read_one(condition, read)
             return lambda value: bool(value > bound)
         case _:
-            bound = one(condition, read)
+            bound = read_one(condition, read)
             return lambda value: bool(value < bound)
 
 
 # ------------------------------------------------------------------------------------- kinds of values
 
 
-def text(condition: Condition, value: Any) -> str:
+def read_text(condition: Condition, value: Any) -> str:
     if not isinstance(value, str):
         refuse(condition, f'takes text; write "{quoted(value)}" in quotes')
     if not value and condition.operator not in {"is", "not"}:
@@ -72,25 +81,29 @@ def text(condition: Condition, value: Any) -> str:
     return value
 
 
-def word(allowed: tuple[str, ...]) -> Callable[[Condition, Any], str]:
+def option_reader(options: tuple[str, ...]) -> ValueReader[str]:
+    """One of the options, in any case."""
+
     def read(condition: Condition, value: Any) -> str:
         found = value.lower() if isinstance(value, str) else None
-        if found is None or found not in allowed:
-            refuse(condition, f"{quoted(value)} is none of {', '.join(allowed)}")
+        if found is None or found not in options:
+            refuse(condition, f"{quoted(value)} is none of {', '.join(options)}")
         return found
 
     return read
 
 
-def code(read_code: Callable[[str], str]) -> Callable[[Condition, Any], str]:
+def code_reader(read_code: Callable[[str], str]) -> ValueReader[str]:
+    """A country or language, or `unknown`."""
+
     def read(condition: Condition, value: Any) -> str:
-        written = text(condition, value)
-        return UNKNOWN if written.lower() == UNKNOWN else read_code(written)
+        text = read_text(condition, value)
+        return UNKNOWN if text.lower() == UNKNOWN else read_code(text)
 
     return read
 
 
-def boolean(condition: Condition, value: Any) -> bool | str:
+def read_boolean(condition: Condition, value: Any) -> bool | str:
     if isinstance(value, bool) or value == UNKNOWN:
         return value  # type: ignore[no-any-return]  # narrowed just above
     refuse(condition, f"{quoted(value)} is none of true, false, unknown")
@@ -100,71 +113,62 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def number(condition: Condition, value: Any) -> float:
+def read_number(condition: Condition, value: Any) -> float:
     if not _is_number(value):
         refuse(condition, f"takes numbers, not {quoted(value)}")
     return value  # type: ignore[no-any-return]  # narrowed just above
 
 
-def number_or_unknown(condition: Condition, value: Any) -> float | str:
-    return UNKNOWN if value == UNKNOWN else number(condition, value)
+def read_number_or_unknown(condition: Condition, value: Any) -> float | str:
+    return UNKNOWN if value == UNKNOWN else read_number(condition, value)
 
 
-def number_in_text(condition: Condition, value: Any) -> float:
-    """A parameter is text, so its bounds may be written as text too."""
+def read_number_in_text(condition: Condition, value: Any) -> float:
+    """A parameter is text, so its bounds may be given as text too."""
     found = operators.number(value) if isinstance(value, str) else None
-    return number(condition, value) if found is None else found
+    return read_number(condition, value) if found is None else found
 
 
-def text_or_number(condition: Condition, value: Any) -> str | float:
-    return number(condition, value) if _is_number(value) else text(condition, value)
+def read_text_or_number(condition: Condition, value: Any) -> str | float:
+    return read_number(condition, value) if _is_number(value) else read_text(condition, value)
 
 
-def version(condition: Condition, value: Any) -> tuple[int, ...]:
-    found = operators.version(version_text(condition, value))
+def read_version(condition: Condition, value: Any) -> tuple[int, ...]:
+    found = operators.version(read_version_text(condition, value))
     if found is None:
         refuse(condition, f'takes versions like "17.2", not {quoted(value)}')
     return found
 
 
-def version_text(condition: Condition, value: Any) -> str:
-    return str(value) if _is_number(value) else text(condition, value)
+def read_version_text(condition: Condition, value: Any) -> str:
+    return str(value) if _is_number(value) else read_text(condition, value)
 
 
-def address(condition: Condition, value: Any) -> str:
-    written = text(condition, value)
-    if written == UNKNOWN:
-        return written
+def read_address(condition: Condition, value: Any) -> str:
+    """An IP address in its canonical spelling, or `unknown`."""
+    text = read_text(condition, value)
+    if text == UNKNOWN:
+        return text
     try:
-        return str(ip_address(written))
+        return str(ip_address(text))
     except ValueError:
-        hint = "for a range use the operator in" if "/" in written else "write one like 203.0.113.7 or 2001:db8::7"
+        hint = "for a range use the operator in" if "/" in text else "write one like 203.0.113.7 or 2001:db8::7"
         refuse(condition, f"{quoted(value)} is no address; {hint}")
 
 
-def network(condition: Condition, value: Any) -> IPv4Network | IPv6Network:
+def read_network(condition: Condition, value: Any) -> IPv4Network | IPv6Network:
     try:
-        return ip_network(text(condition, value), strict=False)
+        return ip_network(read_text(condition, value), strict=False)
     except ValueError:
         refuse(condition, f"{quoted(value)} is no network; write one like 203.0.113.0/24 or 2001:db8::/32")
 
 
-def minute(condition: Condition, value: Any) -> int:
-    """Minutes since midnight of an hour from 0 to 23 or of a time like `"22:30"`."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 23:
-        return value * 60
-    clock = _TIME_OF_DAY.fullmatch(value) if isinstance(value, str) else None
-    if clock is None:
-        refuse(condition, f'takes hours from 0 to 23 or times like "22:30", not {quoted(value)}')
-    return int(clock[1]) * 60 + int(clock[2])
-
-
-def moment_ms(zone: tzinfo) -> Callable[[Condition, Any], int]:
-    """RFC 3339; a time without a zone is in `zone`."""
+def moment_reader(zone: tzinfo) -> ValueReader[int]:
+    """Milliseconds of a time in RFC 3339; a time that names no zone is in `zone`."""
 
     def read(condition: Condition, value: Any) -> int:
         try:
-            moment = datetime.fromisoformat(text(condition, value))
+            moment = datetime.fromisoformat(read_text(condition, value))
         except ValueError:
             refuse(condition, f"{quoted(value)} is no time; write one like 2026-11-23T18:00")
         moment = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
@@ -173,8 +177,7 @@ def moment_ms(zone: tzinfo) -> Callable[[Condition, Any], int]:
     return read
 
 
-KINDS_WITH_TIMEZONE: Final = frozenset({"hour", "weekday", "time"})
-_DAY: Final = 1440  # minutes
+# ------------------------------------------------------------------------------- hours, weekdays, time zones
 
 
 def read_zone(condition: Condition) -> tzinfo:
@@ -189,8 +192,8 @@ def read_zone(condition: Condition) -> tzinfo:
         raise InvalidError(f"{condition.fact}: there is no time zone {condition.timezone!r}; {hint}") from error
 
 
-def reader(fact: Fact, condition: Condition, zone: tzinfo) -> Read:
-    """How the fact is read for this condition: in its zone, and as `"22:30"` where it names times of the day."""
+def fact_reader(fact: Fact, condition: Condition, zone: tzinfo) -> FactReader:
+    """Reads the fact in the zone of the condition; the hour as `"22:30"` where the condition names times of day."""
     match fact.kind:
         case "hour" if _names_times(condition):
             return lambda visit: datetime.fromtimestamp(visit.visited_at_ms / 1000, zone).strftime("%H:%M")
@@ -202,42 +205,57 @@ def reader(fact: Fact, condition: Condition, zone: tzinfo) -> Read:
             return fact.read
 
 
+def hour_predicate(condition: Condition) -> Predicate:
+    """Whole hours compare as hours, so `[22, 6]` lasts until 6:59; times like `"06:30"` compare to the minute."""
+    if condition.operator in {"is", "not"}:
+        return operators.one_of(read_each(condition, _read_whole_hour))
+    if not _names_times(condition):
+        return operators.one_of([minute // 60 for minute in _minutes(condition, 60)])
+    return operators.one_of([f"{minute // 60:02}:{minute % 60:02}" for minute in _minutes(condition, 1)])
+
+
+def weekday_predicate(condition: Condition) -> Predicate:
+    if condition.operator != "between":
+        return operators.one_of(read_each(condition, option_reader((*WEEKDAYS, UNKNOWN))))
+    first, last = read_pair(condition, option_reader(WEEKDAYS))
+    days = _around(WEEKDAYS.index(first), WEEKDAYS.index(last), 7)
+    return operators.one_of([WEEKDAYS[day] for day in days])
+
+
 def _names_times(condition: Condition) -> bool:
     return ":" in str(condition.value)
 
 
-def hour_test(condition: Condition) -> Holds:
-    """Whole hours compare as hours, so `[22, 6]` lasts until 6:59; times like `"06:30"` compare to the minute."""
-    if condition.operator in {"is", "not"}:
-        return operators.one_of(each(condition, _whole_hour))
-    if not _names_times(condition):
-        return operators.one_of([minute // 60 for minute in _span(condition, 60)])
-    return operators.one_of([f"{minute // 60:02}:{minute % 60:02}" for minute in _span(condition, 1)])
+def _read_minute(condition: Condition, value: Any) -> int:
+    """Minutes since midnight of an hour from 0 to 23 or of a time like `"22:30"`."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 23:
+        return value * 60
+    clock = _TIME_OF_DAY.fullmatch(value) if isinstance(value, str) else None
+    if clock is None:
+        refuse(condition, f'takes hours from 0 to 23 or times like "22:30", not {quoted(value)}')
+    return int(clock[1]) * 60 + int(clock[2])
 
 
-def _whole_hour(condition: Condition, value: Any) -> int | str:
+def _read_whole_hour(condition: Condition, value: Any) -> int | str:
     if value == UNKNOWN:
         return UNKNOWN
     if isinstance(value, str):
         refuse(condition, "takes hours from 0 to 23; for a time of day use between, above or below")
-    return minute(condition, value) // 60
+    return _read_minute(condition, value) // 60
 
 
-def _span(condition: Condition, unit: int) -> Iterable[int]:
-    """The minutes of the day that `between`, `above` and `below` allow, in steps of a unit."""
+def _minutes(condition: Condition, unit: int) -> Iterable[int]:
+    """The minutes of the day that `between`, `above` and `below` allow, in steps of `unit` minutes."""
     match condition.operator:
         case "between":
-            first, last = pair(condition, minute)
-            return (unit * step for step in operators.around(first // unit, last // unit, _DAY // unit))
+            first, last = read_pair(condition, _read_minute)
+            return (unit * step for step in _around(first // unit, last // unit, _MINUTES_OF_DAY // unit))
         case "above":
-            return range(one(condition, minute) + unit, _DAY, unit)
+            return range(read_one(condition, _read_minute) + unit, _MINUTES_OF_DAY, unit)
         case _:
-            return range(0, one(condition, minute), unit)
+            return range(0, read_one(condition, _read_minute), unit)
 
 
-def weekday_test(condition: Condition) -> Holds:
-    if condition.operator != "between":
-        return operators.one_of(each(condition, word((*WEEKDAYS, UNKNOWN))))
-    first, last = pair(condition, word(WEEKDAYS))
-    days = operators.around(WEEKDAYS.index(first), WEEKDAYS.index(last), 7)
-    return operators.one_of([WEEKDAYS[day] for day in days])
+def _around(low: int, high: int, size: int) -> frozenset[int]:
+    """The numbers from `low` to `high`, both included, on a clock face of `size`: 22 to 6 goes over midnight."""
+    return frozenset((low + step) % size for step in range((high - low) % size + 1))

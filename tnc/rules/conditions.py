@@ -1,4 +1,4 @@
-"""Conditions: `{ fact = "country", is = ["US", "CA"] }` checked once and turned into a fast test of a visit."""
+"""Conditions: `{ fact = "country", is = ["US", "CA"] }` is checked once and compiled to a fast test of a visit."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -7,57 +7,111 @@ from typing import Final
 
 from tnc.core.errors import InvalidError
 from tnc.core.models import OPERATORS, Condition
-from tnc.rules import condition_values as written
 from tnc.rules import operators
-from tnc.rules.describe import sentence
-from tnc.rules.operators import UNKNOWN, Holds, negated
+from tnc.rules.condition_values import (
+    KINDS_WITH_TIMEZONE,
+    code_reader,
+    compare,
+    fact_reader,
+    hour_predicate,
+    moment_reader,
+    option_reader,
+    read_address,
+    read_boolean,
+    read_each,
+    read_network,
+    read_number,
+    read_number_in_text,
+    read_number_or_unknown,
+    read_text,
+    read_text_or_number,
+    read_version,
+    read_version_text,
+    read_zone,
+    weekday_predicate,
+)
+from tnc.rules.describe import describe_condition
+from tnc.rules.operators import UNKNOWN, Predicate, negated
 from tnc.rules.review_parity import refuse_reviewer_targeting
-from tnc.rules.vocabulary import Fact, Kind, Place, get_fact, read_country, read_language
+from tnc.rules.vocabulary import Fact, Kind, Scope, get_fact, read_country, read_language
 
 _IS_OR_NOT: Final = frozenset({"is", "not"})
 _ORDER: Final = frozenset({"above", "below", "between"})
 
 
-def meaning(fact: Fact, condition: Condition, zone: tzinfo) -> Holds:
-    """The test of the fact's value that the condition writes, with `not` read as `is`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledCondition:
+    """A checked condition: it is true for a visit when `holds(fact.read(visit))`, which never raises."""
+
+    condition: Condition
+    fact: Fact
+    holds: Predicate
+    text: str
+
+
+def compile_condition(condition: Condition, scope: Scope = Scope()) -> CompiledCondition:  # noqa: B008 - frozen
+    """Raises InvalidError, in a sentence for the author, for a condition that cannot be used."""
+    fact = get_fact(condition.fact, scope)
+    if condition.operator not in fact.operators:
+        known = condition.operator in OPERATORS
+        what = f"{condition.operator!r} does not fit {fact.name}" if known else f"no operator {condition.operator!r}"
+        raise InvalidError(f"{what}; {fact.name} takes {', '.join(fact.operators)}")
+    if condition.timezone is not None and fact.kind not in KINDS_WITH_TIMEZONE:
+        raise InvalidError(f"{fact.name} takes no timezone; only hour, weekday and clicked_at do")
+    zone = read_zone(condition)
+    holds = _make_predicate(fact, condition, zone)
+    refuse_reviewer_targeting(condition, scope, lambda other: _make_predicate(fact, other, zone))
+    return CompiledCondition(
+        condition=condition,
+        fact=replace(fact, read=fact_reader(fact, condition, zone)),
+        holds=negated(holds) if condition.operator == "not" else holds,
+        text=describe_condition(condition),
+    )
+
+
+def _make_predicate(fact: Fact, condition: Condition, zone: tzinfo) -> Predicate:
+    """The predicate on the fact's value; the operator `not` is compiled like `is`."""
     match fact.kind:
         case "hour":
-            holds = written.hour_test(condition)
+            holds = hour_predicate(condition)
         case "weekday":
-            holds = written.weekday_test(condition)
+            holds = weekday_predicate(condition)
         case "time":
-            holds = written.order(condition, written.moment_ms(zone))
+            holds = compare(condition, moment_reader(zone))
         case kind:
-            holds = _TESTS[kind](fact, condition)
-    return holds if condition.operator in _IS_OR_NOT else operators.known(holds)
+            holds = _PREDICATES[kind](fact, condition)
+    return holds if condition.operator in _IS_OR_NOT else operators.false_if_unknown(holds)
 
 
-def _closed(fact: Fact, condition: Condition) -> Holds:
-    allowed = tuple(dict.fromkeys((*fact.values, UNKNOWN)))
-    return operators.one_of(written.each(condition, written.word(allowed)))
+# ------------------------------------------------------------------------------------- by the kind of fact
 
 
-def _country(_: Fact, condition: Condition) -> Holds:
-    return operators.one_of(written.each(condition, written.code(read_country)))
+def _options(fact: Fact, condition: Condition) -> Predicate:
+    options = tuple(dict.fromkeys((*fact.values, UNKNOWN)))
+    return operators.one_of(read_each(condition, option_reader(options)))
 
 
-def _language(_: Fact, condition: Condition) -> Holds:
-    return operators.one_of(written.each(condition, written.code(read_language)))
+def _country(_: Fact, condition: Condition) -> Predicate:
+    return operators.one_of(read_each(condition, code_reader(read_country)))
 
 
-def _boolean(_: Fact, condition: Condition) -> Holds:
-    return operators.one_of(written.each(condition, written.boolean))
+def _language(_: Fact, condition: Condition) -> Predicate:
+    return operators.one_of(read_each(condition, code_reader(read_language)))
 
 
-def _number(_: Fact, condition: Condition) -> Holds:
+def _boolean(_: Fact, condition: Condition) -> Predicate:
+    return operators.one_of(read_each(condition, read_boolean))
+
+
+def _number(_: Fact, condition: Condition) -> Predicate:
     if condition.operator in _ORDER:
-        return written.order(condition, written.number)
-    return operators.one_of(written.each(condition, written.number_or_unknown))
+        return compare(condition, read_number)
+    return operators.one_of(read_each(condition, read_number_or_unknown))
 
 
-def _found_in(condition: Condition) -> Holds:
-    """`contains`, `starts`, `ends`, `matches`: any of the texts may hold."""
-    texts = written.each(condition, written.text)
+def _part_of_text(condition: Condition) -> Predicate:
+    """`contains`, `starts`, `ends`, `matches`: true for any of the texts."""
+    texts = read_each(condition, read_text)
     match condition.operator:
         case "contains":
             return operators.contains(texts)
@@ -69,47 +123,47 @@ def _found_in(condition: Condition) -> Holds:
             return operators.matches(texts)
 
 
-def _text(_: Fact, condition: Condition) -> Holds:
+def _text(_: Fact, condition: Condition) -> Predicate:
     if condition.operator in _IS_OR_NOT:
-        return operators.one_of_texts(written.each(condition, written.text))
-    return _found_in(condition)
+        return operators.one_of_texts(read_each(condition, read_text))
+    return _part_of_text(condition)
 
 
-def _free(_: Fact, condition: Condition) -> Holds:
+def _free(_: Fact, condition: Condition) -> Predicate:
     if condition.operator in _ORDER:
-        return operators.measured(operators.number, written.order(condition, written.number_in_text))
+        return operators.compare_by(operators.number, compare(condition, read_number_in_text))
     if condition.operator not in _IS_OR_NOT:
-        return _found_in(condition)
-    values = written.each(condition, written.text_or_number)
+        return _part_of_text(condition)
+    values = read_each(condition, read_text_or_number)
     texts = [value for value in values if isinstance(value, str)]
     numbers = frozenset(value for value in values if not isinstance(value, str))
     return operators.one_of_free(texts, numbers)
 
 
-def _version(_: Fact, condition: Condition) -> Holds:
+def _version(_: Fact, condition: Condition) -> Predicate:
     if condition.operator in _ORDER:
-        return operators.measured(operators.version, written.order(condition, written.version))
+        return operators.compare_by(operators.version, compare(condition, read_version))
     if condition.operator not in _IS_OR_NOT:
-        return _found_in(condition)
-    return operators.one_of_versions(written.each(condition, written.version_text))
+        return _part_of_text(condition)
+    return operators.one_of_versions(read_each(condition, read_version_text))
 
 
-def _list(_: Fact, condition: Condition) -> Holds:
+def _list(_: Fact, condition: Condition) -> Predicate:
     if condition.operator in _IS_OR_NOT:
-        return operators.any_of(written.each(condition, written.text))
-    return operators.any_entry(_found_in(condition))
+        return operators.any_of(read_each(condition, read_text))
+    return operators.any_entry(_part_of_text(condition))
 
 
-def _address(_: Fact, condition: Condition) -> Holds:
+def _address(_: Fact, condition: Condition) -> Predicate:
     if condition.operator == "in":
-        return operators.in_networks(written.each(condition, written.network))
+        return operators.in_networks(read_each(condition, read_network))
     if condition.operator in _IS_OR_NOT:
-        return operators.one_of_texts(written.each(condition, written.address))
-    return _found_in(condition)
+        return operators.one_of_texts(read_each(condition, read_address))
+    return _part_of_text(condition)
 
 
-_TESTS: Final[Mapping[Kind, Callable[[Fact, Condition], Holds]]] = {
-    "word": _closed,
+_PREDICATES: Final[Mapping[Kind, Callable[[Fact, Condition], Predicate]]] = {
+    "option": _options,
     "country": _country,
     "language": _language,
     "boolean": _boolean,
@@ -121,33 +175,3 @@ _TESTS: Final[Mapping[Kind, Callable[[Fact, Condition], Holds]]] = {
     "list": _list,
     "address": _address,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """A condition that was checked: it is true for a visit when `holds(fact.read(visit))`, which never raises."""
-
-    condition: Condition
-    fact: Fact
-    holds: Holds
-    text: str
-
-
-def compile_condition(condition: Condition, place: Place = Place()) -> Check:  # noqa: B008 - frozen
-    """Raises InvalidError, in a sentence for the one who wrote it, for everything that cannot be meant."""
-    fact = get_fact(condition.fact, place)
-    if condition.operator not in fact.operators:
-        fits = condition.operator in OPERATORS
-        what = f"{condition.operator!r} does not fit {fact.name}" if fits else f"no operator {condition.operator!r}"
-        raise InvalidError(f"{what}; {fact.name} takes {', '.join(fact.operators)}")
-    if condition.timezone is not None and fact.kind not in written.KINDS_WITH_TIMEZONE:
-        raise InvalidError(f"{fact.name} takes no timezone; only hour, weekday and clicked_at do")
-    zone = written.read_zone(condition)
-    holds = meaning(fact, condition, zone)
-    refuse_reviewer_targeting(condition, place, lambda other: meaning(fact, other, zone))
-    return Check(
-        condition=condition,
-        fact=replace(fact, read=written.reader(fact, condition, zone)),
-        holds=negated(holds) if condition.operator == "not" else holds,
-        text=sentence(condition),
-    )

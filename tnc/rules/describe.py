@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tnc.core.models import Condition
 
-_MOST = 12  # of a list; nobody reads the rest of a sentence
+_SHOWN_VALUES: Final = 12  # of a long list
 _VERBS: Final = {
     "is": "is",
     "not": "is not",
@@ -22,7 +22,7 @@ _QUOTING: Final = frozenset({"contains", "starts", "ends", "matches"})
 
 
 def quoted(value: Any) -> str:
-    """As it would be written in TOML, short enough for a sentence."""
+    """A value as TOML writes it, cut at 80 characters."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -30,19 +30,19 @@ def quoted(value: Any) -> str:
     return str(value)[:80]
 
 
-def sentence(condition: Condition) -> str:
+def describe_condition(condition: Condition) -> str:
     """`country is US or CA`, `hour is between 22 and 6 in Europe/Berlin`."""
     values = condition.value if isinstance(condition.value, list | tuple) else [condition.value]
     show = quoted if condition.operator in _QUOTING else _plain
-    shown = [show(value) for value in values[:_MOST]]
-    if len(values) > _MOST:
-        shown.append(f"{len(values) - _MOST} more")
+    shown = [show(value) for value in values[:_SHOWN_VALUES]]
+    if len(values) > _SHOWN_VALUES:
+        shown.append(f"{len(values) - _SHOWN_VALUES} more")
     zone = f" in {condition.timezone}" if condition.timezone else ""
     return f"{condition.fact} {_VERBS[condition.operator]} {_joined(condition, shown)}{zone}"
 
 
-def shown(value: Any) -> str:
-    """The value that a fact has, as a trace shows it."""
+def display_value(value: Any) -> str:
+    """The value of a fact as a trace shows it."""
     match value:
         case None | ():
             return "unknown"
@@ -58,11 +58,11 @@ def _plain(value: Any) -> str:
     return quoted(value) if isinstance(value, bool) or value == "" else str(value)
 
 
-def _joined(condition: Condition, words: Sequence[str]) -> str:
+def _joined(condition: Condition, shown: Sequence[str]) -> str:
     match condition.operator:
         case "between":
-            return " and ".join(words)
+            return " and ".join(shown)
         case "not":
-            return " and not ".join(words)
+            return " and not ".join(shown)
         case _:
-            return " or ".join(words)
+            return " or ".join(shown)

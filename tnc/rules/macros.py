@@ -143,10 +143,10 @@ class Macro:
 
     name: str
     raw: bool = False
-    words: Mapping[str, str] | None = None  # `{status:lead=0 sale=1}`
+    mapping: Mapping[str, str] | None = None  # `{status:lead=0 sale=1}`
 
-    def said(self, value: str) -> str:
-        return value if self.words is None else self.words.get(value, value)
+    def mapped(self, value: str) -> str:
+        return value if self.mapping is None else self.mapping.get(value, value)
 
 
 ValueOf = Callable[[str], str | None]
@@ -163,7 +163,7 @@ def read_macro(text: str) -> Macro:
         return Macro(_canonical(text[1:], text), raw=True)
     name, colon, argument = text.partition(":")
     if name == "status" and colon:
-        return Macro("status", words=_status_words(argument, text))
+        return Macro("status", mapping=_status_words(argument, text))
     if name == "var" and argument:  # Voluum
         return Macro(f"param.{argument}")
     return Macro(_canonical(text, text))
@@ -190,13 +190,13 @@ def _canonical(name: str, written: str) -> str:
 
 
 def _status_words(argument: str, written: str) -> Mapping[str, str]:
-    words = {}
+    mapping = {}
     for pair in re.split(r"[ ,]+", argument.strip()):
         ours, equals, theirs = pair.partition("=")
         if not equals or ours not in STATUSES:
             raise InvalidError(f"{{{written}}}: write {{status:lead=0 sale=1 rejected=2}} with these three words")
-        words[ours] = theirs
-    return words
+        mapping[ours] = theirs
+    return mapping
 
 
 # What ad platforms leave in a URL when they did not fill it in: {{ad.id}}, {clickid}, ${SUBID}, %%CLICK_ID%%,

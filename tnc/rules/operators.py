@@ -1,6 +1,6 @@
-"""What the operators mean: each function turns values that were checked into a fast test of a fact's value.
+"""The operators of conditions: each function turns checked values into a fast predicate on the value of a fact.
 
-`is` and `not` see a missing value as `unknown`; every other operator is false where nothing is known.
+`is` and `not` see a missing value as `unknown`; every other operator is false for it.
 """
 
 import re
@@ -12,8 +12,7 @@ import re2
 
 from tnc.core.errors import InvalidError
 
-Holds = Callable[[Any], bool]
-Key = Callable[[str], Any]
+Predicate = Callable[[Any], bool]
 UNKNOWN: Final = "unknown"
 
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?", re.ASCII)
@@ -21,13 +20,13 @@ _LEADING_DIGITS: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
 def number(text: str) -> float | None:
-    """The number that a parameter looks like, or None: plain decimals, no exponent, no thousands sign."""
+    """The number that a parameter looks like, or None: plain decimals, no exponent, no thousands separator."""
     text = text.strip()
     return float(text) if _NUMBER.fullmatch(text) else None
 
 
 def version(text: str) -> tuple[int, ...] | None:
-    """`"10.15.0"` -> `(10, 15)`: compares as versions do. None for a name like `Vista`."""
+    """`"10.15.0"` -> `(10, 15)`, which compares as versions do. None for a name like `Vista`."""
     parts = []
     for part in text.split("."):
         digits = _LEADING_DIGITS.match(part)
@@ -39,55 +38,65 @@ def version(text: str) -> tuple[int, ...] | None:
     return tuple(parts) or None
 
 
-def known(holds: Holds) -> Holds:
+def negated(holds: Predicate) -> Predicate:
+    return lambda value: not holds(value)
+
+
+def false_if_unknown(holds: Predicate) -> Predicate:
     return lambda value: value is not None and holds(value)
+
+
+def compare_by(measure: Callable[[str], Any], holds: Predicate) -> Predicate:
+    """Applies `holds` to the number or version that a text is; false for a text that is none."""
+
+    def of_text(text: str) -> bool:
+        size = measure(text)
+        return size is not None and holds(size)
+
+    return of_text
 
 
 # ------------------------------------------------------------------------------------------ is and not
 
 
-def one_of(values: Collection[Any]) -> Holds:
-    """For facts whose values are written in one way only, like countries and numbers."""
+def one_of(values: Collection[Any]) -> Predicate:
+    """For facts that have one spelling for each value, like countries and numbers."""
     unknown = {None} if UNKNOWN in values else set()
     return (frozenset(values) | unknown).__contains__
 
 
-def one_of_texts(texts: Iterable[str]) -> Holds:
+def one_of_texts(texts: Iterable[str]) -> Predicate:
     allowed = frozenset(text.casefold() for text in texts)
     unknown = UNKNOWN in allowed
     return lambda value: unknown if value is None else value.casefold() in allowed
 
 
-def one_of_versions(texts: Iterable[str]) -> Holds:
-    """`17` and `17.0` are one version; a name like `Vista` is a text."""
+def one_of_versions(texts: Iterable[str]) -> Predicate:
+    """`17` and `17.0` are one version; a name like `Vista` is compared as text."""
     allowed = frozenset(version(text) or text.casefold() for text in texts)
     unknown = UNKNOWN in allowed
     return lambda value: unknown if value is None else (version(value) or value.casefold()) in allowed
 
 
-def one_of_free(texts: Iterable[str], numbers: Collection[float]) -> Holds:
-    """A free parameter is any of the texts, or looks like one of the numbers."""
+def one_of_free(texts: Iterable[str], numbers: Collection[float]) -> Predicate:
+    """For free parameters: equal to one of the texts, or looks like one of the numbers."""
     as_text = one_of_texts(texts)
     if not numbers:
         return as_text
     return lambda value: as_text(value) or (value is not None and number(value) in numbers)
 
 
-def any_of(texts: Iterable[str]) -> Holds:
-    """For lists: one of their entries is any of the texts; an empty list is unknown."""
+def any_of(texts: Iterable[str]) -> Predicate:
+    """For lists: at least one entry is one of the texts; an empty list is unknown."""
     allowed = frozenset(text.casefold() for text in texts)
     unknown = UNKNOWN in allowed
     return lambda entries: any(entry.casefold() in allowed for entry in entries) if entries else unknown
 
 
-def negated(holds: Holds) -> Holds:
-    return lambda value: not holds(value)
-
-
 # ------------------------------------------------------------------------------------------------ text
 
 
-def contains(needles: Iterable[str]) -> Holds:
+def contains(needles: Iterable[str]) -> Predicate:
     folded = tuple(needle.casefold() for needle in needles)
 
     def holds(text: str) -> bool:
@@ -97,18 +106,18 @@ def contains(needles: Iterable[str]) -> Holds:
     return holds
 
 
-def starts(beginnings: Iterable[str]) -> Holds:
+def starts(beginnings: Iterable[str]) -> Predicate:
     folded = tuple(beginning.casefold() for beginning in beginnings)
     return lambda text: text.casefold().startswith(folded)
 
 
-def ends(endings: Iterable[str]) -> Holds:
+def ends(endings: Iterable[str]) -> Predicate:
     folded = tuple(ending.casefold() for ending in endings)
     return lambda text: text.casefold().endswith(folded)
 
 
-def matches(patterns: Sequence[str]) -> Holds:
-    """RE2, in any case, anywhere in the text. Raises InvalidError with RE2's own words."""
+def matches(patterns: Sequence[str]) -> Predicate:
+    """RE2, ignoring case, anywhere in the text. Raises InvalidError with RE2's message."""
     options = re2.Options()
     options.case_sensitive = False
     options.never_capture = True
@@ -126,33 +135,15 @@ def matches(patterns: Sequence[str]) -> Holds:
     return lambda text: search(text.encode(errors="replace")) is not None
 
 
-def any_entry(holds: Holds) -> Holds:
+def any_entry(holds: Predicate) -> Predicate:
     return lambda entries: any(map(holds, entries))
-
-
-# ----------------------------------------------------------------------------------------------- order
-
-
-def measured(key: Key, holds: Holds) -> Holds:
-    """`holds` of what `key` makes of the text: a number, a version; false where it makes nothing of it."""
-
-    def of_text(text: str) -> bool:
-        size = key(text)
-        return size is not None and holds(size)
-
-    return of_text
-
-
-def around(low: int, high: int, size: int) -> frozenset[int]:
-    """The numbers from `low` to `high`, both included, on a clock face of `size`: 22 to 6 goes over midnight."""
-    return frozenset((low + step) % size for step in range((high - low) % size + 1))
 
 
 # ------------------------------------------------------------------------------------------- addresses
 
 
-def in_networks(networks: Iterable[IPv4Network | IPv6Network]) -> Holds:
-    """The address lies in one of the networks. One that was cut (`203.0.113.0/24`) must lie in it as a whole."""
+def in_networks(networks: Iterable[IPv4Network | IPv6Network]) -> Predicate:
+    """The address is in one of the networks. A truncated one (`203.0.113.0/24`) must be in it as a whole."""
     prefixes: dict[tuple[int, int], set[int]] = {}
     for network in networks:
         shift = network.max_prefixlen - network.prefixlen

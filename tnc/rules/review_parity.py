@@ -1,7 +1,7 @@
-"""The line: ad platforms that review a page see what its visitors see, so no condition may tell them apart.
+"""Review parity: an ad platform that reviews a page sees what visitors see, so no condition may tell them apart.
 
-Filters stop invalid traffic. Declared review crawlers skip them (`ordinary.as_ordinary`), and conditions that
-could only serve to recognise a reviewer are refused when they are written.
+Filters stop invalid traffic. Declared review crawlers skip them and are decided as an ordinary visitor
+(`as_ordinary_visitor`), and a condition that can only serve to recognise a reviewer is refused.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,11 +12,13 @@ from msgspec import Struct, structs
 
 from tnc.core.errors import InvalidError
 from tnc.core.models import Condition, Device, Visit
-from tnc.rules.describe import sentence
-from tnc.rules.operators import UNKNOWN, Holds
-from tnc.rules.vocabulary import Place
+from tnc.rules.describe import describe_condition
+from tnc.rules.operators import UNKNOWN, Predicate
+from tnc.rules.vocabulary import Scope
 
-# Networks that the platforms announce as their own, by whose they are.
+# ------------------------------------------------------------------------- what reviewers can be recognised by
+
+# Autonomous systems that the platforms announce as their own.
 AD_NETWORKS: Final[dict[int, str]] = {
     **dict.fromkeys((32934, 54115, 63293, 149642), "Meta"),
     15169: "Google",
@@ -25,7 +27,7 @@ AD_NETWORKS: Final[dict[int, str]] = {
     **dict.fromkeys((13414, 35995, 54888, 63179), "X"),
     13238: "Yandex",
 }
-# As address data writes the names of those networks, and as people would.
+# Names of those networks, as geo and IP data writes them and as people would.
 _NETWORK_NAMES: Final = (
     "Facebook", "Facebook, Inc.", "Facebook Ireland Ltd", "Meta", "Meta Platforms, Inc.",
     "Meta Platforms Ireland Limited",
@@ -42,7 +44,7 @@ _OTHER_NAMES: Final = (
     "Singtel Pte. Ltd.", "Cox Communications Inc.", "Xfinity",
 )  # fmt: skip
 _BRANDS: Final = ("facebook", "meta platforms", "google llc", "bytedance", "tiktok", "linkedin", "twitter")
-# How the declared review and preview crawlers call themselves, shortened to what no browser says.
+# Names of declared review and preview crawlers, shortened to what no browser sends.
 _CRAWLERS: Final = (
     "adsbot", "mediapartners", "google-ads", "google-adwords", "google-inspectiontool", "storebot", "googlebot",
     "googleother", "feedfetcher", "googleimageproxy", "facebookexternal", "facebookcatalog", "facebot", "facebookbot",
@@ -67,7 +69,7 @@ _CRAWLER_AGENTS: Final = (
     "Mozilla/5.0 (compatible; redditbot/1.0; +http://www.reddit.com/feedback)", "AmazonAdBot/1.0",
     "Mozilla/5.0 (compatible; YandexDirect/3.0; +http://yandex.com/bots)",
 )  # fmt: skip
-# People in browsers and in the apps of the same companies, and programs that are nobody's reviewers.
+# Browsers, the apps of the same companies, and programs that review for no ad platform.
 _OTHER_AGENTS: Final = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36",
     "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0",
@@ -91,10 +93,9 @@ _OTHER_REASONS: Final = (
     "lander_fast", "scanner", "macro_unexpanded",
 )  # fmt: skip
 # Numbers that no network on the Internet has: RFC 5398, 6996, 7300.
-_NOBODYS: Final = (range(64496, 64512), range(64512, 65552), range(4_200_000_000, 2**32))
-_NAMES_AGENTS: Final = frozenset({"user_agent", "header.user-agent", "browser"})
-_AGENTS: Final = _NAMES_AGENTS - {"browser"}
-_MOST_IN_A_SPAN: Final = 1000
+_RESERVED_NUMBERS: Final = (range(64496, 64512), range(64512, 65552), range(4_200_000_000, 2**32))
+_AGENT_FACTS: Final = frozenset({"user_agent", "header.user-agent"})
+_LONGEST_RANGE: Final = 1000  # of numbers; a longer one singles out nothing
 
 SINGLES_OUT: Final = "singles out an ad platform's own network"
 
@@ -104,19 +105,24 @@ _WHY: Final = (
 )
 
 
-def refuse_reviewer_targeting(condition: Condition, place: Place, test_of: Callable[[Condition], Holds]) -> None:
-    """Raises InvalidError that says why. `test_of` makes a condition's test, with `not` read as `is`."""
-    what = _crossing(condition, test_of)
+# -------------------------------------------------------------------------------------- refusing conditions
+
+
+def refuse_reviewer_targeting(
+    condition: Condition, scope: Scope, predicate_of: Callable[[Condition], Predicate]
+) -> None:
+    """Raises InvalidError that says why. `predicate_of` compiles a condition, the operator `not` like `is`."""
+    what = _what_is_wrong(condition, predicate_of)
     if what is not None:
-        raise InvalidError(why_not(condition, what, place.of))
+        raise InvalidError(refusal_text(condition, what, scope.of))
 
 
-def why_not(condition: Condition, what: str, of: str) -> str:
-    return f"the condition {sentence(condition)!r} {what}. {_WHY.format(of)}"
+def refusal_text(condition: Condition, what: str, of: str) -> str:
+    return f"the condition {describe_condition(condition)!r} {what}. {_WHY.format(of)}"
 
 
-def _crossing(condition: Condition, test_of: Callable[[Condition], Holds]) -> str | None:
-    """What the condition would do that it may not."""
+def _what_is_wrong(condition: Condition, predicate_of: Callable[[Condition], Predicate]) -> str | None:
+    """What the condition would do that is not allowed, as the middle of a sentence; None if it is allowed."""
     fact = condition.fact.lower()
     values = condition.value if isinstance(condition.value, list | tuple) else [condition.value]
     if fact == "bot" and any(value != UNKNOWN for value in values):
@@ -125,35 +131,35 @@ def _crossing(condition: Condition, test_of: Callable[[Condition], Holds]) -> st
         return "asks for crawlers that declare themselves"
     if fact == "reasons" and any("crawler" in _lower(value) for value in values):
         return "asks for crawlers that declare themselves"
-    if fact in _NAMES_AGENTS and any(name in _unescaped(value) for value in values for name in _CRAWLERS):
+    if fact in _AGENT_FACTS | {"browser"} and any(name in _unescaped(value) for value in values for name in _CRAWLERS):
         return "asks for a crawler by the name it declares"
-    if fact in _AGENTS and _only(condition, values, test_of, _CRAWLER_AGENTS, _OTHER_AGENTS):
+    if fact in _AGENT_FACTS and _holds_only_for(condition, values, predicate_of, _CRAWLER_AGENTS, _OTHER_AGENTS):
         return "asks for a crawler by the name it declares"
-    if fact == "reasons" and _only(condition, values, test_of, _CRAWLER_REASONS, _OTHER_REASONS):
+    if fact == "reasons" and _holds_only_for(condition, values, predicate_of, _CRAWLER_REASONS, _OTHER_REASONS):
         return "asks for crawlers that declare themselves"
     if fact == "asn":
-        return _crossing_of_numbers(condition, values)
+        return _wrong_with_numbers(condition, values)
     if fact == "isp":
-        return _crossing_of_names(condition, values, test_of)
+        return _wrong_with_names(condition, values, predicate_of)
     return None
 
 
-def _crossing_of_numbers(condition: Condition, values: Any) -> str | None:
+def _wrong_with_numbers(condition: Condition, values: Any) -> str | None:
     if condition.operator == "between":
         low, high = values
-        values = range(int(low), int(high) + 1) if high - low < _MOST_IN_A_SPAN else []
+        values = range(int(low), int(high) + 1) if high - low < _LONGEST_RANGE else []
     elif condition.operator not in {"is", "not"}:
         return None
-    named = [AD_NETWORKS.get(value) for value in values if value != UNKNOWN and not _is_nobodys(value)]
+    named = [AD_NETWORKS.get(value) for value in values if value != UNKNOWN and not _is_reserved(value)]
     if named and None not in named:
         whose = " and ".join(dict.fromkeys(map(str, named)))
         return f"singles out the network of {whose}"
     return None
 
 
-def _crossing_of_names(condition: Condition, values: Any, test_of: Callable[[Condition], Holds]) -> str | None:
+def _wrong_with_names(condition: Condition, values: Any, predicate_of: Callable[[Condition], Predicate]) -> str | None:
     def only_platforms(value: Any) -> bool:
-        holds = test_of(replace(condition, value=value))
+        holds = predicate_of(replace(condition, value=value))
         named = any(brand in _lower(value) for brand in _BRANDS) or any(map(holds, _NETWORK_NAMES))
         return named and not any(map(holds, _OTHER_NAMES))
 
@@ -163,18 +169,18 @@ def _crossing_of_names(condition: Condition, values: Any, test_of: Callable[[Con
     return None
 
 
-def _is_nobodys(number: Any) -> bool:
-    return any(number in each for each in _NOBODYS)
+def _is_reserved(number: Any) -> bool:
+    return any(number in each for each in _RESERVED_NUMBERS)
 
 
-def _only(
+def _holds_only_for(
     condition: Condition,
     values: Any,
-    test_of: Callable[[Condition], Holds],
+    predicate_of: Callable[[Condition], Predicate],
     theirs: Sequence[str],
     others: Sequence[str],
 ) -> bool:
-    """Whether one of the texts, or of the alternatives of a pattern, holds for reviewers and for nobody else."""
+    """Whether one of the texts, or one alternative of a pattern, holds for some of `theirs` and none of `others`."""
     if condition.operator not in {"contains", "starts", "ends", "matches"}:
         return False
     texts = [str(value) for value in values]
@@ -183,7 +189,7 @@ def _only(
     many = condition.fact == "reasons"
     for text in texts:
         try:
-            holds = test_of(replace(condition, value=text))
+            holds = predicate_of(replace(condition, value=text))
         except InvalidError:  # half of a pattern
             continue
         if any(holds((each,) if many else each) for each in theirs) and not any(
@@ -201,15 +207,18 @@ def _unescaped(value: Any) -> str:
     return _lower(value).replace("\\", "")
 
 
+# --------------------------------------------------------------------------- a crawler as an ordinary visitor
+
+
 class Browser(Struct, frozen=True, kw_only=True):
-    """A browser that many people use, and what is known of one who comes with it."""
+    """A browser that many people use, and what its requests show."""
 
     device: Device
     os: str
     browser: str
     browser_version: str
     user_agent: str
-    os_version: str | None = None  # most freeze it
+    os_version: str | None = None  # most send a frozen one
     hints: Mapping[str, str] = {}
 
     @property
@@ -227,8 +236,8 @@ _USUAL_HEADERS: Final = {
     "sec-fetch-mode": "navigate",
     "sec-fetch-site": "cross-site",
 }
-# Of the crawler's own headers those that say nothing of who asks.
-_KEPT: Final = ("host", "referer", "cf-ipcountry", "x-forwarded-proto")
+# The crawler's own headers that say nothing about the crawler.
+_NEUTRAL_HEADERS: Final = ("host", "referer", "cf-ipcountry", "x-forwarded-proto")
 
 
 def _chrome(device: Device, os: str, system: str, mobile: str = "") -> Browser:
@@ -266,11 +275,11 @@ BROWSERS: Final = (
     _chrome("tablet", "Android", "Linux; Android 10; K"),
     _safari("tablet", "iOS", "iPad; CPU OS 18_7 like Mac OS X", "26", "Mobile/15E148 Safari/604.1"),
 )
-_NO_REVIEWER: Final[Mapping[str, Any]] = {
+_FIRST_VISIT: Final[Mapping[str, Any]] = {
     "traffic": "human", "bot": None, "reasons": (), "crawler_verified": None, "brand": None, "model": None,
     "visit_number": 0, "unique_campaign": True, "unique_workspace": True, "converted": False,
 }  # fmt: skip
-# A network as good as any: numbers and addresses of documents (RFC 5398, 5737). Unknown stays unknown, as for people.
+# A network reserved for documentation (RFC 5398, 5737). What is unknown stays unknown, as for visitors.
 _NETWORK: Final[Mapping[str, Any]] = {
     "ip": "192.0.2.1", "asn": 64496, "isp": "Access provider", "connection": "broadband",
     "vpn": False, "proxy": False, "tor": False, "datacenter": False, "relay": False,
@@ -278,17 +287,17 @@ _NETWORK: Final[Mapping[str, Any]] = {
 
 
 def browser_like(visit: Visit) -> Browser:
-    """The browser of most people with the visit's device and system; a device that no person has is a desktop."""
+    """The most common browser for the device and system of the visit; for a device that no visitor has, a desktop's."""
     alike = [each for each in BROWSERS if each.device == visit.device] or list(BROWSERS[:2])
     return next((each for each in alike if each.os == visit.os), alike[0])
 
 
-def as_ordinary(visit: Visit) -> Visit:
-    """A declared crawler as an ordinary visitor of the same country and device, who comes for the first time."""
+def as_ordinary_visitor(visit: Visit) -> Visit:
+    """A declared crawler as an ordinary first-time visitor from the same country with the same device."""
     browser = browser_like(visit)
     return structs.replace(
         visit,
-        **_NO_REVIEWER,
+        **_FIRST_VISIT,
         **{fact: None if getattr(visit, fact) is None else usual for fact, usual in _NETWORK.items()},
         device=visit.device if visit.device not in {None, "other"} else browser.device,
         os=browser.os,
@@ -297,5 +306,5 @@ def as_ordinary(visit: Visit) -> Visit:
         browser_version=browser.browser_version,
         user_agent=browser.user_agent,
         language=visit.language or _LANGUAGE,
-        headers={name: visit.headers[name] for name in _KEPT if name in visit.headers} | browser.headers,
+        headers={name: visit.headers[name] for name in _NEUTRAL_HEADERS if name in visit.headers} | browser.headers,
     )

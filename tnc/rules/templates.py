@@ -45,7 +45,7 @@ class UrlTemplate:
 
     def fill(self, value_of: ValueOf) -> str:
         """The URL for one click, in ASCII. A macro without a value leaves nothing behind."""
-        return "".join(part if part.__class__ is str else _written(part, value_of) for part in self.parts)  # type: ignore[arg-type]
+        return "".join(part if part.__class__ is str else _fill_in_url(part, value_of) for part in self.parts)  # type: ignore[arg-type]
 
     @property
     def macros(self) -> frozenset[str]:
@@ -53,11 +53,11 @@ class UrlTemplate:
         return frozenset(part.name for part in self.parts if isinstance(part, Macro))
 
 
-def _written(macro: Macro, value_of: ValueOf) -> str:
+def _fill_in_url(macro: Macro, value_of: ValueOf) -> str:
     value = value_of(macro.name)
     if value is None:
         return ""
-    value = macro.said(value)
+    value = macro.mapped(value)
     return raw(value) if macro.raw else encoded(value)
 
 
@@ -119,9 +119,9 @@ class TextTemplate:
 
     def fill(self, value_of: ValueOf, encode: Callable[[str], str]) -> str:
         """`encode` writes a value so that it stays one in JSON, a form or a header; raw macros go without it."""
-        return "".join(part if isinstance(part, str) else _written_2(part, value_of, encode) for part in self.parts)
+        return "".join(part if isinstance(part, str) else _fill_in_text(part, value_of, encode) for part in self.parts)
 
 
-def _written_2(macro: Macro, value_of: ValueOf, encode: Callable[[str], str]) -> str:
-    value = macro.said(value_of(macro.name) or "")
+def _fill_in_text(macro: Macro, value_of: ValueOf, encode: Callable[[str], str]) -> str:
+    value = macro.mapped(value_of(macro.name) or "")
     return value if macro.raw else encode(value)

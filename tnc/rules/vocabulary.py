@@ -1,4 +1,4 @@
-"""The words a condition may use: every fact with its kind and reader, and the operators that fit each kind."""
+"""What conditions can name: every fact with its kind and its reader, and the operators that fit each kind."""
 
 import difflib
 import re
@@ -28,22 +28,22 @@ _COUNTRIES = """
     TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW XK
 """
 COUNTRIES: Final[frozenset[str]] = frozenset(_COUNTRIES.split())
-_MEANT: Final = {"UK": "GB", "EN": "GB", "EL": "GR", "UAE": "AE", "USA": "US"}
+_MISTAKEN: Final = {"UK": "GB", "EN": "GB", "EL": "GR", "UAE": "AE", "USA": "US"}
 
-_PRIMARY_TAG = re.compile(r"[a-z]{2,3}", re.ASCII)
+_PRIMARY_TAG: Final = re.compile(r"[a-z]{2,3}", re.ASCII)
 
 
 def read_country(text: str) -> str:
-    """`"us"` -> `"US"`. Raises InvalidError for what is no assigned code."""
+    """`"us"` -> `"US"`. Raises InvalidError for a code that is not assigned."""
     code = text.strip().upper()
     if code in COUNTRIES:
         return code
-    hint = f"; did you mean {_MEANT[code]}?" if code in _MEANT else ""
+    hint = f"; did you mean {_MISTAKEN[code]}?" if code in _MISTAKEN else ""
     raise InvalidError(f"{text!r} is no country: write an ISO 3166-1 code of two letters like US or DE{hint}")
 
 
 def read_language(text: str) -> str:
-    """`"EN"` -> `"en"`. Raises InvalidError for a tag with a region, and for what is no tag."""
+    """`"EN"` -> `"en"`. Raises InvalidError for anything but a primary tag."""
     tag = text.strip().lower()
     if _PRIMARY_TAG.fullmatch(tag):
         return tag
@@ -55,11 +55,11 @@ def read_language(text: str) -> str:
 
 
 Kind = Literal[
-    "text", "free", "word", "country", "language", "number", "share", "hour", "weekday",
+    "text", "free", "option", "country", "language", "number", "share", "hour", "weekday",
     "time", "boolean", "version", "list", "address",
 ]  # fmt: skip
 
-Read = Callable[[Visit], Any]
+FactReader = Callable[[Visit], Any]
 
 _TEXT: Final[tuple[Operator, ...]] = ("is", "not", "contains", "starts", "ends", "matches")
 _ORDER: Final[tuple[Operator, ...]] = ("above", "below", "between")
@@ -67,7 +67,7 @@ _ORDER: Final[tuple[Operator, ...]] = ("above", "below", "between")
 OPERATORS_OF: Final[Mapping[Kind, tuple[Operator, ...]]] = {
     "text": _TEXT,
     "free": (*_TEXT, *_ORDER),
-    "word": ("is", "not"),
+    "option": ("is", "not"),
     "country": ("is", "not"),
     "language": ("is", "not"),
     "number": ("is", "not", *_ORDER),
@@ -84,14 +84,14 @@ OPERATORS_OF: Final[Mapping[Kind, tuple[Operator, ...]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """What a condition may ask. `read` gives its value for a visit, None when it is not known."""
+    """What a condition can ask for. `read` gives the value for a visit, None when it is unknown."""
 
     name: str
     kind: Kind
     text: str
-    read: Read
-    values: tuple[str, ...] = ()  # the only ones there are; empty: any
-    personal: bool = False  # may be gone when the decision is explained, so its answer is recorded
+    read: FactReader
+    values: tuple[str, ...] = ()  # all possible ones; empty: any
+    personal: bool = False  # may be deleted before the decision is explained, so the result is recorded
 
     @property
     def operators(self) -> tuple[Operator, ...]:
@@ -99,8 +99,8 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a condition stands: what is decided there, and what is the same for every visit there."""
+class Scope:
+    """What a condition belongs to, and the campaign and source that all visits have there."""
 
     of: Literal["flow", "filter"] = "flow"
     campaign: CampaignId | None = None
@@ -108,15 +108,15 @@ class Place:
 
 
 def share_of(visit: Visit) -> float | None:
-    """A number from 0 up to 100 that stays with the visitor: the pseudonym, hashed."""
+    """A number from 0 up to 100 that stays the same for a visitor: a hash of the pseudonym."""
     if visit.visitor is None:
         return None
     digest = blake2b(visit.visitor.encode(), digest_size=6, person=b"share").digest()
     return int.from_bytes(digest, "big") / 2**48 * 100
 
 
-# Codes that a decision adds to the reasons of a visit begin so; no condition sees them, also not when a click that
-# was recorded with them is decided again.
+# Prefixes of the codes that a decision adds to the reasons of a visit. Conditions do not see them, also when a
+# recorded click, which has them, is decided again.
 FILTER_REASON: Final = "filter_"
 _DECISION_CODES: Final = (FILTER_REASON, "no_flow", "offer_gone", "campaign_", "source_")
 
@@ -129,7 +129,7 @@ def _reasons_of(visit: Visit) -> tuple[str, ...]:
     return tuple(reason for reason in visit.reasons if not is_decision_code(reason))
 
 
-def _reader(field: Field) -> Read:
+def _reader(field: Field) -> FactReader:
     if field.name in SUBS:
         return _sub_reader(field.name)
     return _reasons_of if field.name == "reasons" else attrgetter(field.name)
@@ -139,10 +139,10 @@ _KINDS: Final[Mapping[str, Kind]] = {
     "ip": "address",
     "country": "country",
     "language": "language",
-    "device": "word",
-    "connection": "word",
-    "traffic": "word",
-    "consent": "word",
+    "device": "option",
+    "connection": "option",
+    "traffic": "option",
+    "consent": "option",
     **dict.fromkeys(SUBS, "free"),
 }
 _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -160,7 +160,7 @@ def _sub_reader(name: str) -> Callable[[Visit], str | None]:
 def _of_registry(field: Field) -> Fact:
     return Fact(
         name=field.name,
-        kind=_KINDS.get(field.name, field.kind),  # type: ignore[arg-type]  # other kinds bear the same names
+        kind=_KINDS.get(field.name, field.kind),  # type: ignore[arg-type]  # the other kinds have the same names
         text=field.about.text,
         read=_reader(field),
         values=_VALUES.get(field.name, ()),
@@ -193,18 +193,20 @@ FACTS: Final[Mapping[str, Fact]] = {
     "share": Fact(name="share", kind="share", text="a number from 0 to 100 that stays with the visitor", read=share_of),
 }
 
-# Families and what stands for them in lists of facts: `param.utm_source`, `header.accept`.
+# Facts that are named with a key: `param.utm_source`, `header.accept`.
 FAMILIES: Final[Mapping[str, str]] = {"param.NAME": "a query parameter", "header.NAME": "a request header"}
 CONSTANTS: Final[Mapping[str, str]] = {"campaign": "the campaign", "source": "its traffic source"}
 FACT_NAMES: Final[tuple[str, ...]] = (*FACTS, *CONSTANTS, *FAMILIES)
 
+_EXAMPLES: Final = {"param": "utm_source", "header": "accept-language"}
+
 _DECIDED: Final = frozenset(
     {"flow", "lander", "offer", "network", "action", "filter", "destination", "lander_clicked_at", "conversions"}
 )
-_BOOKKEEPING: Final = frozenset(FIELDS) - frozenset(FACTS) - frozenset(CONSTANTS) - _DECIDED
+_NOT_ABOUT_THE_VISITOR: Final = frozenset(FIELDS) - frozenset(FACTS) - frozenset(CONSTANTS) - _DECIDED
 
 
-def get_fact(name: str, place: Place) -> Fact:
+def get_fact(name: str, scope: Scope) -> Fact:
     """The fact of that name. Raises InvalidError that names the nearest one and lists all."""
     if name in FACTS:
         return FACTS[name]
@@ -219,27 +221,24 @@ def get_fact(name: str, place: Place) -> Fact:
             name=name, kind="free", text="a request header", personal=True, read=lambda visit: visit.headers.get(header)
         )
     if name in CONSTANTS:
-        value = place.campaign if name == "campaign" else place.source
+        value = scope.campaign if name == "campaign" else scope.source
         return Fact(name=name, kind="text", text=CONSTANTS[name], read=lambda _: value)
-    raise InvalidError(_why_not(name))
+    raise InvalidError(_why_no_fact(name))
 
 
-def _why_not(name: str) -> str:
+def _why_no_fact(name: str) -> str:
     if name in _DECIDED:
         return f"{name!r} is only known after the decision, so no condition can ask for it"
     if name in {"params", "param", "headers", "header"}:
         family = name.rstrip("s")
         return f"{name!r} needs the name of one: write {family}.NAME, like {family}.{_EXAMPLES[family]}"
-    if name in _BOOKKEEPING:
-        return f"{name!r} says nothing about the visitor that a condition could ask for; facts are {_listed()}"
+    if name in _NOT_ABOUT_THE_VISITOR:
+        return f"{name!r} says nothing about the visitor that a condition could ask for; facts are {_all_facts()}"
     near = difflib.get_close_matches(name, FACT_NAMES, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"there is no fact {name!r}; {hint}Facts are {_listed()}"
+    return f"there is no fact {name!r}; {hint}Facts are {_all_facts()}"
 
 
-_EXAMPLES: Final = {"param": "utm_source", "header": "accept-language"}
-
-
-def _listed() -> str:
+def _all_facts() -> str:
     shown = [name for name in FACT_NAMES if name not in SUBS]
     return ", ".join((*shown, f"{SUBS[0]} to {SUBS[-1]}"))

@@ -1,8 +1,8 @@
-"""Weighted rendezvous hashing: the same visitor keeps the same option, and each option its share of visitors.
+"""Weighted rendezvous hashing: a visitor keeps their option, and each option gets its share of visitors.
 
-Every option gets a score from a hash of the visitor and itself, and the highest score wins. Taking an option away
-therefore moves only the visitors who had it, and adding one moves only those who get it.
-Mark Schmidt, "Weighted rendezvous hashing": score = ln(u) / weight, u even in (0, 1).
+Every option gets a score from a hash of the visitor and the option; the highest score wins. Removing an option
+therefore moves only the visitors who had it, and adding one moves only the visitors who get it.
+Mark Schmidt, "Weighted rendezvous hashing": score = ln(u) / weight, with u uniform in (0, 1).
 """
 
 import math
@@ -24,13 +24,13 @@ class Option(NamedTuple, Generic[Id]):
 
 @dataclass(frozen=True, slots=True)
 class Draw(Generic[Id]):
-    """Options that are drawn from, those with weight 0 left out, each with the hash of what never changes."""
+    """Options to pick from, without those of weight 0. Each has a hash of its constant part, to be copied per pick."""
 
     options: tuple[tuple[Id, int, Any], ...]
 
     @classmethod
     def between(cls, options: list[Option[Id]], *seed: str) -> "Draw[Id]":
-        """`seed` says what is drawn: the campaign, the flow, and whether a lander or an offer."""
+        """`seed` names what is drawn: the campaign, the flow, and `lander` or `offer`."""
         return cls(
             tuple(
                 (option.id, option.weight, blake2b("\0".join((*seed, option.id, "")).encode(), digest_size=8))
@@ -39,18 +39,18 @@ class Draw(Generic[Id]):
             )
         )
 
-    def pick(self, who: bytes, gone: Container[Id] = ()) -> Id | None:
-        """The option of this visitor among those that are not gone; None when all are."""
+    def pick(self, key: bytes, excluded: Container[Id] = ()) -> Id | None:
+        """The option for this key among those that are not excluded; None when all are."""
         if len(self.options) == 1:
             only = self.options[0][0]
-            return None if only in gone else only
+            return None if only in excluded else only
         best: Id | None = None
         highest = -math.inf
-        for identity, weight, keyed in self.options:
-            if identity in gone:
+        for identity, weight, prepared in self.options:
+            if identity in excluded:
                 continue
-            hashed = keyed.copy()
-            hashed.update(who)
+            hashed = prepared.copy()
+            hashed.update(key)
             (drawn,) = _UNSIGNED.unpack(hashed.digest())
             # Half a step up, so that the logarithm of 0 is never asked for.
             score = math.log((drawn + 0.5) / _SCALE) / weight
@@ -58,8 +58,8 @@ class Draw(Generic[Id]):
                 best, highest = identity, score
         return best
 
-    def shares(self, gone: Container[Id] = ()) -> dict[Id, float]:
-        """What part of the visitors each option gets, 0 to 1."""
-        live = {identity: weight for identity, weight, _ in self.options if identity not in gone}
+    def shares(self, excluded: Container[Id] = ()) -> dict[Id, float]:
+        """The part of the visitors that each option gets, 0 to 1."""
+        live = {identity: weight for identity, weight, _ in self.options if identity not in excluded}
         total = sum(live.values())
         return {identity: weight / total for identity, weight in live.items()}

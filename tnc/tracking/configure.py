@@ -19,7 +19,7 @@ from tnc.core.models import Click, Configuration, Event
 from tnc.core.settings import resolve_secret
 from tnc.rules import needed_facts
 from tnc.rules.compile import conditions_by_place
-from tnc.rules.review_parity import SINGLES_OUT, why_not
+from tnc.rules.review_parity import SINGLES_OUT, refusal_text
 from tnc.store.days.transactions import Transact, in_portions
 from tnc.store.days.writer import DayWriter, utc_date
 from tnc.store.workspace import Workspace
@@ -122,7 +122,7 @@ class Operations:
         for place, conditions in conditions_by_place(wanted):
             for condition in conditions:
                 if condition not in before.get(place, ()) and addresses.are_all_of(condition):
-                    raise InvalidError(f"{place}: {why_not(condition, SINGLES_OUT, place.partition(' ')[0])}.")
+                    raise InvalidError(f"{place}: {refusal_text(condition, SINGLES_OUT, place.partition(' ')[0])}.")
 
     def apply(
         self,

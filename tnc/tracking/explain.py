@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tnc.core.errors import FailedError, InvalidError
 from tnc.core.fields import click_json, rfc3339
 from tnc.core.models import Click, ClickHistory, ClickId, FilterChange, LabelChange
-from tnc.rules import Plan, Step
+from tnc.rules import Plan, Step, destination_check
 from tnc.rules.decision import Trace
 from tnc.store.workspace import Workspace
 from tnc.tracking.tracker import Arrival, Tracker
@@ -89,7 +89,7 @@ def explain(workspace: Workspace, click_id: ClickId) -> Explanation:
         when = rfc3339(history.withdrawn_at_ms)
         trace.append(Step(kind="label", text=f"{when}: the visitor denied consent; nobody is told of this any more"))
     destination = plan.destination(recomputed)
-    same = recomputed == click and (_is_cut(plan, click) or _check(plan, destination) == click.destination_check)
+    same = recomputed == click and (_is_cut(plan, click) or _check(destination) == click.destination_check)
     return Explanation(history=history, recomputed=recomputed, destination=destination, same=same, trace=trace)
 
 
@@ -108,8 +108,8 @@ def _later(change: LabelChange | FilterChange) -> Step:
     return Step(kind="label", text=f"{when}: filter {change.by} {does} now: {why}; it went where it went", id=change.by)
 
 
-def _check(plan: Plan, destination: str | None) -> str | None:
-    return None if destination is None else plan.check(destination)
+def _check(destination: str | None) -> str | None:
+    return None if destination is None else destination_check(destination)
 
 
 def _is_cut(plan: Plan, click: Click) -> bool:

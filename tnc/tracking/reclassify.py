@@ -12,7 +12,7 @@ from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.fields import rfc3339
 from tnc.core.models import Click, FilterChange, FilterId
 from tnc.reports.query import moment_ms
-from tnc.rules import FILTER_REASON, rejudge
+from tnc.rules import FILTER_REASON, filter_again
 from tnc.store.days.history import relabelled
 from tnc.store.days.writer import DayReader, DayWriter, utc_date
 from tnc.store.workspace import Workspace
@@ -114,16 +114,16 @@ class _Present:
 
     def judge(self, click: Click) -> FilterChange | None:
         """None where what was stored does not tell."""
-        verdict = rejudge(self._plans[click.campaign], click, self._workspace.plan_of(click))
-        if verdict is None:
+        result = filter_again(self._plans[click.campaign], click, self._workspace.plan_of(click))
+        if result is None:
             return None
         others = tuple(reason for reason in click.added_reasons if not reason.startswith(FILTER_REASON))
         return FilterChange(
             at_ms=self._now_ms,
             by=self._filter,
-            filter=verdict.filter,
-            stopped=verdict.end is not None,
-            reasons=(*verdict.reasons, *others),
+            filter=result.filter,
+            stopped=result.action is not None,
+            reasons=(*result.reasons, *others),
         )
 
 

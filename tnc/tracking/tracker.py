@@ -12,7 +12,7 @@ from tnc.core.clock import World
 from tnc.core.errors import InvalidError
 from tnc.core.models import Campaign, Click, OfferId, Source, Visit, WorkspaceId
 from tnc.core.money import micros, read_amount, read_currency
-from tnc.rules import Decision, Plan, Plans
+from tnc.rules import Decision, Plan, Plans, destination_check
 from tnc.rules.decision import Trace
 from tnc.store.days.writer import utc_date
 from tnc.store.opt_outs import OptOuts
@@ -46,7 +46,7 @@ class Arrival(NamedTuple):
     @property
     def stored(self) -> Click:
         """The click as it may be kept."""
-        check = None if self.destination is None else self.plan.check(self.destination)
+        check = None if self.destination is None else destination_check(self.destination)
         return replace(self.click, visit=for_storage(self.click.visit), destination_check=check)
 
 

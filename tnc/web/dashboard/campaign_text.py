@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tnc.core.models import Action, Campaign, Cap, Condition, Configuration, Cost, Filter, Flow, Lander, Offer, Source
-from tnc.rules.describe import sentence
+from tnc.rules.describe import describe_condition
 from tnc.web.dashboard.format import amount, percent, share
 
 _STICKY: Final = {
@@ -100,7 +100,7 @@ def _note(option: _Option) -> str:
 
 
 def _joined(when: Sequence[Condition], word: str) -> str:
-    return f" {word} ".join(map(sentence, when))
+    return f" {word} ".join(map(describe_condition, when))
 
 
 def judgement(each: Filter) -> str:
