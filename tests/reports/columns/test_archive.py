@@ -2,6 +2,8 @@
 
 import random
 from collections import defaultdict
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -59,51 +61,74 @@ def random_visitors(day: Day, visitors: int) -> dict[int, int]:
     return {seq: chance.randrange(visitors) for seq, _ in day.numbered_clicks}
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(
-    "by",
-    [
-        (),
-        ("campaign", "offer", "network", "flow", "source", "lander", "filter", "action"),
-        ("hour",),
-        ("campaign", "day", "hour_of_day"),
-    ],
+# Reports by the owner's dimensions: the dimensions, the time zone, and which time counts.
+OWNER_QUESTIONS = tuple(
+    product(
+        (
+            (),
+            ("campaign", "offer", "network", "flow", "source", "lander", "filter", "action"),
+            ("hour",),
+            ("campaign", "day", "hour_of_day"),
+        ),
+        ("UTC", "Asia/Kolkata", "America/New_York"),
+        ("click", "conversion"),
+    )
 )
-@pytest.mark.parametrize("timezone", ["UTC", "Asia/Kolkata", "America/New_York"])
-def test_sums_by_owner_dimensions_stay_exact(tmp_path: Path, seed: int, by: tuple[str, ...], timezone: str) -> None:
-    day = any_day(seed, currencies=("USD", "EUR"))
-    with Columns(tmp_path) as columns:
+VISITOR_DIMENSIONS = ("country", "device", "traffic", "sub1", "reasons", "asn")
+Archived = tuple[StoredDay, dict[tuple[Any, ...], dict[str, Any]]]
+
+
+def ask_as_owner(stored: StoredDay, by: tuple[str, ...], timezone: str, time: str) -> dict[str, Any]:
+    return stored.ask(*by, timezone=timezone, time=time, end="2026-04-02")
+
+
+@pytest.fixture(scope="module", params=range(3))
+def owner_day(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archived]:
+    """A day that was archived, and what reports said before."""
+    day = any_day(request.param, currencies=("USD", "EUR"))
+    with Columns(tmp_path_factory.mktemp("owner")) as columns:
         stored = StoredDay(columns, day)
-        before = {
-            time: stored.ask(*by, timezone=timezone, time=time, end="2026-04-02") for time in ("click", "conversion")
-        }
-
+        before = {asked: ask_as_owner(stored, *asked) for asked in OWNER_QUESTIONS}
         stored.archive(random_visitors(day, 30))
-
-        for time, expected in before.items():
-            after = stored.ask(*by, timezone=timezone, time=time, end="2026-04-02")
-            assert (after["totals"], after["rows"]) == (expected["totals"], expected["rows"])
+        yield stored, before
 
 
-@pytest.mark.parametrize("dimension", ["country", "device", "traffic", "sub1", "reasons", "asn"])
-def test_visitor_groups_have_ten_visitors_or_are_added_up_as_other(tmp_path: Path, dimension: str) -> None:
+@pytest.mark.parametrize(("by", "timezone", "time"), OWNER_QUESTIONS)
+def test_sums_by_owner_dimensions_stay_exact(
+    owner_day: Archived, by: tuple[str, ...], timezone: str, time: str
+) -> None:
+    stored, reports = owner_day
+    before, after = reports[by, timezone, time], ask_as_owner(stored, by, timezone, time)
+
+    assert (after["totals"], after["rows"]) == (before["totals"], before["rows"])
+
+
+@pytest.fixture(scope="module")
+def visitor_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archived]:
     day = any_day(4, clicks=400, events=80)
     visitors = random_visitors(day, 150)
-    with Columns(tmp_path) as columns:
+    with Columns(tmp_path_factory.mktemp("visitor")) as columns:
         stored = StoredDay(columns, day)
-        before = stored.ask("campaign", dimension)
-        exact = stored.ask("campaign")
-
+        questions = [("campaign",), *(("campaign", dimension) for dimension in VISITOR_DIMENSIONS)]
+        before = {asked: stored.ask(*asked) for asked in questions}
         stored.archive(visitors)
+        yield stored, before
 
-        after = stored.ask("campaign", dimension)
-        assert after["totals"] == before["totals"]
-        assert _by_campaign(after["rows"]) == _by_campaign(exact["rows"])
-        known = {(row["campaign"], row[dimension]): row for row in before["rows"]}
-        for row in after["rows"]:
-            if row[dimension] != OTHER:
-                assert row == known[row["campaign"], row[dimension]], "a group that is shown has its exact numbers"
-        assert {row[dimension] for row in after["rows"]} - {OTHER}, "some groups are shown"
+
+@pytest.mark.parametrize("dimension", VISITOR_DIMENSIONS)
+def test_visitor_groups_have_ten_visitors_or_are_added_up_as_other(visitor_day: Archived, dimension: str) -> None:
+    stored, reports = visitor_day
+    before = reports["campaign", dimension]
+
+    after = stored.ask("campaign", dimension)
+
+    assert after["totals"] == before["totals"]
+    assert _by_campaign(after["rows"]) == _by_campaign(reports["campaign",]["rows"])
+    known = {(row["campaign"], row[dimension]): row for row in before["rows"]}
+    for row in after["rows"]:
+        if row[dimension] != OTHER:
+            assert row == known[row["campaign"], row[dimension]], "a group that is shown has its exact numbers"
+    assert {row[dimension] for row in after["rows"]} - {OTHER}, "some groups are shown"
 
 
 def _by_campaign(rows: list[dict[str, Any]]) -> dict[str, int]:
