@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date as Date
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -164,18 +165,20 @@ def test_the_receipt_says_what_was_there_and_what_is(full: Estate) -> None:
     assert [value for value in PERSONAL.values() if value in text] == []
 
 
-@pytest.mark.parametrize("by", [(), ("campaign", "offer", "day"), ("hour",), ("network", "flow", "lander", "domain")])
-@pytest.mark.parametrize("timezone", ["UTC", "Asia/Kolkata"])
-@pytest.mark.parametrize("time", ["click", "conversion"])
-def test_no_report_of_the_owners_side_changes(full: Estate, by: tuple[str, ...], timezone: str, time: str) -> None:
-    before = full.report(*by, timezone=timezone, time=time)
+def test_no_report_of_the_owners_side_changes(full: Estate) -> None:
+    bys = ((), ("campaign", "offer", "day"), ("hour",), ("network", "flow", "lander", "domain"))
+    questions = list(product(bys, ("UTC", "Asia/Kolkata"), ("click", "conversion")))
 
+    def reports() -> dict[Any, Any]:
+        told = {asked: full.report(*asked[0], timezone=asked[1], time=asked[2]) for asked in questions}
+        return {asked: (each["totals"], each["rows"]) for asked, each in told.items()}
+
+    before = reports()
     eraser = full.eraser()
     eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
 
-    after = full.report(*by, timezone=timezone, time=time)
-    assert before["totals"]["visits"] == 135
-    assert (after["totals"], after["rows"]) == (before["totals"], before["rows"])
+    assert {totals["visits"] for totals, _ in before.values()} == {135}
+    assert reports() == before
 
 
 def test_the_visitors_side_reads_erased(full: Estate) -> None:

@@ -1,5 +1,6 @@
 """The search for words in the clear: a clean house is clean, and whatever lies about is found by file and kind."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,13 +23,20 @@ from tnc.store.days.writer import day_path
 pytestmark = pytest.mark.timeout(180)
 
 
-@pytest.fixture
-def full(tmp_path: Path) -> Iterator[Estate]:
-    """Few enough for the sample to take all."""
-    with estate(tmp_path) as made:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with few enough clicks for the sample to take all, and their columns."""
+    folder = tmp_path_factory.mktemp("filled")
+    with estate(folder) as made:
         made.strangers(8)
         made.canary_clicks(2)
         made.report("campaign", "country", "sub1")
+    return folder
+
+
+@pytest.fixture
+def full(filled: Path, tmp_path: Path) -> Iterator[Estate]:
+    with estate(Path(shutil.copytree(filled, tmp_path / "full"))) as made:
         yield made
 
 

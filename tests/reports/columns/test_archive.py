@@ -74,7 +74,7 @@ OWNER_QUESTIONS = tuple(
         ("click", "conversion"),
     )
 )
-VISITOR_DIMENSIONS = ("country", "device", "traffic", "sub1", "reasons", "asn")
+GROUPED = ("country", "device", "traffic", "sub1", "reasons", "asn")
 Archived = tuple[StoredDay, dict[tuple[Any, ...], dict[str, Any]]]
 
 
@@ -109,13 +109,13 @@ def visitor_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archived]:
     visitors = random_visitors(day, 150)
     with Columns(tmp_path_factory.mktemp("visitor")) as columns:
         stored = StoredDay(columns, day)
-        questions = [("campaign",), *(("campaign", dimension) for dimension in VISITOR_DIMENSIONS)]
+        questions = [("campaign",), *(("campaign", dimension) for dimension in GROUPED)]
         before = {asked: stored.ask(*asked) for asked in questions}
         stored.archive(visitors)
         yield stored, before
 
 
-@pytest.mark.parametrize("dimension", VISITOR_DIMENSIONS)
+@pytest.mark.parametrize("dimension", GROUPED)
 def test_visitor_groups_have_ten_visitors_or_are_added_up_as_other(visitor_day: Archived, dimension: str) -> None:
     stored, reports = visitor_day
     before = reports["campaign", dimension]
