@@ -11,6 +11,8 @@ import pytest
 from tnc.core.process import BEHIND, background
 from tnc.privacy.byte_scan import Scanner
 
+LOWEST = 19  # of priorities; the tests may run under `nice` themselves
+
 WORK = """
 import os
 from tnc.core.process import lower_priority
@@ -25,17 +27,17 @@ def test_who_stands_back_is_the_last_to_get_a_core() -> None:
     assert done.stdout.split() == ["19", str(os.SCHED_IDLE)]
 
 
-@pytest.mark.usefixtures("threads_stand_back")
+@pytest.mark.usefixtures("real_priority")
 def test_long_work_within_a_server_stands_behind_and_nothing_else_does() -> None:
     ours = os.getpriority(os.PRIO_PROCESS, 0)
 
     with background() as thread:
         theirs = thread.submit(os.getpriority, os.PRIO_PROCESS, 0).result()
 
-    assert (theirs, os.getpriority(os.PRIO_PROCESS, 0)) == (ours + BEHIND, ours)
+    assert (theirs, os.getpriority(os.PRIO_PROCESS, 0)) == (min(ours + BEHIND, LOWEST), ours)
 
 
-@pytest.mark.usefixtures("threads_stand_back")
+@pytest.mark.usefixtures("real_priority")
 def test_the_scan_of_an_erasure_stands_behind_and_tells_what_went_wrong(tmp_path: Path) -> None:
     seen: list[int] = []
 
@@ -46,4 +48,4 @@ def test_the_scan_of_an_erasure_stands_behind_and_tells_what_went_wrong(tmp_path
     with pytest.raises(IsADirectoryError):
         Scanner([b"needle"]).look(paths())
 
-    assert seen == [os.getpriority(os.PRIO_PROCESS, 0) + BEHIND]
+    assert seen == [min(os.getpriority(os.PRIO_PROCESS, 0) + BEHIND, LOWEST)]

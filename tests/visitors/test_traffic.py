@@ -177,11 +177,11 @@ def test_what_look_around_excludes_is_excluded() -> None:
 
 @pytest.mark.parametrize("case", cases("ua/hostile.json") or [{"bytes_latin1": "bot " * 2000}])
 def test_no_user_agent_makes_the_lists_slow(case: dict[str, str]) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
 
     BOTS.find(case["bytes_latin1"][:1024])
 
-    assert time.perf_counter() - started < 0.02
+    assert time.thread_time() - started < 0.02, "CPU time, which no other process adds to"
 
 
 CRAWLER_CASES: list[dict[str, Any]] = [

@@ -77,11 +77,11 @@ def test_the_devices_of_real_browsers_are_known() -> None:
 @pytest.mark.parametrize("case", cases("ua/hostile.json") or [{"bytes_latin1": "Mozilla/5.0 " + "(" * 8000}])
 def test_a_hostile_user_agent_costs_no_time(case: dict[str, str]) -> None:
     text = clean(case["bytes_latin1"].encode("latin-1").decode("utf-8", "surrogateescape"))
-    started = time.perf_counter()
+    started = time.thread_time()
 
     AGENTS.read(text)
 
-    assert time.perf_counter() - started < 0.05
+    assert time.thread_time() - started < 0.05, "CPU time, which no other process adds to"
 
 
 @given(st.text(max_size=200), st.lists(st.text(max_size=60), min_size=6, max_size=6))
