@@ -84,10 +84,10 @@ class Place:
 
     def stop(self, destination: str = "meta-main") -> None:
         stop = StoppedDestination(destination=DestinationId(destination), reason="meta-190", at_ms=0, config_version=1)
-        self.workspace.stopped_destinations.put(MAIN, stop)
+        self.workspace.stopped_destinations.put(MAIN, stop).wait()
 
     def resume(self) -> None:
-        self.workspace.stopped_destinations.remove(MAIN, DestinationId("meta-main"))
+        self.workspace.stopped_destinations.remove(MAIN, DestinationId("meta-main")).wait()
 
 
 def settings_of(folder: Path, **more: object) -> Settings:
@@ -365,7 +365,7 @@ async def test_a_refused_token_costs_two_requests_and_one_mail_and_loses_nothing
     await whole.apply("an old one")
     for number in range(20):
         await whole.sell(number)
-    while not workspace.stopped_destinations.all_of(MAIN):
+    while not await workspace.stopped_destinations.all_of(MAIN):
         await asyncio.sleep(0.01)
 
     for _ in range(3):

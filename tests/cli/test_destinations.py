@@ -274,7 +274,7 @@ def test_a_stop_is_told_with_its_reason_until_the_operator_resumes(shop: Tnc, se
         workspace.stopped_destinations.put(
             MAIN,
             StoppedDestination(destination=DestinationId("meta-main"), reason="meta-190", at_ms=0, config_version=1),
-        )
+        ).wait()
     assert "stopped: meta-190" in shop("destination", "list").out
 
     assert shop("destination", "resume", "meta-main", "--json").json == {"destination": "meta-main", "state": "active"}

@@ -206,7 +206,7 @@ def test_a_few_calls_are_no_share(tnc: Tnc, settings: Settings) -> None:
 def test_a_stopped_destination_is_a_failure_with_what_to_do(tnc: Tnc, settings: Settings) -> None:
     with Workspace(settings, World(), to_write=True) as workspace:
         stop = StoppedDestination(destination=DestinationId("meta-main"), reason="meta-190", at_ms=0, config_version=1)
-        workspace.stopped_destinations.put(MAIN, stop)
+        workspace.stopped_destinations.put(MAIN, stop).wait()
 
     (found,) = findings(tnc, "destinations")
 

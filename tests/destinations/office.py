@@ -1,8 +1,6 @@
 """A post office: real day files, the real writer, the real outbox, and a world whose clocks a test moves."""
 
 import asyncio
-import sqlite3
-import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +11,7 @@ from typing import Any
 from msgspec.structs import replace as amended
 
 from tests.destinations.examples import CLICK, CONFIGURATION, NOW_MS
+from tests.store.control import control_database
 from tests.store.records import keyring
 from tnc.core.clock import World
 from tnc.core.models import MAIN, Campaign, CampaignId, ClickId, Configuration, ConversionId, Destination, DestinationId
@@ -24,7 +23,7 @@ from tnc.store.days.click_log import ClickLog, Days
 from tnc.store.days.deliveries import DeliveryRow
 from tnc.store.days.history import ClickHistories
 from tnc.store.days.writer import DayWriter, utc_date
-from tnc.store.stopped import STOP_TABLE, StoppedDestinations
+from tnc.store.stopped import StoppedDestinations
 from tnc.tracking.conversions.postback import Incoming
 from tnc.tracking.record import Caller, RecordedConversion, record_conversion
 
@@ -78,10 +77,8 @@ class Office:
         self.world = clocks.world()
         self.numbers = count(1)
         self.objecting: set[str | None] = set()  # pseudonyms
-        self.database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self.database.execute(STOP_TABLE)
-        self.stopped_destinations = StoppedDestinations(self.database, threading.Lock())
         self.histories = ClickHistories(data / "days", keyring(data), MAIN)
+        self.stopped_destinations: StoppedDestinations
         self.log: ClickLog
         self.outbox: DeliveryWorker
 
@@ -127,13 +124,14 @@ class Office:
         return [row.state for row in self.rows()]
 
     def stop_of(self, destination: Destination) -> str | None:
-        stopped_destinations = {stop.destination: stop.reason for stop in self.stopped_destinations.all_of(MAIN)}
+        stopped_destinations = {stop.destination: stop.reason for stop in self.stopped_destinations.all_of(MAIN).wait()}
         return stopped_destinations.get(DestinationId(destination.id))
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Office"]:
         """The writer and the outbox at work; may be opened again, as after a restart."""
         async with AsyncExitStack() as stack:
+            self.stopped_destinations = StoppedDestinations(stack.enter_context(control_database(self.data)))
             self.log = ClickLog(Days(self.data / "days", keyring(self.data)))
             self.log.start()
             stack.push_async_callback(self.log.close)

@@ -66,7 +66,7 @@ def _unmatched(counts: Counter[str]) -> float:
 
 
 def destinations(workspace: Workspace) -> Iterator[Finding]:
-    stopped_destinations = workspace.stopped_destinations.all_of(workspace.id)
+    stopped_destinations = workspace.stopped_destinations.all_of(workspace.id).wait()
     for stop in stopped_destinations:
         yield Finding(
             check="destinations",

@@ -64,7 +64,8 @@ class OfflineOutbox:
 
     def statuses(self) -> Mapping[DestinationId, DestinationStatus]:
         stopped_destinations = {
-            stop.destination: stop.reason for stop in self._workspace.stopped_destinations.all_of(self._workspace.id)
+            stop.destination: stop.reason
+            for stop in self._workspace.stopped_destinations.all_of(self._workspace.id).wait()
         }
         destinations = all_destinations(self._workspace.configuration()[1]).values()
         return {each.id: _offline_status(each, stopped_destinations.get(each.id)) for each in destinations}
@@ -73,7 +74,7 @@ class OfflineOutbox:
         """They are in the day file, where the server finds them at its start."""
 
     def resume(self, destination: DestinationId) -> None:
-        self._workspace.stopped_destinations.remove(self._workspace.id, destination)
+        self._workspace.stopped_destinations.remove(self._workspace.id, destination).wait()
 
 
 def _offline_status(destination: Destination, reason: str | None) -> DestinationStatus:

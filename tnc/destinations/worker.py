@@ -7,13 +7,13 @@ time, with breaks for the event loop.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date as Date
 from functools import partial
 from itertools import count, groupby
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 from tnc.campaigns.destination_schema import all_destinations
 from tnc.campaigns.platforms.outcome import LONGEST_WAIT_MS, Outcome
@@ -134,7 +134,7 @@ class DeliveryWorker:
         """The operator has acted: send to it again."""
         queue = self._queue(destination)
         queue.breaker = queue.breaker.resumed()
-        self._background(asyncio.to_thread(self._stopped_destinations.remove, self._workspace, destination))
+        self._background(self._stopped_destinations.remove(self._workspace, destination))
         self._wake.set()
 
     def statuses(self) -> Mapping[DestinationId, DestinationStatus]:
@@ -187,7 +187,7 @@ class DeliveryWorker:
         """Queue what a previous process left open. A stopped destination stays so unless it was changed since, and a
         receiver that asked for a wait gets it.
         """
-        for stop in await asyncio.to_thread(self._stopped_destinations.all_of, self._workspace):
+        for stop in await self._stopped_destinations.all_of(self._workspace):
             queue = self._queue(stop.destination)
             queue.breaker = queue.breaker.after(Outcome(kind="stop", reason=stop.reason), 0)
             before = all_destinations(await asyncio.to_thread(self._versions.version, stop.config_version))
@@ -254,8 +254,8 @@ class DeliveryWorker:
         found = self._destinations.get(destination)
         return 1 if found is None else min(LARGEST_BATCH, PLATFORMS[found.type].batch_size(found))
 
-    def _background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+    def _background(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -279,7 +279,7 @@ class DeliveryWorker:
         stop = StoppedDestination(
             destination=destination, reason=reason, at_ms=self._world.now_ms(), config_version=version
         )
-        await asyncio.to_thread(self._stopped_destinations.put, self._workspace, stop)
+        await self._stopped_destinations.put(self._workspace, stop)
 
     async def _send_day(self, date: Date, seqs: Sequence[int]) -> list[Outcome]:
         if not self._histories.has(date):

@@ -1,11 +1,10 @@
-"""Destinations that were stopped until the operator acts: the one thing about them that outlives a restart."""
+"""Destinations that are stopped until the operator acts: the only state of a destination that survives a restart."""
 
-import sqlite3
-import threading
 from dataclasses import dataclass
 from typing import Final
 
 from tnc.core.models import DestinationId, WorkspaceId
+from tnc.store.sqlite import Database, operation
 
 STOP_TABLE: Final = """
 create table stopped_destinations (
@@ -28,31 +27,28 @@ class StoppedDestination:
 
 
 class StoppedDestinations:
-    """Safe for several threads, which share `lock`."""
+    def __init__(self, database: Database) -> None:
+        self.database = database
 
-    def __init__(self, database: sqlite3.Connection, lock: threading.Lock) -> None:
-        self._database = database
-        self._lock = lock
-
-    def all_of(self, workspace: WorkspaceId) -> list[StoppedDestination]:
-        with self._lock:
-            rows = self._database.execute(
-                "select destination, reason, at_ms, config_version from stopped_destinations where workspace = ?",
-                (workspace,),
-            ).fetchall()
+    @operation
+    async def all_of(self, workspace: WorkspaceId) -> list[StoppedDestination]:
+        rows = await self.database.fetch_all(
+            "select destination, reason, at_ms, config_version from stopped_destinations where workspace = ?",
+            (workspace,),
+        )
         return [
             StoppedDestination(destination=of, reason=reason, at_ms=at, config_version=v) for of, reason, at, v in rows
         ]
 
-    def put(self, workspace: WorkspaceId, stop: StoppedDestination) -> None:
-        with self._lock:
-            self._database.execute(
-                "insert or replace into stopped_destinations values (?, ?, ?, ?, ?)",
-                (workspace, stop.destination, stop.reason, stop.at_ms, stop.config_version),
-            )
+    @operation
+    async def put(self, workspace: WorkspaceId, stop: StoppedDestination) -> None:
+        await self.database.write(
+            "insert or replace into stopped_destinations values (?, ?, ?, ?, ?)",
+            (workspace, stop.destination, stop.reason, stop.at_ms, stop.config_version),
+        )
 
-    def remove(self, workspace: WorkspaceId, destination: DestinationId) -> None:
-        with self._lock:
-            self._database.execute(
-                "delete from stopped_destinations where workspace = ? and destination = ?", (workspace, destination)
-            )
+    @operation
+    async def remove(self, workspace: WorkspaceId, destination: DestinationId) -> None:
+        await self.database.write(
+            "delete from stopped_destinations where workspace = ? and destination = ?", (workspace, destination)
+        )

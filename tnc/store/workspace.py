@@ -146,7 +146,7 @@ class Workspace:
         self.terms = WorkspaceTerms(self.database, self.database_lock, self.id)
         self._given = settings
         self.take_terms()
-        self.stopped_destinations = StoppedDestinations(self.database, self.database_lock)
+        self.stopped_destinations = StoppedDestinations(self.control)
         self.alerts = Alerts(self.database, self.database_lock, self.id)
         self.addresses = GeoData(self.paths.addresses)
         # Who writes is a server or works in its place: nobody may pull a file from under it.
