@@ -215,7 +215,7 @@ def test_what_passed_before_it_could_be_mailed_is_not(place: Place) -> None:
     place.postman.problem = None
 
     assert place.look() == []
-    assert place.workspace.alerts.all() == {}
+    assert place.workspace.alerts.all().wait() == {}
 
 
 def test_that_nothing_can_be_written_is_mailed_all_the_same_and_once(

@@ -43,7 +43,7 @@ class AlertMailer:
         if not workspace.settings.mail_host:
             return
         if self._alerts is None:
-            self._alerts = workspace.alerts.all()
+            self._alerts = workspace.alerts.all().wait()
         standing = {each.subject: each for each in alarms(workspace, self._recording())}
         now_ms = workspace.world.now_ms()
         self._let_go(self._alerts, standing, now_ms)
@@ -59,7 +59,7 @@ class AlertMailer:
         for alert in [each for each in alerts.values() if each.subject not in standing]:
             if not alert.sent or not 0 <= now_ms - alert.at_ms < HOUR_MS:
                 del alerts[alert.subject]
-                self._on_disk(lambda subject=alert.subject: self._workspace.alerts.remove(subject))  # type: ignore[misc]
+                self._on_disk(lambda subject=alert.subject: self._workspace.alerts.remove(subject).wait())  # type: ignore[misc]
             elif not alert.over:
                 self._keep(replace(alert, over=True))
 
@@ -93,7 +93,7 @@ class AlertMailer:
     def _keep(self, alert: Alert) -> None:
         if self._alerts is not None:
             self._alerts[alert.subject] = alert
-        self._on_disk(lambda: self._workspace.alerts.put(alert))
+        self._on_disk(lambda: self._workspace.alerts.put(alert).wait())
 
     @staticmethod
     def _on_disk(work: Callable[[], None]) -> None:

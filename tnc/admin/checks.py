@@ -99,7 +99,7 @@ def deliveries(workspace: Workspace) -> Iterator[Finding]:
 
 
 def mail(workspace: Workspace) -> Iterator[Finding]:
-    problems = [each.problem for each in workspace.alerts.all().values() if each.problem is not None]
+    problems = [each.problem for each in workspace.alerts.all().wait().values() if each.problem is not None]
     if not workspace.settings.mail_host:
         yield ok("mail", "No mail is set up; what needs you stands here and in the dashboard.")
     elif problems:

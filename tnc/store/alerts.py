@@ -1,11 +1,10 @@
 """Alerts that were mailed or are to be, by subject: at most one an hour, also over restarts."""
 
-import sqlite3
-import threading
 from dataclasses import dataclass
 from typing import Final
 
 from tnc.core.models import WorkspaceId
+from tnc.store.sqlite import Database, operation
 
 ALERT_TABLE: Final = """
 create table alerts (
@@ -30,31 +29,29 @@ class Alert:
 
 
 class Alerts:
-    """Safe for several threads, which share `lock`."""
-
-    def __init__(self, database: sqlite3.Connection, lock: threading.Lock, workspace: WorkspaceId) -> None:
-        self._database = database
-        self._lock = lock
+    def __init__(self, database: Database, workspace: WorkspaceId) -> None:
+        self.database = database
         self._workspace = workspace
 
-    def all(self) -> dict[str, Alert]:
-        with self._lock:
-            rows = self._database.execute(
-                "select subject, at_ms, sent, over, problem from alerts where workspace = ? order by at_ms, subject",
-                (self._workspace,),
-            ).fetchall()
+    @operation
+    async def all(self) -> dict[str, Alert]:
+        """By subject, oldest first."""
+        rows = await self.database.fetch_all(
+            "select subject, at_ms, sent, over, problem from alerts where workspace = ? order by at_ms, subject",
+            (self._workspace,),
+        )
         return {
             subject: Alert(subject=subject, at_ms=at_ms, sent=bool(sent), over=bool(over), problem=problem)
             for subject, at_ms, sent, over, problem in rows
         }
 
-    def put(self, alert: Alert) -> None:
-        with self._lock:
-            self._database.execute(
-                "insert or replace into alerts values (?, ?, ?, ?, ?, ?)",
-                (self._workspace, alert.subject, alert.at_ms, alert.sent, alert.over, alert.problem),
-            )
+    @operation
+    async def put(self, alert: Alert) -> None:
+        await self.database.write(
+            "insert or replace into alerts values (?, ?, ?, ?, ?, ?)",
+            (self._workspace, alert.subject, alert.at_ms, alert.sent, alert.over, alert.problem),
+        )
 
-    def remove(self, subject: str) -> None:
-        with self._lock:
-            self._database.execute("delete from alerts where workspace = ? and subject = ?", (self._workspace, subject))
+    @operation
+    async def remove(self, subject: str) -> None:
+        await self.database.write("delete from alerts where workspace = ? and subject = ?", (self._workspace, subject))

@@ -147,7 +147,7 @@ class Workspace:
         self._given = settings
         self.take_terms()
         self.stopped_destinations = StoppedDestinations(self.control)
-        self.alerts = Alerts(self.database, self.database_lock, self.id)
+        self.alerts = Alerts(self.control, self.id)
         self.addresses = GeoData(self.paths.addresses)
         # Who writes is a server or works in its place: nobody may pull a file from under it.
         self._installed = InstalledGeoData(self.addresses, private=to_write)
