@@ -65,7 +65,7 @@ class Retention:
             ],
             "oldest": dates[0].isoformat() if dates else None,
             "goes_at": None if goes_ms is None else rfc3339(goes_ms),
-            "changes": [_told(each) for each in workspace.terms.changes(_CHANGES_SHOWN)],
+            "changes": [_told(each) for each in workspace.terms.changes(_CHANGES_SHOWN).wait()],
         }
 
     # -- change it
@@ -95,7 +95,7 @@ class Retention:
                 for name, days in wanted.items()
                 if days != before[name]
             ]
-            workspace.terms.put(wanted, changes)
+            workspace.terms.put(wanted, changes).wait()
             workspace.take_terms()
             told = self._run(settings, now_ms, dry_run=False)
         return {"set": wanted, "before": before, **told}

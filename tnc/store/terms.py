@@ -1,7 +1,5 @@
 """How long everything is kept: one table, read by retention, the data map, the pages and the records of processing."""
 
-import sqlite3
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -12,7 +10,7 @@ from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError
 from tnc.core.models import WorkspaceId
 from tnc.core.settings import Settings, read_setting
-from tnc.store.sqlite import transaction
+from tnc.store.sqlite import Database, operation
 
 BACKUP_HORIZON_DAYS: Final = 180
 """How long a copy that somebody made of an import or with another tool may turn up again."""
@@ -132,39 +130,38 @@ _CHANGE: Final = tuple(each.name for each in fields(TermChange))
 
 
 class WorkspaceTerms:
-    """What a workspace keeps longer or shorter than `config.toml` says. Safe for threads that share `lock`."""
+    """What a workspace keeps longer or shorter than `config.toml` says."""
 
-    def __init__(self, database: sqlite3.Connection, lock: threading.Lock, workspace: WorkspaceId) -> None:
-        self._database = database
-        self._lock = lock
+    def __init__(self, database: Database, workspace: WorkspaceId) -> None:
+        self.database = database
         self._workspace = workspace
 
-    def applied_to(self, settings: Settings) -> Settings:
-        with self._lock:
-            rows = self._database.execute("select setting, days from terms where workspace = ?", (self._workspace,))
-            own = dict(rows.fetchall())
+    @operation
+    async def applied_to(self, settings: Settings) -> Settings:
+        own = await self.database.fetch_all("select setting, days from terms where workspace = ?", (self._workspace,))
         known = {term.setting for term in TERMS.values()}  # a row may be of a term that there is no more
-        return with_days(settings, {setting: days for setting, days in own.items() if setting in known})
+        return with_days(settings, {setting: days for setting, days in own if setting in known})
 
-    def put(self, days: Mapping[str, int], changes: Sequence[TermChange]) -> None:
-        """New terms, and who changed what by them: both or none."""
-        with transaction(self._database, self._lock):
-            self._database.executemany(
+    @operation
+    async def put(self, days: Mapping[str, int], changes: Sequence[TermChange]) -> None:
+        """Store new terms together with who changed them."""
+        async with self.database.transaction() as writer:
+            await writer.executemany(
                 "insert or replace into terms values (?, ?, ?)",
                 [(self._workspace, setting, number) for setting, number in days.items()],
             )
-            self._database.executemany(
+            await writer.executemany(
                 f"insert into term_changes (workspace, {', '.join(_CHANGE)}) values (?, ?, ?, ?, ?, ?, ?, ?)",
                 [(self._workspace, *(getattr(each, name) for name in _CHANGE)) for each in changes],
             )
 
-    def changes(self, most: int) -> list[TermChange]:
+    @operation
+    async def changes(self, most: int) -> list[TermChange]:
         """The newest first."""
-        with self._lock:
-            rows = self._database.execute(
-                f"select {', '.join(_CHANGE)} from term_changes where workspace = ? order by number desc limit ?",
-                (self._workspace, most),
-            ).fetchall()
+        rows = await self.database.fetch_all(
+            f"select {', '.join(_CHANGE)} from term_changes where workspace = ? order by number desc limit ?",
+            (self._workspace, most),
+        )
         return [TermChange(**dict(zip(_CHANGE, row, strict=True))) for row in rows]
 
 

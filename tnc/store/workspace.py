@@ -143,7 +143,7 @@ class Workspace:
             loop=loop,
         )
         self.versions = ConfigVersions(self.control, self.keys.control_key)
-        self.terms = WorkspaceTerms(self.database, self.database_lock, self.id)
+        self.terms = WorkspaceTerms(self.control, self.id)
         self._given = settings
         self.take_terms()
         self.stopped_destinations = StoppedDestinations(self.control)
@@ -170,7 +170,7 @@ class Workspace:
 
     def take_terms(self) -> None:
         """Keep to the terms of the workspace as they are now."""
-        self.settings = self.terms.applied_to(self._given)
+        self.settings = self.terms.applied_to(self._given).wait()
 
     @cached_property
     def erasures(self) -> Erasures:
