@@ -26,7 +26,7 @@ from tnc.store.days.inbox import CallOutcome, InboxRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClickQuestion:
-    """Which clicks of the log: newest first, strictly before `before` in the order (time, id)."""
+    """Which clicks of the log: newest first, behind the click at the time and of the id of `before`."""
 
     limit: int
     before: tuple[int, ClickId] | None = None

@@ -1,6 +1,6 @@
 """The running appliance as the dashboard sees it: answers from the house, the tracker and the writer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from tnc import __version__
@@ -10,6 +10,7 @@ from tnc.core.models import Click, ClickHistory, ClickId, Configuration, Workspa
 from tnc.reports.client import ReportClient
 from tnc.reports.query import ReportQuery
 from tnc.store.days.click_log import ClickLog
+from tnc.store.days.writer import LATEST
 from tnc.store.workspace import Workspace
 from tnc.tracking.explain import TestVisitor, explain, try_visitor
 from tnc.tracking.setup import make_tracker
@@ -71,13 +72,28 @@ class Desk:
 
     def histories(self, question: ClickQuestion) -> Sequence[ClickHistory]:
         found: list[ClickHistory] = []
-        before_ms = None if question.before is None else question.before[0] + 1
-        for number, history in enumerate(self._workspace.histories.newest(before_ms=before_ms)):
+        for number, history in enumerate(self._after(question.before)):
             if number >= _LOOKED_THROUGH or len(found) >= question.limit:
                 break
             if _answers(history.click, question):
                 found.append(history)
         return found
+
+    def _after(self, before: tuple[int, ClickId] | None) -> Iterator[ClickHistory]:
+        """The log behind a click, in the order of the log: several may have come in one millisecond, and imported ones
+        in any order. Behind a click that was erased since it goes on by the time.
+        """
+        histories = self._workspace.histories
+        if before is None:
+            return histories.newest()
+        time_ms, click_id = before
+        date = histories.date_of(click_id)
+        if date is None:
+            return histories.newest(before_ms=time_ms)
+        with histories.day(date) as reader:
+            found = reader.find(click_id)
+        ends = {each: LATEST for each in histories.dates() if each < date}
+        return histories.newest(ends=ends | {date: -1 if found is None else found[0] - 1})
 
     def destination(self, click: Click) -> str | None:
         return self._workspace.destination(click)
@@ -156,8 +172,6 @@ def _attribution(licence: Licence) -> Attribution | None:
 
 
 def _answers(click: Click, question: ClickQuestion) -> bool:
-    if question.before is not None and (click.clicked_at_ms, click.click_id) >= question.before:
-        return False
     if question.campaign is not None and click.campaign != question.campaign:
         return False
     return question.traffic is None or click.visit.traffic == question.traffic
