@@ -1,16 +1,12 @@
-"""A real Chromium, and a dashboard on a real port for it."""
+"""A real Chromium, driven as a person would."""
 
-import asyncio
 import shutil
-import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from selenium import webdriver
 from selenium.webdriver import ActionChains
 from selenium.webdriver.chrome.options import Options
@@ -19,51 +15,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.store.control import control_database
-from tests.web.dashboard.conftest import EMAIL, PASSWORD
-from tests.web.dashboard.invented import NOW_MS, InventedAppliance
-from tnc.core.clock import World
-from tnc.core.passwords import Passwords
-from tnc.store.accounts import Accounts
-from tnc.web.dashboard import dashboard_app
+from tests.web.dashboard.installed import EMAIL, PASSWORD
 
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text(encoding="utf-8")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHROMEDRIVER = shutil.which("chromedriver")
-
-
-@contextmanager
-def serving(appliance: InventedAppliance, passwords: Passwords) -> Iterator[str]:
-    """The address of a dashboard that runs in a thread of its own."""
-    with tempfile.TemporaryDirectory() as folder, control_database(Path(folder)) as database:
-        yield from _served(appliance, passwords, Accounts(database))
-
-
-def _served(appliance: InventedAppliance, passwords: Passwords, accounts: Accounts) -> Iterator[str]:
-    accounts.add_user(email=EMAIL, verifier=passwords.hash(PASSWORD), now_ms=NOW_MS).wait()
-    app = dashboard_app(appliance, accounts, passwords, World(now_ms=lambda: NOW_MS))
-    loop, ready, found = asyncio.new_event_loop(), threading.Event(), [""]
-
-    async def start() -> web.AppRunner:
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        found[0] = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        ready.set()
-        return runner
-
-    def run() -> None:
-        runner = loop.run_until_complete(start())
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
-        loop.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert ready.wait(20), "the dashboard did not start"
-    yield found[0]
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
 
 
 class Browser:
@@ -121,11 +77,12 @@ class Browser:
         """Console messages and reports of the content policy since the last time this was asked."""
         return [entry["message"] for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
 
-    def barriers(self) -> list[str]:
-        """What axe finds on the page, with the elements it means."""
+    def barriers(self, *rules: str) -> list[str]:
+        """What axe finds on the page, by some of its rules or by all, with the elements it means."""
         self.run(AXE)
+        chosen = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
         found = self.driver.execute_async_script(
-            "axe.run(document, {resultTypes: ['violations']}).then((found) => arguments[0](found.violations))"
+            "axe.run(document, arguments[0]).then((found) => arguments[1](found.violations))", chosen
         )
         return [f"{each['id']}: {node['html']} {node['failureSummary']}" for each in found for node in each["nodes"]]
 

@@ -1,80 +1,120 @@
-"""A dashboard over invented traffic, and a way into it."""
+"""Installations to look at, and ways into their dashboards."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any, Final
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient
+from aiohttp import ClientResponse, ClientSession, CookieJar
 
-from tests.store.control import control_database
-from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_story
-from tnc.core.clock import World
-from tnc.core.passwords import Passwords
-from tnc.store.accounts import Accounts
-from tnc.web.dashboard import dashboard_app
+from tests.web.dashboard.installed import EMAIL, PASSWORD, Clock, Installation, installed
+from tests.web.dashboard.week import Week, a_week
 
-EMAIL, PASSWORD = "owner@example.com", "correct horse battery"
-
-Client = TestClient[web.Request, web.Application]
-Open = Callable[..., Awaitable[Client]]
+FROM_HERE: Final = {"Sec-Fetch-Site": "same-origin"}
 
 
 @dataclass
-class Clock:
-    """The time of a test: it moves when told to."""
+class Client:
+    """A browser that follows redirects and keeps cookies, and does nothing else."""
 
-    now_ms: int = NOW_MS
+    session: ClientSession
+    address: str
 
-    def later(self, *, seconds: int) -> None:
-        self.now_ms += seconds * 1000
+    async def request(self, method: str, path: str, **options: Any) -> ClientResponse:
+        return await self.session.request(method, self.address + path, **options)
+
+    async def get(self, path: str, **options: Any) -> ClientResponse:
+        return await self.request("GET", path, **options)
+
+    async def post(self, path: str, data: Any = None, **options: Any) -> ClientResponse:
+        """A form of the dashboard's own, unless other headers are given."""
+        return await self.request("POST", path, data=data, **{"headers": FROM_HERE, **options})
+
+    async def text(self, path: str, **options: Any) -> str:
+        """A page that is there."""
+        answer = await self.get(path, **options)
+        assert answer.status == 200, path
+        return await answer.text()
+
+    async def send(self, path: str, data: Any = None) -> str:
+        """A form that is taken; where it leads to."""
+        answer = await self.post(path, data, allow_redirects=False)
+        assert answer.status == 303, await answer.text()
+        return answer.headers["Location"]
+
+
+Open = Callable[..., Awaitable[Client]]
 
 
 @pytest.fixture(scope="session")
-def passwords() -> Passwords:
-    return Passwords(b"pepper" * 6, rounds=4)
+def week() -> Iterator[Week]:
+    """Only to be looked at: all tests share it."""
+    with a_week() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def shared(week: Week) -> Installation:
+    return week.installation
+
+
+@pytest.fixture(scope="session")
+def bare() -> Iterator[Installation]:
+    """Nothing is configured, and nothing happened. Only to be looked at: all tests share it."""
+    with installed("") as made:
+        yield made
+
+
+@pytest.fixture
+def fresh() -> Iterator[Installation]:
+    """The configuration of shop.toml, and no visit yet; a test's own."""
+    with installed() as made:
+        yield made
 
 
 @pytest.fixture
 def clock() -> Clock:
+    """Of the dashboards that `stranger` opens."""
     return Clock()
 
 
 @pytest.fixture
-def accounts(tmp_path: Path, passwords: Passwords) -> Iterator[Accounts]:
-    with control_database(tmp_path) as database:
-        accounts = Accounts(database)
-        accounts.add_user(email=EMAIL, verifier=passwords.hash(PASSWORD), now_ms=NOW_MS).wait()
-        yield accounts
+async def browse() -> AsyncIterator[Callable[[str], Client]]:
+    """Makes a client for an address."""
+    sessions: list[ClientSession] = []
+
+    def open_session(address: str) -> Client:
+        sessions.append(ClientSession(cookie_jar=CookieJar(unsafe=True)))  # addresses that are numbers have cookies too
+        return Client(sessions[-1], address)
+
+    yield open_session
+    for session in sessions:
+        await session.close()
 
 
 @pytest.fixture
-def appliance() -> InventedAppliance:
-    return InventedAppliance(told=[invent_story(NOW_MS - number * 600_000, number) for number in range(1, 131)])
+def stranger(browse: Callable[[str], Client], clock: Clock) -> Open:
+    """Opens a dashboard of its own with a client that has not signed in; `parts` replace those of the server."""
 
-
-@pytest.fixture
-def stranger(
-    aiohttp_client: Callable[..., Awaitable[Client]], accounts: Accounts, passwords: Passwords, clock: Clock
-) -> Open:
-    """Opens a client that has not signed in."""
-
-    async def start(appliance: InventedAppliance) -> Client:
-        world = World(now_ms=lambda: clock.now_ms)
-        return await aiohttp_client(dashboard_app(appliance, accounts, passwords, world, hosts=("track.example",)))
+    async def start(installation: Installation, **parts: Any) -> Client:
+        return browse(installation.serve(installation.dashboard(clock, **parts)))
 
     return start
 
 
 @pytest.fixture
-def owner(stranger: Open) -> Open:
-    """Opens a client that has signed in."""
+def owner(browse: Callable[[str], Client], stranger: Open) -> Open:
+    """Opens a client that has signed in: to the dashboard that all tests of the installation share, without `parts`."""
 
-    async def start(appliance: InventedAppliance) -> Client:
-        client = await stranger(appliance)
-        answer = await client.post("/sign-in", data={"email": EMAIL, "password": PASSWORD}, allow_redirects=False)
-        assert answer.status == 303
+    async def start(installation: Installation, **parts: Any) -> Client:
+        client = await stranger(installation, **parts) if parts else browse(installation.address)
+        if parts or installation.cookie is None:
+            await client.send("/sign-in", {"email": EMAIL, "password": PASSWORD})
+            cookies = {cookie.key: cookie.value for cookie in client.session.cookie_jar}
+            if not parts:
+                installation.cookie = cookies
+        else:
+            client.session.cookie_jar.update_cookies(installation.cookie)
         return client
 
     return start

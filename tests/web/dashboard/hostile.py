@@ -1,115 +1,129 @@
-"""An appliance full of words that somebody chose to do harm."""
+"""An installation full of words that somebody chose to do harm, come in by the doors that such words have."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from msgspec import structs
+from tests.web.dashboard.installed import NOW_MS, Installation, installed
+from tests.web.dashboard.week import count, from_facebook, sell
+from tnc.core import fields
+from tnc.core.clock import new_id
+from tnc.core.models import DestinationId
+from tnc.core.toml import inline
 
-from tests.web.dashboard.configured import CONFIGURATION
-from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_conversion, invent_story
-from tests.web.dashboard.invented_mail import META, InventedMail, invent_call, invent_delivery
-from tnc.core.clock import MINUTE_MS
-from tnc.core.models import (
-    CampaignId,
-    Click,
-    ClickHistory,
-    Condition,
-    ConversionChange,
-    ConversionId,
-    Flow,
-    FlowId,
-    LanderId,
-    Network,
-    NetworkId,
-    Offer,
-    OfferId,
-    Source,
-    SourceId,
-    Visit,
-    WeightedLander,
-    WeightedOffer,
-)
-from tnc.destinations.worker import DestinationStatus
-from tnc.rules.decision import Step
+_FREE = ("text", "list", "table")  # kinds of facts that hold what a visitor or a file says
 
 
-def hostile(text: str) -> InventedAppliance:
-    """An appliance in which every word that came from outside, and every name, is `text`."""
+@dataclass
+class Hostile:
+    """`click` was imported with the words in every fact, `real` was made by a browser that says them."""
 
-    def tell(number: int) -> ClickHistory:
-        history = invent_story(NOW_MS - number * MINUTE_MS, number)
-        visit: dict[str, Any] = {
-            name: text for name, kind in Visit.__annotations__.items() if _is_free_text(name, kind)
-        }
-        subs = dict.fromkeys(("sub1", "sub20"), text)
-        click = Click(
-            click_id=history.click.click_id,
-            clicked_at_ms=history.click.clicked_at_ms,
-            campaign=CampaignId("summer"),
-            source=SourceId(text),
-            flow=FlowId(text),
-            lander=LanderId(text),
-            offer=OfferId(text),
-            network=NetworkId(text),
-            visit=Visit(visited_at_ms=1, subs=subs, params={text: text}, reasons=(text,), **visit),
-        )
-        change = ConversionChange(
-            conversion_id=ConversionId("c"), at_ms=NOW_MS, status_word=text, event=text, txid=text, currency=text
-        )
-        conversion = replace(
-            invent_conversion(NOW_MS, 1, now_ms=NOW_MS),
-            status=None,
-            event=text,
-            txid=text,
-            network=NetworkId(text),
-            currency=text,
-            history=(change,),
-        )
-        return replace(history, click=click, conversions=(conversion,), offer=OfferId(text))
-
-    summer = replace(
-        CONFIGURATION.campaigns[CampaignId("summer")],
-        name=text,
-        flows=(
-            Flow(
-                id=FlowId(text),
-                when=(Condition(fact="param.x", operator="contains", value=[text]),),
-                landers=(WeightedLander(id=LanderId(text)),),
-                offers=(WeightedOffer(id=OfferId("shoes")),),
-            ),
-        ),
-    )
-    config = replace(
-        CONFIGURATION,
-        campaigns={CampaignId("summer"): summer},
-        sources={SourceId("native-ads"): Source(id=SourceId("native-ads"), name=text, click_id=text)},
-        offers={OfferId("shoes"): Offer(id=OfferId("shoes"), name=text, url=text, network=NetworkId("n"))},
-        destinations={META: replace(CONFIGURATION.destinations[META], name=text, events={text: text})},
-        networks={NetworkId("n"): Network(id=NetworkId("n"), name=text, key=text)},
-    )
-    return InventedAppliance(
-        told=[tell(number) for number in range(3)],
-        config=config,
-        wrong=(text,),
-        trace=(Step(kind="end", text=text),),
-        notes=(text,),
-        tracking_base=text,
-        mail=_hostile_mail(text),
-    )
+    installation: Installation
+    text: str
+    click: str
+    real: str
+    request: str
 
 
-def _hostile_mail(text: str) -> InventedMail:
-    row = invent_call(1, now_ms=NOW_MS, outcome="unmapped", note=text)
-    call = structs.replace(row.call, params={text: text}, network=NetworkId(text), answer=text)
-    sent = invent_delivery(1, now_ms=NOW_MS, state="dead", reason=text)
-    record = structs.replace(sent.record, request=text, answer=text, conversion_id=ConversionId(text))
-    return InventedMail(
-        now_ms=NOW_MS,
-        rows=[replace(row, call=call)],
-        sent=[replace(sent, record=record)],
-        stands={META: DestinationStatus(state="stopped", reason=text)},
-    )
+@contextmanager
+def hostile(text: str) -> Iterator[Hostile]:
+    """Every word that comes from outside, and every name that may have it, is `text`."""
+    with installed() as made:
+        made.apply(_configuration(text))
+        made.clock.now_ms = NOW_MS - 1000
+        click_id = new_id(NOW_MS - 1000, bytes(8))
+        made.import_clicks(_click(click_id, text))
+        real = made.visit("summer", user_agent=text, query="ext=1", Referer=text, Accept_Language=text)
+        made.postback(real.click_id, status=text, event=text, txid=text)
+        made.postback("0" * 28, status=text, x=text)
+        _delivery(made, text)
+        request, _ = made.server.keeping.privacy_requests.ask("erasure", text=text, contact=text[:254])
+        made.clock.now_ms = NOW_MS
+        yield Hostile(made, text, click_id, real.click_id, request.request_id)
 
 
-def _is_free_text(name: str, annotation: Any) -> bool:
-    return "str | None" in str(annotation).partition("Meta(")[0] and name not in ("traffic", "device")
+def _configuration(text: str) -> str:
+    """Names may hold anything that can be printed."""
+    name = inline("".join(each if each.isprintable() else "?" for each in text)[:200])
+    word = inline("".join(each if each.isprintable() else "?" for each in text)[:100])
+    return f"""
+[[source]]
+id = "native-ads"
+name = {name}
+click_id = {word}
+[[network]]
+id = "good-network"
+name = {name}
+key = {word}
+[[offer]]
+id = "shoes"
+name = {name}
+network = "good-network"
+url = "https://shop.example/shoes?s2={{click_id}}"
+[[lander]]
+id = "quiz"
+name = {name}
+url = "https://land.example/quiz?k={{click_id}}"
+[[filter]]
+id = "standard"
+name = {name}
+when = [ {{ fact = "param.x", contains = [{name}] }} ]
+[[destination]]
+id = "meta-main"
+name = {name}
+type = "meta"
+pixel = "123456789012345"
+access_token = "EAAmetatoken"
+base_url = "https://meta.example"
+events = {{ sale = {word} }}
+[[campaign]]
+id = "summer"
+name = {name}
+source = "native-ads"
+filter = "standard"
+destinations = ["meta-main"]
+[[campaign.flow]]
+id = "us-mobile"
+when = [ {{ fact = "param.x", contains = [{name}] }} ]
+landers = [ {{ id = "quiz" }} ]
+offers = [ {{ id = "shoes" }} ]
+[[campaign.flow]]
+id = "rest"
+offers = [ {{ id = "shoes" }} ]
+"""
+
+
+def _click(click_id: str, text: str) -> dict[str, Any]:
+    """The file of an import may say what it likes."""
+    wrapped = {"text": text, "list": [text], "table": {text: text}}
+    closed = {"traffic", "device", "action", "consent", "connection", "click_id", "campaign", "workspace"}
+    words = {
+        name: wrapped[field.kind]
+        for name, field in fields.FIELDS.items()
+        if field.about.public and field.kind in _FREE and name not in closed
+    }
+    sale = {"converted_at": "2026-11-23T14:05:05.123Z", "status": None, "event": text, "txid": text}
+    history = [{"at": "2026-11-23T14:05:05.123Z", "status": None, "status_word": text}]
+    return words | {
+        "click_id": click_id,
+        "clicked_at": "2026-11-23T14:05:05.123Z",
+        "campaign": "summer",
+        "currency": "USD",
+        "conversions": [sale | {"history": history}],
+    }
+
+
+def _delivery(made: Installation, text: str) -> None:
+    """The receiver answers with the words, and does not take what is sent."""
+    made.meta.answer_next(400, {"error": {"message": text, "code": 100, "is_transient": False}})
+    made.meta.answer_next(400, {"error": {"message": text, "code": 190, "is_transient": False}})
+    for number in (1, 2):
+        sell(made, from_facebook(made, number), key=_configured_key(made))
+        made.wait_until(lambda: count(made, "dead") == 1)
+    made.wait_until(lambda: made.server.forwarding.statuses()[DestinationId("meta-main")].state == "stopped")
+
+
+def _configured_key(made: Installation) -> str:
+    [network] = made.configuration.networks.values()
+    return network.key or ""

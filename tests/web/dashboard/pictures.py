@@ -4,10 +4,9 @@ import base64
 import sys
 from pathlib import Path
 
-from tests.web.dashboard.browser import Browser, chromium, serving
-from tests.web.dashboard.invented import InventedAppliance, invent_week
-from tests.web.dashboard.invented_people import InventedPeople
-from tnc.core.passwords import Passwords
+from tests.web.dashboard.browser import Browser, chromium
+from tests.web.dashboard.installed import AMERICA
+from tests.web.dashboard.week import a_week
 
 WIDTH, HEIGHT = 1280, 800
 
@@ -20,22 +19,12 @@ def take(browser: Browser, path: str, file: Path, *, height: int = HEIGHT) -> No
 
 
 def main(directory: Path) -> None:
-    week = invent_week(busy=17)
-    sold = next(
-        history.click.click_id
-        for history in week
-        if history.conversions and history.click.visit.city and history.click.lander
-    )
-    appliance, passwords = (
-        InventedAppliance(told=week, people=InventedPeople(told=[])),
-        Passwords(b"pepper" * 6, rounds=4),
-    )
-    with serving(appliance, passwords) as address, chromium(address) as browser:
+    with a_week(busy=17) as week, chromium(week.installation.address) as browser:
         browser.look(width=WIDTH)
         browser.sign_in()
         take(browser, "/", directory / "overview.png")
-        take(browser, f"/clicks/{sold}", directory / "click.png", height=900)
-        form = "campaign=summer&ip=198.51.100.23&browser=iPhone%2C+Safari&language=en-US&try=1"
+        take(browser, f"/clicks/{week.sale}", directory / "click.png", height=900)
+        form = f"campaign=summer&ip={AMERICA}&browser=iPhone%2C+Safari&language=en-US&try=1"
         take(browser, f"/try?{form}", directory / "try.png")
 
 

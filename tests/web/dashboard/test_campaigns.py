@@ -1,18 +1,16 @@
 """Campaigns, said in sentences, with everything there is to copy."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
-from tests.web.dashboard.configured import CONFIGURATION
 from tests.web.dashboard.conftest import Open
-from tests.web.dashboard.invented import InventedAppliance
+from tests.web.dashboard.installed import CONFIGURATION, Installation
 from tnc.core.models import (
     Action,
     CampaignId,
-    Cap,
     Condition,
-    Configuration,
     Cost,
     Filter,
     FilterId,
@@ -24,10 +22,10 @@ from tnc.core.models import (
 from tnc.web.dashboard import campaign_text as sentences
 
 
-async def test_every_campaign_stands_with_its_link(owner: Open, appliance: InventedAppliance) -> None:
-    client = await owner(appliance)
+async def test_every_campaign_stands_with_its_link(owner: Open, shared: Installation) -> None:
+    client = await owner(shared)
 
-    text = await (await client.get("/campaigns")).text()
+    text = await client.text("/campaigns")
 
     for link in ("summer", "autumn", "spring", "old"):
         assert f'value="http://127.0.0.1:8080/{link}"' in text
@@ -35,16 +33,16 @@ async def test_every_campaign_stands_with_its_link(owner: Open, appliance: Inven
     assert '<span class="badge paused">' in text
 
 
-async def test_without_campaigns_it_says_what_to_do(owner: Open) -> None:
-    client = await owner(InventedAppliance(config=Configuration()))
+async def test_without_campaigns_it_says_what_to_do(owner: Open, bare: Installation) -> None:
+    client = await owner(bare)
 
-    assert "No campaign yet" in await (await client.get("/campaigns")).text()
+    assert "No campaign yet" in await client.text("/campaigns")
 
 
-async def test_a_campaign_reads_like_sentences(owner: Open, appliance: InventedAppliance) -> None:
-    client = await owner(appliance)
+async def test_a_campaign_reads_like_sentences(owner: Open, shared: Installation) -> None:
+    client = await owner(shared)
 
-    text = await (await client.get("/campaigns/summer")).text()
+    text = await client.text("/campaigns/summer")
 
     assert "When country is US or CA and device is mobile" in text
     assert "When traffic is bot or datacenter is true: answer with status 404." in text
@@ -55,18 +53,18 @@ async def test_a_campaign_reads_like_sentences(owner: Open, appliance: InventedA
     assert "its own click id" in text
 
 
-async def test_the_postback_to_paste_speaks_the_networks_language(owner: Open, appliance: InventedAppliance) -> None:
-    client = await owner(appliance)
+async def test_the_postback_to_paste_speaks_the_networks_language(owner: Open, shared: Installation) -> None:
+    client = await owner(shared)
 
-    text = await (await client.get("/campaigns/summer")).text()
+    text = await client.text("/campaigns/summer")
 
     ours = "&amp;payout={payout}&amp;currency={currency}&amp;status={status}&amp;txid={transaction_id}"
     assert f'value="http://127.0.0.1:8080/postback?cid={{s2}}{ours}&amp;key=s3cret"' in text
     assert f'value="http://127.0.0.1:8080/postback?cid={{id}}{ours}"' in text  # the cap's alternative has no network
 
 
-async def test_an_unknown_campaign_is_not_there(owner: Open, appliance: InventedAppliance) -> None:
-    client = await owner(appliance)
+async def test_an_unknown_campaign_is_not_there(owner: Open, shared: Installation) -> None:
+    client = await owner(shared)
 
     answer = await client.get("/campaigns/winter")
 
@@ -74,15 +72,16 @@ async def test_an_unknown_campaign_is_not_there(owner: Open, appliance: Invented
     assert "There is no campaign of this id" in await answer.text()
 
 
-async def test_caps_that_point_at_each_other_end(owner: Open) -> None:
-    shoes, boots = (CONFIGURATION.offers[OfferId(each)] for each in ("shoes", "boots"))
-    offers = {
-        shoes.id: replace(shoes, cap=Cap(conversions=1, then=boots.id)),
-        boots.id: replace(boots, cap=Cap(conversions=1, then=shoes.id)),
-    }
-    client = await owner(InventedAppliance(config=replace(CONFIGURATION, offers=offers)))
+async def test_offers_that_take_over_at_a_cap_are_listed(owner: Open, fresh: Installation) -> None:
+    link = '[[offer]]\nid = "{}"\nname = "{}"\nurl = "https://a.example/"\ncap = {{ conversions = 1, then = "{}" }}\n'
+    last = '[[offer]]\nid = "slippers"\nurl = "https://a.example/"\n'
+    fresh.apply(link.format("boots", "Boots", "sandals") + link.format("sandals", "Sandals", "slippers") + last)
+    client = await owner(fresh)
 
-    assert (await client.get("/campaigns/summer")).status == 200
+    text = await client.text("/campaigns/summer")
+
+    listed = re.findall(r'<tr><th scope="row">.*? <small>(\w+)</small>', text)
+    assert listed == ["shoes", "boots", "sandals", "slippers"]
 
 
 def test_paused_and_missing_options_get_nothing() -> None:
@@ -150,10 +149,10 @@ def test_a_filter_that_only_watches_says_so() -> None:
     assert told(replace(bots, paused=True)) == "It is switched off."
 
 
-async def test_what_nobody_set_up_is_left_out(owner: Open) -> None:
-    client = await owner(InventedAppliance())
+async def test_what_nobody_set_up_is_left_out(owner: Open, shared: Installation) -> None:
+    client = await owner(shared)
 
-    text = await (await client.get("/campaigns/spring")).text()
+    text = await client.text("/campaigns/spring")
 
     assert "Everybody: answer with status 404." in text
     assert "Postback to paste" not in text

@@ -1,30 +1,28 @@
 """Every page in a real browser: silent, without barriers, at any size, in both colour schemes, without scripts."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.web.dashboard.browser import Browser, chromium, serving
-from tests.web.dashboard.hostile import hostile
-from tests.web.dashboard.invented import InventedAppliance, invent_week
+from tests.web.dashboard.browser import Browser, chromium
+from tests.web.dashboard.hostile import Hostile, hostile
+from tests.web.dashboard.installed import TRACKING
 from tests.web.dashboard.test_hostile import ATTACKS
-from tnc.core.passwords import Passwords
+from tests.web.dashboard.week import Week
 from tnc.web.dashboard.routes import ROUTES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-WEEK = invent_week()
-SALE = next(history.click.click_id for history in WEEK if history.conversions)
-BOT = next(history.click.click_id for history in WEEK if history.click.stopped)
 PAGES = {
     "/": ("/", "/?period=7d"),
     "/campaigns": ("/campaigns",),
     "/campaigns/{campaign_id}": ("/campaigns/summer", "/campaigns/spring"),
     "/clicks": ("/clicks", "/clicks?campaign=nowhere"),
-    "/clicks/{click_id}": (f"/clicks/{SALE}", f"/clicks/{BOT}"),
+    "/clicks/{click_id}": ("/clicks/{week.sale}", "/clicks/{week.bot}"),
     "/filters": ("/filters", "/filters?period=24h"),
     "/inbox": ("/inbox", "/inbox?outcome=unmatched", "/inbox?outcome=ignored"),
     "/destinations": ("/destinations",),
@@ -37,22 +35,29 @@ PAGES = {
     "/reports": ("/reports", "/reports?by=country&by=device&by=day&period=30d"),
     "/settings": ("/settings",),
     "/people": ("/people",),
-    "/people/{request_id}": ("/people/6f1c0a93be", "/people/aa00bb11cc", "/people/0123456789"),
+    "/people/{request_id}": (
+        "/people/{week.late}",
+        "/people/{week.named}",
+        "/people/{week.erased}",
+        "/people/{week.closed}",
+    ),
     "/keeping": ("/keeping",),
     "/stored": ("/stored", "/stored?class=pii"),
     "/records": ("/records", "/records?from=2026-11-01"),
     "/sign-in": ("/sign-in",),
 }
 NOT_PAGES = {"/reports.csv", "/static/{version}/{path:.+}"}
-EVERY_PAGE = [page for pages in PAGES.values() for page in pages]
 FAILING = ["/nothing", "/clicks?traffic=alien", "/reports?timezone=Mars", "/try?campaign=nowhere&try=1"]
 
 
 @pytest.fixture(scope="module")
-def address(passwords: Passwords) -> Iterator[str]:
-    appliance = InventedAppliance(told=WEEK, wrong=("The disk is nearly full; make room.",))
-    with serving(appliance, passwords) as found:
-        yield found
+def address(week: Week) -> str:
+    return week.installation.address
+
+
+@pytest.fixture(scope="module")
+def every_page(week: Week) -> list[str]:
+    return [page.format(week=week) for pages in PAGES.values() for page in pages]
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +75,35 @@ def browser(owners: Browser) -> Browser:
     return owners
 
 
+@contextmanager
+def elsewhere(browser: Browser, made: Hostile) -> Iterator[Browser]:
+    """The same tab with another installation: under another name, whose cookies are its own."""
+    guest = Browser(browser.driver, made.installation.address.replace("127.0.0.1", "localhost"))
+    guest.look()
+    guest.sign_in()
+    guest.complaints()
+    yield guest
+    guest.driver.delete_all_cookies()
+
+
 def test_every_address_is_looked_at() -> None:
     assert {route.path for route in ROUTES if route.method == "GET"} - NOT_PAGES == set(PAGES)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_are_silent_and_without_barriers(browser: Browser, scheme: str) -> None:
-    browser.look(scheme=scheme)
-    for page in EVERY_PAGE:
+def test_pages_are_silent_and_without_barriers(browser: Browser, every_page: list[str]) -> None:
+    for page in every_page:
         browser.open(page)
 
         assert browser.complaints() == [], page
         assert browser.barriers() == [], page
+
+
+def test_pages_are_readable_in_the_dark(browser: Browser, every_page: list[str]) -> None:
+    browser.look(scheme="dark")
+    for page in every_page:
+        browser.open(page)
+
+        assert browser.barriers("color-contrast") == [], page  # the one thing that a colour scheme changes
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -94,13 +116,21 @@ def test_refusals_are_pages_without_barriers(browser: Browser, scheme: str) -> N
         assert browser.barriers() == [], page
 
 
-@pytest.mark.parametrize("width", [360, 768, 1600])
-def test_nothing_sticks_out_of_the_screen(browser: Browser, width: int) -> None:
-    browser.look(width=width)
-    for page in EVERY_PAGE:
-        browser.open(page)
+WIDTH = "return document.documentElement.scrollWidth"
 
-        assert browser.run("return document.documentElement.scrollWidth") <= width, page
+
+def test_pages_fit_every_screen_and_every_finger(browser: Browser, every_page: list[str]) -> None:
+    for page in every_page:
+        browser.open(page)
+        for width in (1600, 768, 360):
+            browser.look(width=width)
+
+            assert browser.run(WIDTH) <= width, page
+        small = browser.run("""
+            return [...document.querySelectorAll("button, input:not([type=hidden]), select, nav a, summary")]
+              .filter((each) => each.offsetParent && each.getBoundingClientRect().height < 24)
+              .map((each) => each.outerHTML)""")
+        assert small == [], page
 
 
 def test_a_phone_has_no_barriers_either(browser: Browser) -> None:
@@ -109,18 +139,6 @@ def test_a_phone_has_no_barriers_either(browser: Browser) -> None:
         browser.open(page)
 
         assert browser.barriers() == [], page
-
-
-def test_what_can_be_pressed_is_large_enough(browser: Browser) -> None:
-    browser.look(width=360)
-    for page in EVERY_PAGE:
-        browser.open(page)
-        small = browser.run("""
-            return [...document.querySelectorAll("button, input:not([type=hidden]), select, nav a, summary")]
-              .filter((each) => each.offsetParent && each.getBoundingClientRect().height < 24)
-              .map((each) => each.outerHTML)""")
-
-        assert small == [], page
 
 
 def test_the_chart_is_drawn_from_the_table(browser: Browser) -> None:
@@ -150,7 +168,7 @@ def test_links_are_copied_even_where_the_clipboard_is_closed(browser: Browser) -
 
     said = WebDriverWait(browser.driver, 5).until(lambda _: browser.said())
     assert said in ("Copied", "Selected: press Control and C to copy")
-    assert browser.run("return getSelection().toString()") == "http://127.0.0.1:8080/summer"
+    assert browser.run("return getSelection().toString()") == f"{TRACKING}/summer"
 
 
 def test_a_filter_refills_the_page_and_keeps_the_address_true(browser: Browser) -> None:
@@ -215,12 +233,10 @@ def test_everything_works_without_scripts(address: str) -> None:
         assert browser.path == "/sign-in"
 
 
-def test_hostile_words_run_nowhere(passwords: Passwords) -> None:
-    appliance = hostile(" ".join(ATTACKS))
-    click = f"/clicks/{appliance.told[0].click.click_id}"
-    with serving(appliance, passwords) as address, chromium(address) as browser:
-        browser.sign_in()
-        for page in ("/", "/campaigns", "/campaigns/summer", "/clicks", click, "/reports?by=isp", "/settings"):
+def test_hostile_words_run_nowhere(owners: Browser) -> None:
+    with hostile(" ".join(ATTACKS)) as made, elsewhere(owners, made) as browser:
+        click, request = f"/clicks/{made.click}", f"/people/{made.request}"
+        for page in ("/", "/campaigns", "/campaigns/summer", "/clicks", click, "/reports?by=isp", "/settings", request):
             browser.open(page)
 
             assert browser.complaints() == [], page
@@ -233,28 +249,28 @@ def test_a_template_shows_whole_sentences_and_a_table_to_read(browser: Browser) 
     assert browser.one("main pre").text.splitlines()[:2] == ["[[source]]", 'id = "propellerads"']
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-def test_a_word_without_end_stays_on_the_screen(passwords: Passwords, width: int) -> None:
-    appliance = hostile("W" * 200)
-    click = f"/clicks/{appliance.told[0].click.click_id}"
-    mail = ("/inbox", "/destinations", "/destinations/meta-main", "/destinations/meta-main/edit")
-    with serving(appliance, passwords) as address, chromium(address) as browser:
-        browser.look(width=width)
-        browser.sign_in()
+def test_a_word_without_end_stays_on_the_screen(owners: Browser) -> None:
+    with hostile("W" * 200) as made, elsewhere(owners, made) as browser:
         for page in (
             "/",
             "/campaigns",
             "/campaigns/summer",
             "/clicks",
-            click,
+            f"/clicks/{made.click}",
             "/filters",
-            "/records?from=2026-11-01",
+            "/inbox",
+            "/destinations",
+            "/destinations/meta-main",
+            "/destinations/meta-main/edit",
             "/try",
-            *mail,
+            f"/people/{made.request}",
+            "/records?from=2026-11-01",
         ):
             browser.open(page)
+            for width in (1280, 360):
+                browser.look(width=width)
 
-            assert browser.run("return document.documentElement.scrollWidth") <= width, page
+                assert browser.run(WIDTH) <= width, page
 
 
 def test_a_sentence_of_the_inbox_is_read_without_scrolling(browser: Browser) -> None:

@@ -3,112 +3,169 @@
 import re
 
 import pytest
+from msgspec import structs
 
-from tests.web.dashboard.conftest import Open
-from tests.web.dashboard.invented import NOW_MS, InventedAppliance, an_id, invent_story
+from tests.web.dashboard.conftest import Client, Open
+from tests.web.dashboard.installed import NOW_MS, Installation
+from tests.web.dashboard.week import Week
 from tnc.core import fields
-from tnc.core.errors import FailedError
-from tnc.core.models import SUBS, Click, ClickId
+from tnc.core.clock import new_id
+from tnc.core.models import SUBS, CampaignId, Click, ClickId, OfferId, Visit
 from tnc.web.dashboard import clicks as facts
-from tnc.web.dashboard.ports import Explanation
 
 ROW = re.compile(r'href="/clicks/([0-9a-z]+)"')
+OLDER = re.compile(r'href="(/clicks\?[^"]*before=[^"]+)" rel="next"')
 
 
-async def test_paging_shows_every_click_once(owner: Open) -> None:
-    # Several in the same millisecond, where a page must not lose or repeat one.
-    told = [invent_story(NOW_MS - number // 7 * 1000, number) for number in range(130)]
-    client = await owner(InventedAppliance(told=told))
-
-    seen, path, pages = [], "/clicks", 0
+async def rows_from(client: Client, path: str) -> tuple[list[str], int]:
+    """Click ids from one page of the log to its last, and how many pages there are."""
+    seen, pages = list[str](), 0
     while path:
-        text = await (await client.get(path)).text()
+        text = await client.text(path)
         seen += ROW.findall(text)
-        older = re.search(r'href="(/clicks\?before=[^"]+)" rel="next"', text)
+        older = OLDER.search(text)
         path, pages = (older[1].replace("&amp;", "&") if older else ""), pages + 1
+    return seen, pages
+
+
+async def test_paging_shows_every_click_once(owner: Open, fresh: Installation) -> None:
+    # Several in the same millisecond, where a page must not lose or repeat one.
+    clicks = fresh.visits([fresh.arriving(at_ms=NOW_MS - (130 - number) // 7 * 1000) for number in range(130)])
+    client = await owner(fresh)
+
+    seen, pages = await rows_from(client, "/clicks")
 
     assert pages == 3
-    assert sorted(seen) == sorted(history.click.click_id for history in told)
-    assert seen == sorted(seen, reverse=True)
+    assert seen == [click.click_id for click in reversed(clicks)]
 
 
-async def test_filters_hold_from_page_to_page(owner: Open) -> None:
-    told = [invent_story(NOW_MS - number * 1000, number) for number in range(400)]
-    client = await owner(InventedAppliance(told=told))
+async def test_paging_goes_on_by_the_time_where_the_last_click_was_erased(owner: Open, fresh: Installation) -> None:
+    clicks = [fresh.visit(ip=f"8.8.1.{number}", at_ms=NOW_MS - 60_000 + number) for number in range(60)]
+    client = await owner(fresh)
+    older = OLDER.search(await client.text("/clicks"))
+    assert older is not None
+    eraser = fresh.server.keeping.eraser
+    eraser.erase(eraser.subject(click=clicks[10].click_id))
 
-    text = await (await client.get("/clicks?campaign=summer&traffic=human")).text()
+    seen, _ = await rows_from(client, older[1].replace("&amp;", "&"))
 
-    kept = {s.click.click_id for s in told if s.click.campaign == "summer" and s.click.visit.traffic == "human"}
-    assert set(ROW.findall(text)) <= kept
-    assert re.search(r'href="/clicks\?campaign=summer&amp;traffic=human&amp;before=\d+\.[0-9a-z]+" rel="next"', text)
+    assert clicks[10].click_id in older[1]
+    assert seen == [click.click_id for click in reversed(clicks[:10])]
+
+
+@pytest.mark.parametrize(
+    "query", ["campaign=summer&traffic=human", "campaign=autumn", "traffic=bot", "traffic=suspect", "traffic=prefetch"]
+)
+async def test_filters_hold_from_page_to_page(owner: Open, fresh: Installation, query: str) -> None:
+    agents = (None, "curl/8.18.0", "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0")
+    clicks = [
+        click
+        for number in range(100)
+        for click in fresh.visits(
+            [
+                fresh.arriving("autumn" if number % 3 else "summer", user_agent=each, at_ms=NOW_MS - 200_000 + number)
+                for each in agents
+            ]
+        )
+    ]
+    client = await owner(fresh)
+    wanted = dict(pair.split("=") for pair in query.split("&"))
+
+    seen, _ = await rows_from(client, f"/clicks?{query}")
+
+    fitting = [
+        click.click_id
+        for click in clicks
+        if wanted.get("campaign") in (None, click.campaign) and wanted.get("traffic") in (None, click.visit.traffic)
+    ]
+    assert sorted(seen) == sorted(fitting)
 
 
 @pytest.mark.parametrize("query", ["traffic=alien", "before=x", "before=-1.a", "before=99999999999999999.a"])
-async def test_what_cannot_be_asked_is_said(owner: Open, appliance: InventedAppliance, query: str) -> None:
-    client = await owner(appliance)
+async def test_what_cannot_be_asked_is_said(owner: Open, shared: Installation, query: str) -> None:
+    client = await owner(shared)
 
     assert (await client.get(f"/clicks?{query}")).status == 422
 
 
-async def test_empty_logs_say_why(owner: Open, appliance: InventedAppliance) -> None:
-    client = await owner(appliance)
-    assert "Nothing fits" in await (await client.get("/clicks?campaign=nowhere")).text()
+async def test_empty_logs_say_why(owner: Open, shared: Installation, bare: Installation) -> None:
+    client = await owner(shared)
+    assert "Nothing fits" in await client.text("/clicks?campaign=nowhere")
 
-    empty = await owner(InventedAppliance())
-    assert "Open one of your tracking links" in await (await empty.get("/clicks")).text()
+    empty = await owner(bare)
+    assert "Open one of your tracking links" in await empty.text("/clicks")
 
 
-async def test_a_click_is_explained(owner: Open) -> None:
-    history = next(s for s in (invent_story(NOW_MS - 9_000_000, n) for n in range(1000)) if s.conversions)
-    client = await owner(InventedAppliance(told=[history]))
+async def test_a_click_is_explained(owner: Open, fresh: Installation) -> None:
+    click = fresh.visit()
+    fresh.postback(click.click_id, status="pending", txid="t-1", payout="12.5")
+    fresh.postback(click.click_id, status="approved", txid="t-1", payout="12.5")
+    client = await owner(fresh)
 
-    text = await (await client.get(f"/clicks/{history.click.click_id}")).text()
+    text = await client.text(f"/clicks/{click.click_id}")
 
     assert "Recomputed: same" in text
     assert "country is US or CA: yes, it is US" in text
-    assert f"https://land.example/quiz?k={history.click.click_id}" in text
+    assert f"https://land.example/quiz?k={click.click_id}" in text
     for word in ("pending", "approved", "12.50 USD"):
         assert word in text
 
 
-async def test_a_click_from_elsewhere_is_shown_with_the_reason_why_nothing_explains_it(owner: Open) -> None:
-    class Elsewhere(InventedAppliance):
-        def explain(self, click_id: ClickId) -> Explanation:
-            raise FailedError(f"click {click_id} was imported: there is nothing to explain.")
+async def test_a_stopped_click_went_nowhere(owner: Open, week: Week) -> None:
+    client = await owner(week.installation)
 
-    history = invent_story(NOW_MS, 1)
-    client = await owner(Elsewhere(told=[history]))
+    text = await client.text(f"/clicks/{week.bot}")
 
-    answer = await client.get(f"/clicks/{history.click.click_id}")
+    assert "stopped by standard" in text
+    assert '<span class="unknown">nowhere</span>' in text
+    assert "datacenter is true: yes, it is true" in text
 
-    text = await answer.text()
-    assert answer.status == 200
-    assert "was imported: there is nothing to explain" in text
+
+async def test_a_click_from_elsewhere_is_shown_with_the_reason_why_nothing_explains_it(
+    owner: Open, fresh: Installation
+) -> None:
+    click_id = new_id(NOW_MS - 1000, bytes(8))
+    fresh.import_clicks(
+        {"click_id": click_id, "clicked_at": "2026-11-23T14:05:05.123Z", "campaign": "summer", "country": "FR"}
+    )
+    client = await owner(fresh)
+
+    text = await client.text(f"/clicks/{click_id}")
+
+    assert "was imported: what decided about it was not recorded, so there is nothing to explain" in text
     assert "Recomputed" not in text
-    assert f">{history.click.visit.country}<" in text
+    assert ">FR<" in text
 
 
-async def test_a_decision_that_would_differ_today_is_shown_side_by_side(owner: Open) -> None:
-    history = next(s for s in (invent_story(NOW_MS, n) for n in range(99)) if s.click.offer == "shoes")
-    client = await owner(InventedAppliance(told=[history], differs=True))
+async def test_a_decision_that_would_differ_today_is_shown_side_by_side(owner: Open, fresh: Installation) -> None:
+    [click] = fresh.decide([fresh.arriving("autumn")])
+    fresh.record(structs.replace(click, offer=OfferId("shoes")))
+    client = await owner(fresh)
 
-    text = await (await client.get(f"/clicks/{history.click.click_id}")).text()
+    text = await client.text(f"/clicks/{click.click_id}")
 
     assert "Recomputed: different" in text
     assert '<th scope="row">Offer</th><td class="break">shoes</td><td class="break">boots</td>' in text
 
 
-@pytest.mark.parametrize("click_id", ["nothing", an_id(NOW_MS, 999_999)])
-async def test_an_unknown_click_is_not_there(owner: Open, appliance: InventedAppliance, click_id: str) -> None:
-    client = await owner(appliance)
+@pytest.mark.parametrize("click_id", ["nothing", new_id(NOW_MS, bytes(8))])
+async def test_an_unknown_click_is_not_there(owner: Open, shared: Installation, click_id: str) -> None:
+    client = await owner(shared)
 
     assert (await client.get(f"/clicks/{click_id}")).status == 404
 
 
+def a_click(**subs: str) -> Click:
+    return Click(
+        click_id=ClickId("c"),
+        clicked_at_ms=NOW_MS,
+        campaign=CampaignId("summer"),
+        visit=Visit(visited_at_ms=NOW_MS, subs=subs),
+    )
+
+
 def test_every_public_fact_is_shown_once() -> None:
-    history = invent_story(NOW_MS, 1)
-    everything = dict.fromkeys(SUBS, "x")
-    click = _with_subs(history.click, everything)
+    click = a_click(**dict.fromkeys(SUBS, "x"))
 
     shown = [fact.name for group in facts.groups(click) for fact in group.facts]
 
@@ -117,18 +174,7 @@ def test_every_public_fact_is_shown_once() -> None:
 
 
 def test_personal_facts_are_marked() -> None:
-    marked = {
-        fact.name for group in facts.groups(invent_story(NOW_MS, 1).click) for fact in group.facts if fact.personal
-    }
+    marked = {fact.name for group in facts.groups(a_click(sub1="x")) for fact in group.facts if fact.personal}
 
     assert {"ip", "user_agent", "referrer", "external_id", "visitor", "params", "sub1"} <= marked
     assert not {"country", "campaign", "device"} & marked
-
-
-def _with_subs(click: Click, subs: dict[str, str]) -> Click:
-    return Click(
-        click_id=click.click_id,
-        clicked_at_ms=click.clicked_at_ms,
-        campaign=click.campaign,
-        visit=type(click.visit)(visited_at_ms=1, subs=subs),
-    )

@@ -1,20 +1,21 @@
 """What each filter stopped or would have stopped, by reason and by campaign."""
 
 import re
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from msgspec import structs
 
-from tests.web.dashboard.configured import CONFIGURATION
 from tests.web.dashboard.conftest import Open
-from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_story
-from tnc.core.errors import FailedError
-from tnc.core.models import Click, Configuration, FilterId, FlowId
-from tnc.reports.query import ReportQuery
-from tnc.web.dashboard.ports import Answer
+from tests.web.dashboard.installed import AMERICA, DATACENTER, Installation
+from tnc.reports.client import ReportClient
 
-STANDARD = FilterId("standard")
+MONITOR = """
+[[filter]]
+id = "standard"
+name = "Standard filter"
+when = [ { fact = "traffic", is = ["bot"] }, { fact = "datacenter", is = [true] } ]
+mode = "monitor"
+"""
 
 
 def rows_of(text: str, table: str) -> list[tuple[str, ...]]:
@@ -26,19 +27,20 @@ def rows_of(text: str, table: str) -> list[tuple[str, ...]]:
     ]
 
 
-def judged(number: int) -> InventedAppliance:
-    """So many visits that the standard filter stopped, and as many that it let pass."""
-    histories = [invent_story(NOW_MS - each * 1000, each) for each in range(1, 400)]
-    stopped = [each for each in histories if each.click.stopped and each.click.campaign == "summer"][:number]
-    passed = [each for each in histories if not each.click.stopped and each.click.campaign == "summer"][:number]
-    assert len(stopped) == number
-    return InventedAppliance(told=[*stopped, *passed])
+def visit(installation: Installation, *, judged: int, passing: int) -> None:
+    """Visits of a bot in a data centre, and of people."""
+    for number in range(judged):
+        installation.visit(ip=DATACENTER, user_agent=f"curl/8.{number}")
+    for number in range(passing):
+        installation.visit(ip=AMERICA, query=f"ext={number}")
+    installation.clock.later(seconds=1)
 
 
-async def test_stopped_visits_are_counted_by_reason_and_campaign(owner: Open) -> None:
-    client = await owner(judged(3))
+async def test_stopped_visits_are_counted_by_reason_and_campaign(owner: Open, fresh: Installation) -> None:
+    visit(fresh, judged=3, passing=3)
+    client = await owner(fresh)
 
-    text = await (await client.get("/filters")).text()
+    text = await client.text("/filters")
 
     assert "3 visits were stopped, 0 only got the verdict" in text
     assert rows_of(text, "Reasons of Standard filter") == [("Datacenter", "3", "0"), ("Traffic", "3", "0")]
@@ -46,16 +48,12 @@ async def test_stopped_visits_are_counted_by_reason_and_campaign(owner: Open) ->
     assert "tnc reclassify standard --from 7d --dry-run" in text
 
 
-async def test_of_one_that_only_records_it_is_said_what_it_would_have_stopped(owner: Open) -> None:
-    appliance = judged(2)
-    monitor = replace(CONFIGURATION.filters[STANDARD], mode="monitor")
-    appliance.config = replace(CONFIGURATION, filters={STANDARD: monitor})
-    appliance.told = [
-        replace(each, click=_on_its_way(each.click)) if each.click.stopped else each for each in appliance.told
-    ]
-    client = await owner(appliance)
+async def test_of_one_that_only_records_it_is_said_what_it_would_have_stopped(owner: Open, fresh: Installation) -> None:
+    fresh.apply(MONITOR)
+    visit(fresh, judged=2, passing=2)
+    client = await owner(fresh)
 
-    text = await (await client.get("/filters?period=30d")).text()
+    text = await client.text("/filters?period=30d")
 
     assert "0 visits were stopped, 2 would have been: they only got the verdict" in text
     assert rows_of(text, "Reasons of Standard filter") == [("Datacenter", "0", "2"), ("Traffic", "0", "2")]
@@ -63,33 +61,24 @@ async def test_of_one_that_only_records_it_is_said_what_it_would_have_stopped(ow
     assert "mode = &#34;enforce&#34;" in text or 'mode = "enforce"' in text
 
 
-def _on_its_way(click: Click) -> Click:
-    """With the verdict of the filter, and through all the same."""
-    return structs.replace(click, flow=FlowId("rest"), stopped=False)
+async def test_a_filter_that_judged_nobody_is_shown_with_who_uses_it(owner: Open, fresh: Installation) -> None:
+    client = await owner(fresh)
 
-
-async def test_a_filter_that_judged_nobody_is_shown_with_who_uses_it(owner: Open) -> None:
-    client = await owner(InventedAppliance())
-
-    text = await (await client.get("/filters?period=nonsense")).text()
+    text = await client.text("/filters?period=nonsense")
 
     assert "It has judged no visit in this time." in text
     assert rows_of(text, "Campaigns of Standard filter") == [("Summer", "0", "0", "0")]
 
 
-async def test_without_any_filter_the_standard_one_is_named(owner: Open) -> None:
-    client = await owner(InventedAppliance(config=Configuration()))
+async def test_without_any_filter_the_standard_one_is_named(owner: Open, bare: Installation) -> None:
+    client = await owner(bare)
 
-    assert "tnc template show standard" in await (await client.get("/filters")).text()
-
-
-class Failing(InventedAppliance):
-    async def report(self, question: ReportQuery) -> Answer:  # noqa: ARG002 - the port's own signature
-        raise FailedError("the report could not be made")
+    assert "tnc template show standard" in await client.text("/filters")
 
 
-async def test_a_report_that_fails_is_said(owner: Open) -> None:
-    client = await owner(Failing())
+async def test_a_report_that_fails_is_said(owner: Open, shared: Installation) -> None:
+    client = await owner(shared, reporter=ReportClient(Path("/no/such/config.toml")))
+
     answer = await client.get("/filters")
 
     assert answer.status == 500
@@ -97,9 +86,9 @@ async def test_a_report_that_fails_is_said(owner: Open) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/clicks", "/reports", "/filters", "/settings", "/try", "/campaigns/summer"])
-async def test_pages_carry_the_attribution_that_licences_ask_for(owner: Open, path: str) -> None:
-    client = await owner(InventedAppliance(told=[invent_story(NOW_MS, 1)]))
+async def test_pages_carry_the_attribution_that_licences_ask_for(owner: Open, shared: Installation, path: str) -> None:
+    client = await owner(shared)
 
-    text = await (await client.get(path)).text()
+    text = await client.text(path)
 
-    assert '<a href="https://db-ip.com" rel="noreferrer">IP Geolocation by DB-IP</a>' in text
+    assert text.count('<a href="https://db-ip.com" rel="noreferrer">IP Geolocation by DB-IP</a>') == 1

@@ -2,9 +2,8 @@
 
 import pytest
 
-from tests.web.dashboard.conftest import EMAIL, PASSWORD, Client, Clock, Open
-from tests.web.dashboard.invented import InventedAppliance
-from tnc.store.accounts import Accounts
+from tests.web.dashboard.conftest import Client, Open
+from tests.web.dashboard.installed import EMAIL, PASSWORD, TRACKING, Clock, Installation
 from tnc.web.dashboard.login_throttle import CROWD_A_MINUTE, FREE_FAILURES, FREE_TRIES
 from tnc.web.dashboard.middleware import hash_token
 
@@ -15,8 +14,8 @@ CURTAINED = ["/", "/campaigns", "/campaigns/summer", "/clicks", "/clicks/x", "/t
 
 
 @pytest.mark.parametrize("path", CURTAINED)
-async def test_a_stranger_sees_the_door_alone(stranger: Open, appliance: InventedAppliance, path: str) -> None:
-    client = await stranger(appliance)
+async def test_a_stranger_sees_the_door_alone(stranger: Open, shared: Installation, path: str) -> None:
+    client = await stranger(shared)
 
     answer = await client.get(path, allow_redirects=False)
 
@@ -24,8 +23,8 @@ async def test_a_stranger_sees_the_door_alone(stranger: Open, appliance: Invente
     assert answer.headers["Location"].startswith("/sign-in")
 
 
-async def test_the_owner_gets_in_and_goes_where_the_link_led(stranger: Open, appliance: InventedAppliance) -> None:
-    client = await stranger(appliance)
+async def test_the_owner_gets_in_and_goes_where_the_link_led(stranger: Open, shared: Installation) -> None:
+    client = await stranger(shared)
     door = await client.get("/reports?by=country&timezone=Europe/Berlin")
     assert 'value="/reports?by=country&amp;timezone=Europe/Berlin"' in await door.text()
 
@@ -40,8 +39,8 @@ async def test_the_owner_gets_in_and_goes_where_the_link_led(stranger: Open, app
 @pytest.mark.parametrize(
     "elsewhere", ["//evil.example", "https://evil.example", "/\\evil.example", "\\\\evil", "/\nx", "javascript:x", ""]
 )
-async def test_nobody_is_sent_to_another_place(stranger: Open, appliance: InventedAppliance, elsewhere: str) -> None:
-    client = await stranger(appliance)
+async def test_nobody_is_sent_to_another_place(stranger: Open, shared: Installation, elsewhere: str) -> None:
+    client = await stranger(shared)
 
     answer = await client.post("/sign-in", data=RIGHT | {"next": elsewhere}, allow_redirects=False)
 
@@ -49,19 +48,20 @@ async def test_nobody_is_sent_to_another_place(stranger: Open, appliance: Invent
 
 
 async def test_the_cookie_is_out_of_reach_and_stored_as_a_hash(
-    stranger: Open, appliance: InventedAppliance, accounts: Accounts, clock: Clock
+    stranger: Open, shared: Installation, clock: Clock
 ) -> None:
-    client = await stranger(appliance)
+    client = await stranger(shared)
 
     answer = await client.post("/sign-in", data=RIGHT, allow_redirects=False)
 
     cookie = answer.cookies["tnc_session"]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"], cookie["secure"]) == (True, "Lax", "/", "")
-    assert await accounts.find_session(hash_token(cookie.value), now_ms=clock.now_ms) is not None
+    found = shared.workspace.accounts.find_session(hash_token(cookie.value), now_ms=clock.now_ms)
+    assert await found is not None
 
 
-async def test_behind_tls_the_cookie_is_bound_to_it(stranger: Open, appliance: InventedAppliance) -> None:
-    client = await stranger(appliance)
+async def test_behind_tls_the_cookie_is_bound_to_it(stranger: Open, shared: Installation) -> None:
+    client = await stranger(shared)
 
     answer = await client.post(
         "/sign-in",
@@ -75,8 +75,8 @@ async def test_behind_tls_the_cookie_is_bound_to_it(stranger: Open, appliance: I
     assert told == (True, True, "Lax", "/", ""), "what the prefix asks for, and out of reach of scripts"
 
 
-async def test_a_password_is_not_taken_over_an_open_wire(stranger: Open, appliance: InventedAppliance) -> None:
-    client = await stranger(appliance)
+async def test_a_password_is_not_taken_over_an_open_wire(stranger: Open, shared: Installation) -> None:
+    client = await stranger(shared)
 
     answer = await client.post("/sign-in", data=RIGHT, headers={"Host": "track.example"}, allow_redirects=False)
 
@@ -97,9 +97,9 @@ async def test_a_password_is_not_taken_over_an_open_wire(stranger: Open, applian
     ids=["wrong", "unknown", "none", "empty", "long password", "long address"],
 )
 async def test_whatever_is_wrong_the_answer_is_the_same(
-    stranger: Open, appliance: InventedAppliance, given: dict[str, str]
+    stranger: Open, shared: Installation, given: dict[str, str]
 ) -> None:
-    client = await stranger(appliance)
+    client = await stranger(shared)
 
     answer = await client.post("/sign-in", data=given)
 
@@ -109,9 +109,9 @@ async def test_whatever_is_wrong_the_answer_is_the_same(
 
 
 async def test_guessing_is_slowed_down_and_says_for_how_long(
-    stranger: Open, appliance: InventedAppliance, clock: Clock
+    stranger: Open, shared: Installation, clock: Clock
 ) -> None:
-    client = await stranger(appliance)
+    client = await stranger(shared)
     for _ in range(FREE_FAILURES):
         assert (await client.post("/sign-in", data=WRONG)).status == 401
 
@@ -123,11 +123,9 @@ async def test_guessing_is_slowed_down_and_says_for_how_long(
     assert (await client.post("/sign-in", data=RIGHT)).status == 200
 
 
-async def test_the_owner_gets_in_from_elsewhere_while_his_door_is_flooded(
-    stranger: Open, appliance: InventedAppliance
-) -> None:
+async def test_the_owner_gets_in_from_elsewhere_while_guesses_pour_in(stranger: Open, shared: Installation) -> None:
     """Behind a proxy on this machine everybody comes from the same address, but for what the proxy says."""
-    client = await stranger(appliance)
+    client = await stranger(shared)
     flood = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}
     statuses = [(await client.post("/sign-in", data=WRONG, headers=flood)).status for _ in range(8)]
     names = [WRONG | {"email": f"{number}@example.com"} for number in range(40)]
@@ -142,8 +140,8 @@ async def test_the_owner_gets_in_from_elsewhere_while_his_door_is_flooded(
     assert answer.status == 303
 
 
-async def test_a_new_session_each_time(stranger: Open, appliance: InventedAppliance) -> None:
-    client = await stranger(appliance)
+async def test_a_new_session_each_time(stranger: Open, shared: Installation) -> None:
+    client = await stranger(shared)
 
     tokens = [
         (await client.post("/sign-in", data=RIGHT, allow_redirects=False, headers=_here(client)))
@@ -156,8 +154,8 @@ async def test_a_new_session_each_time(stranger: Open, appliance: InventedApplia
     assert min(map(len, tokens)) >= 43
 
 
-async def test_signing_out_ends_the_session_at_once(owner: Open, appliance: InventedAppliance) -> None:
-    client = await owner(appliance)
+async def test_signing_out_ends_the_session_at_once(owner: Open, shared: Installation) -> None:
+    client = await owner(shared, tracking_base=TRACKING)
     token = next(cookie.value for cookie in client.session.cookie_jar)
 
     answer = await client.post("/sign-out", headers=_here(client), allow_redirects=False)
@@ -168,8 +166,8 @@ async def test_signing_out_ends_the_session_at_once(owner: Open, appliance: Inve
     assert stolen.status == 303
 
 
-async def test_a_session_ends_when_nobody_uses_it(owner: Open, appliance: InventedAppliance, clock: Clock) -> None:
-    client = await owner(appliance)
+async def test_a_session_ends_when_nobody_uses_it(owner: Open, shared: Installation, clock: Clock) -> None:
+    client = await owner(shared, tracking_base=TRACKING)
     clock.later(seconds=29 * 60)
     assert (await client.get("/", allow_redirects=False)).status == 200
 
@@ -179,4 +177,4 @@ async def test_a_session_ends_when_nobody_uses_it(owner: Open, appliance: Invent
 
 
 def _here(client: Client) -> dict[str, str]:
-    return {"Origin": f"http://{client.host}:{client.port}"}
+    return {"Origin": client.address}

@@ -1,17 +1,18 @@
 """What a request passes before it reaches a page, and what each answer says to the browser."""
 
+import hashlib
 import io
 import logging
 import re
+from collections.abc import Callable, Iterator
 
 import pytest
 from aiohttp import web
 
-from tests.web.dashboard.conftest import Open
-from tests.web.dashboard.invented import InventedAppliance
-from tnc.reports.query import ReportQuery
+from tests.web.dashboard.conftest import Client, Open
+from tests.web.dashboard.installed import EMAIL, PASSWORD, TRACKING, Installation
 from tnc.web.dashboard.middleware import SAFE_METHODS, is_our_host
-from tnc.web.dashboard.ports import Answer
+from tnc.web.dashboard.routes import ROUTES
 
 
 @pytest.mark.parametrize(
@@ -30,8 +31,8 @@ def test_other_names_are_not(host: str) -> None:
     assert not is_our_host(host, frozenset({"dash.example"}))
 
 
-async def test_a_strangers_name_reads_no_page(owner: Open, appliance: InventedAppliance) -> None:
-    client = await owner(appliance)
+async def test_a_strangers_name_reads_no_page(owner: Open, shared: Installation) -> None:
+    client = await owner(shared)
 
     answer = await client.get("/campaigns", headers={"Host": "rebound.example"})
 
@@ -54,10 +55,10 @@ async def test_a_strangers_name_reads_no_page(owner: Open, appliance: InventedAp
     ids=str,
 )
 async def test_forms_of_other_sites_do_nothing(
-    owner: Open, appliance: InventedAppliance, headers: dict[str, str], status: int
+    owner: Open, shared: Installation, headers: dict[str, str], status: int
 ) -> None:
-    client = await owner(appliance)
-    here = f"http://{client.host}:{client.port}"
+    client = await owner(shared, tracking_base=TRACKING)
+    here = client.address
     sent = {name: here if value == "SELF" else value for name, value in headers.items()}
 
     answer = await client.post("/sign-out", headers=sent, allow_redirects=False)
@@ -67,13 +68,25 @@ async def test_forms_of_other_sites_do_nothing(
     assert still_in == (status == 403)
 
 
-def unsafe_routes(app: web.Application) -> set[tuple[str, str]]:
-    """(method, address) of all that could change something, from the application itself."""
+UNSAFE_ROUTES = {
+    (route.method, re.sub(r"{[^}]*}", "x", route.path)) for route in ROUTES if route.method not in SAFE_METHODS
+}
+
+
+def bytes_of(installation: Installation) -> dict[str, str]:
+    """Everything that is stored, but the sessions of the dashboard."""
     return {
-        (route.method, re.sub(r"{[^}]*}", "x", route.resource.canonical))
-        for route in app.router.routes()
-        if route.resource is not None and route.method not in SAFE_METHODS
-    }
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in installation.workspace.paths.data.rglob("*")
+        if path.is_file() and not path.name.startswith("control.db")
+    } | {"control": "\n".join(_stored(installation))}
+
+
+def _stored(installation: Installation) -> Iterator[str]:
+    database = installation.workspace.database
+    for (name,) in database.execute("select name from sqlite_master where type = 'table' order by name").fetchall():
+        if name != "sessions":
+            yield f"{name}: {sorted(map(str, database.execute(f'select * from {name}').fetchall()))}"
 
 
 ELSEWHERE: list[dict[str, str]] = [
@@ -88,35 +101,34 @@ ELSEWHERE: list[dict[str, str]] = [
 
 @pytest.mark.parametrize("headers", ELSEWHERE, ids=str)
 async def test_no_form_of_another_site_reaches_any_route_with_our_cookie(
-    owner: Open, appliance: InventedAppliance, headers: dict[str, str]
+    owner: Open, fresh: Installation, headers: dict[str, str]
 ) -> None:
-    client = await owner(appliance)
-    here = f"http://{client.host}:{client.port}"
+    client = await owner(fresh)
+    here = client.address
     sent = {name: here if value == "SELF" else value for name, value in headers.items()}
-    routes = unsafe_routes(client.app)
-    assert {("POST", "/people/x/act"), ("POST", "/keeping"), ("POST", "/sign-in"), ("POST", "/sign-out")} <= routes
+    known = {("POST", "/people/x/act"), ("POST", "/keeping"), ("POST", "/sign-in"), ("POST", "/sign-out")}
+    assert known <= UNSAFE_ROUTES
+    before = bytes_of(fresh)
 
-    for method, path in sorted(routes):
+    for method, path in sorted(UNSAFE_ROUTES):
         answer = await client.request(method, path, data={"sure": "yes"}, headers=sent, allow_redirects=False)
         assert answer.status == 403, f"{method} {path}"
         assert not answer.cookies
     for method in ("PUT", "PATCH", "DELETE"):  # that no route has
         assert (await client.request(method, "/keeping", headers=sent)).status == 403
 
-    assert appliance.people.asked == []
+    assert bytes_of(fresh) == before
     assert (await client.get("/", allow_redirects=False)).status == 200, "and the session stands"
 
 
-async def test_what_is_not_guarded_so_is_only_read(owner: Open, appliance: InventedAppliance) -> None:
+def test_what_is_not_guarded_so_is_only_read(shared: Installation) -> None:
     """Browsers send GET and HEAD with our cookie from anywhere."""
-    client = await owner(appliance)
-
-    assert {route.method for route in client.app.router.routes()} == {"GET", "HEAD", "POST"}
+    assert {route.method for route in shared.dashboard().router.routes()} == {"GET", "HEAD", "POST"}
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/nothing", "/reports.csv", "/clicks"])
-async def test_every_answer_binds_the_browser(owner: Open, appliance: InventedAppliance, path: str) -> None:
-    client = await owner(appliance)
+async def test_every_answer_binds_the_browser(owner: Open, shared: Installation, path: str) -> None:
+    client = await owner(shared)
 
     headers = (await client.get(path)).headers
 
@@ -128,8 +140,8 @@ async def test_every_answer_binds_the_browser(owner: Open, appliance: InventedAp
     assert headers["Cache-Control"] == "no-store"
 
 
-async def test_static_files_stay_for_ever_under_their_version(stranger: Open, appliance: InventedAppliance) -> None:
-    client = await stranger(appliance)
+async def test_static_files_stay_for_ever_under_their_version(stranger: Open, shared: Installation) -> None:
+    client = await stranger(shared)
     page = await (await client.get("/sign-in")).text()
     address = next(part for part in page.split('"') if part.endswith("/app.css"))
 
@@ -142,9 +154,9 @@ async def test_static_files_stay_for_ever_under_their_version(stranger: Open, ap
     assert (await client.get(address, headers={"Accept-Encoding": "identity"})).headers.get("Content-Encoding") is None
 
 
-@pytest.mark.parametrize("path", ["nothing.css", "../guards.py", "%2e%2e/guards.py", "/etc/passwd", "vendor/"])
-async def test_nothing_but_static_files_is_there(stranger: Open, appliance: InventedAppliance, path: str) -> None:
-    client = await stranger(appliance)
+@pytest.mark.parametrize("path", ["nothing.css", "../middleware.py", "%2e%2e/middleware.py", "/etc/passwd", "vendor/"])
+async def test_nothing_but_static_files_is_there(stranger: Open, shared: Installation, path: str) -> None:
+    client = await stranger(shared)
 
     answer = await client.get(f"/static/x/{path}", allow_redirects=False)
 
@@ -153,16 +165,18 @@ async def test_nothing_but_static_files_is_there(stranger: Open, appliance: Inve
 
 
 async def test_a_page_that_breaks_says_so_and_shows_nothing_of_it(
-    owner: Open, appliance: InventedAppliance, caplog: pytest.LogCaptureFixture
+    browse: Callable[[str], Client], shared: Installation, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Broken(InventedAppliance):
-        async def report(self, question: ReportQuery) -> Answer:  # noqa: ARG002
-            raise RuntimeError("the secret inside")
+    async def broken(_: web.Request) -> web.StreamResponse:
+        raise RuntimeError("the secret inside")
 
-    client = await owner(Broken(told=appliance.told))
+    app = shared.dashboard()
+    app.router.add_get("/broken", broken)
+    client = browse(shared.serve(app))
+    await client.send("/sign-in", {"email": EMAIL, "password": PASSWORD})
 
     with caplog.at_level(logging.ERROR):
-        answer = await client.get("/reports")
+        answer = await client.get("/broken")
 
     text = await answer.text()
     assert answer.status == 500
@@ -171,8 +185,8 @@ async def test_a_page_that_breaks_says_so_and_shows_nothing_of_it(
     assert reference.__dict__["reference"] in text
 
 
-async def test_an_endless_form_is_not_read(stranger: Open, appliance: InventedAppliance) -> None:
-    client = await stranger(appliance)
+async def test_an_endless_form_is_not_read(stranger: Open, shared: Installation) -> None:
+    client = await stranger(shared)
 
     form = io.BytesIO(b"email=" + b"x" * 2_000_000)
     answer = await client.post("/sign-in", data=form, headers={"Content-Type": "application/x-www-form-urlencoded"})
@@ -180,8 +194,8 @@ async def test_an_endless_form_is_not_read(stranger: Open, appliance: InventedAp
     assert answer.status == 413
 
 
-async def test_an_unknown_page_is_a_page(owner: Open, appliance: InventedAppliance) -> None:
-    client = await owner(appliance)
+async def test_an_unknown_page_is_a_page(owner: Open, shared: Installation) -> None:
+    client = await owner(shared)
 
     answer = await client.get("/nothing")
 

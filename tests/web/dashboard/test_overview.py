@@ -1,78 +1,83 @@
 """The first page: today, the hours, and what to do when there is nothing yet."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from tests.web.dashboard.conftest import Open
-from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_story
+from tests.web.dashboard.installed import NOW_MS, Installation
 from tnc.core.clock import DAY_MS, HOUR_MS
-from tnc.core.errors import FailedError
-from tnc.core.models import Configuration
-from tnc.reports.query import ReportQuery
+from tnc.reports.client import ReportClient
 from tnc.web.dashboard import overview as series
-from tnc.web.dashboard.ports import Answer
 
 
-async def test_today_stands_beside_yesterday_until_the_same_time(owner: Open) -> None:
-    told = [invent_story(NOW_MS - number * 1000, number) for number in range(1, 8)]
-    told += [invent_story(NOW_MS - DAY_MS - number * 1000, 100 + number) for number in range(1, 5)]
-    told += [invent_story(NOW_MS - DAY_MS + HOUR_MS, 200)]  # yesterday, but later in the day
-    client = await owner(InventedAppliance(told=told))
+async def test_today_stands_beside_yesterday_until_the_same_time(owner: Open, fresh: Installation) -> None:
+    times = [NOW_MS - DAY_MS - number * 1000 for number in range(1, 5)]
+    times += [NOW_MS - DAY_MS + HOUR_MS]  # yesterday, but later in the day
+    times += [NOW_MS - number * 1000 for number in range(1, 8)]
+    fresh.visits([fresh.arriving(at_ms=at_ms) for at_ms in sorted(times)])
+    client = await owner(fresh)
 
-    text = await (await client.get("/")).text()
+    text = await client.text("/")
 
     assert "<dt>Visits</dt>\n    <dd>7" in text
     assert "3 more than 4 before" in text
     assert "Today until 14:05 UTC" in text
 
 
-async def test_the_hours_are_a_table_without_gaps(owner: Open, appliance: InventedAppliance) -> None:
-    client = await owner(appliance)
+async def test_the_hours_are_a_table_without_gaps(owner: Open, shared: Installation) -> None:
+    client = await owner(shared)
 
     for period, hours in (("24h", 24), ("7d", 168), ("nonsense", 24)):
-        text = await (await client.get("/", params={"period": period})).text()
+        text = await client.text("/", params={"period": period})
         assert len(re.findall(r'<td class="num" data-value="\d+">', text)) == 2 * hours
         assert len(re.findall(r'<rect [^>]*class="valid"', text)) == hours
 
 
-async def test_without_a_campaign_it_says_how_to_make_one(owner: Open) -> None:
-    client = await owner(InventedAppliance(config=Configuration()))
+async def test_without_a_campaign_it_says_how_to_make_one(owner: Open, bare: Installation) -> None:
+    client = await owner(bare)
 
-    text = await (await client.get("/")).text()
+    text = await client.text("/")
 
     assert "Make your first campaign" in text
     assert "tnc apply first.toml" in text
 
 
-async def test_without_a_click_it_shows_the_link_to_click(owner: Open) -> None:
-    client = await owner(InventedAppliance())
+async def test_without_a_click_it_shows_the_link_to_click(owner: Open, fresh: Installation) -> None:
+    client = await owner(fresh)
 
-    text = await (await client.get("/")).text()
+    text = await client.text("/")
 
     assert "Nobody has clicked yet" in text
     assert 'value="http://127.0.0.1:8080/summer"' in text
 
 
-async def test_what_is_wrong_stands_on_top(owner: Open, appliance: InventedAppliance) -> None:
-    appliance.wrong = ("The disk is full; make room and clicks are written again.",)
-    client = await owner(appliance)
+async def test_what_is_wrong_stands_on_top(owner: Open, fresh: Installation) -> None:
+    fresh.workspace.settings.key.chmod(0o644)
+    client = await owner(fresh)
 
     for path in ("/", "/settings"):
-        assert "The disk is full" in await (await client.get(path)).text()
+        assert "Others on this machine can read the key file" in await client.text(path)
 
 
-async def test_a_report_that_fails_takes_nothing_else_away(owner: Open) -> None:
-    class Reportless(InventedAppliance):
-        async def report(self, question: ReportQuery) -> Answer:  # noqa: ARG002
-            raise FailedError("The report could not be made; `tnc report` says why.")
+async def test_what_is_wrong_is_looked_for_again_after_half_a_minute(owner: Open, fresh: Installation) -> None:
+    client = await owner(fresh)
+    assert "can read the key file" not in await client.text("/settings")
+    fresh.workspace.settings.key.chmod(0o644)
 
-    client = await owner(Reportless(wrong=("The disk is full.",)))
+    fresh.clock.later(seconds=29)
+    assert "can read the key file" not in await client.text("/settings")
+    fresh.clock.later(seconds=1)
+    assert "can read the key file" in await client.text("/settings")
 
-    answer = await client.get("/")
 
-    text = await answer.text()
-    assert answer.status == 200
-    assert "The disk is full." in text
+async def test_a_report_that_fails_takes_nothing_else_away(owner: Open, fresh: Installation) -> None:
+    fresh.workspace.settings.key.chmod(0o644)
+    client = await owner(fresh, reporter=ReportClient(Path("/no/such/config.toml")))
+
+    text = await client.text("/")
+
+    assert "can read the key file" in text
     assert "The report could not be made" in text
     assert "Nobody has clicked yet" not in text
 

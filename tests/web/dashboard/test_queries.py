@@ -1,6 +1,9 @@
-"""What the dashboard is told of the running appliance."""
+"""Which attributions the licences of address data ask for."""
 
-from tests.visitors.shared import needed
+from pathlib import Path
+
+from tests.web.dashboard.installed import NOW_MS
+from tests.web.dashboard.places import write_city_database
 from tnc.visitors.geo.database import Database
 from tnc.visitors.geo.geo import Geo
 from tnc.web.dashboard.ports import Attribution
@@ -11,7 +14,11 @@ def test_the_registries_countries_ask_for_no_attribution() -> None:
     assert attributions_of(Geo()) == ()
 
 
-def test_data_in_use_is_attributed_once_as_its_licence_asks() -> None:
-    both = [Database(needed(f"geo/dbip-city-sample-ipv{version}.mmdb")) for version in (4, 6)]
+def test_data_in_use_is_attributed_once_as_its_licence_asks(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("dbip-city-ipv4.mmdb", "dbip-city-again.mmdb")]
+    for file in files:
+        write_city_database(file, built_ms=NOW_MS)
 
-    assert attributions_of(Geo(both)) == (Attribution(text="IP Geolocation by DB-IP", url="https://db-ip.com"),)
+    attributed = attributions_of(Geo([Database(file) for file in files]))
+
+    assert attributed == (Attribution(text="IP Geolocation by DB-IP", url="https://db-ip.com"),)

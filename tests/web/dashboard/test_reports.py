@@ -4,24 +4,16 @@ import asyncio
 import csv
 import io
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.web.dashboard.conftest import Open
-from tests.web.dashboard.invented import NOW_MS, InventedAppliance, invent_story
+from tests.web.dashboard.installed import NOW_MS, Installation
+from tnc.core.clock import HOUR_MS
 from tnc.reports.query import ReportQuery
 from tnc.web.dashboard import pages
-from tnc.web.dashboard.ports import Answer
-
-
-class Listening(InventedAppliance):
-    """Remembers what it was asked."""
-
-    asked: ReportQuery
-
-    async def report(self, question: ReportQuery) -> Answer:
-        self.asked = question
-        return await super().report(question)
 
 
 @pytest.mark.parametrize(
@@ -54,80 +46,79 @@ class Listening(InventedAppliance):
         ),
     ],
 )
-async def test_the_form_becomes_the_question(owner: Open, query: str, asked: ReportQuery) -> None:
-    appliance = Listening(told=[invent_story(NOW_MS, 1)])
-    client = await owner(appliance)
+async def test_the_form_becomes_the_query(owner: Open, shared: Installation, query: str, asked: ReportQuery) -> None:
+    client = await owner(shared)
 
     answer = await client.get(f"/reports?{query}")
 
     assert answer.status == (422 if "by=a" in query else 200)
-    assert appliance.asked == asked
+    assert shared.reports.queries[-1] == asked
 
 
-async def test_totals_stand_first_and_agree_with_the_rows(owner: Open, appliance: InventedAppliance) -> None:
-    client = await owner(appliance)
+async def test_totals_stand_first_and_agree_with_the_rows(owner: Open, shared: Installation) -> None:
+    client = await owner(shared)
 
-    text = await (await client.get("/reports?by=country&by=device")).text()
+    text = await client.text("/reports?by=country&by=device&period=30d")
 
     body = text.partition("<tbody>")[2]
-    visits = [int(each) for each in re.findall(r'</th>\s*<td class="num">(\d+)</td>', body)]
+    visits = [int(each.replace(",", "")) for each in re.findall(r'</th>\s*<td class="num">([\d,]+)</td>', body)]
     assert body.lstrip().startswith('<tr class="total">')
-    assert visits[0] == sum(visits[1:])
-    assert 'aria-sort="descending"><a href="/reports?by=country&amp;by=device&amp;sort=visits"' in text
+    assert visits[0] == sum(visits[1:]) > 1_000
+    assert 'aria-sort="descending"><a href="/reports?by=country&amp;by=device&amp;period=30d&amp;sort=visits"' in text
 
 
 @pytest.mark.parametrize(
     ("query", "complaint"),
     [
-        ("by=shoe_size", "&#39;shoe_size&#39; is nothing to group by"),
+        ("by=shoe_size", "There is no dimension &#39;shoe_size&#39;"),
         ("timezone=Mars/Base", "There is no time zone"),
-        ("from=soon", "is no time"),
+        ("from=soon", "soon"),
     ],
 )
 async def test_mistakes_are_said_and_the_form_is_kept(
-    owner: Open, appliance: InventedAppliance, query: str, complaint: str
+    owner: Open, shared: Installation, query: str, complaint: str
 ) -> None:
-    client = await owner(appliance)
+    client = await owner(shared)
 
     answer = await client.get(f"/reports?{query}&campaign=summer")
 
     text = await answer.text()
     assert answer.status == 422
-    assert complaint in text
+    assert complaint in re.findall(r'<p class="error" role="alert">(.*?)</p>', text)[0]
     assert 'name="campaign" value="summer"' in text
 
 
-async def test_an_empty_report_says_what_to_do(owner: Open) -> None:
-    client = await owner(InventedAppliance())
+async def test_an_empty_report_says_what_to_do(owner: Open, bare: Installation) -> None:
+    client = await owner(bare)
 
-    assert "Choose a longer period" in await (await client.get("/reports")).text()
+    assert "Choose a longer period" in await client.text("/reports")
 
 
-async def test_the_csv_has_every_row_and_figure(owner: Open, appliance: InventedAppliance) -> None:
-    client = await owner(appliance)
+async def test_the_csv_has_every_row_and_figure(owner: Open, shared: Installation) -> None:
+    client = await owner(shared)
+    recorded = len(list(shared.workspace.histories.newest()))
 
-    answer = await client.get("/reports.csv?by=country")
+    answer = await client.get("/reports.csv?by=country&by=device&period=30d")
 
     rows = list(csv.DictReader(io.StringIO(await answer.text())))
     assert answer.content_type == "text/csv"
-    assert sum(int(row["visits"]) for row in rows) == len(appliance.told)
+    assert sum(int(row["visits"]) for row in rows) == recorded + 1, "what is left of an erased visit is counted, too"
     assert {"country", "visits", "revenue", "roi"} <= rows[0].keys()
 
 
-async def test_a_long_report_is_cut_and_says_so(owner: Open) -> None:
-    told = [invent_story(NOW_MS - number * 1000, number) for number in range(700)]
-    client = await owner(InventedAppliance(told=told))
+async def test_a_long_report_is_cut_and_says_so(owner: Open, fresh: Installation) -> None:
+    fresh.visits([fresh.arriving(at_ms=NOW_MS - hours * HOUR_MS) for hours in range(520, 0, -1)])
+    client = await owner(fresh)
 
-    text = await (await client.get("/reports?by=external_id")).text()
+    text = await client.text("/reports?by=hour&period=30d")
 
     assert "These are the first 500 rows" in text
 
 
-async def test_a_long_table_lets_others_have_their_turn(owner: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "_TURN_MS", 0)
-    told = [invent_story(NOW_MS - number * 1000, number) for number in range(500)]
-    client = await owner(InventedAppliance(told=told))
-    turns = 0
+async def test_a_long_table_lets_others_have_their_turn(
+    owner: Open, shared: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, taken, parts_of = 0, list[int](), pages._parts
 
     async def somebody_else() -> None:
         nonlocal turns
@@ -135,8 +126,23 @@ async def test_a_long_table_lets_others_have_their_turn(owner: Open, monkeypatch
             await asyncio.sleep(0)
             turns += 1
 
-    other = asyncio.create_task(somebody_else())
-    await client.get("/reports?by=external_id")
-    other.cancel()
+    async def begin() -> asyncio.Task[None]:
+        return asyncio.create_task(somebody_else())
 
-    assert turns > 500
+    async def end() -> None:
+        other.cancel()
+
+    def counting(*given: Any) -> Iterator[str]:
+        before = turns
+        yield from parts_of(*given)
+        taken.append(turns - before)
+
+    monkeypatch.setattr(pages, "_TURN_MS", 0)
+    monkeypatch.setattr(pages, "_parts", counting)
+    client = await owner(shared)
+    other = shared.run(begin())
+
+    text = await client.text("/reports?by=hour&by=country&by=device")
+
+    shared.run(end())
+    assert taken[0] >= text.count("<tr>") > 400

@@ -1,79 +1,98 @@
 """Try a visitor: the form says who, the page says where and why."""
 
+import re
+
 import pytest
 
 from tests.web.dashboard.conftest import Open
-from tests.web.dashboard.invented import InventedAppliance
-from tnc.core.models import CampaignId, Configuration
-from tnc.web.dashboard.ports import TryRequest
-from tnc.web.dashboard.try_visitor import BROWSERS
+from tests.web.dashboard.installed import AMERICA, Installation
+
+NIGHT = """
+[[campaign]]
+id = "night"
+[[campaign.flow]]
+id = "late"
+when = [ { fact = "hour", between = [20, 23] } ]
+offers = [ { id = "boots" } ]
+"""
+FACT = r"<dt>{}.*?</dt>\s*<dd[^>]*>(.*?)</dd>"
 
 
-async def test_the_form_becomes_the_visitor(owner: Open, appliance: InventedAppliance) -> None:
-    client = await owner(appliance)
+def fact(text: str, name: str) -> str:
+    found = re.search(FACT.format(name), text)
+    assert found is not None, name
+    return found[1]
 
-    answer = await client.get(
-        "/try",
-        params={
-            "campaign": "summer",
-            "ip": " 198.51.100.7 ",
-            "browser": "curl",
-            "user_agent": "",
-            "language": "de-AT",
-            "referrer": "https://news.example/",
-            "query": "?site=12&ext=abc",
-            "time": "2026-11-23T22:30",
-            "try": "1",
-        },
-    )
 
-    text = await answer.text()
-    assert answer.status == 200
+async def test_the_form_becomes_the_visitor(owner: Open, shared: Installation) -> None:
+    client = await owner(shared)
+    before = len(list(shared.workspace.histories.newest()))
+    form = {
+        "campaign": "summer",
+        "ip": f" {AMERICA} ",
+        "browser": "iPhone, Safari",
+        "user_agent": "",
+        "language": "de-AT",
+        "referrer": "https://news.example/",
+        "query": "?site=12&ext=abc",
+        "time": "2026-11-23T22:30",
+        "try": "1",
+    }
+
+    text = await client.text("/try", params=form)
+
     assert "What would happen" in text
     assert "country is US or CA: yes, it is US" in text
-    assert appliance.tried == [
-        TryRequest(
-            campaign=CampaignId("summer"),
-            ip="198.51.100.7",
-            user_agent=BROWSERS["curl"],
-            language="de-AT",
-            referrer="https://news.example/",
-            query="site=12&ext=abc",
-            visited_at_ms=1_795_473_000_000,
-        )
-    ]
+    told = [fact(text, name) for name in ("Address", "Browser", "Language", "Referrer", "Sub1", "External id")]
+    assert told == [AMERICA, "Safari", "de", "https://news.example/", "12", "abc"]
+    assert 'value="https://land.example/quiz?k=' in text
+    assert len(list(shared.workspace.histories.newest())) == before, "nothing is recorded"
 
 
-async def test_an_own_user_agent_wins_over_the_preset(owner: Open, appliance: InventedAppliance) -> None:
-    client = await owner(appliance)
+async def test_the_visit_is_tried_at_the_time_of_the_form(owner: Open, fresh: Installation) -> None:
+    fresh.apply(NIGHT)
+    client = await owner(fresh)
 
-    await client.get("/try", params={"campaign": "summer", "browser": "curl", "user_agent": "mine/1", "try": "1"})
+    evening = await client.text("/try", params={"campaign": "night", "time": "2026-11-23T22:30", "try": "1"})
+    now = await client.text("/try", params={"campaign": "night", "try": "1"})
 
-    assert appliance.tried[0].user_agent == "mine/1"
-    assert appliance.tried[0].visited_at_ms is None
+    assert "hour is between 20 and 23: yes, it is 22" in evening
+    assert "hour is between 20 and 23: no, it is 14" in now
 
 
-async def test_the_page_alone_asks_nothing(owner: Open, appliance: InventedAppliance) -> None:
-    client = await owner(appliance)
+async def test_an_own_user_agent_wins_over_the_preset(owner: Open, shared: Installation) -> None:
+    client = await owner(shared)
+    chosen = {"campaign": "autumn", "browser": "curl", "try": "1"}
 
-    text = await (await client.get("/try?campaign=autumn")).text()
+    preset = await client.text("/try", params=chosen)
+    own = await client.text("/try", params=chosen | {"user_agent": "mine/1"})
+
+    assert fact(preset, "User agent") == "curl/8.18.0"
+    assert fact(own, "User agent") == "mine/1"
+
+
+async def test_the_page_alone_tries_nobody(owner: Open, shared: Installation) -> None:
+    client = await owner(shared)
+
+    text = await client.text("/try?campaign=autumn")
 
     assert '<option value="autumn" selected>' in text
     assert "Old one" not in text
-    assert not appliance.tried
+    assert "What would happen" not in text
 
 
 @pytest.mark.parametrize(
     ("params", "status", "complaint"),
     [
-        ({"campaign": "nowhere"}, 404, "no campaign of this id"),
+        ({"campaign": "nowhere"}, 404, "no campaign &#39;nowhere&#39;"),
         ({"campaign": "summer", "time": "yesterday"}, 422, "is no time"),
+        ({"campaign": "summer", "ip": "203.0.113.300"}, 422, "is no address"),
     ],
 )
 async def test_mistakes_are_said_and_the_form_is_kept(
-    owner: Open, appliance: InventedAppliance, params: dict[str, str], status: int, complaint: str
+    owner: Open, shared: Installation, params: dict[str, str], status: int, complaint: str
 ) -> None:
-    client = await owner(appliance)
+    client = await owner(shared)
 
     answer = await client.get("/try", params=params | {"try": "1", "language": "kept"})
 
@@ -83,7 +102,7 @@ async def test_mistakes_are_said_and_the_form_is_kept(
     assert 'value="kept"' in text
 
 
-async def test_without_campaigns_it_says_what_to_do(owner: Open) -> None:
-    client = await owner(InventedAppliance(config=Configuration()))
+async def test_without_campaigns_it_says_what_to_do(owner: Open, bare: Installation) -> None:
+    client = await owner(bare)
 
-    assert "No campaign to try" in await (await client.get("/try")).text()
+    assert "No campaign to try" in await client.text("/try")
