@@ -12,6 +12,7 @@ from tnc.core.models import DestinationId
 COMPLETE = {
     "meta": 'pixel = "1"\naccess_token = "t"',
     "tiktok": 'pixel = "C1"\naccess_token = "t"',
+    "snapchat": 'pixel = "1"\naccess_token = "t"',
     "google-data-manager": 'account = "1"\nconversion_action = "2"\nclient_id = "c"\nclient_secret = "s"\nrefresh_token = "r"',
     "google-ads": 'account = "1"\nconversion_action = "2"\nclient_id = "c"\nclient_secret = "s"\nrefresh_token = "r"\ndeveloper_token = "d"',
     "google-csv": 'conversion_name = "Sale"',
@@ -54,20 +55,20 @@ def test_every_needed_key_is_asked_for(kind: str) -> None:
     [
         (
             '[[destination]]\nid = "x"',
-            'type is missing; it must be "meta", "tiktok", "google-data-manager", "google-ads", "google-csv", "microsoft-csv", "postback" or "webhook".',
+            'type is missing; it must be "meta", "tiktok", "snapchat", "google-data-manager", "google-ads", "google-csv", "microsoft-csv", "postback" or "webhook".',
         ),
         (
             '[[destination]]\nid = "x"\ntype = "metta"',
-            'type must be "meta", "tiktok", "google-data-manager", "google-ads", "google-csv", "microsoft-csv", "postback" or "webhook", not "metta"; did you mean "meta"?',
+            'type must be "meta", "tiktok", "snapchat", "google-data-manager", "google-ads", "google-csv", "microsoft-csv", "postback" or "webhook", not "metta"; did you mean "meta"?',
         ),
         (destination("meta", 'developer_token = "d"'), 'developer_token belongs to the type "google-ads", not to "meta".'),
         (
             destination("webhook", 'pixel = "1"'),
-            'pixel belongs to the type "meta" or "tiktok", not to "webhook".',
+            'pixel belongs to the type "meta", "tiktok" or "snapchat", not to "webhook".',
         ),
         (
             destination("postback", 'base_url = "https://a.example"'),
-            'base_url belongs to the type "meta", "tiktok", "google-data-manager" or "google-ads", not to "postback".',
+            'base_url belongs to the type "meta", "tiktok", "snapchat", "google-data-manager" or "google-ads", not to "postback".',
         ),
         (
             destination("tiktok", 'acess_token = "t"'),

@@ -58,6 +58,7 @@ VISIT = Visit(
     user_agent=AGENT,
     external_id="ext-4711",
     params={"fbclid": FBCLID, "_fbp": "fb.1.1700000000000.987654321", "ttclid": "E.C.P.ttclid1", "_ttp": "ttp1",
+            "ScCid": "7b3a7917-a82a-47e8-9728-e1b3b045abb2", "_scid": "HugLuN6v-scid",
             "gclid": GCLID, "msclkid": "f894f652ea334e739002f7167ab8f8e3"},
     visitor=VISITOR,
     consent="granted",
@@ -96,6 +97,7 @@ GOOGLE: dict[str, str | dict[str, str]] = {
 SETTINGS: dict[str, dict[str, str | dict[str, str]]] = {
     "meta": {"pixel": "123456789012345", "access_token": "EAAmetatoken"},
     "tiktok": {"pixel": "C4EXAMPLEPIXEL", "access_token": "tiktoktoken"},
+    "snapchat": {"pixel": "1ec32188-754e-4be2-8e55-c949a984a39f", "access_token": "snaptoken"},
     "google-data-manager": GOOGLE,
     "google-ads": {**GOOGLE, "developer_token": "devtoken"},
     "google-csv": {"conversion_name": "Sale"},

@@ -24,7 +24,7 @@ from tests.destinations.examples import (
     destination,
     refund,
 )
-from tests.fakes import feeds, google_ads, google_data_manager, meta, postback, tiktok, webhook
+from tests.fakes import feeds, google_ads, google_data_manager, meta, postback, snapchat, tiktok, webhook
 from tnc.campaigns.platforms.base import Delivery
 from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.core.clock import DAY_MS
@@ -42,19 +42,21 @@ class Place:
 PLACES: dict[str, Place] = {
     "meta": Place(lambda: meta.Meta(now=lambda: NOW), meta.app),
     "tiktok": Place(lambda: tiktok.TikTok(now=lambda: NOW), tiktok.app),
+    "snapchat": Place(lambda: snapchat.Snapchat(now=lambda: NOW), snapchat.app),
     "google-data-manager": Place(lambda: google_data_manager.DataManager(now=lambda: NOW), google_data_manager.app),
     "google-ads": Place(lambda: google_ads.GoogleAds(now=lambda: NOW), google_ads.app),
     "postback": Place(postback.Postback, postback.app),
     "webhook": Place(lambda: webhook.Webhook(now=lambda: NOW, secret=WEBHOOK_SECRET), webhook.app),
 }
 OLD_SALE = change(at_ms=NOW_MS - 2 * DAY_MS)
-REFUNDED = {"on": ("sale", "rejected")}
+REFUNDED: dict[str, Any] = {"on": ("sale", "rejected")}
+REFUND_NAMES = {"snapchat": {"rejected": "CUSTOM_EVENT_1"}}  # Snapchat takes no names of its owner's
 
 
 def refunded(of: str) -> Delivery:
     """A sale of two days ago, taken back just now."""
     word = conversion(OLD_SALE, REFUND)
-    return delivery(destination(of, **REFUNDED), word=word, kind="retract")  # type: ignore[arg-type]
+    return delivery(destination(of, **REFUNDED, events=REFUND_NAMES.get(of, {})), word=word, kind="retract")
 
 
 @pytest.mark.parametrize("of", PLACES)
@@ -184,6 +186,31 @@ GOLDEN: dict[str, dict[str, Any]] = {
                     "page": {"url": "https://go.example/summer"},
                 }
             ],
+        },
+    },
+    "snapchat": {
+        "method": "POST",
+        "url": "https://tr.snapchat.com/v3/1ec32188-754e-4be2-8e55-c949a984a39f/events?access_token=***",
+        "headers": {"Content-Type": "application/json"},
+        "body": {
+            "data": [
+                {
+                    "event_name": "PURCHASE",
+                    "event_time": 1795442705,
+                    "event_id": EVENT_ID,
+                    "action_source": "WEB",
+                    "event_source_url": "https://go.example/summer",
+                    "user_data": {
+                        "client_ip_address": "203.0.113.7",
+                        "client_user_agent": AGENT,
+                        "sc_click_id": "7b3a7917-a82a-47e8-9728-e1b3b045abb2",
+                        "sc_cookie1": "HugLuN6v-scid",
+                        "country": [SHA_US],
+                        "external_id": [SHA_VISITOR],
+                    },
+                    "custom_data": {"value": 12.5, "currency": "USD"},
+                }
+            ]
         },
     },
     "google-data-manager": {
@@ -330,6 +357,26 @@ def test_limited_use_names_the_state_where_meta_knows_it(
     assert event["data_processing_options"] == ["LDU"]
     assert (event["data_processing_options_country"], event["data_processing_options_state"]) == told
     assert "external_id" not in event["user_data"]
+
+
+def test_snapchat_gets_hashes_in_its_own_forms_only_after_consent() -> None:
+    unasked = click({"params": FULL.visit.params, "consent": "unknown"})
+
+    granted = preview(delivery("snapchat", of=FULL), NOW_MS)["body"]["data"][0]["user_data"]
+    unknown = preview(delivery("snapchat", of=unasked), NOW_MS)["body"]["data"][0]["user_data"]
+
+    # sha256 of ada.lovelace@gmail.com and of 12025550100
+    assert granted["em"] == ["894ac26ea616dec861df81a6efb2ddfc30c3f1cb72b219a17242d8244e66c125"]
+    assert granted["ph"] == ["0b4c47ed6c372bbe878f0854462a27cf1ae43ea1c1f5c9e78256ca0c6c7a43e0"]
+    assert not {"em", "ph", "fn", "ln", "zp", "st", "ct"} & unknown.keys()
+
+
+def test_a_limited_visitor_is_marked_for_snapchat() -> None:
+    event = preview(delivery("snapchat", of=LIMITED), NOW_MS)["body"]["data"][0]
+
+    assert event["data_processing_options"] == ["LMU"]
+    assert not {"country", "external_id"} & event["user_data"].keys()
+    assert "data_processing_options" not in preview(delivery("snapchat"), NOW_MS)["body"]["data"][0]
 
 
 def test_a_visitor_without_limited_use_carries_no_trace_of_it() -> None:

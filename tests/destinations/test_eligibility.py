@@ -43,7 +43,9 @@ def test_the_visitor_decides(visit: dict[str, Any], why: str | None) -> None:
 def test_a_limited_visitor_reaches_only_those_who_then_serve_us(to: str) -> None:
     limited = click({"mode": "limited", "consent": "unknown"})
 
-    assert asked(delivery(to, of=limited)) == (None if to in ("meta", "tiktok", "webhook") else "consent-denied")
+    assert asked(delivery(to, of=limited)) == (
+        None if to in ("meta", "tiktok", "snapchat", "webhook") else "consent-denied"
+    )
 
 
 def test_a_destination_may_ask_for_a_yes_everywhere() -> None:
@@ -142,9 +144,11 @@ def test_only_the_first_conversion_of_a_click_where_that_is_asked_for() -> None:
     assert asked(delivery("postback", nth=2)) is None
 
 
-@pytest.mark.parametrize(("to", "days", "why"), [("meta", 7, "too-old"), ("meta", 6, None), ("tiktok", 30, None),
-                                                  ("google-ads", 91, "too-old"), ("google-csv", 89, None),
-                                                  ("postback", 400, None)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("to", "days", "why"),
+    [("meta", 7, "too-old"), ("meta", 6, None), ("tiktok", 30, None), ("snapchat", 7, "too-old"), ("snapchat", 6, None),
+     ("google-ads", 91, "too-old"), ("google-csv", 89, None), ("postback", 400, None)],
+)  # fmt: skip
 def test_what_a_platform_would_refuse_as_too_old_stays_here(to: str, days: int, why: str | None) -> None:
     old = conversion(change(at_ms=NOW_MS - days * DAY_MS))
 

@@ -12,12 +12,13 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.destinations.conftest import Carry, Listen, at
-from tests.destinations.examples import NOW_MS, SALE, change, click, conversion, delivery, destination
-from tests.fakes import google_data_manager, meta, naughty, postback, tiktok
+from tests.destinations.examples import CONFIGURATION, NOW_MS, SALE, change, click, conversion, delivery, destination
+from tests.fakes import google_data_manager, meta, naughty, postback, snapchat, tiktok
 from tests.fakes.receiver import Receiver
 from tnc.campaigns.platforms.base import Delivery
 from tnc.campaigns.platforms.messages import BODY_LIMIT, HttpRequest
 from tnc.campaigns.platforms.registry import PLATFORMS
+from tnc.core.clock import World
 from tnc.destinations.http import (
     TIMEOUT,
     ForbiddenAddressError,
@@ -27,6 +28,7 @@ from tnc.destinations.http import (
     refusal,
     send,
 )
+from tnc.destinations.preview import send_test
 from tnc.destinations.sender import Sender
 
 NOW = NOW_MS / 1000
@@ -53,6 +55,27 @@ async def test_one_bad_event_among_a_hundred_is_found_and_the_others_arrive(list
     assert sum(outcome.kind == "done" for _, outcome, _ in fates) == 99
     assert receiver.requests <= 16
     assert set(receiver.ids("event_id").values()) == {1}
+
+
+async def test_a_test_event_is_validated_by_snapchat_and_counts_nowhere(listen: Listen, sender: Sender) -> None:
+    receiver = snapchat.Snapchat()
+    there = at(destination("snapchat"), await listen(snapchat.app(receiver)))
+
+    found = await send_test(sender, there, CONFIGURATION, World())
+
+    assert (found.ok, found.note) == (True, None)
+    assert [each["event_id"] for each in receiver.tests] == [found.event_id]
+    assert receiver.events == []
+
+
+async def test_a_wrong_snapchat_token_stops_after_one_request(listen: Listen, carry: Carry) -> None:
+    receiver = snapchat.Snapchat(now=lambda: NOW, token="another")
+
+    [result] = await carry(await listen(snapchat.app(receiver)), [delivery("snapchat")])
+
+    assert result.outcome.kind == "stop"
+    assert "snaptoken" not in str(result.exchange)
+    assert receiver.requests == 1
 
 
 async def test_the_same_delivery_bears_the_same_id_every_time(listen: Listen, carry: Carry) -> None:

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from tests.fakes import google_ads, google_data_manager, meta, tiktok, webhook
+from tests.fakes import google_ads, google_data_manager, meta, snapchat, tiktok, webhook
 
 NOW = 1_795_442_706
 SHA = "79adb2a2fce5c6ba215fe5f27f532d4e7edbac4b6a5e09e1ef3a08084a904621"
@@ -45,6 +45,24 @@ TIKTOK: dict[str, Any] = {
             "user": {"ttclid": "E.C.P.1", "ip": "203.0.113.7", "user_agent": "Mozilla/5.0", "email": SHA},
             "properties": {"value": 12.5, "currency": "USD"},
             "page": {"url": "https://go.example/summer"},
+        }
+    ],
+}
+SNAPCHAT: dict[str, Any] = {
+    "data": [
+        {
+            "event_name": "PURCHASE",
+            "event_time": NOW - 60,
+            "event_id": "cv_1",
+            "action_source": "WEB",
+            "event_source_url": "https://go.example/summer",
+            "user_data": {
+                "client_ip_address": "203.0.113.7",
+                "client_user_agent": "Mozilla/5.0",
+                "sc_click_id": "7b3a7917-a82a-47e8-9728-e1b3b045abb2",
+                "em": [SHA],
+            },
+            "custom_data": {"value": 12.5, "currency": "USD"},
         }
     ],
 }
@@ -155,6 +173,35 @@ TIKTOK_MUTATIONS = [
     put("data.0.limited_data_use", "true"),
     put("data.0.context", {}),
 ]
+SNAPCHAT_MUTATIONS = [
+    put("data", []),
+    put("data.0.event_name", "Purchase"),
+    put("data.0.event_name", "MY_EVENT"),
+    put("data.0.event_time", NOW * 1000),
+    put("data.0.event_time", str(NOW)),
+    put("data.0.event_time", NOW - 7 * 86_400 - 1),
+    put("data.0.event_time", NOW + 3600),
+    put("data.0.action_source", "website"),
+    put("data.0.action_source", ...),
+    put("data.0.event_source_url", ...),
+    put("data.0.event_source_url", "go.example/summer"),
+    put("data.0.user_data", ...),
+    put("data.0.user_data", {"sc_click_id": "7b3a7917"}),
+    put("data.0.user_data", {"client_ip_address": "203.0.113.7", "sc_click_id": "7b3a7917"}),
+    put("data.0.user_data.em", "person@example.com"),
+    put("data.0.user_data.em", SHA.upper()),
+    put("data.0.user_data.client_ip_address", SHA),
+    put("data.0.user_data.client_user_agent", SHA),
+    put("data.0.user_data.sc_click_id", SHA),
+    put("data.0.user_data.hashed_email", SHA),
+    put("data.0.custom_data", ...),
+    put("data.0.custom_data.currency", ...),
+    put("data.0.custom_data.value", "12.5"),
+    put("data.0.custom_data.currency", "dollar"),
+    put("data.0.data_processing_options", ["LDU"]),
+    put("data.0.data_use", ["lmu"]),
+    put("pixel_id", "1ec32188"),
+]
 MANAGER_MUTATIONS = [
     put("destinations.0.operatingAccount.accountId", "123-456-7890"),
     put("destinations.0.operatingAccount.accountId", 1234567890),
@@ -233,6 +280,17 @@ async def test_tiktok(mutate: Mutation) -> None:
 
     assert (answer["code"] != 0) == (mutate in TIKTOK_MUTATIONS)
     assert len(fake.events) == (mutate not in TIKTOK_MUTATIONS)
+
+
+@pytest.mark.parametrize("mutate", [lambda body: body, *SNAPCHAT_MUTATIONS])
+async def test_snapchat(mutate: Mutation) -> None:
+    fake = snapchat.Snapchat(now=lambda: NOW)
+    path = "/v3/1ec32188-754e-4be2-8e55-c949a984a39f/events?access_token=snaptoken"
+
+    answer = await post(snapchat.app(fake), path, mutate(deepcopy(SNAPCHAT)), {})
+
+    assert (answer["status"] == "INVALID") == (mutate in SNAPCHAT_MUTATIONS)
+    assert len(fake.events) == (mutate not in SNAPCHAT_MUTATIONS)
 
 
 @pytest.mark.parametrize("mutate", [lambda body: body, *MANAGER_MUTATIONS])

@@ -80,6 +80,40 @@ def test_tiktok_without_a_code_is_judged_by_its_status(of: Answer, outcome: str)
     assert judged("tiktok", of).kind == outcome
 
 
+def snap_refusal(status: int, *codes: Any) -> Answer:
+    return answer(status, {"status": "INVALID", "event": 0, "errors": {"codes": list(codes), "error_msgs": ["No."]}})
+
+
+@pytest.mark.parametrize(
+    ("of", "kind"),
+    [
+        (answer(200, {"status": "VALID", "reason": "Events have been processed successfully."}), "done"),
+        (answer(200, {"status": "VALID", "test_event": True}), "done"),
+        (answer(200, HTML), "retry"),
+        (answer(200, {}), "retry"),
+        (answer(503, HTML), "retry"),
+        (answer(429, ""), "throttled"),
+        (answer(401, {"status": "INVALID", "reason": "Unauthorized"}), "stop"),
+        (answer(403, ""), "stop"),
+        (answer(404, ""), "stop"),
+        (snap_refusal(400, "E1"), "drop"),
+        (snap_refusal(200, "E1"), "drop"),
+        (answer(400, HTML), "drop"),
+        (snap_refusal(500, "E1"), "retry"),
+    ],
+)
+def test_snapchat_answers_by_status_and_by_the_word_in_the_body(of: Answer, kind: str) -> None:
+    assert judged("snapchat", of).kind == kind
+
+
+def test_a_refusal_of_snapchat_is_logged_by_its_codes() -> None:
+    logs = {"status": "INVALID", "event_logs": [{"errors": {"codes": ["E7"]}}, {"errors": {"codes": ["E8", "E7"]}}]}
+
+    assert judged("snapchat", snap_refusal(400, "E1", "for a.person@example.com", 7)).reason == "snapchat-E1"
+    assert judged("snapchat", answer(400, logs)).reason == "snapchat-E7 snapchat-E8"
+    assert judged("snapchat", snap_refusal(400)).reason == "http-400: invalid"
+
+
 def google_error(status: int, word: str, *reasons: str) -> Answer:
     violations = [{"field": "events[0]", "reason": each} for each in reasons]
     details = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}]

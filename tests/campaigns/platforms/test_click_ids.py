@@ -53,6 +53,9 @@ NO_BROWSER: dict[str, Any] = {"ip": None, "user_agent": None, "external_id": Non
         ("tiktok", {"ttclid": "E.C.P.1"}, None),
         ("tiktok", {}, "no-click-id"),
         ("meta", {"fbclid": "abcdefghijk"}, "no-click-id"),  # Meta refuses a website event without a user agent
+        ("snapchat", {"ScCid": "7b3a7917"}, "no-click-id"),  # Snapchat refuses a click id alone
+        ("snapchat", {"em": "ada@example.com"}, None),
+        ("snapchat", {"sccid": "{{ScCid}}", "ph": "+12025550100"}, "macro-unexpanded"),
         ("postback", {}, "no-click-id"),
         ("webhook", {}, None),
     ],
@@ -63,7 +66,7 @@ def test_a_click_without_what_its_platform_matches_by_is_skipped(
     assert checked(delivery(to, of=click({**NO_BROWSER, "params": params}))) == reason
 
 
-@pytest.mark.parametrize("to", ["meta", "tiktok"])
+@pytest.mark.parametrize("to", ["meta", "tiktok", "snapchat"])
 def test_ip_address_and_user_agent_replace_a_click_id(to: str) -> None:
     assert checked(delivery(to, of=click({"params": {}}))) is None
 

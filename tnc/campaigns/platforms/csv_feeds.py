@@ -39,11 +39,14 @@ _KEYS: Final = {
     "conversion_name": PlatformKey(
         shape=Text(),
         text="name of the conversion as the platform knows it",
-        where="the name of the conversion action or goal, exactly as it stands there",
+        where="the name of the conversion action or goal in your ad account, exactly as it is written there",
         needed=True,
     ),
     "timezone": PlatformKey(
-        shape=TIMEZONE, text="of the times in the file", where="of the times in the file", default="UTC"
+        shape=TIMEZONE,
+        text="of the times in the file",
+        where="the zone of the times in the file; any will do",
+        default="UTC",
     ),
 }
 

@@ -47,7 +47,7 @@ def test_code(where: str) -> PlatformKey:
     )
 
 
-_TEST_CODE: Final = "While it stands here, nothing counts"
+_TEST_CODE: Final = "While it is set, nothing counts"
 
 PAGE: Final = PlatformKey(
     shape=PLAIN_URL,

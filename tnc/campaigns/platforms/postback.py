@@ -121,8 +121,8 @@ def read_answer(answer: Answer, destination: Destination) -> Outcome:
     return done()
 
 
-_POST_ONLY: Final = "for those who want a POST; values stay inside JSON strings and form fields"
-_PATTERNS: Final = "patterns (RE2) on the answer, for those who say 200 to everything"
+_POST_ONLY: Final = "for receivers that want a POST; values cannot break out of JSON strings and form fields"
+_PATTERNS: Final = "patterns (RE2) on the answer, for receivers that answer 200 to everything"
 
 POSTBACK: Final = Platform(
     type="postback",
@@ -130,7 +130,7 @@ POSTBACK: Final = Platform(
         "url": PlatformKey(
             shape=URL,
             text="where to send it",
-            where="the address with macros, from the source's help pages or a template (`tnc template list`)",
+            where="the URL with macros, from the source's help pages or a template (`tnc template list`)",
             needed=True,
             is_endpoint=True,
         ),

@@ -9,6 +9,7 @@ from tnc.campaigns.platforms.google_ads import GOOGLE_ADS
 from tnc.campaigns.platforms.google_data_manager import GOOGLE_DATA_MANAGER
 from tnc.campaigns.platforms.meta import META
 from tnc.campaigns.platforms.postback import POSTBACK
+from tnc.campaigns.platforms.snapchat import SNAPCHAT
 from tnc.campaigns.platforms.tiktok import TIKTOK
 from tnc.campaigns.platforms.webhook import WEBHOOK
 
@@ -17,6 +18,7 @@ PLATFORMS: Final[Mapping[str, Platform]] = {
     for each in (
         META,
         TIKTOK,
+        SNAPCHAT,
         GOOGLE_DATA_MANAGER,
         GOOGLE_ADS,
         GOOGLE_CSV,

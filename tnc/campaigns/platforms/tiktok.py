@@ -114,8 +114,8 @@ TIKTOK: Final = Platform(
         "pixel": keys.pixel(
             "code of the pixel", "TikTok Ads Manager, Tools, Events, Web events: the pixel code, letters and digits"
         ),
-        "access_token": keys.access_token("there, the pixel, Settings, Events API, Generate access token"),
-        "test_event_code": keys.test_code("there, Test events"),
+        "access_token": keys.access_token("TikTok Ads Manager, the pixel, Settings, Events API, Generate access token"),
+        "test_event_code": keys.test_code("TikTok Ads Manager, the pixel, Test events"),
         "page": keys.PAGE,
     },
     base_url="https://business-api.tiktok.com",

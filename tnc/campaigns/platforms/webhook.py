@@ -65,7 +65,7 @@ WEBHOOK: Final = Platform(
     type="webhook",
     keys={
         "url": PlatformKey(
-            shape=PLAIN_URL, text="where to send it", where="of your own system", needed=True, is_endpoint=True
+            shape=PLAIN_URL, text="where to send it", where="a URL of your own system", needed=True, is_endpoint=True
         ),
         "secret": PlatformKey(
             shape=Secret(webhook_secret),

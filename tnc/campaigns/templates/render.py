@@ -5,8 +5,10 @@ import textwrap
 from collections.abc import Iterator, Mapping
 
 from tnc.campaigns.export import export_toml
+from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.campaigns.templates.catalogue import NetworkTemplate, SourceTemplate, Template
 from tnc.core.errors import InvalidError
+from tnc.core.mistakes import alternatives
 from tnc.core.models import SUBS, Configuration, Network, NetworkId, Postback, Source, SourceId
 
 OURS = frozenset({"external_id", "payout", "currency", "event", "status", "conversion_id", "random"})
@@ -90,8 +92,10 @@ def _source_steps(template: SourceTemplate, domain: str) -> Iterator[str]:
         yield f"It adds its click id, {template.auto_click_param}, by itself."
     if template.cost_currency and template.cost_currency.isalpha():
         yield f'Its costs are in {template.cost_currency}: give your campaign that currency, and `model = "auto"`.'
-    if template.postback is None:
-        yield "No postback address is known. Conversions go there by a destination, if it has one."
+    if types := [each.type for each in PLATFORMS.values() if template.auto_click_param in each.click_ids]:
+        yield f"Send conversions there with a destination of the type {alternatives(types)}."
+    elif template.postback is None:
+        yield "No postback URL is known, and tnc has no type of destination for it."
     if words := open_words(template):
         yield f"Fill in from your account: {', '.join(words)}"
     if template.dedup_note:
