@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from tnc.core.models import Source, SourceId
-from tnc.visitors.client_hints import sent_hints
-from tnc.visitors.client_ip import ClientAddress
-from tnc.visitors.geo.catalog import GeoData
+from tnc.visitors.client_hints import hint_headers
+from tnc.visitors.client_ip import ClientIpReader
+from tnc.visitors.geo.catalog import GeoFolder
 from tnc.visitors.geo.database import Database
 from tnc.visitors.geo.geo import Geo
 from tnc.visitors.geo.install import add
 from tnc.visitors.geo.list_formats import read_feed
 from tnc.visitors.geo.lists import NetworkKind, NetworkList, Networks, compile_lists
-from tnc.visitors.rate import Frequency
+from tnc.visitors.rate import ClickRate
 from tnc.visitors.request import Request, clean
-from tnc.visitors.user_agent import Agents
+from tnc.visitors.user_agent import UserAgentReader
 from tnc.visitors.visit import VisitReader
 
 ROUNDS = 20_000
@@ -113,8 +113,8 @@ def all_data(data: Path, room: Path) -> Geo:
     return Geo([*databases, Database(asn)], Networks(compile_lists(lists)))
 
 
-def cost_of_a_visit(geo: Geo, agents: Agents, browsers: Sequence[str], ips: Sequence[str]) -> None:
-    reader = VisitReader(address=ClientAddress(), geo=geo, agents=agents, frequency=Frequency())
+def cost_of_a_visit(geo: Geo, agents: UserAgentReader, browsers: Sequence[str], ips: Sequence[str]) -> None:
+    reader = VisitReader(client_ip=ClientIpReader(), geo=geo, user_agents=agents, click_rate=ClickRate())
     requests = [
         Request.of(
             headers_of(browsers[number % len(browsers)]),
@@ -142,23 +142,23 @@ def cost_of_a_visit(geo: Geo, agents: Agents, browsers: Sequence[str], ips: Sequ
 
 
 def cost_of_a_user_agent(browsers: Sequence[str], hostile: Sequence[str]) -> None:
-    agents = Agents()
+    agents = UserAgentReader()
     agents.read("")
-    mean, _, _ = microseconds(lambda number: agents.see(browsers[number]), len(browsers))
+    mean, _, _ = microseconds(lambda number: agents.read(browsers[number]), len(browsers))
     shown("a user agent for the first time (mean; us)", f"{mean:.1f}", "<= 100")
     worst = 0.0
     for user_agent in hostile:
         started = time.perf_counter()
-        agents.see(clean(user_agent))
+        agents.read(clean(user_agent))
         worst = max(worst, time.perf_counter() - started)
     shown("the worst hostile user agent (ms)", f"{worst * 1000:.2f}", "<= 20")
 
 
-def swaps_under_load(data: Path, room: Path, agents: Agents) -> None:
-    addresses = GeoData(room / "addresses")
+def swaps_under_load(data: Path, room: Path, agents: UserAgentReader) -> None:
+    addresses = GeoFolder(room / "addresses")
     for _ in range(2):
         add(addresses, data / "geo" / "dbip-country-2026-06.mmdb.gz", kind=None, now_ms=1_795_600_000_000)
-    reader = VisitReader(address=ClientAddress(), geo=addresses.open(private=True), agents=agents)
+    reader = VisitReader(client_ip=ClientIpReader(), geo=addresses.open(private=True), user_agents=agents)
     request = Request.of(headers_of(CHROME), host="t", target="/x", peer="81.2.69.142", secure=True, arrived_at_ms=1)
     swaps, took, done = 20, [], threading.Event()
 
@@ -181,10 +181,10 @@ def share(what: str, right: float, of: float, target: str) -> None:
     shown(what, f"{100 * right / of:.2f} %", target)
 
 
-def recognition(data: Path, agents: Agents) -> None:
+def recognition(data: Path, agents: UserAgentReader) -> None:
     def called_bots(listed: Sequence[Any]) -> tuple[int, int]:
         texts = [text for each in listed for text in (each["instances"] if isinstance(each, dict) else [each])]
-        return sum(bool(seen.claim or seen.crawler) for seen in map(agents.see, map(clean, texts))), len(texts)
+        return sum(bool(seen.claim or seen.crawler) for seen in map(agents.read, map(clean, texts))), len(texts)
 
     for name, target in (
         ("crawlerdetect-crawlers", ">= 96"), ("isbot-crawlers", ">= 99.5"), ("crawler-user-agents", "100"),
@@ -194,13 +194,15 @@ def recognition(data: Path, agents: Agents) -> None:
     real = read_json(data / "ua" / "real-browsers.dev.jsonl")
     share("called bots of real browsers", *called_bots([each["user_agent"] for each in real]), "0")
     share("called bots of top user agents", *called_bots(read_json(data / "ua" / "top-user-agents.dev.json")), "0")
-    right = sum(each["weight"] for each in real if agents.read(each["user_agent"]).device == each["device"])
+    right = sum(each["weight"] for each in real if agents.read(each["user_agent"]).agent.device == each["device"])
     share("devices of real browsers, by visits", right, sum(each["weight"] for each in real), ">= 99.9")
     hints = read_json(data / "ua" / "client-hints-cases.dev.json")
     good = sum(
         all(getattr(read, name) == value for name, value in case["expect"].items())
         for case in hints
-        for read in [agents.read(case["user_agent"], sent_hints({k.lower(): v for k, v in case["headers"].items()}))]
+        for read in [
+            agents.read(case["user_agent"], hint_headers({k.lower(): v for k, v in case["headers"].items()})).agent
+        ]
     )
     share("client hints cases", good, len(hints), "100")
 
@@ -208,7 +210,7 @@ def recognition(data: Path, agents: Agents) -> None:
 def main() -> None:
     data = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[2] / "shared" / "data"
     before = memory_mb()
-    agents = Agents()
+    agents = UserAgentReader()
     agents.read(CHROME)
     with tempfile.TemporaryDirectory() as temporary:
         room = Path(temporary)

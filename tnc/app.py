@@ -50,7 +50,7 @@ from tnc.tracking.crawler_checks import CrawlerChecks
 from tnc.tracking.record import RecordedConversion
 from tnc.tracking.setup import make_tracker, recount_caps, visit_reader
 from tnc.tracking.tracker import Tracker
-from tnc.visitors.rate import Frequency
+from tnc.visitors.rate import ClickRate
 from tnc.web.control import control_app
 from tnc.web.dashboard import dashboard_app
 from tnc.web.dashboard.maildesk import MailDesk
@@ -315,7 +315,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         workspace = await stack.enter_async_context(served_workspace(settings, world))
         await asyncio.to_thread(prepare, workspace)
         entrance, back = listening_socket(settings.listen), listening_socket(settings.dashboard)
-        readers = visit_reader(workspace), visit_reader(workspace, Frequency())
+        readers = visit_reader(workspace), visit_reader(workspace, ClickRate())
         tracker = await asyncio.to_thread(make_tracker, workspace, *readers)
         click_log = await stack.enter_async_context(recording(workspace))
         session = await stack.enter_async_context(open_session(settings.allow_hosts))

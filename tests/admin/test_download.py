@@ -8,17 +8,17 @@ import pytest
 from tests.fakes.publisher import Page, Publisher, endless, half, page, redirect
 from tnc.admin.download import fetching
 from tnc.core.errors import FailedError
-from tnc.visitors.geo.update import Answer
+from tnc.visitors.geo.update import FetchResponse
 
 LIST = b"9.9.9.9\n8.8.8.8\n"
 
 
 async def fetch(
-    address: str, base_url: str | None = None, headers: Mapping[str, str] | None = None, most_bytes: int = 1 << 20
-) -> tuple[Answer, bytes]:
+    address: str, base_url: str | None = None, headers: Mapping[str, str] | None = None, max_bytes: int = 1 << 20
+) -> tuple[FetchResponse, bytes]:
     target = io.BytesIO()
     async with fetching(base_url or address, ()) as get:
-        answer = await get(address, headers=headers or {}, target=target, most_bytes=most_bytes)
+        answer = await get(address, headers=headers or {}, target=target, max_bytes=max_bytes)
     return answer, target.getvalue()
 
 

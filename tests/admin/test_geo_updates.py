@@ -1,4 +1,4 @@
-"""Address data is renewed by a child of the server, when it is due and the owner wants it."""
+"""Geo data is renewed by a child of the server, when it is due and the owner wants it."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ from tnc.core.clock import World
 from tnc.core.settings import Settings, render
 from tnc.store.keys.keyring import new_key_text
 from tnc.store.workspace import Workspace
-from tnc.visitors.geo.sources import standard
+from tnc.visitors.geo.sources import standard_sources
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_what_is_due_is_fetched_by_a_child_and_what_fails_is_told(
         child.stop()
 
     assert workspace.geo().lookup("9.9.9.9").tor is True
-    assert caplog.records[0].getMessage() == "address data could not be renewed"
+    assert caplog.records[0].getMessage() == "geo data could not be renewed"
     assert "dbip-city-ipv4" in vars(caplog.records[0])["why"]
 
 
@@ -81,4 +81,4 @@ def test_keys_are_not_needed_to_know_what_is_due(workspace: Workspace, settings:
     missing = replace(settings, maxmind_account="7", maxmind_key=f"file:{tmp_path}/nothing")
 
     assert is_due(missing, workspace.addresses, workspace.world.now_ms())
-    assert len(standard(0)) > 10
+    assert len(standard_sources(0)) > 10

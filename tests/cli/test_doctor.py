@@ -78,7 +78,7 @@ def test_what_nobody_knows_is_named_with_who_asks_for_it(tnc: Tnc, tmp_path: Pat
 
     places = {"vpn": "filter 'standard'", "city": "flow 'phones' of campaign 'summer'"}
     assert texts == [
-        f"No installed address data knows {fact}, so it is unknown for {place}; nobody is dropped for it."
+        f"No installed geo data knows {fact}, so it is unknown for {place}; nobody is dropped for it."
         for fact, place in places.items()
     ]
 
@@ -96,7 +96,7 @@ def test_old_data_and_data_that_could_not_be_renewed_are_named(tnc: Tnc, setting
     found = findings(tnc, "address data")
 
     assert [each["text"] for each in found] == [
-        "Address data mine (tor) is 3 days old; it is used all the same.",
+        "Geo data mine (tor) is 3 days old; it is used all the same.",
         "mine could not be renewed: the server answered 500.",
         "Known are: countries, tor.",
     ]
@@ -152,7 +152,7 @@ def test_a_filter_that_could_judge_nobody_is_refused_by_name(tnc: Tnc, tmp_path:
     done = tnc("apply", str(file))
 
     assert done.code == 2
-    assert f"filter 'f': no installed address data knows {fact}" in done.err
+    assert f"filter 'f': no installed geo data knows {fact}" in done.err
 
 
 def test_the_standard_filter_applies_at_once_and_only_records(tnc: Tnc) -> None:

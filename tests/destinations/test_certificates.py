@@ -81,6 +81,6 @@ async def test_a_file_is_not_fetched_from_an_impostor(impostor: tuple[str, list[
 
     async with fetching(address, ()) as fetch:
         with pytest.raises(FailedError, match="its certificate is not one to trust"):
-            await fetch(address, headers={}, target=io.BytesIO(), most_bytes=1 << 20)
+            await fetch(address, headers={}, target=io.BytesIO(), max_bytes=1 << 20)
 
     assert heard == []

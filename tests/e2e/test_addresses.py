@@ -1,4 +1,4 @@
-"""Address data under a running server: swapped without a failure, damaged without harm."""
+"""Geo data under a running server: swapped without a failure, damaged without harm."""
 
 import threading
 import time
@@ -61,7 +61,7 @@ def test_writing_over_a_file_in_use_harms_nobody_and_costs_one_line(appliance: A
     assert city(appliance) is None
     assert all(ask(appliance, "/summer", headers=WALTHAM).status == 302 for _ in range(100))
     assert stream.answers.failed == 0
-    assert appliance.log.read_text().count("address data cannot be used") == 1
+    assert appliance.log.read_text().count("geo data cannot be used") == 1
 
 
 def test_a_flow_on_what_nobody_knows_is_refused_by_name(stopped: Appliance, tmp_path: Path) -> None:
@@ -75,5 +75,5 @@ def test_a_flow_on_what_nobody_knows_is_refused_by_name(stopped: Appliance, tmp_
     allowed = stopped.command("apply", str(file))
 
     assert refused.returncode == 2
-    assert "flow 'f' of campaign 'c': no installed address data knows city" in refused.stderr
+    assert "flow 'f' of campaign 'c': no installed geo data knows city" in refused.stderr
     assert allowed.returncode == 0

@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.shop import Stream, all_clicks, ask, click_of, told
 from tests.visitors.shared import cases
 from tnc.admin.bench.appliance import Appliance
-from tnc.visitors.user_agent import Agents
+from tnc.visitors.user_agent import UserAgentReader
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -80,9 +80,9 @@ def test_declared_crawlers_go_where_ordinary_visitors_go_and_count_nowhere(stopp
     stopped.serve()
     assert visit(stopped, BROWSER, "81.2.69.142")[0] == 404  # the lists and the filter do their work
 
-    agents = Agents()
+    agents = UserAgentReader()
     for case in [*CRAWLERS, *cases("bots/crawler-cases.dev.json")]:
-        ordinary = "phone" if agents.read(case["user_agent"]).device == "mobile" else "other"
+        ordinary = "phone" if agents.read(case["user_agent"]).agent.device == "mobile" else "other"
         for _ in range(2):  # nobody's first visit, and yet decided as one
             found = visit(stopped, case["user_agent"], case["ip"])
             assert found == (302, f"https://shop.example/{ordinary}"), case

@@ -1,4 +1,4 @@
-"""A publisher of address data that answers in every way that a real one might, on a port of its own."""
+"""A publisher of geo data that answers in every way that a real one might, on a port of its own."""
 
 import asyncio
 import hashlib
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from tnc.visitors.geo.sources import standard
+from tnc.visitors.geo.sources import standard_sources
 
 Writer = asyncio.StreamWriter
 Head = Mapping[str, str]
@@ -100,8 +100,8 @@ def in_a_thread(publisher: Publisher) -> Iterator[Publisher]:
 def standard_pages(city: bytes, asn: bytes, lists: Mapping[str, bytes]) -> dict[str, Page]:
     """What the standard sources have, by the path at which a mirror has it; `lists` by what they mean."""
     pages: dict[str, Page] = {}
-    for wanted in standard(0):
-        for download in (each for way in wanted.ways for each in way):
+    for wanted in standard_sources(0):
+        for download in (each for way in wanted.alternatives for each in way):
             path = urlsplit(download.url).path
             if download.kind is not None:
                 pages[path] = lists.get(download.kind, b"5.5.5.0/24\n")

@@ -1,4 +1,4 @@
-"""Files that were tampered with: backups and address data write nothing outside, and end in a sentence."""
+"""Files that were tampered with: backups and geo data write nothing outside, and end in a sentence."""
 
 import io
 import tarfile

@@ -1,4 +1,4 @@
-"""Test data that lies beside the repository. Where it is absent, the invented cases stand alone."""
+"""Test data beside the repository. Without it, tests run on the cases written in them, or are skipped."""
 
 import json
 from pathlib import Path

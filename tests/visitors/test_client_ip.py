@@ -1,4 +1,4 @@
-"""Whose request it is, with and without proxies, and what is left of an address that was cut."""
+"""The visitor's IP address with and without proxies, its canonical form, and its truncation."""
 
 import ipaddress
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.visitors.shared import cases
 from tnc.core.errors import InvalidError
-from tnc.visitors.client_ip import ClientAddress, canonical, cut, is_global, pack, unpack
+from tnc.visitors.client_ip import ClientIpReader, canonical_ip, is_global, pack_ip, truncate_ip, unpack_ip
 
 INVENTED: list[dict[str, Any]] = [
     {"peer": "192.0.2.9", "headers": [["X-Forwarded-For", "1.2.3.4"]], "trusted_proxies": [], "ip": "192.0.2.9"},
@@ -54,47 +54,47 @@ def joined(pairs: list[list[str]]) -> tuple[dict[str, str], frozenset[str]]:
 
 
 @pytest.mark.parametrize("case", [*INVENTED, *cases("geo/client-address-cases.json")])
-def test_the_visitor_is_found_behind_trusted_proxies_only(case: dict[str, Any]) -> None:
+def test_forwarding_headers_count_only_from_trusted_proxies(case: dict[str, Any]) -> None:
     headers, repeated = joined(case["headers"])
 
-    client = ClientAddress(case["trusted_proxies"]).of(case["peer"], headers, repeated)
+    client = ClientIpReader(case["trusted_proxies"]).find(case["peer"], headers, repeated)
 
     assert client.ip == case["ip"], case.get("why")
 
 
-def test_cloudflare_is_not_believed_when_switched_off() -> None:
-    address = ClientAddress(["162.158.0.0/15"], cloudflare=False)
+def test_cloudflare_headers_can_be_switched_off() -> None:
+    address = ClientIpReader(["162.158.0.0/15"], cloudflare=False)
 
-    client = address.of("162.158.1.1", {"cf-connecting-ip": "1.2.3.4", "x-forwarded-for": "9.8.7.6"})
+    client = address.find("162.158.1.1", {"cf-connecting-ip": "1.2.3.4", "x-forwarded-for": "9.8.7.6"})
 
     assert client == ("9.8.7.6", "forwarded")
 
 
-def test_a_wrong_trusted_proxy_is_refused_by_name() -> None:
+def test_a_wrong_trusted_proxy_is_refused_and_named() -> None:
     with pytest.raises(InvalidError, match="'everyone' is no network"):
-        ClientAddress(["everyone"])
+        ClientIpReader(["everyone"])
 
 
 @pytest.mark.parametrize("peer", ["", "/run/tnc.sock", "fe80::1%eth0", "1.2.3", "1.2.3.4.5", "\x00", "01.2.3.4"])
-def test_what_is_no_address_is_no_address(peer: str) -> None:
-    assert ClientAddress().of(peer, {}).ip is None
+def test_a_peer_without_an_ip_has_none(peer: str) -> None:
+    assert ClientIpReader().find(peer, {}).ip is None
 
 
 @given(st.ip_addresses())
-def test_an_address_has_one_written_form(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    text = canonical(str(ip))
+def test_an_ip_has_one_canonical_form(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    text = canonical_ip(str(ip))
 
     assert text is not None
-    assert canonical(text) == text == canonical(text.upper())
-    assert unpack(pack(text)) == text
+    assert canonical_ip(text) == text == canonical_ip(text.upper())
+    assert unpack_ip(pack_ip(text)) == text
 
 
 @given(st.ip_addresses())
-def test_a_cut_address_is_a_network_that_holds_it(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    text = canonical(str(ip))
+def test_a_truncated_ip_is_a_network_that_contains_it(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    text = canonical_ip(str(ip))
     assert text is not None
 
-    network = ipaddress.ip_network(cut(text))
+    network = ipaddress.ip_network(truncate_ip(text))
 
     assert ipaddress.ip_address(text) in network
     assert network.prefixlen == (24 if ":" not in text else 48)
@@ -102,7 +102,7 @@ def test_a_cut_address_is_a_network_that_holds_it(ip: ipaddress.IPv4Address | ip
 
 @pytest.mark.parametrize("ip", ["8.8.8.8", "81.2.69.142", "2001:4860:4860::8888", "2a00:1450::1", "9.255.255.255"])
 def test_public_addresses_are_global(ip: str) -> None:
-    assert is_global(pack(ip))
+    assert is_global(pack_ip(ip))
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_public_addresses_are_global(ip: str) -> None:
      "255.255.255.255", "224.0.0.1", "0.0.0.0", "::1", "::", "fe80::1", "fc00::1", "2001:db8::1", "2002:808:808::1",
      "ff02::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
 )  # fmt: skip
-def test_addresses_of_nobody_are_not_global(ip: str) -> None:
-    assert not is_global(pack(ip))
+def test_private_and_reserved_addresses_are_not_global(ip: str) -> None:
+    assert not is_global(pack_ip(ip))
 
 
 @given(st.ip_addresses(v=4))
-def test_no_address_is_called_global_that_the_standard_library_calls_private(ip: ipaddress.IPv4Address) -> None:
+def test_addresses_that_the_standard_library_calls_private_are_not_global(ip: ipaddress.IPv4Address) -> None:
     assert ip.is_global or not is_global(ip.packed) or str(ip) in {"192.0.0.9", "192.0.0.10"}

@@ -1,4 +1,4 @@
-"""Wishes and modes."""
+"""Consent signals and the modes that follow from them."""
 
 import base64
 from itertools import product
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tnc.visitors.consent import SILENT, Wishes, has_opted_out, mode, read_wishes
+from tnc.visitors.consent import NO_SIGNALS, ConsentSignals, choose_mode, has_opted_out, read_signals
 
 
 def packed(bits: str) -> str:
@@ -75,68 +75,68 @@ US_STAYS = packed(f"{1:06b}" + "01" * 6 + "10" * 3 + "00" * 12)
     ],
 )
 def test_consent_is_read_from_every_signal(params: dict[str, str], consent: str) -> None:
-    assert read_wishes(params, {}).consent == consent
+    assert read_signals(params, {}).consent == consent
 
 
 def test_the_header_of_a_published_gpp_string_is_read() -> None:
     # "DBABMA" is the published header for the one section 2.
     assert gpp({2: "x"}).partition("~")[0].rstrip("A") == "DBABMA".rstrip("A")
-    assert read_wishes({"gpp": f"DBABMA~{GRANTING}"}, {}).consent == "granted"
+    assert read_signals({"gpp": f"DBABMA~{GRANTING}"}, {}).consent == "granted"
 
 
 @pytest.mark.parametrize(("value", "counts"), [("1", True), ("0", False), ("yes", False), ("1, 1", False), ("", False)])
-def test_only_the_value_1_is_global_privacy_control(value: str, *, counts: bool) -> None:
-    assert read_wishes({}, {"sec-gpc": value}).gpc is counts
+def test_only_the_value_1_of_sec_gpc_counts(value: str, *, counts: bool) -> None:
+    assert read_signals({}, {"sec-gpc": value}).gpc is counts
 
 
 @pytest.mark.parametrize(
-    ("country", "wishes", "expected"),
+    ("country", "signals", "expected"),
     [
-        ("DE", SILENT, "cookieless"),
-        ("GB", SILENT, "cookieless"),
-        ("CH", SILENT, "cookieless"),
-        ("NO", SILENT, "cookieless"),
-        (None, SILENT, "cookieless"),
-        ("US", SILENT, "full"),
-        ("DE", Wishes(consent="granted"), "full"),
-        (None, Wishes(consent="granted"), "full"),
-        ("US", Wishes(gpc=True, opt_out=True), "limited"),
-        ("DE", Wishes(gpc=True, opt_out=True), "cookieless"),
-        ("US", Wishes(consent="granted", gpc=True, opt_out=True), "full"),
-        ("US", Wishes(consent="denied"), "cookieless"),
-        ("US", Wishes(consent="denied", opt_out=True), "limited"),
-        ("US", Wishes(gdpr=True), "cookieless"),
+        ("DE", NO_SIGNALS, "cookieless"),
+        ("GB", NO_SIGNALS, "cookieless"),
+        ("CH", NO_SIGNALS, "cookieless"),
+        ("NO", NO_SIGNALS, "cookieless"),
+        (None, NO_SIGNALS, "cookieless"),
+        ("US", NO_SIGNALS, "full"),
+        ("DE", ConsentSignals(consent="granted"), "full"),
+        (None, ConsentSignals(consent="granted"), "full"),
+        ("US", ConsentSignals(gpc=True, opt_out=True), "limited"),
+        ("DE", ConsentSignals(gpc=True, opt_out=True), "cookieless"),
+        ("US", ConsentSignals(consent="granted", gpc=True, opt_out=True), "full"),
+        ("US", ConsentSignals(consent="denied"), "cookieless"),
+        ("US", ConsentSignals(consent="denied", opt_out=True), "limited"),
+        ("US", ConsentSignals(gdpr=True), "cookieless"),
     ],
 )
-def test_the_mode_follows_country_and_wishes(country: str | None, wishes: Wishes, expected: str) -> None:
-    assert mode(country, wishes, opted_out=False) == expected
+def test_the_mode_follows_country_and_signals(country: str | None, signals: ConsentSignals, expected: str) -> None:
+    assert choose_mode(country, signals, opted_out=False) == expected
 
 
-def test_an_opt_out_beats_everything() -> None:
+def test_an_opt_out_overrules_every_signal() -> None:
     for country, consent in product(("DE", "US", None), ("granted", "denied", "unknown")):
-        assert mode(country, Wishes(consent=consent), opted_out=True) == "none"  # type: ignore[arg-type]
+        assert choose_mode(country, ConsentSignals(consent=consent), opted_out=True) == "none"  # type: ignore[arg-type]
 
 
-def test_the_owner_may_ask_for_more_elsewhere() -> None:
-    assert mode("US", SILENT, opted_out=False, elsewhere="cookieless") == "cookieless"
-    assert mode("US", Wishes(opt_out=True), opted_out=False, elsewhere="cookieless") == "cookieless"
+def test_the_owner_may_choose_cookieless_for_other_countries() -> None:
+    assert choose_mode("US", NO_SIGNALS, opted_out=False, default="cookieless") == "cookieless"
+    assert choose_mode("US", ConsentSignals(opt_out=True), opted_out=False, default="cookieless") == "cookieless"
 
 
 @pytest.mark.parametrize(
     ("cookies", "out"),
     [({"__Host-tnc_out": "1"}, True), ({"tnc_out": "1"}, True), ({"tnc_out": "0"}, False), ({}, False)],
 )
-def test_the_opt_out_cookie_is_seen(cookies: dict[str, str], *, out: bool) -> None:
+def test_the_opt_out_cookie_is_recognised(cookies: dict[str, str], *, out: bool) -> None:
     assert has_opted_out(cookies) is out
 
 
 @given(st.text(max_size=80), st.text(max_size=80), st.text(max_size=20))
-def test_no_signal_raises_and_rubbish_is_never_consent(tcf: str, text: str, sid: str) -> None:
-    wishes = read_wishes({"gdpr": "1", "gdpr_consent": "!" + tcf, "gpp": "!" + text, "gpp_sid": sid}, {})
+def test_unreadable_signals_are_no_consent_and_no_error(tcf: str, text: str, sid: str) -> None:
+    signals = read_signals({"gdpr": "1", "gdpr_consent": "!" + tcf, "gpp": "!" + text, "gpp_sid": sid}, {})
 
-    assert wishes.consent == "unknown"
+    assert signals.consent == "unknown"
 
 
 @given(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~.", max_size=120))
 def test_any_gpp_string_is_read_or_ignored(text: str) -> None:
-    read_wishes({"gpp": "D" + text, "gdpr_consent": "C" + text}, {})
+    read_signals({"gpp": "D" + text, "gdpr_consent": "C" + text}, {})

@@ -1,4 +1,4 @@
-"""What commands and pages show of an address and a user agent, and how claims are proved later."""
+"""What `tnc ip` and `tnc ua` show, and how crawler claims are checked by DNS."""
 
 import asyncio
 import socket
@@ -7,47 +7,47 @@ import pytest
 
 from tnc.core.clock import HOUR_MS
 from tnc.core.errors import InvalidError
-from tnc.visitors.crawlers import Crawlers, DnsAnswer, Verifier
+from tnc.visitors.crawlers import Crawlers, CrawlerVerifier, DnsAnswer
 from tnc.visitors.geo.geo import Geo
 from tnc.visitors.geo.list_formats import read_feed
 from tnc.visitors.geo.lists import NetworkList, Networks, compile_lists
-from tnc.visitors.lookup import of_address, of_user_agent
-from tnc.visitors.traffic import after_check, with_sign
-from tnc.visitors.user_agent import Agents
+from tnc.visitors.lookup import describe_ip, describe_user_agent
+from tnc.visitors.traffic import classify_after_check, classify_with_reason
+from tnc.visitors.user_agent import UserAgentReader
 
 CRAWLERS = Crawlers()
 
 
-def test_an_address_is_shown_with_the_data_that_knows_it() -> None:
-    shown = of_address(Geo(), "::ffff:81.2.69.142")
+def test_an_ip_is_shown_with_the_source_of_each_fact() -> None:
+    shown = describe_ip(Geo(), "::ffff:81.2.69.142")
 
     assert (shown["ip"], shown["country"], shown["city"], shown["vpn"]) == ("81.2.69.142", "GB", None, None)
     assert shown["sources"] == {"country": {"name": "iptocc", "built": None}}
     assert shown["lists"] == []
 
 
-def test_the_lists_that_name_an_address_are_shown() -> None:
+def test_the_lists_that_contain_an_ip_are_shown() -> None:
     feed = read_feed(b"9.9.9.0/24", name="x")
     geo = Geo((), Networks(compile_lists([NetworkList(name="my-cloud", kind="datacenter", feed=feed)])))
 
-    shown = of_address(geo, "9.9.9.9")
+    shown = describe_ip(geo, "9.9.9.9")
     assert (shown["datacenter"], shown["lists"]) == (True, ["my-cloud"])
     assert shown["sources"]["datacenter"] == {"name": "my-cloud", "built": None}
-    assert "datacenter" not in of_address(geo, "8.8.8.8")["sources"]
-    assert of_address(geo, "10.0.0.1")["lists"] == []
+    assert "datacenter" not in describe_ip(geo, "8.8.8.8")["sources"]
+    assert describe_ip(geo, "10.0.0.1")["lists"] == []
 
 
 @pytest.mark.parametrize("text", ["", "somewhere", "1.2.3", "fe80::1%eth0"])
-def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(InvalidError, match="is no address"):
-        of_address(Geo(), text)
+def test_a_text_that_is_no_ip_is_refused(text: str) -> None:
+    with pytest.raises(InvalidError, match="is no IP address"):
+        describe_ip(Geo(), text)
 
 
-def test_a_user_agent_is_shown_with_the_pattern_that_gave_it_away() -> None:
-    agents = Agents()
+def test_a_program_is_shown_with_the_pattern_that_matched() -> None:
+    agents = UserAgentReader()
 
-    bot, crawler = of_user_agent(agents, "python-requests/2.32"), of_user_agent(agents, "Twitterbot/1.0")
-    person = of_user_agent(agents, "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+    bot, crawler = describe_user_agent(agents, "python-requests/2.32"), describe_user_agent(agents, "Twitterbot/1.0")
+    person = describe_user_agent(agents, "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
 
     assert (bot["reason"], bot["pattern"], bot["pattern_source"]) == (
         "ua_client",
@@ -59,14 +59,14 @@ def test_a_user_agent_is_shown_with_the_pattern_that_gave_it_away() -> None:
 
 
 class Resolver:
-    """Answers with what it was told, and counts how often it was asked."""
+    """Returns a fixed answer and counts the calls."""
 
     def __init__(self, answer: DnsAnswer | OSError) -> None:
         self._answer = answer
-        self.asked = 0
+        self.calls = 0
 
     async def __call__(self, _ip: str) -> DnsAnswer:
-        self.asked += 1
+        self.calls += 1
         if isinstance(self._answer, OSError):
             raise self._answer
         return self._answer
@@ -87,51 +87,51 @@ NO_RESOLVER = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resol
         ("tiktok", UNKNOWN_NAME, None),
     ],
 )
-def test_a_claim_is_proved_by_a_name_that_leads_back(
+def test_a_claim_is_proved_by_forward_confirmed_dns(
     name: str, answer: DnsAnswer | OSError, *, verified: bool | None
 ) -> None:
-    crawler = CRAWLERS.named(name)
+    crawler = CRAWLERS.find(name)
     assert crawler is not None
 
-    found = asyncio.run(Verifier(Resolver(answer)).verify(crawler, "9.9.9.9", None, 0))
+    found = asyncio.run(CrawlerVerifier(Resolver(answer)).verify(crawler, "9.9.9.9", None, 0))
 
     assert found is verified
 
 
 @pytest.mark.parametrize(("answer", "hours"), [(DnsAnswer(None), 24), (NO_RESOLVER, 1)])
-def test_an_address_is_asked_about_once(answer: DnsAnswer | OSError, hours: int) -> None:
+def test_dns_answers_are_remembered(answer: DnsAnswer | OSError, hours: int) -> None:
     resolver = Resolver(answer)
-    verifier = Verifier(resolver)
-    crawler = CRAWLERS.named("pinterestbot")
+    verifier = CrawlerVerifier(resolver)
+    crawler = CRAWLERS.find("pinterestbot")
     assert crawler is not None
 
     for now_ms in (0, 1, hours * HOUR_MS - 1):
         asyncio.run(verifier.verify(crawler, "9.9.9.9", None, now_ms))
-    assert resolver.asked == 1
+    assert resolver.calls == 1
     asyncio.run(verifier.verify(crawler, "9.9.9.9", None, hours * HOUR_MS))
 
-    assert resolver.asked == 2
+    assert resolver.calls == 2
 
 
-def test_published_networks_need_no_resolver() -> None:
+def test_published_networks_need_no_dns() -> None:
     resolver = Resolver(DnsAnswer(None))
-    meta = CRAWLERS.named("meta")
+    meta = CRAWLERS.find("meta")
     assert meta is not None
 
-    assert asyncio.run(Verifier(resolver).verify(meta, "66.220.147.6", None, 0)) is True
-    assert resolver.asked == 0
+    assert asyncio.run(CrawlerVerifier(resolver).verify(meta, "66.220.147.6", None, 0)) is True
+    assert resolver.calls == 0
 
 
-def test_a_check_changes_the_label() -> None:
+def test_a_check_changes_traffic_and_reason() -> None:
     reasons = ("crawler_claimed", "net_datacenter")
 
-    assert after_check(reasons, verified=True) == ("crawler", ("crawler_verified", "net_datacenter"))
-    assert after_check(reasons, verified=False) == ("bot", ("crawler_failed", "net_datacenter"))
-    assert after_check(reasons, verified=None) == ("crawler", reasons)
+    assert classify_after_check(reasons, verified=True) == ("crawler", ("crawler_verified", "net_datacenter"))
+    assert classify_after_check(reasons, verified=False) == ("bot", ("crawler_failed", "net_datacenter"))
+    assert classify_after_check(reasons, verified=None) == ("crawler", reasons)
 
 
 @pytest.mark.parametrize(
-    ("reasons", "sign", "expected"),
+    ("reasons", "reason", "expected"),
     [
         ((), "honeypot", ("suspect", ("honeypot",))),
         ((), "js_webdriver", ("bot", ("js_webdriver",))),
@@ -140,7 +140,7 @@ def test_a_check_changes_the_label() -> None:
         (("crawler_claimed",), "honeypot", ("crawler", ("crawler_claimed", "honeypot"))),
     ],
 )
-def test_what_a_page_saw_changes_the_label(
-    reasons: tuple[str, ...], sign: str, expected: tuple[str, tuple[str, ...]]
+def test_reasons_from_a_page_change_the_traffic(
+    reasons: tuple[str, ...], reason: str, expected: tuple[str, tuple[str, ...]]
 ) -> None:
-    assert with_sign(reasons, sign) == expected
+    assert classify_with_reason(reasons, reason) == expected

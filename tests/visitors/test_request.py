@@ -1,4 +1,4 @@
-"""Queries as people and ad platforms really write them."""
+"""Queries as people and ad platforms write them, and text in any encoding."""
 
 from urllib.parse import quote, urlencode
 
@@ -28,7 +28,7 @@ from tnc.visitors.request import MAX_PARAMETERS, read_query, split_target
         ("a%5B0%5D=x", {"a[0]": "x"}),
     ],
 )
-def test_a_query_is_read_once_and_healed(raw: str, read: dict[str, str]) -> None:
+def test_queries_are_decoded_once_and_repaired(raw: str, read: dict[str, str]) -> None:
     assert read_query(raw) == read
 
 
@@ -38,11 +38,11 @@ def test_the_query_begins_at_the_first_question_mark() -> None:
 
 
 @given(st.text(st.characters(categories=("Lu", "Ll", "Nd"), include_characters="-_"), min_size=1, max_size=1100))
-def test_a_long_click_id_survives_unchanged(click_id: str) -> None:
+def test_a_long_click_id_is_kept_unchanged(click_id: str) -> None:
     assert read_query(f"fbclid={quote(click_id)}")["fbclid"] == click_id
 
 
-def test_more_parameters_than_anybody_sends_are_not_read() -> None:
+def test_parameters_beyond_the_limit_are_dropped() -> None:
     read = read_query("&".join(f"p{n}={n}" for n in range(1000)))
 
     assert len(read) == MAX_PARAMETERS
@@ -50,14 +50,14 @@ def test_more_parameters_than_anybody_sends_are_not_read() -> None:
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=20), st.text(max_size=50), max_size=20))
-def test_what_was_encoded_is_what_is_read(sent: dict[str, str]) -> None:
+def test_encoded_parameters_are_read_back(sent: dict[str, str]) -> None:
     printable = {name: value for name, value in sent.items() if name.isprintable() and value.isprintable()}
 
     assert read_query(urlencode(printable)) == printable
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_read_as_text_that_encodes(raw: bytes) -> None:
+def test_any_bytes_become_text_that_can_be_encoded(raw: bytes) -> None:
     for name, value in read_query(raw.decode("utf-8", "surrogateescape")).items():
         assert name
         (name + value).encode("utf-8")

@@ -1,4 +1,4 @@
-"""Bots, crawlers and suspects: who is recognised, who never is, and why."""
+"""The class of traffic of requests and its reasons: bots, crawlers, suspect networks, rates."""
 
 import time
 from typing import Any
@@ -8,19 +8,19 @@ import pytest
 from tests.visitors.shared import cases
 from tnc.core.models import Visit
 from tnc.visitors.bots import UNNAMED, Bots
-from tnc.visitors.client_ip import ClientAddress
+from tnc.visitors.client_ip import ClientIpReader
 from tnc.visitors.crawlers import Crawlers, DnsAnswer
 from tnc.visitors.geo.geo import Geo
 from tnc.visitors.geo.list_formats import read_feed
 from tnc.visitors.geo.lists import NetworkKind, NetworkList, Networks, compile_lists
-from tnc.visitors.rate import CLICKS_A_MINUTE, Duplicates, Frequency
+from tnc.visitors.rate import MAX_CLICKS_PER_MINUTE, ClickRate, Duplicates
 from tnc.visitors.request import Request
-from tnc.visitors.user_agent import Agents
+from tnc.visitors.user_agent import UserAgentReader
 from tnc.visitors.visit import Identity, VisitReader
 
 BOTS = Bots()
 CRAWLERS = Crawlers()
-AGENTS = Agents()
+AGENTS = UserAgentReader()
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
 )
@@ -28,13 +28,13 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.
 BROWSER = {"User-Agent": CHROME, "Accept-Language": "en", "Sec-Fetch-Mode": "navigate"}
 
 
-def reader(kind: NetworkKind | None = None, frequency: Frequency | None = None) -> VisitReader:
-    """A reader whose one list says that 9.0.0.0/8 is of a kind."""
+def reader(kind: NetworkKind | None = None, click_rate: ClickRate | None = None) -> VisitReader:
+    """A reader with one list, in which 9.0.0.0/8 is of this kind."""
     networks = Networks()
     if kind:
         feed = read_feed(b"9.0.0.0/8", name="list")
         networks = Networks(compile_lists([NetworkList(name="list", kind=kind, feed=feed)]))
-    return VisitReader(address=ClientAddress(), geo=Geo((), networks), agents=AGENTS, frequency=frequency)
+    return VisitReader(client_ip=ClientIpReader(), geo=Geo((), networks), user_agents=AGENTS, click_rate=click_rate)
 
 
 def visit(
@@ -46,8 +46,8 @@ def visit(
     at_ms: int = 1,
     identity: Identity | None = None,
 ) -> Visit:
-    asked = Request.of(headers.items(), host="t.example", target="/x", peer=ip, secure=secure, arrived_at_ms=at_ms)
-    return (by or reader()).read(asked, None, identity or Identity())
+    request = Request.of(headers.items(), host="t.example", target="/x", peer=ip, secure=secure, arrived_at_ms=at_ms)
+    return (by or reader()).read(request, None, identity or Identity())
 
 
 REQUESTS: list[dict[str, Any]] = [
@@ -71,14 +71,14 @@ REQUESTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("case", [*REQUESTS, *cases("bots/request-cases.dev.json")])
-def test_a_request_is_of_its_kind_with_its_reason(case: dict[str, Any]) -> None:
+def test_requests_are_classified_with_a_reason(case: dict[str, Any]) -> None:
     read = visit(case["headers"])
 
     assert read.traffic == case["traffic"]
     assert case["reason"] in read.reasons if case["reason"] else read.reasons == ()
 
 
-def test_over_plain_http_no_browser_sends_hints() -> None:
+def test_missing_hints_over_plain_http_are_no_reason() -> None:
     assert visit({"User-Agent": CHROME}, secure=False).traffic == "human"
 
 
@@ -94,7 +94,7 @@ def test_over_plain_http_no_browser_sends_hints() -> None:
         ("cellular", "human", ()),
     ],
 )
-def test_a_network_alone_makes_a_suspect_only_where_no_people_are(
+def test_networks_with_people_do_not_make_a_visit_suspect(
     kind: NetworkKind, traffic: str, reasons: tuple[str, ...]
 ) -> None:
     read = visit(BROWSER, by=reader(kind))
@@ -102,7 +102,7 @@ def test_a_network_alone_makes_a_suspect_only_where_no_people_are(
     assert (read.traffic, read.reasons) == (traffic, reasons)
 
 
-def test_a_mail_scanner_is_suspect_by_cloud_and_referrer_never_by_referrer_alone() -> None:
+def test_a_mail_scanner_needs_referrer_and_data_centre() -> None:
     headers = BROWSER | {"Referer": "https://eur01.safelinks.protection.outlook.com/?url=x"}
 
     assert visit(headers).reasons == ()
@@ -128,11 +128,11 @@ def test_known_crawlers_are_recognised(name: str, share: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["ua/real-browsers.dev.jsonl", "ua/top-user-agents.dev.json"])
-def test_no_browser_that_people_use_is_called_a_bot(name: str) -> None:
+def test_browsers_of_people_are_not_called_bots(name: str) -> None:
     listed = cases(name) or [CHROME, FIREFOX]
     agents = [each if isinstance(each, str) else each["user_agent"] for each in listed]
 
-    assert [agent for agent in agents if BOTS.find(agent) or CRAWLERS.claimed(agent)] == []
+    assert [agent for agent in agents if BOTS.find(agent) or CRAWLERS.find_claimed(agent)] == []
 
 
 ANDROID = "Mozilla/5.0 (Linux; Android 14; {}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
@@ -142,22 +142,22 @@ ANDROID = "Mozilla/5.0 (Linux; Android 14; {}) AppleWebKit/537.36 (KHTML, like G
     "device",
     ["Google TV Streamer Build/UTTK.250305.003; wv", "HTC Butterfly Build/JRO03C", "ScanPal EDA52", "My|Phone A898"],
 )
-def test_the_name_of_a_device_is_no_claim(device: str) -> None:
+def test_device_names_are_no_claim(device: str) -> None:
     assert BOTS.find(ANDROID.format(device)) is None
 
 
-@pytest.mark.parametrize("said", ["Pixel 2 Build/OPD3; Storebot-Google/1.0", "compatible; AhrefsBot/7.0", "Foobot/1.0"])
-def test_a_claim_in_the_place_of_a_device_is_one(said: str) -> None:
-    assert BOTS.find(ANDROID.format(said)) is not None
+@pytest.mark.parametrize("text", ["Pixel 2 Build/OPD3; Storebot-Google/1.0", "compatible; AhrefsBot/7.0", "Foobot/1.0"])
+def test_a_claim_in_the_place_of_a_device_name_counts(text: str) -> None:
+    assert BOTS.find(ANDROID.format(text)) is not None
 
 
-def test_odd_but_real_browsers_are_mostly_left_alone() -> None:
+def test_few_unusual_browsers_are_called_bots() -> None:
     listed = cases("bots/isbot-browsers.dev.json") or [FIREFOX]
 
     assert sum(BOTS.find(agent) is not None for agent in listed) <= 0.04 * len(listed)
 
 
-def test_a_claim_names_its_pattern_and_list() -> None:
+def test_a_claim_has_its_pattern_and_list() -> None:
     named, unnamed = BOTS.find("python-requests/2.32.3"), BOTS.find("my little fetcher v1")
 
     assert named
@@ -168,7 +168,7 @@ def test_a_claim_names_its_pattern_and_list() -> None:
     assert unnamed.pattern
 
 
-def test_what_look_around_excludes_is_excluded() -> None:
+def test_look_around_in_patterns_is_respected() -> None:
     phone = "Mozilla/5.0 (Linux; Android 9; wv) CUBOT X19 AppleWebKit/537.36 Chrome/120.0.0.0 Mobile Safari/537.36"
 
     assert BOTS.find(phone) is None
@@ -176,7 +176,7 @@ def test_what_look_around_excludes_is_excluded() -> None:
 
 
 @pytest.mark.parametrize("case", cases("ua/hostile.json") or [{"bytes_latin1": "bot " * 2000}])
-def test_no_user_agent_makes_the_lists_slow(case: dict[str, str]) -> None:
+def test_hostile_user_agents_are_matched_fast(case: dict[str, str]) -> None:
     started = time.thread_time()
 
     BOTS.find(case["bytes_latin1"][:1024])
@@ -196,29 +196,29 @@ CRAWLER_CASES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("case", [*CRAWLER_CASES, *cases("bots/crawler-cases.dev.json")])
-def test_a_crawler_s_claim_is_checked_as_its_operator_publishes(case: dict[str, Any]) -> None:
-    crawler = CRAWLERS.claimed(case["user_agent"])
+def test_crawler_claims_are_checked_as_the_operator_publishes(case: dict[str, Any]) -> None:
+    crawler = CRAWLERS.find_claimed(case["user_agent"])
 
     assert crawler is not None
-    assert crawler is CRAWLERS.named(case["crawler"])
+    assert crawler is CRAWLERS.find(case["crawler"])
     if case["dns"] is None:
-        assert crawler.verified(case["ip"], None) is case["verified"]
+        assert crawler.check_network(case["ip"], None) is case["verified"]
     else:
         answer = DnsAnswer(case["dns"]["ptr"], tuple(case["dns"].get("addresses", ())))
-        assert crawler.judge(case["ip"], None, answer) is case["verified"]
+        assert crawler.check_dns(case["ip"], None, answer) is case["verified"]
 
 
-def test_a_network_number_proves_or_refutes_where_it_is_the_only_check() -> None:
-    meta, google = CRAWLERS.named("meta"), CRAWLERS.named("googlebot")
+def test_an_as_number_refutes_a_claim_only_if_it_is_the_only_check() -> None:
+    meta, google = CRAWLERS.find("meta"), CRAWLERS.find("googlebot")
     assert meta
     assert google
 
-    assert meta.verified("81.2.69.142", 32934) is True
-    assert meta.verified("81.2.69.142", 20712) is False
-    assert google.verified("81.2.69.142", 15169) is None
+    assert meta.check_network("81.2.69.142", 32934) is True
+    assert meta.check_network("81.2.69.142", 20712) is False
+    assert google.check_network("81.2.69.142", 15169) is None
 
 
-def test_a_verified_crawler_is_named_and_a_false_one_is_a_bot() -> None:
+def test_a_verified_crawler_is_named_and_an_unverified_one_stays_claimed() -> None:
     true = visit({"User-Agent": "facebookexternalhit/1.1"}, ip="66.220.147.6")
     claimed = visit({"User-Agent": "TikTokSpider"}, ip="66.220.147.6")
 
@@ -233,58 +233,58 @@ def test_a_crawler_in_a_data_centre_is_still_a_crawler() -> None:
     assert (read.traffic, read.reasons) == ("crawler", ("crawler_claimed", "net_datacenter"))
 
 
-def test_the_surplus_of_a_minute_from_one_address_is_suspect() -> None:
-    frequent = reader(frequency=Frequency())
+def test_clicks_beyond_the_limit_of_a_minute_are_suspect() -> None:
+    frequent = reader(click_rate=ClickRate())
 
-    kinds = [visit(BROWSER, by=frequent, at_ms=10 + at).traffic for at in range(CLICKS_A_MINUTE + 2)]
+    kinds = [visit(BROWSER, by=frequent, at_ms=10 + at).traffic for at in range(MAX_CLICKS_PER_MINUTE + 2)]
     other = visit(BROWSER, by=frequent, ip="9.9.9.8", at_ms=99)
     later = visit(BROWSER, by=frequent, at_ms=61_000)
 
-    assert kinds == ["human"] * CLICKS_A_MINUTE + ["suspect"] * 2
+    assert kinds == ["human"] * MAX_CLICKS_PER_MINUTE + ["suspect"] * 2
     assert (other.traffic, later.traffic) == ("human", "human")
 
 
 @pytest.mark.parametrize("kind", ["cellular", "relay", "corporate"])
-def test_many_people_behind_one_address_are_no_surplus(kind: NetworkKind) -> None:
-    frequent = reader(kind, Frequency())
+def test_shared_networks_have_a_higher_limit(kind: NetworkKind) -> None:
+    frequent = reader(kind, ClickRate())
 
     assert {visit(BROWSER, by=frequent, at_ms=10 + at).traffic for at in range(200)} == {"human"}
 
 
 @pytest.mark.parametrize("ip", ["127.0.0.1", "10.0.0.7", "fd00::1"])
-def test_an_address_that_no_visitor_can_have_is_no_surplus(ip: str) -> None:
-    frequent = reader(frequency=Frequency())
+def test_private_addresses_have_no_limit(ip: str) -> None:
+    frequent = reader(click_rate=ClickRate())
 
     assert {visit(BROWSER, by=frequent, ip=ip, at_ms=10 + at).traffic for at in range(200)} == {"human"}
 
 
-def test_addresses_of_one_64_are_counted_together() -> None:
-    frequency = Frequency()
-    for host in range(CLICKS_A_MINUTE):
-        assert not frequency.is_surplus(f"2a00:1450:1:2::{host:x}", 1, shared=False)
+def test_ipv6_is_counted_by_64() -> None:
+    click_rate = ClickRate()
+    for host in range(MAX_CLICKS_PER_MINUTE):
+        assert not click_rate.exceeds_limit(f"2a00:1450:1:2::{host:x}", 1, shared=False)
 
-    assert frequency.is_surplus("2a00:1450:1:2:ffff::1", 2, shared=False)
-    assert not frequency.is_surplus("2a00:1450:1:3::1", 2, shared=False)
+    assert click_rate.exceeds_limit("2a00:1450:1:2:ffff::1", 2, shared=False)
+    assert not click_rate.exceeds_limit("2a00:1450:1:3::1", 2, shared=False)
 
 
 def test_a_clock_that_is_set_back_begins_a_new_minute() -> None:
-    frequency = Frequency()
-    for _ in range(CLICKS_A_MINUTE):
-        frequency.is_surplus("9.9.9.9", 1_000_000, shared=False)
+    click_rate = ClickRate()
+    for _ in range(MAX_CLICKS_PER_MINUTE):
+        click_rate.exceeds_limit("9.9.9.9", 1_000_000, shared=False)
 
-    assert frequency.is_surplus("9.9.9.9", 1_000_001, shared=False)
-    assert not frequency.is_surplus("9.9.9.9", 5, shared=False)
+    assert click_rate.exceeds_limit("9.9.9.9", 1_000_001, shared=False)
+    assert not click_rate.exceeds_limit("9.9.9.9", 5, shared=False)
 
 
-def test_a_flood_of_addresses_takes_no_more_memory() -> None:
-    frequency = Frequency()
+def test_a_flood_of_addresses_takes_bounded_memory() -> None:
+    click_rate = ClickRate()
     for number in range(200_000):
-        frequency.is_surplus(f"9.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}", number, shared=False)
+        click_rate.exceeds_limit(f"9.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}", number, shared=False)
 
-    assert len(frequency) <= 65_536
+    assert len(click_rate) <= 65_536
 
 
-def test_the_same_click_twice_within_two_seconds_is_a_duplicate() -> None:
+def test_the_same_click_within_two_seconds_is_a_duplicate() -> None:
     duplicates = Duplicates()
 
     assert not duplicates.is_duplicate("v", "summer", 901_000)
@@ -294,7 +294,7 @@ def test_the_same_click_twice_within_two_seconds_is_a_duplicate() -> None:
     assert not duplicates.is_duplicate("v", "summer", 909_000)
 
 
-def test_a_duplicate_is_a_persons_and_says_so() -> None:
+def test_a_duplicate_is_human_with_a_reason() -> None:
     read = visit(BROWSER, identity=Identity(duplicate=True))
 
     assert (read.traffic, read.reasons) == ("human", ("duplicate",))

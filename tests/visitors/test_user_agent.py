@@ -1,4 +1,4 @@
-"""Devices, systems and browsers; what is frozen or hidden is unknown."""
+"""Devices, systems and browsers from user agents and hints; frozen or hidden values are unknown."""
 
 import time
 from typing import Any
@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.visitors.shared import cases
-from tnc.visitors.client_hints import read_hints, sent_hints
+from tnc.visitors.client_hints import hint_headers, read_hints
 from tnc.visitors.request import clean
-from tnc.visitors.user_agent import Agents, family
+from tnc.visitors.user_agent import UserAgentReader, reduced_user_agent
 
-AGENTS = Agents()
+AGENTS = UserAgentReader()
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
 )
@@ -58,24 +58,24 @@ INVENTED: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("case", [*INVENTED, *cases("ua/client-hints-cases.dev.json")])
-def test_user_agent_and_hints_say_what_is_expected(case: dict[str, Any]) -> None:
+def test_user_agents_and_hints_are_read(case: dict[str, Any]) -> None:
     headers = {name.lower(): value for name, value in case.get("headers", {}).items()}
 
-    agent = AGENTS.read(case["user_agent"], sent_hints(headers))
+    agent = AGENTS.read(case["user_agent"], hint_headers(headers)).agent
 
     assert {name: getattr(agent, name) for name in case["expect"]} == case["expect"]
 
 
-def test_the_devices_of_real_browsers_are_known() -> None:
+def test_devices_of_real_browsers_are_recognised() -> None:
     browsers = cases("ua/real-browsers.dev.jsonl") or [{"user_agent": CHROME, "device": "desktop", "weight": 1.0}]
 
-    wrong = [each for each in browsers if AGENTS.read(each["user_agent"]).device != each["device"]]
+    wrong = [each for each in browsers if AGENTS.read(each["user_agent"]).agent.device != each["device"]]
 
     assert sum(each["weight"] for each in wrong) < 0.001
 
 
 @pytest.mark.parametrize("case", cases("ua/hostile.json") or [{"bytes_latin1": "Mozilla/5.0 " + "(" * 8000}])
-def test_a_hostile_user_agent_costs_no_time(case: dict[str, str]) -> None:
+def test_hostile_user_agents_are_read_fast(case: dict[str, str]) -> None:
     text = clean(case["bytes_latin1"].encode("latin-1").decode("utf-8", "surrogateescape"))
     started = time.thread_time()
 
@@ -85,16 +85,16 @@ def test_a_hostile_user_agent_costs_no_time(case: dict[str, str]) -> None:
 
 
 @given(st.text(max_size=200), st.lists(st.text(max_size=60), min_size=6, max_size=6))
-def test_no_user_agent_and_no_hint_raises(user_agent: str, sent: list[str]) -> None:
+def test_reading_never_raises(user_agent: str, sent: list[str]) -> None:
     agent = AGENTS.read(clean(user_agent), tuple(clean(each) for each in sent))
 
-    assert family(agent.browser, agent.os)
+    assert reduced_user_agent(agent.agent.browser, agent.agent.os)
 
 
 @pytest.mark.parametrize(
     "broken", ["garbage", '"a', '"a";v=', '"a";v="1" "b"', '"a";v="1",,"b"', '"\\x";v="1"', "1, 2"]
 )
-def test_a_malformed_brand_list_is_no_brand_list(broken: str) -> None:
+def test_a_malformed_brand_list_is_ignored(broken: str) -> None:
     assert read_hints((broken, broken, "", "", "", "")).brands == {}
 
 
@@ -105,6 +105,6 @@ def test_brands_with_quotes_commas_and_other_parameters_are_read() -> None:
     assert (hints.mobile, hints.platform, hints.platform_version, hints.model) == (True, "X", "1.2", "M 1")
 
 
-def test_a_reduced_user_agent_names_browser_and_system_only() -> None:
-    assert family("Chrome", "Windows") == "Chrome on Windows"
-    assert family(None, None) == "Unknown on unknown"
+def test_a_reduced_user_agent_has_browser_and_system_only() -> None:
+    assert reduced_user_agent("Chrome", "Windows") == "Chrome on Windows"
+    assert reduced_user_agent(None, None) == "Unknown on unknown"

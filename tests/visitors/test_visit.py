@@ -1,4 +1,4 @@
-"""From the bytes of a request to a visit."""
+"""Reading a request into a visit."""
 
 from typing import Any
 
@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 from tests.visitors.shared import cases
 from tnc.core.models import Source, SourceId, Visit
 from tnc.rules.review_parity import BROWSERS, Browser, as_ordinary_visitor
-from tnc.visitors.client_ip import ClientAddress
+from tnc.visitors.client_ip import ClientIpReader
 from tnc.visitors.geo.geo import Geo
 from tnc.visitors.request import Request, domain_of, language_of, referrer_domain
-from tnc.visitors.user_agent import Agents
+from tnc.visitors.user_agent import UserAgentReader
 from tnc.visitors.visit import Identity, VisitReader, for_storage
 
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
 )
 ADS = Source(id=SourceId("ads"), name="Ads", click_id="ext", cost="cpc", params={"sub1": "site", "sub2": "creative"})
-AGENTS = Agents()
+AGENTS = UserAgentReader()
 READER = VisitReader(
-    address=ClientAddress(["10.0.0.0/8"]), geo=Geo(), agents=AGENTS, platform_cookies=("_fbp", "_fbc", "_ttp")
+    client_ip=ClientIpReader(["10.0.0.0/8"]), geo=Geo(), user_agents=AGENTS, platform_cookies=("_fbp", "_fbc", "_ttp")
 )
 
 
@@ -37,8 +37,8 @@ def request(target: str = "/summer", peer: str = "81.2.69.142", **headers: str) 
     )
 
 
-def test_a_visit_holds_all_that_the_request_says() -> None:
-    asked = request(
+def test_a_visit_has_every_fact_of_the_request() -> None:
+    sent = request(
         "/summer?ext=AbC&site=news&cpc=0.02&other=%C3%BC",
         peer="8.8.8.8",
         User_Agent=CHROME,
@@ -47,7 +47,7 @@ def test_a_visit_holds_all_that_the_request_says() -> None:
         Sec_GPC="1",
     )
 
-    visit = READER.read(asked, ADS, Identity(visitor="ab" * 16, visit_number=2))
+    visit = READER.read(sent, ADS, Identity(visitor="ab" * 16, visit_number=2))
 
     assert visit.visited_at_ms == 1_790_000_000_000
     assert visit.domain == "track.example"
@@ -63,7 +63,7 @@ def test_a_visit_holds_all_that_the_request_says() -> None:
     assert visit.headers["accept-language"].startswith("de-AT")
 
 
-def test_a_source_is_not_needed_for_our_own_names() -> None:
+def test_sub_parameters_need_no_source() -> None:
     visit = READER.read(request("/x?sub1=a&sub20=b&sub21=c"), None)
 
     assert visit.subs == {"sub1": "a", "sub20": "b"}
@@ -71,7 +71,7 @@ def test_a_source_is_not_needed_for_our_own_names() -> None:
 
 
 @pytest.mark.parametrize("macro", ["{{ad.id}}", "__CLICKID__", "{clickid}", "%7Bclickid%7D"])
-def test_a_macro_that_the_platform_left_is_kept_aside(macro: str) -> None:
+def test_an_unexpanded_macro_fills_no_field(macro: str) -> None:
     visit = READER.read(request(f"/x?ext={macro}&site={macro}&cpc={macro}&creative=ok"), ADS)
 
     assert "macro_unexpanded" in visit.reasons
@@ -79,7 +79,7 @@ def test_a_macro_that_the_platform_left_is_kept_aside(macro: str) -> None:
     assert set(visit.params) == {"ext", "site", "cpc", "creative"}
 
 
-def test_without_consent_the_person_is_not_kept() -> None:
+def test_without_consent_ip_and_user_agent_are_reduced() -> None:
     visit = READER.read(request(User_Agent=CHROME), None)
     kept = for_storage(visit)
 
@@ -88,13 +88,13 @@ def test_without_consent_the_person_is_not_kept() -> None:
     assert kept.country == "GB"
 
 
-def test_with_consent_address_and_user_agent_are_kept_and_headers_never() -> None:
+def test_with_consent_ip_and_user_agent_are_stored_and_headers_never() -> None:
     kept = for_storage(READER.read(request("/x?tnc_consent=granted", User_Agent=CHROME), None))
 
     assert (kept.mode, kept.ip, kept.user_agent, kept.headers) == ("full", "81.2.69.142", CHROME, {})
 
 
-def test_cookies_of_ad_platforms_are_kept_with_consent_only() -> None:
+def test_cookies_of_ad_platforms_are_stored_with_consent_only() -> None:
     cookie = 'a=1; _fbp=fb.1.2.3; _ttp="x"; _fbp=second'
 
     consented = READER.read(request("/x?tnc_consent=granted&_ttp=own", Cookie=cookie), None)
@@ -105,11 +105,11 @@ def test_cookies_of_ad_platforms_are_kept_with_consent_only() -> None:
     assert "cookie" not in consented.headers
 
 
-def test_an_opt_out_is_mode_none() -> None:
+def test_an_opt_out_gives_mode_none() -> None:
     assert READER.facts(request("/x?tnc_consent=granted", Cookie="__Host-tnc_out=1"), None).mode == "none"
 
 
-def test_behind_a_trusted_proxy_its_word_on_address_and_scheme_counts() -> None:
+def test_a_trusted_proxy_decides_ip_and_scheme() -> None:
     proxied = {"X_Forwarded_For": "::ffff:8.8.8.8", "X_Forwarded_Proto": "https"}
 
     trusted = READER.facts(request(peer="10.0.0.9", **proxied), None)
@@ -132,7 +132,7 @@ PREFETCHES = [
 
 
 @pytest.mark.parametrize("headers", PREFETCHES)
-def test_a_prefetch_is_no_visit(headers: dict[str, str]) -> None:
+def test_prefetches_are_recognised(headers: dict[str, str]) -> None:
     visit = READER.read(request(User_Agent=CHROME, **headers), None)
 
     assert (visit.traffic, visit.reasons) == ("prefetch", ("prefetch",))
@@ -157,7 +157,7 @@ def test_an_unknown_purpose_is_a_visit(headers: dict[str, str]) -> None:
         ("<script>", None),
     ],
 )
-def test_the_language_is_the_one_liked_best(header: str, language: str | None) -> None:
+def test_the_language_is_the_preferred_one(header: str, language: str | None) -> None:
     assert language_of({"accept-language": header}) == language
 
 
@@ -174,14 +174,14 @@ def test_the_language_is_the_one_liked_best(header: str, language: str | None) -
         ("https://", None),
     ],
 )
-def test_the_referrer_has_a_host_or_none(referrer: str, domain: str | None) -> None:
+def test_the_referrer_domain_is_its_host(referrer: str, domain: str | None) -> None:
     assert referrer_domain(referrer) == domain
 
 
 @pytest.mark.parametrize(
     ("host", "domain"), [("A.example.:80", "a.example"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("", None)]
 )
-def test_the_domain_is_the_host_without_its_port(host: str, domain: str | None) -> None:
+def test_the_domain_is_the_host_without_port(host: str, domain: str | None) -> None:
     assert domain_of(host) == domain
 
 
@@ -198,12 +198,12 @@ NAMES = st.sampled_from(
     host=WIRE,
     peer=st.sampled_from(["10.0.0.1", "8.8.8.8", "::ffff:10.0.0.1", "2a00::1", "/tmp/socket", ""]),
 )
-def test_no_bytes_raise_and_every_visit_is_utf_8_json(
+def test_any_bytes_give_a_visit_that_encodes_as_json(
     headers: list[tuple[str, str]], target: str, host: str, peer: str
 ) -> None:
-    asked = Request.of(headers, host=host, target=target, peer=peer, secure=True, arrived_at_ms=1)
+    sent = Request.of(headers, host=host, target=target, peer=peer, secure=True, arrived_at_ms=1)
 
-    visit = READER.read(asked, ADS)
+    visit = READER.read(sent, ADS)
 
     assert msgspec.json.decode(msgspec.json.encode(visit), type=Visit) == visit
     assert msgspec.json.encode(for_storage(visit))
@@ -217,13 +217,13 @@ def test_a_hostile_user_agent_gives_a_visit(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("browser", BROWSERS)
-def test_a_crawler_s_stand_in_is_what_is_read_of_its_browser(browser: Browser) -> None:
+def test_the_ordinary_visitor_for_a_crawler_equals_its_browser(browser: Browser) -> None:
     names = ("device", "os", "os_version", "browser", "browser_version", "user_agent", "language", "traffic", "bot")
-    asked = Request.of(
+    sent = Request.of(
         browser.headers.items(), host="t", target="/", peer="8.8.8.8", secure=True, arrived_at_ms=1_790_000_000_000
     )
 
-    read = READER.read(asked, None)
+    read = READER.read(sent, None)
     stand_in = as_ordinary_visitor(Visit(visited_at_ms=0, device=browser.device, os=browser.os, traffic="crawler"))
 
     assert [getattr(read, name) for name in names] == [getattr(stand_in, name) for name in names]

@@ -201,13 +201,13 @@ def _address_data(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(check="address data", state="failed", text=f"{error}.")
         return
     _, configuration = workspace.configuration()
-    missing = PLACE_FACTS - workspace.geo().gives()
+    missing = PLACE_FACTS - workspace.geo().known_facts()
     for fact, places in needed_facts(configuration).items():
         if fact in missing:
             yield Finding(
                 check="address data",
                 state="warning",
-                text=f"No installed address data knows {fact}, so it is unknown for {', '.join(places)}; nobody is "
+                text=f"No installed geo data knows {fact}, so it is unknown for {', '.join(places)}; nobody is "
                 "dropped for it.",
                 fix="Type: tnc ipdb update",
             )
@@ -217,7 +217,7 @@ def _address_data(workspace: Workspace) -> Iterator[Finding]:
             yield Finding(
                 check="address data",
                 state="warning",
-                text=f"Address data {item.name} ({item.kind}) is {days} days old; it is used all the same.",
+                text=f"Geo data {item.name} ({item.kind}) is {days} days old; it is used all the same.",
                 fix="Type: tnc ipdb update",
             )
     for name, why in manifest.problems.items():

@@ -1,4 +1,4 @@
-"""Files from publishers, streamed to disk: what `tnc.visitors.geo.update` fetches address data with."""
+"""Files from publishers, streamed to disk: what `tnc.visitors.geo.update` fetches geo data with."""
 
 import ssl
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -12,7 +12,7 @@ from yarl import URL
 from tnc.campaigns.hosts import host_complaint
 from tnc.core.errors import FailedError
 from tnc.destinations.http import ForbiddenAddressError, open_session
-from tnc.visitors.geo.update import Answer, Fetch
+from tnc.visitors.geo.update import Fetch, FetchResponse
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=1800, sock_connect=10, sock_read=30)
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
@@ -27,10 +27,10 @@ async def fetching(base_url: str | None, allow_hosts: Collection[str]) -> AsyncI
     allowed = (*allow_hosts, *own)
     async with open_session(allowed, _TIMEOUT) as session:
 
-        async def fetch(url: str, *, headers: Mapping[str, str], target: IO[bytes], most_bytes: int) -> Answer:
+        async def fetch(url: str, *, headers: Mapping[str, str], target: IO[bytes], max_bytes: int) -> FetchResponse:
             try:
                 async with _followed(session, url, headers, allowed) as response:
-                    return await _take(response, target, most_bytes)
+                    return await _take(response, target, max_bytes)
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 raise FailedError(_cause(error)) from None  # whose text may hold the query, and in it a key
 
@@ -68,25 +68,25 @@ def _check(url: URL, headers: Mapping[str, str], allowed: Collection[str]) -> No
         raise FailedError(f"the address {complaint}")
 
 
-async def _take(response: aiohttp.ClientResponse, target: IO[bytes], most_bytes: int) -> Answer:
+async def _take(response: aiohttp.ClientResponse, target: IO[bytes], max_bytes: int) -> FetchResponse:
     if response.status == 200:
-        if (response.content_length or 0) > most_bytes:
-            raise FailedError(_too_long(most_bytes))
+        if (response.content_length or 0) > max_bytes:
+            raise FailedError(_too_long(max_bytes))
         taken = 0
         async for block in response.content.iter_chunked(_BLOCK):
             taken += len(block)
-            if taken > most_bytes:
-                raise FailedError(_too_long(most_bytes))
+            if taken > max_bytes:
+                raise FailedError(_too_long(max_bytes))
             target.write(block)
-    return Answer(
+    return FetchResponse(
         status=response.status,
         etag=response.headers.get("ETag"),
         last_modified=response.headers.get("Last-Modified"),
     )
 
 
-def _too_long(most_bytes: int) -> str:
-    return f"the answer has more than the {most_bytes} bytes that are expected at most"
+def _too_long(max_bytes: int) -> str:
+    return f"the answer has more than the {max_bytes} bytes that are expected at most"
 
 
 def _cause(error: Exception) -> str:

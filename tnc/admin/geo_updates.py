@@ -1,4 +1,4 @@
-"""Address data kept fresh, by the settings of this installation: from where, with which keys, and what is due."""
+"""Geo data kept fresh, by the settings of this installation: from where, with which keys, and what is due."""
 
 import asyncio
 import logging
@@ -13,29 +13,29 @@ from tnc.core.process import Child
 from tnc.core.settings import Settings, closed_secret
 from tnc.store.workspace import Workspace
 from tnc.tracking.tracker import Tracker
-from tnc.visitors.geo.catalog import GeoData
-from tnc.visitors.geo.sources import Keys, Wanted, standard
-from tnc.visitors.geo.update import Report, due, update
+from tnc.visitors.geo.catalog import GeoFolder
+from tnc.visitors.geo.sources import DataSource, PublisherKeys, standard_sources
+from tnc.visitors.geo.update import UpdateReport, due, update
 
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 1.0
 
 
-def wanted_data(settings: Settings, now_ms: int, *, with_keys: bool = True) -> tuple[Wanted, ...]:
+def wanted_data(settings: Settings, now_ms: int, *, with_keys: bool = True) -> tuple[DataSource, ...]:
     """All that is kept fresh. Without keys, which nobody needs to tell what is due, no file is read.
 
     Raises RefusedError when others on this machine can read a key, InvalidError when there is none.
     """
-    keys = _keys(settings) if with_keys else Keys()
-    return standard(now_ms, keys=keys, base_url=settings.base_url or None)
+    keys = _keys(settings) if with_keys else PublisherKeys()
+    return standard_sources(now_ms, keys=keys, base_url=settings.base_url or None)
 
 
-def is_due(settings: Settings, data: GeoData, now_ms: int) -> bool:
+def is_due(settings: Settings, data: GeoFolder, now_ms: int) -> bool:
     return bool(due(data, wanted_data(settings, now_ms, with_keys=False), now_ms))
 
 
-async def renew(settings: Settings, data: GeoData, now_ms: int, *, all_of_it: bool = True) -> Report:
+async def renew(settings: Settings, data: GeoFolder, now_ms: int, *, all_of_it: bool = True) -> UpdateReport:
     """Fetch everything, or only what is older than it should be."""
     wanted = wanted_data(settings, now_ms)
     if not all_of_it:
@@ -44,8 +44,8 @@ async def renew(settings: Settings, data: GeoData, now_ms: int, *, all_of_it: bo
         return await update(data, wanted, fetch=fetch, now_ms=now_ms)
 
 
-def _keys(settings: Settings) -> Keys:
-    return Keys(
+def _keys(settings: Settings) -> PublisherKeys:
+    return PublisherKeys(
         maxmind_account=settings.maxmind_account or None,
         maxmind_key=_secret(settings.maxmind_key),
         ipinfo_token=_secret(settings.ipinfo_token),
@@ -64,7 +64,7 @@ class GeoUpdates:
 
     def __init__(self, config: Path, workspace: Workspace) -> None:
         words = (sys.executable, "-m", "tnc", "--config", str(config), "ipdb", "update", "--due")
-        self._child = Child(words, "address data could not be renewed")
+        self._child = Child(words, "geo data could not be renewed")
         self._workspace = workspace
 
     def start_if_due(self) -> None:
@@ -96,8 +96,8 @@ async def _look_for_newer(workspace: Workspace, tracker: Tracker) -> None:
         try:
             geo = await asyncio.to_thread(workspace.geo)
         except OSError:
-            log.exception("address data cannot be looked at")
+            log.exception("geo data cannot be looked at")
             continue
         if geo is not tracker.reader.geo:
             tracker.reader.geo = tracker.looker.geo = geo
-            log.info("new address data is in use", extra={"data": geo.data})
+            log.info("new geo data is in use", extra={"data": geo.data})

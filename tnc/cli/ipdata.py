@@ -14,9 +14,9 @@ from tnc.core.process import lower_priority
 from tnc.visitors.geo.install import add as add_file
 from tnc.visitors.geo.install import remove as remove_data
 from tnc.visitors.geo.lists import NetworkKind
-from tnc.visitors.geo.update import Report
-from tnc.visitors.lookup import of_address, of_user_agent
-from tnc.visitors.user_agent import Agents
+from tnc.visitors.geo.update import UpdateReport
+from tnc.visitors.lookup import describe_ip, describe_user_agent
+from tnc.visitors.user_agent import UserAgentReader
 
 
 @click.command()
@@ -26,7 +26,7 @@ from tnc.visitors.user_agent import Agents
 def ip(asker: CliContext, address: str, as_json: bool) -> None:
     """What is known of an address, and which data says so."""
     with asker.workspace() as workspace:
-        told = of_address(workspace.geo(), address)
+        told = describe_ip(workspace.geo(), address)
     if as_json:
         print_json(told)
         return
@@ -36,7 +36,7 @@ def ip(asker: CliContext, address: str, as_json: bool) -> None:
         by = "" if source is None else f"   {source['name']}" + (f" of {source['built']}" if source["built"] else "")
         click.echo(f"{name:12} {plain(', '.join(value) if isinstance(value, list) else value)}{by}".rstrip())
     if told["city"] is None and "city" not in sources:
-        click.echo("note: cities, networks and VPNs come with address data: `tnc ipdb update`", err=True)
+        click.echo("note: cities, networks and VPNs come with geo data: `tnc ipdb update`", err=True)
 
 
 @click.command()
@@ -44,7 +44,7 @@ def ip(asker: CliContext, address: str, as_json: bool) -> None:
 @with_json
 def ua(user_agent: str, as_json: bool) -> None:
     """What a user agent says, and the pattern that gives a bot away."""
-    told = of_user_agent(Agents(), user_agent)
+    told = describe_user_agent(UserAgentReader(), user_agent)
     if as_json:
         print_json(told)
         return
@@ -54,7 +54,7 @@ def ua(user_agent: str, as_json: bool) -> None:
 
 @click.group()
 def ipdb() -> None:
-    """Address data; a running server uses what is new without a restart."""
+    """Geo data; a running server uses what is new without a restart."""
 
 
 @ipdb.command("list")
@@ -91,11 +91,11 @@ def add(asker: CliContext, file: str, kind: NetworkKind | None, as_json: bool) -
     with asker.workspace() as workspace:
         now_ms = workspace.world.now_ms()
         added = add_file(workspace.addresses, Path(file), kind=kind, now_ms=now_ms)
-        told = workspace.addresses.describe_one(added.item.name, now_ms)
+        told = workspace.addresses.describe_one(added.file.name, now_ms)
     if as_json:
         print_json({**told, "warnings": list(added.warnings)})
     else:
-        size = f"{told['entries']} networks" if added.item.is_list else f"{told['bytes']} bytes"
+        size = f"{told['entries']} networks" if added.file.is_list else f"{told['bytes']} bytes"
         unfit = f", {told['unfit']} lines could not be read" if told["unfit"] else ""
         click.echo(f"{plain(told['name'])}: {told['kind']}, {size}{unfit}")
     for warning in added.warnings:
@@ -107,7 +107,7 @@ def add(asker: CliContext, file: str, kind: NetworkKind | None, as_json: bool) -
 @with_json
 @click.pass_obj
 def update(asker: CliContext, only_due: bool, as_json: bool) -> None:
-    """Fetch new address data; whatever goes wrong, what is there stays in use."""
+    """Fetch new geo data; whatever goes wrong, what is there stays in use."""
     if only_due:
         lower_priority()
     with asker.workspace() as workspace:
@@ -122,7 +122,7 @@ def update(asker: CliContext, only_due: bool, as_json: bool) -> None:
         raise (FailedError if report.exit_code == 1 else PartlyDoneError)(_failure(report))
 
 
-def _print(report: Report) -> None:
+def _print(report: UpdateReport) -> None:
     for name in report.renewed:
         click.echo(f"{name}: new")
     for name in report.unchanged:
@@ -131,7 +131,7 @@ def _print(report: Report) -> None:
         click.echo(why, err=True)
 
 
-def _failure(report: Report) -> str:
+def _failure(report: UpdateReport) -> str:
     """One sentence: the cause of the first, and how many share its fate."""
     first, *others = report.failed.values()
     return f"{first}; {len(others)} other downloads failed too" if others else first

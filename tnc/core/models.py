@@ -286,8 +286,8 @@ class Visit(Struct, frozen=True, kw_only=True, omit_defaults=True):
         str | None, pii("address of the visitor; cut to /24 or /48 where the mode asks for it", fact=True)
     ] = None
     country: Annotated[str | None, quasi("ISO 3166-1 alpha-2")] = None
-    region: Annotated[str | None, quasi("as the address data writes it")] = None
-    city: Annotated[str | None, quasi("as the address data writes it; a hint, not a fact")] = None
+    region: Annotated[str | None, quasi("as the geo data writes it")] = None
+    city: Annotated[str | None, quasi("as the geo data writes it; a hint, not a fact")] = None
     asn: Annotated[int | None, quasi("autonomous system number of the network")] = None
     isp: Annotated[str | None, quasi("name of the network")] = None
     connection: Annotated[str | None, quasi("cellular, broadband, corporate, satellite, dialup, education")] = None

@@ -18,8 +18,8 @@ from tnc.privacy.search import look_for
 from tnc.privacy.subject import Subject
 from tnc.store.requests import Channel, Outcome, Request, RequestKind, State, Words
 from tnc.store.workspace import Workspace
-from tnc.visitors.client_ip import cut
-from tnc.visitors.user_agent import family
+from tnc.visitors.client_ip import truncate_ip
+from tnc.visitors.user_agent import reduced_user_agent
 
 _PROVED: Final[tuple[State, ...]] = ("verified", "review")
 _PROOF: Final = "the cookie of the browser"
@@ -161,8 +161,8 @@ class PrivacyRequests:
         visit = clicks[0].visit if clicks else None
         if visit is None:
             return "the number of a visit, which is not known here", False
-        same_network = None not in (named.ip, visit.ip) and _network(visit.ip or "") == cut(named.ip or "")
-        same_browser = named.browser == family(visit.browser, visit.os)
+        same_network = None not in (named.ip, visit.ip) and _network(visit.ip or "") == truncate_ip(named.ip or "")
+        same_browser = named.browser == reduced_user_agent(visit.browser, visit.os)
         told = ["the number of a visit", *["its network"] * same_network, *["its browser"] * same_browser]
         return ", ".join(told), same_network and same_browser
 
@@ -257,7 +257,7 @@ class PrivacyRequests:
 
 
 def _network(ip: str) -> str:
-    return ip if "/" in ip else cut(ip)
+    return ip if "/" in ip else truncate_ip(ip)
 
 
 def _browser(browser_id: str) -> Subject:

@@ -8,7 +8,7 @@ from tnc.core.models import Click
 from tnc.reports.columns.cardinality import ValueShape, shape_of
 from tnc.store.days.writer import LATEST, DayReader
 from tnc.store.keys.keyring import Token
-from tnc.visitors.client_ip import canonical, cut
+from tnc.visitors.client_ip import canonical_ip, truncate_ip
 
 SubjectKind = Literal["click", "ip", "external-id", "visitor", "browser"]
 _TOKENS: Final[dict[SubjectKind, Token]] = {
@@ -39,10 +39,10 @@ class Subject:
         """The forms in which the value is stored."""
         if self.kind != "ip":
             return [self.value]
-        address = canonical(self.value)
+        address = canonical_ip(self.value)
         if address is None:  # a network, as it is stored
             return [self.value]
-        return [address] if whole_only else [address, cut(address)]
+        return [address] if whole_only else [address, truncate_ip(address)]
 
     def clicks(self, reader: DayReader, *, whole_only: bool = False) -> Iterator[tuple[int, Click]]:
         """(number, click) of one day."""
@@ -59,7 +59,7 @@ class Subject:
 def is_stored_address(text: str) -> bool:
     """An address, or a network in the form in which it is kept."""
     base = text.partition("/")[0]
-    return canonical(text) is not None or (canonical(base) is not None and cut(base) == text)
+    return canonical_ip(text) is not None or (canonical_ip(base) is not None and truncate_ip(base) == text)
 
 
 def is_text(value: str) -> bool:

@@ -16,7 +16,7 @@ from tnc.core.models import SUBS, CampaignId, Consent, Device, Operator, SourceI
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CONNECTIONS: Final = ("cellular", "broadband", "corporate", "satellite", "dialup", "education")
 
-# ISO 3166-1 alpha-2, assigned codes, and XK, which address data uses for Kosovo.
+# ISO 3166-1 alpha-2, assigned codes, and XK, which geo data uses for Kosovo.
 _COUNTRIES = """
     AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS
     BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE

@@ -33,9 +33,9 @@ from tnc.store.requests import RequestRegister
 from tnc.store.sqlite import Database
 from tnc.store.stopped import StoppedDestinations
 from tnc.store.terms import WorkspaceTerms
-from tnc.visitors.geo.catalog import GeoData, InstalledGeoData
+from tnc.visitors.geo.catalog import CurrentGeo, GeoFolder
 from tnc.visitors.geo.geo import Geo
-from tnc.visitors.user_agent import Agents
+from tnc.visitors.user_agent import UserAgentReader
 
 _OWN_FILES: Final = ("config.toml", "sign-in", "lock", "socket")  # the owner's words, also those of a demo, and nothing
 
@@ -77,7 +77,7 @@ class Paths:
         return self.data / "inspection.json"
 
     def files(self) -> Iterator[Path]:
-        """Every file in which nothing may be in the clear: all but the owner's own words and address data."""
+        """Every file in which nothing may be in the clear: all but the owner's own words and geo data."""
         for path in sorted(self.data.rglob("*")):
             own = path.parent == self.data and path.name in _OWN_FILES
             if not own and path.is_file() and self.addresses not in path.parents:
@@ -148,9 +148,9 @@ class Workspace:
         self.take_terms()
         self.stopped_destinations = StoppedDestinations(self.control)
         self.alerts = Alerts(self.control, self.id)
-        self.addresses = GeoData(self.paths.addresses)
+        self.addresses = GeoFolder(self.paths.addresses)
         # Who writes is a server or works in its place: nobody may pull a file from under it.
-        self._installed = InstalledGeoData(self.addresses, private=to_write)
+        self._installed = CurrentGeo(self.addresses, private=to_write)
         self.histories = ClickHistories(self.paths.days, self.keyring, self.id)
         self._plans: dict[int, Plans] = {}
 
@@ -266,13 +266,13 @@ class Workspace:
     # -- the tracker
 
     def geo(self) -> Geo:
-        """All address data that is installed now. Of one that was replaced, only its readers know."""
+        """All geo data that is installed now. Of one that was replaced, only its readers know."""
         return self._installed.geo()
 
     @cached_property
-    def agents(self) -> Agents:
+    def agents(self) -> UserAgentReader:
         """What reads user agents; it remembers them, so all readers share it."""
-        return Agents()
+        return UserAgentReader()
 
     def opt_outs(self) -> OptOuts:
         """Who wants no trace, as of now."""

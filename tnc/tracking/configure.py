@@ -104,7 +104,7 @@ class Operations:
 
         Likewise a filter that asks for nothing else; one that asks for other things too does its work without.
         """
-        missing = PLACE_FACTS - self._workspace.geo().gives()
+        missing = PLACE_FACTS - self._workspace.geo().known_facts()
         before = needed_facts(present)
         for fact, places in needed_facts(wanted).items():
             new = [place for place in places if place.startswith("flow") and place not in before.get(fact, ())]
@@ -267,7 +267,7 @@ def _object(line: bytes) -> Mapping[str, Any]:
 
 def _unknown_to_all(place: str, fact: str) -> str:
     return (
-        f"{place}: no installed address data knows {fact}, so the condition could not be judged; `tnc ipdb list` shows "
+        f"{place}: no installed geo data knows {fact}, so the condition could not be judged; `tnc ipdb list` shows "
         "what there is. Install data that has it with `tnc ipdb update` or `tnc ipdb add FILE`, or leave the condition "
         "away."
     )

@@ -12,7 +12,7 @@ from tnc.store.days.writer import utc_date
 from tnc.tracking.pending import PendingCrawlerCheck
 from tnc.tracking.record import record_check
 from tnc.tracking.tracker import Tracker
-from tnc.visitors.crawlers import Crawlers, Resolve, Verifier, resolve
+from tnc.visitors.crawlers import Crawlers, CrawlerVerifier, Resolve, resolve
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class CrawlerChecks:
         self._tracker = tracker
         self._clicklog = click_log
         self._crawlers = crawlers
-        self._verifier = Verifier(resolve)
+        self._verifier = CrawlerVerifier(resolve)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -51,7 +51,7 @@ class CrawlerChecks:
             await asyncio.gather(*(self._check(each) for each in pending_crawler_checks[start : start + _AT_ONCE]))
 
     async def _check(self, claim: PendingCrawlerCheck) -> None:
-        crawler = self._crawlers.named(claim.crawler)
+        crawler = self._crawlers.find(claim.crawler)
         if crawler is None:
             return
         try:

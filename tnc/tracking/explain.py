@@ -13,7 +13,7 @@ from tnc.rules import Plan, Step, destination_check
 from tnc.rules.decision import Trace
 from tnc.store.workspace import Workspace
 from tnc.tracking.tracker import Arrival, Tracker
-from tnc.visitors.client_ip import canonical
+from tnc.visitors.client_ip import canonical_ip
 from tnc.visitors.request import Request
 
 _CUT = frozenset(("ip", "user_agent"))
@@ -172,7 +172,7 @@ def try_visitor(workspace: Workspace, tracker: Tracker, plan: Plan, invented: Te
 
     Raises InvalidError for an address that is none: unknown, it would be sent elsewhere than what was meant.
     """
-    if invented.ip is not None and canonical(invented.ip) is None:
+    if invented.ip is not None and canonical_ip(invented.ip) is None:
         raise InvalidError(f"{invented.ip!r} is no address; write one like 203.0.113.7 or 2001:db8::1.")
     named = {
         "Host": invented.host,

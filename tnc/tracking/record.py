@@ -27,7 +27,7 @@ from tnc.store.days.writer import DayWriter
 from tnc.tracking.conversions.networks import network_of, refusal
 from tnc.tracking.conversions.postback import Incoming
 from tnc.tracking.conversions.settle import Origin, Outcome, judge_conversion
-from tnc.visitors.traffic import after_check, with_sign
+from tnc.visitors.traffic import classify_after_check, classify_with_reason
 
 UNMAPPED = "words without a mapping"
 """Name of the number that a day counts them under, so that a new mapping knows where to look."""
@@ -147,12 +147,12 @@ def record_lander_click(
 
 def record_check(writer: DayWriter, click_id: ClickId, *, verified: bool, at_ms: int) -> bool:
     """Remember whether a declared crawler is the one it says it is; False where that is no news."""
-    return _relabel(writer, click_id, at_ms, lambda reasons: after_check(reasons, verified=verified), verified)
+    return _relabel(writer, click_id, at_ms, lambda reasons: classify_after_check(reasons, verified=verified), verified)
 
 
 def record_sign(writer: DayWriter, click_id: ClickId, sign: str, *, at_ms: int) -> bool:
     """Remember what a page saw of its visitor; False where that is no news."""
-    return _relabel(writer, click_id, at_ms, lambda reasons: with_sign(reasons, sign), None)
+    return _relabel(writer, click_id, at_ms, lambda reasons: classify_with_reason(reasons, sign), None)
 
 
 def record_withdrawal(writer: DayWriter, click_seq: int, *, at_ms: int) -> int:

@@ -19,7 +19,7 @@ from tnc.rules.operators import UNKNOWN
 from tnc.rules.review_parity import BROWSERS, Browser, browser_like
 from tnc.store.workspace import Workspace
 from tnc.tracking.setup import visit_reader
-from tnc.visitors.client_ip import Addresses
+from tnc.visitors.client_ip import NetworkSet
 from tnc.visitors.crawlers import Crawlers
 from tnc.visitors.request import Request
 from tnc.visitors.visit import Identity, VisitReader
@@ -142,7 +142,7 @@ class ReviewerAddresses:
         """Addresses from everywhere else."""
         four = (f"{first}.{second}.0.7" for first, second in product(range(1, 224), range(256)))
         six = (f"{0x2000 + first:x}:{second << 4:x}::7" for first, second in product(range(0, 0xC10, 8), range(64)))
-        own = Addresses(self._networks)
+        own = NetworkSet(self._networks)
         return [each for each in (*four, *six) if each not in own]
 
 

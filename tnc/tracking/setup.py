@@ -9,18 +9,18 @@ from tnc.store.workspace import Workspace
 from tnc.tracking.caps import Caps, Recount
 from tnc.tracking.identity import Pseudonyms
 from tnc.tracking.tracker import Tracker
-from tnc.visitors.client_ip import ClientAddress
-from tnc.visitors.rate import Frequency
+from tnc.visitors.client_ip import ClientIpReader
+from tnc.visitors.rate import ClickRate
 from tnc.visitors.visit import VisitReader
 
 
-def visit_reader(workspace: Workspace, frequency: Frequency | None = None) -> VisitReader:
+def visit_reader(workspace: Workspace, frequency: ClickRate | None = None) -> VisitReader:
     return VisitReader(
-        address=ClientAddress(workspace.settings.trusted_proxies),
+        client_ip=ClientIpReader(workspace.settings.trusted_proxies),
         geo=workspace.geo(),
-        agents=workspace.agents,
-        elsewhere=workspace.settings.default_mode_elsewhere,
-        frequency=frequency,
+        user_agents=workspace.agents,
+        default_mode=workspace.settings.default_mode_elsewhere,
+        click_rate=frequency,
         platform_cookies=COOKIES,
     )
 

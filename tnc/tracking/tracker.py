@@ -22,8 +22,8 @@ from tnc.tracking.pending import PendingCrawlerChecks, PendingWithdrawal, Pendin
 from tnc.tracking.seen import Seen, seen_key
 from tnc.visitors.rate import Duplicates
 from tnc.visitors.request import Request
-from tnc.visitors.visit import Facts, VisitReader, for_storage
 from tnc.visitors.visit import Identity as VisitIdentity
+from tnc.visitors.visit import RequestFacts, VisitReader, for_storage
 
 COOKIE_PLAIN: Final = "tnc"
 COOKIE_SECURE: Final = "__Host-tnc"
@@ -94,22 +94,22 @@ class Tracker:
             found = self._salts[date] = self.world.token(16)
         return found
 
-    def salted(self, facts: Facts, time_ms: int) -> str:
+    def salted(self, facts: RequestFacts, time_ms: int) -> str:
         return self.pseudonyms.salted(self.salt(utc_date(time_ms)), facts.ip, facts.user_agent)
 
-    def identify(self, facts: Facts, time_ms: int) -> Identity:
+    def identify(self, facts: RequestFacts, time_ms: int) -> Identity:
         cookies = facts.cookies
         cookie = cookies.get(COOKIE_SECURE) or cookies.get(COOKIE_PLAIN)
         salted = self.salted(facts, time_ms)
         return self.pseudonyms.identify(cookie, mode=facts.mode, salted=salted, chance=self.world.token)
 
-    def recent_pseudonyms(self, facts: Facts, time_ms: int) -> tuple[str, ...]:
+    def recent_pseudonyms(self, facts: RequestFacts, time_ms: int) -> tuple[str, ...]:
         """Today's and yesterday's pseudonym of a visitor without a cookie."""
         today = utc_date(time_ms)
         salts = [self.salt(today), *(self._salts[day] for day in (today - timedelta(days=1),) if day in self._salts)]
         return tuple(self.pseudonyms.salted(salt, facts.ip, facts.user_agent) for salt in salts)
 
-    def is_own_visit(self, facts: Facts, visit: Visit, time_ms: int) -> bool:
+    def is_own_visit(self, facts: RequestFacts, visit: Visit, time_ms: int) -> bool:
         """Whether a request comes from the browser that made `visit`: same cookie, or a pseudonym of two days."""
         cookie = facts.cookies.get(COOKIE_SECURE) or facts.cookies.get(COOKIE_PLAIN)
         known = None if cookie is None else self.pseudonyms.known(cookie)
@@ -129,9 +129,9 @@ class Tracker:
         if self.opt_outs.include(identity.visitor, facts.ip):
             facts = replace(facts, mode="none")
             identity = self.identify(facts, now_ms)
-        verdict = facts.verdict
+        verdict = facts.classification
         known = remember and verdict.traffic != "prefetch" and not verdict.is_declared and facts.mode != "none"
-        if known and facts.wishes.consent == "denied":
+        if known and facts.signals.consent == "denied":
             self._note_denial(facts, now_ms)
         who = self._known(campaign, identity, now_ms, remember=known)
         visit = facts.visit(replace(who, **_NOBODY_NEW) if verdict.is_declared else who)
@@ -175,7 +175,7 @@ class Tracker:
             converted=seen.look(seen_key(visitor, campaign.id, "converted"), now_s, window_s) is not None,
         )
 
-    def _note_denial(self, facts: Facts, now_ms: int) -> None:
+    def _note_denial(self, facts: RequestFacts, now_ms: int) -> None:
         """Where there may be earlier visits that were not denied, they are looked for behind the answer."""
         cookie = facts.cookies.get(COOKIE_SECURE) or facts.cookies.get(COOKIE_PLAIN)
         known = None if cookie is None else self.pseudonyms.known(cookie)

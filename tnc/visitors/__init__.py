@@ -1,4 +1,4 @@
-"""What is known of a visitor from one request: address, place, network, device, wishes, kind of traffic.
+"""What one request says about its visitor: IP address, place, network, device, consent, class of traffic.
 
-Everything here works in memory: no name is resolved, no file read and nothing asked while a click waits.
+Everything here works in memory: while a click waits, no name is resolved, no file is read and no server is asked.
 """

@@ -1,7 +1,7 @@
-"""Programs that say so: user agents of crawlers, HTTP clients and driven browsers.
+"""User agents that name themselves programs: crawlers, HTTP clients, automated browsers.
 
-Two lists go through RE2, which no user agent can make slow: crawler-user-agents says which bot it is, isbot
-says that it is no browser. What both know is on `facts/data/README.txt`.
+Two lists are matched with RE2, whose time no user agent can blow up: crawler-user-agents names the bot, isbot
+says only that it is no browser. `visitors/data/README.txt` says where the lists come from.
 """
 
 import re
@@ -14,15 +14,15 @@ from msgspec import Struct, json
 ClaimKind = Literal["bot", "client", "automation"]
 
 UNNAMED: Final = "other"
-_MEMORY: Final = 32 << 20  # RE2 falls back to a slow search when its automaton does not fit
-# Makers call devices HTC Butterfly and Google TV Streamer. What has a version of its own behind the name is none.
+_MEMORY: Final = 32 << 20  # bytes; RE2 falls back to a slower search when its automaton does not fit
+# Names of devices, like HTC Butterfly or Google TV Streamer. A name with a version behind it is a program.
 _DEVICE: Final = re.compile(r"(\(Linux; Android [0-9.]+; )[^;()/+]+(?: Build/[^;()]*)?(?=[;)])")
-# RE2 knows no look-around. What these patterns exclude is asked of `re`, and only where the rest was found.
+# RE2 has no look-around: these patterns are matched without it first, and then exactly with `re`.
 _LOOK_AROUND: Final = re.compile(r"\(\?<?[!=](?:[^()]|\([^()]*\))*\)")
 
 
 class Claim(Struct, frozen=True, kw_only=True):
-    """A user agent that names itself a program. `pattern` and its list are shown to who asks why."""
+    """A user agent that names itself a program. `tnc ua` shows the `pattern` and its list, `source`."""
 
     name: str
     kind: ClaimKind
@@ -30,21 +30,21 @@ class Claim(Struct, frozen=True, kw_only=True):
     source: str
 
 
-class _Names(Struct):
+class _NamedBots(Struct):
     patterns: list[tuple[str, str, ClaimKind]]
 
 
-class _Marks(Struct):
+class _BotPatterns(Struct):
     patterns: list[str]
 
 
 class _File(Struct, rename={"names": "crawler-user-agents", "marks": "isbot"}):
-    names: _Names
-    marks: _Marks
+    names: _NamedBots
+    marks: _BotPatterns
 
 
 class Bots:
-    """The compiled lists. Costs a tenth of a second once."""
+    """The compiled lists. Compiling takes a tenth of a second."""
 
     def __init__(self) -> None:
         read = json.decode(files("tnc.visitors").joinpath("data", "bots.json").read_bytes(), type=_File)
@@ -52,35 +52,35 @@ class Bots:
             Claim(name=name, kind=kind, pattern=pattern, source="crawler-user-agents")
             for pattern, name, kind in read.names.patterns
         ]
-        self._names = _set([each.pattern for each in self._named], ignore_case=False)
+        self._names = _compile([each.pattern for each in self._named], ignore_case=False)
         self._marks = read.marks.patterns
-        self._no_browser = _set([_LOOK_AROUND.sub("", each) for each in self._marks], ignore_case=True)
+        self._no_browser = _compile([_LOOK_AROUND.sub("", each) for each in self._marks], ignore_case=True)
         self._exact = {
-            place: re.compile(pattern, re.IGNORECASE | re.ASCII)
-            for place, pattern in enumerate(self._marks)
+            index: re.compile(pattern, re.IGNORECASE | re.ASCII)
+            for index, pattern in enumerate(self._marks)
             if _LOOK_AROUND.search(pattern)
         }
 
     def find(self, user_agent: str) -> Claim | None:
-        """The most telling pattern that a clean user agent matches. The name of a device is no claim."""
+        """The claim with the longest name in a clean user agent; None if it matches only by the name of a device."""
         claim = self._find(user_agent)
         if claim is None:
             return None
-        nameless = _DEVICE.sub(r"\1", user_agent, count=1)
-        return claim if nameless == user_agent else self._find(nameless)
+        without_device = _DEVICE.sub(r"\1", user_agent, count=1)
+        return claim if without_device == user_agent else self._find(without_device)
 
     def _find(self, user_agent: str) -> Claim | None:
-        named: list[Claim] = [self._named[place] for place in self._names.Match(user_agent) or ()]
+        named: list[Claim] = [self._named[index] for index in self._names.Match(user_agent) or ()]
         if named:
             return max(named, key=lambda claim: len(claim.name))
-        for place in sorted(self._no_browser.Match(user_agent) or ()):
-            exact = self._exact.get(place)
+        for index in sorted(self._no_browser.Match(user_agent) or ()):
+            exact = self._exact.get(index)
             if exact is None or exact.search(user_agent):
-                return Claim(name=UNNAMED, kind="bot", pattern=self._marks[place], source="isbot")
+                return Claim(name=UNNAMED, kind="bot", pattern=self._marks[index], source="isbot")
         return None
 
 
-def _set(patterns: list[str], *, ignore_case: bool) -> re2.Set:
+def _compile(patterns: list[str], *, ignore_case: bool) -> re2.Set:
     options = re2.Options()
     options.max_mem = _MEMORY
     options.never_capture = True

@@ -1,7 +1,7 @@
-"""User-Agent Client Hints, read as the structured fields (RFC 9651) that they are.
+"""User-Agent Client Hints, parsed as structured fields (RFC 9651).
 
-Browsers put invented brands with quotes and commas into the list on purpose, so that nobody splits it by
-hand. A hint that cannot be read is a hint that was not sent.
+Browsers put made-up brands with quotes and commas into the list on purpose, so splitting at commas does not work. A
+hint that cannot be parsed counts as not sent.
 """
 
 import re
@@ -17,10 +17,10 @@ HINTS: Final = (
     "sec-ch-ua-platform-version",
     "sec-ch-ua-model",
 )
-# Sent with answers over HTTPS; never as Critical-CH, which makes the browser click a second time.
+# Sent with responses over HTTPS; never as Critical-CH, which makes the browser send the click a second time.
 ACCEPT_CH: Final = "Sec-CH-UA-Full-Version-List, Sec-CH-UA-Platform-Version, Sec-CH-UA-Model"
 
-_MAX: Final = 1024
+_MAX_LENGTH: Final = 1024
 _NOT_SENT: Final = ("",) * len(HINTS)
 
 _STRING: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
@@ -29,8 +29,8 @@ _BARE: Final = re.compile(r'"(?:[ !#-\[\]-~]|\\["\\])*"|\?[01]|[A-Za-z0-9*:._/+-
 
 
 @dataclass(frozen=True, slots=True)
-class Hints:
-    """What the browser said of itself; empty where it said nothing readable."""
+class ClientHints:
+    """What the browser says about itself; empty where it sent nothing or nothing readable."""
 
     brands: Mapping[str, str]  # brand -> version, the full version where it was given
     platform: str = ""
@@ -39,17 +39,17 @@ class Hints:
     mobile: bool = False
 
 
-def sent_hints(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """The hint headers in the order of `HINTS`, for use as a key; empty when the browser sends none."""
+def hint_headers(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """The hint headers in the order of `HINTS`, usable as a cache key; empty when the browser sends none."""
     if "sec-ch-ua" not in headers and "sec-ch-ua-platform" not in headers:
         return ()
     sent = tuple(map(headers.get, HINTS, _NOT_SENT))
-    return sent if len("".join(sent)) <= _MAX else tuple(each[:_MAX] for each in sent)
+    return sent if len("".join(sent)) <= _MAX_LENGTH else tuple(each[:_MAX_LENGTH] for each in sent)
 
 
-def read_hints(sent: tuple[str, ...]) -> Hints:
+def read_hints(sent: tuple[str, ...]) -> ClientHints:
     brief, full, mobile, platform, version, model = sent
-    return Hints(
+    return ClientHints(
         brands=_brands(full) or _brands(brief),
         platform=_string(platform),
         platform_version=_string(version),
@@ -85,13 +85,13 @@ def _brands(field: str) -> dict[str, str]:
 
 
 def _parameters(rest: str) -> tuple[str, str]:
-    """What follows the parameters of one list member, and the value of its `v`."""
+    """The rest of the list behind the parameters of one member, and the value of parameter `v`."""
     version = ""
     while rest.startswith(";"):
         rest = rest[1:].lstrip(" ")
         key = _KEY.match(rest)
         if key is None:
-            return "!", ""  # no list goes on like this: the caller refuses it
+            return "!", ""  # malformed: `_brands` refuses a rest that begins so
         rest = rest[key.end() :]
         if rest.startswith("="):
             value = _BARE.match(rest, 1)

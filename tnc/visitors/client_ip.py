@@ -1,4 +1,4 @@
-"""The visitor's address: from the socket, or from a proxy that the owner trusts, in one canonical form."""
+"""The visitor's IP address: the socket's, or what a proxy that the owner trusts says, in canonical form."""
 
 import socket
 from bisect import bisect_right
@@ -10,10 +10,10 @@ from typing import Final, Literal, NamedTuple
 
 from tnc.core.errors import InvalidError
 
-AddressSource = Literal["peer", "forwarded", "cloudflare"]
+ClientIpSource = Literal["peer", "forwarded", "cloudflare"]
 Network = IPv4Network | IPv6Network
 
-# https://www.cloudflare.com/ips-v4 and ips-v6: only from here does CF-Connecting-IP mean anything.
+# https://www.cloudflare.com/ips-v4 and ips-v6: CF-Connecting-IP counts only from these networks.
 CLOUDFLARE: Final = (
     "173.245.48.0/20", "103.21.244.0/22", "103.22.200.0/22", "103.31.4.0/22", "141.101.64.0/18",
     "108.162.192.0/18", "190.93.240.0/20", "188.114.96.0/20", "197.234.240.0/22", "198.41.128.0/17",
@@ -22,7 +22,7 @@ CLOUDFLARE: Final = (
     "2a06:98c0::/29", "2c0f:f248::/32",
 )  # fmt: skip
 
-# IANA special-purpose registries. For IPv6 the rule is turned round: only 2000::/3 is global at all.
+# IANA special-purpose registries. For IPv6 everything outside 2000::/3 is listed: only that is global.
 DOCUMENTATION: Final = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
 INTERNAL: Final = (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
@@ -34,13 +34,13 @@ _MAPPED: Final = bytes(10) + b"\xff\xff"
 _CLASS_E: Final = 240
 
 
-class Addresses:
+class NetworkSet:
     """A set of networks. `ip in addresses` costs one bisection per address family."""
 
     __slots__ = ("_edges",)
 
     def __init__(self, networks: Iterable[Network]) -> None:
-        # Edges alternate: at an even place a network begins, at an odd one it has just ended.
+        # Edges alternate: a network begins at an even index and ends before the next, odd one.
         self._edges: dict[int, list[bytes]] = {4: [], 16: []}
         known = list(networks)
         for family, edges in self._edges.items():
@@ -58,138 +58,138 @@ class Addresses:
             # One byte longer than an address, so that the edge behind the last address has a value too.
             edges.extend(edge.to_bytes(family + 1, "big") for edge in chain.from_iterable(joined))
 
-    def holds(self, packed: bytes) -> bool:
+    def contains(self, packed: bytes) -> bool:
         return bisect_right(self._edges[len(packed)], b"\x00" + packed) % 2 == 1
 
     def __contains__(self, ip: str) -> bool:
-        return self.holds(pack(ip))
+        return self.contains(pack_ip(ip))
 
 
 def _networks(texts: Iterable[str]) -> list[Network]:
     return [ip_network(each) for each in texts]
 
 
-_NOT_GLOBAL: Final = Addresses(_networks((*INTERNAL, *DOCUMENTATION)))
-_CLOUDFLARE: Final = Addresses(_networks(CLOUDFLARE))
+_NOT_GLOBAL: Final = NetworkSet(_networks((*INTERNAL, *DOCUMENTATION)))
+_CLOUDFLARE: Final = NetworkSet(_networks(CLOUDFLARE))
 
 
-def pack(ip: str) -> bytes:
-    """The 4 or 16 bytes of an address; an IPv4-mapped one is its IPv4 address. Raises OSError or ValueError."""
+def pack_ip(ip: str) -> bytes:
+    """The 4 or 16 bytes of an IP; an IPv4-mapped one becomes IPv4. Raises OSError or ValueError."""
     if ":" not in ip:
         return socket.inet_pton(socket.AF_INET, ip)
     packed = socket.inet_pton(socket.AF_INET6, ip)
     return packed[12:] if packed.startswith(_MAPPED) else packed
 
 
-def unpack(packed: bytes) -> str:
+def unpack_ip(packed: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
 @lru_cache(8192)
-def canonical(text: str) -> str | None:
-    """The address as it is written everywhere, or None: no zones, no leading zeros, no mapped form."""
+def canonical_ip(text: str) -> str | None:
+    """The one written form of an IP, or None if the text is none: zones and leading zeros are refused."""
     try:
-        return unpack(pack(text))
+        return unpack_ip(pack_ip(text))
     except (OSError, ValueError):
         return None
 
 
 def is_global(packed: bytes) -> bool:
-    """Whether an address can belong to a visitor on the Internet."""
-    return not _NOT_GLOBAL.holds(packed)
+    """Whether an IP can belong to a visitor: it is not private, reserved or for documentation."""
+    return not _NOT_GLOBAL.contains(packed)
 
 
-def cut(ip: str) -> str:
-    """The network that may be kept where the person may not: /24 of IPv4, /48 of IPv6."""
-    packed = pack(ip)
+def truncate_ip(ip: str) -> str:
+    """The network that is stored in place of the IP without consent: /24 of IPv4, /48 of IPv6."""
+    packed = pack_ip(ip)
     if len(packed) == 4:
-        return unpack(packed[:3] + b"\x00") + "/24"
-    return unpack(packed[:6] + bytes(10)) + "/48"
+        return unpack_ip(packed[:3] + b"\x00") + "/24"
+    return unpack_ip(packed[:6] + bytes(10)) + "/48"
 
 
 def read_networks(texts: Iterable[str], *, setting: str) -> list[Network]:
-    """CIDR texts as networks. Raises InvalidError that names `setting` and the text."""
+    """Parse CIDR texts. Raises InvalidError that names `setting` and the text."""
     found = []
     for text in texts:
         try:
             found.append(ip_network(text.strip(), strict=False))
         except ValueError as error:
             raise InvalidError(
-                f"{setting}: {text!r} is no network; write an address or a prefix such as 10.0.0.0/8"
+                f"{setting}: {text!r} is no network; write an IP address or a prefix such as 10.0.0.0/8"
             ) from error
     return found
 
 
-class Client(NamedTuple):
-    """Whose request it is, in canonical text, and who said so. `ip` is None when the socket has no address."""
+class ClientIp(NamedTuple):
+    """The visitor's IP in canonical form, and where it was read. `ip` is None when the socket has no IP address."""
 
     ip: str | None
-    source: AddressSource
+    source: ClientIpSource
 
 
-class ClientAddress:
-    """Finds the visitor behind trusted proxies, and believes nobody else.
+class ClientIpReader:
+    """Finds the visitor's IP behind trusted proxies. Headers from any other peer are ignored.
 
-    A trusted peer's `X-Forwarded-For` (then `Forwarded`, then `X-Real-IP`) is read from the right: the
-    first entry that is not itself trusted is the visitor, and an unreadable one makes the peer the visitor,
-    because everything left of it is hearsay. `CF-Connecting-IP` counts once, from Cloudflare's ranges only.
+    `X-Forwarded-For` (else `Forwarded`, else `X-Real-IP`) of a trusted peer is read from the right: the first entry
+    that is not a trusted proxy is the visitor. If an entry cannot be read, everything left of it could be forged, and
+    the nearest trusted proxy that can be read is taken for the visitor. `CF-Connecting-IP` counts only from Cloudflare.
     """
 
     __slots__ = ("_cloudflare", "_trusted")
 
     def __init__(self, trusted: Sequence[str] = (), *, cloudflare: bool = True) -> None:
-        self._trusted = Addresses(read_networks(trusted, setting="trusted proxy")) if trusted else None
+        self._trusted = NetworkSet(read_networks(trusted, setting="trusted proxy")) if trusted else None
         self._cloudflare = cloudflare
 
-    def of(self, peer: str, headers: Mapping[str, str], repeated: frozenset[str] = frozenset()) -> Client:
-        """`headers` by lower-case name, lines of one name joined by commas; `repeated` names those with several."""
-        ip = canonical(peer)
+    def find(self, peer: str, headers: Mapping[str, str], repeated: frozenset[str] = frozenset()) -> ClientIp:
+        """`headers` by lower-case name, lines of one name joined by commas; `repeated`: names with several lines."""
+        ip = canonical_ip(peer)
         if self._trusted is None or ip is None or ip not in self._trusted:
-            return Client(ip, "peer")
+            return ClientIp(ip, "peer")
         if self._cloudflare and "cf-connecting-ip" in headers and ip in _CLOUDFLARE:
-            said = None if "cf-connecting-ip" in repeated else _said_by_cloudflare(headers)
-            return Client(said, "cloudflare") if said else Client(ip, "peer")
+            found = None if "cf-connecting-ip" in repeated else _cloudflare_ip(headers)
+            return ClientIp(found, "cloudflare") if found else ClientIp(ip, "peer")
         for name, entries in _CHAINS.items():
             if name in headers:
-                said = self._nearest_stranger(entries(headers[name]))
-                return Client(said, "forwarded") if said else Client(ip, "peer")
-        return Client(ip, "peer")
+                found = self._last_untrusted(entries(headers[name]))
+                return ClientIp(found, "forwarded") if found else ClientIp(ip, "peer")
+        return ClientIp(ip, "peer")
 
     def is_trusted(self, peer: str) -> bool:
-        """Whether this peer's word on the visitor's address and scheme counts."""
-        ip = canonical(peer)
+        """Whether the headers of this peer about the visitor's IP and scheme count."""
+        ip = canonical_ip(peer)
         return self._trusted is not None and ip is not None and ip in self._trusted
 
-    def _nearest_stranger(self, entries: list[str]) -> str | None:
+    def _last_untrusted(self, entries: list[str]) -> str | None:
         assert self._trusted is not None  # noqa: S101 - only asked on behalf of a trusted peer
-        left_most = None
+        last_proxy = None
         for entry in reversed(entries):
-            ip = canonical(_without_port(entry.strip()))
+            ip = canonical_ip(_without_port(entry.strip()))
             if ip is None:
-                return left_most
+                return last_proxy
             if ip not in self._trusted:
                 return ip
-            left_most = ip
-        return left_most
+            last_proxy = ip
+        return last_proxy
 
 
-def _said_by_cloudflare(headers: Mapping[str, str]) -> str | None:
-    ip = canonical(headers["cf-connecting-ip"].strip())
-    # "Pseudo IPv4" overwrites the header with an address of class E and keeps the true one beside it.
-    if ip and ":" not in ip and pack(ip)[0] >= _CLASS_E:
-        return canonical(headers.get("cf-connecting-ipv6", "").strip())
+def _cloudflare_ip(headers: Mapping[str, str]) -> str | None:
+    ip = canonical_ip(headers["cf-connecting-ip"].strip())
+    # "Pseudo IPv4" puts a made-up address of class E here and the true one into CF-Connecting-IPv6.
+    if ip and ":" not in ip and pack_ip(ip)[0] >= _CLASS_E:
+        return canonical_ip(headers.get("cf-connecting-ipv6", "").strip())
     return ip
 
 
 def _without_port(entry: str) -> str:
-    """`1.2.3.4:80`, `[2001:db8::1]:443` and `[2001:db8::1]` without what is no address."""
+    """`1.2.3.4:80` -> 1.2.3.4; `[2001:db8::1]:443` and `[2001:db8::1]` -> 2001:db8::1"""
     if entry.startswith("["):
         return entry[1:].partition("]")[0]
     return entry.partition(":")[0] if entry.count(":") == 1 else entry
 
 
 def _forwarded(value: str) -> list[str]:
-    """The `for=` nodes of RFC 7239, unreadable ones included as they are."""
+    """The `for=` nodes of RFC 7239, one for each element; empty where an element has none."""
     nodes = []
     for element in value.split(","):
         node = ""
@@ -201,12 +201,12 @@ def _forwarded(value: str) -> list[str]:
     return nodes
 
 
-def _listed(value: str) -> list[str]:
+def _comma_separated(value: str) -> list[str]:
     return value.split(",")
 
 
 _CHAINS: Final[Mapping[str, Callable[[str], list[str]]]] = {
-    "x-forwarded-for": _listed,
+    "x-forwarded-for": _comma_separated,
     "forwarded": _forwarded,
-    "x-real-ip": _listed,
+    "x-real-ip": _comma_separated,
 }

@@ -1,6 +1,6 @@
-"""What the visitor wishes and what the law there asks: consent, Global Privacy Control, and the mode they lead to.
+"""Consent and opt-out signals of a request, and the mode in which the visit may be processed.
 
-A signal that cannot be read is no consent, and never an error. Of signals that differ the denial counts.
+A signal that cannot be read is no consent, and never an error. If signals differ, the denial counts.
 """
 
 import base64
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from tnc.core.models import Consent, Mode
 
-# On plain HTTP browsers refuse the prefix, and an opt-out must work there too.
+# Browsers refuse the __Host- prefix on plain HTTP, and an opt-out must work there too.
 OPT_OUT_COOKIES: Final = ("__Host-tnc_out", "tnc_out")
 CONSENT_COOKIES: Final = ("__Host-tnc_no", "tnc_no")  # consent was withdrawn
 
@@ -40,8 +40,8 @@ _GPP_OPT_OUTS: Final = {
 }
 
 
-class Wishes(NamedTuple):
-    """`opt_out` is a signal against sale and sharing (GPC, or an opt-out of a US state); `gdpr` is `gdpr=1`."""
+class ConsentSignals(NamedTuple):
+    """`opt_out`: against sale and sharing, by GPC or the GPP section of a US state. `gdpr`: the parameter `gdpr=1`."""
 
     consent: Consent = "unknown"
     gpc: bool = False
@@ -49,47 +49,47 @@ class Wishes(NamedTuple):
     gdpr: bool = False
 
 
-SILENT: Final = Wishes()
+NO_SIGNALS: Final = ConsentSignals()
 _PARAMETERS: Final = frozenset({"tnc_consent", "gdpr", "gdpr_consent", "gpp", "gpp_sid"})
 
 
-def read_wishes(params: Mapping[str, str], headers: Mapping[str, str]) -> Wishes:
-    """Consent counts when purposes 1 (store on the device) and 7 (measure advertising) are both consented to."""
+def read_signals(params: Mapping[str, str], headers: Mapping[str, str]) -> ConsentSignals:
+    """A TCF string grants consent if it consents to purposes 1 (store on the device) and 7 (measure advertising)."""
     # https://w3c.github.io/gpc/: only the value 1 is a signal.
     gpc = headers.get("sec-gpc") == "1"
     if _PARAMETERS.isdisjoint(params):
-        return Wishes(gpc=True, opt_out=True) if gpc else SILENT
-    said: list[Consent] = [_own(params.get("tnc_consent"))]
+        return ConsentSignals(gpc=True, opt_out=True) if gpc else NO_SIGNALS
+    consents: list[Consent] = [_tnc_consent(params.get("tnc_consent"))]
     applies = params.get("gdpr")
     if applies != "0":
-        said.append(_tcf(params.get("gdpr_consent", "")))
+        consents.append(_tcf(params.get("gdpr_consent", "")))
     european, opted_out = _gpp(params.get("gpp", ""), params.get("gpp_sid", ""))
-    said.append(european)
+    consents.append(european)
     if opted_out:
-        said.append("denied")
-    return Wishes(_sum(said), gpc, opt_out=gpc or opted_out, gdpr=applies == "1")
+        consents.append("denied")
+    return ConsentSignals(_combine(consents), gpc, opt_out=gpc or opted_out, gdpr=applies == "1")
 
 
-def mode(
+def choose_mode(
     country: str | None,
-    wishes: Wishes,
+    signals: ConsentSignals,
     *,
     opted_out: bool,
-    elsewhere: Mode = "full",
+    default: Mode = "full",
 ) -> Mode:
-    """How the visit may be processed. Where the visitor is sent never depends on it.
+    """How the visit may be processed. The visitor is sent to the same page in every mode.
 
-    `elsewhere` is what the owner chose for countries that ask for no consent. A denial is kept everywhere.
+    `default` is the owner's choice for countries that require no consent. A denial is respected in every country.
     """
     if opted_out:
         return "none"
-    if wishes.consent == "granted":
+    if signals.consent == "granted":
         return "full"
-    if country is None or country in CONSENT_COUNTRIES or wishes.gdpr:
+    if country is None or country in CONSENT_COUNTRIES or signals.gdpr:
         return "cookieless"
-    if wishes.opt_out:
-        return "cookieless" if elsewhere == "cookieless" else "limited"
-    return "cookieless" if wishes.consent == "denied" else elsewhere
+    if signals.opt_out:
+        return "cookieless" if default == "cookieless" else "limited"
+    return "cookieless" if signals.consent == "denied" else default
 
 
 def has_opted_out(cookies: Mapping[str, str]) -> bool:
@@ -100,16 +100,16 @@ def has_withdrawn(cookies: Mapping[str, str]) -> bool:
     return any(cookies.get(name) == "1" for name in CONSENT_COOKIES)
 
 
-def _sum(said: list[Consent]) -> Consent:
-    if "denied" in said:
+def _combine(consents: list[Consent]) -> Consent:
+    if "denied" in consents:
         return "denied"
-    return "granted" if "granted" in said else "unknown"
+    return "granted" if "granted" in consents else "unknown"
 
 
-def _own(word: str | None) -> Consent:
-    match word:
+def _tnc_consent(text: str | None) -> Consent:
+    match text:
         case "granted" | "denied":
-            return word
+            return text
         case _:
             return "unknown"
 
@@ -132,7 +132,7 @@ _UNREADABLE: Final = (ValueError, IndexError, binascii.Error)
 
 
 def _bits(text: str) -> _Bits:
-    """GPP writers drop bits instead of padding: text of any length is read, up to its last full byte."""
+    """Some GPP strings are cut instead of padded: text of any length is read up to its last full byte."""
     spare = len(text) % 4 == 1
     return _Bits(text + "A" if spare else text)
 
@@ -153,7 +153,7 @@ def _tcf(text: str) -> Consent:
 
 
 def _gpp(text: str, applicable: str) -> tuple[Consent, bool]:
-    """What the European section says, and whether a US section is an opt-out."""
+    """The consent in the European section, and whether a US section is an opt-out."""
     if not text.startswith("D"):
         return "unknown", False
     header, *sections = text.split("~")
@@ -172,7 +172,7 @@ def _gpp(text: str, applicable: str) -> tuple[Consent, bool]:
 
 
 def _gpp_sections(bits: _Bits) -> list[int]:
-    """The section ids of a GPP header: counted, each a Fibonacci-coded step from the one before, or a range."""
+    """The section ids of a GPP header. Each is a Fibonacci-coded step from the one before, or a range."""
     found: list[int] = []
     at, last = 24, 0
     for _ in range(bits.number(12, 12)):
@@ -183,13 +183,13 @@ def _gpp_sections(bits: _Bits) -> list[int]:
             step, at = _fibonacci(bits, at)
             last = first + step
         if last - first > 64 or len(found) > 64:
-            raise ValueError("more sections than there are")
+            raise ValueError("more sections than GPP has")
         found.extend(range(first, last + 1))
     return found
 
 
 def _fibonacci(bits: _Bits, at: int) -> tuple[int, int]:
-    """A Fibonacci-coded number, which ends with two ones, and the place behind it."""
+    """A Fibonacci-coded number, which ends with two ones, and the position behind it."""
     total, low, high, before = 0, 1, 2, 0
     while True:
         bit = bits.number(at, 1)

@@ -1,7 +1,7 @@
-"""The crawlers by which ad platforms and search engines look at a page: who claims to be one, and is it true.
+"""Declared crawlers of ad platforms and search engines: which one a request claims to be, and whether that is true.
 
-Whatever the check says, such a request is routed like an ordinary visitor's: lists age, and a reviewer must
-never see another page than people do. The check only decides what the request is called in the numbers.
+Whatever the check finds, such a request is routed like an ordinary visitor's: lists become outdated, and a reviewer
+must never see another page than people do. The check only decides how the request is counted.
 """
 
 import asyncio
@@ -16,17 +16,10 @@ from typing import Final, NamedTuple
 from msgspec import Struct, json
 
 from tnc.core.clock import HOUR_MS
-from tnc.visitors.client_ip import Addresses, canonical
+from tnc.visitors.client_ip import NetworkSet, canonical_ip
 
 
-class DnsAnswer(NamedTuple):
-    """What the resolver said: the name of an address, and the addresses of that name."""
-
-    name: str | None
-    addresses: tuple[str, ...] = ()
-
-
-class _Described(Struct):
+class _CrawlerData(Struct):
     name: str
     operator: str
     tokens: list[str]
@@ -41,51 +34,54 @@ class _Range(Struct):
 
 
 class _File(Struct):
-    crawlers: list[_Described]
+    crawlers: list[_CrawlerData]
     ranges: dict[str, _Range]
 
 
 class Crawler:
-    """One declared crawler, and how its claim can be checked."""
+    """One declared crawler, and how its claim can be checked.
 
-    __slots__ = ("_addresses", "_asns", "_complete", "_suffixes", "name", "operator", "tokens")
+    `complete` in the data: the operator publishes all addresses of the crawler, so others are proof of a false claim.
+    """
 
-    def __init__(self, described: _Described, ranges: dict[str, _Range]) -> None:
-        self.name = described.name
-        self.operator = described.operator
-        self.tokens = tuple(described.tokens)
-        self._addresses = Addresses(ip_network(prefix) for each in described.ranges for prefix in ranges[each].prefixes)
-        self._asns = frozenset(described.asns)
-        self._suffixes = tuple(described.rdns_suffixes)
-        self._complete = described.complete
+    __slots__ = ("_asns", "_complete", "_networks", "_suffixes", "name", "operator", "tokens")
 
-    def verified(self, ip: str, asn: int | None) -> bool | None:
-        """What is known at once, by published networks; false only where nothing else could prove the claim."""
-        if ip in self._addresses or asn in self._asns:
+    def __init__(self, data: _CrawlerData, ranges: dict[str, _Range]) -> None:
+        self.name = data.name
+        self.operator = data.operator
+        self.tokens = tuple(data.tokens)
+        self._networks = NetworkSet(ip_network(prefix) for each in data.ranges for prefix in ranges[each].prefixes)
+        self._asns = frozenset(data.asns)
+        self._suffixes = tuple(data.rdns_suffixes)
+        self._complete = data.complete
+
+    def check_network(self, ip: str, asn: int | None) -> bool | None:
+        """Whether the published networks prove the claim; False only if nothing else could prove it, else None."""
+        if ip in self._networks or asn in self._asns:
             return True
         only_by_network = self._complete and self._asns and not self._suffixes
         return False if only_by_network and asn is not None else None
 
-    def judge(self, ip: str, asn: int | None, answer: DnsAnswer) -> bool | None:
-        """What is known after the resolver answered. False only where the operator publishes a complete check."""
-        if self.verified(ip, asn) or self._is_confirmed(ip, answer):
+    def check_dns(self, ip: str, asn: int | None, answer: "DnsAnswer") -> bool | None:
+        """Whether the networks or the DNS name prove the claim; False only if the operator publishes all addresses."""
+        if self.check_network(ip, asn) or self._is_confirmed(ip, answer):
             return True
         return False if self._complete else None
 
     @property
-    def asks_dns(self) -> bool:
-        """Whether the name of an address could prove the claim."""
+    def has_dns_names(self) -> bool:
+        """Whether the DNS name of the address could prove the claim."""
         return bool(self._suffixes)
 
-    def _is_confirmed(self, ip: str, answer: DnsAnswer) -> bool:
-        """Forward-confirmed: the name ends with the operator's, at a dot, and leads back to the address."""
+    def _is_confirmed(self, ip: str, answer: "DnsAnswer") -> bool:
+        """Forward-confirmed reverse DNS: the name belongs to the operator's domain and resolves to the address."""
         name = (answer.name or "").rstrip(".").lower()
         belongs = any(name == suffix or name.endswith("." + suffix) for suffix in self._suffixes)
-        return belongs and ip in {canonical(each) for each in answer.addresses}
+        return belongs and ip in {canonical_ip(each) for each in answer.addresses}
 
 
 class Crawlers:
-    """All declared crawlers, in the order in which their tokens must be tried."""
+    """All declared crawlers. Their tokens must be tried in this order."""
 
     def __init__(self) -> None:
         read = json.decode(files("tnc.visitors").joinpath("data", "crawlers.json").read_bytes(), type=_File)
@@ -97,88 +93,98 @@ class Crawlers:
     def __iter__(self) -> Iterator[Crawler]:
         return iter(self._all)
 
-    def claimed(self, user_agent: str) -> Crawler | None:
-        """The crawler that a user agent says it is."""
+    def find_claimed(self, user_agent: str) -> Crawler | None:
+        """The crawler that a user agent claims to be."""
         for crawler in self._all:
             for token in crawler.tokens:
                 if token in user_agent:
                     return crawler
         return None
 
-    def named(self, name: str) -> Crawler | None:
+    def find(self, name: str) -> Crawler | None:
         return next((each for each in self._all if each.name == name), None)
 
 
-LIMIT_S: Final = 2.0
+# ----------------------------------------------------------------------------------------- checks by DNS
+
+DNS_TIMEOUT_S: Final = 2.0
 _KNOWN_MS: Final = 24 * HOUR_MS
 _FAILED_MS: Final = HOUR_MS
-_MOST: Final = 10_000
+_MAX_ANSWERS: Final = 10_000
+
+
+class DnsAnswer(NamedTuple):
+    """The name of an IP address, and the addresses of that name."""
+
+    name: str | None
+    addresses: tuple[str, ...] = ()
+
 
 Resolve = Callable[[str], Awaitable[DnsAnswer]]
 
 
 async def resolve(ip: str) -> DnsAnswer:
-    """The name of an address and the addresses of that name, by the system's resolver. Raises OSError.
+    """Look up with the system's resolver. Raises OSError.
 
-    Asked in a thread of its own: a resolver that hangs keeps nobody waiting, not even a server that stops.
+    It runs in a daemon thread: a resolver that hangs then blocks neither other look-ups nor a server that stops.
     """
     loop = asyncio.get_running_loop()
     answered: asyncio.Future[DnsAnswer] = loop.create_future()
 
-    def settle(answer: DnsAnswer | None, error: OSError | None) -> None:
-        if answered.done():  # nobody waits for it any more
+    def resolve_future(answer: DnsAnswer | None, error: OSError | None) -> None:
+        if answered.done():  # cancelled or timed out
             return
         if answer is None:
             answered.set_exception(error or OSError("no answer"))
         else:
             answered.set_result(answer)
 
-    def ask() -> None:
+    def look_up() -> None:
         answer, failed = None, None
         try:
-            answer = _look_up(ip)
+            answer = _reverse_and_forward(ip)
         except OSError as error:
             failed = error
         with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(settle, answer, failed)
+            loop.call_soon_threadsafe(resolve_future, answer, failed)
 
-    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    threading.Thread(target=look_up, name="resolver", daemon=True).start()
     return await answered
 
 
-def _look_up(ip: str) -> DnsAnswer:
+def _reverse_and_forward(ip: str) -> DnsAnswer:
     name, _ = socket.getnameinfo((ip, 0), socket.NI_NAMEREQD)
     found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     return DnsAnswer(name, tuple(str(address[0]) for *_, address in found))
 
 
-class Verifier:
-    """Checks claims by reverse DNS, each address once a day, a failed one once an hour."""
+class CrawlerVerifier:
+    """Checks claims by networks and reverse DNS. Remembers a DNS answer for a day, a failed look-up for an hour."""
 
     def __init__(self, resolve: Resolve = resolve) -> None:
         self._resolve = resolve
         self._answers: dict[str, tuple[int, DnsAnswer | None]] = {}
 
     async def verify(self, crawler: Crawler, ip: str, asn: int | None, now_ms: int) -> bool | None:
-        """Whether the claim holds; None when it cannot be known, now or ever."""
-        known = crawler.verified(ip, asn)
-        if known is not None or not crawler.asks_dns:
+        """Whether the claim is true; None when that cannot be known."""
+        known = crawler.check_network(ip, asn)
+        if known is not None or not crawler.has_dns_names:
             return known
         answer = await self._answer(ip, now_ms)
-        return None if answer is None else crawler.judge(ip, asn, answer)
+        return None if answer is None else crawler.check_dns(ip, asn, answer)
 
     async def _answer(self, ip: str, now_ms: int) -> DnsAnswer | None:
         until_ms, answer = self._answers.get(ip, (0, None))
         if now_ms < until_ms:
             return answer
         try:
-            answer = await asyncio.wait_for(self._resolve(ip), LIMIT_S)
+            answer = await asyncio.wait_for(self._resolve(ip), DNS_TIMEOUT_S)
         except socket.gaierror as error:
-            # The resolver works and knows no name: that is an answer. That it did not answer is none.
+            # "No such name" is an answer of a working resolver; every other error is a failed look-up.
             answer = DnsAnswer(None) if error.errno == socket.EAI_NONAME else None
         except (OSError, TimeoutError):
             answer = None
-        if len(self._answers) >= _MOST:
+        if len(self._answers) >= _MAX_ANSWERS:
             self._answers.clear()
         self._answers[ip] = (now_ms + (_FAILED_MS if answer is None else _KNOWN_MS), answer)
         return answer

@@ -1,4 +1,4 @@
-"""A request as the tracking side hands it over, and what its plain headers say."""
+"""A tracking request: cleaned text, headers, cookies, query, language and referrer."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,14 +9,14 @@ from urllib.parse import unquote_plus
 
 from msgspec import Struct
 
-# C0 and C1. A tab separates words in headers, the others do nothing but harm in logs, tables and terminals.
+# C0 and C1. A tab is a separator in headers; the others only do harm in logs, tables and terminals.
 _CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160))) | {9: " "}
 
 
 def clean(text: str) -> str:
-    """The text that encodes as UTF-8 and moves no cursor.
+    """Text without control characters that can be encoded as UTF-8.
 
-    aiohttp hands bytes that are no UTF-8 through as lone surrogates: RE2, SQLite and JSON raise on them.
+    aiohttp turns bytes that are not UTF-8 into lone surrogates, on which RE2, SQLite and JSON raise.
     """
     if text.isascii():
         return text if text.isprintable() else text.translate(_CONTROLS)
@@ -27,12 +27,8 @@ def clean(text: str) -> str:
     return text if text.isprintable() else text.translate(_CONTROLS)
 
 
-_MAX_HOST: Final = 253
-_AUTHORITY: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#\\@]*@)*([^/?#\\@ ]+)")
-
-
 class Request(Struct, frozen=True, kw_only=True, gc=False):
-    """What came over the wire, cleaned. Lines of one header name are joined by commas; cookies stand apart."""
+    """A request with cleaned texts. Lines of one header name are joined by commas; cookies are a field of their own."""
 
     method: str
     host: str  # as sent, with its port
@@ -40,7 +36,7 @@ class Request(Struct, frozen=True, kw_only=True, gc=False):
     headers: dict[str, str]  # by lower-case name
     repeated: frozenset[str] = frozenset()  # names of headers that came in several lines
     cookies: dict[str, str] = {}
-    peer: str  # address of the socket's other end
+    peer: str  # IP address of the socket's other end
     secure: bool  # the socket speaks TLS
     arrived_at_ms: int
 
@@ -56,11 +52,11 @@ class Request(Struct, frozen=True, kw_only=True, gc=False):
         secure: bool,
         arrived_at_ms: int,
     ) -> "Request":
-        """`headers` are pairs in the order of the wire, such as the items of aiohttp's `request.headers`."""
+        """`headers` are pairs in the order received, like the items of aiohttp's `request.headers`."""
         pairs = list(headers)
         joined = {name.lower(): value for name, value in pairs}
         repeated = frozenset[str]()
-        # One look at all of it: nearly every request is plain text without repetitions.
+        # One check of all headers at once: nearly every request is plain text without repetitions.
         everything = "".join(chain.from_iterable(pairs))
         if len(joined) != len(pairs) or not everything.isascii() or not everything.isprintable():
             joined, repeated = _joined(pairs)
@@ -91,7 +87,7 @@ def _joined(pairs: list[tuple[str, str]]) -> tuple[dict[str, str], frozenset[str
 
 
 def read_cookies(header: str) -> dict[str, str]:
-    """Cookies by name; of two with one name the first, which is the one with the longer path."""
+    """Cookies by name. Of two with the same name the first counts: browsers send the longer path first."""
     found: dict[str, str] = {}
     for part in header.split(";"):
         name, _, value = part.strip().partition("=")
@@ -100,9 +96,13 @@ def read_cookies(header: str) -> dict[str, str]:
     return found
 
 
+_MAX_HOST: Final = 253
+_AUTHORITY: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#\\@]*@)*([^/?#\\@ ]+)")
+
+
 @lru_cache(4096)
 def domain_of(host: str) -> str | None:
-    """A host without its port, lower case: the name that was asked."""
+    """The host name of a `Host` header: without port, in lower case."""
     name, colon, port = host.rpartition(":")
     if not colon or not port.isdecimal():
         name = host
@@ -110,13 +110,13 @@ def domain_of(host: str) -> str | None:
 
 
 def referrer_domain(referrer: str) -> str | None:
-    """The host of a referrer, or None when there is none to see."""
+    """The host of a referrer; None when it has none."""
     found = _AUTHORITY.match(referrer)
     return domain_of(found.group(1)) if found else None
 
 
 def language_of(headers: Mapping[str, str]) -> str | None:
-    """The primary tag of the language that the browser likes best."""
+    """The primary tag of the language that the browser prefers."""
     accepted = headers.get("accept-language")
     if not accepted:
         return None
@@ -137,12 +137,14 @@ def _quality(item: str) -> float:
         return 0.0
 
 
+# ------------------------------------------------------------------------------------------------- query
+
 MAX_PARAMETERS: Final = 200
 MAX_NAME: Final = 128
-# Click ids of ad platforms pass a thousand characters and are worthless when one is missing.
+# Click ids of ad platforms can be longer than a thousand characters and are useless when cut.
 MAX_VALUE: Final = 2048
 
-_MOST_PARTS: Final = MAX_PARAMETERS * 4  # of which some may be blank or repeated
+_MAX_PARTS: Final = MAX_PARAMETERS * 4  # some may be blank or repeated
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -152,16 +154,16 @@ def split_target(target: str) -> tuple[str, str]:
 
 
 def read_query(raw: str) -> dict[str, str]:
-    """Parameters by name, percent-decoded once. The first of several values wins; names are never empty.
+    """Parameters by name, percent-decoded once. The first of several values counts; names are never empty.
 
-    A source that appends `?gclid=x` to a link that has a query already makes a second `?`: it is read as `&`.
+    A second `?` is read as `&`: some sources append `?gclid=x` to a link that has a query already.
     """
     if not raw:
         return {}
     raw = clean(raw)
     escaped = "%" in raw or "+" in raw
     found: dict[str, str] = {}
-    for part in raw.replace("?", "&").split("&", _MOST_PARTS):
+    for part in raw.replace("?", "&").split("&", _MAX_PARTS):
         name, _, value = part.partition("=")
         if escaped:
             name, value = _decoded(name), _decoded(value)

@@ -1,4 +1,7 @@
-"""Device, system and browser behind a user agent. What a browser freezes or hides is unknown, not guessed."""
+"""Device, system and browser from a user agent and its client hints.
+
+What a browser freezes or hides is unknown and never guessed.
+"""
 
 import re
 from collections.abc import Mapping
@@ -14,69 +17,119 @@ from ua_parser.regex import Resolver
 
 from tnc.core.models import Device
 from tnc.visitors.bots import Bots, Claim
-from tnc.visitors.client_hints import Hints, read_hints
+from tnc.visitors.client_hints import ClientHints, read_hints
 from tnc.visitors.crawlers import Crawler, Crawlers
 
-# Sec-CH-UA-Platform
-PLATFORMS: Final = {
-    "Windows": "Windows",
-    "macOS": "macOS",
-    "Android": "Android",
-    "Chrome OS": "ChromeOS",
-    "Chromium OS": "ChromeOS",
-    "Linux": "Linux",
-    "iOS": "iOS",
-}
+MAX_USER_AGENT: Final = 1024
+_CACHE_SIZE: Final = 8192  # with a 10 % long tail of user agents, 19 of 20 lookups still hit
 
-_CHROME: Final = re.compile(r" Chrome/([0-9]{1,4})\.")
-_HINTING_SINCE: Final = 90
-# Pages asked for as on a desktop, and names for one system that differ with the version.
-_TOLERATED: Final = (frozenset({"Linux", "Android"}), frozenset({"Linux", "ChromeOS"}))
-_SYSTEMS_2: Final = frozenset(PLATFORMS.values())
-_USUAL: Final = frozenset({"accept-language", "sec-ch-ua", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-dest"})
+# An automated browser that sends another browser's user agent still names itself among its brands.
+_HEADLESS: Final = Claim(name="HeadlessChrome", kind="automation", pattern="HeadlessChrome", source="Sec-CH-UA")
 
 
-def contradicts(user_agent: str, os: str | None, hints: Hints) -> bool:
-    """Whether the hints name another system, or another version of Chromium, than the user agent."""
-    platform = PLATFORMS.get(hints.platform)
-    if platform and os in _SYSTEMS_2 and os != platform and {os, platform} not in _TOLERATED:
-        return True
-    said, hinted = _CHROME.search(user_agent), hints.brands.get("Chromium", "").partition(".")[0]
-    return bool(said and hinted.isdecimal() and said.group(1) != hinted)
+class UserAgent(Struct, frozen=True, kw_only=True, gc=False):
+    """Versions are majors, with the minor where makers count by it (macOS 10.14, Windows 8.1)."""
+
+    device: Device | None = None
+    brand: str | None = None
+    model: str | None = None
+    os: str | None = None
+    os_version: str | None = None
+    browser: str | None = None
+    browser_version: str | None = None
 
 
-def is_hinting(user_agent: str) -> bool:
-    """Whether this is a Chromium that sends hints and Sec-Fetch headers of its own accord over HTTPS."""
-    said = _CHROME.search(user_agent)
-    return said is not None and int(said.group(1)) >= _HINTING_SINCE
+UNKNOWN_USER_AGENT: Final = UserAgent()
 
 
-def lacks_headers(headers: Mapping[str, str]) -> bool:
-    """Whether nothing of what such a browser sends over HTTPS is there. One missing header proves nothing."""
-    return "accept-language" not in headers and _USUAL.isdisjoint(headers)
+class UserAgentFacts(Struct, frozen=True, kw_only=True, gc=False):
+    """Everything that follows from a user agent and its hints alone, and so can be cached."""
+
+    agent: UserAgent
+    claim: Claim | None = None
+    crawler: Crawler | None = None
+    hints_contradict: bool = False  # the hints name another system or browser version than the user agent
+    sends_hints: bool = False  # a browser that sends hints and Sec-Fetch-* over HTTPS without being asked
 
 
-NO_BRANDS: Final = frozenset(
-    {None, "Generic", "Generic_Android", "Generic_Android_Tablet", "Generic_Inettv", "Spider", "Generic_Feature_Phone"}
-)
+NO_USER_AGENT: Final = UserAgentFacts(agent=UNKNOWN_USER_AGENT)
 
-# Brands in Sec-CH-UA. "Chromium" and the invented ones are not here: they name no browser.
-BRANDS: Final = {
-    "Google Chrome": "Chrome",
-    "Microsoft Edge": "Edge",
-    "Opera": "Opera",
-    "Opera GX": "Opera",
-    "OperaMobile": "Opera",
-    "Brave": "Brave",
-    "Samsung Internet": "Samsung Internet",
-    "YaBrowser": "Yandex Browser",
-    "Yandex": "Yandex Browser",
-    "Vivaldi": "Vivaldi",
-    "DuckDuckGo": "DuckDuckGo",
-    "HuaweiBrowser": "Huawei Browser",
-    "Whale": "Whale",
-    "HeadlessChrome": "HeadlessChrome",
-}
+
+class UserAgentReader:
+    """Reads user agents, with a cache of the last few thousand."""
+
+    def __init__(self) -> None:
+        self._parser = Parser(Resolver(load_lazy_builtins()))
+        self._bots = Bots()
+        self.crawlers = Crawlers()
+        self._cached = lru_cache(_CACHE_SIZE)(self._read)
+
+    def read(self, user_agent: str, hint_headers: tuple[str, ...] = ()) -> UserAgentFacts:
+        """`hint_headers` as `client_hints.hint_headers` returns them. Never raises on clean text."""
+        return self._cached(user_agent[:MAX_USER_AGENT], hint_headers)
+
+    def _read(self, user_agent: str, hint_headers: tuple[str, ...]) -> UserAgentFacts:
+        if not user_agent.strip():
+            return NO_USER_AGENT
+        parsed = self._parse(user_agent)
+        hints = read_hints(hint_headers) if hint_headers else None
+        agent = self._with_hints(parsed, hints) if hints else parsed
+        return UserAgentFacts(
+            agent=agent,
+            claim=self._bots.find(user_agent) or (_HEADLESS if agent.browser == _HEADLESS.name else None),
+            crawler=self.crawlers.find_claimed(user_agent),
+            hints_contradict=hints is not None and hints_contradict(user_agent, parsed.os, hints),
+            sends_hints=sends_hints(user_agent),
+        )
+
+    def _parse(self, user_agent: str) -> UserAgent:
+        browser, system = self._parser.parse_user_agent(user_agent), self._parser.parse_os(user_agent)
+        os = os_name(system.family) if system else None
+        device = device_of(user_agent)
+        brand, model = self._brand_and_model(user_agent) if device != "desktop" or os == "macOS" else (None, None)
+        return UserAgent(
+            device=device,
+            brand=brand,
+            model=model,
+            os=os,
+            os_version=_os_version(os, system.major, system.minor, user_agent) if system else None,
+            browser=browser_name(browser.family) if browser else None,
+            browser_version=browser.major if browser else None,
+        )
+
+    def _brand_and_model(self, user_agent: str) -> tuple[str | None, str | None]:
+        """None for computers other than Macs, which do not say, and for reduced user agents, whose model is K."""
+        found = self._parser.parse_device(user_agent)
+        if found is None or found.brand in _NO_BRANDS or "; K)" in user_agent:
+            return None, None
+        return found.brand, found.model
+
+    def _with_hints(self, agent: UserAgent, hints: ClientHints) -> UserAgent:
+        os = _PLATFORMS.get(hints.platform, agent.os)
+        agent = replace(
+            agent,
+            os=os,
+            os_version=_hinted_version(os, hints.platform_version) or (agent.os_version if os == agent.os else None),
+        )
+        for brand, version in hints.brands.items():
+            name = _BRANDS.get(brand)
+            if name and (agent.browser in {name, "Chrome", "Chromium", None}):
+                major = version.partition(".")[0]
+                agent = replace(agent, browser=name, browser_version=major if major.isdecimal() else None)
+        if hints.mobile and agent.device == "desktop":
+            agent = replace(agent, device="mobile")
+        if hints.model:
+            maker, _ = self._brand_and_model(f"Mozilla/5.0 (Linux; Android 10; {hints.model}) AppleWebKit/537.36")
+            agent = replace(agent, model=hints.model, brand=maker)
+        return agent
+
+
+def reduced_user_agent(browser: str | None, os: str | None) -> str:
+    """What may be stored without consent in place of the user agent, like `Chrome on Windows`."""
+    return f"{browser or 'Unknown'} on {os or 'unknown'}"
+
+
+# ------------------------------------------------------------------------------------------------- names
 
 _SYSTEMS: Final = {
     "Mac OS X": "macOS",
@@ -112,20 +165,57 @@ _BROWSERS: Final = {
     "BytedanceWebview": "TikTok",
 }
 
-# "Chrome Mobile iOS", "Firefox iOS", "Edge Mobile", "Mobile Safari", "Firefox (Shiretoko)": one browser each.
+# Variants of one browser: "Chrome Mobile iOS", "Firefox iOS", "Edge Mobile", "Mobile Safari", "Firefox (Shiretoko)".
 _VARIANT: Final = re.compile(r"^Mobile |(?: \([^)]*\)| Mobile| iOS| WebView| Beta)+$")
+
+# Sec-CH-UA-Platform
+_PLATFORMS: Final = {
+    "Windows": "Windows",
+    "macOS": "macOS",
+    "Android": "Android",
+    "Chrome OS": "ChromeOS",
+    "Chromium OS": "ChromeOS",
+    "Linux": "Linux",
+    "iOS": "iOS",
+}
+
+# Brands in Sec-CH-UA. "Chromium" and the made-up ones are not here: they name no browser.
+_BRANDS: Final = {
+    "Google Chrome": "Chrome",
+    "Microsoft Edge": "Edge",
+    "Opera": "Opera",
+    "Opera GX": "Opera",
+    "OperaMobile": "Opera",
+    "Brave": "Brave",
+    "Samsung Internet": "Samsung Internet",
+    "YaBrowser": "Yandex Browser",
+    "Yandex": "Yandex Browser",
+    "Vivaldi": "Vivaldi",
+    "DuckDuckGo": "DuckDuckGo",
+    "HuaweiBrowser": "Huawei Browser",
+    "Whale": "Whale",
+    "HeadlessChrome": "HeadlessChrome",
+}
+
+_NO_BRANDS: Final = frozenset(
+    {None, "Generic", "Generic_Android", "Generic_Android_Tablet", "Generic_Inettv", "Spider", "Generic_Feature_Phone"}
+)
 
 
 def os_name(family: str) -> str | None:
+    """Our name of a system that ua-parser calls `family`."""
     return _SYSTEMS.get(family, family)
 
 
 def browser_name(family: str) -> str | None:
+    """Our name of a browser that ua-parser calls `family`."""
     if family in _BROWSERS:
         return _BROWSERS[family]
     plain = _VARIANT.sub("", family)
     return _BROWSERS.get(plain, plain)
 
+
+# ----------------------------------------------------------------------------------------------- devices
 
 _WEARABLE: Final = r"\bwatch(?:os)?\b|apple ?watch|\bsm-r[0-9]{3}|\bwear(?: ?os)?\b|glass [0-9]|galaxy watch"
 _CAR: Final = r"qtcarbrowser|\btesla/|tesla model|\bautomotive\b|carplay|androidauto|\baaos\b"
@@ -145,7 +235,8 @@ _PHONE: Final = (
     r"|\bmidp\b|\bcldc\b|kaios|j2me|up\.browser|phone\b|bada/|brew"
 )
 _COMPUTER: Final = r"mozilla|windows|macintosh|mac ?os|x11|linux|cros|bsd|solaris|darwin"
-# In order: a television's browser says "Mobile" too, a console says "Windows", and only phones say that they are.
+# The first match counts: browsers of televisions say "Mobile" too, those of consoles say "Windows". An
+# Android device that does not call itself mobile is a tablet.
 _RULES: Final[tuple[tuple[Device, str], ...]] = (
     ("wearable", _WEARABLE),
     ("car", _CAR),
@@ -158,7 +249,7 @@ _RULES: Final[tuple[tuple[Device, str], ...]] = (
 )
 
 
-def _set() -> re2.Set:
+def _compile_rules() -> re2.Set:
     options = re2.Options()
     options.case_sensitive = False
     options.never_capture = True
@@ -169,129 +260,20 @@ def _set() -> re2.Set:
     return rules
 
 
-_SET: Final = _set()
+_RULE_SET: Final = _compile_rules()
 
 
 def device_of(user_agent: str) -> Device:
-    """The device of a clean user agent. An iPad that asks for desktop pages is a Mac to the server."""
-    found = _SET.Match(user_agent)
+    """The device of a clean user agent. An iPad that requests desktop pages looks like a Mac."""
+    found = _RULE_SET.Match(user_agent)
     return _RULES[min(found)][0] if found else "other"
 
 
-MAX_USER_AGENT: Final = 1024
-CACHED: Final = 8192  # a 10 % long tail of user agents still hits in 19 of 20 lookups
+# ---------------------------------------------------------------------------------------------- versions
 
 # Since iOS 26 Safari says "iPhone OS 18_6" or 18_7 for ever, and only "Version/26" tells.
 _IOS_FROZEN: Final = ("18", "6")
-_IOS_HONEST: Final = 26
-
-# A driven browser that was given another's user agent still names itself among its brands.
-_HEADLESS: Final = Claim(name="HeadlessChrome", kind="automation", pattern="HeadlessChrome", source="Sec-CH-UA")
-
-
-class Agent(Struct, frozen=True, kw_only=True, gc=False):
-    """What a user agent and its hints say. Versions are majors, with the minor where makers count by it."""
-
-    device: Device | None = None
-    brand: str | None = None
-    model: str | None = None
-    os: str | None = None
-    os_version: str | None = None
-    browser: str | None = None
-    browser_version: str | None = None
-
-
-NOBODY: Final = Agent()
-
-
-def family(browser: str | None, os: str | None) -> str:
-    """The user agent that may be kept where the full one may not: `Chrome on Windows`."""
-    return f"{browser or 'Unknown'} on {os or 'unknown'}"
-
-
-class Seen(Struct, frozen=True, kw_only=True, gc=False):
-    """Everything that a user agent and its hints alone decide, and so is worth remembering."""
-
-    agent: Agent
-    claim: Claim | None = None
-    crawler: Crawler | None = None
-    contradicts: bool = False  # the hints name another system or browser version than the user agent
-    hinting: bool = False  # a browser that sends hints and Sec-Fetch-* over HTTPS without being asked
-
-
-UNSEEN: Final = Seen(agent=NOBODY)
-
-
-class Agents:
-    """Reads user agents and remembers the last few thousand, which is nearly all that come."""
-
-    def __init__(self) -> None:
-        self._parser = Parser(Resolver(load_lazy_builtins()))
-        self._bots = Bots()
-        self.crawlers = Crawlers()
-        self._known = lru_cache(CACHED)(self._see)
-
-    def see(self, user_agent: str, sent: tuple[str, ...] = ()) -> Seen:
-        """`sent` are the hint headers as `hints.sent_hints` gives them. Never raises on clean text."""
-        return self._known(user_agent[:MAX_USER_AGENT], sent)
-
-    def read(self, user_agent: str, sent: tuple[str, ...] = ()) -> Agent:
-        return self.see(user_agent, sent).agent
-
-    def _see(self, user_agent: str, sent: tuple[str, ...]) -> Seen:
-        if not user_agent.strip():
-            return UNSEEN
-        said = self._said(user_agent)
-        hints = read_hints(sent) if sent else None
-        agent = self._corrected(said, hints) if hints else said
-        return Seen(
-            agent=agent,
-            claim=self._bots.find(user_agent) or (_HEADLESS if agent.browser == _HEADLESS.name else None),
-            crawler=self.crawlers.claimed(user_agent),
-            contradicts=hints is not None and contradicts(user_agent, said.os, hints),
-            hinting=is_hinting(user_agent),
-        )
-
-    def _said(self, user_agent: str) -> Agent:
-        browser, system = self._parser.parse_user_agent(user_agent), self._parser.parse_os(user_agent)
-        os = os_name(system.family) if system else None
-        device = device_of(user_agent)
-        brand, model = self._make(user_agent) if device != "desktop" or os == "macOS" else (None, None)
-        return Agent(
-            device=device,
-            brand=brand,
-            model=model,
-            os=os,
-            os_version=_os_version(os, system.major, system.minor, user_agent) if system else None,
-            browser=browser_name(browser.family) if browser else None,
-            browser_version=browser.major if browser else None,
-        )
-
-    def _make(self, user_agent: str) -> tuple[str | None, str | None]:
-        """Brand and model. Computers, but for Macs, do not say; reduced user agents say K."""
-        made = self._parser.parse_device(user_agent)
-        if made is None or made.brand in NO_BRANDS or "; K)" in user_agent:
-            return None, None
-        return made.brand, made.model
-
-    def _corrected(self, agent: Agent, hints: Hints) -> Agent:
-        os = PLATFORMS.get(hints.platform, agent.os)
-        agent = replace(
-            agent,
-            os=os,
-            os_version=_hinted_version(os, hints.platform_version) or (agent.os_version if os == agent.os else None),
-        )
-        for brand, version in hints.brands.items():
-            name = BRANDS.get(brand)
-            if name and (agent.browser in {name, "Chrome", "Chromium", None}):
-                major = version.partition(".")[0]
-                agent = replace(agent, browser=name, browser_version=major if major.isdecimal() else None)
-        if hints.mobile and agent.device == "desktop":
-            agent = replace(agent, device="mobile")
-        if hints.model:
-            maker, _ = self._make(f"Mozilla/5.0 (Linux; Android 10; {hints.model}) AppleWebKit/537.36")
-            agent = replace(agent, model=hints.model, brand=maker)
-        return agent
+_IOS_IN_BROWSER_VERSION: Final = 26  # from here on "Version/" is the version of iOS
 
 
 def _os_version(os: str | None, major: str | None, minor: str | None, user_agent: str) -> str | None:
@@ -299,7 +281,7 @@ def _os_version(os: str | None, major: str | None, minor: str | None, user_agent
         case (None | "Linux" | "ChromeOS", _) | (_, None) | ("Windows", "10"):
             return None
         case "macOS", "10":
-            # 10.15 is what every later system says too.
+            # Every later system says 10.15 too.
             return None if minor is None or int(minor) >= 15 else f"10.{minor}"
         case "Android", "10" if "Android 10; K" in user_agent:
             return None
@@ -311,15 +293,15 @@ def _os_version(os: str | None, major: str | None, minor: str | None, user_agent
 
 def _ios_version(major: str, minor: str | None, user_agent: str) -> str | None:
     version = user_agent.partition(" Version/")[2].partition(".")[0]
-    if version.isdecimal() and int(version) >= _IOS_HONEST:
+    if version.isdecimal() and int(version) >= _IOS_IN_BROWSER_VERSION:
         return str(int(version))
     frozen = major == _IOS_FROZEN[0] and (minor or "0") >= _IOS_FROZEN[1]
     return None if frozen and not version else major
 
 
 def _major_minor(os: str | None, major: str, minor: str | None) -> str:
-    counts = (os == "Windows" and major == "8") or (os == "Android" and major.isdecimal() and int(major) < 10)
-    return f"{major}.{minor}" if counts and minor and minor != "0" else major
+    has_minor = (os == "Windows" and major == "8") or (os == "Android" and major.isdecimal() and int(major) < 10)
+    return f"{major}.{minor}" if has_minor and minor and minor != "0" else major
 
 
 def _hinted_version(os: str | None, version: str) -> str | None:
@@ -335,9 +317,41 @@ def _hinted_version(os: str | None, version: str) -> str | None:
 
 
 def _windows_version(major: int, minor: str) -> str | None:
-    """Windows counts its contracts: 0.1 to 0.3 are 7 to 8.1, 1 to 10 are 10, from 13 on it is 11."""
+    """The hint numbers API contracts: 0.1 to 0.3 are Windows 7 to 8.1, 1 to 10 are 10, 13 and above are 11."""
     if major == 0:
         return {"1": "7", "2": "8", "3": "8.1"}.get(minor)
     if major <= 10:
         return "10"
     return "11" if major >= 13 else None
+
+
+# ------------------------------------------------------------------------------- hints against user agent
+
+_CHROME: Final = re.compile(r" Chrome/([0-9]{1,4})\.")
+_HINTS_SINCE: Final = 90  # major version of Chrome
+# Not contradictions: a phone that requests the desktop page, and a system whose name depends on the version.
+_COMPATIBLE: Final = (frozenset({"Linux", "Android"}), frozenset({"Linux", "ChromeOS"}))
+_PLATFORM_SYSTEMS: Final = frozenset(_PLATFORMS.values())
+_USUAL_HEADERS: Final = frozenset(
+    {"accept-language", "sec-ch-ua", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-dest"}
+)
+
+
+def hints_contradict(user_agent: str, os: str | None, hints: ClientHints) -> bool:
+    """Whether the hints name another system, or another version of Chromium, than the user agent."""
+    platform = _PLATFORMS.get(hints.platform)
+    if platform and os in _PLATFORM_SYSTEMS and os != platform and {os, platform} not in _COMPATIBLE:
+        return True
+    version, hinted = _CHROME.search(user_agent), hints.brands.get("Chromium", "").partition(".")[0]
+    return bool(version and hinted.isdecimal() and version.group(1) != hinted)
+
+
+def sends_hints(user_agent: str) -> bool:
+    """Whether this is a Chromium that sends hints and Sec-Fetch headers over HTTPS without being asked."""
+    version = _CHROME.search(user_agent)
+    return version is not None and int(version.group(1)) >= _HINTS_SINCE
+
+
+def lacks_headers(headers: Mapping[str, str]) -> bool:
+    """Whether all headers are missing that such a browser sends over HTTPS. One missing header proves nothing."""
+    return "accept-language" not in headers and _USUAL_HEADERS.isdisjoint(headers)

@@ -12,8 +12,8 @@ from tnc.admin.demo.traffic import demo_plans, invented_clicks
 from tnc.core.clock import DAY_MS, id_time_ms
 from tnc.core.fields import parse_rfc3339_ms
 from tnc.tracking.import_clicks import click_of
-from tnc.visitors.lookup import of_user_agent
-from tnc.visitors.user_agent import Agents
+from tnc.visitors.lookup import describe_user_agent
+from tnc.visitors.user_agent import UserAgentReader
 
 UNTIL_MS = 1_795_608_000_000
 DOCUMENTATION = [
@@ -95,7 +95,7 @@ def test_each_can_be_imported(clicks: Clicks) -> None:
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: f"{machine.os} {machine.browser}")
 def test_a_machine_is_called_what_tnc_calls_it(machine: Machine) -> None:
     """What hints alone tell (brand, model, version of the system) a user agent may leave open."""
-    told = of_user_agent(Agents(), machine.user_agent)
+    told = describe_user_agent(UserAgentReader(), machine.user_agent)
 
     for name in ("device", "os", "browser", "browser_version"):
         assert told[name] == getattr(machine, name)

@@ -11,8 +11,8 @@ import pytest
 
 from tests.visitors.shared import DATA, cases, needed
 from tnc.core.errors import InvalidError
-from tnc.visitors.geo.database import DAMAGE, Database, _flat, _ipinfo
-from tnc.visitors.geo.geo import NOWHERE, Geo
+from tnc.visitors.geo.database import DAMAGE_ERRORS, Database, _flat, _ipinfo
+from tnc.visitors.geo.geo import UNKNOWN_PLACE, Geo
 
 BAD = sorted(
     [
@@ -23,9 +23,9 @@ BAD = sorted(
 )
 
 
-def told(database: Database, ip: str) -> dict[str, Any]:
+def facts_of(database: Database, ip: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    database.tell(ip, found)
+    database.add_facts(ip, found)
     return found
 
 
@@ -34,24 +34,24 @@ def test_countries_are_known_without_any_file() -> None:
 
     assert geo.lookup("81.2.69.142").country == "GB"
     assert geo.lookup("81.2.69.142").city is None
-    assert geo.witnesses("81.2.69.142") == {"country": "iptocc"}
-    assert geo.gives() == {"country"}
+    assert geo.sources_of("81.2.69.142") == {"country": "iptocc"}
+    assert geo.known_facts() == {"country"}
 
 
 def test_without_any_data_everything_is_unknown() -> None:
     geo = Geo(registry=False)
 
-    assert geo.lookup("81.2.69.142") == NOWHERE
-    assert geo.gives() == frozenset()
+    assert geo.lookup("81.2.69.142") == UNKNOWN_PLACE
+    assert geo.known_facts() == frozenset()
 
 
 @pytest.mark.parametrize("ip", ["192.168.1.1", "127.0.0.1", "100.64.0.1", "203.0.113.9", "::1", "2001:db8::1"])
-def test_an_address_of_nobody_is_nowhere(ip: str) -> None:
-    assert Geo().lookup(ip) == NOWHERE
-    assert Geo().witnesses(ip) == {}
+def test_private_and_reserved_addresses_have_no_place(ip: str) -> None:
+    assert Geo().lookup(ip) == UNKNOWN_PLACE
+    assert Geo().sources_of(ip) == {}
 
 
-def test_a_flat_pair_of_databases_knows_its_cities() -> None:
+def test_a_pair_of_flat_databases_has_cities() -> None:
     geo = Geo([Database(needed(f"geo/dbip-city-sample-ipv{family}.mmdb")) for family in (4, 6)])
 
     for case in cases("geo/city-cases.dev.json"):
@@ -103,29 +103,29 @@ def _nested(record: dict[str, Any]) -> dict[str, Any]:
         ),
     ],
 )
-def test_every_layout_gives_the_facts_of_its_source(name: str, expected: Any) -> None:
+def test_every_layout_is_read(name: str, expected: Any) -> None:
     database = Database(needed(f"geo/mmdb-test/{name}.mmdb"))
 
     for ip, record in _networks(name):
-        said = told(database, ip)
+        said = facts_of(database, ip)
         for fact, value in expected(record).items():
             assert said.get(fact) == value, (ip, fact)
 
 
-def test_an_address_that_the_anonymous_data_does_not_list_is_known_to_be_none() -> None:
+def test_addresses_outside_anonymous_data_are_known_not_to_be_anonymous() -> None:
     database = Database(needed("geo/mmdb-test/GeoIP2-Anonymous-IP-Test.mmdb"))
 
-    assert told(database, "8.8.8.8") == {"vpn": False, "proxy": False, "tor": False, "datacenter": False}
+    assert facts_of(database, "8.8.8.8") == {"vpn": False, "proxy": False, "tor": False, "datacenter": False}
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
-def test_a_damaged_database_is_refused_when_it_is_opened(path: Path) -> None:
+def test_a_damaged_database_is_refused_on_opening(path: Path) -> None:
     with pytest.raises(InvalidError, match=path.name):
         Database(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html><html></html>", b"\x1f\x8b\x08" + bytes(100)])
-def test_what_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "city.mmdb"
     path.write_bytes(content)
 
@@ -137,10 +137,10 @@ class Rotten:
     """A reader whose file went bad after it was opened."""
 
     def get(self, _ip: str) -> object:
-        raise DAMAGE[0]("The MaxMind DB file's data section contains bad data")
+        raise DAMAGE_ERRORS[0]("The MaxMind DB file's data section contains bad data")
 
 
-def test_damage_behind_an_opened_database_is_unknown_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_records_are_unknown_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     database = Database(needed("geo/dbip-city-sample-ipv4.mmdb"))
     database._reader = Rotten()  # type: ignore[assignment]
     geo = Geo([database], registry=False)
@@ -148,12 +148,12 @@ def test_damage_behind_an_opened_database_is_unknown_and_told_once(caplog: pytes
     with caplog.at_level(logging.DEBUG):
         places = [geo.lookup("8.8.8.8") for _ in range(1000)]
 
-    assert set(places) == {NOWHERE}
+    assert set(places) == {UNKNOWN_PLACE}
     assert len(caplog.records) == 1
     assert "8.8.8.8" not in caplog.text
 
 
-def test_data_that_was_replaced_lets_go_of_its_file_at_once() -> None:
+def test_replaced_data_closes_its_file_at_once() -> None:
     database = Database(needed("geo/dbip-city-sample-ipv4.mmdb"))
     gone = weakref.ref(Geo([database]))
 
@@ -172,9 +172,7 @@ def test_data_that_was_replaced_lets_go_of_its_file_at_once() -> None:
         ({"country_code": 49, "asn": True, "city": ["x"]}, {}),
     ],
 )  # fmt: skip
-def test_the_records_of_ipinfo_are_read_and_odd_values_are_not_known(
-    record: dict[str, Any], expected: dict[str, Any]
-) -> None:
+def test_ipinfo_records_are_read_and_odd_values_ignored(record: dict[str, Any], expected: dict[str, Any]) -> None:
     found: dict[str, Any] = {}
 
     _ipinfo(record, found)
@@ -182,7 +180,7 @@ def test_the_records_of_ipinfo_are_read_and_odd_values_are_not_known(
     assert found == expected
 
 
-def test_names_are_composed_so_that_one_city_has_one_name() -> None:
+def test_names_are_normalised_so_that_a_city_has_one_name() -> None:
     found: dict[str, Any] = {}
 
     _flat({"country_code": "de", "state1": "", "city": "Mu\u0308nchen\n"}, found)

@@ -41,7 +41,7 @@ from tnc.tracking.setup import make_tracker, visit_reader
 from tnc.tracking.tracker import Tracker
 from tnc.visitors.geo import install
 from tnc.visitors.request import Request
-from tnc.visitors.user_agent import Agents
+from tnc.visitors.user_agent import UserAgentReader
 from tnc.web.dashboard import dashboard_app
 from tnc.web.dashboard.maildesk import MailDesk
 from tnc.web.dashboard.peopledesk import PeopleDesk
@@ -101,9 +101,9 @@ class ReportsHere(ReportClient):
 
 
 @cache
-def _agents() -> Agents:
+def _agents() -> UserAgentReader:
     """They only remember user agents, and take a fifth of a second to make."""
-    return Agents()
+    return UserAgentReader()
 
 
 @dataclass

@@ -22,7 +22,7 @@ from tnc.tracking.configure import Operations
 from tnc.tracking.conversions.inbox import PostbackCall, PostbackReply
 from tnc.tracking.setup import make_tracker, visit_reader
 from tnc.tracking.tracker import Tracker
-from tnc.visitors.rate import Frequency
+from tnc.visitors.rate import ClickRate
 from tnc.web.sockets import listening_socket, tracking_site
 from tnc.web.tracking import Tracking
 
@@ -177,7 +177,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
 
             tracking = Tracking(
                 world=world,
-                tracker=make_tracker(workspace, visit_reader(workspace), visit_reader(workspace, Frequency())),
+                tracker=make_tracker(workspace, visit_reader(workspace), visit_reader(workspace, ClickRate())),
                 log=log,
                 histories=workspace.histories,
                 hear=hear,

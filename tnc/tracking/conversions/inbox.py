@@ -25,7 +25,7 @@ from tnc.store.days.writer import DayWriter, utc_date
 from tnc.store.workspace import Workspace
 from tnc.tracking.conversions.postback import Incoming, click_named, read_postback
 from tnc.tracking.record import Caller, RecordedConversion, record_conversion
-from tnc.visitors.client_ip import cut
+from tnc.visitors.client_ip import truncate_ip
 
 _MASK: Final = "***"
 _SECRETS: Final = frozenset({"key"})
@@ -286,7 +286,7 @@ def _row(heard: PostbackCall, at_ms: int, answered: PostbackReply, *, note: str)
         path=heard.path,
         params={name: _MASK if name.lower() in _SECRETS else value for name, value in heard.params.items()},
         origin=heard.origin,
-        peer=None if heard.peer_ip is None else cut(heard.peer_ip),
+        peer=None if heard.peer_ip is None else truncate_ip(heard.peer_ip),
         status=answered.status,
         answer=answered.text,
         note=note,

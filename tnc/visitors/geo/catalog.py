@@ -1,8 +1,8 @@
-"""The folder of address data: files that tnc owns under names of their own, and one manifest that lists them.
+"""The folder of geo data: files under names that tnc chooses, and one manifest that lists them.
 
-A file is complete on disk before the manifest names it, and the manifest is replaced in one step: whenever
-the power goes, the next start finds whole files, the old or the new. A server reads private copies, so that
-even somebody who writes over a file in use cannot pull the ground from under it.
+A file is complete on disk before the manifest names it, and the manifest is replaced in one step: after a power cut,
+the next start finds complete files, the old or the new. A server reads private copies: writing over a mapped file would
+kill the process.
 """
 
 import contextlib
@@ -28,19 +28,19 @@ from tnc.visitors.geo.lists import KINDS, NO_NETWORKS, Networks
 log: Final = logging.getLogger(__name__)
 
 MANIFEST: Final = "manifest.json"
-LOCKS: Final = ("lock", "updating")  # of changes, and of whole updates
-_BLOCK: Final = 8 << 20  # few and large: after each a thread waits its turn anew
-_TRIES: Final = 2
+LOCKS: Final = ("lock", "updating")  # held during a change; held during a whole update
+_BLOCK_BYTES: Final = 8 << 20  # large: after each read the thread waits for the GIL
+_RETRIES: Final = 2
 
-# Nothing is decided otherwise because of age: it is shown, and look-ups go on.
+# Age changes no decision: stale data is only shown as stale.
 _FRESH_MS: Final = {"tor": 2 * DAY_MS, "asn": 14 * DAY_MS} | dict.fromkeys(
     ("relay", "vpn", "datacenter", "proxy", "cellular", "corporate", "anonymous", "residential"), 7 * DAY_MS
 )
-_FRESH_OTHERWISE_MS: Final = 45 * DAY_MS
+_FRESH_OTHERS_MS: Final = 45 * DAY_MS
 
 
-class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One installed file, as the manifest and lists show it."""
+class InstalledFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One installed file, as the manifest lists it."""
 
     name: str
     kind: str
@@ -48,7 +48,7 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sha256: str
     size: int
     added_at_ms: int
-    source: str  # the file or address it came from; never with a key in it
+    source: str  # the file or URL it came from, never with a key in it
     built_ms: int | None = None
     licence: str = UNKNOWN_LICENCE.name
     attribution: str | None = None
@@ -57,7 +57,7 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unfit: int = 0  # lines of a list that could not be read
     etag: str | None = None
     last_modified: str | None = None
-    checked_at_ms: int | None = None  # when the source last said that this is the present one
+    checked_at_ms: int | None = None  # when the publisher last confirmed that this is the newest one
 
     @property
     def is_list(self) -> bool:
@@ -65,28 +65,28 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def dated_ms(self) -> int:
-        """The age of what it says: when it was built, else when it was last known to be the present one."""
+        """The time its age is counted from: when it was built, else last confirmed, else added."""
         return self.built_ms or self.checked_at_ms or self.added_at_ms
 
     def is_stale(self, now_ms: int) -> bool:
-        return now_ms - self.dated_ms > _FRESH_MS.get(self.kind, _FRESH_OTHERWISE_MS)
+        return now_ms - self.dated_ms > _FRESH_MS.get(self.kind, _FRESH_OTHERS_MS)
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    items: list[Item] = []
+    items: list[InstalledFile] = []
     compiled: str | None = None  # all lists in one file
-    serial: int = 0  # of the last file name that was given out
+    serial: int = 0  # in the last file name that was used
     problems: dict[str, str] = {}  # why the last update of a name failed
 
 
-class GeoData:
-    """The folder. Commands and a running server may use it at once: changes hold a lock, reading needs none."""
+class GeoFolder:
+    """The folder. Commands and a running server may use it together: changes hold a lock, reading needs none."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.path = folder
 
     def manifest(self) -> Manifest:
-        path = self.folder / MANIFEST
+        path = self.path / MANIFEST
         try:
             return json.decode(path.read_bytes(), type=Manifest)
         except FileNotFoundError:
@@ -94,25 +94,25 @@ class GeoData:
         except DecodeError as error:
             raise FailedError(f"{path} is damaged; remove it and run `tnc ipdb update`") from error
 
-    def find(self, name: str) -> Item:
-        """Raises NotFoundError that says what there is."""
+    def find(self, name: str) -> InstalledFile:
+        """Raises NotFoundError that names what is installed."""
         items = self.manifest().items
         for each in items:
             if each.name == name:
                 return each
         names = ", ".join(each.name for each in items) or "nothing"
-        raise NotFoundError(f"no address data is called {name!r}; installed: {names}")
+        raise NotFoundError(f"no geo data is called {name!r}; installed: {names}")
 
     def state(self) -> tuple[int, int]:
-        """Changes whenever the folder's contents did: what a server looks at to know when to open anew."""
+        """A value that changes with every change of the folder. A server compares it to know when to reload."""
         try:
-            seen = (self.folder / MANIFEST).stat()
+            stat = (self.path / MANIFEST).stat()
         except FileNotFoundError:
             return (0, 0)
-        return (seen.st_mtime_ns, seen.st_ino)
+        return (stat.st_mtime_ns, stat.st_ino)
 
     def describe(self, now_ms: int) -> list[dict[str, Any]]:
-        """Everything that may speak, and what failed to be renewed, for `tnc ipdb list`; ready for JSON."""
+        """All data in use, with the reason if the last update failed. For `tnc ipdb list`; ready for JSON."""
         manifest = self.manifest()
         shown = [_described(each, now_ms, _problem(each, manifest)) for each in manifest.items]
         return [*shown, _registry()]
@@ -123,21 +123,21 @@ class GeoData:
         return _described(item, now_ms, _problem(item, self.manifest()))
 
     def open(self, *, private: bool = False, registry: bool = True) -> Geo:
-        """All installed data, ready to answer. What is damaged is told in one line and left out.
+        """Open all installed data. A damaged file is logged in one line and left out.
 
-        `private` reads copies that nobody can write over, which a server must do.
+        `private` reads copies that no other process can write over, which a server must do.
         """
-        geo, problems = self._opened(private=private, registry=registry)
-        for _ in range(_TRIES):
+        geo, problems = self._open_all(private=private, registry=registry)
+        for _ in range(_RETRIES):
             if not problems:
                 break
-            # Somebody may have replaced a file while it was being opened: then there is a newer manifest.
-            geo, problems = self._opened(private=private, registry=registry)
+            # Another process may have replaced a file while it was being opened: then there is a newer manifest.
+            geo, problems = self._open_all(private=private, registry=registry)
         for name, why in problems.items():
-            log.error("address data cannot be used", extra={"data_name": name, "why": why})
+            log.error("geo data cannot be used", extra={"data_name": name, "why": why})
         return geo
 
-    def _opened(self, *, private: bool, registry: bool) -> tuple[Geo, dict[str, str]]:
+    def _open_all(self, *, private: bool, registry: bool) -> tuple[Geo, dict[str, str]]:
         manifest = self.manifest()
         databases: list[Database] = []
         problems: dict[str, str] = {}
@@ -153,9 +153,9 @@ class GeoData:
             networks, problems["networks"] = NO_NETWORKS, str(error)
         return Geo(databases, networks, registry=registry), problems
 
-    def _open_database(self, item: Item, *, private: bool) -> Database:
-        path = self.folder / item.file
-        with _copy_beside(self.folder) if private else contextlib.nullcontext() as copy:
+    def _open_database(self, item: InstalledFile, *, private: bool) -> Database:
+        path = self.path / item.file
+        with _unnamed_file(self.path) if private else contextlib.nullcontext() as copy:
             if digest(path, copy) != item.sha256:
                 raise InvalidError(f"{item.file} is no longer the file that was added; add it again")
             return Database(Path(f"/proc/self/fd/{copy.fileno()}") if copy else path, name=item.name)
@@ -163,40 +163,40 @@ class GeoData:
     def _open_networks(self, manifest: Manifest) -> Networks:
         if manifest.compiled is None:
             return NO_NETWORKS
-        return Networks((self.folder / manifest.compiled).read_bytes())
+        return Networks((self.path / manifest.compiled).read_bytes())
 
     @contextmanager
     def locked(self) -> Iterator[Manifest]:
-        """The right to change the folder; others wait. What a killed change left is cleared away first."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / LOCKS[0]).open("w") as lock:
+        """Hold the lock for a change of the folder. Removes what a killed change left."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / LOCKS[0]).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._clear()
+            self._remove_unlisted()
             try:
                 yield self.manifest()
             finally:
-                self._clear()
+                self._remove_unlisted()
 
-    def _clear(self) -> None:
-        """Remove what the manifest does not name: the rest of replaced data and of killed changes."""
+    def _remove_unlisted(self) -> None:
+        """Remove files that the manifest does not name: replaced data, and the rest of killed changes."""
         manifest = self.manifest()
         named = {MANIFEST, *LOCKS, manifest.compiled, *(each.file for each in manifest.items)}
-        for path in self.folder.iterdir():
+        for path in self.path.iterdir():
             if path.name not in named and path.is_file():
                 path.unlink(missing_ok=True)
 
 
-class InstalledGeoData:
-    """The address data as it is now: opened when it is first asked for, and anew when the folder has changed."""
+class CurrentGeo:
+    """The geo data of the folder as it is now: opened at the first call, and again when the folder has changed."""
 
-    def __init__(self, data: GeoData, *, private: bool) -> None:
+    def __init__(self, data: GeoFolder, *, private: bool) -> None:
         self._data = data
         self._private = private
         self._lock = threading.Lock()
         self._opened: tuple[tuple[int, int], Geo] | None = None
 
     def geo(self) -> Geo:
-        """Costs a look at one file when nothing has changed."""
+        """Costs one `stat` when nothing has changed."""
         with self._lock:
             state = self._data.state()
             if self._opened is None or self._opened[0] != state:
@@ -206,16 +206,16 @@ class InstalledGeoData:
     def _open(self) -> Geo:
         try:
             return self._data.open(private=self._private)
-        except FailedError as error:  # a damaged folder ends no server: what was opened before goes on
-            log.error("address data cannot be used", extra={"why": str(error)})  # noqa: TRY400 - the sentence says it
+        except FailedError as error:  # a damaged folder must not stop a server: it keeps what it has
+            log.error("geo data cannot be used", extra={"why": str(error)})  # noqa: TRY400 - the message says it all
             return Geo() if self._opened is None else self._opened[1]
 
 
 def digest(path: Path, copy: IO[bytes] | None = None) -> str:
-    """SHA-256 of a file, which is written to `copy` on the way."""
+    """SHA-256 of a file, which is also written to `copy`."""
     sha256 = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
+        while block := file.read(_BLOCK_BYTES):
             sha256.update(block)
             if copy is not None:
                 copy.write(block)
@@ -224,22 +224,22 @@ def digest(path: Path, copy: IO[bytes] | None = None) -> str:
     return sha256.hexdigest()
 
 
-def _copy_beside(folder: Path) -> IO[bytes]:
-    """A file without a name: it is gone when the last reader is."""
+def _unnamed_file(folder: Path) -> IO[bytes]:
+    """An unnamed file, which disappears when it is closed everywhere."""
     return tempfile.TemporaryFile(dir=folder)
 
 
-def _priority(item: Item) -> tuple[bool, int, str]:
-    """Cities before mere countries, the newer before the older."""
+def _priority(item: InstalledFile) -> tuple[bool, int, str]:
+    """Sort key: cities before countries only, newer before older."""
     return ("city" not in item.kind, -item.dated_ms, item.name)
 
 
-def _problem(item: Item, manifest: Manifest) -> str | None:
-    """Lists are renewed by their names, databases by what they tell."""
+def _problem(item: InstalledFile, manifest: Manifest) -> str | None:
+    """Problems of lists are kept by name, those of databases by kind."""
     return manifest.problems.get(item.name) or manifest.problems.get(item.kind)
 
 
-def _described(item: Item, now_ms: int, problem: str | None) -> dict[str, Any]:
+def _described(item: InstalledFile, now_ms: int, problem: str | None) -> dict[str, Any]:
     return {
         "name": item.name,
         "kind": item.kind,
@@ -259,8 +259,8 @@ def _described(item: Item, now_ms: int, problem: str | None) -> dict[str, Any]:
 
 
 def _registry() -> dict[str, Any]:
-    """The countries that travel with the package, in the same form."""
+    """The countries of the package `iptocc`, in the same form."""
     about = REGISTRY
     shown = dict.fromkeys(("built", "added", "age_days", "attribution", "bytes", "entries", "problem"))
-    said = {"name": about.name, "kind": about.kind, "stale": False, "source": "the package", "unfit": 0}
-    return shown | said | {"licence": about.licence.name, "url": about.licence.url}
+    known = {"name": about.name, "kind": about.kind, "stale": False, "source": "the package", "unfit": 0}
+    return shown | known | {"licence": about.licence.name, "url": about.licence.url}

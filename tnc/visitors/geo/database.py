@@ -1,7 +1,7 @@
-"""One database of addresses in MaxMind's file format, whoever made it: recognised by what its records hold.
+"""One geo database in MaxMind's file format. Its layout is recognised by the keys of its records.
 
 Files are opened with `MODE_MMAP_EXT` only: the other modes are pure Python and ten times slower. An open
-file must never be written to (a truncated map ends the process), which is why `facts.ipdb` owns its files.
+file must never be written to (a truncated map kills the process), which is why `geo.catalog` owns its files.
 """
 
 import logging
@@ -21,21 +21,21 @@ from tnc.visitors.request import clean
 
 log: Final = logging.getLogger(__name__)
 
-_SAMPLE: Final = 300  # records looked at to see what a database holds
+_SAMPLE: Final = 300  # records that are read to recognise the layout
 _MAX_NAME: Final = 100
-_REMEMBERED: Final = 8192
-# What a damaged file has been seen to raise, at opening and at any later record.
-DAMAGE: Final = (maxminddb.InvalidDatabaseError, OSError, ValueError, TypeError, RuntimeError, MemoryError)
+_CACHE_SIZE: Final = 8192
+# What damaged files were seen to raise, on opening and on any later record.
+DAMAGE_ERRORS: Final = (maxminddb.InvalidDatabaseError, OSError, ValueError, TypeError, RuntimeError, MemoryError)
 
 Record = Mapping[str, Any]
-Found = dict[str, Any]
-Tell = Callable[[Record, Found], None]  # puts what a record knows into what was found so far
+PlaceFacts = dict[str, Any]
+AddFacts = Callable[[Record, PlaceFacts], None]  # adds the facts of a record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Licence:
     name: str
-    attribution: str | None = None  # the sentence that must stand on each page that shows geography
+    attribution: str | None = None  # the sentence that each page with geography must show
     url: str | None = None
 
 
@@ -66,26 +66,26 @@ UNKNOWN_LICENCE: Final = Licence(name="not stated in the file")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class About:
-    """What a database is, for lists and pages. `built_ms` is the moment its maker wrote it."""
+class SourceInfo:
+    """A database, as lists and pages describe it. `built_ms` is when its maker built it."""
 
     name: str
-    kind: str  # city, country, asn, connection, anonymous, registry, networks; joined with + when it is several
-    gives: frozenset[str]  # fields of a place
+    kind: str  # city, country, asn, connection, anonymous, registry, networks; several are joined with +
+    facts: frozenset[str]  # the fields of `Place` that it can know
     built_ms: int | None
     ip_version: int
     licence: Licence
 
 
-def _word(value: Any) -> str | None:
-    """A name as the database writes it, in the composed form of Unicode."""
+def _name(value: Any) -> str | None:
+    """A name as the database writes it, in composed Unicode (NFC)."""
     if not isinstance(value, str):
         return None
     return unicodedata.normalize("NFC", clean(value).strip())[:_MAX_NAME] or None
 
 
 def _country(value: Any) -> str | None:
-    """ISO 3166-1 alpha-2; continents and placeholders that registries write there are no countries."""
+    """ISO 3166-1 alpha-2, without the continents and placeholders that registries use."""
     if isinstance(value, str) and len(value) == 2 and value.isascii() and value.isalpha():
         code = value.upper()
         return None if code in {"EU", "AP", "XX", "ZZ"} else code
@@ -101,60 +101,60 @@ def _english(place: Any) -> str | None:
     if not isinstance(place, dict):
         return None
     names = _inner(place, "names")
-    return _word(names.get("en")) or _word(next(iter(names.values()), None)) or _word(place.get("iso_code"))
+    return _name(names.get("en")) or _name(next(iter(names.values()), None)) or _name(place.get("iso_code"))
 
 
 def _number(value: Any) -> int | None:
-    """15169 and "AS15169" alike."""
+    """An AS number, written 15169 or "AS15169"."""
     if isinstance(value, str) and value[:2].upper() == "AS" and value[2:].isdecimal():
         value = int(value[2:])
     return value if type(value) is int and 0 < value < 2**32 else None
 
 
-def _put(found: Found, fact: str, value: Any) -> None:
+def _put(found: PlaceFacts, fact: str, value: Any) -> None:
     if value is not None:
         found[fact] = value
 
 
-def _flat(record: Record, found: Found) -> None:
+def _flat(record: Record, found: PlaceFacts) -> None:
     found.update(_place(record.get("country_code"), record.get("state1"), record.get("city")))
 
 
-@lru_cache(_REMEMBERED)
-def _place(country: Any, region: Any, city: Any) -> Found:
-    """Visitors come from the same few thousand places: only the reader of a file is asked anew each time."""
-    found: Found = {}
+@lru_cache(_CACHE_SIZE)
+def _place(country: Any, region: Any, city: Any) -> PlaceFacts:
+    """Cached: visitors come from the same few thousand places."""
+    found: PlaceFacts = {}
     _put(found, "country", _country(country))
-    _put(found, "region", _word(region))
-    _put(found, "city", _word(city))
+    _put(found, "region", _name(region))
+    _put(found, "city", _name(city))
     return found
 
 
-def _nested(record: Record, found: Found) -> None:
+def _nested(record: Record, found: PlaceFacts) -> None:
     divisions = record.get("subdivisions")
     _put(found, "country", _country(_inner(record, "country").get("iso_code")))
     _put(found, "region", _english(divisions[0]) if isinstance(divisions, list) and divisions else None)
     _put(found, "city", _english(record.get("city")))
 
 
-def _ipinfo(record: Record, found: Found) -> None:
+def _ipinfo(record: Record, found: PlaceFacts) -> None:
     _put(found, "country", _country(record.get("country_code")) or _country(record.get("country")))
-    _put(found, "region", _word(record.get("region")))
-    _put(found, "city", _word(record.get("city")))
+    _put(found, "region", _name(record.get("region")))
+    _put(found, "city", _name(record.get("city")))
     _put(found, "asn", _number(record.get("asn")))
-    _put(found, "isp", _word(record.get("as_name")))
+    _put(found, "isp", _name(record.get("as_name")))
 
 
-def _network(record: Record, found: Found) -> None:
+def _network(record: Record, found: PlaceFacts) -> None:
     name = record.get("isp") or record.get("autonomous_system_organization")
     found.update(_operator(record.get("autonomous_system_number"), name))
 
 
-@lru_cache(_REMEMBERED)
-def _operator(number: Any, name: Any) -> Found:
-    found: Found = {}
+@lru_cache(_CACHE_SIZE)
+def _operator(number: Any, name: Any) -> PlaceFacts:
+    found: PlaceFacts = {}
     _put(found, "asn", _number(number))
-    _put(found, "isp", _word(name))
+    _put(found, "isp", _name(name))
     return found
 
 
@@ -167,38 +167,38 @@ _CONNECTIONS: Final = {
 }
 
 
-def _connection(record: Record, found: Found) -> None:
+def _connection(record: Record, found: PlaceFacts) -> None:
     _put(found, "connection", _CONNECTIONS.get(str(record.get("connection_type", "")).lower()))
 
 
-def _anonymous(record: Record, found: Found) -> None:
-    """Keys exist only when true: without the key it is known that it is not."""
+def _anonymous(record: Record, found: PlaceFacts) -> None:
+    """These databases have a key only where it is true: a missing key means False."""
     found["vpn"] = record.get("is_anonymous_vpn") is True
     found["proxy"] = record.get("is_public_proxy") is True or record.get("is_residential_proxy") is True
     found["tor"] = record.get("is_tor_exit_node") is True
     found["datacenter"] = record.get("is_hosting_provider") is True
 
 
-def _residential(record: Record, found: Found) -> None:
+def _residential(record: Record, found: PlaceFacts) -> None:
     if "provider_name" in record:
         found["proxy"] = True
 
 
-def _traits(layout: Tell) -> Tell:
-    """The same facts, in the `traits` of a nested record."""
+def _traits(layout: AddFacts) -> AddFacts:
+    """The same layout inside the `traits` of a nested record."""
 
-    def tell(record: Record, found: Found) -> None:
+    def add_facts(record: Record, found: PlaceFacts) -> None:
         layout(_inner(record, "traits"), found)
 
-    return tell
+    return add_facts
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     kind: str
-    marks: frozenset[str]  # one of these keys shows the layout; those of traits as "traits.KEY"
-    tell: Tell
-    unless: frozenset[str] = frozenset()
+    marks: frozenset[str]  # any of these keys shows the layout; keys inside traits are "traits.KEY"
+    add_facts: AddFacts
+    unless: frozenset[str] = frozenset()  # any of these keys rules it out
 
 
 _NETWORK_KEYS: Final = ("autonomous_system_number", "autonomous_system_organization", "isp")
@@ -232,61 +232,61 @@ _FACTS_OF_KIND: Final = {
 
 
 class Database:
-    """An open file. `tell` says what it knows of an address; damage is told once and reads as not known."""
+    """An open file. Damaged records are logged once and count as unknown."""
 
-    __slots__ = ("_layouts", "_lists_all", "_reader", "_told", "about", "has_v4")
+    __slots__ = ("_damage_logged", "_layouts", "_lists_all", "_reader", "about", "has_v4")
 
     def __init__(self, path: Path, *, name: str | None = None) -> None:
-        """Raises InvalidError when the file is no such database, is damaged, or holds nothing of use."""
-        called = name or path.name
+        """Raises InvalidError when the file is no such database, is damaged, or has no facts that tnc uses."""
+        shown_name = name or path.name
         try:
             self._reader = maxminddb.open_database(path, MODE_MMAP_EXT)
             metadata = self._reader.metadata()
             keys, records, first = _sample(self._reader)
-        except DAMAGE as error:
-            raise InvalidError(f"{called} cannot be read as an address database; download it again") from error
-        self._told = False
+        except DAMAGE_ERRORS as error:
+            raise InvalidError(f"{shown_name} cannot be read as a geo database; download it again") from error
+        self._damage_logged = False
         layouts = tuple(each for each in _LAYOUTS if each.marks & keys and not each.unless & keys)
         if not layouts:
             raise InvalidError(
-                f"{called} is an address database without facts that tnc knows: {records} records"
+                f"{shown_name} is a geo database without facts that tnc knows: {records} records"
                 f" with {_some(keys)}; give one with countries, cities, networks or connection types"
             )
-        self.about = _about(called, metadata, layouts, keys)
-        self._layouts = tuple(each.tell for each in layouts)
-        # A joint file keeps IPv4 at the beginning of its tree; one for IPv6 alone begins later.
+        self.about = _about(shown_name, metadata, layouts, keys)
+        self._layouts = tuple(each.add_facts for each in layouts)
+        # A file for both families has IPv4 at the beginning of its tree; one for IPv6 alone begins later.
         self.has_v4 = self.about.ip_version == 4 or first < 1 << 32
-        # Data on anonymous addresses lists all of them: of every other it is known that it is none.
+        # Data on anonymous addresses lists all of them: every other address is known not to be one.
         self._lists_all = self.about.kind == "anonymous"
 
-    def tell(self, ip: str, found: Found) -> None:
-        """Put the facts on a canonical, global address over what was found; only those that are known."""
+    def add_facts(self, ip: str, found: PlaceFacts) -> None:
+        """Add what is known about a canonical, global IP, over what was found before."""
         try:
             record = self._reader.get(ip)
             if record is None:
                 if self._lists_all:
                     _anonymous({}, found)
             elif isinstance(record, dict):
-                for tell in self._layouts:
-                    tell(record, found)
+                for add_facts in self._layouts:
+                    add_facts(record, found)
             else:
-                self._complain()
-        except DAMAGE:
-            self._complain()
+                self._log_damage()
+        except DAMAGE_ERRORS:
+            self._log_damage()
 
     @property
     def is_damaged(self) -> bool:
-        """Whether a record that could not be read was met."""
-        return self._told
+        """Whether a record could not be read since the file was opened."""
+        return self._damage_logged
 
-    def _complain(self) -> None:
-        if not self._told:
-            self._told = True
-            log.error("address database is damaged; what it held is unknown now", extra={"database": self.about.name})
+    def _log_damage(self) -> None:
+        if not self._damage_logged:
+            self._damage_logged = True
+            log.error("geo database is damaged; what it held is unknown now", extra={"database": self.about.name})
 
 
 def _sample(reader: maxminddb.Reader) -> tuple[frozenset[str], int, int]:
-    """The keys of the first records, inner ones as `outer.inner`, how many there are, and the very first address."""
+    """The keys of the first records, inner ones as `outer.inner`; the number of these records; the first address."""
     keys: set[str] = set()
     count, first = 0, 0
     for network, record in islice(reader, _SAMPLE):
@@ -305,28 +305,28 @@ def _some(keys: frozenset[str]) -> str:
     return ", ".join(sorted(keys)[:6]) or "no named values"
 
 
-def _about(name: str, metadata: Any, layouts: tuple[Layout, ...], keys: frozenset[str]) -> About:
-    gives: set[str] = set()
+def _about(name: str, metadata: Any, layouts: tuple[Layout, ...], keys: frozenset[str]) -> SourceInfo:
+    facts: set[str] = set()
     kinds: list[str] = []
     for each in layouts:
         if each.kind in _FACTS_OF_KIND:
-            gives.update(_FACTS_OF_KIND[each.kind])
+            facts.update(_FACTS_OF_KIND[each.kind])
             kinds.append(each.kind)
             continue
-        gives.add("country")
+        facts.add("country")
         if keys & {"city", "city.names"}:
-            gives.update(("region", "city"))
+            facts.update(("region", "city"))
         if each.kind == "ipinfo":
-            gives.update(("asn", "isp"))
-        kinds.append("city" if "city" in gives else "country")
+            facts.update(("asn", "isp"))
+        kinds.append("city" if "city" in facts else "country")
     description = metadata.description if isinstance(metadata.description, dict) else {}
-    words = f"{name} {metadata.database_type} {' '.join(map(str, description.values()))}".lower()
-    licence = next((known for marks, known in _LICENCES if any(mark in words for mark in marks)), UNKNOWN_LICENCE)
+    text = f"{name} {metadata.database_type} {' '.join(map(str, description.values()))}".lower()
+    licence = next((known for marks, known in _LICENCES if any(mark in text for mark in marks)), UNKNOWN_LICENCE)
     built = metadata.build_epoch
-    return About(
+    return SourceInfo(
         name=name,
         kind="+".join(dict.fromkeys(kinds)),
-        gives=frozenset(gives),
+        facts=frozenset(facts),
         built_ms=built * 1000 if isinstance(built, int) and 0 < built < 2**33 else None,
         ip_version=metadata.ip_version,
         licence=licence,

@@ -1,7 +1,7 @@
-"""Lists of networks as their publishers write them: text, CSV, geofeeds, JSON of every cloud, AS numbers.
+"""Parses lists of networks as publishers write them: text, CSV, geofeeds, JSON of the clouds, AS numbers.
 
-Single lines that cannot be read are skipped and counted. A list that would flag half the Internet, names
-private space, or is no list at all is refused whole.
+Single lines that cannot be read are skipped and counted. A list with impossibly wide or private networks, or a file
+that is no list, is refused as a whole.
 """
 
 import json
@@ -18,17 +18,17 @@ from msgspec import Struct, msgpack
 from tnc.core.errors import InvalidError
 from tnc.visitors.client_ip import INTERNAL
 
-# Wider than any one operator: a slip of the pen, or a list that stands for everybody.
-_WIDEST: Final = {32: 8, 128: 19}
-_MOST_V4: Final = 1 << 30  # addresses in a list: the data centres of the world are a third of that
+# By width of the address: no operator has a wider network; in a list it is a mistake.
+_SHORTEST_PREFIX: Final = {32: 8, 128: 19}
+_MAX_V4_ADDRESSES: Final = 1 << 30  # the data centres of the world have a third of that
 # Where publishers keep prefixes in JSON: AWS, Google and Bing, Azure, Oracle, Zscaler, and plain lists.
 _JSON_KEYS: Final = frozenset(
     {"ip_prefix", "ipv6_prefix", "ipv4Prefix", "ipv6Prefix", "addressPrefixes", "cidr", "range", "prefix", "prefixes"}
 )
-# Under whatever key: nothing else is written so.
+# A text like this is a network under any key.
 _PREFIX: Final = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*/[0-9]{1,3}")
 _AS_NUMBER: Final = re.compile(r"(?i)(?:asn?)?([0-9]{1,10})")
-# `first,last,...` as databases in CSV have it; two addresses on a line are never one with a remark.
+# `first,last,...` of CSV databases: two addresses on a line are a range.
 _COLUMNS: Final = re.compile(
     r'"?([0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*)"?[,\t][ ]*"?([0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*)"?(?:[,\t]|$)'
 )
@@ -36,24 +36,23 @@ _COMMENT: Final = re.compile(r"[#;,]")
 
 Span = tuple[int, int]  # half-open
 
+_SPAN_BYTES: Final = 17  # the end of the last IPv6 network needs more than 128 bits
 
-_WIDE: Final = 17  # bytes: the end of the last IPv6 network is a number beyond 128 bits
 
-
-class Feed(Struct, frozen=True, kw_only=True):
-    """A list that was read: networks as half-open spans of numbers, merged and sorted, and AS numbers."""
+class NetworkFeed(Struct, frozen=True, kw_only=True):
+    """A parsed list: networks as half-open spans of numbers, merged and sorted, and AS numbers."""
 
     v4: list[Span] = []
     v6: list[Span] = []
     asns: frozenset[int] = frozenset()
-    entries: int = 0  # fit lines
-    unfit: int = 0
-    # A list that is known to name access networks too: it supports what others say, and decides nothing alone.
+    entries: int = 0  # lines that were read
+    unfit: int = 0  # lines that could not be read
+    # The list contains access networks too: it is shown beside other lists and sets no flag of its own.
     weak: bool = False
 
 
 class _Packed(Struct, frozen=True, kw_only=True, array_like=True):
-    """A feed on disk, where no number may have more than 64 bits."""
+    """A feed on disk: msgpack numbers have at most 64 bits."""
 
     v4: list[Span]
     v6: list[tuple[bytes, bytes]]
@@ -63,10 +62,10 @@ class _Packed(Struct, frozen=True, kw_only=True, array_like=True):
     weak: bool
 
 
-def pack_feed(feed: Feed) -> bytes:
+def pack_feed(feed: NetworkFeed) -> bytes:
     packed = _Packed(
         v4=feed.v4,
-        v6=[(start.to_bytes(_WIDE, "big"), end.to_bytes(_WIDE, "big")) for start, end in feed.v6],
+        v6=[(start.to_bytes(_SPAN_BYTES, "big"), end.to_bytes(_SPAN_BYTES, "big")) for start, end in feed.v6],
         asns=sorted(feed.asns),
         entries=feed.entries,
         unfit=feed.unfit,
@@ -75,10 +74,10 @@ def pack_feed(feed: Feed) -> bytes:
     return msgpack.encode(packed)
 
 
-def unpack_feed(raw: bytes) -> Feed:
-    """Raises msgspec.DecodeError when it is none."""
+def unpack_feed(raw: bytes) -> NetworkFeed:
+    """Raises msgspec.DecodeError for anything else than a packed feed."""
     packed = msgpack.decode(raw, type=_Packed)
-    return Feed(
+    return NetworkFeed(
         v4=packed.v4,
         v6=[(int.from_bytes(start, "big"), int.from_bytes(end, "big")) for start, end in packed.v6],
         asns=frozenset(packed.asns),
@@ -88,13 +87,13 @@ def unpack_feed(raw: bytes) -> Feed:
     )
 
 
-def read_feed(raw: bytes, *, name: str) -> Feed:
-    """Raises InvalidError when the list is refused; the sentence begins with `name`."""
+def read_feed(raw: bytes, *, name: str) -> NetworkFeed:
+    """Raises InvalidError when the list is refused; the message begins with `name`."""
     text = raw.decode("utf-8-sig", "replace").strip()
     if not text:
         raise InvalidError(f"{name} is empty; download it again")
     if text.startswith("<"):
-        raise InvalidError(f"{name} is a web page and no list; check the address it came from")
+        raise InvalidError(f"{name} is a web page and no list; check the URL it came from")
     weak = text[:4].lower() == "asn,"
     spans: dict[int, list[Span]] = {32: [], 128: []}
     asns: set[int] = set()
@@ -115,17 +114,19 @@ def read_feed(raw: bytes, *, name: str) -> Feed:
             continue
         fit += 1
     if not fit or unfit > fit:
-        raise InvalidError(f"{name} holds {fit} readable networks and {unfit} unreadable lines; it is no such list")
+        raise InvalidError(
+            f"{name} holds {fit} readable networks and {unfit} unreadable lines; it is no list of networks"
+        )
     for width, found in spans.items():
         _refuse_too_wide(width, found, name)
     v4 = _merged(spans[32])
-    if sum(end - start for start, end in v4) > _MOST_V4:
+    if sum(end - start for start, end in v4) > _MAX_V4_ADDRESSES:
         raise InvalidError(f"{name} holds more than a quarter of the Internet; the whole list is refused")
-    return Feed(v4=v4, v6=_merged(spans[128]), asns=frozenset(asns), entries=fit, unfit=unfit, weak=weak)
+    return NetworkFeed(v4=v4, v6=_merged(spans[128]), asns=frozenset(asns), entries=fit, unfit=unfit, weak=weak)
 
 
 def _entries(text: str, *, table: bool) -> Iterator[str]:
-    """The written networks, one by one; comments and headers left out."""
+    """The networks as texts, without comments and headers."""
     if text[0] in "{[":
         try:
             yield from _json_entries(json.loads(text))
@@ -151,7 +152,7 @@ def _json_entries(node: Any, key: str = "") -> Iterator[str]:
 
 
 def _json_lines(text: str) -> Iterator[str]:
-    """Spamhaus ASN-DROP: one object a line, the last is about the list."""
+    """One JSON object a line, as in Spamhaus ASN-DROP, whose last line describes the list."""
     for line in text.splitlines():
         try:
             record = json.loads(line)
@@ -172,7 +173,7 @@ def _as_number(entry: str) -> int:
 
 
 def _span(entry: str) -> tuple[int, Span]:
-    """The width of the address and the span of a prefix, an address, or a range `first - last`."""
+    """The bits of the address family, and the span of a prefix, an address, or a range `first - last`."""
     first, dash, last = entry.partition("-")
     if dash:
         width, low = _number(first.strip())
@@ -181,7 +182,7 @@ def _span(entry: str) -> tuple[int, Span]:
             raise ValueError(entry)
         return width, (low, high + 1)
     address, slash, length = entry.partition("/")
-    if "." in address and address.count(":") == 1:  # with the port of a proxy
+    if "." in address and address.count(":") == 1:  # a proxy with its port
         address = address.partition(":")[0]
     width, number = _number(address)
     free = width - int(length) if slash else 0
@@ -202,15 +203,15 @@ def _internal_edges(width: int) -> list[int]:
     return list(chain.from_iterable((int(each[0]), int(each[-1]) + 1) for each in networks))
 
 
-_INTERNAL: Final = {width: _internal_edges(width) for width in _WIDEST}
+_INTERNAL: Final = {width: _internal_edges(width) for width in _SHORTEST_PREFIX}
 
 
 def _refuse_too_wide(width: int, spans: list[Span], name: str) -> None:
     edges = _INTERNAL[width]
     for start, end in spans:
-        place = bisect_right(edges, start)
-        internal = place % 2 == 1 or (place < len(edges) and edges[place] < end)
-        if internal or end - start > 1 << (width - _WIDEST[width]):
+        index = bisect_right(edges, start)
+        internal = index % 2 == 1 or (index < len(edges) and edges[index] < end)
+        if internal or end - start > 1 << (width - _SHORTEST_PREFIX[width]):
             family = socket.AF_INET if width == 32 else socket.AF_INET6
             first = socket.inet_ntop(family, start.to_bytes(width // 8, "big"))
             raise InvalidError(
@@ -220,7 +221,7 @@ def _refuse_too_wide(width: int, spans: list[Span], name: str) -> None:
 
 
 def _merged(spans: list[Span]) -> list[Span]:
-    """The same networks, joined where they touch, in order."""
+    """The same networks, sorted and joined where they touch."""
     merged: list[Span] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:

@@ -1,4 +1,4 @@
-"""Where address data is fetched from: free of charge, without an account, each with what its licence asks."""
+"""The publishers from which geo data is downloaded, free of charge, and the licence of each file."""
 
 import base64
 from collections.abc import Mapping
@@ -26,54 +26,56 @@ _CC0: Final = Licence(name="CC0 1.0", url="https://github.com/openasn/openasn")
 
 
 class Download(Struct, frozen=True, kw_only=True):
-    """One file to fetch. `query` and `headers` may hold keys and are never kept or shown."""
+    """One file to download. `query` and `headers` may hold keys and are never stored or shown."""
 
     name: str
     url: str
-    kind: NetworkKind | None = None  # what a list means; None for a database
-    sum_url: str | None = None  # where its SHA-256 is published
-    licence: Licence | None = None  # where the file itself does not say
-    most_bytes: int = 256 << 20
+    kind: NetworkKind | None = None  # of the networks in a list; None for a database
+    sha256_url: str | None = None
+    licence: Licence | None = None  # if the file itself does not state it
+    max_bytes: int = 256 << 20
     query: str = ""
     headers: Mapping[str, str] = {}
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
-    """One thing to know, and the ways to get it: the first way that works whole is taken."""
+class DataSource(Struct, frozen=True, kw_only=True):
+    """One kind of data, and the alternatives to get it: the first whose files can all be downloaded is used."""
 
     name: str
-    ways: tuple[tuple[Download, ...], ...]
-    every_ms: int = 7 * DAY_MS
+    alternatives: tuple[tuple[Download, ...], ...]
+    interval_ms: int = 7 * DAY_MS
 
 
-class Keys(Struct, frozen=True, kw_only=True):
-    """What the owner has from publishers that ask for an account."""
+class PublisherKeys(Struct, frozen=True, kw_only=True):
+    """The owner's accounts with publishers that require one."""
 
     maxmind_account: str | None = None
     maxmind_key: str | None = None
     ipinfo_token: str | None = None
 
 
-def standard(now_ms: int, *, keys: Keys | None = None, base_url: str | None = None) -> tuple[Wanted, ...]:
-    """Everything that `tnc ipdb update` keeps fresh. With a `base_url` every path is asked there instead."""
-    keys = keys or Keys()
-    wanted = (*_databases(now_ms, keys), *_lists())
-    return wanted if base_url is None else tuple(_moved(each, base_url.rstrip("/")) for each in wanted)
+def standard_sources(
+    now_ms: int, *, keys: PublisherKeys | None = None, base_url: str | None = None
+) -> tuple[DataSource, ...]:
+    """Everything that `tnc ipdb update` downloads. With a `base_url` every path is requested from there."""
+    keys = keys or PublisherKeys()
+    sources = (*_databases(now_ms, keys), *_lists())
+    return sources if base_url is None else tuple(_with_base(each, base_url.rstrip("/")) for each in sources)
 
 
-def _databases(now_ms: int, keys: Keys) -> tuple[Wanted, ...]:
-    month, last_month = _months(now_ms)
+def _databases(now_ms: int, keys: PublisherKeys) -> tuple[DataSource, ...]:
+    month, last_month = _this_and_last_month(now_ms)
     flat = tuple(_sapics(f"dbip-city-ipv{version}", _CC_BY) for version in (4, 6))
     nested = tuple((_dbip(each),) for each in (month, last_month))
     maxmind = _maxmind(keys)
     asn = ((_sapics("origin-asn", _PDDL),),)
     return (
-        Wanted(name="city", ways=(*((each,) for each in maxmind[:1]), flat, *nested)),
-        Wanted(name="asn", ways=(*((each,) for each in maxmind[1:]), *_ipinfo(keys), *asn)),
+        DataSource(name="city", alternatives=(*((each,) for each in maxmind[:1]), flat, *nested)),
+        DataSource(name="asn", alternatives=(*((each,) for each in maxmind[1:]), *_ipinfo(keys), *asn)),
     )
 
 
-def _months(now_ms: int) -> tuple[str, str]:
+def _this_and_last_month(now_ms: int) -> tuple[str, str]:
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
     year, month = (now.year, now.month - 1) if now.month > 1 else (now.year - 1, 12)
     return f"{now.year}-{now.month:02}", f"{year}-{month:02}"
@@ -83,7 +85,7 @@ def _sapics(name: str, licence: Licence) -> Download:
     return Download(
         name=name,
         url=f"{_SAPICS}/latest/{name}.mmdb",
-        sum_url=f"{_SAPICS}/checksum/{name}.mmdb.sha256",
+        sha256_url=f"{_SAPICS}/checksum/{name}.mmdb.sha256",
         licence=licence,
     )
 
@@ -92,7 +94,7 @@ def _dbip(month: str) -> Download:
     return Download(name="dbip-city-lite", url=f"{_DBIP}/dbip-city-lite-{month}.mmdb.gz", licence=_CC_BY)
 
 
-def _maxmind(keys: Keys) -> tuple[Download, ...]:
+def _maxmind(keys: PublisherKeys) -> tuple[Download, ...]:
     if keys.maxmind_account is None or keys.maxmind_key is None:
         return ()
     secret = base64.b64encode(f"{keys.maxmind_account}:{keys.maxmind_key}".encode()).decode()
@@ -100,21 +102,21 @@ def _maxmind(keys: Keys) -> tuple[Download, ...]:
         Download(
             name=edition.lower(),
             url=f"{_MAXMIND}/{edition}/download?suffix=tar.gz",
-            sum_url=f"{_MAXMIND}/{edition}/download?suffix=tar.gz.sha256",
+            sha256_url=f"{_MAXMIND}/{edition}/download?suffix=tar.gz.sha256",
             headers={"Authorization": f"Basic {secret}"},
         )
         for edition in ("GeoLite2-City", "GeoLite2-ASN")
     )
 
 
-def _ipinfo(keys: Keys) -> tuple[tuple[Download, ...], ...]:
+def _ipinfo(keys: PublisherKeys) -> tuple[tuple[Download, ...], ...]:
     if keys.ipinfo_token is None:
         return ()
     url = "https://ipinfo.io/data/ipinfo_lite.mmdb"
     return ((Download(name="ipinfo-lite", url=url, query=f"token={keys.ipinfo_token}"),),)
 
 
-# name, meaning, address, licence where the publisher states one
+# name, kind, URL, licence if the publisher states one
 _LISTS: Final[tuple[tuple[str, NetworkKind, str, Licence | None], ...]] = (
     ("icloud-private-relay", "relay", "https://mask-api.icloud.com/egress-ip-ranges.csv", None),
     ("tor-exits", "tor", "https://check.torproject.org/torbulkexitlist", None),
@@ -136,27 +138,31 @@ _LISTS: Final[tuple[tuple[str, NetworkKind, str, Licence | None], ...]] = (
 )
 
 
-def _lists() -> tuple[Wanted, ...]:
+def _lists() -> tuple[DataSource, ...]:
     return tuple(
-        Wanted(
+        DataSource(
             name=name,
-            ways=((Download(name=name, url=url, kind=kind, licence=licence or _fetched(url), most_bytes=32 << 20),),),
-            every_ms=DAY_MS,
+            alternatives=(
+                (Download(name=name, url=url, kind=kind, licence=licence or _unstated(url), max_bytes=32 << 20),),
+            ),
+            interval_ms=DAY_MS,
         )
         for name, kind, url, licence in _LISTS
     )
 
 
-def _fetched(url: str) -> Licence:
+def _unstated(url: str) -> Licence:
     return Licence(name="fetched from its publisher, not passed on", url=url)
 
 
-def _moved(wanted: Wanted, base_url: str) -> Wanted:
-    def moved(url: str) -> str:
+def _with_base(source: DataSource, base_url: str) -> DataSource:
+    def rebased(url: str) -> str:
         parts = urlsplit(url)
         return f"{base_url}{parts.path}{'?' if parts.query else ''}{parts.query}"
 
     def download(each: Download) -> Download:
-        return replace(each, url=moved(each.url), sum_url=None if each.sum_url is None else moved(each.sum_url))
+        return replace(
+            each, url=rebased(each.url), sha256_url=None if each.sha256_url is None else rebased(each.sha256_url)
+        )
 
-    return replace(wanted, ways=tuple(tuple(map(download, way)) for way in wanted.ways))
+    return replace(source, alternatives=tuple(tuple(map(download, way)) for way in source.alternatives))

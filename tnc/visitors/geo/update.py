@@ -1,6 +1,6 @@
-"""Address data made fresh: fetched, checked against the present one, and only then believed.
+"""Updates geo data: download, check against the installed file, install.
 
-Whatever goes wrong, what is in use stays in use, and the reason is kept for whoever asks.
+If anything goes wrong, the installed data stays in use and the manifest keeps the reason.
 """
 
 import asyncio
@@ -18,17 +18,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tnc.core.errors import FailedError, InvalidError, TncError
-from tnc.visitors.geo.catalog import LOCKS, GeoData, Item, digest
-from tnc.visitors.geo.install import Change
-from tnc.visitors.geo.sources import Download, Wanted
+from tnc.visitors.geo.catalog import LOCKS, GeoFolder, InstalledFile, digest
+from tnc.visitors.geo.install import FolderChange
+from tnc.visitors.geo.sources import DataSource, Download
 
 _DOWNLOADS: Final = "download-"
-_MOST_SUM_BYTES: Final = 4096
+_MAX_SHA256_BYTES: Final = 4096
 _SHA256: Final = re.compile(r"\b[0-9a-fA-F]{64}\b")
 
 
-class Answer(Struct, frozen=True, kw_only=True):
-    """What a server answered. The body has been written where it was asked to."""
+class FetchResponse(Struct, frozen=True, kw_only=True):
+    """The response of a server. Its body has been written to `target`."""
 
     status: int
     etag: str | None = None
@@ -36,17 +36,19 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Fetch(Protocol):
-    """GET an address, following redirects, and write the body of a 200 to `target`.
+    """GET a URL, follow redirects, and write the body of a 200 to `target`.
 
-    The `Authorization` header goes to no other host. Raises FailedError with a clause that names the cause
-    (no connection, a body that ends too early, one longer than `most_bytes`), never with a query in it.
+    The `Authorization` header is sent to no other host. Raises FailedError with a clause that names the cause
+    (no connection, a body that ends too early or is longer than `max_bytes`), never with the query of the URL.
     """
 
-    async def __call__(self, url: str, *, headers: Mapping[str, str], target: IO[bytes], most_bytes: int) -> Answer: ...
+    async def __call__(
+        self, url: str, *, headers: Mapping[str, str], target: IO[bytes], max_bytes: int
+    ) -> FetchResponse: ...
 
 
-class Report(Struct, frozen=True, kw_only=True):
-    """What an update did: names of data, and for failures the reason in one sentence."""
+class UpdateReport(Struct, frozen=True, kw_only=True):
+    """What an update did: names of data sources, and for failures the reason in one sentence."""
 
     renewed: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
@@ -54,73 +56,74 @@ class Report(Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> int:
-        """0 everything is fresh, 5 part of it, 1 nothing."""
+        """0 if everything is up to date, 5 if part of it, 1 if nothing."""
         if not self.failed:
             return 0
         return 5 if self.renewed or self.unchanged else 1
 
 
 class _MissingError(TncError):
-    """The server has no such file, which for a file of this month is no failure yet."""
+    """The server has no such file; this month's file may not be published yet."""
 
 
-def due(data: GeoData, wanted: Iterable[Wanted], now_ms: int) -> tuple[Wanted, ...]:
-    """What was last fetched, or last found to be the present one, longer ago than it should be."""
-    checked = {each.name: each.checked_at_ms or 0 for each in data.manifest().items}
+def due(folder: GeoFolder, sources: Iterable[DataSource], now_ms: int) -> tuple[DataSource, ...]:
+    """The sources that were downloaded or confirmed longer ago than their interval."""
+    checked = {each.name: each.checked_at_ms or 0 for each in folder.manifest().items}
 
-    def is_due(each: Wanted) -> bool:
-        whole = (min(checked.get(download.name, 0) for download in way) for way in each.ways)
-        return now_ms - max(whole) >= each.every_ms
+    def is_due(each: DataSource) -> bool:
+        # An alternative is as old as its oldest file; the newest alternative is the one in use.
+        ages = (min(checked.get(download.name, 0) for download in files) for files in each.alternatives)
+        return now_ms - max(ages) >= each.interval_ms
 
-    return tuple(filter(is_due, wanted))
+    return tuple(filter(is_due, sources))
 
 
-async def update(data: GeoData, wanted: Iterable[Wanted], *, fetch: Fetch, now_ms: int) -> Report:
-    """Fetch everything that is wanted. Raises FailedError when another update is running."""
+async def update(folder: GeoFolder, sources: Iterable[DataSource], *, fetch: Fetch, now_ms: int) -> UpdateReport:
+    """Update all these sources. Raises FailedError when another update is running."""
     renewed: list[str] = []
     unchanged: list[str] = []
     failed: dict[str, str] = {}
-    with _alone(data.folder) as room:
-        for each in wanted:
+    with _update_lock(folder.path) as directory:
+        for each in sources:
             try:
-                changed = await _one_way(data, each, room, fetch, now_ms)
+                changed = await _update_source(folder, each, directory, fetch, now_ms)
                 (renewed if changed else unchanged).append(each.name)
             except TncError as error:
                 failed[each.name] = str(error)
-                await asyncio.to_thread(_complain, data, each, str(error))
-    return Report(renewed=tuple(renewed), unchanged=tuple(unchanged), failed=failed)
+                await asyncio.to_thread(_record_problem, folder, each, str(error))
+    return UpdateReport(renewed=tuple(renewed), unchanged=tuple(unchanged), failed=failed)
 
 
-async def _one_way(data: GeoData, wanted: Wanted, room: Path, fetch: Fetch, now_ms: int) -> bool:
-    """Try the ways in order; True when something new was installed. Raises the first way's error."""
+async def _update_source(folder: GeoFolder, source: DataSource, directory: Path, fetch: Fetch, now_ms: int) -> bool:
+    """Try the alternatives in order. True when something new was installed. Raises the error of the first one."""
     first: TncError | None = None
-    for way in wanted.ways:
+    for files in source.alternatives:
         try:
-            changed = [await _download(data, each, room, fetch, now_ms) for each in way]
+            changed = [await _download(folder, each, directory, fetch, now_ms) for each in files]
         except TncError as error:
             first = first or error
             continue
-        await asyncio.to_thread(_settle, data, wanted, way)
+        await asyncio.to_thread(_remove_alternatives, folder, source, files)
         return any(changed)
-    raise first or FailedError(f"there is no way to get {wanted.name}")
+    raise first or FailedError(f"there is no download for {source.name}")
 
 
-async def _download(data: GeoData, download: Download, room: Path, fetch: Fetch, now_ms: int) -> bool:
-    before = _present(data, download)
-    most_bytes = min(download.most_bytes, 2 * before.size + (1 << 20)) if before else download.most_bytes
-    path = room / download.name
+async def _download(folder: GeoFolder, download: Download, directory: Path, fetch: Fetch, now_ms: int) -> bool:
+    before = _installed(folder, download)
+    max_bytes = min(download.max_bytes, 2 * before.size + (1 << 20)) if before else download.max_bytes
+    path = directory / download.name
     try:
         with path.open("wb") as target:
-            answer = await fetch(
-                _address(download), headers=_conditions(download, before), target=target, most_bytes=most_bytes
+            response = await fetch(
+                _url(download), headers=_conditions(download, before), target=target, max_bytes=max_bytes
             )
-        if answer.status == 304 and before:
-            await asyncio.to_thread(_still_fresh, data, before, now_ms)
+        if response.status == 304 and before:
+            await asyncio.to_thread(_confirm, folder, before, now_ms)
             return False
-        if answer.status != 200:
-            raise _refused(download, answer.status)
-        await _check_sum(download, path, fetch)
-        await asyncio.to_thread(_install, data, download, path, answer, now_ms)
+        if response.status != 200:
+            raise _http_error(download, response.status)
+        await _check_sha256(download, path, fetch)
+        await asyncio.to_thread(_install, folder, download, path, response, now_ms)
     except (FailedError, InvalidError, OSError) as error:
         raise FailedError(f"{download.name} from {download.url}: {error}; what was there stays in use") from error
     finally:
@@ -128,17 +131,17 @@ async def _download(data: GeoData, download: Download, room: Path, fetch: Fetch,
     return True
 
 
-def _present(data: GeoData, download: Download) -> Item | None:
-    return next((each for each in data.manifest().items if each.name == download.name), None)
+def _installed(folder: GeoFolder, download: Download) -> InstalledFile | None:
+    return next((each for each in folder.manifest().items if each.name == download.name), None)
 
 
-def _address(download: Download) -> str:
+def _url(download: Download) -> str:
     if not download.query:
         return download.url
     return f"{download.url}{'&' if '?' in download.url else '?'}{download.query}"
 
 
-def _conditions(download: Download, before: Item | None) -> dict[str, str]:
+def _conditions(download: Download, before: InstalledFile | None) -> dict[str, str]:
     headers = dict(download.headers)
     if before and before.source == download.url:
         if before.etag:
@@ -148,71 +151,71 @@ def _conditions(download: Download, before: Item | None) -> dict[str, str]:
     return headers
 
 
-def _refused(download: Download, status: int) -> TncError:
+def _http_error(download: Download, status: int) -> TncError:
     if status == 404:
         return _MissingError(f"{download.name}: {download.url} is not there (404); what was there stays in use")
     return FailedError(f"the server answered {status}")
 
 
-async def _check_sum(download: Download, path: Path, fetch: Fetch) -> None:
-    """Compare with the published sum. TLS says who wrote the file; the sum only that all of it came."""
-    if download.sum_url is None:
+async def _check_sha256(download: Download, path: Path, fetch: Fetch) -> None:
+    """Compare with the published SHA-256. It shows that the file is complete; TLS shows who sent it."""
+    if download.sha256_url is None:
         return
     published = io.BytesIO()
-    answer = await fetch(download.sum_url, headers=download.headers, target=published, most_bytes=_MOST_SUM_BYTES)
-    if answer.status == 404:
+    response = await fetch(download.sha256_url, headers=download.headers, target=published, max_bytes=_MAX_SHA256_BYTES)
+    if response.status == 404:
         return
     found = _SHA256.search(published.getvalue().decode("ascii", "replace"))
-    if answer.status != 200 or found is None:
+    if response.status != 200 or found is None:
         raise FailedError("its SHA-256 sum cannot be read")
     if found.group().lower() != await asyncio.to_thread(digest, path):
         raise FailedError("its SHA-256 is not the published one")
 
 
-def _install(data: GeoData, download: Download, path: Path, answer: Answer, now_ms: int) -> None:
-    with data.locked() as manifest:
-        change = Change(data.folder, manifest)
-        added = change.check(path, name=download.name, source=download.url, kind=download.kind, now_ms=now_ms)
-        if added.item.is_list != (download.kind is not None):
+def _install(folder: GeoFolder, download: Download, path: Path, response: FetchResponse, now_ms: int) -> None:
+    with folder.locked() as manifest:
+        change = FolderChange(folder.path, manifest)
+        checked = change.check(path, name=download.name, source=download.url, kind=download.kind, now_ms=now_ms)
+        if checked.file.is_list != (download.kind is not None):
             raise InvalidError("it is a database where a list is expected")
-        if added.warnings:
-            raise InvalidError("; ".join(added.warnings))
-        item = replace(added.item, etag=answer.etag, last_modified=answer.last_modified, checked_at_ms=now_ms)
-        change.put(item, download.licence)
+        if checked.warnings:
+            raise InvalidError("; ".join(checked.warnings))
+        file = replace(checked.file, etag=response.etag, last_modified=response.last_modified, checked_at_ms=now_ms)
+        change.install(file, download.licence)
 
 
-def _still_fresh(data: GeoData, item: Item, now_ms: int) -> None:
-    with data.locked() as manifest:
-        Change(data.folder, manifest).put(replace(item, checked_at_ms=now_ms))
+def _confirm(folder: GeoFolder, item: InstalledFile, now_ms: int) -> None:
+    with folder.locked() as manifest:
+        FolderChange(folder.path, manifest).install(replace(item, checked_at_ms=now_ms))
 
 
-def _settle(data: GeoData, wanted: Wanted, taken: tuple[Download, ...]) -> None:
-    """Remove what another way once gave, two files on one thing would only differ, and the complaint if any."""
-    names = {each.name for each in taken}
-    others = {each.name for way in wanted.ways for each in way} - names
-    with data.locked() as manifest:
-        change = Change(data.folder, manifest)
+def _remove_alternatives(folder: GeoFolder, source: DataSource, used: tuple[Download, ...]) -> None:
+    """Remove files of the alternatives that are not used, which would only contradict, and the problem if any."""
+    names = {each.name for each in used}
+    others = {each.name for files in source.alternatives for each in files} - names
+    with folder.locked() as manifest:
+        change = FolderChange(folder.path, manifest)
         if any(each.name in others for each in manifest.items):
-            change.take_away(others)
-        if wanted.name in manifest.problems:
-            change.praise(wanted.name)
+            change.remove(others)
+        if source.name in manifest.problems:
+            change.clear_problem(source.name)
 
 
-def _complain(data: GeoData, wanted: Wanted, why: str) -> None:
-    with data.locked() as manifest:
-        Change(data.folder, manifest).complain(wanted.name, why)
+def _record_problem(folder: GeoFolder, source: DataSource, why: str) -> None:
+    with folder.locked() as manifest:
+        FolderChange(folder.path, manifest).record_problem(source.name, why)
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[Path]:
-    """A room for downloads that lasts as long as this update; the rooms of killed ones are cleared away."""
+def _update_lock(folder: Path) -> Iterator[Path]:
+    """A temporary directory for this update's downloads. Removes those of killed updates."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCKS[1]).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise FailedError("another update of address data is running; wait until it is done") from error
+            raise FailedError("another update of geo data is running; wait until it is done") from error
         for left in folder.glob(f"{_DOWNLOADS}*"):
             shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=_DOWNLOADS) as room:
-            yield Path(room)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=_DOWNLOADS) as directory:
+            yield Path(directory)

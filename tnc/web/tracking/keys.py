@@ -9,7 +9,7 @@ from tnc.store.days.click_log import ClickLog
 from tnc.store.days.history import ClickHistories
 from tnc.tracking.conversions.inbox import PostbackCall, PostbackReply
 from tnc.tracking.tracker import Tracker
-from tnc.visitors.rate import Frequency
+from tnc.visitors.rate import ClickRate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,4 +29,4 @@ class Tracking:
     clicks_days: Callable[[], int]
     version: str
     page_key: bytes
-    asking: Frequency = field(default_factory=Frequency)  # forms of the privacy page, by address
+    asking: ClickRate = field(default_factory=ClickRate)  # forms of the privacy page, by address

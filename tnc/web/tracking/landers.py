@@ -15,7 +15,7 @@ from tnc.store.days.click_log import Day
 from tnc.store.days.writer import utc_date
 from tnc.tracking.record import record_lander_click
 from tnc.tracking.tracker import COOKIE_PLAIN, COOKIE_SECURE, LOOK_BACK_HOURS
-from tnc.visitors.visit import Facts
+from tnc.visitors.visit import RequestFacts
 from tnc.web.tracking import responses as answers
 from tnc.web.tracking.click import read
 from tnc.web.tracking.keys import Tracking
@@ -30,7 +30,7 @@ class Found:
     by: Literal["cid", "cookie", "visitor"]
 
 
-async def find(tracking: Tracking, facts: Facts, now_ms: int) -> Found | None:
+async def find(tracking: Tracking, facts: RequestFacts, now_ms: int) -> Found | None:
     """By `cid`, else by the cookie, else the newest click of the same pseudonym within 24 hours."""
     cid = facts.params.get("cid")
     if cid:
@@ -67,7 +67,7 @@ async def lander_click(tracking: Tracking, request: web.BaseRequest, number_text
     plan = None if found is None else tracking.tracker.plans.by_id.get(found.click.campaign)
     if found is None or plan is None:
         return answers.status(404)
-    if facts.verdict.traffic == "prefetch":
+    if facts.classification.traffic == "prefetch":
         return answers.refuse_prefetch()
     number = int(number_text) if number_text else None
     offer = plan.lander_offer(found.click, number=number, capped=tracking.tracker.caps.full(now_ms))

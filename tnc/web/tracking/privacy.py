@@ -26,8 +26,8 @@ from tnc.store.requests import RequestKind, State
 from tnc.tracking.tracker import COOKIE_PLAIN, COOKIE_SECURE
 from tnc.visitors.consent import CONSENT_COOKIES, OPT_OUT_COOKIES, has_opted_out, has_withdrawn
 from tnc.visitors.request import read_query
-from tnc.visitors.user_agent import family
-from tnc.visitors.visit import Facts
+from tnc.visitors.user_agent import reduced_user_agent
+from tnc.visitors.visit import RequestFacts
 from tnc.web.tracking import responses as answers
 from tnc.web.tracking.click import read
 from tnc.web.tracking.keys import Tracking
@@ -93,7 +93,7 @@ class Said:
 class _Asker:
     """Who asks, as far as his browser tells."""
 
-    facts: Facts
+    facts: RequestFacts
     browser_id: str | None
     said: Said | None = None
     held: Holdings | None = None
@@ -108,7 +108,7 @@ async def show(tracking: Tracking, request: web.BaseRequest, _word: str) -> web.
     if not _same_site(request):
         return answers.status(403)
     ip = asker.facts.ip
-    if ip is not None and tracking.asking.is_surplus(ip, tracking.world.now_ms(), shared=False):
+    if ip is not None and tracking.asking.exceeds_limit(ip, tracking.world.now_ms(), shared=False):
         return answers.status(429)
     body = await request.content.read(_LARGEST + 1)
     if len(body) > _LARGEST:
@@ -201,7 +201,7 @@ async def _ask(tracking: Tracking, asker: _Asker, given: Mapping[str, str]) -> N
     named = None
     if given.get("click", "").strip():
         agent = asker.facts.agent
-        named = Named(click=given["click"], ip=asker.facts.ip, browser=family(agent.browser, agent.os))
+        named = Named(click=given["click"], ip=asker.facts.ip, browser=reduced_user_agent(agent.browser, agent.os))
     request, link = await asyncio.to_thread(
         tracking.privacy_requests.ask, kind, text=words, contact=contact, named=named
     )
@@ -240,12 +240,12 @@ def _page(tracking: Tracking, asker: _Asker) -> web.Response:
         held=asker.held,
         proof=asker.browser_id is not None,
         mode={"name": name, "text": text},
-        gpc=facts.wishes.gpc,
+        gpc=facts.signals.gpc,
         opted_out=has_opted_out(facts.cookies),
         withdrawn=has_withdrawn(facts.cookies),
         stored=_STORED,
         days=tracking.clicks_days(),
-        elsewhere=tracking.tracker.looker.elsewhere,
+        elsewhere=tracking.tracker.looker.default_mode,
         receivers=_receivers(plans.configuration),
         kinds=_KINDS,
     )

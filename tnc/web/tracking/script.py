@@ -77,7 +77,7 @@ async def sign(tracking: Tracking, request: web.BaseRequest, what: str) -> web.S
     """
     now_ms = tracking.world.now_ms()
     facts = tracking.tracker.looker.facts(read(request, now_ms), None)
-    found = None if facts.verdict.traffic == "prefetch" else await find(tracking, facts, now_ms)
+    found = None if facts.classification.traffic == "prefetch" else await find(tracking, facts, now_ms)
     if found is not None and tracking.tracker.is_own_visit(facts, found.click.visit, now_ms):
         click = found.click
         day: Day = (click.workspace, utc_date(click.clicked_at_ms))
