@@ -97,7 +97,6 @@ class Server:
             self.alone,
             KeepingHooks(erasures=self._erasures, objected=self._objected, retiring=self._retire, renewed=self._renew),
         )
-        self.keeping.privacy_requests.refresh_due_dates()
         self.operations = Operations(
             workspace,
             self.transact,
@@ -323,6 +322,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         stack.push_async_callback(reporter.close)
         sender = Sender(session, world, settings.allow_hosts)
         server = Server(workspace, click_log, tracker, sender)
+        await asyncio.to_thread(server.keeping.privacy_requests.refresh_due_dates)
         await server.prepare_days()
         older = server.remember_the_newest()
         desk = Desk(

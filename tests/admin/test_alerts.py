@@ -245,7 +245,7 @@ def test_a_check_that_fails_keeps_no_other_from_being_heard(place: Place, monkey
 
 
 def test_a_request_is_told_of_on_the_days_of_its_reminders(place: Place) -> None:
-    request = place.workspace.register.open("r1", "access", channel="page", now_ms=place.clock.now_ms)
+    request = place.workspace.register.open("r1", "access", channel="page", now_ms=place.clock.now_ms).wait()
     days = (request.due_at_ms - place.clock.now_ms) // DAY_MS
     for _ in range(days * 4):
         place.look(later_ms=DAY_MS // 4)

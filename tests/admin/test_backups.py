@@ -230,6 +230,6 @@ def test_the_register_and_the_terms_come_back_as_they_are_now(full: Estate, tmp_
     told = Backups(full.workspace).restore(path, tmp_path / "again")
 
     with restored(told) as workspace:
-        states = {each.request_id: [step.state for step in each.steps] for each in workspace.register.all_of()}
+        states = {each.request_id: [step.state for step in each.steps] for each in workspace.register.all_of().wait()}
         assert states == {before.request_id: ["received", "denied"], after.request_id: ["received"]}
         assert workspace.settings.clicks_days == 30

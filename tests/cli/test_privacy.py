@@ -311,8 +311,8 @@ def test_what_is_late_ends_with_one_so_that_a_cron_job_can_shout(tnc: Tnc, setti
     assert tnc("privacy", "requests", "--overdue").code == 0
     long_ago = World(now_ms=lambda: noon_ms(TODAY - timedelta(days=40)))
     with Workspace(settings, long_ago, to_write=True) as workspace:
-        workspace.register.open("6f1c0a93be", "access", channel="letter", now_ms=workspace.world.now_ms())
-        workspace.register.open("0123456789", "access", channel="letter", now_ms=World().now_ms())
+        workspace.register.open("6f1c0a93be", "access", channel="letter", now_ms=workspace.world.now_ms()).wait()
+        workspace.register.open("0123456789", "access", channel="letter", now_ms=World().now_ms()).wait()
 
     late, every = tnc("privacy", "requests", "--overdue", "--json"), tnc("privacy", "requests", "--json")
 

@@ -63,13 +63,13 @@ def test_more_time_is_told_before_it_is_due_and_at_most_two_months(full: Estate)
     register = full.workspace.register
 
     with pytest.raises(InvalidError, match="reason"):
-        register.extend(request.request_id, until_ms=at("2027-01-24"), reason="", now_ms=NOW_MS)
+        register.extend(request.request_id, until_ms=at("2027-01-24"), reason="", now_ms=NOW_MS).wait()
     with pytest.raises(InvalidError, match="2027-02-24 at the latest"):
-        register.extend(request.request_id, until_ms=at("2027-03-01"), reason="many", now_ms=NOW_MS)
+        register.extend(request.request_id, until_ms=at("2027-03-01"), reason="many", now_ms=NOW_MS).wait()
     with pytest.raises(InvalidError, match="too late"):
-        register.extend(request.request_id, until_ms=at("2027-01-24"), reason="many", now_ms=request.due_at_ms)
+        register.extend(request.request_id, until_ms=at("2027-01-24"), reason="many", now_ms=request.due_at_ms).wait()
 
-    extended = register.extend(request.request_id, until_ms=at("2027-01-24"), reason="many asked", now_ms=NOW_MS)
+    extended = register.extend(request.request_id, until_ms=at("2027-01-24"), reason="many asked", now_ms=NOW_MS).wait()
     assert (extended.due_at_ms, extended.extended) == (at("2027-01-24"), True)
     assert extended.steps[-1].reason == "extended: many asked"
 
@@ -77,8 +77,8 @@ def test_more_time_is_told_before_it_is_due_and_at_most_two_months(full: Estate)
 def test_what_is_late_is_known(full: Estate) -> None:
     request, _ = privacy_requests(full).ask("access", text="What do you have?", contact="")
 
-    assert full.workspace.register.late(request.due_at_ms - 1) == []
-    assert [each.request_id for each in full.workspace.register.late(request.due_at_ms)] == [request.request_id]
+    assert full.workspace.register.late(request.due_at_ms - 1).wait() == []
+    assert [each.request_id for each in full.workspace.register.late(request.due_at_ms).wait()] == [request.request_id]
     full.now_ms = request.due_at_ms + 1
     (told,) = privacy_requests(full).requests()
     assert (told["overdue"], told["days_left"]) == (True, -1)
@@ -89,7 +89,7 @@ def test_what_is_late_is_known(full: Estate) -> None:
 
 def moved(register: RequestRegister, request_id: str, *states: str, reason: str = "because") -> None:
     for state in states:
-        register.move(request_id, state, now_ms=NOW_MS, reason=reason)  # type: ignore[arg-type]
+        register.move(request_id, state, now_ms=NOW_MS, reason=reason).wait()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_requests_go_their_ways_and_end(full: Estate, way: tuple[str, ...]) -> N
 
     moved(full.workspace.register, request.request_id, *way)
 
-    done = full.workspace.register.get(request.request_id)
+    done = full.workspace.register.get(request.request_id).wait()
     assert done.state in ENDED
     assert done.closed_at_ms == NOW_MS
     assert [step.state for step in done.steps] == ["received", *way]
@@ -191,7 +191,7 @@ def test_too_many_words_are_refused(full: Estate) -> None:
 
 def test_an_unknown_request_is_said_to_be_unknown(full: Estate) -> None:
     with pytest.raises(NotFoundError):
-        full.workspace.register.get("nothing")
+        full.workspace.register.get("nothing").wait()
     with pytest.raises(InvalidError, match="there are access, erasure"):
         privacy_requests(full).ask("revenge", text="now", contact="")  # type: ignore[arg-type]
 

@@ -345,9 +345,9 @@ def _archived(full: Estate) -> Callable[[], int]:
 def _request(kind: RequestKind) -> Callable[[Estate], Callable[[], int]]:
     def make(full: Estate) -> Callable[[], int]:
         register = full.workspace.register
-        register.open("0123456789", kind, channel="page", now_ms=NOW_MS)
-        register.move("0123456789", "denied", now_ms=NOW_MS, reason="no such visitor")
-        return lambda: len(register.all_of())
+        register.open("0123456789", kind, channel="page", now_ms=NOW_MS).wait()
+        register.move("0123456789", "denied", now_ms=NOW_MS, reason="no such visitor").wait()
+        return lambda: len(register.all_of().wait())
 
     return make
 

@@ -116,7 +116,7 @@ def mail(workspace: Workspace) -> Iterator[Finding]:
 def requests(workspace: Workspace) -> Iterator[Finding]:
     """The register shouts before it is late."""
     now_ms = workspace.world.now_ms()
-    waiting = workspace.register.all_of(only_open=True)
+    waiting = workspace.register.all_of(only_open=True).wait()
     late = [each for each in waiting if each.due_at_ms <= now_ms]
     soon = [each for each in waiting if 0 < each.due_at_ms - now_ms <= REMIND_DAYS[0] * DAY_MS]
     if late:

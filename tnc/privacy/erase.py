@@ -149,7 +149,7 @@ class Eraser:
             found = look_for(self.vaults, subject)
             intent = self._intent("erase", subject, found)
             if request_id is not None:
-                self._workspace.register.grant(request_id, now_ms=intent.requested_at_ms)
+                self._workspace.register.grant(request_id, now_ms=intent.requested_at_ms).wait()
                 intent.request_id = request_id
             self._journal.write(intent)
             receipt = self._carry_out(intent, patience_seconds)
@@ -329,7 +329,7 @@ class Eraser:
         if intent.request_id is not None:
             workspace.register.executed(
                 intent.request_id, receipt_id=intent.receipt_id, sent=intent.sent, now_ms=now_ms
-            )
+            ).wait()
         return receipt
 
     def _left_of(self, intent: Intent) -> Counter[str]:

@@ -77,7 +77,7 @@ class PrivacyRequests:
         request = self._proved("access", subject)
         self._workspace.register.move(
             request.request_id, "fulfilled", now_ms=self._workspace.world.now_ms(), actor="tnc"
-        )
+        ).wait()
         return content
 
     def erase(self, browser_id: str, *, kind: RequestKind = "erasure") -> dict[str, Any]:
@@ -94,7 +94,7 @@ class PrivacyRequests:
             request = self._proved("objection", subject)
             self._workspace.register.move(
                 request.request_id, "fulfilled", now_ms=self._workspace.world.now_ms(), actor="tnc"
-            )
+            ).wait()
             return called_back
         return 0
 
@@ -108,8 +108,8 @@ class PrivacyRequests:
             now_ms=now_ms,
             subject=self._eraser.told(subject),
             evidence=_PROOF,
-        )
-        return register.move(request.request_id, "verified", now_ms=now_ms, actor="tnc")
+        ).wait()
+        return register.move(request.request_id, "verified", now_ms=now_ms, actor="tnc").wait()
 
     def _new_id(self) -> str:
         return self._workspace.world.token(5).hex()
@@ -144,11 +144,11 @@ class PrivacyRequests:
             subject=None if subject is None else self._eraser.told(subject),
             evidence=evidence,
             link=link,
-        )
+        ).wait()
         for state in _PROVED[:1] if is_enough and kind == "access" else _PROVED if is_enough else ():
             request = self._workspace.register.move(
                 request.request_id, state, now_ms=self._workspace.world.now_ms(), actor="tnc"
-            )
+            ).wait()
         self.refresh_due_dates()
         return request, link
 
@@ -167,7 +167,7 @@ class PrivacyRequests:
         return ", ".join(told), same_network and same_browser
 
     def case(self, link: str) -> Request | None:
-        return self._workspace.register.by_link(link)
+        return self._workspace.register.by_link(link).wait()
 
     # -- by the owner
 
@@ -178,13 +178,13 @@ class PrivacyRequests:
         return sum(due_ms <= now_ms for due_ms in self._dues)
 
     def refresh_due_dates(self) -> None:
-        self._dues = tuple(each.due_at_ms for each in self._workspace.register.all_of(only_open=True))
+        self._dues = self._workspace.register.open_dues_ms().wait()
 
     def requests(self, *, only_open: bool = False) -> list[dict[str, Any]]:
-        return [self.shown(request) for request in self._workspace.register.all_of(only_open=only_open)]
+        return [self.shown(request) for request in self._workspace.register.all_of(only_open=only_open).wait()]
 
     def request(self, request_id: str) -> dict[str, Any]:
-        return self.shown(self._workspace.register.get(request_id))
+        return self.shown(self._workspace.register.get(request_id).wait())
 
     def add(
         self,
@@ -202,18 +202,18 @@ class PrivacyRequests:
 
     def move(self, request_id: str, state: State, *, reason: str = "", answer: str = "") -> dict[str, Any]:
         now_ms = self._workspace.world.now_ms()
-        moved = self._workspace.register.move(request_id, state, now_ms=now_ms, reason=reason, answer=answer)
+        moved = self._workspace.register.move(request_id, state, now_ms=now_ms, reason=reason, answer=answer).wait()
         self.refresh_due_dates()
         return self.shown(moved)
 
     def settle(self, request_id: str, *, receiver: str, outcome: Outcome) -> dict[str, Any]:
         """What became of it at somebody who had been told before."""
         now_ms = self._workspace.world.now_ms()
-        return self.shown(self._workspace.register.settle(request_id, receiver, outcome, now_ms=now_ms))
+        return self.shown(self._workspace.register.settle(request_id, receiver, outcome, now_ms=now_ms).wait())
 
     def extend(self, request_id: str, *, until_ms: int, reason: str) -> dict[str, Any]:
         now_ms = self._workspace.world.now_ms()
-        extended = self._workspace.register.extend(request_id, until_ms=until_ms, reason=reason, now_ms=now_ms)
+        extended = self._workspace.register.extend(request_id, until_ms=until_ms, reason=reason, now_ms=now_ms).wait()
         self.refresh_due_dates()
         return self.shown(extended)
 

@@ -180,7 +180,7 @@ class Workspace:
     @cached_property
     def register(self) -> RequestRegister:
         """The requests of people."""
-        return RequestRegister(self.database, self.database_lock, self.id, self.keys.control_key)
+        return RequestRegister(self.control, self.id, self.keys.control_key)
 
     @cached_property
     def accounts(self) -> Accounts:

@@ -196,7 +196,7 @@ async def test_who_opts_out_is_told_of_to_nobody_any_more(shop: Shop) -> None:
     assert [(row.state, row.record.reason) for row in rows] == [("queued", None), ("cancelled", "consent-denied")]
     opt_outs = shop.workspace.opt_outs()
     assert sorted(opt_outs.concern(history.click.visit) for history in shop.histories()) == [False, True]
-    assert [each.kind for each in shop.workspace.register.all_of()] == ["objection"]
+    assert [each.kind for each in shop.workspace.register.all_of().wait()] == ["objection"]
 
 
 async def test_who_withdraws_his_consent_is_erased_and_not_asked_again(shop: Shop) -> None:
@@ -232,7 +232,7 @@ async def test_a_question_gets_a_case_that_only_its_link_shows(shop: Shop) -> No
     assert "Who &lt;b&gt;are&lt;/b&gt; you?" in case.body
     assert "ann@example.com" not in case.body
     assert (await shop.get("/privacy/case/" + "0" * 32)).status == 404
-    (request,) = shop.workspace.register.all_of()
+    (request,) = shop.workspace.register.all_of().wait()
     assert (request.kind, request.channel) == ("question", "page")
 
 
@@ -240,11 +240,11 @@ async def test_the_answer_stands_in_the_case(shop: Shop) -> None:
     asked = await told(shop, do="ask", kind="access", text="What is there?", contact="")
     link = re.search(r"/privacy/case/[0-9a-f]{32}", asked.body)
     assert link is not None
-    (request,) = shop.workspace.register.all_of()
+    (request,) = shop.workspace.register.all_of().wait()
     now_ms = request.received_at_ms
     shop.workspace.register.move(
         request.request_id, "denied", now_ms=now_ms, reason="no proof", answer="We cannot tell."
-    )
+    ).wait()
 
     case = await shop.get(link[0])
 
@@ -330,7 +330,7 @@ async def asked(shop: Shop, click: str, *, kind: str = "access", agent: str = PH
     answer = await told(
         shop, None, headers=f"User-Agent: {agent}\r\n", do="ask", kind=kind, text="Mine.", contact="", click=click
     )
-    return answer, shop.workspace.register.all_of()[0]
+    return answer, shop.workspace.register.all_of().wait()[0]
 
 
 @pytest.mark.parametrize("form", ["{}", "https://shop.example/shoes?s={}&x=1", " {} "])
@@ -374,6 +374,6 @@ async def test_the_number_of_the_visit_goes_when_the_request_ends(shop: Shop) ->
     (history,) = shop.histories()
     _, request = await asked(shop, history.click.click_id)
 
-    done = shop.workspace.register.move(request.request_id, "fulfilled", now_ms=request.received_at_ms)
+    done = shop.workspace.register.move(request.request_id, "fulfilled", now_ms=request.received_at_ms).wait()
 
     assert done.words.click == ""
