@@ -44,7 +44,7 @@ FAULTS: Final[dict[str, tuple[str, ...]]] = {
         "campaigns/test_export.py::test_an_export_read_again_changes_nothing_is_its_own_export_and_holds_no_secret",
     ),
     "10. what was switched off still got traffic": (
-        "rules/test_plan.py::test_fault_10_what_is_paused_or_archived_never_gets_traffic",
+        "rules/test_plan.py::test_fault_10_paused_and_archived_flows_and_offers_get_no_traffic",
     ),
     "11. a failing import said success, and currencies were mixed": (
         "cli/test_ipdata.py::test_when_nothing_can_be_had_it_is_exit_1_with_the_cause_and_all_stays",
@@ -80,7 +80,7 @@ FAULTS: Final[dict[str, tuple[str, ...]]] = {
     "19. the copy button did nothing on plain http": (
         "web/dashboard/test_chromium.py::test_links_are_copied_even_where_the_clipboard_is_closed",
     ),
-    "20. macros were percent-encoded": ("rules/test_templates.py::test_what_is_meant_well_is_healed",),
+    "20. macros were percent-encoded": ("rules/test_templates.py::test_encoded_macros_and_host_names_are_normalised",),
     "21. a second ? lost the click": (
         "visitors/test_request.py::test_a_query_is_read_once_and_healed",
         "e2e/test_hostile.py::test_a_second_question_mark_is_healed",

@@ -1,4 +1,4 @@
-"""A small shop to decide for, and strategies for those who visit it."""
+"""A small shop to decide visits for, and strategies for its visits."""
 
 from collections.abc import Iterable
 from typing import Any, get_args

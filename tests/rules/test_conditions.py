@@ -1,4 +1,4 @@
-"""What conditions mean, to the letter."""
+"""Which visits a condition holds for."""
 
 from dataclasses import replace
 
@@ -16,17 +16,17 @@ from tnc.rules.vocabulary import Scope
 
 @law
 @given(conditions, visits)
-def test_no_visit_makes_a_condition_raise(condition: Condition, someone: Visit) -> None:
-    assert holds(condition, someone) in {True, False}
+def test_no_visit_makes_a_condition_raise(condition: Condition, each: Visit) -> None:
+    assert holds(condition, each) in {True, False}
 
 
 @law
 @given(conditions, visits)
-def test_not_is_the_opposite_of_is(condition: Condition, someone: Visit) -> None:
+def test_not_is_the_opposite_of_is(condition: Condition, each: Visit) -> None:
     if condition.operator in {"is", "not"}:
         other: Operator = "not" if condition.operator == "is" else "is"
 
-        assert holds(condition, someone) is not holds(replace(condition, operator=other), someone)
+        assert holds(condition, each) is not holds(replace(condition, operator=other), each)
 
 
 @pytest.mark.parametrize(
@@ -85,18 +85,18 @@ def test_a_condition_holds_for_what_it_names_and_for_nothing_else(
 
 @pytest.mark.parametrize("fact", ["country", "city", "vpn", "asn", "os_version", "param.a", "sub1", "reasons", "ip"])
 def test_unknown_can_be_matched(fact: str) -> None:
-    nobody = visit()
+    unknown = visit()
 
-    assert holds(when(fact, "is", ["unknown"]), nobody)
-    assert not holds(when(fact, "not", ["unknown"]), nobody)
+    assert holds(when(fact, "is", ["unknown"]), unknown)
+    assert not holds(when(fact, "not", ["unknown"]), unknown)
 
 
-def test_what_is_unknown_is_not_one_of_the_countries_named() -> None:
+def test_an_unknown_country_is_none_of_the_listed_ones() -> None:
     assert holds(when("country", "not", ["US"]), visit())
     assert not holds(when("country", "not", ["US", "unknown"]), visit())
 
 
-def test_consent_can_be_unknown_too() -> None:
+def test_consent_can_be_unknown() -> None:
     assert holds(when("consent", "is", ["unknown"]), visit())
     assert not holds(when("consent", "is", ["unknown"]), visit(consent="denied"))
 
@@ -105,7 +105,7 @@ def test_consent_can_be_unknown_too() -> None:
     ("fact", "operator", "value"),
     [("city", "contains", "x"), ("asn", "below", 5), ("os_version", "below", "99"), ("ip", "in", ["0.0.0.0/0"])],
 )
-def test_nothing_but_is_and_not_holds_for_what_is_unknown(fact: str, operator: str, value: object) -> None:
+def test_only_is_and_not_hold_for_an_unknown_value(fact: str, operator: str, value: object) -> None:
     assert not holds(when(fact, operator, value), visit())
 
 
@@ -153,7 +153,7 @@ def test_a_moment_without_a_zone_is_in_the_zone_of_its_condition() -> None:
     assert holds(when("clicked_at", "between", ["2026-11-24T13:00", "2026-11-24T13:00"], "Europe/Berlin"), visit())
 
 
-def test_the_campaign_and_its_source_are_known_where_a_condition_stands() -> None:
+def test_campaign_and_source_are_facts_of_a_condition() -> None:
     scope = Scope(of="filter", campaign=CAMPAIGN)
 
     assert holds(when("campaign", "is", ["summer"]), visit(), scope)
@@ -161,20 +161,20 @@ def test_the_campaign_and_its_source_are_known_where_a_condition_stands() -> Non
     assert not holds(when("campaign", "starts", "win"), visit(), scope)
 
 
-def test_a_share_stays_with_the_visitor_and_takes_its_part_of_them() -> None:
+def test_a_share_stays_with_the_visitor_and_takes_its_part_of_visitors() -> None:
     fifth = when("share", "below", 20)
     visitors = [visit(visitor=f"{number:032x}") for number in range(5000)]
 
-    chosen = [someone for someone in visitors if holds(fifth, someone)]
+    chosen = [each for each in visitors if holds(fifth, each)]
 
     assert 0.18 < len(chosen) / len(visitors) < 0.22
-    assert all(holds(fifth, visit(visitor=someone.visitor, visit_number=9, ip="203.0.113.1")) for someone in chosen)
+    assert all(holds(fifth, visit(visitor=each.visitor, visit_number=9, ip="203.0.113.1")) for each in chosen)
     assert not holds(fifth, visit(visitor=None))
 
 
 @law
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=4), st.lists(st.integers(0, 30), min_size=1, max_size=4))
-def test_versions_compare_as_their_numbers_do(one: list[int], other: list[int]) -> None:
+def test_versions_compare_by_their_numbers(one: list[int], other: list[int]) -> None:
     def padded(parts: list[int]) -> list[int]:
         return parts + [0] * (4 - len(parts))
 
@@ -198,5 +198,5 @@ def test_versions_compare_as_their_numbers_do(one: list[int], other: list[int]) 
          "asn is 0 or 1 or 2 or 3 or 4 or 5 or 6 or 7 or 8 or 9 or 10 or 11 or 8 more"),
     ],
 )  # fmt: skip
-def test_a_condition_can_be_read_aloud(condition: Condition, text: str) -> None:
+def test_a_condition_is_described_in_plain_words(condition: Condition, text: str) -> None:
     assert compile_condition(condition).text == text

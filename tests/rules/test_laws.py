@@ -14,8 +14,8 @@ from tnc.rules.review_parity import BROWSERS, as_ordinary_visitor
 names = st.sampled_from(["shoes", "boots", "socks"])
 flows = st.lists(
     st.builds(
-        lambda asked, offers, landers, match, paused: flow(
-            "f", *asked, offers=offers, landers=landers or {"quiz": 1}, match=match, paused=paused
+        lambda conditions, offers, landers, match, paused: flow(
+            "f", *conditions, offers=offers, landers=landers or {"quiz": 1}, match=match, paused=paused
         ),
         st.lists(conditions, max_size=3),
         st.dictionaries(names, st.integers(0, 3), max_size=3),
@@ -29,10 +29,10 @@ flows = st.lists(
 actions = st.sampled_from(
     [Action(type="status", code=403), Action(type="allow"), Action(type="offer", offer=OfferId("socks"))]
 )
-judges = st.one_of(
+filters = st.one_of(
     st.none(),
     st.builds(
-        lambda asked, action, mode: standard(*asked, action=action, mode=mode),
+        lambda conditions, action, mode: standard(*conditions, action=action, mode=mode),
         st.lists(conditions, max_size=3),
         actions,
         st.sampled_from(["enforce", "monitor"]),
@@ -47,7 +47,7 @@ plans = st.builds(
         otherwise=otherwise,
     ),
     flows,
-    judges,
+    filters,
     st.one_of(st.none(), names.map(OfferId)),
     st.booleans(),
     st.sampled_from(get_args(Sticky)),
@@ -58,10 +58,10 @@ full = st.frozensets(names.map(OfferId))
 
 @law
 @given(plans, visits, full)
-def test_every_visitor_is_sent_somewhere_or_told_why(
-    campaign: Plan, someone: Visit, capped: frozenset[OfferId]
+def test_every_decision_has_a_destination_or_a_status(
+    campaign: Plan, a_visit: Visit, capped: frozenset[OfferId]
 ) -> None:
-    decision = campaign.decide(someone, capped=capped)
+    decision = campaign.decide(a_visit, capped=capped)
 
     assert (decision.template is None) == (decision.action == "status") == (decision.status is not None)
     assert decision.flow is not None or decision.reasons
@@ -71,10 +71,10 @@ def test_every_visitor_is_sent_somewhere_or_told_why(
 
 @law
 @given(plans, visits, full)
-def test_nobody_is_sent_to_an_offer_that_is_full_or_paused(
-    campaign: Plan, someone: Visit, capped: frozenset[OfferId]
+def test_no_visitor_is_sent_to_a_full_or_paused_offer(
+    campaign: Plan, a_visit: Visit, capped: frozenset[OfferId]
 ) -> None:
-    decision = campaign.decide(someone, capped=capped)
+    decision = campaign.decide(a_visit, capped=capped)
 
     assert decision.offer not in capped
     assert decision.offer is None or not campaign.configuration.offers[decision.offer].paused
@@ -83,25 +83,25 @@ def test_nobody_is_sent_to_an_offer_that_is_full_or_paused(
 
 @law
 @given(plans, visits, full)
-def test_the_trace_changes_nothing(campaign: Plan, someone: Visit, capped: frozenset[OfferId]) -> None:
+def test_a_trace_does_not_change_the_decision(campaign: Plan, a_visit: Visit, capped: frozenset[OfferId]) -> None:
     trace: list[Step] = []
 
-    traced = campaign.decide(someone, capped=capped, trace=trace)
+    traced = campaign.decide(a_visit, capped=capped, trace=trace)
 
-    assert traced == campaign.decide(someone, capped=capped)
+    assert traced == campaign.decide(a_visit, capped=capped)
     assert trace
     assert all(step.text for step in trace)
 
 
 @law
 @given(plans, visits, full)
-def test_a_click_is_decided_again_alike_after_everything_personal_is_gone(
-    campaign: Plan, someone: Visit, capped: frozenset[OfferId]
+def test_a_click_is_decided_the_same_without_its_personal_facts(
+    campaign: Plan, a_visit: Visit, capped: frozenset[OfferId]
 ) -> None:
-    decision = campaign.decide(someone, capped=capped)
+    decision = campaign.decide(a_visit, capped=capped)
     kept = replace(
-        someone, ip=None, user_agent=None, url=None, referrer=None, external_id=None, params={}, headers={}, subs={},
-        reasons=someone.reasons + decision.reasons,
+        a_visit, ip=None, user_agent=None, url=None, referrer=None, external_id=None, params={}, headers={}, subs={},
+        reasons=a_visit.reasons + decision.reasons,
     )  # fmt: skip
 
     again = campaign.decide(kept, capped=capped, witness=decision.witness, trace=[])
@@ -111,10 +111,10 @@ def test_a_click_is_decided_again_alike_after_everything_personal_is_gone(
 
 @law
 @given(plans, visits)
-def test_a_crawler_is_decided_like_a_new_human_of_the_same_country_and_device(campaign: Plan, someone: Visit) -> None:
+def test_a_crawler_is_decided_like_a_new_human_of_the_same_country_and_device(campaign: Plan, a_visit: Visit) -> None:
     browser = BROWSERS[2]
-    of_device = {"device": browser.device, "os": browser.os, "language": someone.language or "en"}
-    crawler = replace(someone, traffic="crawler", bot="adsbot-google", datacenter=True, asn=15169, **of_device)
+    of_device = {"device": browser.device, "os": browser.os, "language": a_visit.language or "en"}
+    crawler = replace(a_visit, traffic="crawler", bot="adsbot-google", datacenter=True, asn=15169, **of_device)
     human = as_ordinary_visitor(replace(crawler, user_agent="AdsBot-Google", asn=32934, browser="Googlebot"))
 
     found, ordinary = campaign.decide(crawler), campaign.decide(human)
@@ -126,9 +126,9 @@ def test_a_crawler_is_decided_like_a_new_human_of_the_same_country_and_device(ca
 
 @law
 @given(plans, visits, full)
-def test_the_stored_click_leads_to_the_same_place(campaign: Plan, someone: Visit, capped: frozenset[OfferId]) -> None:
-    decision = campaign.decide(someone, capped=capped)
-    click = click_of(decision, someone)
+def test_the_stored_click_has_the_same_destination(campaign: Plan, a_visit: Visit, capped: frozenset[OfferId]) -> None:
+    decision = campaign.decide(a_visit, capped=capped)
+    click = click_of(decision, a_visit)
 
     made = campaign.destination(click)
 

@@ -1,4 +1,4 @@
-"""What each macro says."""
+"""The value of each macro."""
 
 from decimal import Decimal
 
@@ -24,7 +24,7 @@ from tnc.rules.macros import MACROS
 
 SOURCE = Source(id=SourceId("ads"), name="Native Ads")
 SHOP = shop(source=SOURCE)
-SOMEBODY = visit(
+VISIT = visit(
     domain="go.example", country="US", region="Ohio", city="Lima", isp="Fast", asn=7922, connection="cellular",
     ip="203.0.113.7", device="mobile", brand="Acme", model="One", os="Android", os_version="14", browser="Chrome",
     browser_version="140", language="en", user_agent="Mozilla", referrer="https://news.example/a",
@@ -33,7 +33,7 @@ SOMEBODY = visit(
 )  # fmt: skip
 
 
-def click(of: Visit = SOMEBODY, **rest: object) -> Click:
+def click(of: Visit = VISIT, **rest: object) -> Click:
     return Click(
         **{  # type: ignore[arg-type]  # one table of every kind of value
             "click_id": ClickId("0" * 26),
@@ -65,7 +65,7 @@ SALE = Conversion(
     cost_currency=None,
     history=(),
 )
-SAID = {
+VALUES = {
     "click_id": "0" * 26, "external_id": "ext-1", "campaign": "summer", "campaign_name": "Summer", "source": "ads",
     "source_name": "Native Ads", "flow": "rest", "lander": "quiz", "lander_name": "Quiz", "offer": "boots",
     "offer_name": "Boots", "network": "net", "network_name": "Net", "workspace": "main", "domain": "go.example",
@@ -79,18 +79,18 @@ SAID = {
 
 
 @pytest.mark.parametrize("name", MACROS)
-def test_every_macro_says_what_it_is_named_for(name: str) -> None:
-    said = macro_value(name, click(), SHOP, SALE)
+def test_every_macro_has_its_value(name: str) -> None:
+    value = macro_value(name, click(), SHOP, SALE)
 
     if name == "random":
-        assert said is not None
-        assert said.isdigit()
+        assert value is not None
+        assert value.isdigit()
     else:
-        assert said == SAID.get(name)
+        assert value == VALUES.get(name)
 
 
 @pytest.mark.parametrize("name", MACROS)
-def test_what_is_unknown_says_nothing(name: str) -> None:
+def test_an_unknown_value_is_none(name: str) -> None:
     bare = Click(click_id=ClickId("1" * 26), clicked_at_ms=NOON, campaign=CAMPAIGN, visit=Visit(visited_at_ms=NOON))
     always = {"click_id", "campaign", "campaign_name", "workspace", "timestamp", "date", "random"}
 
@@ -104,7 +104,7 @@ def test_parameters_are_passed_on_by_name_except_for_unexpanded_macros() -> None
     assert macro_value("external_id", click(visit(external_id="__CLICKID__")), SHOP) is None
 
 
-def test_random_stays_with_the_click() -> None:
+def test_random_is_the_same_for_a_click() -> None:
     one, same, other = click(), click(cost_micros=None), click(click_id=ClickId("2" * 26))
 
     assert macro_value("random", one, SHOP) == macro_value("random", same, SHOP) != macro_value("random", other, SHOP)
@@ -118,9 +118,9 @@ def test_without_a_conversion_the_currency_is_that_of_the_cost() -> None:
 @law
 @given(st.integers(-(10**15), 10**15))
 def test_money_is_a_plain_decimal_and_exact(micros: int) -> None:
-    said = decimal(micros)
+    value = decimal(micros)
 
-    assert said is not None
-    assert Decimal(said) == Decimal(micros) / 1_000_000
-    assert "E" not in said.upper()
-    assert "." not in said or said[-1] not in "0."
+    assert value is not None
+    assert Decimal(value) == Decimal(micros) / 1_000_000
+    assert "E" not in value.upper()
+    assert "." not in value or value[-1] not in "0."

@@ -1,4 +1,4 @@
-"""Where visits go, flow by flow, filter by filter, cap by cap."""
+"""Where visits go: flows, filters, caps, stickiness, lander clicks, traces."""
 
 from dataclasses import replace
 
@@ -60,7 +60,7 @@ def test_the_first_flow_that_matches_takes_the_visit() -> None:
     assert everybody.decide(visit()).flow == "all"
 
 
-def test_all_conditions_must_hold_or_any_as_the_flow_says() -> None:
+def test_match_decides_whether_all_conditions_must_hold_or_any() -> None:
     both = flow("both", when("country", "is", ["US"]), when("device", "is", ["mobile"]), offers={"shoes": 1})
 
     assert plan(both, REST).decide(visit(country="US", device="mobile")).flow == "both"
@@ -100,12 +100,12 @@ def test_meta_and_script_redirects_are_pages(redirect: str, action: str) -> None
     assert plan(REST, redirect=redirect).decide(visit()).action == action
 
 
-def test_what_no_flow_takes_goes_where_otherwise_says() -> None:
-    nobody = visit(country="DE")
+def test_otherwise_takes_visits_that_no_flow_takes() -> None:
+    no_flow = visit(country="DE")
 
-    status = plan(US, otherwise=Action(type="status", code=410)).decide(nobody)
-    url = plan(US, otherwise=Action(type="url", url="https://else.example/{country}")).decide(nobody)
-    other = plan(US, otherwise=Action(type="offer", offer=SOCKS)).decide(nobody)
+    status = plan(US, otherwise=Action(type="status", code=410)).decide(no_flow)
+    url = plan(US, otherwise=Action(type="url", url="https://else.example/{country}")).decide(no_flow)
+    other = plan(US, otherwise=Action(type="offer", offer=SOCKS)).decide(no_flow)
 
     assert (status.action, status.status, status.template) == ("status", 410, None)
     assert (url.action, url.status, url.template and url.template.host) == ("redirect", None, "else.example")
@@ -116,7 +116,7 @@ def test_what_no_flow_takes_goes_where_otherwise_says() -> None:
 # ------------------------------------------------------------------------------------ paused and archived
 
 
-def test_fault_10_what_is_paused_or_archived_never_gets_traffic() -> None:
+def test_fault_10_paused_and_archived_flows_and_offers_get_no_traffic() -> None:
     both = {"shoes": 1, "boots": 1}
     plans = [
         plan(flow("f", offers=both), offers=[offer("shoes", paused=True)]),
@@ -130,7 +130,7 @@ def test_fault_10_what_is_paused_or_archived_never_gets_traffic() -> None:
     assert {each.decide(person(number)).offer for each in plans for number in range(50)} == {"boots"}
 
 
-def test_a_paused_lander_never_gets_traffic() -> None:
+def test_a_paused_lander_gets_no_traffic() -> None:
     paused = Lander(id=LanderId("story"), name="Story", url="https://story.example/", paused=True)
     plans = plan(flow("f", landers={"quiz": 1, "story": 1}), landers=[LANDERS[0], paused])
 
@@ -146,19 +146,19 @@ def test_the_offers_of_a_paused_network_get_no_traffic() -> None:
 @pytest.mark.parametrize(
     ("why", "reason"), [({"paused": True}, "campaign_paused"), ({"archived": True}, "campaign_archived")]
 )
-def test_a_closed_campaign_lets_nobody_in(why: dict[str, bool], reason: str) -> None:
+def test_a_paused_or_archived_campaign_takes_no_visits(why: dict[str, bool], reason: str) -> None:
     decision = plan(REST, **why).decide(visit())
 
     assert (decision.action, decision.status, decision.reasons) == ("status", 404, (reason,))
 
 
-def test_the_campaigns_of_a_paused_source_let_nobody_in() -> None:
+def test_campaigns_of_a_paused_source_take_no_visits() -> None:
     decision = plan(REST, source=replace(ADS, paused=True)).decide(visit())
 
     assert (decision.status, decision.reasons) == (404, ("source_paused",))
 
 
-def test_an_archived_campaign_leaves_its_path_to_another() -> None:
+def test_the_path_of_an_archived_campaign_can_be_used_again() -> None:
     plans = compile_configuration(shop(REST, archived=True), 3)
 
     assert plans.by_path == {}
@@ -181,7 +181,7 @@ def test_fault_25_a_full_offer_sends_its_visitors_on() -> None:
     assert shoes_then_boots.decide(visit(), capped=frozenset({SHOES})).flow == "f"
 
 
-def test_a_full_offer_without_an_alternative_leaves_its_visitors_to_the_others() -> None:
+def test_visitors_of_a_full_offer_without_alternative_get_the_other_offers() -> None:
     two = plan(flow("f", offers={"shoes": 1, "socks": 1}), offers=[capped("shoes", None)], sticky="offer")
     before = {number: two.decide(person(number)).offer for number in range(200)}
     after = {number: two.decide(person(number), capped=frozenset({SHOES})).offer for number in range(200)}
@@ -190,7 +190,7 @@ def test_a_full_offer_without_an_alternative_leaves_its_visitors_to_the_others()
     assert set(after.values()) == {"socks"}
 
 
-def test_a_chain_of_full_offers_is_followed_and_a_circle_ends() -> None:
+def test_a_chain_of_caps_is_followed_and_a_circle_ends() -> None:
     chain = [capped("shoes", "boots"), capped("boots", "socks"), capped("socks", "shoes")]
     around = plan(flow("f", offers={"shoes": 1}), REST, offers=chain)
 
@@ -199,13 +199,13 @@ def test_a_chain_of_full_offers_is_followed_and_a_circle_ends() -> None:
     assert around.offers == {SHOES, BOOTS, SOCKS}
 
 
-def test_a_full_offer_does_not_send_people_to_a_paused_one() -> None:
+def test_a_full_offer_does_not_send_visitors_to_a_paused_one() -> None:
     to_paused = plan(flow("f", offers={"shoes": 1}), offers=[capped("shoes", "boots"), offer("boots", paused=True)])
 
     assert to_paused.decide(visit(), capped=frozenset({SHOES})).action == "status"
 
 
-def test_a_flow_with_nothing_left_is_passed_over() -> None:
+def test_a_flow_without_offers_left_is_passed_over() -> None:
     full = plan(US, REST, offers=[capped("shoes", None)])
     trace: list[Step] = []
 
@@ -215,7 +215,7 @@ def test_a_flow_with_nothing_left_is_passed_over() -> None:
     assert "flow us has nothing left to send visitors to and is passed over" in map(str, trace)
 
 
-def test_a_flow_whose_offers_are_gone_does_not_show_its_lander() -> None:
+def test_a_flow_without_offers_left_does_not_show_its_lander() -> None:
     full = plan(flow("f", offers={"shoes": 1}, landers={"quiz": 1}), REST, offers=[capped("shoes", None)])
 
     assert full.decide(visit(), capped=frozenset({SHOES})).flow == "rest"
@@ -224,7 +224,7 @@ def test_a_flow_whose_offers_are_gone_does_not_show_its_lander() -> None:
 # ------------------------------------------------------------------------------------------- filters
 
 
-def test_a_filter_stops_what_any_of_its_conditions_names_and_says_why() -> None:
+def test_a_filter_stops_a_visit_when_any_condition_holds_and_gives_reasons() -> None:
     filter_ = standard(BOTS, when("datacenter", "is", [True]), when("tor", "is", [True]))
 
     decision = plan(US, REST, filter_=filter_).decide(visit(traffic="bot", tor=True, country="US"))
@@ -235,14 +235,14 @@ def test_a_filter_stops_what_any_of_its_conditions_names_and_says_why() -> None:
 
 
 @pytest.mark.parametrize("records", [{"mode": "monitor"}, {"action": Action(type="allow")}])
-def test_a_filter_that_only_records_lets_the_flow_run(records: dict[str, object]) -> None:
+def test_a_filter_in_monitor_mode_does_not_stop_visits(records: dict[str, object]) -> None:
     decision = plan(US, REST, filter_=standard(BOTS, **records)).decide(A_BOT)
 
     assert (decision.filter, decision.stopped, decision.flow, decision.offer) == ("standard", False, "us", "shoes")
     assert decision.reasons == ("filter_traffic",)
 
 
-def test_a_filter_can_send_people_elsewhere() -> None:
+def test_a_filter_can_send_visitors_to_a_url_or_an_offer() -> None:
     url = Action(type="url", url="https://else.example/?c={click_id}")
     to_url = plan(US, filter_=standard(BOTS, action=url)).decide(A_BOT)
     to_offer = plan(US, filter_=standard(BOTS, action=Action(type="offer", offer=SOCKS))).decide(A_BOT)
@@ -256,11 +256,11 @@ def test_a_filter_can_send_people_elsewhere() -> None:
 
 
 @pytest.mark.parametrize("off", [{"paused": True}, {"archived": True}])
-def test_a_filter_that_is_switched_off_judges_nobody(off: dict[str, bool]) -> None:
+def test_a_paused_or_archived_filter_does_nothing(off: dict[str, bool]) -> None:
     assert plan(US, filter_=standard(BOTS, **off)).decide(A_BOT).filter is None
 
 
-def test_a_filter_without_conditions_stops_nobody() -> None:
+def test_a_filter_without_conditions_stops_no_visit() -> None:
     assert plan(REST, filter_=standard()).decide(A_BOT).filter is None
 
 
@@ -282,7 +282,7 @@ def test_a_declared_crawler_goes_where_an_ordinary_visitor_of_its_country_and_de
         flow("hosts", when("datacenter", "is", [True]), offers={"boots": 1}),
         flow("agents", when("user_agent", "contains", "bot"), offers={"boots": 1}),
         flow("nets", when("ip", "in", ["203.0.113.0/24"]), offers={"boots": 1}),
-        flow("people", when("traffic", "is", ["human"]), when("country", "is", ["US"]), offers={"shoes": 1}),
+        flow("humans", when("traffic", "is", ["human"]), when("country", "is", ["US"]), offers={"shoes": 1}),
         REST,
     )
     crawler = visit(
@@ -294,7 +294,7 @@ def test_a_declared_crawler_goes_where_an_ordinary_visitor_of_its_country_and_de
 
     ordinary = plan(*flows, filter_=filter_).decide(visit(country="US", device="mobile"))
     assert (found.flow, found.offer, found.filter) == (ordinary.flow, ordinary.offer, None)
-    assert found.flow == "people"
+    assert found.flow == "humans"
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_a_declared_crawler_goes_where_an_ordinary_visitor_of_its_country_and_de
         when("device", "is", ["desktop"]),
     ],
 )
-def test_what_a_crawler_lacks_tells_it_from_nobody(tell: Condition) -> None:
+def test_missing_facts_do_not_tell_a_crawler_from_visitors(tell: Condition) -> None:
     flows = (flow("tell", tell, offers={"boots": 1}), REST)
     network = {"ip": "203.0.113.9", "asn": 32934, "isp": "Facebook, Inc.", "connection": "corporate"}
     crawler = visit(
@@ -342,7 +342,7 @@ def test_what_a_crawler_lacks_tells_it_from_nobody(tell: Condition) -> None:
     assert plan(*flows).decide(crawler).flow == plan(*flows).decide(person).flow
 
 
-def test_a_crawler_that_says_its_system_goes_where_people_with_that_system_go() -> None:
+def test_a_crawler_with_a_system_goes_where_visitors_with_that_system_go() -> None:
     flows = (flow("apples", when("os", "is", ["iOS"]), when("browser", "is", ["Safari"]), offers={"shoes": 1}), REST)
 
     assert plan(*flows).decide(visit(device="mobile", os="iOS", os_version="14", traffic="crawler")).flow == "apples"
@@ -355,7 +355,7 @@ TWO = flow("f", offers={"shoes": 1, "boots": 1}, landers={"quiz": 1, "story": 1}
 
 
 def seen_by_one(sticky: str) -> tuple[int, int]:
-    """How many landers and offers the most travelled of some visitors sees in twenty visits."""
+    """The largest number of landers and offers that one visitor sees in twenty visits."""
     campaign = plan(TWO, sticky=sticky)
     landers, offers = [], []
     for number in range(20):
@@ -368,11 +368,11 @@ def seen_by_one(sticky: str) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("sticky", "seen"), [("none", (2, 2)), ("flow", (2, 2)), ("lander", (1, 2)), ("offer", (1, 1))]
 )
-def test_what_sticks_stays_with_the_visitor(sticky: str, seen: tuple[int, int]) -> None:
+def test_a_sticky_choice_stays_with_the_visitor(sticky: str, seen: tuple[int, int]) -> None:
     assert seen_by_one(sticky) == seen
 
 
-def test_a_visitor_without_a_pseudonym_is_sent_somewhere_too() -> None:
+def test_a_visitor_without_a_pseudonym_is_sent_to_an_offer() -> None:
     nameless = [visit(visitor=None, visited_at_ms=moment) for moment in range(100)]
     campaign = plan(TWO, sticky="offer")
 
@@ -383,7 +383,7 @@ def test_a_visitor_without_a_pseudonym_is_sent_somewhere_too() -> None:
 # ----------------------------------------------------------------------------------- after the click
 
 
-def test_a_lander_click_goes_on_to_the_offer_that_was_decided() -> None:
+def test_a_lander_click_goes_to_the_offer_that_was_decided() -> None:
     campaign = plan(TWO)
     for number in range(20):
         decision = campaign.decide(person(number))
@@ -396,7 +396,7 @@ def test_a_lander_click_goes_on_to_the_offer_that_was_decided() -> None:
         assert campaign.fill(found.template, click) == f"https://{found.offer}.example/go?c={'0' * 26}&o={found.offer}"
 
 
-def test_a_lander_click_can_name_the_offer_by_its_number() -> None:
+def test_a_lander_click_can_choose_the_offer_by_number() -> None:
     campaign = plan(TWO)
     click = click_of(campaign.decide(visit()), visit())
 
@@ -405,7 +405,7 @@ def test_a_lander_click_can_name_the_offer_by_its_number() -> None:
     assert [each and each.offer for each in numbered] == [None, "shoes", "boots", None]
 
 
-def test_a_lander_click_respects_caps_and_pauses_as_they_are_now() -> None:
+def test_a_lander_click_respects_present_caps_and_pauses() -> None:
     before = plan(flow("f", offers={"shoes": 1}, landers={"quiz": 1}))
     click = click_of(before.decide(visit()), visit())
     now_full = plan(flow("f", offers={"shoes": 1}, landers={"quiz": 1}), offers=[capped("shoes", "boots")])
@@ -432,7 +432,7 @@ def test_a_lander_click_respects_caps_and_pauses_as_they_are_now() -> None:
     assert [each and each.offer for each in found] == ["boots", "boots", "socks", "socks", None, None]
 
 
-def test_the_offer_behind_a_lander_fills_its_own_name() -> None:
+def test_the_offer_after_a_lander_fills_in_its_own_name() -> None:
     campaign = plan(TWO)
     click = click_of(campaign.decide(visit()), visit())
     second = campaign.lander_offer(click, number=2)
@@ -441,15 +441,15 @@ def test_the_offer_behind_a_lander_fills_its_own_name() -> None:
     assert campaign.fill(second.template, click, offer=second.offer).endswith("&o=boots")
 
 
-def test_a_destination_is_made_again_from_what_is_stored() -> None:
+def test_a_destination_is_rebuilt_from_stored_facts() -> None:
     campaign = plan(
         US,
         filter_=standard(BOTS, action=Action(type="url", url="https://else.example/?c={country}")),
         otherwise=Action(type="url", url="https://rest.example/?c={country}"),
     )
-    people = [visit(country="US"), visit(country="DE"), A_BOT]
+    visits = [visit(country="US"), visit(country="DE"), A_BOT]
 
-    made = [campaign.destination(click_of(campaign.decide(each), each)) for each in people]
+    made = [campaign.destination(click_of(campaign.decide(each), each)) for each in visits]
 
     assert made == [
         f"https://shoes.example/go?c={'0' * 26}&o=shoes",
@@ -458,7 +458,7 @@ def test_a_destination_is_made_again_from_what_is_stored() -> None:
     ]
 
 
-def test_a_status_has_no_destination_and_an_import_keeps_its_own() -> None:
+def test_a_status_has_no_destination_and_an_imported_click_keeps_its_own() -> None:
     campaign = plan(US)
     answered = click_of(campaign.decide(visit()), visit())
     imported = click_of(campaign.decide(visit()), visit(), destination="https://elsewhere.example/")
@@ -467,14 +467,14 @@ def test_a_status_has_no_destination_and_an_import_keeps_its_own() -> None:
     assert campaign.destination(imported) == "https://elsewhere.example/"
 
 
-def test_what_is_no_longer_configured_has_no_destination() -> None:
+def test_a_click_to_a_deleted_offer_has_no_destination() -> None:
     gone = click_of(plan(TWO).decide(visit()), visit())
     bare = plan(US, landers=[])
 
     assert bare.destination(gone) is None
 
 
-def test_the_check_of_a_destination_is_short_and_its_own() -> None:
+def test_destinations_have_different_short_checks() -> None:
     assert len(destination_check("https://a.example/")) == 8
     assert destination_check("https://a.example/") != destination_check("https://a.example/?")
 
@@ -482,7 +482,7 @@ def test_the_check_of_a_destination_is_short_and_its_own() -> None:
 # -------------------------------------------------------------------------------------------- trace
 
 
-def test_the_trace_tells_the_whole_story_in_plain_words() -> None:
+def test_the_trace_lists_every_step_in_plain_words() -> None:
     campaign = plan(
         US,
         flow("pause", offers={"boots": 1}, paused=True),
@@ -516,7 +516,7 @@ def test_the_trace_tells_the_whole_story_in_plain_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "words"),
+    ("made", "sentence"),
     [
         (shop(flow("f", when("contry", "is", "x"), landers={"quiz": 1})),
          "flow 'f' of campaign 'summer': there is no fact"),
@@ -538,11 +538,11 @@ def test_the_trace_tells_the_whole_story_in_plain_words() -> None:
         (replace(shop(REST, filter_=standard()), filters={}), "there is no filter 'standard'"),
     ],
 )  # fmt: skip
-def test_a_configuration_that_cannot_be_meant_is_refused_with_its_place(made: Configuration, words: str) -> None:
+def test_an_invalid_configuration_is_refused_by_place(made: Configuration, sentence: str) -> None:
     with pytest.raises(InvalidError) as caught:
         compile_configuration(made, 1)
 
-    assert words in str(caught.value)
+    assert sentence in str(caught.value)
 
 
 def test_two_campaigns_cannot_share_a_path() -> None:
@@ -554,7 +554,7 @@ def test_two_campaigns_cannot_share_a_path() -> None:
         compile_configuration(replace(one, campaigns={campaign.id: campaign, other.id: other}), 1)
 
 
-def test_needed_facts_are_told_with_their_places() -> None:
+def test_needed_facts_are_listed_with_flows_and_filters() -> None:
     configuration = shop(
         US,
         flow("old", when("city", "is", ["Rome"]), offers={"shoes": 1}, archived=True),

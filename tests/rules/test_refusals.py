@@ -1,4 +1,4 @@
-"""Every condition that cannot be meant is refused in a sentence that helps."""
+"""Every condition that cannot be used is refused with advice."""
 
 from typing import Literal
 
@@ -18,7 +18,7 @@ def refusal(condition: Condition, of: Literal["flow", "filter"] = "flow") -> str
 
 
 @pytest.mark.parametrize(
-    ("condition", "words"),
+    ("condition", "parts"),
     [
         (when("contry", "is", ["US"]), ["'contry'", "did you mean 'country'", "param.NAME", "sub1 to sub20"]),
         (when("offer", "is", ["x"]), ["only known after the decision"]),
@@ -67,13 +67,13 @@ def refusal(condition: Condition, of: Literal["flow", "filter"] = "flow") -> str
         (when("clicked_at", "above", "tomorrow"), ["no time"]),
     ],
 )
-def test_a_wrong_condition_is_refused_with_the_way_out(condition: Condition, words: list[str]) -> None:
+def test_a_wrong_condition_is_refused_with_advice(condition: Condition, parts: list[str]) -> None:
     sentence = refusal(condition)
 
-    assert [word for word in words if word not in sentence] == []
+    assert [part for part in parts if part not in sentence] == []
 
 
-def test_every_operator_that_a_fact_takes_is_one() -> None:
+def test_every_operator_of_a_fact_can_be_used() -> None:
     assert {operator for operators in OPERATORS_OF.values() for operator in operators} == {
         "is", "not", "contains", "starts", "ends", "matches", "in", "above", "below", "between",
     }  # fmt: skip
@@ -117,9 +117,7 @@ CROSSING = [
 
 @pytest.mark.parametrize("of", ["flow", "filter"])
 @pytest.mark.parametrize("condition", CROSSING)
-def test_nothing_may_tell_the_reviewers_of_an_ad_platform_apart(
-    condition: Condition, of: Literal["flow", "filter"]
-) -> None:
+def test_conditions_that_single_out_reviewers_are_refused(condition: Condition, of: Literal["flow", "filter"]) -> None:
     sentence = refusal(condition, of)
 
     assert f"so no {of} may tell them apart" in sentence
@@ -150,5 +148,5 @@ def test_nothing_may_tell_the_reviewers_of_an_ad_platform_apart(
         when("datacenter", "is", [True]),
     ],
 )
-def test_invalid_traffic_can_still_be_named(condition: Condition) -> None:
+def test_conditions_on_invalid_traffic_are_allowed(condition: Condition) -> None:
     assert compile_condition(condition).text

@@ -1,4 +1,4 @@
-"""The value of each macro: read from a click, and from its conversion where there is one."""
+"""The value of each macro, from a click and its conversion."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -16,9 +16,9 @@ Reader = Callable[[Click, Configuration, Conversion | None], Any]
 def macro_value(
     name: str, click: Click, configuration: Configuration, conversion: Conversion | None = None
 ) -> str | None:
-    """The text of a macro by its canonical name; None where nothing is known.
+    """The value of a macro by its canonical name, as text; None when it is unknown.
 
-    What came with the visit and is an unexpanded macro of an ad platform is never passed on.
+    A parameter that is an unexpanded macro of an ad platform is never passed on.
     """
     if name.startswith("param."):
         return _forwarded(click.visit.params.get(name[6:]))
@@ -36,7 +36,7 @@ def _forwarded(value: str | None) -> str | None:
 
 
 def decimal(micros: int | None) -> str | None:
-    """Millionths as a plain decimal: `12.5`, `0.000001`, `3`."""
+    """Micros as a plain decimal: `12.5`, `0.000001`, `3`."""
     if micros is None:
         return None
     text = f"{Decimal(micros) / 1_000_000:f}"
@@ -48,12 +48,12 @@ def _day(click: Click) -> str:
 
 
 def _random(click: Click) -> int:
-    """Nine digits from the click id, so that the destination can be made again."""
+    """Nine digits that follow from the click id, so that the destination can be rebuilt."""
     return int.from_bytes(blake2b(click.click_id.encode(), digest_size=8, person=b"random").digest(), "big") % 10**9
 
 
 def _cost(click: Click, _: Configuration, conversion: Conversion | None) -> str | None:
-    """Of the click; where each conversion is paid for, of the conversion."""
+    """The cost of the conversion where conversions are paid for, else of the click."""
     of_conversion = None if conversion is None else conversion.cost_micros
     return decimal(click.cost_micros if of_conversion is None else of_conversion)
 

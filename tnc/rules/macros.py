@@ -1,4 +1,4 @@
-"""The names of macros: ours, and those of Keitaro, Binom and Voluum, so that their URLs work unchanged."""
+"""Names of macros: ours, and those of Keitaro, Binom and Voluum, so that their URLs work unchanged."""
 
 import difflib
 import re
@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from tnc.core.errors import InvalidError
 from tnc.core.models import STATUSES, SUBS
 
-# What each stands for; `values.py` knows where it is read.
+# What each stands for. `macro_values.py` reads the values.
 MACROS: Final[Mapping[str, str]] = {
     "click_id": "our id of the click",
     "external_id": "the click id of the traffic source",
@@ -48,7 +48,7 @@ MACROS: Final[Mapping[str, str]] = {
     "cost": "cost of the click",
     "payout": "payout of the conversion",
     "currency": "currency of the conversion's payout, else of the click's cost",
-    "status": "lead, sale or rejected; {status:lead=0 sale=1} writes other words",
+    "status": "lead, sale or rejected; {status:lead=0 sale=1} writes other texts",
     "event": "event of the conversion",
     "txid": "transaction id of the conversion",
     "conversion_id": "our id of the conversion",
@@ -59,7 +59,7 @@ MACROS: Final[Mapping[str, str]] = {
     **dict.fromkeys(SUBS, "free parameter"),
 }
 
-# spec: names of the peers' offer, lander and postback macros that have a meaning here.
+# Macros of other trackers in offer, lander and postback URLs, for which tnc has a value.
 ALIASES: Final[Mapping[str, str]] = {
     # Keitaro
     "subid": "click_id",
@@ -73,7 +73,7 @@ ALIASES: Final[Mapping[str, str]] = {
     "device_type": "device",
     "device_model": "model",
     "operator": "isp",
-    "region:en": "region",  # a language behind a colon: what is written here is English
+    "region:en": "region",  # a language after the colon; the names of tnc are English
     "operator:en": "isp",
     "connection_type:en": "connection",
     "device_type:en": "device",
@@ -133,13 +133,13 @@ ALIASES: Final[Mapping[str, str]] = {
     **{f"var{n}": f"sub{n}" for n in range(1, 11)},
 }
 
-# Braces around a name; other braces are text, as in a JSON body.
+# Braces around a name. Other braces are text, as in a JSON body.
 MACRO: Final = re.compile(r"\{([A-Za-z_$][^{}\"'\s/?#&]*(?:[ ,][a-z]+=[^{}\s,]*)*)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """One macro of a template: its canonical name and how its value is written."""
+    """One macro of a template: its canonical name, and how its value is written."""
 
     name: str
     raw: bool = False
@@ -154,7 +154,7 @@ Part = str | Macro
 
 
 def read_macro(text: str) -> Macro:
-    """The macro written as `{text}`. Raises InvalidError that names the nearest for one that is unknown."""
+    """Parses what is between the braces. Raises InvalidError for an unknown name, with the most similar one."""
     if text.startswith("raw:"):
         return Macro(_canonical(text[4:], text), raw=True)
     if text.endswith(":raw"):  # Voluum
@@ -163,14 +163,14 @@ def read_macro(text: str) -> Macro:
         return Macro(_canonical(text[1:], text), raw=True)
     name, colon, argument = text.partition(":")
     if name == "status" and colon:
-        return Macro("status", mapping=_status_words(argument, text))
+        return Macro("status", mapping=_status_mapping(argument, text))
     if name == "var" and argument:  # Voluum
         return Macro(f"param.{argument}")
     return Macro(_canonical(text, text))
 
 
 def read_template(text: str) -> tuple[Part, ...]:
-    """Text between macros, and macros. Raises InvalidError for an unknown macro."""
+    """Splits a template into texts and macros. Raises InvalidError for an unknown macro."""
     parts: list[Part] = []
     end = 0
     for found in MACRO.finditer(text):
@@ -189,18 +189,18 @@ def _canonical(name: str, written: str) -> str:
     raise InvalidError(f"there is no macro {{{written}}}; {hint}")
 
 
-def _status_words(argument: str, written: str) -> Mapping[str, str]:
+def _status_mapping(argument: str, written: str) -> Mapping[str, str]:
     mapping = {}
     for pair in re.split(r"[ ,]+", argument.strip()):
         ours, equals, theirs = pair.partition("=")
         if not equals or ours not in STATUSES:
-            raise InvalidError(f"{{{written}}}: write {{status:lead=0 sale=1 rejected=2}} with these three words")
+            raise InvalidError(f"{{{written}}}: write {{status:lead=0 sale=1 rejected=2}} with these three statuses")
         mapping[ours] = theirs
     return mapping
 
 
-# What ad platforms leave in a URL when they did not fill it in: {{ad.id}}, {clickid}, ${SUBID}, %%CLICK_ID%%,
-# __CLICKID__, and where it is the whole value also [clickid], <id>, #s2#, @@id@@ and %ID%.
+# What is left in a URL when an ad platform did not fill it in: {{ad.id}}, {clickid}, ${SUBID}, %%CLICK_ID%%,
+# __CLICKID__, and only as the whole value [clickid], <id>, #s2#, @@id@@ and %ID%.
 _NAME = r"[A-Za-z_$:][\w.:$-]*"
 _UNEXPANDED: Final = re.compile(
     rf"\{{\{{[^{{}}]+\}}\}}|\$?\{{{_NAME}\}}|%%{_NAME}%%|__[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*__"
@@ -212,7 +212,7 @@ _SIGNS: Final = ("{", "%", "__", "[", "<", "#", "@@")
 
 
 def is_unexpanded(value: str) -> bool:
-    """The value is, or holds, a macro that an ad platform failed to fill in; encoded braces count as well."""
+    """Whether the value is, or holds, a macro that an ad platform did not fill in; braces may be percent-encoded."""
     if value.isalnum() or not any(sign in value for sign in _SIGNS):
         return False
     plain = unquote(value) if "%" in value else value

@@ -1,4 +1,4 @@
-"""URL templates: parsed once, filled for every click, and never able to leave their host."""
+"""URL templates: parsed once and filled for every click. A macro can never change the host."""
 
 import re
 from collections.abc import Callable
@@ -19,38 +19,62 @@ _URL_SIGNS: Final = "%:/?#[]@!$&'()*+,;=~"  # RFC 3986: all that a URL may hold 
 
 @dataclass(frozen=True, slots=True)
 class UrlTemplate:
-    """A URL with macros behind its host. The first part holds scheme, host and what follows up to a macro."""
+    """A URL with macros after its host. The first part is text: scheme, host, and the rest up to the first macro."""
 
     parts: tuple[Part, ...]
     host: str
 
     @classmethod
     def parse(cls, text: str) -> "UrlTemplate":
-        """Raises InvalidError for what is no http(s) URL, for a macro before its path, and for an unknown macro."""
-        healed = _ENCODED_BRACES.sub(_decoded_macro, text.strip())
-        authority = _AUTHORITY.match(healed)
+        """Raises InvalidError for anything but an http(s) URL, a macro before the path, or an unknown macro."""
+        decoded = _ENCODED_BRACES.sub(_decoded_macro, text.strip())
+        authority = _AUTHORITY.match(decoded)
         if authority is None:
             raise InvalidError(
-                f"{text!r} is no URL to send people to: write http:// or https:// and a host without macros"
+                f"{text!r} is no URL to send visitors to: write http:// or https:// and a host without macros"
             )
-        rest = healed[authority.end() :]
+        rest = decoded[authority.end() :]
         if rest[:1] not in {"", "/", "?", "#"}:
             raise InvalidError(_why_not_host(text, rest[0]))
         host, port = _read_host(authority[2], text)
-        parts = tuple(_checked(part, text) if isinstance(part, str) else part for part in read_template(rest))
+        parts = tuple(_encoded_text(part, text) if isinstance(part, str) else part for part in read_template(rest))
         start = f"{authority[1].lower()}://{host}{port}"
         if parts and isinstance(parts[0], str):
             return cls((start + parts[0], *parts[1:]), host)
         return cls((start, *parts), host)
 
     def fill(self, value_of: ValueOf) -> str:
-        """The URL for one click, in ASCII. A macro without a value leaves nothing behind."""
+        """The URL for one click, in ASCII. A macro without a value becomes an empty text."""
         return "".join(part if part.__class__ is str else _fill_in_url(part, value_of) for part in self.parts)  # type: ignore[arg-type]
 
     @property
     def macros(self) -> frozenset[str]:
-        """Canonical names of the macros it asks for."""
+        """Canonical names of its macros."""
         return frozenset(part.name for part in self.parts if isinstance(part, Macro))
+
+
+@dataclass(frozen=True, slots=True)
+class TextTemplate:
+    """`{"id": "{click_id}"}`: only braces around the name of a macro are macros."""
+
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "TextTemplate":
+        """Raises InvalidError for an unknown macro."""
+        return cls(read_template(text))
+
+    def fill(self, value_of: ValueOf, encode: Callable[[str], str]) -> str:
+        """`encode` escapes a value for JSON, a form or a header; raw macros are not escaped."""
+
+        def written(macro: Macro) -> str:
+            value = macro.mapped(value_of(macro.name) or "")
+            return value if macro.raw else encode(value)
+
+        return "".join(part if isinstance(part, str) else written(part) for part in self.parts)
+
+
+# --------------------------------------------------------------------------------------------- writing values
 
 
 def _fill_in_url(macro: Macro, value_of: ValueOf) -> str:
@@ -62,22 +86,25 @@ def _fill_in_url(macro: Macro, value_of: ValueOf) -> str:
 
 
 def encoded(value: str) -> str:
-    """Percent-encoded except for RFC 3986's unreserved characters."""
+    """Percent-encoded, except for the unreserved characters of RFC 3986."""
     return value if value.isascii() and value.isalnum() else quote(value, safe="", errors="replace")
 
 
 def raw(value: str) -> str:
-    """As it is, as far as a URL can carry it: control characters go, spaces and other letters are encoded."""
+    """As it is, as far as a URL allows: control characters are removed, spaces and non-ASCII are encoded."""
     return quote(_CONTROLS.sub("", value), safe=_URL_SIGNS, errors="replace")
 
 
+# --------------------------------------------------------------------------------------------- parsing URLs
+
+
 def _decoded_macro(found: re.Match[str]) -> str:
-    """Some tools encode the braces of macros when they save a URL."""
+    """Some tools percent-encode the braces of macros when they save a URL."""
     inner = f"{{{unquote(found[1])}}}"
     return inner if MACRO.fullmatch(inner) else found[0]
 
 
-def _checked(part: str, text: str) -> str:
+def _encoded_text(part: str, text: str) -> str:
     if "{" in part or "}" in part:
         raise InvalidError(f"{text!r}: there is a brace that belongs to no macro; write %7B and %7D for braces")
     if _CONTROL_OR_SPACE.search(part):
@@ -87,14 +114,14 @@ def _checked(part: str, text: str) -> str:
 
 def _why_not_host(text: str, sign: str) -> str:
     if sign == "{":
-        return f"{text!r}: a macro stands before the path; a macro never changes the host, so write a / before it"
+        return f"{text!r}: there is a macro before the path; a macro cannot change the host, so write a / before it"
     if sign == "@":
-        return f"{text!r}: user and password cannot stand in a URL that people are sent to"
-    return f"{text!r}: {sign!r} cannot stand in or behind a host; write / there"
+        return f"{text!r}: user and password are not allowed in a URL that visitors are sent to"
+    return f"{text!r}: {sign!r} is not allowed in or after a host; write / there"
 
 
 def _read_host(authority: str, text: str) -> tuple[str, str]:
-    """Host in its ASCII form and `:port` or nothing."""
+    """The host in ASCII, and `:port` or nothing."""
     try:
         split = urlsplit(f"//{authority}")
         host = (split.hostname or "").encode("idna").decode() if "[" not in authority else f"[{split.hostname}]"
@@ -104,24 +131,3 @@ def _read_host(authority: str, text: str) -> tuple[str, str]:
     if not _HOST.fullmatch(host):
         raise InvalidError(f"{text!r}: {authority!r} is no host; write one like shop.example")
     return host, port
-
-
-@dataclass(frozen=True, slots=True)
-class TextTemplate:
-    """`{"id": "{click_id}"}`: only braces around a macro's name are macros."""
-
-    parts: tuple[Part, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> "TextTemplate":
-        """Raises InvalidError for an unknown macro."""
-        return cls(read_template(text))
-
-    def fill(self, value_of: ValueOf, encode: Callable[[str], str]) -> str:
-        """`encode` writes a value so that it stays one in JSON, a form or a header; raw macros go without it."""
-        return "".join(part if isinstance(part, str) else _fill_in_text(part, value_of, encode) for part in self.parts)
-
-
-def _fill_in_text(macro: Macro, value_of: ValueOf, encode: Callable[[str], str]) -> str:
-    value = macro.mapped(value_of(macro.name) or "")
-    return value if macro.raw else encode(value)
