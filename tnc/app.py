@@ -29,7 +29,7 @@ from tnc.core.errors import UnavailableError
 from tnc.core.formats import ListenAddress
 from tnc.core.models import Click, Configuration, Conversion, OfferId
 from tnc.core.passwords import Passwords
-from tnc.core.process import background, freeze_gc, warm_up_msgspec, yield_gil
+from tnc.core.process import background_pool, freeze_gc, warm_up_msgspec, yield_gil
 from tnc.core.settings import Settings
 from tnc.destinations.batch import BatchSender
 from tnc.destinations.http import open_session
@@ -250,7 +250,7 @@ class Server:
 
     async def remember_the_rest(self, past: Iterator[Click]) -> None:
         """Beside the work: opened in a thread, taken up on the loop in portions that no visitor notices."""
-        with background() as thread:
+        with background_pool() as thread:
             while some := await self._portion(thread, past):
                 for click in some:
                     self.tracker.remember(click)
@@ -381,7 +381,7 @@ def jobs_of(server: Server, renewal: GeoUpdates, nightly: LeakSearchSchedule, re
     alerting = AlertMailer(workspace, server.click_log.recording)
 
     # Not all in the same minute, and not all at the full hour: publishers have many who ask.
-    renewing = (1 + workspace.world.chance()) * HOUR
+    renewing = (1 + workspace.world.random()) * HOUR
     return Jobs(
         (
             Job("turn-day", "destroy old salts, have the next day's keys ready", HOUR, server.turn_day),

@@ -19,7 +19,7 @@ import pytest
 from tnc.admin.jobs import DAY, HOUR, MINUTE, Job, Jobs
 from tnc.core.clock import World
 from tnc.core.errors import FailedError, NotFoundError, UnavailableError
-from tnc.core.process import BEHIND
+from tnc.core.process import BACKGROUND_NICENESS
 
 SOON = 0.01
 LOWEST = 19  # of priorities; the tests may run under `nice` themselves
@@ -121,7 +121,7 @@ async def test_jobs_have_a_lower_priority_than_clicks() -> None:
     async with jobs(job("looks", lambda: behind.append(os.getpriority(os.PRIO_PROCESS, 0)))).running():
         await until(lambda: bool(behind))
 
-    assert behind[0] == min(os.getpriority(os.PRIO_PROCESS, 0) + BEHIND, LOWEST)
+    assert behind[0] == min(os.getpriority(os.PRIO_PROCESS, 0) + BACKGROUND_NICENESS, LOWEST)
 
 
 async def test_a_job_runs_when_it_is_asked_for_and_the_answer_says_how_it_went() -> None:

@@ -1,4 +1,4 @@
-"""Rates of days: the owner's own table, and the European Central Bank's as it is given out."""
+"""Exchange rates by day: the owner's table, and the file of the European Central Bank."""
 
 from datetime import date as Date
 from pathlib import Path
@@ -16,13 +16,13 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "rates.csv"
 
 
-def test_a_table_of_ones_own_is_read_in_any_order(file: Path) -> None:
+def test_an_own_table_is_read_in_any_order(file: Path) -> None:
     file.write_text("currency,day,rate,note\neur,2026-11-24,1.1,x\nEUR,2026-11-23,1.2\n\nUSD,2026-11-23,1\n")
 
     assert read_dated_rates(file, "USD") == {"EUR": [(DAY, 1.2), (DAY + 1, 1.1)]}
 
 
-def test_the_central_banks_file_is_read_as_it_comes(file: Path) -> None:
+def test_the_file_of_the_central_bank_is_read(file: Path) -> None:
     file.write_text("Date,USD,JPY,CYP,\n2026-11-24,1.25,200,N/A,\n2026-11-23,1.2,150,N/A,\n")
 
     found = read_dated_rates(file, "USD")
@@ -46,13 +46,13 @@ def test_the_central_banks_file_is_read_as_it_comes(file: Path) -> None:
         ("Date,USD\n2026-11-23,0\n", 2),
     ],
 )
-def test_what_is_wrong_is_named_by_its_line(file: Path, text: str, line: int) -> None:
+def test_a_wrong_line_is_named_by_number(file: Path, text: str, line: int) -> None:
     file.write_text(text)
 
-    with pytest.raises(InvalidError, match=f"rates.csv, line {line}: .* wanted"):
+    with pytest.raises(InvalidError, match=f"rates.csv, line {line}: .* needed"):
         read_dated_rates(file, "USD")
 
 
-def test_a_file_that_is_not_there_is_named(file: Path) -> None:
+def test_a_missing_rates_file_is_named(file: Path) -> None:
     with pytest.raises(InvalidError, match="cannot be read"):
         read_dated_rates(file, "USD")

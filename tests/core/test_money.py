@@ -1,4 +1,4 @@
-"""Amounts are read exactly or not at all."""
+"""Amounts are read exactly or refused."""
 
 from decimal import Decimal
 
@@ -25,7 +25,7 @@ from tnc.core.money import CURRENCIES, LARGEST, MICROS, micros, read_amount, rea
         ("1000000000", 10**15),
     ],
 )
-def test_a_plain_decimal_is_read_to_the_micro(text: str, expected: int) -> None:
+def test_a_plain_decimal_is_read_exactly(text: str, expected: int) -> None:
     assert read_amount(text, "payout") == expected
 
 
@@ -36,23 +36,23 @@ def test_a_plain_decimal_is_read_to_the_micro(text: str, expected: int) -> None:
         "+5", "0x10", "\u0661\u0662", "1_000", ".", ",", ",5", "12.5\n", "1000000000.01", "9" * 100, "-", "-nan",
     ],
 )  # fmt: skip
-def test_anything_else_is_refused_by_name(text: str) -> None:
+def test_other_amounts_are_refused_by_parameter_name(text: str) -> None:
     with pytest.raises(InvalidError, match=r"^payout is"):
         read_amount(text, "payout")
 
 
-def test_a_negative_amount_is_refused_with_the_right_way_to_correct() -> None:
+def test_a_negative_amount_is_refused_with_advice() -> None:
     with pytest.raises(InvalidError, match="status=rejected"):
         read_amount("-12.5", "payout")
 
 
 @given(st.decimals(min_value=0, max_value=LARGEST, places=6))
-def test_what_is_written_with_six_places_is_read_exactly(amount: Decimal) -> None:
+def test_six_decimal_places_are_read_exactly(amount: Decimal) -> None:
     assert read_amount(f"{amount:f}", "payout") == amount * MICROS
 
 
 @given(st.text(max_size=80))
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_any_text_is_an_amount_or_refused(text: str) -> None:
     try:
         amount = read_amount(text, "payout")
     except InvalidError:
@@ -66,10 +66,10 @@ def test_currencies_are_read_in_any_case() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "US", "USDT", "XXX", "$", "u\u017fd", "EURO"])
-def test_what_is_no_currency_is_refused(text: str) -> None:
+def test_an_unknown_currency_is_refused(text: str) -> None:
     with pytest.raises(InvalidError, match="ISO 4217"):
         read_currency(text, "currency")
 
 
-def test_a_configured_amount_is_taken_as_it_was_written() -> None:
+def test_a_configured_amount_has_no_rounding_error() -> None:
     assert [micros(12.5), micros(0.1), micros(0.00012), micros(3)] == [12_500_000, 100_000, 120, 3_000_000]

@@ -1,4 +1,4 @@
-"""What works beside clicks, from outside and within."""
+"""Work beside clicks has a lower priority, in other processes and in threads."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tnc.core.process import BEHIND, background
+from tnc.core.process import BACKGROUND_NICENESS, background_pool
 from tnc.privacy.byte_scan import Scanner
 
 LOWEST = 19  # of priorities; the tests may run under `nice` themselves
@@ -21,24 +21,24 @@ print(os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0))
 """
 
 
-def test_who_stands_back_is_the_last_to_get_a_core() -> None:
+def test_lower_priority_sets_the_lowest_nice_value_and_the_idle_class() -> None:
     done = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["19", str(os.SCHED_IDLE)]
 
 
 @pytest.mark.usefixtures("real_priority")
-def test_long_work_within_a_server_stands_behind_and_nothing_else_does() -> None:
-    ours = os.getpriority(os.PRIO_PROCESS, 0)
+def test_background_threads_have_a_lower_priority_than_the_server() -> None:
+    of_server = os.getpriority(os.PRIO_PROCESS, 0)
 
-    with background() as thread:
-        theirs = thread.submit(os.getpriority, os.PRIO_PROCESS, 0).result()
+    with background_pool() as thread:
+        of_thread = thread.submit(os.getpriority, os.PRIO_PROCESS, 0).result()
 
-    assert (theirs, os.getpriority(os.PRIO_PROCESS, 0)) == (min(ours + BEHIND, LOWEST), ours)
+    assert (of_thread, os.getpriority(os.PRIO_PROCESS, 0)) == (min(of_server + BACKGROUND_NICENESS, LOWEST), of_server)
 
 
 @pytest.mark.usefixtures("real_priority")
-def test_the_scan_of_an_erasure_stands_behind_and_tells_what_went_wrong(tmp_path: Path) -> None:
+def test_the_byte_scan_runs_in_the_background_and_raises_errors(tmp_path: Path) -> None:
     seen: list[int] = []
 
     def paths() -> Iterator[Path]:
@@ -48,4 +48,4 @@ def test_the_scan_of_an_erasure_stands_behind_and_tells_what_went_wrong(tmp_path
     with pytest.raises(IsADirectoryError):
         Scanner([b"needle"]).look(paths())
 
-    assert seen == [min(os.getpriority(os.PRIO_PROCESS, 0) + BEHIND, LOWEST)]
+    assert seen == [min(os.getpriority(os.PRIO_PROCESS, 0) + BACKGROUND_NICENESS, LOWEST)]

@@ -1,4 +1,4 @@
-"""Passwords are checked to their last byte, and refused while they are new and weak."""
+"""Every byte of a password counts, and weak new passwords are refused."""
 
 import bcrypt
 import pytest
@@ -24,28 +24,28 @@ def test_a_password_matches_itself_and_nothing_longer(passwords: Passwords, pass
     assert not passwords.matches(password + "!", verifier)
 
 
-def test_the_seventy_third_byte_counts(passwords: Passwords) -> None:
+def test_bytes_after_the_seventy_second_count(passwords: Passwords) -> None:
     verifier = passwords.hash("a" * 72 + "b")
 
     assert not passwords.matches("a" * 72 + "c", verifier)
 
 
 def test_an_unknown_user_never_matches(passwords: Passwords) -> None:
-    assert not passwords.matches("nobody has this password", None)
+    assert not passwords.matches("an unknown password", None)
 
 
-def test_the_first_unknown_user_costs_one_hash_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_unknown_user_takes_one_hash_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
     length = len(bcrypt.hashpw(b"any", bcrypt.gensalt(5)))
-    monkeypatch.delattr(bcrypt, "hashpw")  # trying one has its own
+    monkeypatch.delattr(bcrypt, "hashpw")  # checking uses another function
     fresh = Passwords(b"p" * 32, rounds=5)
 
     assert not fresh.matches("any", None)
 
-    verifier = fresh._nobody.removeprefix("$tnc-bcrypt$")
+    verifier = fresh._dummy.removeprefix("$tnc-bcrypt$")
     assert (verifier[:7], len(verifier)) == ("$2b$05$", length)
 
 
-def test_a_verifier_says_nothing_without_the_pepper(passwords: Passwords) -> None:
+def test_a_verifier_is_useless_without_the_pepper(passwords: Passwords) -> None:
     stolen = passwords.hash("correct horse battery")
 
     assert not Passwords(b"q" * 32, rounds=4).matches("correct horse battery", stolen)
@@ -61,7 +61,7 @@ def test_the_default_cost_is_twelve() -> None:
 
 
 @pytest.mark.parametrize(
-    ("password", "complaint"),
+    ("password", "sentence"),
     [
         ("fourteen chars", "at least 15"),
         ("x" * 1025, "longer than 1024"),
@@ -69,10 +69,10 @@ def test_the_default_cost_is_twelve() -> None:
         ("Owner@Example.com2026", "e-mail"),
     ],
 )
-def test_a_weak_new_password_is_refused_with_a_way_out(password: str, complaint: str) -> None:
-    with pytest.raises(InvalidError, match=complaint):
+def test_a_weak_new_password_is_refused_with_advice(password: str, sentence: str) -> None:
+    with pytest.raises(InvalidError, match=sentence):
         check_new_password(password, email="owner@example.com")
 
 
-def test_four_words_are_a_good_password() -> None:
+def test_four_words_are_accepted_as_a_password() -> None:
     check_new_password("correct horse battery staple", email="owner@example.com")

@@ -1,4 +1,4 @@
-"""A process of many threads, made ready for them."""
+"""Process setup before the first thread."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ print("all have read")
 """
 
 
-def test_the_first_records_can_be_read_by_many_at_once() -> None:
+def test_threads_can_read_the_first_records_at_the_same_time() -> None:
     done = subprocess.run([sys.executable, "-c", READS_AT_ONCE], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (0, "all have read\n"), done.stderr

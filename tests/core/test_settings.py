@@ -33,7 +33,7 @@ def refusal(folder: Path, text: str, **environment: str) -> str:
 # ------------------------------------------------------------------------------------------------ finding
 
 
-def test_the_file_is_the_named_one_then_the_environment_s_then_the_one_here(tmp_path: Path) -> None:
+def test_the_named_file_comes_before_the_environment_and_the_folder(tmp_path: Path) -> None:
     here = config(tmp_path, "")
     environment = {"TNC_CONFIG": "/srv/other.toml"}
 

@@ -25,7 +25,7 @@ from apscheduler.triggers.base import BaseTrigger
 from tnc.core.clock import World
 from tnc.core.errors import FailedError, NotFoundError, UnavailableError
 from tnc.core.fields import rfc3339
-from tnc.core.process import BEHIND, lower_priority
+from tnc.core.process import BACKGROUND_NICENESS, lower_priority
 
 log = logging.getLogger(__name__)
 
@@ -298,6 +298,6 @@ class _Worker(BaseExecutor):  # type: ignore[misc]
         self._run_job_success(job.id, run_job(job, "default", run_times, self._logger.name))
 
     def _work(self) -> None:
-        lower_priority(BEHIND)
+        lower_priority(BACKGROUND_NICENESS)
         while (call := self._calls.get()) is not None and not self.stopped.is_set():
             call()

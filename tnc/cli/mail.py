@@ -6,7 +6,7 @@ import click
 
 from tnc.admin.mail import Email, post, relay_of
 from tnc.cli.main import CliContext, print_json, with_json
-from tnc.core.clock import ID_CHANCE_BYTES, new_id
+from tnc.core.clock import ID_RANDOM_BYTES, new_id
 from tnc.core.errors import InvalidError
 
 
@@ -25,7 +25,7 @@ def test(asker: CliContext, as_json: bool) -> None:
         raise InvalidError(f"no mail is set up: write host, from and to below [mail] in {asker.config_file()}.")
     now_ms = asker.world.now_ms()
     letter = Email(
-        message_id=f"test-{new_id(now_ms, asker.world.token(ID_CHANCE_BYTES))}",
+        message_id=f"test-{new_id(now_ms, asker.world.token(ID_RANDOM_BYTES))}",
         at_ms=now_ms,
         subject="[tnc] a test",
         text="Alerts of your tracker reach you like this one.",

@@ -1,4 +1,4 @@
-"""The present state of conversions: the sum of all that was said about them."""
+"""The present state of a conversion, from all its changes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -9,8 +9,8 @@ from tnc.core.models import Conversion, ConversionChange, ConversionId
 def fold(changes: Iterable[ConversionChange]) -> tuple[Conversion, ...]:
     """The conversions of one click, in the order of their first change.
 
-    A change says what became different: what it leaves empty stays as it was. A word that was not
-    understood changes nothing until it is mapped.
+    A field that a change leaves empty keeps its value. A change without a status, because the network's status is not
+    mapped, changes nothing.
     """
     histories: dict[ConversionId, list[ConversionChange]] = {}
     for change in changes:

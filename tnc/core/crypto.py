@@ -1,4 +1,4 @@
-"""Sealing: AES-256-GCM with the nonce in front; signing: Ed25519. The only door to the cryptography library."""
+"""Encryption (AES-256-GCM with the nonce in front) and signatures (Ed25519), by the cryptography library."""
 
 import secrets
 from collections.abc import Callable
@@ -13,11 +13,11 @@ OVERHEAD_BYTES = _NONCE_BYTES + 16
 
 
 class CannotOpenError(Exception):
-    """The key, the text or its place is not the one it was sealed with."""
+    """The key, the text or the place differs from that of `seal`."""
 
 
 def seal(key: bytes, text: bytes, place: bytes, *, chance: Callable[[int], bytes] = secrets.token_bytes) -> bytes:
-    """`text` under `key`, bound to `place` (the associated data): moved elsewhere it does not open."""
+    """`text` encrypted with `key` and bound to `place` (the associated data): in another place it does not open."""
     nonce = chance(_NONCE_BYTES)
     return nonce + AESGCM(key).encrypt(nonce, text, place)
 
@@ -30,7 +30,7 @@ def unseal(key: bytes, sealed: bytes, place: bytes) -> bytes:
 
 
 def public_key(seed: bytes) -> bytes:
-    """The Ed25519 key by which anybody can check what `seed` signs."""
+    """The public Ed25519 key for signatures made with `seed`."""
     return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
 
 

@@ -1,26 +1,26 @@
-"""The ways tnc says no. The text of each is the sentence its reader sees, ending with what to do next."""
+"""The errors of tnc. The text of each is the sentence that a user sees; it ends with what to do next."""
 
 
 class TncError(Exception):
-    """A refusal that was foreseen: shown as it is, never with a traceback."""
+    """An expected error: its text is shown without a traceback."""
 
     exit_code = 1
     http_status = 500
 
 
 class FailedError(TncError):
-    """It was allowed and well-formed, and did not work."""
+    """An allowed and well-formed request failed."""
 
 
 class InvalidError(TncError):
-    """What was given cannot be used; nothing was changed."""
+    """The input cannot be used; nothing was changed."""
 
     exit_code = 2
     http_status = 422
 
 
 class NotFoundError(TncError):
-    """There is no such thing."""
+    """The thing that was named does not exist."""
 
     exit_code = 3
     http_status = 404
@@ -34,12 +34,12 @@ class RefusedError(TncError):
 
 
 class PartlyDoneError(TncError):
-    """Some of it worked; the text says what did not."""
+    """Some of it worked; the text says what failed."""
 
     exit_code = 5
 
 
 class UnavailableError(TncError):
-    """Cannot be done now, may work in a moment; nothing was stored."""
+    """Not possible now, but perhaps in a moment; nothing was stored."""
 
     http_status = 503

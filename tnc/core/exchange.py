@@ -1,4 +1,4 @@
-"""What currencies were worth on which day: a table that the owner keeps, or the European Central Bank's as it comes."""
+"""Exchange rates by day: a CSV file of the owner, or that of the European Central Bank."""
 
 import csv
 import math
@@ -10,19 +10,19 @@ from typing import Final
 from tnc.core.errors import InvalidError
 from tnc.core.money import CURRENCIES
 
-Dated = Mapping[str, Sequence[tuple[int, float]]]
-"""By currency, oldest day first: days since 1970, and what one unit was worth in the owner's currency from then on."""
+DatedRates = Mapping[str, Sequence[tuple[int, float]]]
+"""By currency, oldest day first: the day (since 1970) and what one unit is worth in the home currency from then."""
 
 _EPOCH: Final = Date(1970, 1, 1).toordinal()
 _EURO: Final = "EUR"
 _NOTHING: Final = ("", "N/A")
 
 
-def read_dated_rates(path: Path, home: str) -> Dated:
-    """A CSV file with the columns `day`, `currency` and `rate` (what one unit is worth in `home`); or with a column of
-    days and one of each currency (what one euro is worth in it), which is how the European Central Bank gives them out.
+def read_dated_rates(path: Path, home: str) -> DatedRates:
+    """Reads a CSV file with the columns `day`, `currency` and `rate` (what one unit is worth in `home`).
 
-    Raises InvalidError that names the file and the line.
+    Or one with a column of days and one for each currency (what one euro is worth in it), as the European Central Bank
+    publishes it. Raises InvalidError that names the file and the line.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -31,27 +31,27 @@ def read_dated_rates(path: Path, home: str) -> Dated:
     found: dict[str, dict[int, float]] = {}
     for line, day, currency, worth in _rates(path, lines, home):
         if currency not in CURRENCIES or not 0 < worth < math.inf:
-            raise _wrong(path, line, "a currency of ISO 4217 and a rate above 0 are wanted")
+            raise _invalid(path, line, "a currency of ISO 4217 and a rate above 0 are needed")
         found.setdefault(currency, {})[day] = worth
     return {currency: sorted(days.items()) for currency, days in found.items() if currency != home}
 
 
 def _rates(path: Path, lines: Sequence[str], home: str) -> Iterator[tuple[int, int, str, float]]:
-    """Line, day, currency, and what one unit is worth."""
+    """Line, day, currency, and what one unit is worth in `home`."""
     header, *rows = [[cell.strip() for cell in cells] for cells in csv.reader(lines)] or [[]]
     columns = [name.lower() for name in header]
-    tall = {"day", "currency", "rate"} <= set(columns)
-    if not tall and (len(header) < 2 or columns[0] not in ("day", "date")):
-        raise _wrong(path, 1, "the columns day, currency and rate are wanted, or date and one of each currency")
+    is_long = {"day", "currency", "rate"} <= set(columns)
+    if not is_long and (len(header) < 2 or columns[0] not in ("day", "date")):
+        raise _invalid(path, 1, "the columns day, currency and rate are needed, or date and one for each currency")
     for line, cells in enumerate(rows, start=2):
         try:
-            if tall and any(cells):
-                said = dict(zip(columns, cells, strict=False))
-                yield line, _day(said["day"]), said["currency"].upper(), float(said["rate"])
+            if is_long and any(cells):
+                row = dict(zip(columns, cells, strict=False))
+                yield line, _day(row["day"]), row["currency"].upper(), float(row["rate"])
             elif any(cells):
                 yield from _of_euro(line, header, cells, home)
         except (ValueError, KeyError, ZeroDivisionError) as error:
-            raise _wrong(path, line, "a day like 2026-11-23 and plain decimal numbers are wanted") from error
+            raise _invalid(path, line, "a day like 2026-11-23 and plain decimal numbers are needed") from error
 
 
 def _of_euro(
@@ -67,5 +67,5 @@ def _day(text: str) -> int:
     return Date.fromisoformat(text).toordinal() - _EPOCH
 
 
-def _wrong(path: Path, line: int, why: str) -> InvalidError:
+def _invalid(path: Path, line: int, why: str) -> InvalidError:
     return InvalidError(f"the rates in {path}, line {line}: {why}.")

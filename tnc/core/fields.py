@@ -1,7 +1,7 @@
-"""The registry of click fields: read once from the model, used by everything that names a field.
+"""The registry of click fields, read from the annotations of the model.
 
-Storage, JSON, CSV, reports, conditions, the documentation and the privacy table are all made from it, so
-a new field is one line in `tnc.core.models`.
+Storage, JSON, CSV, reports, conditions, documentation and the data map follow from it, so a new field is one line in
+`tnc.core.models`.
 """
 
 import difflib
@@ -19,7 +19,7 @@ from tnc.core.models import SUBS, About, Click, ClickHistory, Conversion, Privac
 
 Kind = Literal["text", "number", "boolean", "version", "list", "table", "money", "time"]
 
-# Where the name that people see differs from the name that carries its unit.
+# Public names of fields whose own name has its unit.
 _SHOWN_AS: Final = {
     "clicked_at_ms": ("clicked_at", "time"),
     "cost_micros": ("cost", "money"),
@@ -30,7 +30,7 @@ _SHOWN_AS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One fact about a click. `name` is what people see, `read` takes it from a click as it is stored."""
+    """One field of a click. `name` is the public one; `read` gets the value from a stored click."""
 
     name: str
     kind: Kind
@@ -43,7 +43,7 @@ class Field:
 
 
 def _kind(annotation: Any) -> Kind:
-    """The kind of a model annotation: its type without `None` and without its `about`."""
+    """The kind of an annotation of the model: its type without `None` and without its `about`."""
     text = str(annotation)
     for mark, kind in (("tuple", "list"), ("dict", "table"), ("bool", "boolean"), ("int", "number")):
         if mark in text.partition("Meta(")[0]:
@@ -68,13 +68,13 @@ def _of_click(name: str) -> Callable[[Click], Any]:
 
 
 def _of_visit(name: str) -> Callable[[Click], Any]:
-    if name == "reasons":  # the visit's own, and those that the decision added
+    if name == "reasons":  # those of the visit, and those that the decision added
         return lambda click: click.visit.reasons + click.added_reasons
     return attrgetter(f"visit.{name}")
 
 
 def _sub(name: str) -> Field:
-    """A free parameter: personal until a day of clicks has shown that it is no identifier (spec: the guard)."""
+    """A free parameter: personal until a day of clicks shows that it is no identifier; see docs/reports.md."""
     return Field(
         name,
         "text",
@@ -105,14 +105,14 @@ def rfc3339(time_ms: int) -> str:
 
 
 def parse_rfc3339_ms(text: str) -> int:
-    """Milliseconds (the rest is cut) of a time that names its zone, or of a UTC time without one. Raises ValueError."""
+    """Whole milliseconds since 1970; a time without a zone is in UTC. Raises ValueError."""
     moment = datetime.fromisoformat(text)
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def money(micros: int | None) -> float | int | None:
-    """Millionths as the decimal number that JSON shows: 12.5, 3, 0.000001."""
+    """Micros as a number of JSON: 12.5, 3, 0.000001."""
     if micros is None:
         return None
     whole, rest = divmod(micros, 1_000_000)
@@ -143,7 +143,7 @@ def conversion_json(conversion: Conversion) -> dict[str, Any]:
 
 
 def click_json(history: ClickHistory, *, destination: str | None) -> dict[str, Any]:
-    """A click as section 5 of the contract shows it. `destination` is what the click's plan made of it."""
+    """A click as JSON shows it. `destination` is the URL that its plan rebuilt."""
     click = history.click
     shown: dict[str, Any] = {}
     for each in FIELDS.values():
@@ -173,21 +173,21 @@ def plain(kind: Kind, value: Any) -> Any:
 
 Comparison = Literal["=", "!=", "~", ">", "<"]
 
-_WRITTEN: Final = re.compile(r"([a-z_0-9]+)(!=|=|~|>|<)(.*)", re.DOTALL)
+_CONDITION: Final = re.compile(r"([a-z_0-9]+)(!=|=|~|>|<)(.*)", re.DOTALL)
 UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """One condition. `values` are texts; for `~`, `>` and `<` exactly one. The word `unknown` means no value."""
+    """One condition of `--where`. `values` are texts; exactly one for `~`, `>` and `<`. `unknown` means no value."""
 
     name: str
     comparison: Comparison
     values: tuple[str, ...]
 
-    def holds(self, told: Mapping[str, Any]) -> bool:
-        """Does an object, such as a click in JSON, answer the condition?"""
-        value = told.get(self.name)
+    def holds(self, item: Mapping[str, Any]) -> bool:
+        """Whether an object in JSON, such as a click, matches the condition."""
+        value = item.get(self.name)
         match self.comparison:
             case "=":
                 return _text(value) in self.values
@@ -202,11 +202,11 @@ class Where:
 
 
 def parse_where(text: str, names: Collection[str]) -> Where:
-    """Raises InvalidError that says how to write it, or which names there are."""
-    written = _WRITTEN.fullmatch(text)
-    if written is None:
+    """Raises InvalidError that says how to write a condition, or which names there are."""
+    found = _CONDITION.fullmatch(text)
+    if found is None:
         raise InvalidError(f"--where {text!r} cannot be read; write K=V, K!=V, K~TEXT, K>N or K<N, like country=US,CA.")
-    name, comparison, rest = written[1], written[2], written[3]
+    name, comparison, rest = found[1], found[2], found[3]
     if name not in names:
         near = difflib.get_close_matches(name, names, 1)
         hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(sorted(names))}."

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on stderr. Events with fields; never an address, an id or a full URL."""
+"""Logs: one JSON object per line on stderr. Events have fields, but never an IP address, an id or a full URL."""
 
 import json
 import logging
@@ -12,25 +12,25 @@ from tnc.core.settings import LogLevel
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
 
 
-class _Lines(logging.Formatter):
+class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        told: dict[str, object] = {
+        line: dict[str, object] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
         }
         if record.name.partition(".")[0] == "tnc":
-            told["event"] = record.getMessage()
-            told |= {name: value for name, value in vars(record).items() if name not in _OWN}
-        else:  # libraries put what came over the wire into their messages
-            told["event"] = f"{record.name} said something: {record.funcName}, line {record.lineno}"
+            line["event"] = record.getMessage()
+            line |= {name: value for name, value in vars(record).items() if name not in _OWN}
+        else:  # messages of libraries may hold what a request sent
+            line["event"] = f"message of {record.name}: {record.funcName}, line {record.lineno}"
         if record.exc_info and record.exc_info[0] is not None:
-            told["error"] = record.exc_info[0].__name__
-            told["where"] = _where(record.exc_info[2])
-        return json.dumps(told, default=str)
+            line["error"] = record.exc_info[0].__name__
+            line["where"] = _where(record.exc_info[2])
+        return json.dumps(line, default=str)
 
 
 def _where(trace: TracebackType | None) -> list[str]:
-    """Files and lines of a traceback without its texts: the message of a stranger's exception may hold anything."""
+    """Files and lines of a traceback without the message: that of a library may hold personal data."""
     places = []
     while trace is not None:
         code = trace.tb_frame.f_code
@@ -41,7 +41,7 @@ def _where(trace: TracebackType | None) -> list[str]:
 
 def set_up_logs(level: LogLevel) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines())
+    handler.setFormatter(_JsonLines())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

@@ -1,4 +1,4 @@
-"""Money as it is written by others: decimal text to integer micros, and the currencies there are."""
+"""Money: decimal text to integer micros, and the currencies of ISO 4217."""
 
 import re
 from decimal import Decimal
@@ -7,7 +7,7 @@ from functools import lru_cache
 from tnc.core.errors import InvalidError
 
 MICROS = 1_000_000
-LARGEST = 1_000_000_000  # of any currency; above it a payout or a cost is a mistake
+LARGEST = 1_000_000_000  # of any currency; a larger payout or cost is a mistake
 
 # ISO 4217 alphabetic codes without funds, metals and test codes; ANG and BGN, just replaced, are still sent.
 _CODES = """
@@ -22,15 +22,14 @@ _CODES = """
 """
 CURRENCIES: frozenset[str] = frozenset(_CODES.split())
 
-# A comma is a decimal sign only where it cannot be read as thousands: before one or two last digits.
+# A comma is a decimal separator only before one or two last digits, where it cannot separate thousands.
 _AMOUNT = re.compile(r"[0-9]*\.[0-9]+|[0-9]+\.?|[0-9]+,[0-9]{1,2}", re.ASCII)
 
 
 def read_amount(text: str, name: str) -> int:
-    """`"12.5"` -> 12_500_000 micros; InvalidError names the parameter and the way out.
+    """`"12.5"` -> 12_500_000 micros. InvalidError names the parameter and what to send.
 
-    Plain decimals only: no sign, no currency sign, no exponent, no thousands separator. What lies
-    below a micro is rounded half to even.
+    Plain decimals only: no sign, no currency sign, no exponent, no thousands separator. Rounds half to even.
     """
     if text.startswith("-") and _AMOUNT.fullmatch(text[1:]):
         raise InvalidError(
@@ -46,7 +45,7 @@ def read_amount(text: str, name: str) -> int:
 
 
 def read_currency(text: str, name: str) -> str:
-    """`"usd"` -> `"USD"`; InvalidError for anything that is not an active ISO 4217 code."""
+    """`"usd"` -> `"USD"`. InvalidError for anything but an active code of ISO 4217."""
     code = text.upper()
     if not text.isascii() or code not in CURRENCIES:
         raise InvalidError(f"{name} is not a currency: send an ISO 4217 code like USD or EUR")
@@ -55,5 +54,5 @@ def read_currency(text: str, name: str) -> str:
 
 @lru_cache(1024)
 def micros(amount: float) -> int:
-    """A configured amount, as it was written, in micros."""
+    """An amount of the configuration in micros, without binary rounding errors."""
     return round(Decimal(str(amount)) * MICROS)

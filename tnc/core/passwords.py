@@ -1,4 +1,4 @@
-"""Passwords, kept so that a stolen database is of no use without the keys of this installation."""
+"""Password verifiers that are of no use in a stolen database without the keys of this installation."""
 
 import base64
 import hmac
@@ -18,12 +18,11 @@ _DIGEST_CHARACTERS: Final = 31  # of bcrypt
 
 
 class Passwords:
-    """Makes and checks verifiers: `bcrypt(base64(HMAC-SHA-384(pepper, password)))` (spec/privacy.md 5.1).
+    """Makes and checks verifiers: `bcrypt(base64(HMAC-SHA-384(pepper, password)))`.
 
-    The keyed digest comes first because bcrypt reads at most 72 bytes and 5.0 refuses more: the digest is
-    always 64 bytes without a NUL, so that every password counts to its last byte. `pepper` is a secret of
-    at least 32 bytes that is kept away from the database. Both methods take about half a second of one
-    core with the default `rounds` (2 ** rounds) and give the interpreter free meanwhile.
+    bcrypt reads at most 72 bytes, and version 5.0 refuses more. The keyed digest is always 64 bytes without a NUL, so
+    every byte of a password counts. `pepper` is a secret of at least 32 bytes, stored apart from the database. Both
+    methods take about half a second of one core with the default `rounds` (2 ** rounds) and release the GIL meanwhile.
     """
 
     def __init__(self, pepper: bytes, *, rounds: int = ROUNDS) -> None:
@@ -33,17 +32,17 @@ class Passwords:
         self._rounds = rounds
 
     @cached_property
-    def _nobody(self) -> str:
-        """As costly to try as any, and made without a hash: the first stranger must not wait for two."""
+    def _dummy(self) -> str:
+        """As slow to check as any verifier, but made without hashing, or the first unknown user would wait twice."""
         return (_SCHEME + bcrypt.gensalt(self._rounds) + b"." * _DIGEST_CHARACTERS).decode("ascii")
 
     def hash(self, password: str) -> str:
-        """The verifier to store. Its prefix names the scheme, so that a better one can stand beside it later."""
+        """The verifier to store. Its prefix names the scheme, so that another scheme can be added later."""
         return (_SCHEME + bcrypt.hashpw(self._digest(password), bcrypt.gensalt(self._rounds))).decode("ascii")
 
     def matches(self, password: str, verifier: str | None) -> bool:
-        """Whether it is the password. An unknown user (`None`) takes the time of a known one and never matches."""
-        stored = (verifier or self._nobody).encode().removeprefix(_SCHEME)
+        """Whether the password is right. For an unknown user (`None`) it takes as long and is always false."""
+        stored = (verifier or self._dummy).encode().removeprefix(_SCHEME)
         right = bcrypt.checkpw(self._digest(password), stored)
         return right and verifier is not None
 
@@ -53,7 +52,7 @@ class Passwords:
 
 
 def check_new_password(password: str, *, email: str) -> None:
-    """Refuse what is easily guessed: length counts, composition does not (NIST 800-63B-4). Raises InvalidError."""
+    """Refuses short and repetitive passwords, with no rule about characters (NIST 800-63B-4). Raises InvalidError."""
     if len(password) < MIN_LENGTH:
         raise InvalidError(
             f"the password has {len(password)} characters; choose one of at least {MIN_LENGTH}, for example four words"

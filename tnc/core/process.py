@@ -1,4 +1,4 @@
-"""What a process of many threads needs once, before the first thread and when all is loaded; and a child of it."""
+"""Process setup (msgspec, garbage collector), priorities, and a child process beside a server."""
 
 import gc
 import logging
@@ -16,14 +16,14 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-_LONGEST: Final = 500  # characters of a complaint
+_LONGEST: Final = 500  # characters of what a child printed
 
 
 def warm_up_msgspec() -> None:
-    """Have msgspec look at every record type now.
+    """Makes msgspec inspect every record type before the first thread starts.
 
-    It does so when a type is first used, and keeps what it knows where others find it before it is complete: two
-    threads that read the first records of a kind at the same time end the process (msgspec 0.22, `StructInfo_Convert`).
+    Otherwise it does so when a type is first used, and publishes the result before it is complete: two threads that
+    read the first records of a type at the same time crash the process (msgspec 0.22, `StructInfo_Convert`).
     """
     for kind in _kinds(msgspec.Struct):
         msgspec.json.Decoder(kind)
@@ -36,9 +36,9 @@ def _kinds(base: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
 
 
 def yield_gil(items: Iterable[_T]) -> Iterator[_T]:
-    """For threads beside a loop: lets go of the interpreter after each.
+    """Iterates in a thread beside an event loop and releases the GIL after each item.
 
-    A click that came meanwhile waits for one of them, else until Python makes the thread let go: 5 ms.
+    A click that comes in meanwhile waits for one item, instead of the 5 ms until Python switches threads.
     """
     for item in items:
         yield item
@@ -46,11 +46,10 @@ def yield_gil(items: Iterable[_T]) -> Iterator[_T]:
 
 
 def freeze_gc() -> None:
-    """What was loaded stays: it need not be looked through for garbage again and again.
+    """Excludes everything that is loaded now from garbage collection.
 
-    Measured on the click path: the collector's walks over modules and templates cost a fifth of a click. The turns of
-    threads stay at Python's 5 ms: with half a millisecond loop and writer take turns so often that a click costs
-    a sixth more.
+    Measured on the click path: collections over modules and templates cost a fifth of a click. The switch interval
+    stays at Python's 5 ms: with 0.5 ms the loop and the writer switch so often that a click costs a sixth more.
     """
     gc.collect()
     gc.freeze()
@@ -58,28 +57,28 @@ def freeze_gc() -> None:
 
 
 class Child:
-    """A child process that works for a server beside it: one at a time, of which nobody waits for the end."""
+    """A child process beside a server. At most one runs at a time, and the server does not wait for it."""
 
-    def __init__(self, words: Sequence[str], complaint: str) -> None:
-        """`complaint` is logged, with the end of what the child said, when it fails."""
-        self._words = words
-        self._complaint = complaint
+    def __init__(self, command: Sequence[str], failure: str) -> None:
+        """`failure` is logged when the child fails, with the beginning of what it printed to stderr."""
+        self._command = command
+        self._failure = failure
         self._child: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Unless it runs."""
+        """Does nothing while the child runs."""
         if not self.is_running():
-            self._child = subprocess.Popen(  # noqa: S603 - our own words
-                self._words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            self._child = subprocess.Popen(  # noqa: S603 - our own command
+                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
             )
 
     def is_running(self) -> bool:
-        """And if it has ended: how it went is told once."""
+        """Logs the failure of a child that has ended, once."""
         if self._child is None or self._child.poll() is None:
             return self._child is not None
         _, why = self._child.communicate()
         if self._child.returncode:
-            log.warning(self._complaint, extra={"why": why.strip()[:_LONGEST]})
+            log.warning(self._failure, extra={"why": why.strip()[:_LONGEST]})
         self._child = None
         return False
 
@@ -89,16 +88,15 @@ class Child:
             self._child.communicate()
 
 
-BEHIND: Final = 10
+BACKGROUND_NICENESS: Final = 10
 _LOWEST: Final = 19
 
 
 def lower_priority(by: int = _LOWEST) -> None:
-    """Let everybody else go first: the thread that asks, on Linux, and what it starts. Where a hardened service may not
-    even do that, go on all the same.
+    """Lowers the priority of the calling thread (on Linux) and of what it starts; ignores a system that forbids it.
 
-    Even the nicest may keep the core to the end of its slice when somebody wakes who wants it; one of the idle class
-    leaves at once.
+    With the lowest priority it also joins the idle class: a thread of another class that only has a nice value of 19
+    may keep its core to the end of its time slice when a click wakes up, one of the idle class leaves at once.
     """
     with suppress(OSError):
         os.nice(by)
@@ -107,9 +105,11 @@ def lower_priority(by: int = _LOWEST) -> None:
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
-def background(threads: int = 1, *, name: str = "background") -> ThreadPoolExecutor:
-    """For long work within a server: each thread gets a tenth of what one gets that does not stand back.
+def background_pool(threads: int = 1, *, name: str = "background") -> ThreadPoolExecutor:
+    """Threads for long work within a server; each gets a tenth of the time of a thread with normal priority.
 
-    Not the idle class: on a machine that clicks keep busy it is done, too.
+    Not the idle class: the work must be done on a machine that clicks keep busy, too.
     """
-    return ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=lower_priority, initargs=(BEHIND,))
+    return ThreadPoolExecutor(
+        threads, thread_name_prefix=name, initializer=lower_priority, initargs=(BACKGROUND_NICENESS,)
+    )

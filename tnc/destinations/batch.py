@@ -203,7 +203,7 @@ class BatchSender:
             result.exchange,
             size=size,
             now_ms=self.world.now_ms(),
-            chance=self.world.chance(),
+            chance=self.world.random(),
             scale=self.scale,
         )
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tnc.campaigns.platforms.base import TEST_CODE, Delivery, Platform
 from tnc.campaigns.platforms.registry import CLICK_IDS, PLATFORMS
-from tnc.core.clock import ID_CHANCE_BYTES, World, new_id
+from tnc.core.clock import ID_RANDOM_BYTES, World, new_id
 from tnc.core.conversions import fold
 from tnc.core.errors import InvalidError
 from tnc.core.models import (
@@ -118,7 +118,7 @@ def _note(platform: Platform, destination: Destination) -> str | None:
 def make_test_delivery(destination: Destination, configuration: Configuration, world: World) -> Delivery:
     """A sale of value 0 by a made-up visitor who consented. Its click is marked as a test, as are its ids."""
     now_ms = world.now_ms()
-    identity = f"test{new_id(now_ms, world.token(ID_CHANCE_BYTES))}"
+    identity = f"test{new_id(now_ms, world.token(ID_RANDOM_BYTES))}"
     click = Click(
         click_id=world.new_click_id(now_ms),
         clicked_at_ms=now_ms,

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import re2
 
-from tnc.core.process import background
+from tnc.core.process import background_pool
 
 _CHUNK: Final = 1 << 20  # small, because copying it holds up whoever serves clicks in this process
 _AT_ONCE: Final = 400  # needles in one automaton; more of them take another pass
@@ -31,7 +31,7 @@ class Scanner:
 
     def look(self, paths: Iterable[Path]) -> list[Hit]:
         """Every place in these files, looked for behind clicks; a file that is gone meanwhile holds nothing."""
-        with background() as thread:
+        with background_pool() as thread:
             return thread.submit(lambda: [hit for path in paths for hit in self.hits(path)]).result()
 
     def hits(self, path: Path) -> Iterator[Hit]:

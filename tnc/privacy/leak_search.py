@@ -152,7 +152,7 @@ class Search:
 
     def _some(self, reader: DayReader, share: int, *, newest: bool) -> Iterator[Click]:
         """By chance, each the next one from a number on: not every number has a click."""
-        numbers = (int(self._workspace.world.chance() * (reader.latest()[0] + 1)) for _ in range(share))
+        numbers = (int(self._workspace.world.random() * (reader.latest()[0] + 1)) for _ in range(share))
         chosen = chain.from_iterable(islice(reader.clicks(number - 1), 1) for number in numbers)
         ended = islice(reader.newest_clicks(), share if newest else 0)
         yield from (click for _, click in chain(chosen, ended) if not click.erased)

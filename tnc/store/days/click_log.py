@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 from tnc.core.clock import DAY_MS
 from tnc.core.errors import TncError, UnavailableError
 from tnc.core.models import Click, WorkspaceId
-from tnc.core.process import background
+from tnc.core.process import background_pool
 from tnc.store.days.batch import Done, Gathering, Job, Put, Written, settle
 from tnc.store.days.files import Day, Days
 from tnc.store.days.writer import ClickRow, ClickSealer, DayWriter, utc_date
@@ -178,7 +178,7 @@ class ClickLog:
         """
         await self.alone(lambda days: days.detach(day))
         try:
-            with background() as thread:
+            with background_pool() as thread:
                 return await self._loop.run_in_executor(thread, work)
         finally:
             await self.alone(partial(self._take_back, day))

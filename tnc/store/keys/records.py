@@ -16,7 +16,7 @@ import zstandard
 from msgspec import Struct
 
 from tnc.core import crypto
-from tnc.core.clock import Chance
+from tnc.core.clock import RandomBytes
 from tnc.core.errors import FailedError, InvalidError
 from tnc.core.models import Click, Event, WorkspaceId
 from tnc.store.keys.puncturable import PuncturableKey, PuncturedError
@@ -53,7 +53,7 @@ class Sealer:
         self, tree: PuncturableKey, *, workspace: WorkspaceId, date: Date, table: str, words: bytes = b""
     ) -> None:
         self._tree = tree
-        self._chance = Chance()
+        self._chance = RandomBytes()
         self._place = f"tnc record {FORMAT}|{workspace}|{date}|{table}|".encode()
         self._where = f"{table} of {date} in workspace {workspace!r}"
         self._encoder = msgspec.json.Encoder()

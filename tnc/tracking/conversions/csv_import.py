@@ -12,7 +12,7 @@ from datetime import date as Date
 from itertools import chain
 from typing import Any, Final, TypeVar
 
-from tnc.core.clock import ID_CHANCE_BYTES, id_time_ms, new_id
+from tnc.core.clock import ID_RANDOM_BYTES, id_time_ms, new_id
 from tnc.core.errors import InvalidError
 from tnc.core.models import ClickId, Configuration, ConversionId
 from tnc.store.days.click_log import Day
@@ -198,7 +198,7 @@ class ConversionFile:
                 configuration=configuration,
                 caller=_FROM_FILE,
                 now_ms=now_ms,
-                new_id=lambda: ConversionId(new_id(now_ms, world.token(ID_CHANCE_BYTES))),
+                new_id=lambda: ConversionId(new_id(now_ms, world.token(ID_RANDOM_BYTES))),
             )
         except InvalidError as error:
             return _said(row.line, "invalid", str(error)), None

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace as amended
 
-from tnc.core.clock import ID_CHANCE_BYTES, new_id
+from tnc.core.clock import ID_RANDOM_BYTES, new_id
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.fields import rfc3339
 from tnc.core.models import ClickId, ConversionId
@@ -104,7 +104,7 @@ class PostbackInbox:
                 configuration=configuration,
                 caller=caller,
                 now_ms=now_ms,
-                new_id=lambda: ConversionId(new_id(now_ms, workspace.world.token(ID_CHANCE_BYTES))),
+                new_id=lambda: ConversionId(new_id(now_ms, workspace.world.token(ID_RANDOM_BYTES))),
             )
             also(date, writer, recorded)
             return recorded

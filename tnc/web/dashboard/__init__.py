@@ -6,7 +6,7 @@ from aiohttp import web
 
 from tnc.core.clock import World
 from tnc.core.passwords import Passwords
-from tnc.core.process import background
+from tnc.core.process import background_pool
 from tnc.store.accounts import Accounts
 from tnc.web.dashboard.assets import Assets
 from tnc.web.dashboard.keys import ACCOUNTS, APPLIANCE, ASSETS, HASHERS, HOSTS, PASSWORDS, TEMPLATES, THROTTLE, WORLD
@@ -42,5 +42,5 @@ def dashboard_app(
 
 async def _hashers(app: web.Application) -> AsyncIterator[None]:
     # Two, because more would take both cores of a small server away from clicks, and these let clicks go first.
-    with background(2, name="password") as app[HASHERS]:
+    with background_pool(2, name="password") as app[HASHERS]:
         yield
