@@ -1,9 +1,9 @@
-"""The nouns of tnc: what the owner configures, who came, what was decided, what it earned.
+"""The nouns of tnc: configuration, visits, clicks, conversions, deliveries.
 
 Times are integer milliseconds since 1970 in UTC (`..._ms`), money is integer millionths of the named
 currency (`..._micros`), ids of configured things are the owner's own slugs. `None` always means unknown.
 Facts about a click are msgspec structs: frozen, checked when read, and written without their empty
-fields at the speed of C, which the click path pays for on every visit.
+fields at the speed of C, because every visit is written on the click path.
 """
 
 from dataclasses import dataclass, field
@@ -40,13 +40,13 @@ class Condition:
 
     fact: str
     operator: Operator
-    value: Any  # what TOML gave: text, number, boolean, or a list of these; checked at the border
+    value: Any  # from TOML: text, number, boolean, or a list of these; checked when the file is read
     timezone: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """What happens to a visit that goes to no lander and no offer by a flow."""
+    """What happens to a visit that a filter stops or no flow takes."""
 
     type: Literal["status", "url", "offer", "allow"]
     code: int | None = None
@@ -99,7 +99,9 @@ class Source:
 class Network:
     id: NetworkId
     name: str
-    statuses: dict[str, tuple[str, ...]] = field(default_factory=dict)  # lead | sale | rejected <- their words
+    statuses: dict[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # lead | sale | rejected <- the statuses that the network sends
     duplicates: Literal["by-txid", "update", "accept"] = "by-txid"
     key: str | None = field(default=None, repr=False)  # a secret
     allow_ips: tuple[str, ...] = ()
@@ -136,7 +138,7 @@ class Filter:
     when: tuple[Condition, ...]
     action: Action = NOT_FOUND
     mode: Literal["enforce", "monitor"] = "enforce"
-    purpose: str | None = None  # plain words; needed where the action sends people somewhere else
+    purpose: str | None = None  # in plain words; needed where the action is a URL or an offer
     paused: bool = False
     archived: bool = False
 
@@ -209,7 +211,7 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """Everything the owner set up in one workspace, whole and valid. Each change makes a new version."""
+    """The whole valid configuration of one workspace. Each change makes a new version."""
 
     sources: dict[SourceId, Source] = field(default_factory=dict)
     networks: dict[NetworkId, Network] = field(default_factory=dict)
@@ -220,28 +222,28 @@ class Configuration:
     campaigns: dict[CampaignId, Campaign] = field(default_factory=dict)
 
 
-# ------------------------------------------------------------------------------- how a field is handled
+# ------------------------------------------------------------------------------- privacy of a field
 
 
 class Privacy(StrEnum):
-    """What a value says about a person: the first column of the data map."""
+    """How much a value says about a person: the first column of the data map."""
 
-    PII = "pii"  # identifies, alone or with what an operator holds
-    PSEUDONYM = "pseudonym"  # stands for a person under a key of ours
-    QUASI = "quasi"  # describes; narrows down only together with others
-    BUSINESS = "business"  # the owner's own words and money
+    PII = "pii"  # identifies a person, alone or with other data of the operator
+    PSEUDONYM = "pseudonym"  # identifies a person only with a key of this installation
+    QUASI = "quasi"  # identifies a person only in combination
+    BUSINESS = "business"  # names and amounts of the owner
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the registry (`tnc.core.fields`) knows of one field; it stands beside the field's type below."""
+    """Annotation of a field for the registry (`tnc.core.fields`)."""
 
     privacy: Privacy
     text: str
-    dimension: bool = False  # may be grouped and filtered by in reports: then it is a DuckDB column
-    fact: bool = False  # may stand in a condition
-    public: bool = True  # part of a click in JSON, section 5 of the contract
+    dimension: bool = False  # reports can group and filter by it: it is a DuckDB column
+    fact: bool = False  # conditions can ask for it
+    public: bool = True  # part of a click in JSON
 
 
 def about(privacy: Privacy, text: str, *, dimension: bool = False, fact: bool = False, public: bool = True) -> Meta:
@@ -265,7 +267,7 @@ def internal(privacy: Privacy, text: str, *, fact: bool = False) -> Meta:
     return about(privacy, text, fact=fact, public=False)
 
 
-# ------------------------------------------------------------------------------------------ who came
+# ------------------------------------------------------------------------------------------ visits
 
 Traffic = Literal["human", "bot", "crawler", "prefetch", "suspect"]
 Device = Literal["desktop", "mobile", "tablet", "tv", "console", "wearable", "car", "other"]
@@ -276,14 +278,14 @@ SUBS: tuple[str, ...] = tuple(f"sub{n}" for n in range(1, 21))
 
 
 class Visit(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is known of a visitor before anything is decided. Conditions read this and nothing else."""
+    """What is known of a visitor before the decision. Conditions read only this."""
 
     visited_at_ms: Annotated[int, internal(Privacy.NONE, "when the request arrived")]
-    domain: Annotated[str | None, about(Privacy.BUSINESS, "host name that was asked", dimension=True, fact=True)] = None
-    url: Annotated[str | None, pii("address that was asked, with its query", fact=True, public=False)] = None
+    domain: Annotated[str | None, about(Privacy.BUSINESS, "host name of the request", dimension=True, fact=True)] = None
+    url: Annotated[str | None, pii("URL of the request, with its query", fact=True, public=False)] = None
 
     ip: Annotated[
-        str | None, pii("address of the visitor; cut to /24 or /48 where the mode asks for it", fact=True)
+        str | None, pii("IP address of the visitor; cut to /24 or /48 where the mode requires it", fact=True)
     ] = None
     country: Annotated[str | None, quasi("ISO 3166-1 alpha-2")] = None
     region: Annotated[str | None, quasi("as the geo data writes it")] = None
@@ -291,23 +293,25 @@ class Visit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     asn: Annotated[int | None, quasi("autonomous system number of the network")] = None
     isp: Annotated[str | None, quasi("name of the network")] = None
     connection: Annotated[str | None, quasi("cellular, broadband, corporate, satellite, dialup, education")] = None
-    vpn: Annotated[bool | None, quasi("address of a VPN provider")] = None
-    proxy: Annotated[bool | None, quasi("address of a public proxy")] = None
+    vpn: Annotated[bool | None, quasi("IP address of a VPN provider")] = None
+    proxy: Annotated[bool | None, quasi("IP address of a public proxy")] = None
     tor: Annotated[bool | None, quasi("Tor exit")] = None
-    datacenter: Annotated[bool | None, quasi("address of a hosting provider")] = None
-    relay: Annotated[bool | None, quasi("address of a privacy relay that people use")] = None
+    datacenter: Annotated[bool | None, quasi("IP address of a hosting provider")] = None
+    relay: Annotated[bool | None, quasi("IP address of a privacy relay")] = None
 
-    user_agent: Annotated[str | None, pii("as sent; reduced to its family where the mode asks for it", fact=True)] = (
+    user_agent: Annotated[str | None, pii("as sent; reduced to its family where the mode requires it", fact=True)] = (
         None
     )
     device: Annotated[Device | None, quasi("desktop, mobile, tablet, tv, console, wearable, car, other")] = None
     brand: Annotated[str | None, quasi("maker of the device")] = None
     model: Annotated[str | None, quasi("model of the device")] = None
     os: Annotated[str | None, quasi("operating system")] = None
-    os_version: Annotated[str | None, quasi("version of the operating system; never a frozen one")] = None
+    os_version: Annotated[
+        str | None, quasi("version of the operating system; unknown where the browser freezes it")
+    ] = None
     browser: Annotated[str | None, quasi("browser, or the app whose web view it is")] = None
     browser_version: Annotated[str | None, quasi("version of the browser")] = None
-    language: Annotated[str | None, quasi("primary language the browser asks for, BCP 47 primary tag")] = None
+    language: Annotated[str | None, quasi("primary language of the browser, as a primary tag of BCP 47")] = None
 
     referrer: Annotated[str | None, pii("page the visitor came from", fact=True)] = None
     referrer_domain: Annotated[str | None, quasi("host of that page")] = None
@@ -323,13 +327,13 @@ class Visit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     traffic: Annotated[Traffic, quasi("human, bot, crawler, prefetch, suspect")] = "human"
     bot: Annotated[str | None, quasi("name of the bot or crawler")] = None
     crawler_verified: Annotated[
-        bool | None, internal(Privacy.QUASI, "a declared crawler proved to be it, or proved not to be")
+        bool | None, internal(Privacy.QUASI, "whether a declared crawler was verified, or found to be false")
     ] = None
-    reasons: Annotated[tuple[str, ...], quasi("why the traffic class is what it is, as codes")] = ()
+    reasons: Annotated[tuple[str, ...], quasi("codes of the reasons for the traffic class")] = ()
 
     visitor: Annotated[str | None, about(Privacy.PSEUDONYM, "keyed pseudonym: 32 hexadecimal digits")] = None
     browser_id: Annotated[
-        str | None, internal(Privacy.PSEUDONYM, "stands for this browser's own cookie; proof in requests")
+        str | None, internal(Privacy.PSEUDONYM, "pseudonym of this browser's cookie; proof in privacy requests")
     ] = None
     visit_number: Annotated[int, internal(Privacy.QUASI, "visits of this visitor to this campaign before this one")] = 0
     unique_campaign: Annotated[bool | None, quasi("first visit to the campaign within its uniqueness window")] = None
@@ -340,14 +344,16 @@ class Visit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     consent: Annotated[Consent, quasi("granted, denied, unknown")] = "unknown"
     gpc: Annotated[bool, quasi("Sec-GPC: 1 was sent")] = False
     mode: Annotated[Mode, internal(Privacy.NONE, "how this visit may be processed")] = "full"
-    data: Annotated[dict[str, str], internal(Privacy.NONE, "build dates of the data that judged, by name")] = {}
+    data: Annotated[
+        dict[str, str], internal(Privacy.NONE, "build dates of the geo, IP and bot data that was used, by name")
+    ] = {}
 
 
-# ------------------------------------------------------------------------------------ what was decided
+# ------------------------------------------------------------------------------------ clicks
 
 
 class Click(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One visit as it is remembered: who came, where it went, and all that is needed to say why."""
+    """A recorded visit: the visitor, where they were sent, and what is needed to explain why."""
 
     click_id: Annotated[ClickId, about(Privacy.PII, "28 hexadecimal digits; sorts by time")]
     clicked_at_ms: Annotated[int, about(Privacy.NONE, "when; `clicked_at` in JSON")]
@@ -356,19 +362,21 @@ class Click(Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: Annotated[SourceId | None, business("traffic source of the campaign")] = None
     flow: Annotated[FlowId | None, business("flow that matched")] = None
     lander: Annotated[LanderId | None, business("lander the visit was sent to")] = None
-    offer: Annotated[OfferId | None, business("offer the visit was sent to, or was meant for behind the lander")] = None
+    offer: Annotated[OfferId | None, business("offer the visit was sent to, or will be sent to after the lander")] = (
+        None
+    )
     network: Annotated[NetworkId | None, business("affiliate network of that offer")] = None
     action: Annotated[Literal["redirect", "status", "page"], business("redirect, status, page")] = "redirect"
     status: Annotated[int | None, internal(Privacy.NONE, "HTTP status when the action is a status")] = None
     filter: Annotated[
-        FilterId | None, about(Privacy.BUSINESS, "filter that judged the visit invalid", dimension=True)
+        FilterId | None, about(Privacy.BUSINESS, "filter that found the visit invalid", dimension=True)
     ] = None
-    stopped: Annotated[bool, internal(Privacy.BUSINESS, "the filter did not only judge but stopped the visit")] = False
+    stopped: Annotated[bool, internal(Privacy.BUSINESS, "the filter stopped the visit")] = False
     destination: Annotated[
-        str | None, about(Privacy.PII, "where it went; stored only for imported clicks, else made again")
+        str | None, about(Privacy.PII, "URL it was sent to; stored for imported clicks only, else rebuilt")
     ] = None
     destination_check: Annotated[
-        str | None, internal(Privacy.NONE, "short digest of the destination, so that explain can tell")
+        str | None, internal(Privacy.NONE, "short digest of the destination, to check a rebuilt one")
     ] = None
     cost_micros: Annotated[int | None, about(Privacy.BUSINESS, "`cost` in JSON")] = None
     currency: Annotated[str | None, business("currency of the cost, ISO 4217")] = None
@@ -376,20 +384,20 @@ class Click(Struct, frozen=True, kw_only=True, omit_defaults=True):
         int | None, about(Privacy.BUSINESS, "version of the configuration that decided", dimension=True)
     ] = None
     capped: Annotated[
-        tuple[OfferId, ...], internal(Privacy.BUSINESS, "offers that had reached their cap just then")
+        tuple[OfferId, ...], internal(Privacy.BUSINESS, "offers that had reached their cap at that time")
     ] = ()
     added_reasons: Annotated[
         tuple[str, ...], internal(Privacy.BUSINESS, "reasons that the decision added to those of the visit")
     ] = ()
-    witness: Annotated[int, internal(Privacy.NONE, "answers of the conditions on personal facts, one bit each")] = 0
-    imported: Annotated[bool, internal(Privacy.NONE, "came from elsewhere by import")] = False
+    witness: Annotated[int, internal(Privacy.NONE, "results of the conditions on personal facts, one bit each")] = 0
+    imported: Annotated[bool, internal(Privacy.NONE, "imported from another tracker or export")] = False
     test: Annotated[bool, internal(Privacy.NONE, "a signed test visit; never counted")] = False
-    erased: Annotated[bool, internal(Privacy.NONE, "only what is the owner's is left of it")] = False
+    erased: Annotated[bool, internal(Privacy.NONE, "erased: only business data is left")] = False
     visit: Visit
 
 
 class LanderClick(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="lander"):
-    """Somebody went on from the lander to an offer."""
+    """The visitor went on from the lander to an offer."""
 
     at_ms: int
     offer: OfferId | None = None
@@ -403,12 +411,12 @@ STATUSES: tuple[ConversionStatus, ...] = ("lead", "sale", "rejected")
 
 
 class ConversionChange(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="conversion"):
-    """One accepted word about a conversion. Its present state is the sum of its changes."""
+    """One accepted message about a conversion. `core.conversions.fold` gives the state after all of them."""
 
     conversion_id: ConversionId
     at_ms: int
-    status: ConversionStatus | None = None  # None: their word maps to nothing yet
-    status_word: str | None = None  # as the network said it
+    status: ConversionStatus | None = None  # None: the status of the network is not mapped
+    status_word: str | None = None  # the status as the network sent it
     event: str | None = None  # deposit, trial, rebill, ...; None = the conversion itself
     payout_micros: int | None = None
     currency: str | None = None
@@ -420,7 +428,7 @@ class ConversionChange(Struct, frozen=True, kw_only=True, omit_defaults=True, ta
 
 
 class LabelChange(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="label"):
-    """What was found out about a visit after its answer: whether a crawler is one, what its page saw of it."""
+    """A later traffic class of a visit: a crawler was verified, or the script on the page found a bot."""
 
     at_ms: int
     traffic: Traffic
@@ -429,19 +437,19 @@ class LabelChange(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="la
 
 
 class FilterChange(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="filter"):
-    """What a filter's later conditions say of a past click. Where the click went stays as it was."""
+    """The result of a filter's later conditions for a past click. Where the click was sent does not change."""
 
     at_ms: int
-    by: FilterId  # whose conditions were tried
-    filter: FilterId | None = None  # None: it passed
+    by: FilterId  # the filter whose conditions were tried
+    filter: FilterId | None = None  # None: no condition holds
     stopped: bool = False  # it counts as stopped
     reasons: tuple[str, ...] = ()  # that the decision adds
-    undone: bool = False  # taken back: the verdict of the click itself counts again
+    undone: bool = False  # the result of the click itself counts again
 
 
 class Withdrawal(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdrawal"):
-    """The visitor denied consent on a later visit. What this one was consented to stays what it was; nobody is told of
-    it any more.
+    """The visitor denied consent on a later visit. The consent of this visit stays on record; its conversions are no
+    longer sent to destinations.
     """
 
     at_ms: int
@@ -452,7 +460,7 @@ Event = LanderClick | ConversionChange | LabelChange | FilterChange | Withdrawal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
-    """The present state of one conversion, with the way it got there (oldest first)."""
+    """The present state of one conversion, with its history (oldest first)."""
 
     conversion_id: ConversionId
     converted_at_ms: int
@@ -470,22 +478,22 @@ class Conversion:
 DeliveryKind = Literal["convert", "adjust", "retract"]
 DeliveryState = Literal["queued", "sending", "accepted", "done", "dropped", "dead", "cancelled"]
 OPEN_STATES: tuple[DeliveryState, ...] = ("queued", "sending", "accepted")
-"""What still has to be done: `sending` is under way, `accepted` waits for the platform's last word.
+"""Deliveries that are not finished: `sending` is under way, `accepted` waits for the platform's confirmation.
 
-`dropped` was never allowed out, `dead` was given up or refused there, `cancelled` was called back.
+Of the finished ones `dropped` was not allowed to be sent, `dead` was given up or refused, `cancelled` was withdrawn.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClickHistory:
-    """A click with everything that happened to it since."""
+    """A click with everything that happened to it later."""
 
-    click: Click  # as it is called now
+    click: Click  # with its present traffic class and filter
     lander_clicked_at_ms: int | None
     found_by: Literal["cid", "cookie", "visitor"] | None
     conversions: tuple[Conversion, ...]
-    offer: OfferId | None  # the one the visitor went on to, else the one of the click
+    offer: OfferId | None  # the one the visitor went on to, else that of the click
     network: NetworkId | None
-    changes: tuple[LabelChange | FilterChange, ...] = ()  # of what it is called, oldest first
-    decided: Click | None = None  # as it was decided, where it is called something else now
+    changes: tuple[LabelChange | FilterChange, ...] = ()  # of traffic class and filter, oldest first
+    decided: Click | None = None  # as it was decided, if traffic class or filter changed later
     withdrawn_at_ms: int | None = None  # consent, by the visitor
