@@ -85,7 +85,9 @@ def test_reports_of_days_that_are_gone_say_so(full: Estate) -> None:
 
     after = full.report("campaign", "day")
     assert after["rows"] == before["rows"]
-    assert after["notes"] == ["Clicks of 2026-11-22 are gone by their term; their numbers come from sums."]
+    assert after["notes"] == [
+        "Clicks of 2026-11-22 were deleted at the end of their retention period; their numbers come from archived sums."
+    ]
 
 
 def test_after_its_day_nothing_is_left_that_could_be_asked_whether_somebody_came(full: Estate) -> None:

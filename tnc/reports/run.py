@@ -268,14 +268,16 @@ def _archive_notes(query: ResolvedQuery, archived: Mapping[Date, ArchivedDay]) -
         return []
     reading = archive_reading(query)
     days = f"{min(archived)} to {max(archived)}" if len(archived) > 1 else str(min(archived))
-    notes = [f"Clicks of {days} are gone by their term; their numbers come from sums."]
+    notes = [
+        f"Clicks of {days} were deleted at the end of their retention period; their numbers come from archived sums."
+    ]
     if reading.missing:
         notes.append(
-            f"Of these days {', '.join(reading.missing)} is known only by itself or with the campaign and the day, and "
-            f"reads `{UNKNOWN}` here."
+            f"For these days {', '.join(reading.missing)} can be reported only alone or with the campaign and the day; "
+            f"here it reads `{UNKNOWN}`."
         )
     elif reading.of is not None:
-        notes.append(f"Of these days, groups of fewer than {MIN_GROUP} visitors are added up under `{OTHER}`.")
+        notes.append(f"For these days, groups of fewer than {MIN_GROUP} visitors are added up under `{OTHER}`.")
     return notes
 
 

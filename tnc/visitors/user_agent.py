@@ -271,7 +271,7 @@ def device_of(user_agent: str) -> Device:
 
 # ---------------------------------------------------------------------------------------------- versions
 
-# Since iOS 26 Safari says "iPhone OS 18_6" or 18_7 for ever, and only "Version/26" tells.
+# Since iOS 26, Safari always sends "iPhone OS 18_6" or 18_7, and only "Version/26" has the true version.
 _IOS_FROZEN: Final = ("18", "6")
 _IOS_IN_BROWSER_VERSION: Final = 26  # from here on "Version/" is the version of iOS
 

@@ -202,7 +202,7 @@ def test_two_visitor_dimensions_together_read_unknown(tmp_path: Path) -> None:
 
     assert result["totals"] == totals
     assert [(row["country"], row["device"]) for row in result["rows"]] == [(None, None)]
-    assert "country, device is known only by itself" in result["notes"][1]
+    assert "country, device can be reported only alone" in result["notes"][1]
 
 
 def test_archived_files_have_no_column_about_a_single_visitor(tmp_path: Path) -> None:
