@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tnc.store import workspace
-from tnc.visitors.user_agent import Agents
+from tnc.visitors.user_agent import UserAgentReader
 
 E2E: Final = Path(__file__).parent / "e2e"
 MEMORY: Final = Path("/dev/shm")
@@ -94,10 +94,10 @@ def _refuse_unmarked_servers(event: str, args: tuple[Any, ...]) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _share_agents() -> Iterator[None]:
+def _share_user_agent_reader() -> Iterator[None]:
     """Compile the patterns of user agents once for all workspaces: 0.2 s of CPU each, and they never change."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(workspace, "Agents", cache(Agents))
+        patched.setattr(workspace, "UserAgentReader", cache(UserAgentReader))
         yield
 
 
