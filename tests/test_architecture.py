@@ -43,6 +43,7 @@ DOORS = {
     "cryptography": "core",
     "duckdb": "reports",
     "httptools": "web",
+    "idna": "core",
     "iptocc": "visitors",
     "jinja2": "web",
     "maxminddb": "visitors",

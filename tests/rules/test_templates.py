@@ -1,6 +1,8 @@
 """URL templates: no value changes the host."""
 
 import re
+import tomllib
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
@@ -11,6 +13,8 @@ from tests.rules.shop import law
 from tnc.core.errors import InvalidError
 from tnc.rules.macros import ALIASES, MACROS, is_unexpanded, read_macro
 from tnc.rules.templates import TextTemplate, UrlTemplate
+
+CATALOGUE = Path(__file__).parents[2] / "tnc" / "campaigns" / "templates" / "catalogue.toml"
 
 hostile = st.one_of(
     st.text(),
@@ -170,6 +174,35 @@ def test_a_body_keeps_its_own_braces() -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "ascii_host"),
+    [
+        ("straße.example", "xn--strae-oqa.example"),
+        ("faß.example", "xn--fa-hia.example"),
+        ("κλαρα-σωλις.example", "xn----ylba7abgd9bnh0e.example"),
+        ("日本語。example", "xn--wgv71a119e.example"),
+        ("BÜCHER.example", "xn--bcher-kva.example"),
+        ("i❤.example", "xn--i-7iq.example"),
+        ("xn--strae-oqa.example", "xn--strae-oqa.example"),
+    ],
+)
+def test_hosts_are_encoded_as_browsers_do(host: str, ascii_host: str) -> None:
+    assert UrlTemplate.parse(f"https://{host}/x").host == ascii_host
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a/?q=%7Bname%7D", "https://a/?q=%7B%22a%22:%22b%22%7D", "https://a/%7bid:1%7d"]
+)
+def test_encoded_braces_around_no_macro_stay_in_a_url(url: str) -> None:
+    assert UrlTemplate.parse(url).fill(lambda _: "never") == url
+
+
+def test_encoded_braces_around_a_macro_are_a_macro() -> None:
+    template = UrlTemplate.parse("https://a/?q=%7Bclick_id%7D&j=%7B%22k%22:%22{click_id}%22%7D")
+
+    assert template.fill(lambda _: "c1") == "https://a/?q=c1&j=%7B%22k%22:%22c1%22%7D"
+
+
+@pytest.mark.parametrize(
     "value",
     [
         "{{ad.id}}", "{{site_source_name}}", "%7B%7Bad.id%7D%7D", "%7B%7Bad.id%7D%7d", "${SUBID}", "{clickid}",
@@ -188,11 +221,28 @@ def test_an_unexpanded_macro_is_recognised(value: str) -> None:
     [
         "", "abc", "a_b", "__init", "100%", "50%25", "a[1]", "[x] y", "1<2", "#top",
         "{3F2504E0-4F89-11D3-9A0C-0305E82C3301}",
+        "FB__US__PROSPECTING", "[RETARGETING]", "2026_{Promo}_Sale", "price in {USD}", "QWxh__B7__c2", "{Promo}",
+        "__US__", "<New>", "#1#", "%OFF%", "a[country]b", "{USD}",
         '{"a":1}', "IwAR0_x__y-z", "fb.1.1554763741205.AbCdEf__gh_", "{}", "%E2%82%AC", "_ _",
     ],
 )  # fmt: skip
 def test_an_ordinary_value_is_not_taken_for_a_macro(value: str) -> None:
     assert not is_unexpanded(value)
+
+
+def test_every_macro_of_the_template_catalogue_is_recognised() -> None:
+    written = re.compile(r"\{\{[^{}]+\}\}|\$?\{[^{}]+\}|__[A-Z0-9_]+__|\[+[A-Za-z][\w.:-]*\]+|##[A-Z_]+##|@@\w+@@")
+    macros = {
+        macro
+        for source in tomllib.loads(CATALOGUE.read_text(encoding="utf-8"))["source"]
+        for value in (*source.values(), *source.get("extra", {}).values())
+        if isinstance(value, str)
+        for macro in written.findall(value)
+        if value == macro
+    }
+
+    assert len(macros) > 250
+    assert [macro for macro in sorted(macros) if not is_unexpanded(macro)] == []
 
 
 @law

@@ -6,6 +6,7 @@ from datetime import tzinfo
 from typing import Final
 
 from tnc.core.errors import InvalidError
+from tnc.core.hosts import to_ascii, to_unicode
 from tnc.core.models import OPERATORS, Condition
 from tnc.rules import operators
 from tnc.rules.condition_values import (
@@ -37,6 +38,7 @@ from tnc.rules.vocabulary import Fact, Kind, Scope, get_fact, read_country, read
 
 _IS_OR_NOT: Final = frozenset({"is", "not"})
 _ORDER: Final = frozenset({"above", "below", "between"})
+_HOSTS: Final = frozenset({"domain", "referrer_domain"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,10 +125,30 @@ def _part_of_text(condition: Condition) -> Predicate:
             return operators.matches(texts)
 
 
-def _text(_: Fact, condition: Condition) -> Predicate:
+def _text(fact: Fact, condition: Condition) -> Predicate:
+    if fact.name in _HOSTS:
+        return _host(condition)
     if condition.operator in _IS_OR_NOT:
         return operators.one_of_texts(read_each(condition, read_text))
     return _part_of_text(condition)
+
+
+def _host(condition: Condition) -> Predicate:
+    """Browsers send hosts in ASCII (`xn--...`); a condition may name either spelling."""
+    texts = read_each(condition, read_text)
+    if condition.operator in _IS_OR_NOT:
+        return operators.one_of_texts([*texts, *filter(None, map(_in_ascii, texts))])
+    in_ascii = _part_of_text(condition)
+    if all(text.isascii() for text in texts):
+        return in_ascii
+    return lambda value: in_ascii(value) or in_ascii(to_unicode(value))
+
+
+def _in_ascii(text: str) -> str | None:
+    try:
+        return to_ascii(text)
+    except ValueError:  # no host name, so no visit has it
+        return None
 
 
 def _free(_: Fact, condition: Condition) -> Predicate:

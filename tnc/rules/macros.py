@@ -133,7 +133,9 @@ ALIASES: Final[Mapping[str, str]] = {
     **{f"var{n}": f"sub{n}" for n in range(1, 11)},
 }
 
-# Braces around a name. Other braces are text, as in a JSON body.
+_MISSPELT: Final = 0.85  # similarity: `clik_id` is 0.93, `id` 0.8, `name` 0.73
+
+# Braces around a name; other braces are text, as in a JSON body.
 MACRO: Final = re.compile(r"\{([A-Za-z_$][^{}\"'\s/?#&]*(?:[ ,][a-z]+=[^{}\s,]*)*)\}")
 
 
@@ -169,6 +171,15 @@ def read_macro(text: str) -> Macro:
     return Macro(_canonical(text, text))
 
 
+def is_like_macro(text: str) -> bool:
+    """Whether `{text}` is one of our macros, or so close to one that it is probably misspelt."""
+    try:
+        read_macro(text)
+    except InvalidError:
+        return bool(difflib.get_close_matches(text, (*MACROS, *ALIASES), n=1, cutoff=_MISSPELT))
+    return True
+
+
 def read_template(text: str) -> tuple[Part, ...]:
     """Splits a template into texts and macros. Raises InvalidError for an unknown macro."""
     parts: list[Part] = []
@@ -199,21 +210,75 @@ def _status_mapping(argument: str, written: str) -> Mapping[str, str]:
     return mapping
 
 
-# What is left in a URL when an ad platform did not fill it in: {{ad.id}}, {clickid}, ${SUBID}, %%CLICK_ID%%,
-# __CLICKID__, and only as the whole value [clickid], <id>, #s2#, @@id@@ and %ID%.
-_NAME = r"[A-Za-z_$:][\w.:$-]*"
-_UNEXPANDED: Final = re.compile(
-    rf"\{{\{{[^{{}}]+\}}\}}|\$?\{{{_NAME}\}}|%%{_NAME}%%|__[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*__"
-    rf"|\A\[+{_NAME}\]+\Z|\A<{_NAME}>\Z|\A(#|##|@@|%){_NAME}\1\Z",
+# The delimiters of ad platforms: {{ad.id}}, {clickid}, ${SUBID}, {$click_id}, {:cost}, %%CLICK_ID%%, __CLICKID__,
+# [clickid], [[[subid]]], <id>, #s2#, ##COST##, @@id@@ and %ID%.
+_NAME: Final = r"([A-Za-z_$:][\w.:$ -]*)"
+_MACRO_OF_PLATFORM: Final = re.compile(
+    rf"\{{\{{{_NAME}\}}\}}|\$?\{{{_NAME}\}}|%%{_NAME}%%|__{_NAME}__|\[+{_NAME}\]+|<{_NAME}>"
+    rf"|##?{_NAME}##?|@@{_NAME}@@|%{_NAME}%",
     re.ASCII,
 )
-_GUID: Final = re.compile(r"\{[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}", re.ASCII)
+_EMBEDDED: Final = re.compile(rf"\{{\{{{_NAME}\}}\}}", re.ASCII)
 _SIGNS: Final = ("{", "%", "__", "[", "<", "#", "@@")
+
+# Their names, in lower case and without signs: those of the template catalogue (a test compares) and a few more.
+_PLATFORM_NAMES: Final = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        accid accountid aclid actionid actionstatus actiontype adaccountid adcampaignid adcopyname adext adformat
+        adgroup adgroupid adgroupname adid adidv2 adname adsetid adsetname adsize adspotid adtitle adtype
+        advertiserid advprice advtargets affclickid affid affiliateamount affiliateearnings affiliateid affrev
+        affsub affsub1 affsub5 affvalue afp1 age agegroup aid aidname am amount amountaffiliate amountcommission
+        androidid appid assetgroupid assetid auctionid auctionprice banid banname banner bannercreativeid bannerid
+        bannername bbg bid bidcpm bidmatchtype bidprice bidvalue billingstatus blockid boostid browser browserfamily
+        browserversion bvadname bvcategory bvclickid bvkeyword bvsrcid cachebuster callbackparam camp campaign
+        campaignid campaignitemid campaignname campaignnamelat campid car carrier cash categories category
+        categoryid categoryname cc cid cidname city clickid clickprice clicktag clkid cohort comissaoafiliado
+        commission commissionamount connection connectiontype contentid conversion conversionid conversionstracking
+        conversiontype convid convstatus convtype cost costcpc cou country countrycode countryisocode cpc cpm cpv
+        cpvprice creative creativeheadline creativeid creativename creativityid ctoken cur currency currencycode
+        custom1 data1 daysubs destinationprogramid destinationprogramname device deviceid devicename devicetype
+        division domain domainid dynamicbid dynamiccmp dynamicimg dynamicpub dynamics2s dynamicsite dynamiczne event
+        eventid eventname events1 eventtype exchange extclickid externalid fbclid feed feedid feedsourceid flightid
+        flightname format formfactorid gaid gbid gclid gender geo getsubid goal goalid goalname goaltracking
+        goalvalue hitdata2 host id idfa idoffer idsubs impid impressionid iosidfa ip isp keyword keywords kimiaid kw
+        landing lang language layer leadid leadprice location locphysicalms logid match matchtype media mlsub1
+        mobilebrand modelprice money msclkid network nodeid oadest obclickid offer offercurrency offerid offername
+        offid oid operator orderid orderitemid orderstatus orientation os ostype osversion p1 pagecatid paid
+        password payment paymentstatus paymentsum payout payoutamount pbid phraseid pixelid pla placement
+        placementid platform playerid pntype price pricemodel pricingmodel productcodename productid productname
+        profit pubid publisher publisherid publishername quality query querystring random rate rdtcid sccid receiptid ref
+        refdomain referer region regionname retargetingid revenue revenueamount reward s s1 s2 s2stoken s3 s4 s5 s6
+        saleamount searchphrase searchreferrerdomain sectionid sectionname sicb sid sid1 sid5 site sitehost siteid
+        sitename sitesourcename source sourceid sourcename sourcesubid sourcetype spent spotid spotname srchostname
+        stage status statuslead statuspagamento stream sub1 sub2 sub3 sub4 sub5 sub6 sub8 subacc subage subid subid1
+        subid2 sublistid subscriptionage subsourceid sum summapproved supplyid target targetbid targetid tdscid
+        teaserid templateid thumbnail tid timestamp title tracking trackingid trafficflowid trafficgroup traffictype
+        transacao transactionid transactiontype transid ttclid txnid type ua uid userage useragent userid utmmedium
+        uuid variationid virtualamount visitcost visitortype websiteid widgetclickid widgetid ymid zone zoneid
+        """,
+    )
+)
 
 
 def is_unexpanded(value: str) -> bool:
-    """Whether the value is, or holds, a macro that an ad platform did not fill in; braces may be percent-encoded."""
+    """Whether an ad platform failed to fill in a macro, in plain or percent-encoded braces.
+
+    True when the whole value is one macro with a name that platforms use, or when it holds such a name in double
+    braces. Everything else is a value: names of campaigns and placements hold brackets and double underscores too.
+    """
     if value.isalnum() or not any(sign in value for sign in _SIGNS):
         return False
-    plain = unquote(value) if "%" in value else value
-    return any(_UNEXPANDED.search(text) for text in {value, plain} if not _GUID.fullmatch(text))
+    return any(_is_macro(text) for text in {value, unquote(value) if "%" in value else value})
+
+
+def _is_macro(text: str) -> bool:
+    whole = _MACRO_OF_PLATFORM.fullmatch(text.strip())
+    if whole is not None and _is_name_of_platform(next(name for name in whole.groups() if name)):
+        return True
+    return any(_is_name_of_platform(name) for name in _EMBEDDED.findall(text))
+
+
+def _is_name_of_platform(name: str) -> bool:
+    return re.sub(r"[^a-z0-9]", "", name.lower()) in _PLATFORM_NAMES

@@ -7,7 +7,8 @@ from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
 from tnc.core.errors import InvalidError
-from tnc.rules.macros import MACRO, Macro, Part, ValueOf, read_template
+from tnc.core.hosts import to_ascii
+from tnc.rules.macros import MACRO, Macro, Part, ValueOf, is_like_macro, read_template
 
 _AUTHORITY: Final = re.compile(r"(https?)://([^/?#\\{}@\s]+)", re.ASCII | re.IGNORECASE)
 _HOST: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_.])?|\[[0-9a-f:.]+\]", re.ASCII)
@@ -99,9 +100,12 @@ def raw(value: str) -> str:
 
 
 def _decoded_macro(found: re.Match[str]) -> str:
-    """Some tools percent-encode the braces of macros when they save a URL."""
+    """Some tools encode the braces of macros when they save a URL. Around anything else they stay encoded."""
     inner = f"{{{unquote(found[1])}}}"
-    return inner if MACRO.fullmatch(inner) else found[0]
+    macro = MACRO.fullmatch(inner)
+    if macro is None:
+        return found[0]
+    return inner if is_like_macro(macro[1]) else found[0]
 
 
 def _encoded_text(part: str, text: str) -> str:
@@ -124,7 +128,7 @@ def _read_host(authority: str, text: str) -> tuple[str, str]:
     """The host in ASCII, and `:port` or nothing."""
     try:
         split = urlsplit(f"//{authority}")
-        host = (split.hostname or "").encode("idna").decode() if "[" not in authority else f"[{split.hostname}]"
+        host = to_ascii(split.hostname or "") if "[" not in authority else f"[{split.hostname}]"
         port = "" if split.port is None else f":{split.port}"
     except ValueError as error:  # UnicodeError is one
         raise InvalidError(f"{text!r}: {authority!r} is no host; write one like shop.example") from error
