@@ -226,37 +226,39 @@ _PLATFORM_NAMES: Final = frozenset(
     re.findall(
         r"\w+",
         """
-        accid accountid aclid actionid actionstatus actiontype adaccountid adcampaignid adcopyname adext adformat
-        adgroup adgroupid adgroupname adid adidv2 adname adsetid adsetname adsize adspotid adtitle adtype
-        advertiserid advprice advtargets affclickid affid affiliateamount affiliateearnings affiliateid affrev
-        affsub affsub1 affsub5 affvalue afp1 age agegroup aid aidname am amount amountaffiliate amountcommission
-        androidid appid assetgroupid assetid auctionid auctionprice banid banname banner bannercreativeid bannerid
-        bannername bbg bid bidcpm bidmatchtype bidprice bidvalue billingstatus blockid boostid browser browserfamily
-        browserversion bvadname bvcategory bvclickid bvkeyword bvsrcid cachebuster callbackparam camp campaign
-        campaignid campaignitemid campaignname campaignnamelat campid car carrier cash categories category
-        categoryid categoryname cc cid cidname city clickid clickprice clicktag clkid cohort comissaoafiliado
-        commission commissionamount connection connectiontype contentid conversion conversionid conversionstracking
-        conversiontype convid convstatus convtype cost costcpc cou country countrycode countryisocode cpc cpm cpv
-        cpvprice creative creativeheadline creativeid creativename creativityid ctoken cur currency currencycode
-        custom1 data1 daysubs destinationprogramid destinationprogramname device deviceid devicename devicetype
-        division domain domainid dynamicbid dynamiccmp dynamicimg dynamicpub dynamics2s dynamicsite dynamiczne event
-        eventid eventname events1 eventtype exchange extclickid externalid fbclid feed feedid feedsourceid flightid
-        flightname format formfactorid gaid gbid gclid gender geo getsubid goal goalid goalname goaltracking
-        goalvalue hitdata2 host id idfa idoffer idsubs impid impressionid iosidfa ip isp keyword keywords kimiaid kw
-        landing lang language layer leadid leadprice location locphysicalms logid match matchtype media mlsub1
-        mobilebrand modelprice money msclkid network nodeid oadest obclickid offer offercurrency offerid offername
-        offid oid operator orderid orderitemid orderstatus orientation os ostype osversion p1 pagecatid paid
-        password payment paymentstatus paymentsum payout payoutamount pbid phraseid pixelid pla placement
-        placementid platform playerid pntype price pricemodel pricingmodel productcodename productid productname
-        profit pubid publisher publisherid publishername quality query querystring random rate rdtcid sccid receiptid ref
-        refdomain referer region regionname retargetingid revenue revenueamount reward s s1 s2 s2stoken s3 s4 s5 s6
-        saleamount searchphrase searchreferrerdomain sectionid sectionname sicb sid sid1 sid5 site sitehost siteid
-        sitename sitesourcename source sourceid sourcename sourcesubid sourcetype spent spotid spotname srchostname
-        stage status statuslead statuspagamento stream sub1 sub2 sub3 sub4 sub5 sub6 sub8 subacc subage subid subid1
-        subid2 sublistid subscriptionage subsourceid sum summapproved supplyid target targetbid targetid tdscid
-        teaserid templateid thumbnail tid timestamp title tracking trackingid trafficflowid trafficgroup traffictype
-        transacao transactionid transactiontype transid ttclid txnid type ua uid userage useragent userid utmmedium
-        uuid variationid virtualamount visitcost visitortype websiteid widgetclickid widgetid ymid zone zoneid
+        accid accountid aclid actionid actionstatus actiontype adaccountid adcampaignid adcopyname adext
+        adformat adgroup adgroupid adgroupname adid adidv2 adname adsetid adsetname adsize adspotid adtitle
+        adtype advertiserid advprice advtargets affclickid affid affiliateamount affiliateearnings affiliateid
+        affrev affsub affsub1 affsub5 affvalue afp1 age agegroup aid aidname am amount amountaffiliate
+        amountcommission androidid appid assetgroupid assetid auctionid auctionprice banid banname banner
+        bannercreativeid bannerid bannername bbg bid bidcpm bidmatchtype bidprice bidvalue billingstatus blockid
+        boostid browser browserfamily browserversion bvadname bvcategory bvclickid bvkeyword bvsrcid cachebuster
+        callbackparam camp campaign campaignid campaignitemid campaignname campaignnamelat campid car carrier
+        cash categories category categoryid categoryname cc cid cidname city clickid clickprice clicktag clkid
+        cohort comissaoafiliado commission commissionamount connection connectiontype contentid conversion
+        conversionid conversionstracking conversiontype convid convstatus convtype cost costcpc cou country
+        countrycode countryisocode cpc cpm cpv cpvprice creative creativeheadline creativeid creativename
+        creativityid ctoken cur currency currencycode custom1 data1 daysubs destinationprogramid
+        destinationprogramname device deviceid devicename devicetype division domain domainid dynamicbid
+        dynamiccmp dynamicimg dynamicpub dynamics2s dynamicsite dynamiczne event eventid eventname events1
+        eventtype exchange extclickid externalid fbclid feed feedid feedsourceid flightid flightname format
+        formfactorid gaid gbid gclid gender geo getsubid goal goalid goalname goaltracking goalvalue hitdata2
+        host id idfa idoffer idsubs impid impressionid iosidfa ip isp keyword keywords kimiaid kw landing lang
+        language layer leadid leadprice location locphysicalms logid match matchtype media mlsub1 mobilebrand
+        modelprice money msclkid network nodeid oadest obclickid offer offercurrency offerid offername offid oid
+        operator orderid orderitemid orderstatus orientation os ostype osversion p1 pagecatid paid password
+        payment paymentstatus paymentsum payout payoutamount pbid phraseid pixelid pla placement placementid
+        platform playerid pntype price pricemodel pricingmodel productcodename productid productname profit
+        pubid publisher publisherid publishername quality query querystring random rate rdtcid receiptid ref
+        refdomain referer region regionname retargetingid revenue revenueamount reward s s1 s2 s2stoken s3 s4 s5
+        s6 saleamount sccid searchphrase searchreferrerdomain sectionid sectionname sicb sid sid1 sid5 site
+        sitehost siteid sitename sitesourcename source sourceid sourcename sourcesubid sourcetype spent spotid
+        spotname srchostname stage status statuslead statuspagamento stream sub1 sub2 sub3 sub4 sub5 sub6 sub8
+        subacc subage subid subid1 subid2 sublistid subscriptionage subsourceid sum summapproved supplyid target
+        targetbid targetid tdscid teaserid templateid thumbnail tid timestamp title tracking trackingid
+        trafficflowid trafficgroup traffictype transacao transactionid transactiontype transid ttclid txnid type
+        ua uid userage useragent userid utmmedium uuid variationid virtualamount visitcost visitortype websiteid
+        widgetclickid widgetid ymid zone zoneid
         """,
     )
 )
