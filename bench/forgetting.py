@@ -35,7 +35,7 @@ from tnc.admin.bench.load import Crowd
 from tnc.admin.bench.measure import size_of
 from tnc.admin.bench.visitors import visitors
 from tnc.admin.remote import Remote
-from tnc.admin.services import Keeping
+from tnc.admin.services import Services
 from tnc.core import crypto, settings
 from tnc.core.clock import DAY_MS, World
 from tnc.core.models import Click
@@ -43,6 +43,7 @@ from tnc.core.settings import Settings
 from tnc.store.days import writer as day_files
 from tnc.store.days.files import Days
 from tnc.store.days.schema import FINISHING, finish
+from tnc.store.days.transactions import OfflineWriter, ReadOnly
 from tnc.store.days.writer import DayWriter, day_path, utc_date
 from tnc.store.keys.keyring import DayKeys, new_key_text
 from tnc.store.keys.puncturable import PuncturableKey
@@ -205,12 +206,8 @@ def rotate(folder: Path) -> None:
         for number in range(ROTATED_DAYS):
             workspace.keyring.create_day(workspace.id, today - timedelta(days=number), words=b"")
         begun = time.perf_counter()
-        told = Keeping(workspace, none_is_lent).keys.rotate()
+        told = Services(workspace, ReadOnly()).keys.rotate()
         print(f"another key for a keyring of {told['files']} files: {time.perf_counter() - begun:.2f} s", flush=True)
-
-
-def none_is_lent(_work: object) -> object:
-    raise AssertionError
 
 
 # ----------------------------------------------------------------------------------------------- the days
@@ -257,7 +254,7 @@ def sums(made: Appliance, *, days_later: int = 0) -> None:
                 for search in FINISHING:
                     finish(day_path(workspace.paths.days, workspace.id, date), search)
         files.close()
-        Keeping(workspace, lambda work: work(files)).retention.keep_sums()
+        Services(workspace, OfflineWriter(files)).retention.keep_sums()
     print(f"sums that outlive the days, made ahead: {time.perf_counter() - begun:.0f} s", flush=True)
 
 
@@ -287,18 +284,20 @@ def let_go(made: Appliance, given: argparse.Namespace) -> None:
         closing(Days(workspace.paths.days, workspace.keyring, workspace.words)) as files,
     ):
 
-        def alone(work: Callable[[Days], Any]) -> Any:
-            with lock:
-                return work(files)
+        class Locked(OfflineWriter):
+            def exclusive(self, work: Callable[[Days], Any], /) -> Any:
+                with lock:
+                    return super().exclusive(work)
 
+        writer = Locked(files)
         clicks = [history.click for history, _ in zip(workspace.histories.newest(), range(20), strict=False)]
         today = (workspace.id, utc_date(workspace.world.now_ms()))
         with commits.going_on(
-            lambda: alone(lambda days: days.transact(today, lambda w: [w.add_click(c) for c in clicks]))
+            lambda: writer.exclusive(lambda days: days.transact(today, lambda w: [w.add_click(c) for c in clicks]))
         ):
             idle = commits.of(3.0)
             before, begun = size_of(made.data / "days"), time.perf_counter()
-            told = Keeping(workspace, alone).retention.run(as_of_ms=start_ms(first) + 90 * DAY_MS)
+            told = Services(workspace, writer).retention.run(as_of_ms=start_ms(first) + 90 * DAY_MS)
             seconds = time.perf_counter() - begun
             freed = before - size_of(made.data / "days")
             busy = commits.of(1.0)
@@ -348,7 +347,7 @@ def beside(
 
     def ask() -> None:
         begun = time.perf_counter()
-        told = Remote(made.data / "socket").do(errand, **words)
+        told = Remote(made.data / "socket").call(errand, **words)
         done.append((time.perf_counter() - begun, told))
 
     thread = threading.Thread(target=ask)

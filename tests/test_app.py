@@ -69,7 +69,7 @@ async def clicks(server: Server, count: int) -> list[ClickId]:
 
 
 async def apply(server: Server, per: str) -> None:
-    await asyncio.to_thread(server.operations.apply, SHOP.format(per=per), file="shop.toml")
+    await asyncio.to_thread(server.services.configure.apply, SHOP.format(per=per), file="shop.toml")
 
 
 async def tell(server: Server, click_id: ClickId, **said: str) -> None:
@@ -117,7 +117,7 @@ async def test_what_needs_a_day_to_itself_waits_while_it_is_lent(server: Server)
 
     lending = asyncio.create_task(server.click_log.detach(day, works))
     await asyncio.to_thread(lent.wait)
-    waiting = asyncio.create_task(asyncio.to_thread(server.alone, lambda days: days.discard(day)))
+    waiting = asyncio.create_task(asyncio.to_thread(server.writer.exclusive, lambda days: days.discard(day)))
     await asyncio.sleep(0.3)
     assert not waiting.done()
 

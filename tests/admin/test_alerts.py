@@ -300,7 +300,7 @@ class Whole:
 
     async def apply(self, token: str) -> None:
         text = SHOP.format(token=token, meta=self.address)
-        await asyncio.to_thread(self.server.operations.apply, text, file="shop.toml")
+        await asyncio.to_thread(self.server.services.configure.apply, text, file="shop.toml")
 
     async def sell(self, number: int) -> None:
         workspace = self.server.workspace

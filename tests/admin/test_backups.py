@@ -17,7 +17,7 @@ from tnc.core.clock import DAY_MS, MINUTE_MS, World
 from tnc.core.errors import FailedError, InvalidError, RefusedError
 from tnc.core.models import MAIN, ClickHistory, ClickId
 from tnc.privacy.requests import PrivacyRequests
-from tnc.privacy.retention import Hooks, Retention
+from tnc.privacy.retention import Retention
 from tnc.store.days.writer import day_path
 from tnc.store.keys.keyring import new_key_text
 from tnc.store.workspace import Workspace
@@ -149,7 +149,7 @@ def test_days_that_have_outlived_their_term_do_not_come_back(full: Estate, tmp_p
 
 def test_a_day_whose_key_was_destroyed_does_not_come_back(full: Estate, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
-    Retention(full.workspace, full.alone, Hooks(roll_up=lambda _dates: None)).set({"clicks": 1})
+    Retention(full.workspace, full.writer, roll_up_days=lambda _settings, _dates: None).set({"clicks": 1})
 
     assert Backups(full.workspace).verify(path)["opened"] > 0
     told = Backups(full.workspace).restore(path, tmp_path / "again")
@@ -225,7 +225,7 @@ def test_the_register_and_the_terms_come_back_as_they_are_now(full: Estate, tmp_
     path = backup(full, tmp_path / "copies")
     privacy_requests.move(before.request_id, "denied", reason="nobody could be told")
     after, _ = privacy_requests.ask("access", text="What do you have?", contact="")
-    Retention(full.workspace, full.alone, Hooks(roll_up=lambda _dates: None)).set({"clicks": 30})
+    Retention(full.workspace, full.writer, roll_up_days=lambda _settings, _dates: None).set({"clicks": 30})
 
     told = Backups(full.workspace).restore(path, tmp_path / "again")
 

@@ -8,9 +8,9 @@ import pytest
 from tests.privacy.small_workspace import DAYS, NOW_MS, Estate, estate, noon_ms
 from tests.store.records import NEEDLES, PERSONAL
 from tnc.admin.records import breach, processing
+from tnc.admin.services import Services
 from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError
-from tnc.tracking.configure import Operations
 
 SHOP = """
 [[network]]
@@ -44,7 +44,7 @@ def full(tmp_path: Path) -> Iterator[Estate]:
 
 
 def apply(full: Estate, text: str) -> None:
-    Operations(full.workspace, full.days.transact).apply(text, file="shop.toml")
+    Services(full.workspace, full.writer).configure.apply(text, file="shop.toml")
 
 
 def test_records_change_when_a_receiver_is_added(full: Estate) -> None:

@@ -25,7 +25,7 @@ from tnc.store.days.history import ClickHistories
 from tnc.store.days.writer import DayWriter, utc_date
 from tnc.store.stopped import StoppedDestinations
 from tnc.tracking.conversions.postback import Incoming
-from tnc.tracking.record import Caller, RecordedConversion, record_conversion
+from tnc.tracking.conversions.record import Caller, RecordedConversion, record_conversion
 
 ALLOWED = ("127.0.0.1",)
 DATE = utc_date(CLICK.clicked_at_ms)

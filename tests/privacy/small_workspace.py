@@ -1,13 +1,13 @@
 """A house with clicks of several people over several days, and all that can be said about one of them."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from datetime import date as Date
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from tests.store.records import PERSONAL, canary_click, leaks
 from tnc.core.clock import MINUTE_MS, World
@@ -20,11 +20,10 @@ from tnc.reports.run import run_report
 from tnc.store.days.click_log import Day, Days
 from tnc.store.days.deliveries import DeliveryRecord, DeliveryRow
 from tnc.store.days.inbox import Call, InboxRow
+from tnc.store.days.transactions import OfflineWriter
 from tnc.store.days.writer import utc_date
 from tnc.store.keys.keyring import new_key_text
 from tnc.store.workspace import Workspace
-
-_T = TypeVar("_T")
 
 DAYS: Final = (Date(2026, 11, 22), Date(2026, 11, 23), Date(2026, 11, 24))
 NOW_MS: Final = int(datetime(2026, 11, 24, 18, tzinfo=UTC).timestamp()) * 1000
@@ -65,11 +64,12 @@ class Estate:
     def data(self) -> Path:
         return self.workspace.paths.data
 
-    def alone(self, work: Callable[[Days], _T], /) -> _T:
-        return work(self.days)
+    @property
+    def writer(self) -> OfflineWriter:
+        return OfflineWriter(self.days)
 
     def eraser(self) -> Eraser:
-        return Eraser(self.workspace, self.alone)
+        return Eraser(self.workspace, self.writer)
 
     def day(self, date: Date) -> Day:
         return MAIN, date

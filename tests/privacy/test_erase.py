@@ -35,6 +35,7 @@ from tnc.privacy.erase import STORES, Eraser
 from tnc.privacy.export import copy_of
 from tnc.store.days.click_log import Day, Days
 from tnc.store.days.inbox import Call, CallOutcome, InboxRow
+from tnc.store.days.transactions import OfflineWriter
 from tnc.store.days.writer import DayWriter, day_path
 from tnc.store.keys.keyring import Keyring
 from tnc.tracking.conversions.inbox import PostbackCall, PostbackInbox
@@ -418,12 +419,13 @@ def test_a_postback_that_comes_after_it_was_looked_for_them_goes_too(full: Estat
 
     coming = [come]
 
-    def alone(work: Callable[[Days], _T], /) -> _T:
-        if coming:  # the last moment before anything is taken out
-            full.days.transact(full.day(DAYS[-1]), coming.pop())
-        return work(full.days)
+    class Coming(OfflineWriter):
+        def exclusive(self, work: Callable[[Days], _T], /) -> _T:
+            if coming:  # the last moment before anything is taken out
+                full.days.transact(full.day(DAYS[-1]), coming.pop())
+            return super().exclusive(work)
 
-    eraser = Eraser(full.workspace, alone)
+    eraser = Eraser(full.workspace, Coming(full.days))
 
     receipt = eraser.erase(eraser.subject(click=OURS))
 
@@ -436,9 +438,12 @@ def test_a_postback_that_comes_after_it_was_looked_for_them_goes_too(full: Estat
 def test_a_postback_that_was_heard_before_and_is_written_down_after_it_is_not(full: Estate) -> None:
     full.record(canary_click(OURS, at_ms=noon_ms(DAYS[0]), visitor="9" * 32))
     late: list[tuple[Day, Callable[[DayWriter], Any]]] = []
-    receiving = PostbackInbox(
-        full.workspace, full.days.transact, converted=lambda _: None, later=lambda day, work: late.append((day, work))
-    )
+
+    class Late(OfflineWriter):
+        def later(self, day: Day, work: Callable[[DayWriter], object], /) -> None:
+            late.append((day, work))
+
+    receiving = PostbackInbox(full.workspace, Late(full.days))
     receiving.hear(PostbackCall(method="GET", path="/postback", params={"cid": OURS, "payout": "1"}, peer_ip=None))
     receiving.hear(PostbackCall(method="GET", path="/postback", params={"cid": OURS, "payout": "much"}, peer_ip=None))
     receiving.hear(PostbackCall(method="GET", path="/postback", params={"cid": "theirs", "s2": OURS}, peer_ip=None))

@@ -16,8 +16,7 @@ from tnc.core.clock import DAY_MS
 from tnc.core.models import MAIN
 from tnc.privacy.leak_report import LeakReport, last_leak_report, told
 from tnc.privacy.leak_search import Search, vaults_to_search
-from tnc.privacy.retention import Hooks, Retention
-from tnc.reports.client import roll_up_days
+from tnc.privacy.retention import Retention
 from tnc.store.days.writer import day_path
 
 pytestmark = pytest.mark.timeout(180)
@@ -55,9 +54,7 @@ def test_a_clean_house_is_clean_in_every_room(full: Estate) -> None:
     eraser.erase(eraser.subject(click="canary-2026-11-24-0001", only=True))
     eraser.object(eraser.subject(visitor=CANARY_SUBJECT))
     full.days.close()
-    Retention(
-        full.workspace, full.alone, Hooks(roll_up=lambda dates: roll_up_days(full.workspace.settings, dates))
-    ).keep_sums()
+    Retention(full.workspace, full.writer).keep_sums()
 
     found = search(full)
 

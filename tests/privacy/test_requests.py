@@ -16,7 +16,7 @@ from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError, NotFoundError, PartlyDoneError
 from tnc.core.models import MAIN
 from tnc.privacy.requests import PrivacyRequests
-from tnc.privacy.retention import Hooks, Retention
+from tnc.privacy.retention import Retention
 from tnc.store.days.writer import day_path
 from tnc.store.requests import ENDED, Outcome, RequestRegister, due_ms
 
@@ -289,7 +289,7 @@ def test_questions_and_requests_end_by_their_own_terms(full: Estate) -> None:
     for kind in ("question", "access"):
         request, _ = desk.ask(kind, text="Well?", contact="")
         desk.move(request.request_id, "fulfilled")
-    keeper = Retention(full.workspace, full.alone, Hooks(roll_up=lambda _dates: None))
+    keeper = Retention(full.workspace, full.writer, roll_up_days=lambda _settings, _dates: None)
     keeper.set({"support": 30})
 
     keeper.run(as_of_ms=NOW_MS + 31 * DAY_MS)

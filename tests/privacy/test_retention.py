@@ -16,8 +16,8 @@ from tests.store.records import canary_click
 from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.models import MAIN, ClickId
-from tnc.privacy.retention import Hooks, Retention
-from tnc.reports.client import roll_up_days
+from tnc.core.settings import Settings
+from tnc.privacy.retention import Retention
 from tnc.reports.columns.archive import OWNER_DIMENSIONS, ArchivedDay, archived_dates
 from tnc.store.days.writer import day_path
 from tnc.store.requests import RequestKind
@@ -38,17 +38,15 @@ def full(tmp_path: Path) -> Iterator[Estate]:
 
 
 def retention(full: Estate) -> Retention:
-    return Retention(
-        full.workspace, full.alone, Hooks(roll_up=lambda dates: roll_up_days(full.workspace.settings, dates))
-    )
+    return Retention(full.workspace, full.writer)
 
 
 def without_sums(full: Estate, told: list[Date] | None = None) -> Retention:
-    def roll_up(dates: Sequence[Date]) -> None:
+    def roll_up_days(_settings: Settings, dates: Sequence[Date]) -> None:
         if told is not None:
             told.extend(dates)
 
-    return Retention(full.workspace, full.alone, Hooks(roll_up=roll_up))
+    return Retention(full.workspace, full.writer, roll_up_days=roll_up_days)
 
 
 def test_a_day_goes_when_its_first_moment_is_as_old_as_clicks_are_kept(full: Estate) -> None:

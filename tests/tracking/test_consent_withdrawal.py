@@ -1,22 +1,25 @@
 """Consent that is denied on a later visit: who is looked for, and what is called back of whom."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pytest
 
+from tnc.admin.services import Services
 from tnc.app import recording
 from tnc.core.clock import World
 from tnc.core.errors import UnavailableError
 from tnc.core.models import CampaignId, Click, DestinationId
 from tnc.core.settings import Settings
 from tnc.store.days.click_log import ClickLog, Days
+from tnc.store.days.files import Day
+from tnc.store.days.transactions import OfflineWriter, ServerWriter
+from tnc.store.days.writer import DayWriter
 from tnc.store.keys.keyring import new_key_text
 from tnc.store.workspace import Workspace
-from tnc.tracking.configure import Operations
 from tnc.tracking.consent_withdrawal import ConsentWithdrawals
 from tnc.tracking.conversions.inbox import PostbackCall
 from tnc.tracking.pending import PendingWithdrawal
@@ -54,25 +57,33 @@ class Clock:
         self.now_ms += seconds * 1000
 
 
+_T = TypeVar("_T")
+
+
+class FullDisk(ServerWriter):
+    """Refuses the next `refusals` transactions."""
+
+    refusals = 0
+
+    def transact(self, day: Day, work: Callable[[DayWriter], _T], /) -> _T:
+        if self.refusals:
+            self.refusals -= 1
+            raise UnavailableError("could not be stored: no space")
+        return super().transact(day, work)
+
+
 @dataclass
 class Place:
     workspace: Workspace
     tracker: Tracker
     log: ClickLog
-    operations: Operations
+    services: Services
     clock: Clock
-    refusals: int = 0  # of the disk, to come
     cookies: dict[str, str] = field(default_factory=dict)  # of a browser, by its address
 
-    def transact(self, day: Any, work: Any) -> Any:
-        if self.refusals:
-            self.refusals -= 1
-            raise UnavailableError("could not be stored: no space")
-        return asyncio.run_coroutine_threadsafe(self.log.run(day, work), self.loop).result()
-
     def __post_init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.withdrawing = ConsentWithdrawals(self.workspace, self.transact, self.tracker.pending_withdrawals)
+        self.writer = FullDisk(self.log)
+        self.withdrawing = ConsentWithdrawals(self.workspace, self.writer, self.tracker.pending_withdrawals)
 
     async def visit(self, consent: str, ip: str = IP, *, cookie: bool = False) -> Click:
         """Somebody comes, with the cookie that he has if he wants to, and is recorded."""
@@ -96,7 +107,7 @@ class Place:
 
     async def sell(self, click: Click, txid: str = "T") -> None:
         heard = PostbackCall(method="GET", path="/postback", params={"cid": click.click_id, "txid": txid}, peer_ip=None)
-        assert (await asyncio.to_thread(self.operations.receiving.hear, heard)).status == 200
+        assert (await asyncio.to_thread(self.services.conversions.hear, heard)).status == 200
 
     def states(self) -> list[tuple[str, str | None]]:
         """Of all deliveries, oldest first."""
@@ -115,18 +126,13 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     world = World(now_ms=lambda: clock.now_ms)
     with Workspace.create(Settings(data=tmp_path / "data", key=key), world) as workspace:
         days = Days(workspace.paths.days, workspace.keyring)
-        Operations(workspace, days.transact).apply(SHOP, file="shop.toml")
+        Services(workspace, OfflineWriter(days)).configure.apply(SHOP, file="shop.toml")
         days.close()
         workspace.turn_salts()
         async with recording(workspace) as log:
             tracker = make_tracker(workspace, visit_reader(workspace))
             tracker.knows_the_past = True
-            loop = asyncio.get_running_loop()
-
-            def transact(day: Any, work: Any) -> Any:
-                return asyncio.run_coroutine_threadsafe(log.run(day, work), loop).result()
-
-            yield Place(workspace, tracker, log, Operations(workspace, transact), clock)
+            yield Place(workspace, tracker, log, Services(workspace, ServerWriter(log)), clock)
 
 
 WAITS, CALLED_BACK, KEPT_BACK = ("queued", None), ("cancelled", "consent-denied"), ("dropped", "consent-denied")
@@ -200,7 +206,7 @@ async def test_where_a_cookie_s_last_visit_was_seen_to_so_were_those_before(plac
 async def test_what_the_disk_refuses_is_done_as_soon_as_it_does_not(place: Place) -> None:
     await place.sell(await place.visit("granted"))
     await place.visit("denied")
-    place.refusals = 1
+    place.writer.refusals = 1
 
     await place.withdrawing.call_back_all()
     assert place.states() == [WAITS]

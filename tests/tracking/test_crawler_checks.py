@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tnc.admin.services import Services
 from tnc.app import recording
 from tnc.core.clock import World
 from tnc.core.models import CampaignId, Click, ClickId, Visit
 from tnc.core.settings import Settings
 from tnc.store.days.click_log import ClickLog, Days
+from tnc.store.days.transactions import OfflineWriter
 from tnc.store.keys.keyring import new_key_text
 from tnc.store.workspace import Workspace
-from tnc.tracking.configure import Operations
 from tnc.tracking.crawler_checks import CrawlerChecks
 from tnc.tracking.pending import MOST_CHECKS, PendingCrawlerChecks
 from tnc.tracking.setup import make_tracker, visit_reader
@@ -93,7 +94,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     key.write_text(new_key_text())
     with Workspace.create(Settings(data=tmp_path / "data", key=key), World()) as workspace:
         days = Days(workspace.paths.days, workspace.keyring)
-        Operations(workspace, days.transact).apply(SHOP, file="shop.toml")
+        Services(workspace, OfflineWriter(days)).configure.apply(SHOP, file="shop.toml")
         days.close()
         workspace.turn_salts()
         async with recording(workspace) as log:

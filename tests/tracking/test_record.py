@@ -25,7 +25,8 @@ from tnc.core.models import (
 )
 from tnc.store.days.writer import DayWriter, day_path
 from tnc.tracking.conversions.postback import Incoming
-from tnc.tracking.record import Caller, RecordedConversion, record_conversion, record_lander_click
+from tnc.tracking.conversions.record import Caller, RecordedConversion, record_conversion
+from tnc.tracking.record import record_lander_click
 
 GOOD, OTHER = NetworkId("good"), NetworkId("other")
 SHOES, BOOTS = OfferId("shoes"), OfferId("boots")

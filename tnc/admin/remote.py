@@ -4,7 +4,7 @@ import http.client
 import json
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,9 @@ from urllib.parse import quote
 
 from tnc.core import errors
 from tnc.core.errors import FailedError, TncError
+
+Json = Any
+"""What JSON can hold."""
 
 _REFUSALS: Final = {
     kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TncError)
@@ -57,40 +60,27 @@ class Remote:
             connection.close()
         return True
 
-    def _ask(self, address: str, body: bytes) -> Any:
+    def _ask(self, address: str, body: bytes) -> Json:
         connection = _Connection(self._path)
         try:
             connection.request("POST", address, body=body, headers={"Content-Type": "application/json"})
             answer = connection.getresponse()
-            told: Any = json.loads(answer.read()) if answer.status in (200, 422) else None
+            told: Json = json.loads(answer.read()) if answer.status in (200, 422) else None
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise FailedError(f"the running server did not answer ({error}); see its log.") from error
         finally:
             connection.close()
         if answer.status == 422:
             raise _REFUSALS.get(told["refused"], FailedError)(told["text"])
+        if answer.status == 404:
+            raise FailedError("the running server is another version of tnc and does not know this; restart it.")
         if answer.status != 200:
             raise FailedError("the running server could not do it; see its log.")
         return told
 
-    def do(self, errand: str, **given: Any) -> Any:
-        """One of `tnc.admin.errands`."""
-        return self._ask(f"/errands/{quote(errand)}", json.dumps(given).encode())
+    def call(self, command: str, **given: Json) -> Json:
+        """One of `tnc.admin.services.Services.commands`, or of those that only a server has (see `tnc.app`)."""
+        return self._ask(f"/commands/{quote(command)}", json.dumps(given).encode())
 
-    def apply(self, text: str, *, file: str, prune: bool, secrets: Mapping[str, str]) -> dict[str, Any]:
-        """`secrets` are those that the text refers to, read by who asks."""
-        said = {"text": text, "file": file, "prune": prune, "secrets": dict(secrets)}
-        told: dict[str, Any] = self._ask("/apply", json.dumps(said).encode())
-        return told
-
-    def roll_back(self, version: int) -> dict[str, Any]:
-        told: dict[str, Any] = self._ask("/roll-back", json.dumps({"version": version}).encode())
-        return told
-
-    def add_conversion(self, params: dict[str, str]) -> dict[str, Any]:
-        told: dict[str, Any] = self._ask("/conversion", json.dumps(params).encode())
-        return told
-
-    def import_clicks(self, lines: Iterable[bytes], *, file: str) -> dict[str, Any]:
-        told: dict[str, Any] = self._ask(f"/clicks?file={file}", b"\n".join(line.rstrip(b"\n") for line in lines))
-        return told
+    def import_clicks(self, lines: Iterable[bytes], *, file: str) -> Json:
+        return self._ask(f"/clicks?file={quote(file)}", b"\n".join(line.rstrip(b"\n") for line in lines))

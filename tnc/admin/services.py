@@ -1,79 +1,73 @@
-"""What is kept, for how long, and what is forgotten: all of it, put together once for a server and for a command."""
+"""Everything that can be done in a workspace, built once: by the running server, and by a command while none runs."""
 
-import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date as Date
-from typing import Any, Final
+
+import msgspec
 
 from tnc.admin.keys import Keys
-from tnc.core.errors import PartlyDoneError
-from tnc.privacy import erase as eraser
-from tnc.privacy import retention
+from tnc.admin.remote import Json
+from tnc.destinations.service import DestinationService, OfflineOutbox, Outbox
 from tnc.privacy.erase import Eraser
 from tnc.privacy.requests import PrivacyRequests
 from tnc.privacy.retention import Retention
-from tnc.privacy.vault import Alone
-from tnc.reports.client import roll_up_days
+from tnc.store.days.transactions import Writer
 from tnc.store.workspace import Workspace
+from tnc.tracking.configure import Configure
+from tnc.tracking.conversions.inbox import PostbackInbox
+from tnc.tracking.conversions.postback import read_postback
+from tnc.tracking.import_clicks import ClickImport
+from tnc.tracking.listener import NO_LISTENER, Listener
+from tnc.tracking.reclassify import Change, store_changes
 
-log = logging.getLogger(__name__)
-
-_START_PATIENCE_SECONDS: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hooks:
-    """What a running server does along; a command on files alone needs none of it."""
-
-    erasures: Callable[[frozenset[str]], None] = lambda _visitors: None  # pseudonyms
-    objected: Callable[[], None] = lambda: None
-    retiring: Callable[[Date], None] = lambda _date: None
-    renewed: Callable[[], None] = lambda: None  # keys of a day are others now
+Commands = Mapping[str, Callable[..., Json]]
+"""What a command may ask a server for, by name; arguments and result are JSON."""
 
 
-class Keeping:
-    """`alone` lends the day files."""
+class Services:
+    """One workspace with everything that changes it. All methods block: a server calls them in threads.
 
-    def __init__(self, workspace: Workspace, alone: Alone, hooks: Hooks = Hooks()) -> None:
-        self._workspace = workspace
-        self.eraser = Eraser(
-            workspace,
-            alone,
-            eraser.Hooks(erasures=hooks.erasures, renewed=hooks.renewed, objected=hooks.objected),
-        )
-        self.retention = Retention(
-            workspace,
-            alone,
-            retention.Hooks(
-                roll_up=lambda dates: roll_up_days(workspace.settings, dates),
-                retiring=hooks.retiring,
-                renewed=hooks.renewed,
-            ),
-        )
+    `writer` is ServerWriter, OfflineWriter or ReadOnly; `outbox` and `listener` are those of the running server.
+    """
 
+    def __init__(
+        self,
+        workspace: Workspace,
+        writer: Writer,
+        *,
+        outbox: Outbox | None = None,
+        listener: Listener = NO_LISTENER,
+    ) -> None:
+        self.workspace = workspace
+        self.writer = writer
+        self.conversions = PostbackInbox(workspace, writer, listener)
+        self.configure = Configure(workspace, self.conversions, listener)
+        self.imports = ClickImport(workspace, writer)
+        self.destinations = DestinationService(workspace, writer, outbox or OfflineOutbox(workspace))
+        self.eraser = Eraser(workspace, writer, listener)
+        self.retention = Retention(workspace, writer, listener)
         self.privacy_requests = PrivacyRequests(workspace, self.eraser)
         self.keys = Keys(workspace)
 
-    def run_startup_work(self) -> None:
-        """What was to be forgotten is, and what has outlived its term is gone: before anything is served."""
-        for ring in (self._workspace.keyring, self._workspace.restricted_keyring):
-            ring.mend()
-        self.keys.complete_change()
-        try:
-            self.eraser.resume(patience_seconds=_START_PATIENCE_SECONDS)
-        except PartlyDoneError:
-            log.warning("an erasure waits for a reader")  # its keys are gone; a job goes on with it
-        self.retention.run()
-
-    def errands(self) -> Mapping[str, Callable[..., Any]]:
-        """By name, as commands ask for them."""
-        subject = self.eraser.subject
+    def commands(self) -> Commands:
+        """What a `tnc` command may ask for: the running server does it, or the command itself while none runs."""
         return {
-            "erase": lambda request_id=None, **who: self.eraser.erase(subject(**who), request_id=request_id),
-            "restrict": lambda **who: self.eraser.restrict(subject(**who)),
-            "unrestrict": lambda **who: self.eraser.unrestrict(subject(**who)),
-            "object": lambda **who: self.eraser.object(subject(**who)),
+            "apply": self._apply,
+            "roll-back": self.configure.roll_back,
+            "conversion-add": lambda params: self.conversions.add(read_postback(params)),
+            "conversion-import": self.conversions.import_csv,
+            "conversion-replay": self.conversions.replay,
+            "reclassify": self._store_changes,
+            "destination-list": self.destinations.listed,
+            "destination-show": self.destinations.shown,
+            "destination-replay": self.destinations.replay,
+            "destination-resume": self.destinations.resume,
+            "erase": lambda request_id=None, **who: self.eraser.erase(
+                self.eraser.subject(**who), request_id=request_id
+            ),
+            "restrict": lambda **who: self.eraser.restrict(self.eraser.subject(**who)),
+            "unrestrict": lambda **who: self.eraser.unrestrict(self.eraser.subject(**who)),
+            "object": lambda **who: self.eraser.object(self.eraser.subject(**who)),
             "request-add": self.privacy_requests.add,
             "request-move": self.privacy_requests.move,
             "request-extend": self.privacy_requests.extend,
@@ -83,3 +77,11 @@ class Keeping:
             "retention-set": self.retention.set,
             "retention-run": self.retention.run,
         }
+
+    def _apply(self, *, text: str, file: str, prune: bool, secrets: Mapping[str, str]) -> Json:
+        """`secrets` are the values of "env:NAME" and "file:/path", which the command reads where it runs."""
+        return self.configure.apply(text, file=file, prune=prune, secret=secrets.__getitem__)
+
+    def _store_changes(self, *, date: str, changes: Sequence[Json]) -> Json:
+        known = msgspec.convert(changes, list[Change])
+        return store_changes(self.workspace, self.writer, Date.fromisoformat(date), known)

@@ -130,8 +130,8 @@ def import_clicks(asker: CliContext, file: str, as_json: bool) -> None:
     if server is not None:
         told = server.import_clicks(lines, file=name)
     else:
-        with asker.alone() as (_, operations):
-            told = operations.import_clicks(lines, file=name)
+        with asker.writing() as services:
+            told = services.imports.add(lines, file=name)
     if as_json:
         print_json(told)
     else:

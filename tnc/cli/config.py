@@ -11,8 +11,6 @@ from tnc.cli.main import CliContext, print_json, read_file, with_json
 from tnc.core.errors import InvalidError
 from tnc.core.fields import rfc3339
 from tnc.core.settings import resolve_secret
-from tnc.store.days.transactions import no_writing
-from tnc.tracking.configure import Operations
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -40,12 +38,11 @@ def _one(file: str | None, version: int | None) -> None:
 def plan(asker: CliContext, file: str | None, prune: bool, version: int | None, as_json: bool) -> None:
     """Show what `apply` would change."""
     _one(file, version)
-    with asker.workspace() as workspace:
-        operations = Operations(workspace, no_writing)
+    with asker.reading() as services:
         if file is not None:
-            planned = operations.plan(read_file(file), file=Path(file).name, prune=prune)
+            planned = services.configure.plan(read_file(file), file=Path(file).name, prune=prune)
         else:
-            planned = operations.plan_version(version or 0)
+            planned = services.configure.plan_version(version or 0)
     if as_json:
         print_json(planned.json)
     else:
@@ -54,24 +51,13 @@ def plan(asker: CliContext, file: str | None, prune: bool, version: int | None, 
 
 def apply_text(asker: CliContext, text: str, name: str, *, prune: bool) -> dict[str, Any]:
     """Make a text live. Its secrets are read here: a server has another environment, and other rights."""
-    server = asker.server()
-    if server is None:
-        with asker.alone() as (_, operations):
-            return operations.apply(text, file=name, prune=prune)
     secrets: dict[str, str] = {}
-    with asker.workspace() as workspace:
-        Operations(workspace, no_writing).plan(
+    with asker.reading() as services:
+        services.configure.plan(
             text, file=name, prune=prune, secret=lambda name: secrets.setdefault(name, resolve_secret(name))
         )
-    return server.apply(text, file=name, prune=prune, secrets=secrets)
-
-
-def _roll_back(asker: CliContext, version: int) -> dict[str, Any]:
-    server = asker.server()
-    if server is not None:
-        return server.roll_back(version)
-    with asker.alone() as (_, operations):
-        return operations.roll_back(version)
+    told: dict[str, Any] = asker.call("apply", text=text, file=name, prune=prune, secrets=secrets)
+    return told
 
 
 @click.command()
@@ -81,7 +67,7 @@ def apply(asker: CliContext, file: str | None, prune: bool, version: int | None,
     """Make a configuration live, all or nothing."""
     _one(file, version)
     if file is None:
-        told = _roll_back(asker, version or 0)
+        told = asker.call("roll-back", version=version or 0)
     else:
         told = apply_text(asker, read_file(file), Path(file).name, prune=prune)
     if as_json:

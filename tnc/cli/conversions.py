@@ -8,9 +8,7 @@ import click
 from tnc.cli.main import CliContext, plain, print_json, print_json_line, read_file, with_json
 from tnc.core.errors import InvalidError, PartlyDoneError
 from tnc.store.days.inbox import UNMATCHED
-from tnc.store.days.transactions import no_writing
-from tnc.tracking.conversions.inbox import PostbackInbox, call_json
-from tnc.tracking.conversions.postback import read_postback
+from tnc.tracking.conversions.inbox import call_json
 
 
 @click.group()
@@ -30,13 +28,7 @@ def conversion() -> None:
 def add(asker: CliContext, /, click_id: str, as_json: bool, **given: str | None) -> None:
     """Record a conversion, or correct one."""
     params = {"cid": click_id, **{name: value for name, value in given.items() if value is not None}}
-    incoming = read_postback(params)
-    server = asker.server()
-    if server is not None:
-        told = server.add_conversion(params)
-    else:
-        with asker.alone() as (_, operations):
-            told = operations.add_conversion(incoming)
+    told = asker.call("conversion-add", params=params)
     if as_json:
         print_json(told)
     else:
@@ -50,7 +42,7 @@ def add(asker: CliContext, /, click_id: str, as_json: bool, **given: str | None)
 @click.pass_obj
 def import_(asker: CliContext, file: str, dry_run: bool, as_json: bool) -> None:
     """Conversions as CSV, one a line; running it twice adds nothing."""
-    told = asker.do("import-conversions", text=read_file(file), dry_run=dry_run)
+    told = asker.call("conversion-import", text=read_file(file), dry_run=dry_run)
     if as_json:
         print_json(told)
     else:
@@ -76,10 +68,9 @@ def _print_import(told: dict[str, Any], name: str) -> None:
 @click.pass_obj
 def inbox(asker: CliContext, unmatched: bool, limit: int | None, as_json: bool) -> None:
     """Every call as it came, newest first; with --json one object a line."""
-    with asker.workspace() as workspace:
-        receiving = PostbackInbox(workspace, no_writing, converted=lambda _recorded: None)
+    with asker.reading() as services:
         outcomes = UNMATCHED if unmatched else None
-        for date, row in receiving.rows(outcomes=outcomes, limit=limit or (None if as_json else 20)):
+        for date, row in services.conversions.rows(outcomes=outcomes, limit=limit or (None if as_json else 20)):
             told = call_json(date, row)
             if as_json:
                 print_json_line(told)
@@ -98,7 +89,7 @@ def replay(asker: CliContext, call_id: str | None, unmatched: bool, as_json: boo
         raise InvalidError(
             "say which calls to hear again: --call C for one, or --unmatched for all that did not match."
         )
-    told = asker.do("hear-again", call=call_id)
+    told = asker.call("conversion-replay", call=call_id)
     if as_json:
         print_json(told)
     else:

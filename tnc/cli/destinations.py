@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -14,20 +12,13 @@ from tnc.core.models import Destination
 from tnc.destinations.http import open_session
 from tnc.destinations.preview import DestinationTest, send_test
 from tnc.destinations.sender import Sender
-from tnc.destinations.service import DestinationService, OfflineOutbox, delivery_json
-from tnc.store.days.transactions import no_writing
+from tnc.destinations.service import delivery_json
 from tnc.store.workspace import Workspace
 
 
 @click.group()
 def destination() -> None:
     """Where conversions are sent on to: ad platforms, sources, systems of your own."""
-
-
-@contextmanager
-def _looking(asker: CliContext) -> Iterator[tuple[Workspace, DestinationService]]:
-    with asker.workspace() as workspace:
-        yield workspace, DestinationService(workspace, no_writing, OfflineOutbox(workspace))
 
 
 @destination.command("list")
@@ -37,10 +28,10 @@ def list_(asker: CliContext, as_json: bool) -> None:
     """All destinations, and how they stand."""
     server = asker.server()
     if server is not None:
-        told = server.do("destinations")
+        told = server.call("destination-list")
     else:
-        with _looking(asker) as (_, forwarding):
-            told = forwarding.listed()
+        with asker.reading() as services:
+            told = services.destinations.listed()
     if as_json:
         print_json(told)
         return
@@ -68,10 +59,10 @@ def show(asker: CliContext, destination_id: str, as_json: bool) -> None:
     """One destination: how it stands, its settings without secrets, its last answers."""
     server = asker.server()
     if server is not None:
-        told = server.do("destination", destination=destination_id)
+        told = server.call("destination-show", destination=destination_id)
     else:
-        with _looking(asker) as (_, forwarding):
-            told = forwarding.shown(destination_id)
+        with asker.reading() as services:
+            told = services.destinations.shown(destination_id)
     if as_json:
         print_json(told)
         return
@@ -94,8 +85,8 @@ def show(asker: CliContext, destination_id: str, as_json: bool) -> None:
 @click.pass_obj
 def preview(asker: CliContext, destination_id: str, click_id: str, conversion_id: str | None, as_json: bool) -> None:
     """What would be sent, byte for byte, without sending it."""
-    with _looking(asker) as (_, forwarding):
-        told = forwarding.preview(destination_id, click_id, conversion_id)
+    with asker.reading() as services:
+        told = services.destinations.preview(destination_id, click_id, conversion_id)
     if as_json:
         print_json(told)
         return
@@ -114,9 +105,9 @@ def preview(asker: CliContext, destination_id: str, click_id: str, conversion_id
 @click.pass_obj
 def test(asker: CliContext, destination_id: str, as_json: bool) -> None:
     """Send one marked test event now."""
-    with _looking(asker) as (workspace, forwarding):
-        found = forwarding.get(destination_id)
-        tested = asyncio.run(_send_test(workspace, found))
+    with asker.reading() as services:
+        found = services.destinations.get(destination_id)
+        tested = asyncio.run(_send_test(services.workspace, found))
     if as_json:
         print_json(tested.json(found))
     elif tested.ok:
@@ -139,9 +130,9 @@ async def _send_test(workspace: Workspace, destination: Destination) -> Destinat
 @click.pass_obj
 def log(asker: CliContext, destination_id: str, limit: int | None, as_json: bool) -> None:
     """Deliveries, newest first; with --json one object a line."""
-    with _looking(asker) as (_, forwarding):
-        found = forwarding.get(destination_id)
-        for date, row in forwarding.rows(found.id, limit=limit or (None if as_json else 20)):
+    with asker.reading() as services:
+        found = services.destinations.get(destination_id)
+        for date, row in services.destinations.rows(found.id, limit=limit or (None if as_json else 20)):
             told = delivery_json(date, row)
             if as_json:
                 print_json_line(told)
@@ -165,7 +156,7 @@ def replay(asker: CliContext, destination_id: str, delivery_id: str | None, dead
     """Send again, under the same event ids."""
     if dead == (delivery_id is not None):
         raise InvalidError("say what to send again: --delivery D for one, or --dead for all that are dead.")
-    told = asker.do("replay", destination=destination_id, delivery=delivery_id)
+    told = asker.call("destination-replay", destination=destination_id, delivery=delivery_id)
     if as_json:
         print_json(told)
     else:
@@ -178,7 +169,7 @@ def replay(asker: CliContext, destination_id: str, delivery_id: str | None, dead
 @click.pass_obj
 def resume(asker: CliContext, destination_id: str, as_json: bool) -> None:
     """Let a destination that stopped go again."""
-    told = asker.do("resume", destination=destination_id)
+    told = asker.call("destination-resume", destination=destination_id)
     if as_json:
         print_json(told)
     else:

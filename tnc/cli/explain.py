@@ -99,7 +99,7 @@ def reclassify_(
         raise InvalidError("--dry-run and --undo cannot both be; leave one away.")
 
     def write(date: Date, changes: Sequence[Change]) -> None:
-        asker.do("say-of-clicks", date=date.isoformat(), changes=msgspec.to_builtins(changes))
+        asker.call("reclassify", date=date.isoformat(), changes=msgspec.to_builtins(changes))
 
     with asker.workspace() as workspace:
         told = reclassify(workspace, filter_id, start=start, end=end, undo=undo, write=None if dry_run else write)

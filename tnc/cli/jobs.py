@@ -12,7 +12,7 @@ from tnc.core.errors import RefusedError
 @click.pass_obj
 def jobs(asker: CliContext, as_json: bool) -> None:
     """What the machine does by itself: how often, how the last turn went, when the next one is."""
-    told = _server(asker).do("jobs")
+    told = _server(asker).call("jobs")
     if as_json:
         print_json(told)
         return
@@ -28,7 +28,7 @@ def jobs(asker: CliContext, as_json: bool) -> None:
 @click.pass_obj
 def run(asker: CliContext, job: str, as_json: bool) -> None:
     """Do a JOB now, and wait until it is done; `tnc jobs` names them."""
-    told = _server(asker).do("do-job", job=job)
+    told = _server(asker).call("run-job", job=job)
     if as_json:
         print_json(told)
     else:

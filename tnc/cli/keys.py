@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from tnc.admin.keys import Keys
 from tnc.cli.main import CliContext, print_json, with_json
 from tnc.core.errors import FailedError
 
@@ -20,8 +19,8 @@ def keys() -> None:
 @click.pass_obj
 def status(asker: CliContext, as_json: bool) -> None:
     """Where the key comes from, how many days have keys, and whether the copy elsewhere is behind."""
-    with asker.workspace() as workspace:
-        told = Keys(workspace).status()
+    with asker.reading() as services:
+        told = services.keys.status()
     if as_json:
         print_json(told)
         return
@@ -42,8 +41,8 @@ def status(asker: CliContext, as_json: bool) -> None:
 @click.pass_obj
 def verify(asker: CliContext, as_json: bool) -> None:
     """Open every file of the keyring; exit 1 when one does not open or a day has none."""
-    with asker.workspace() as workspace:
-        told = Keys(workspace).verify()
+    with asker.reading() as services:
+        told = services.keys.verify()
     if as_json:
         print_json(told)
     else:
@@ -62,7 +61,7 @@ def verify(asker: CliContext, as_json: bool) -> None:
 def rotate(asker: CliContext, kind: str, secret_stdin: bool, as_json: bool) -> None:
     """A new key for the keyring; no record is written anew. With `split` it prints the half to take away, once."""
     secret = sys.stdin.readline().rstrip("\r\n") if secret_stdin else None
-    told = asker.do("keys-rotate", kind=kind, secret=secret)
+    told = asker.call("keys-rotate", kind=kind, secret=secret)
     if as_json:
         print_json(told)
         return
@@ -77,7 +76,7 @@ def rotate(asker: CliContext, kind: str, secret_stdin: bool, as_json: bool) -> N
 @click.pass_obj
 def escrow(asker: CliContext, file: str, as_json: bool) -> None:
     """Copy the keyring for another place; the key file closes it. Destroy the copy before: it opens what was erased."""
-    told = asker.do("keys-escrow", path=str(Path(file).resolve()))
+    told = asker.call("keys-escrow", path=str(Path(file).resolve()))
     if as_json:
         print_json(told)
     else:

@@ -11,18 +11,16 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from tnc.admin.errands import errands_of
-from tnc.admin.remote import Remote
-from tnc.admin.services import Keeping
+from tnc.admin.remote import Json, Remote
+from tnc.admin.services import Services
 from tnc.core import settings as appliance_settings
 from tnc.core.clock import World
 from tnc.core.errors import InvalidError, RefusedError, TncError
 from tnc.core.logging import set_up_logs
 from tnc.core.settings import Settings
-from tnc.destinations.service import DestinationService, OfflineOutbox
-from tnc.store.days.click_log import Days
+from tnc.store.days.files import Days
+from tnc.store.days.transactions import OfflineWriter, ReadOnly
 from tnc.store.workspace import Workspace, locked
-from tnc.tracking.configure import Operations
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _LINE_ENDS: Final = {ord(sign): f"\\u{ord(sign):04x}" for sign in "\x85\u2028\u2029"}
@@ -120,8 +118,14 @@ class CliContext:
             yield workspace
 
     @contextmanager
-    def writing(self) -> Iterator[tuple[Workspace, Days]]:
-        """The house and its day files while no server runs. Raises RefusedError when one does."""
+    def reading(self) -> Iterator[Services]:
+        """Services that only read, with or without a running server."""
+        with self.workspace() as workspace:
+            yield Services(workspace, ReadOnly())
+
+    @contextmanager
+    def writing(self) -> Iterator[Services]:
+        """Services that may write, while no server runs. Raises RefusedError when one does."""
         settings = self.settings()
         with (
             Workspace(settings, self.world, to_write=False) as reading,
@@ -129,23 +133,15 @@ class CliContext:
             Workspace(settings, self.world, to_write=True) as workspace,
             closing(Days(workspace.paths.days, workspace.keyring, workspace.words)) as days,
         ):
-            yield workspace, days
+            yield Services(workspace, OfflineWriter(days))
 
-    @contextmanager
-    def alone(self) -> Iterator[tuple[Workspace, Operations]]:
-        """To change something while no server runs. Raises RefusedError when one does."""
-        with self.writing() as (workspace, days):
-            yield workspace, Operations(workspace, days.transact)
-
-    def do(self, errand: str, **given: Any) -> Any:
-        """One of `tnc.admin.errands`: by the running server, else here."""
+    def call(self, command: str, **given: Json) -> Json:
+        """One of `Services.commands`: done by the running server, else here."""
         server = self.server()
         if server is not None:
-            return server.do(errand, **given)
-        with self.writing() as (workspace, days):
-            keeping = Keeping(workspace, lambda work: work(days))
-            forwarding = DestinationService(workspace, days.transact, OfflineOutbox(workspace))
-            return errands_of(keeping, Operations(workspace, days.transact), forwarding)[errand](**given)
+            return server.call(command, **given)
+        with self.writing() as services:
+            return services.commands()[command](**given)
 
     def server(self) -> Remote | None:
         """The running server of this data directory, if there is one."""

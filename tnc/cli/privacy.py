@@ -12,11 +12,9 @@ from tnc.admin.records import processing
 from tnc.cli.main import CliContext, plain, print_json, read_file, with_json, write_outside
 from tnc.core.errors import FailedError, PartlyDoneError
 from tnc.privacy.data_map import map_json
-from tnc.privacy.erase import Eraser
 from tnc.privacy.export import copy_of, file_name
 from tnc.privacy.leak_report import last_leak_report, search_now, told
 from tnc.privacy.receipts import read_receipt
-from tnc.privacy.requests import PrivacyRequests
 from tnc.reports.query import moment_ms
 from tnc.store.requests import Outcome
 from tnc.store.terms import in_words
@@ -45,16 +43,12 @@ def who(command: _F) -> _F:
 
 
 def subject_of(asker: CliContext, *, since: str | None, until: str | None, **given: Any) -> dict[str, Any]:
-    """The words as `Forgetting.subject` takes them."""
+    """The arguments of `Eraser.subject`."""
     now_ms, utc = asker.world.now_ms(), ZoneInfo("UTC")
     for name, text, option in (("since_ms", since, "from"), ("until_ms", until, "to")):
         if text is not None:
             given[name] = moment_ms(text, now_ms=now_ms, zone=utc, name=option)
     return given
-
-
-def looking(_work: Any) -> Any:
-    raise AssertionError("looking changes nothing")
 
 
 def _print_stores(told: dict[str, Any], *, as_json: bool) -> None:
@@ -72,8 +66,8 @@ def _print_stores(told: dict[str, Any], *, as_json: bool) -> None:
 @click.pass_obj
 def find(asker: CliContext, /, as_json: bool, **given: Any) -> None:
     """How much is stored of a person, by store."""
-    with asker.workspace() as workspace:
-        eraser = Eraser(workspace, looking)
+    with asker.reading() as services:
+        eraser = services.eraser
         told = eraser.find(eraser.subject(**subject_of(asker, **given)))
     _print_stores(told, as_json=as_json)
 
@@ -85,7 +79,7 @@ def find(asker: CliContext, /, as_json: bool, **given: Any) -> None:
 @click.pass_obj
 def erase(asker: CliContext, /, request_id: str | None, as_json: bool, **given: Any) -> None:  # noqa: ARG001 - always JSON
     """Erase a person, everywhere and in every backup, and print the receipt; totals of reports stay."""
-    receipt = asker.do("erase", request_id=request_id, **subject_of(asker, **given))
+    receipt = asker.call("erase", request_id=request_id, **subject_of(asker, **given))
     print_json(receipt)
     if receipt["scan"]["found_in"]:
         raise PartlyDoneError(
@@ -101,8 +95,8 @@ def erase(asker: CliContext, /, request_id: str | None, as_json: bool, **given: 
 @click.pass_obj
 def export(asker: CliContext, /, out: str | None, as_json: bool, **given: Any) -> None:
     """A copy of everything stored about a person, as a ZIP; the same bytes when it is made twice."""
-    with asker.workspace() as workspace:
-        eraser = Eraser(workspace, looking)
+    with asker.reading() as services:
+        workspace, eraser = services.workspace, services.eraser
         subject = eraser.subject(**subject_of(asker, **given))
         content = copy_of(workspace, eraser.vaults, subject)
         path = Path(out or file_name(eraser.told(subject))).resolve()
@@ -119,7 +113,7 @@ def export(asker: CliContext, /, out: str | None, as_json: bool, **given: Any) -
 @click.pass_obj
 def restrict(asker: CliContext, /, as_json: bool, **given: Any) -> None:
     """Keep a person's clicks beyond their term, and out of reports, exports and deliveries."""
-    _print_stores(asker.do("restrict", **subject_of(asker, **given)), as_json=as_json)
+    _print_stores(asker.call("restrict", **subject_of(asker, **given)), as_json=as_json)
 
 
 @privacy.command("unrestrict")
@@ -128,7 +122,7 @@ def restrict(asker: CliContext, /, as_json: bool, **given: Any) -> None:
 @click.pass_obj
 def unrestrict(asker: CliContext, /, as_json: bool, **given: Any) -> None:
     """Put restricted clicks back; what has outlived its term is erased."""
-    _print_stores(asker.do("unrestrict", **subject_of(asker, **given)), as_json=as_json)
+    _print_stores(asker.call("unrestrict", **subject_of(asker, **given)), as_json=as_json)
 
 
 @privacy.command("object")
@@ -137,7 +131,7 @@ def unrestrict(asker: CliContext, /, as_json: bool, **given: Any) -> None:
 @click.pass_obj
 def object_(asker: CliContext, /, as_json: bool, **given: Any) -> None:
     """From now on this visitor leaves no trace; what is stored stays until it is erased."""
-    told = asker.do("object", **subject_of(asker, **given))
+    told = asker.call("object", **subject_of(asker, **given))
     if as_json:
         print_json(told)
     else:
@@ -151,8 +145,8 @@ def object_(asker: CliContext, /, as_json: bool, **given: Any) -> None:
 def verify(asker: CliContext, receipt: str, as_json: bool) -> None:
     """Check a receipt against the keys and stores as they are now; exit 1 when it does not hold."""
     given = read_receipt(read_file(receipt))
-    with asker.workspace() as workspace:
-        wrong = Eraser(workspace, looking).verify(given)
+    with asker.reading() as services:
+        wrong = services.eraser.verify(given)
     if as_json:
         print_json({"receipt_id": given.get("receipt_id"), "holds": not wrong, "wrong": wrong})
     elif not wrong:
@@ -209,8 +203,8 @@ def map_(asker: CliContext, as_json: bool) -> None:
 @click.pass_context
 def requests(ctx: click.Context, asker: CliContext, overdue: bool, as_json: bool) -> None:
     """The register: what people asked for, and until when it must be answered."""
-    with asker.workspace() as workspace:
-        told = PrivacyRequests(workspace, Eraser(workspace, looking)).requests(only_open=overdue)
+    with asker.reading() as services:
+        told = services.privacy_requests.requests(only_open=overdue)
     told = [each for each in told if each["overdue"]] if overdue else told
     if as_json:
         print_json(told)
@@ -253,7 +247,7 @@ def _print_request(told: dict[str, Any], *, as_json: bool) -> None:
 def add(asker: CliContext, /, kind: str, channel: str, text: str, contact: str, as_json: bool, **given: Any) -> None:
     """Take down a request that came by letter or e-mail: access, erasure, restriction, objection, ..."""
     meant = {name: value for name, value in subject_of(asker, **given).items() if value}
-    told = asker.do("request-add", kind=kind, channel=channel, text=text, contact=contact, who=meant or None)
+    told = asker.call("request-add", kind=kind, channel=channel, text=text, contact=contact, who=meant or None)
     _print_request(told, as_json=as_json)
 
 
@@ -263,8 +257,8 @@ def add(asker: CliContext, /, kind: str, channel: str, text: str, contact: str, 
 @click.pass_obj
 def show(asker: CliContext, request_id: str, as_json: bool) -> None:
     """One request with its steps."""
-    with asker.workspace() as workspace:
-        told = PrivacyRequests(workspace, Eraser(workspace, looking)).request(request_id)
+    with asker.reading() as services:
+        told = services.privacy_requests.request(request_id)
     _print_request(told, as_json=as_json)
 
 
@@ -277,7 +271,7 @@ def show(asker: CliContext, request_id: str, as_json: bool) -> None:
 @click.pass_obj
 def move(asker: CliContext, request_id: str, state: str, reason: str, answer: str, as_json: bool) -> None:
     """The next state: acknowledged, needs_identity, verified, approved, fulfilled, denied, ..."""
-    told = asker.do("request-move", request_id=request_id, state=state, reason=reason, answer=answer)
+    told = asker.call("request-move", request_id=request_id, state=state, reason=reason, answer=answer)
     _print_request(told, as_json=as_json)
 
 
@@ -289,7 +283,7 @@ def move(asker: CliContext, request_id: str, state: str, reason: str, answer: st
 @click.pass_obj
 def told_(asker: CliContext, request_id: str, receiver: str, outcome: str, as_json: bool) -> None:
     """What became of it at somebody who had been told before: deleted, retracted, limited, letter, impossible."""
-    told = asker.do("request-told", request_id=request_id, receiver=receiver, outcome=outcome)
+    told = asker.call("request-told", request_id=request_id, receiver=receiver, outcome=outcome)
     _print_request(told, as_json=as_json)
 
 
@@ -302,7 +296,7 @@ def told_(asker: CliContext, request_id: str, receiver: str, outcome: str, as_js
 def extend(asker: CliContext, request_id: str, until: str, reason: str, as_json: bool) -> None:
     """More time, with its reason, before it is due."""
     until_ms = moment_ms(until, now_ms=asker.world.now_ms(), zone=ZoneInfo("UTC"), name="until")
-    told = asker.do("request-extend", request_id=request_id, until_ms=until_ms, reason=reason)
+    told = asker.call("request-extend", request_id=request_id, until_ms=until_ms, reason=reason)
     _print_request(told, as_json=as_json)
 
 

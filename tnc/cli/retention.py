@@ -7,9 +7,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from tnc.admin.services import Keeping
 from tnc.cli.main import CliContext, plain, print_json, with_json
-from tnc.cli.privacy import looking
 from tnc.core.errors import InvalidError, RefusedError
 from tnc.reports.query import moment_ms
 
@@ -24,8 +22,8 @@ def retention() -> None:
 @click.pass_obj
 def show(asker: CliContext, as_json: bool) -> None:
     """Every term, and what goes next."""
-    with asker.workspace() as workspace:
-        told = Keeping(workspace, looking).retention.show()
+    with asker.reading() as services:
+        told = services.retention.show()
     if as_json:
         print_json(told)
         return
@@ -49,10 +47,10 @@ def set_(asker: CliContext, terms: Sequence[str], dry_run: bool, yes: bool, as_j
     """Change terms of this workspace, like clicks=30; says first what goes by it."""
     wanted = dict(_term(each) for each in terms)
     if not dry_run and not yes and sys.stdin.isatty():
-        _print(asker.do("retention-set", terms=wanted, dry_run=True), as_json=False)
+        _print(asker.call("retention-set", terms=wanted, dry_run=True), as_json=False)
         if not click.confirm("Change it?", err=True):
             raise RefusedError("nothing was changed.")
-    _print(asker.do("retention-set", terms=wanted, dry_run=dry_run), as_json=as_json)
+    _print(asker.call("retention-set", terms=wanted, dry_run=dry_run), as_json=as_json)
 
 
 def _term(text: str) -> tuple[str, int]:
@@ -72,7 +70,7 @@ def run(asker: CliContext, as_of: str | None, dry_run: bool, as_json: bool) -> N
     given: dict[str, Any] = {"dry_run": dry_run}
     if as_of is not None:
         given["as_of_ms"] = moment_ms(as_of, now_ms=asker.world.now_ms(), zone=ZoneInfo("UTC"), name="as-of")
-    _print(asker.do("retention-run", **given), as_json=as_json)
+    _print(asker.call("retention-run", **given), as_json=as_json)
 
 
 def _print(told: dict[str, Any], *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 import click
 
+from tnc.admin.services import Services
 from tnc.app import tracking_alone
 from tnc.campaigns.destination_schema import destinations_of
 from tnc.campaigns.platforms.registry import CLICK_IDS
@@ -17,8 +18,7 @@ from tnc.core.clock import MINUTE_MS
 from tnc.core.errors import FailedError
 from tnc.core.fields import money
 from tnc.core.models import Campaign, CampaignId, ClickHistory, ClickId
-from tnc.destinations.service import DestinationService, OfflineOutbox
-from tnc.store.days.transactions import no_writing
+from tnc.store.days.transactions import ReadOnly
 from tnc.store.workspace import Workspace
 from tnc.tracking.test_links import PARAMETER, signature
 
@@ -118,7 +118,7 @@ class Walk:
 
     def send_on(self) -> bool:
         """What each destination would be told: a trial is told to none."""
-        forwarding = DestinationService(self.workspace, no_writing, OfflineOutbox(self.workspace))
+        forwarding = Services(self.workspace, ReadOnly()).destinations
         for each in destinations_of(self.workspace.configuration()[1], self.campaign):
             told = forwarding.preview(each.id, self.history.click.click_id)
             text = "would be told of it" if told["send"] else f"would not be told of it: {told['why']}"
@@ -139,10 +139,11 @@ def simulate(asker: CliContext, campaign_id: str, as_json: bool) -> None:
     server = asker.server()
     if server is not None:
         with asker.workspace() as workspace:
-            walk = Walk(workspace, _nearby(server.do("tracking")), _campaign(workspace, campaign_id))
+            walk = Walk(workspace, _nearby(server.call("tracking")), _campaign(workspace, campaign_id))
             walk.go()
     else:
-        with asker.writing() as (workspace, _):
+        with asker.writing() as services:
+            workspace = services.workspace
             walk = asyncio.run(_walk_alone(workspace, _campaign(workspace, campaign_id)))
     ok = all(step.ok for step in walk.steps)
     if as_json:

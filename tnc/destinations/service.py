@@ -38,7 +38,7 @@ from tnc.destinations.preview import example_sale, preview
 from tnc.destinations.worker import DestinationStatus
 from tnc.store.days.deliveries import DeliveryRow
 from tnc.store.days.history import click_now, relabelled
-from tnc.store.days.transactions import Transact, in_portions
+from tnc.store.days.transactions import Writer, in_portions
 from tnc.store.days.writer import DayReader, DayWriter
 from tnc.store.workspace import Workspace
 
@@ -122,11 +122,9 @@ def delivery_json(date: Date, row: DeliveryRow) -> dict[str, Any]:
 
 
 class DestinationService:
-    """`transact` runs work in a transaction of the writer, in the server or in a command that holds the lock."""
-
-    def __init__(self, workspace: Workspace, transact: Transact, outbox: Outbox) -> None:
+    def __init__(self, workspace: Workspace, writer: Writer, outbox: Outbox) -> None:
         self._workspace = workspace
-        self._transact = transact
+        self._writer = writer
         self._outbox = outbox
 
     # -- status and history
@@ -293,7 +291,7 @@ class DestinationService:
         again = partial(self._requeue, PLATFORMS[found.type].give_up_after_ms)
         for date, seqs in wanted.items():
             day = (self._workspace.id, date)
-            for portion in in_portions(self._transact, day, seqs, again, world=self._workspace.world):
+            for portion in in_portions(self._writer, day, seqs, again, world=self._workspace.world):
                 self._outbox.add(date, [row for row in portion if row is not None])
         return {"destination": found.id, "replayed": sum(map(len, wanted.values()))}
 

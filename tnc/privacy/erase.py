@@ -8,7 +8,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date as Date
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -25,12 +24,14 @@ from tnc.privacy.receipts import what_is_wrong
 from tnc.privacy.remainder import remainder
 from tnc.privacy.search import Found, add_calls, look_for
 from tnc.privacy.subject import Subject, is_stored_address, is_text, traces
-from tnc.privacy.vault import Alone, Story, Vault, Whole, read_whole
+from tnc.privacy.vault import Story, Vault, Whole, read_whole
 from tnc.reports.columns.day_folder import remove_day_folder
 from tnc.store.days.files import Days, date_in
+from tnc.store.days.transactions import Writer
 from tnc.store.terms import days_of
 from tnc.store.workspace import Workspace
 from tnc.tracking.conversions.postback import click_named
+from tnc.tracking.listener import NO_LISTENER, Listener
 
 _T = TypeVar("_T")
 
@@ -38,34 +39,28 @@ STORES: Final = ("clicks", "lander clicks", "conversions", "deliveries", "postba
 PATIENCE_SECONDS: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hooks:
-    """What a running server forgets with us."""
-
-    erasures: Callable[[frozenset[str]], None] = lambda _visitors: None  # pseudonyms
-    renewed: Callable[[], None] = lambda: None  # keys of a day are others now
-    objected: Callable[[], None] = lambda: None
-
-
 class Eraser:
-    """`alone` lends the day files; without a server that is whoever holds the lock of the data directory."""
-
-    def __init__(self, workspace: Workspace, alone: Alone, hooks: Hooks = Hooks()) -> None:
+    def __init__(self, workspace: Workspace, writer: Writer, listener: Listener = NO_LISTENER) -> None:
         self._workspace = workspace
-        self._hooks = hooks
+        self._listener = listener
         self._turn = threading.Lock()
         self._journal = Journal(workspace.keyring.intent_file(workspace.id))
         self.vaults: dict[VaultName, Vault] = {
-            "days": Vault(folder=workspace.paths.days, keyring=workspace.keyring, workspace=workspace.id, alone=alone),
+            "days": Vault(
+                folder=workspace.paths.days,
+                keyring=workspace.keyring,
+                workspace=workspace.id,
+                exclusive=writer.exclusive,
+            ),
             "restricted": Vault(
                 folder=workspace.paths.restricted,
                 keyring=workspace.restricted_keyring,
                 workspace=workspace.id,
-                alone=self._restricted_alone,
+                exclusive=self._restricted_exclusive,
             ),
         }
 
-    def _restricted_alone(self, work: Callable[[Days], _T]) -> _T:
+    def _restricted_exclusive(self, work: Callable[[Days], _T]) -> _T:
         """Nobody but us writes there, and never two at once."""
         days = Days(self._workspace.paths.restricted, self._workspace.restricted_keyring)
         try:
@@ -153,7 +148,7 @@ class Eraser:
                 intent.request_id = request_id
             self._journal.write(intent)
             receipt = self._carry_out(intent, patience_seconds)
-        self._hooks.erasures(found.visitors)
+        self._listener.erased(found.visitors)
         return receipt
 
     def _intent(self, kind: Kind, subject: Subject, found: Found) -> Intent:
@@ -199,7 +194,7 @@ class Eraser:
             self._take_in_calls(intent)
         for part in intent.days:
             self._move(intent, part)
-        self._hooks.renewed()
+        self._listener.keys_renewed()
         for part in intent.days:
             if part.vault == "days":
                 remove_day_folder(self._workspace.paths.columns / self._workspace.id, Date.fromisoformat(part.date))
@@ -217,7 +212,7 @@ class Eraser:
         """Postbacks that came since it was looked for them. No more of them come: the clicks are buried."""
         if intent.ids:
             days = self.vaults["days"]
-            days.alone(lambda _days: None)  # after it, what was being written when they were buried can be read
+            days.exclusive(lambda _days: None)  # after it, what was being written when they were buried can be read
             add_calls(intent.days, "days", days, ids=intent.ids, words=intent.words)
             self._journal.write(intent)
 
@@ -371,5 +366,5 @@ class Eraser:
 
         Raises RefusedError when nobody could be told again.
         """
-        told = keep_objection(self._workspace, self.vaults, subject, self._hooks.objected)
+        told = keep_objection(self._workspace, self.vaults, subject, self._listener)
         return {"subject": self.told(subject), **told}

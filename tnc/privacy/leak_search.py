@@ -10,13 +10,13 @@ result, holds no old state of a database, and is meant for a process of its own.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date as Date
 from itertools import chain, islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from tnc.core.errors import TncError
 from tnc.core.models import Click
@@ -36,11 +36,9 @@ from tnc.reports.columns.cardinality import ValueShape, shape_of
 from tnc.reports.columns.columns import Columns
 from tnc.reports.columns.duck import UnreadableError, Values
 from tnc.reports.columns.schema import click_row
-from tnc.store.days.files import Days
+from tnc.store.days.transactions import ReadOnly
 from tnc.store.days.writer import DayReader
 from tnc.store.workspace import Workspace
-
-_T = TypeVar("_T")
 
 _OF_THE_NEWEST: Final = 60  # clicks of the newest day, and as many of all others together
 _WORDS: Final = 2_000  # at most: more of them take more passes and more memory
@@ -226,13 +224,9 @@ def _date(day: tuple[Date, Vault]) -> Date:
 def vaults_to_search(workspace: Workspace) -> Sequence[Vault]:
     """Both, to read."""
     return [
-        Vault(folder=folder, keyring=keyring, workspace=workspace.id, alone=_nobody)
+        Vault(folder=folder, keyring=keyring, workspace=workspace.id, exclusive=ReadOnly().exclusive)
         for folder, keyring in (
             (workspace.paths.days, workspace.keyring),
             (workspace.paths.restricted, workspace.restricted_keyring),
         )
     ]
-
-
-def _nobody(_work: Callable[[Days], _T]) -> _T:
-    raise AssertionError("a search changes nothing")

@@ -1,6 +1,6 @@
 """Objection: from now on a person leaves no trace, and nobody is told of what there is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date as Date
 from typing import Any
 
@@ -14,12 +14,13 @@ from tnc.privacy.vault import Vault
 from tnc.store.days.writer import DayWriter
 from tnc.store.terms import days_of
 from tnc.store.workspace import Workspace
+from tnc.tracking.listener import Listener
 
 
 def keep_objection(
-    workspace: Workspace, vaults: Mapping[VaultName, Vault], subject: Subject, objected: Callable[[], None]
+    workspace: Workspace, vaults: Mapping[VaultName, Vault], subject: Subject, listener: Listener
 ) -> dict[str, Any]:
-    """`objected` tells whoever serves visitors. Raises RefusedError when nobody could be told again."""
+    """Raises RefusedError when nobody could be told again."""
     now_ms, found = workspace.world.now_ms(), look_for(vaults, subject)
     if subject.kind == "ip":
         kind, values, term = "address", frozenset(subject.values(whole_only=True)), "objections by address"
@@ -35,7 +36,7 @@ def keep_objection(
         )
     days = days_of(term, workspace.settings)
     workspace.erasures.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS)
-    objected()
+    listener.objected()
     called_back = sum(
         _call_back(workspace, vaults["days"], part, now_ms) for part in found.parts if part.vault == "days"
     )
@@ -49,4 +50,4 @@ def _call_back(workspace: Workspace, vault: Vault, part: DayPart, now_ms: int) -
         return sum(writer.deliveries.cancel(seq, reason="consent-denied", now_ms=now_ms) for seq in part.clicks)
 
     day = workspace.id, Date.fromisoformat(part.date)
-    return vault.alone(lambda days: days.transact(day, cancel))
+    return vault.exclusive(lambda days: days.transact(day, cancel))

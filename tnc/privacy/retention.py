@@ -7,7 +7,6 @@ destroyed first, which is what makes every copy unreadable; its files follow.
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date as Date
 from pathlib import Path
 from typing import Any, Final
@@ -16,33 +15,35 @@ from tnc.core.clock import DAY_MS
 from tnc.core.errors import TncError
 from tnc.core.fields import rfc3339
 from tnc.core.settings import Settings
-from tnc.privacy.vault import Alone
+from tnc.reports.client import roll_up_days
 from tnc.reports.columns.archive import ArchivedDay, archived_dates, remove_archived
 from tnc.reports.columns.day_folder import column_dates, remove_day_folder
 from tnc.store.days.files import count_clicks, remove
+from tnc.store.days.transactions import Writer
 from tnc.store.days.writer import day_path
 from tnc.store.terms import TERMS, TermChange, days_of, is_over, read_terms, start_ms, with_days
 from tnc.store.workspace import Workspace
+from tnc.tracking.listener import NO_LISTENER, Listener
 
 log = logging.getLogger(__name__)
 
 _CHANGES_SHOWN: Final = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hooks:
-    """`roll_up` keeps the sums of days that go; `retiring` is told of each before, `renewed` after all."""
-
-    roll_up: Callable[[Sequence[Date]], None]
-    retiring: Callable[[Date], None] = lambda _date: None
-    renewed: Callable[[], None] = lambda: None
-
-
 class Retention:
-    def __init__(self, workspace: Workspace, alone: Alone, hooks: Hooks) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        writer: Writer,
+        listener: Listener = NO_LISTENER,
+        *,
+        roll_up_days: Callable[[Settings, Sequence[Date]], None] = roll_up_days,
+    ) -> None:
+        """`roll_up_days` computes and stores the totals of days before their clicks are removed."""
         self._workspace = workspace
-        self._alone = alone
-        self._hooks = hooks
+        self._writer = writer
+        self._listener = listener
+        self._roll_up_days = roll_up_days
         self._turn = threading.Lock()
 
     # -- what holds
@@ -155,16 +156,16 @@ class Retention:
         """Key, name, bytes and columns of each; also what a crash left of earlier ones."""
         workspace = self._workspace
         for date in days:
-            self._hooks.retiring(date)
-            for path in self._alone(lambda files, date=date: files.drop((workspace.id, date))):  # type: ignore[misc]
+            self._listener.day_retiring(date)
+            for path in self._writer.exclusive(lambda files, date=date: files.drop((workspace.id, date))):  # type: ignore[misc]
                 remove(path)
             remove_day_folder(self._columns, date)
-        for path in self._alone(lambda files: files.leftovers(workspace.id)):
+        for path in self._writer.exclusive(lambda files: files.leftovers(workspace.id)):
             remove(path)
         workspace.keyring.sweep()
         if days:
             log.info("days let go", extra={"count": len(days)})
-            self._hooks.renewed()
+            self._listener.keys_renewed()
 
     def keep_sums(self) -> None:
         """Make the sums of days that are over ahead of their end: once, and again on their last day."""
@@ -180,7 +181,7 @@ class Retention:
         if not due:
             return
         try:
-            self._hooks.roll_up(due)
+            self._roll_up_days(self._workspace.settings, due)
         except (TncError, OSError):
             log.exception("sums of days could not be kept")
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date as Date
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -19,10 +19,9 @@ from tnc.store.days.deliveries import DeliveryRow
 from tnc.store.days.files import Day, Days
 from tnc.store.days.inbox import InboxRow
 from tnc.store.days.search import Search
+from tnc.store.days.transactions import Exclusive
 from tnc.store.days.writer import DayReader, DayWriter, all_dates, day_path
 from tnc.store.keys.keyring import Keyring
-
-_T = TypeVar("_T")
 
 Story = tuple[Click, list[Event]]
 
@@ -40,12 +39,6 @@ _PAUSE_SECONDS: Final = 0.05
 _ROUNDS: Final = 3
 
 
-class Alone(Protocol):
-    """Do `work` with the day files of a vault while nobody else writes to them, outside any transaction."""
-
-    def __call__(self, work: Callable[[Days], _T], /) -> _T: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned:
     """What could not be overwritten, and how much was looked through."""
@@ -61,7 +54,7 @@ class Vault:
     folder: Path
     keyring: Keyring
     workspace: WorkspaceId
-    alone: Alone
+    exclusive: Exclusive
 
     def dates(self) -> list[Date]:
         return all_dates(self.folder, self.workspace)
@@ -108,7 +101,7 @@ class Vault:
                     token = None if click_id is None else writer.keys.token("click", click_id)
                     writer.inbox.add(replace(row, click=token))
 
-        self.alone(lambda days: days.transact(self._day(date), work))
+        self.exclusive(lambda days: days.transact(self._day(date), work))
 
     def take_out(
         self,
@@ -134,9 +127,9 @@ class Vault:
             there = writer.search.present(part.clicks)
             writer.purge.replace(there, part.calls, left(writer.purge.histories(there)))
 
-        self.alone(lambda days: days.transact(self._day(date), rows))
+        self.exclusive(lambda days: days.transact(self._day(date), rows))
         self.keyring.puncture_day(*self._day(date), clicks=part.clicks, events=part.leaves)
-        self.alone(lambda days: days.discard(self._day(date)))
+        self.exclusive(lambda days: days.discard(self._day(date)))
 
     def settle(self, date: Date, *, patience_seconds: float) -> None:
         """Empty the write-ahead log. Raises PartlyDoneError when somebody reads an older state for longer than that."""
@@ -147,7 +140,7 @@ class Vault:
             return settled
 
         until = time.monotonic() + patience_seconds
-        while not self.alone(work):
+        while not self.exclusive(work):
             if time.monotonic() > until:
                 raise PartlyDoneError(
                     f"the keys are destroyed and the rows deleted, but somebody still reads an older state of {date}, "
@@ -166,7 +159,7 @@ class Vault:
             hits = scanner.look(self.files(date))
             if not hits:
                 break
-            self.alone(lambda days, found=hits: self._scrub(days, date, found))  # type: ignore[misc]
+            self.exclusive(lambda days, found=hits: self._scrub(days, date, found))  # type: ignore[misc]
         return Cleaned(hits=hits, scanner=scanner)
 
     def _scrub(self, days: Days, date: Date, hits: Sequence[Hit]) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 from tnc.core.errors import NotFoundError, UnavailableError
 from tnc.core.models import Withdrawal
-from tnc.store.days.transactions import Transact, in_portions
+from tnc.store.days.transactions import Writer, in_portions
 from tnc.store.days.writer import LABEL, DayWriter, utc_date
 from tnc.store.workspace import Workspace
 from tnc.tracking.pending import PendingWithdrawal, PendingWithdrawals
@@ -31,9 +31,9 @@ Said = Mapping[str, int]
 class ConsentWithdrawals:
     """The worker of a server. `transact` lends the writer to a thread."""
 
-    def __init__(self, workspace: Workspace, transact: Transact, pending_withdrawals: PendingWithdrawals) -> None:
+    def __init__(self, workspace: Workspace, writer: Writer, pending_withdrawals: PendingWithdrawals) -> None:
         self._workspace = workspace
-        self._transact = transact
+        self._writer = writer
         self._denials = pending_withdrawals
 
     @asynccontextmanager
@@ -75,9 +75,7 @@ class ConsentWithdrawals:
         for date in reversed(self._workspace.histories.dates()):
             found = dict(self._clicks(date, browsers, visitors if date in pseudonyms_of else {}))
             day = (self._workspace.id, date)
-            for portion in in_portions(
-                self._transact, day, list(found.items()), _withdraw, world=self._workspace.world
-            ):
+            for portion in in_portions(self._writer, day, list(found.items()), _withdraw, world=self._workspace.world):
                 log.info("consent withdrawn", extra={"clicks": len(portion), "called_back": sum(portion)})
 
     def _is_news(self, denial: PendingWithdrawal) -> bool:

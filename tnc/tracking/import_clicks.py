@@ -4,12 +4,15 @@ What is missing stays unknown; what is there must be of its type. Nothing is inv
 conversions that have none, and those are made from the click so that a second import makes the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date as Date
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from tnc.core.clock import DAY_MS, MINUTE_MS
 from tnc.core.errors import InvalidError
 from tnc.core.fields import FIELDS, Field, parse_rfc3339_ms
 from tnc.core.models import (
@@ -25,10 +28,94 @@ from tnc.core.models import (
     WorkspaceId,
 )
 from tnc.core.money import LARGEST, micros
+from tnc.store.days.transactions import Writer, in_portions
+from tnc.store.days.writer import DayWriter, utc_date
+from tnc.store.workspace import Workspace
 
 _VISIT = frozenset(field.name for field in msgspec.structs.fields(Visit))
 _BESIDES = frozenset(("lander_clicked_at", "conversions"))
 _STORED_AS = {"clicked_at": "clicked_at_ms", "cost": "cost_micros"}
+_LINES_AT_ONCE: Final = 500
+_ERRORS_SHOWN: Final = 20
+
+
+@dataclass(slots=True)
+class _Imported:
+    """What became of the lines of an import."""
+
+    read: int = 0
+    added: int = 0
+    known: int = 0
+    refused: int = 0
+    errors: list[str] = field(default_factory=list)
+
+    def refuse(self, why: str) -> None:
+        self.refused += 1
+        if len(self.errors) < _ERRORS_SHOWN:
+            self.errors.append(why)
+
+
+class ClickImport:
+    def __init__(self, workspace: Workspace, writer: Writer) -> None:
+        self._workspace = workspace
+        self._writer = writer
+
+    def add(self, lines: Iterable[bytes], *, file: str) -> dict[str, Any]:
+        """Past clicks, an object a line. What is there already adds nothing; unfit lines are named and left out."""
+        told = _Imported()
+        waiting: dict[Date, list[tuple[Click, list[Event]]]] = {}
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            told.read += 1
+            try:
+                click, events = click_of(_object(line), workspace=self._workspace.id)
+                self._check_time(click)
+                self._check_not_erased(click)
+            except InvalidError as error:
+                told.refuse(f"{file}, line {number}: {error}")
+                continue
+            date = utc_date(click.clicked_at_ms)
+            waiting.setdefault(date, []).append((click, events))
+            if len(waiting[date]) >= _LINES_AT_ONCE:
+                self._store(date, waiting.pop(date), told)
+        for date, clicks in sorted(waiting.items()):
+            self._store(date, clicks, told)
+        return asdict(told)
+
+    def _check_not_erased(self, click: Click) -> None:
+        if self._workspace.erasures.is_erased(click.click_id):
+            raise InvalidError("this click was erased here; it does not come back.")
+
+    def _check_time(self, click: Click) -> None:
+        settings, now_ms = self._workspace.settings, self._workspace.world.now_ms()
+        if click.clicked_at_ms > now_ms + MINUTE_MS:
+            raise InvalidError("clicked_at lies in the future.")
+        if click.clicked_at_ms < now_ms - settings.clicks_days * DAY_MS:
+            raise InvalidError(f"clicked_at is older than clicks are kept here ({settings.clicks_days} days).")
+
+    def _store(self, date: Date, clicks: Sequence[tuple[Click, list[Event]]], told: _Imported) -> None:
+        def add(writer: DayWriter, each: tuple[Click, list[Event]]) -> bool:
+            click, events = each
+            if writer.find(click.click_id) is not None:
+                return False
+            writer.add_story(click, events)
+            return True
+
+        day = (self._workspace.id, date)
+        added = sum(map(sum, in_portions(self._writer, day, clicks, add, world=self._workspace.world)))
+        told.added += added
+        told.known += len(clicks) - added
+
+
+def _object(line: bytes) -> Mapping[str, Any]:
+    try:
+        given = msgspec.json.decode(line)
+    except msgspec.DecodeError as error:
+        raise InvalidError(f"this is not JSON: {error}.") from error
+    if not isinstance(given, dict):
+        raise InvalidError("this is not a JSON object.")
+    return given
 
 
 def click_of(given: Mapping[str, Any], *, workspace: WorkspaceId = MAIN) -> tuple[Click, list[Event]]:

@@ -14,6 +14,7 @@ from tnc.core.models import Click, FilterChange, FilterId
 from tnc.reports.query import moment_ms
 from tnc.rules import FILTER_REASON, filter_again
 from tnc.store.days.history import relabelled
+from tnc.store.days.transactions import Writer
 from tnc.store.days.writer import DayReader, DayWriter, utc_date
 from tnc.store.workspace import Workspace
 
@@ -159,9 +160,13 @@ def _verdict(click: Click, change: FilterChange | None) -> tuple[FilterId | None
     return now.filter, now.stopped, now.added_reasons
 
 
-def write_changes(writer: DayWriter, changes: Sequence[Change]) -> int:
-    """Say it of those clicks that are still there; how many are."""
-    there = [(seq, change) for seq, change in changes if writer.click(seq) is not None]
-    for seq, change in there:
-        writer.add_event(seq, change)
-    return len(there)
+def store_changes(workspace: Workspace, writer: Writer, date: Date, changes: Sequence[Change]) -> int:
+    """Store changes for clicks of a day; gives how many of the clicks are still there."""
+
+    def store(writer: DayWriter) -> int:
+        there = [(seq, change) for seq, change in changes if writer.click(seq) is not None]
+        for seq, change in there:
+            writer.add_event(seq, change)
+        return len(there)
+
+    return writer.transact((workspace.id, date), store)

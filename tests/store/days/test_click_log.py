@@ -368,7 +368,7 @@ async def test_while_a_day_is_lent_its_own_wait_and_others_do_not(tmp_path: Path
             lambda days: days.drop(TODAY),
         ):
             with pytest.raises(LentError, match="try again in a few seconds"):
-                await log.alone(wants_it)
+                await log.exclusive(wants_it)
 
         go_on.set()
         assert await lending == "done"

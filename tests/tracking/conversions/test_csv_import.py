@@ -8,16 +8,17 @@ from typing import TypeVar
 
 import pytest
 
+from tnc.admin.services import Services
 from tnc.core.clock import World
 from tnc.core.models import ClickId
 from tnc.core.settings import Settings
 from tnc.store.days.click_log import Day, Days
-from tnc.store.days.transactions import Transact
+from tnc.store.days.transactions import OfflineWriter, Writer
 from tnc.store.days.writer import DayWriter
 from tnc.store.keys.keyring import new_key_text
 from tnc.store.workspace import Workspace
-from tnc.tracking.configure import Operations
 from tnc.tracking.conversions.csv_import import ConversionFile
+from tnc.tracking.listener import NO_LISTENER
 
 _T = TypeVar("_T")
 
@@ -41,14 +42,14 @@ CLICK = '{"click_id": "%s", "clicked_at": "2026-11-24T05:00:00Z", "campaign": "s
 
 
 class Shop:
-    def __init__(self, workspace: Workspace, operations: Operations) -> None:
+    def __init__(self, workspace: Workspace, days: Days, services: Services) -> None:
         self.workspace = workspace
-        self.operations = operations
+        self.days = days
+        self.services = services
 
-    def read(self, *lines: str, dry_run: bool = False, transact: Transact | None = None) -> dict[int, str]:
+    def read(self, *lines: str, dry_run: bool = False, writer: Writer | None = None) -> dict[int, str]:
         text = "\n".join(("cid,status,payout,txid", *lines))
-        detach = transact or self.operations.transact
-        file = ConversionFile(self.workspace, detach, converted=lambda _recorded: None, dry_run=dry_run)
+        file = ConversionFile(self.workspace, writer or self.services.writer, NO_LISTENER, dry_run=dry_run)
         return {line["line"]: line["outcome"] for line in file.read(text)["lines"]}
 
     def payouts(self, click_id: str) -> list[int | None]:
@@ -62,10 +63,10 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     settings = Settings(data=tmp_path / "data", key=key)
     with Workspace.create(settings, World(now_ms=lambda: NOW_MS, steady_ms=count().__next__)) as workspace:
         days = Days(workspace.paths.days, workspace.keyring)
-        operations = Operations(workspace, days.transact)
-        operations.apply(SHOP, file="shop.toml")
-        operations.import_clicks([(CLICK % each).encode() for each in ("a", "b", "c")], file="clicks.jsonl")
-        yield Shop(workspace, operations)
+        services = Services(workspace, OfflineWriter(days))
+        services.configure.apply(SHOP, file="shop.toml")
+        services.imports.add([(CLICK % each).encode() for each in ("a", "b", "c")], file="clicks.jsonl")
+        yield Shop(workspace, days, services)
         days.close()
 
 
@@ -108,14 +109,15 @@ def test_whoever_clicks_meanwhile_waits_for_few_lines(shop: Shop, clicks: str) -
     """On a clock that a millisecond goes by at each look: the writer is lent for a moment, and given back."""
     lent: list[int] = []
 
-    def transact(day: Day, work: Callable[[DayWriter], _T]) -> _T:
-        began = shop.workspace.world.steady_ms()
-        given = shop.operations.transact(day, work)
-        lent.append(shop.workspace.world.steady_ms() - began)
-        return given
+    class Measured(OfflineWriter):
+        def transact(self, day: Day, work: Callable[[DayWriter], _T], /) -> _T:
+            began = shop.workspace.world.steady_ms()
+            given = super().transact(day, work)
+            lent.append(shop.workspace.world.steady_ms() - began)
+            return given
 
     lines = [f"{clicks[number % len(clicks)]},bought,1,T{number}" for number in range(300)]
-    outcomes = shop.read(*lines, transact=transact)
+    outcomes = shop.read(*lines, writer=Measured(shop.days))
 
     assert set(outcomes.values()) == {"new"}
     assert max(lent) < 10

@@ -130,7 +130,7 @@ class Installation:
     # -- the owner
 
     def apply(self, toml: str) -> None:
-        self.server.operations.apply(toml.replace("https://meta.example", self._shop), file="shop.toml")
+        self.server.services.configure.apply(toml.replace("https://meta.example", self._shop), file="shop.toml")
 
     @property
     def configuration(self) -> Configuration:
@@ -207,7 +207,7 @@ class Installation:
     def go_on(self, click: Click, *, after_ms: int = 40_000) -> None:
         """From the lander to the offer."""
         at_ms = click.clicked_at_ms + after_ms
-        self.server.transact(
+        self.server.writer.transact(
             (self.workspace.id, utc_date(click.clicked_at_ms)),
             lambda writer: record_lander_click(
                 writer,
@@ -222,7 +222,7 @@ class Installation:
 
     def import_clicks(self, *objects: dict[str, Any]) -> None:
         """Clicks from elsewhere, as `tnc import clicks` takes them."""
-        told = self.server.operations.import_clicks((json.encode(each) for each in objects), file="clicks.jsonl")
+        told = self.server.services.imports.add((json.encode(each) for each in objects), file="clicks.jsonl")
         assert told["refused"] == 0, told["errors"]
 
     # -- networks
@@ -230,7 +230,7 @@ class Installation:
     def postback(self, click_id: ClickId | str, **said: str) -> PostbackReply:
         params = {"cid": click_id, "key": "s3cret", **said}
         call = PostbackCall(method="GET", path="/postback", params=params, peer_ip="198.51.100.7")
-        return self.server.operations.receiving.hear(call)
+        return self.server.services.conversions.hear(call)
 
     # -- the dashboard
 
@@ -243,8 +243,8 @@ class Installation:
                 "tracker": self.server.tracker,
                 "click_log": self.server.click_log,
                 "reporter": self.reports,
-                "mail": MailDesk(self.workspace, self.server.operations, self.server.forwarding, self._sender),
-                "people": PeopleDesk(self.workspace, self.server.keeping),
+                "mail": MailDesk(self.server.services, self._sender),
+                "people": PeopleDesk(self.server.services),
                 **parts,
             },
         )

@@ -44,7 +44,7 @@ async def test_paging_goes_on_by_the_time_where_the_last_click_was_erased(owner:
     client = await owner(fresh)
     older = OLDER.search(await client.text("/clicks"))
     assert older is not None
-    eraser = fresh.server.keeping.eraser
+    eraser = fresh.server.services.eraser
     eraser.erase(eraser.subject(click=clicks[10].click_id))
 
     seen, _ = await rows_from(client, older[1].replace("&amp;", "&"))

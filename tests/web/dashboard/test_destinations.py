@@ -47,7 +47,7 @@ async def test_a_destination_says_how_it_stands(owner: Open, fresh: Installation
 
     fresh.meta.answer_next(429, headers={"Retry-After": "90"})
     sell(fresh, from_facebook(fresh, 1))
-    fresh.wait_until(lambda: fresh.server.forwarding.statuses()[META].state == "waiting")
+    fresh.wait_until(lambda: fresh.server.services.destinations.statuses()[META].state == "waiting")
     assert "it is asked again at 23 Nov 2026, 14:06:36." in await client.text("/destinations/meta-main")
 
     fresh.apply(PAUSED.format("meta-main"))

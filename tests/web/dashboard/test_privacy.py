@@ -307,7 +307,7 @@ async def test_records_and_a_breach_are_drafted(owner: Open, shared: Installatio
 
 
 async def test_a_receipt_is_checked(owner: Open, fresh: Installation) -> None:
-    eraser = fresh.server.keeping.eraser
+    eraser = fresh.server.services.eraser
     receipt = eraser.erase(eraser.subject(click=fresh.visit().click_id))
     client = await owner(fresh)
 

@@ -7,24 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tnc.app import recording
+from tnc.admin.services import Services
+from tnc.app import Server, recording
 from tnc.core.clock import World
 from tnc.core.formats import ListenAddress
 from tnc.core.models import ClickHistory
 from tnc.core.settings import Settings
-from tnc.destinations.service import DestinationService, OfflineOutbox
-from tnc.privacy.erase import Eraser
-from tnc.privacy.requests import PrivacyRequests
+from tnc.destinations.http import open_session
+from tnc.destinations.sender import Sender
 from tnc.store.days.click_log import ClickLog
 from tnc.store.keys.keyring import new_key_text
 from tnc.store.workspace import Workspace
-from tnc.tracking.configure import Operations
-from tnc.tracking.conversions.inbox import PostbackCall, PostbackReply
 from tnc.tracking.setup import make_tracker, visit_reader
 from tnc.tracking.tracker import Tracker
 from tnc.visitors.rate import ClickRate
 from tnc.web.sockets import listening_socket, tracking_site
-from tnc.web.tracking import Tracking
 
 PHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
@@ -112,7 +109,7 @@ class Shop:
     workspace: Workspace
     port: int
     log: ClickLog
-    operations: Operations
+    services: Services
     tracker: Tracker
 
     def histories(self) -> list[ClickHistory]:
@@ -155,38 +152,12 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     key.write_text(new_key_text())
     settings = Settings(data=tmp_path / "data", key=key)
     with Workspace.create(settings, world) as workspace:
-        async with recording(workspace) as log:
-            loop = asyncio.get_running_loop()
-
-            def transact(day: object, work: object) -> object:
-                return asyncio.run_coroutine_threadsafe(log.run(day, work), loop).result()  # type: ignore[arg-type]
-
-            def alone(work: object) -> object:
-                return asyncio.run_coroutine_threadsafe(log.alone(work), loop).result()  # type: ignore[arg-type]
-
-            operations = Operations(workspace, transact)  # type: ignore[arg-type]
-            operations.apply(SHOP, file="shop.toml")
-            workspace.turn_salts()
-
-            async def hear(heard: PostbackCall) -> PostbackReply:
-                return await asyncio.to_thread(operations.receiving.hear, heard)
-
-            async def file(secret: str) -> str | None:
-                forwarding = DestinationService(workspace, operations.transact, OfflineOutbox(workspace))
-                return await asyncio.to_thread(forwarding.file, secret)
-
-            tracking = Tracking(
-                world=world,
-                tracker=make_tracker(workspace, visit_reader(workspace), visit_reader(workspace, ClickRate())),
-                log=log,
-                histories=workspace.histories,
-                hear=hear,
-                file=file,
-                privacy_requests=PrivacyRequests(workspace, Eraser(workspace, alone)),  # type: ignore[arg-type]
-                clicks_days=lambda: 90,
-                version="test",
-                page_key=workspace.keys.control_key,
-            )
+        workspace.turn_salts()
+        tracker = make_tracker(workspace, visit_reader(workspace), visit_reader(workspace, ClickRate()))
+        async with recording(workspace) as log, open_session(()) as session:
+            server = Server(workspace, log, tracker, Sender(session, world, ()))
+            await server.live.prepare_days()
+            await asyncio.to_thread(server.services.configure.apply, SHOP, file="shop.toml")
             bound = listening_socket(ListenAddress(host="127.0.0.1", port=0))
-            async with tracking_site(tracking, bound):
-                yield Shop(workspace, bound.getsockname()[1], log, operations, tracking.tracker)
+            async with tracking_site(server.tracking(), bound):
+                yield Shop(workspace, bound.getsockname()[1], log, server.services, tracker)

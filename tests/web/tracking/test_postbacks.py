@@ -42,14 +42,14 @@ async def tell(shop: Shop, **said: str) -> Answer:
 
 async def inbox(shop: Shop, count: int) -> list[InboxRow]:
     """The calls, oldest first, as soon as so many are kept."""
-    while len(rows := [row for _, row in shop.operations.receiving.rows()]) < count:
+    while len(rows := [row for _, row in shop.services.conversions.rows()]) < count:
         await asyncio.sleep(0.005)
     return rows[::-1]
 
 
 async def apply(shop: Shop, text: str) -> dict[str, Any]:
     """As the command does it: in a thread, with the listener at work."""
-    return await asyncio.to_thread(shop.operations.apply, text, file="network.toml")
+    return await asyncio.to_thread(shop.services.configure.apply, text, file="network.toml")
 
 
 # ------------------------------------------------------------------------------------------------ heard
@@ -211,13 +211,13 @@ async def test_a_call_that_was_refused_matches_when_it_is_heard_again(shop_with_
     await tell(shop, cid=await click(shop), status="bought", key="wrong")
     await inbox(shop, 1)
 
-    told = await asyncio.to_thread(shop.operations.receiving.replay)
+    told = await asyncio.to_thread(shop.services.conversions.replay)
 
     assert told == {"replayed": 1, "outcomes": {"new": 1}}
     [row] = await inbox(shop, 1)
     assert (row.outcome, row.call.replays) == ("new", 1)
     assert [each.status for each in shop.histories()[0].conversions] == ["sale"]
-    again = await asyncio.to_thread(shop.operations.receiving.replay)
+    again = await asyncio.to_thread(shop.services.conversions.replay)
     assert again == {"replayed": 0, "outcomes": {}}
 
 
@@ -227,7 +227,7 @@ async def test_hearing_a_call_twice_changes_nothing(shop_with_network: Shop) -> 
     [row] = await inbox(shop, 1)
     date = utc_date(row.at_ms)
 
-    await asyncio.to_thread(shop.operations.receiving.replay, f"{date:%Y%m%d}-{row.seq}")
+    await asyncio.to_thread(shop.services.conversions.replay, f"{date:%Y%m%d}-{row.seq}")
 
     [row] = await inbox(shop, 1)
     assert (row.outcome, row.call.replays) == ("new", 1)

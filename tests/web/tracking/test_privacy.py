@@ -184,7 +184,7 @@ offers = [ { id = "shoes" } ]
 
 
 async def test_who_opts_out_is_told_of_to_nobody_any_more(shop: Shop) -> None:
-    await asyncio.to_thread(shop.operations.apply, TOLD, file="told.toml")
+    await asyncio.to_thread(shop.services.configure.apply, TOLD, file="told.toml")
     visits = [await shop.get(WITH_CONSENT) for _ in range(2)]
     for visit in visits:
         await shop.get(f"/postback?cid={visit.headers['location'].partition('s=')[2]}")
@@ -308,7 +308,7 @@ offers = [ { id = "shoes", weight = 1 }, { id = "boots", weight = 1 } ]
 
 
 async def test_the_same_visitor_is_sent_to_the_same_place_whatever_he_decides(shop: Shop) -> None:
-    await asyncio.to_thread(shop.operations.apply, SPLIT, file="split.toml")
+    await asyncio.to_thread(shop.services.configure.apply, SPLIT, file="split.toml")
     shop.tracker.take_plans(shop.workspace.plans(shop.workspace.latest_version()))
     for number in range(40):
         agent = f"Mozilla/5.0 (X11; Linux x86_64) Visitor/{number}"

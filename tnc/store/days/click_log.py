@@ -161,7 +161,7 @@ class ClickLog:
         self._queue(Job(day, work, future))
         return await future
 
-    async def alone(self, work: Callable[[Days], _T]) -> _T:
+    async def exclusive(self, work: Callable[[Days], _T]) -> _T:
         """Do `work` in the writer's thread with the day files themselves, outside any transaction.
 
         Clicks wait meanwhile, so it must be short. Raises what `work` raises.
@@ -176,12 +176,12 @@ class ClickLog:
 
         What comes for that day waits until it is done; clicks of other days notice nothing. Raises what `work` raises.
         """
-        await self.alone(lambda days: days.detach(day))
+        await self.exclusive(lambda days: days.detach(day))
         try:
             with background_pool() as thread:
                 return await self._loop.run_in_executor(thread, work)
         finally:
-            await self.alone(partial(self._take_back, day))
+            await self.exclusive(partial(self._take_back, day))
 
     def _queue(self, item: Put | Job) -> None:
         self._line.append(item)

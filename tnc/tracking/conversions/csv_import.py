@@ -15,12 +15,12 @@ from typing import Any, Final, TypeVar
 from tnc.core.clock import ID_RANDOM_BYTES, id_time_ms, new_id
 from tnc.core.errors import InvalidError
 from tnc.core.models import ClickId, Configuration, ConversionId
-from tnc.store.days.click_log import Day
-from tnc.store.days.transactions import Transact, in_portions
+from tnc.store.days.transactions import Writer, in_portions
 from tnc.store.days.writer import DayWriter, utc_date
 from tnc.store.workspace import Workspace
 from tnc.tracking.conversions.postback import NAMES, STATUS_MAPS, Incoming, read_postback
-from tnc.tracking.record import Caller, RecordedConversion, record_conversion
+from tnc.tracking.conversions.record import Caller, RecordedConversion, record_conversion
+from tnc.tracking.listener import Listener
 
 CONVERTED_AT = "converted_at"
 COLUMNS: frozenset[str] = frozenset(
@@ -133,14 +133,14 @@ class ConversionFile:
     def __init__(
         self,
         workspace: Workspace,
-        transact: Transact,
+        writer: Writer,
+        listener: Listener,
         *,
-        converted: Callable[[RecordedConversion], None],
         dry_run: bool,
     ) -> None:
         self._workspace = workspace
-        self._transact = transact
-        self._converted = converted
+        self._writer = writer
+        self._listener = listener
         self._dry_run = dry_run
 
     def read(self, text: str) -> dict[str, Any]:
@@ -178,14 +178,16 @@ class ConversionFile:
         _, configuration = self._workspace.configuration()
 
         def store(writer: DayWriter, group: Sequence[Wanted]) -> list[_Stored]:
-            return [self._store_one(writer, row, said, configuration) for row, said in group]
+            def work(writer: DayWriter) -> list[_Stored]:
+                return [self._store_one(writer, row, said, configuration) for row, said in group]
 
-        transact = _undoing(self._transact) if self._dry_run else self._transact
+            return _undone(writer, work) if self._dry_run else work(writer)
+
         day = (self._workspace.id, date)
-        for portion in in_portions(transact, day, groups, store, world=self._workspace.world):
+        for portion in in_portions(self._writer, day, groups, store, world=self._workspace.world):
             for line, recorded in chain.from_iterable(portion):
                 if recorded is not None and not self._dry_run:
-                    self._converted(recorded)
+                    self._listener.converted(recorded)
                 yield line
 
     def _store_one(self, writer: DayWriter, row: Row, said: Incoming, configuration: Configuration) -> _Stored:
@@ -221,18 +223,14 @@ def _by_click(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
     return list(found.values())
 
 
-def _undoing(transact: Transact) -> Transact:
-    """Lends the writer, and leaves nothing of what was done with it."""
+def _undone(writer: DayWriter, work: Callable[[DayWriter], _T]) -> _T:
+    """Do `work` within the open transaction, and undo what it wrote."""
+    results: list[_T] = []
 
-    def undo(day: Day, work: Callable[[DayWriter], _T]) -> _T:
-        given: list[_T] = []
+    def tried(writer: DayWriter) -> None:
+        results.append(work(writer))
+        raise _UndoneError
 
-        def tried(writer: DayWriter) -> None:
-            given[:] = [work(writer)]
-            raise _UndoneError
-
-        with suppress(_UndoneError):
-            transact(day, tried)
-        return given[0]
-
-    return undo
+    with suppress(_UndoneError):
+        writer.apart(tried)
+    return results[0]

@@ -18,13 +18,15 @@ from tnc.core.clock import ID_RANDOM_BYTES, new_id
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.fields import rfc3339
 from tnc.core.models import ClickId, ConversionId
-from tnc.store.days.click_log import Day
 from tnc.store.days.inbox import STRAY, UNMATCHED, Call, CallOutcome, InboxRow, Origin, ids_told
-from tnc.store.days.transactions import Transact
+from tnc.store.days.transactions import Writer
 from tnc.store.days.writer import DayWriter, utc_date
 from tnc.store.workspace import Workspace
+from tnc.tracking.conversions.csv_import import ConversionFile
 from tnc.tracking.conversions.postback import Incoming, click_named, read_postback
-from tnc.tracking.record import Caller, RecordedConversion, record_conversion
+from tnc.tracking.conversions.record import Caller, RecordedConversion, record_conversion
+from tnc.tracking.conversions.remap import remap_all
+from tnc.tracking.listener import NO_LISTENER, Listener
 from tnc.visitors.client_ip import truncate_ip
 
 _MASK: Final = "***"
@@ -61,24 +63,11 @@ class PostbackReply:
     outcome: CallOutcome
 
 
-Later = Callable[[Day, Callable[[DayWriter], Any]], None]
-
-
 class PostbackInbox:
-    """`transact` lends the writer and waits; `later` has something written soon, and does not wait for it."""
-
-    def __init__(
-        self,
-        workspace: Workspace,
-        transact: Transact,
-        *,
-        converted: Callable[[RecordedConversion], None],
-        later: Later | None = None,
-    ) -> None:
+    def __init__(self, workspace: Workspace, writer: Writer, listener: Listener = NO_LISTENER) -> None:
         self._workspace = workspace
-        self._transact = transact
-        self._converted = converted
-        self._later: Later = later or transact
+        self._writer = writer
+        self._listener = listener
 
     # -- now
 
@@ -109,8 +98,8 @@ class PostbackInbox:
             also(date, writer, recorded)
             return recorded
 
-        recorded = self._transact((workspace.id, date), record)
-        self._converted(recorded)
+        recorded = self._writer.transact((workspace.id, date), record)
+        self._listener.converted(recorded)
         return recorded
 
     def hear(self, heard: PostbackCall) -> PostbackReply:
@@ -141,12 +130,12 @@ class PostbackInbox:
         return _answered(recorded)
 
     def _keep(self, today: Date, row: InboxRow, click_id: ClickId | None) -> None:
-        self._later((self._workspace.id, today), lambda writer: self._add(writer, row, click_id))
+        self._writer.later((self._workspace.id, today), lambda writer: self._add(writer, row, click_id))
 
     def _keep_stray(self, today: Date, row: InboxRow, click_id: ClickId | None) -> None:
         """What is said of an erased click is counted and kept nowhere."""
         if any(map(self._workspace.erasures.is_erased, _clicks_in(row, click_id))):
-            self._later((self._workspace.id, today), _count_erased)
+            self._writer.later((self._workspace.id, today), _count_erased)
         else:
             self._keep(today, row, click_id)
 
@@ -158,7 +147,31 @@ class PostbackInbox:
         token = None if click_id is None else writer.keys.token("click", click_id)
         writer.inbox.add(replace(row, click=token))
 
+    def add(self, incoming: Incoming) -> dict[str, Any]:
+        """By hand. Raises NotFoundError for an unknown click."""
+        recorded = self.convert(incoming, Caller(origin="hand"))
+        if recorded.refused == "unknown click" or recorded.outcome is None:
+            raise NotFoundError(
+                "there is no such click: it was never recorded here, is older than the retention, or was erased."
+            )
+        after = recorded.outcome.after
+        return {
+            "answer": recorded.outcome.answer,
+            "kind": recorded.outcome.kind,
+            "conversion_id": None if after is None else after.conversion_id,
+            "note": recorded.outcome.note,
+        }
+
+    def import_csv(self, text: str, *, dry_run: bool) -> dict[str, Any]:
+        """Conversions as CSV; a line that is stored already adds nothing. Gives the outcome of each line."""
+        return ConversionFile(self._workspace, self._writer, self._listener, dry_run=dry_run).read(text)
+
     # -- afterwards
+
+    def remap(self) -> None:
+        """Read statuses that were unknown when they came by the present mapping, also in the calls that are stored."""
+        remap_all(self._workspace, self._writer, self._listener)
+        self.replay(outcomes={"unmapped"})
 
     def rows(
         self, *, outcomes: Collection[CallOutcome] | None = None, limit: int | None = None
@@ -183,7 +196,7 @@ class PostbackInbox:
         now: Counter[str] = Counter()
         for date, row in reversed(rows):
             again = self._heard_again(row)
-            self._transact((self._workspace.id, date), partial(_change, again))
+            self._writer.transact((self._workspace.id, date), partial(_change, again))
             now[again.outcome] += 1
         return {"replayed": len(rows), "outcomes": dict(now)}
 

@@ -1,6 +1,6 @@
 """Words that nobody understood, understood later: a new mapping reaches back."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date as Date
 from itertools import chain
@@ -18,14 +18,15 @@ from tnc.core.models import (
     Network,
 )
 from tnc.store.days.history import click_history
-from tnc.store.days.transactions import Transact, in_portions
+from tnc.store.days.transactions import Writer, in_portions
 from tnc.store.days.writer import DayReader, DayWriter
 from tnc.store.workspace import Workspace
 from tnc.tracking.conversions.networks import network_of
 from tnc.tracking.conversions.postback import Meaning
+from tnc.tracking.conversions.record import UNMAPPED, RecordedConversion, store_change
 from tnc.tracking.conversions.settle import Outcome, conversion_cost
 from tnc.tracking.conversions.statuses import moves_on, vocabulary
-from tnc.tracking.record import UNMAPPED, RecordedConversion, store_change
+from tnc.tracking.listener import Listener
 
 
 def remap(
@@ -100,7 +101,7 @@ def words_differ(before: Configuration, after: Configuration) -> bool:
     )
 
 
-def remap_all(workspace: Workspace, transact: Transact, *, converted: Callable[[RecordedConversion], None]) -> int:
+def remap_all(workspace: Workspace, writer: Writer, listener: Listener) -> int:
     """Bring every conversion with a word that nobody understood up to the present mapping; how many changed.
 
     What changes is sent on like a word that has just come. Doing it twice is doing it once.
@@ -114,9 +115,9 @@ def remap_all(workspace: Workspace, transact: Transact, *, converted: Callable[[
 
     for date in workspace.histories.dates():
         seqs = _waiting(workspace, date)
-        for portion in in_portions(transact, (workspace.id, date), seqs, anew, world=workspace.world):
+        for portion in in_portions(writer, (workspace.id, date), seqs, anew, world=workspace.world):
             for recorded in chain.from_iterable(portion):
-                converted(recorded)
+                listener.converted(recorded)
                 count += 1
     return count
 

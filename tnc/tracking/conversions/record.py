@@ -1,0 +1,110 @@
+"""Stores what a postback, a person or a file says about a conversion, with the deliveries that follow from it.
+
+Runs inside the transaction of the writer, so nothing changes between reading and writing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tnc.core.models import Click, Configuration, ConversionChange, ConversionId, OfferId
+from tnc.destinations.enqueue import enqueue
+from tnc.store.days.deliveries import DeliveryRow
+from tnc.store.days.history import as_told, click_history
+from tnc.store.days.writer import DayWriter
+from tnc.tracking.conversions.networks import network_of, refusal
+from tnc.tracking.conversions.postback import Incoming
+from tnc.tracking.conversions.settle import Origin, Outcome, judge_conversion
+
+UNMAPPED = "words without a mapping"
+"""Name of the number that a day counts them under, so that a new mapping knows where to look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedConversion:
+    """What became of a word about a conversion. `outcome` is None when it was refused."""
+
+    click: Click | None
+    offer: OfferId | None
+    outcome: Outcome | None
+    event_seq: int = -1  # number of the word, where it was stored
+    deliveries: Sequence[DeliveryRow] = ()  # what has to be told of it, stored with it
+    refused: Literal["unknown click"] | str | None  # noqa: PYI051 - the one word that has a status of its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who says something about a conversion. A person at the command line needs no network's key."""
+
+    origin: Origin
+    peer_ip: str | None = None
+
+
+def record_conversion(
+    writer: DayWriter,
+    incoming: Incoming,
+    *,
+    configuration: Configuration,
+    caller: Caller,
+    now_ms: int,
+    new_id: Callable[[], ConversionId],
+) -> RecordedConversion:
+    found = writer.find(incoming.click_id)
+    if found is None:
+        return RecordedConversion(click=None, offer=None, outcome=None, refused="unknown click")
+    seq, click = found
+    events = writer.events_of(seq)
+    so_far = click_history(click, events)
+    offer = configuration.offers.get(so_far.offer) if so_far.offer is not None else None
+    network = network_of(offer=offer, recorded=so_far.network, named=incoming.network, networks=configuration.networks)
+    if caller.peer_ip is not None:
+        refused = refusal(network, key=incoming.key, peer_ip=caller.peer_ip)
+        if refused is not None:
+            return RecordedConversion(click=click, offer=so_far.offer, outcome=None, refused=refused)
+    changes = [event for event in events if isinstance(event, ConversionChange)]
+    outcome = judge_conversion(
+        incoming,
+        existing=changes,
+        network=network,
+        offer=offer,
+        campaign=configuration.campaigns.get(click.campaign),
+        now_ms=now_ms,
+        new_id=new_id,
+        origin=caller.origin,
+    )
+    if outcome.change is None:
+        return RecordedConversion(click=click, offer=so_far.offer, outcome=outcome, refused=None)
+    event_seq, deliveries = store_change(
+        writer, seq, click, [*changes, outcome.change], configuration=configuration, now_ms=now_ms
+    )
+    return RecordedConversion(
+        click=click, offer=so_far.offer, outcome=outcome, event_seq=event_seq, deliveries=deliveries, refused=None
+    )
+
+
+def store_change(
+    writer: DayWriter,
+    click_seq: int,
+    click: Click,
+    changes: Sequence[ConversionChange],
+    *,
+    configuration: Configuration,
+    now_ms: int,
+) -> tuple[int, list[DeliveryRow]]:
+    """Store the last of a click's changes, and with it what has to be told of it.
+
+    Returns its number, and what is in line.
+    """
+    event_seq = writer.add_event(click_seq, changes[-1])
+    if changes[-1].status is None:
+        writer.count(UNMAPPED, 1)
+    deliveries = enqueue(
+        writer,
+        click_seq=click_seq,
+        click=as_told(click, writer.events_of(click_seq)),
+        changes=changes,
+        event_seq=event_seq,
+        configuration=configuration,
+        now_ms=now_ms,
+    )
+    return event_seq, deliveries
