@@ -40,8 +40,8 @@ FAULTS: Final[dict[str, tuple[str, ...]]] = {
         "privacy/test_retention.py::test_terms_of_the_workspace_count_at_once",
     ),
     "9. a save wiped names": (
-        "campaigns/test_export_document.py::test_what_is_stored_comes_back_whole",
-        "campaigns/test_export.py::test_an_export_read_again_changes_nothing_is_its_own_export_and_holds_no_secret",
+        "campaigns/test_export_document.py::test_a_stored_configuration_is_read_back_unchanged",
+        "campaigns/test_export.py::test_an_export_is_read_back_unchanged_and_holds_no_secret",
     ),
     "10. what was switched off still got traffic": (
         "rules/test_plan.py::test_fault_10_paused_and_archived_flows_and_offers_get_no_traffic",

@@ -1,4 +1,4 @@
-"""Configurations of every kind for laws: valid, and otherwise as odd as the model lets them be."""
+"""Strategies for valid configurations with unusual values."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -36,11 +36,11 @@ T = TypeVar("T")
 
 law = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 
-# Few ones, so that two configurations often speak of the same things.
+# Only a few, so that two configurations often have the same ids.
 slugs = st.sampled_from(("a", "b-1", "0", "a-rather-long-one-" + "x" * 46))
 printable = st.characters(categories=["L", "N", "P", "S", "Zs"]).filter(str.isprintable)
 texts = st.text(printable, min_size=1, max_size=30).map(str.strip).filter(lambda text: text and "YOUR_" not in text)
-words = st.text(printable, min_size=1, max_size=10).map(str.strip).filter(lambda text: text and "YOUR_" not in text)
+names = st.text(printable, min_size=1, max_size=10).map(str.strip).filter(lambda text: text and "YOUR_" not in text)
 urls = st.sampled_from(
     (
         "https://shop.example/",
@@ -83,17 +83,17 @@ def one_or_none(items: Sequence[T]) -> SearchStrategy[T | None]:
 
 
 def choices(make: type[Any], field: str) -> SearchStrategy[Any]:
-    """The words that the model's annotation allows."""
+    """The texts that the annotation of the model allows."""
     annotation = next(each.type for each in fields(make) if each.name == field)
     return st.sampled_from(get_args(annotation))
 
 
 statuses = st.fixed_dictionaries({}, optional=dict.fromkeys(STATUSES, st.just(()))).flatmap(
-    lambda chosen: st.lists(words, unique_by=str.casefold, max_size=6).map(
+    lambda chosen: st.lists(names, unique_by=str.casefold, max_size=6).map(
         lambda theirs: {status: tuple(theirs[place :: len(chosen)]) for place, status in enumerate(chosen)}
     )
 )
-events = st.lists(words, min_size=1, max_size=3, unique=True).map(tuple)
+events = st.lists(names, min_size=1, max_size=3, unique=True).map(tuple)
 secrets = texts.filter(lambda text: not text.startswith(("env:", "file:")) and text != "(kept)")
 own_keys: dict[str, SearchStrategy[Any]] = {
     "pixel": st.from_regex(r"[A-Za-z0-9_-]{1,20}", fullmatch=True),
@@ -104,7 +104,7 @@ own_keys: dict[str, SearchStrategy[Any]] = {
     "developer_token": secrets,
     "secret": st.just("whsec_c2VjcmV0"),
     "api_version": st.sampled_from(("v26", "v26.0", "v27.1")),
-    "test_event_code": words,
+    "test_event_code": names,
     "page": st.just("https://shop.example/page"),
     "token_url": st.just("https://oauth.example/token"),
     "client_id": texts,
@@ -134,7 +134,7 @@ def destinations(draw: DrawFn, identity: str) -> Destination:
             name=texts,
             type=st.just(kind),
             on=events,
-            events=st.dictionaries(words, words, max_size=3),
+            events=st.dictionaries(names, names, max_size=3),
             first=st.booleans(),
             share=st.floats(0, 1).map(lambda share: share or 0.0),
             consent=choices(Destination, "consent"),
@@ -152,9 +152,9 @@ def sources(identity: str) -> SearchStrategy[Source]:
         Source,
         id=st.just(identity),
         name=texts,
-        click_id=optional(words),
-        cost=optional(words),
-        params=st.dictionaries(st.sampled_from(SUBS), words, max_size=4),
+        click_id=optional(names),
+        cost=optional(names),
+        params=st.dictionaries(st.sampled_from(SUBS), names, max_size=4),
         postback=optional(st.builds(Postback, url=urls, on=events, method=choices(Postback, "method"))),
         **flags,
     )
@@ -175,7 +175,7 @@ def networks(identity: str) -> SearchStrategy[Network]:
 
 @st.composite
 def offers(draw: DrawFn, identities: Sequence[str], known_networks: Sequence[str]) -> dict[str, Offer]:
-    """A cap leads to an earlier offer only, so that none goes round in a circle."""
+    """A cap leads to an earlier offer only, so that none leads back to itself."""
     made: dict[str, Offer] = {}
     for identity in identities:
         cap = st.builds(

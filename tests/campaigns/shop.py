@@ -1,4 +1,4 @@
-"""A small shop in TOML, and ways to read it and to hear what is wrong with a file."""
+"""A small shop in TOML, and functions to read a file and to get its mistakes."""
 
 from collections.abc import Mapping
 
@@ -91,7 +91,7 @@ def shop() -> Configuration:
 
 
 def refusal(text: str, *, base: Configuration | None = None, allow_hosts: tuple[str, ...] = ()) -> str:
-    """What is said about a file over the shop."""
+    """The message about a file that is applied to the shop."""
     with pytest.raises(InvalidError) as refused:
         read(text, base=shop() if base is None else base, allow_hosts=allow_hosts)
     return str(refused.value)

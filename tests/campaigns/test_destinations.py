@@ -1,4 +1,4 @@
-"""Destinations: each type's keys, and what may not be sent where."""
+"""Destinations: the keys of each type, and hosts that are refused."""
 
 # ruff: noqa: E501 - a message is asserted in one piece
 
@@ -28,7 +28,7 @@ def destination(kind: str, lines: str = "", *, complete: bool = True) -> str:
 
 
 def advice(host: str) -> str:
-    return f'allow it in config.toml with [outbound] allow_hosts = ["{host}"] if this is meant.'
+    return f'allow it in config.toml with [outbound] allow_hosts = ["{host}"] if this is intended.'
 
 
 @pytest.mark.parametrize("kind", PLATFORMS)
@@ -42,7 +42,7 @@ def test_every_type_is_read_with_its_needed_keys_alone(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", PLATFORMS)
-def test_every_needed_key_is_asked_for(kind: str) -> None:
+def test_every_needed_key_is_required(kind: str) -> None:
     needed = {key: each for key, each in PLATFORMS[kind].keys.items() if each.needed}
 
     assert mistakes(destination(kind, complete=False)) == [
@@ -116,11 +116,11 @@ def test_every_needed_key_is_asked_for(kind: str) -> None:
         (destination("google-csv", 'timezone = "here"'), 'timezone must be a time zone like UTC or Europe/Berlin, not "here".'),
         (
             destination("webhook").replace("whsec_c2VjcmV0", "c2VjcmV0"),
-            'secret must be "whsec_" and then base64, as Standard Webhooks has it.',
+            'secret must be "whsec_" and then base64, as Standard Webhooks requires.',
         ),
         (
             destination("webhook").replace("whsec_c2VjcmV0", "whsec_***"),
-            'secret must be "whsec_" and then base64, as Standard Webhooks has it.',
+            'secret must be "whsec_" and then base64, as Standard Webhooks requires.',
         ),
         (
             destination("webhook").replace('"whsec_c2VjcmV0"', '"(kept)"'),
@@ -142,16 +142,16 @@ def test_every_needed_key_is_asked_for(kind: str) -> None:
     ],
 )  # fmt: skip
 def test_a_wrong_destination_is_refused(text: str, sentence: str | None) -> None:
-    told = sentence or 'headers."X Y" is not a key here; it must be the name of a header, not "X Y".'
+    message = sentence or 'headers."X Y" is not a key here; it must be the name of a header, not "X Y".'
 
-    assert mistakes(text) == [f'[[destination]] "x": {told}']
+    assert mistakes(text) == [f'[[destination]] "x": {message}']
 
 
 @pytest.mark.parametrize("key", ["success", "failure"])
-def test_a_pattern_is_refused_in_the_words_of_the_rules(key: str) -> None:
-    (told,) = mistakes(destination("postback", f'{key} = "("'))
+def test_a_wrong_pattern_is_refused_with_the_message_of_re2(key: str) -> None:
+    (message,) = mistakes(destination("postback", f'{key} = "("'))
 
-    assert told.startswith(f"[[destination]] \"x\": {key} cannot be used: the pattern '(' is not valid in RE2")
+    assert message.startswith(f"[[destination]] \"x\": {key} cannot be used: the pattern '(' is not valid in RE2")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_pattern_is_refused_in_the_words_of_the_rules(key: str) -> None:
         (destination("postback", 'method = "POST"\nbody = "a=YOUR_KEY"'), "body"),
     ],
 )
-def test_what_a_template_left_to_fill_in_is_refused(text: str, key: str) -> None:
+def test_a_placeholder_of_a_template_is_refused(text: str, key: str) -> None:
     assert mistakes(text) == [f'[[destination]] "x": {key} {UNFILLED}']
 
 
@@ -201,14 +201,14 @@ def test_what_a_template_left_to_fill_in_is_refused(text: str, key: str) -> None
         ("\uff11\uff12\uff17.0.0.1", "127.0.0.1", "a loopback address"),
     ],
 )
-def test_nothing_is_sent_into_the_machine_s_own_world(host: str, shown: str, kind: str) -> None:
+def test_private_and_local_hosts_are_refused(host: str, shown: str, kind: str) -> None:
     text = destination("postback").replace("crm.example", host)
 
     assert mistakes(text) == [f'[[destination]] "x": url leads to {shown}, {kind}: {advice(shown)}']
 
 
 @pytest.mark.parametrize("host", ["93.184.215.14", "[2606:2800:21f:cb07::1]", "crm.example", "127.0.0.1.example"])
-def test_the_world_outside_is_open(host: str) -> None:
+def test_public_hosts_are_allowed(host: str) -> None:
     read(destination("postback").replace("crm.example", host))
 
 
@@ -222,27 +222,27 @@ def test_the_world_outside_is_open(host: str) -> None:
     ],
 )
 def test_no_secret_goes_over_plain_http(text: str, key: str, host: str) -> None:
-    told = f"{key} would send a secret over plain http to {host}: use https, or {advice(host)}"
+    message = f"{key} would send a secret over plain http to {host}: use https, or {advice(host)}"
 
-    assert mistakes(text) == [f'[[destination]] "x": {told}']
+    assert mistakes(text) == [f'[[destination]] "x": {message}']
     assert read(text, allow_hosts=(host,)).destinations
 
 
-def test_plain_http_without_a_secret_is_the_owner_s_business() -> None:
+def test_plain_http_without_a_secret_is_allowed() -> None:
     read(destination("postback").replace("https:", "http:"))
 
 
 @pytest.mark.parametrize(
     "allowed", ["127.0.0.1", "127.0.0.1:9000", "[::1]:9000", "::1", "[::1]", "LOCALHOST", "localhost:9000"]
 )
-def test_what_is_allowed_may_be_private_and_plain(allowed: str) -> None:
+def test_allowed_hosts_may_be_private_and_plain_http(allowed: str) -> None:
     host = allowed.lower().removesuffix(":9000")
     host = f"[{host}]" if host == "::1" else host
 
     read(destination("meta", f'base_url = "http://{host}:9000/meta"'), allow_hosts=(allowed,))
 
 
-def test_nothing_beside_what_is_allowed_is_let_through() -> None:
+def test_hosts_beside_the_allowed_ones_are_refused() -> None:
     text = destination("meta", 'base_url = "http://127.0.0.1:9001"')
 
     assert mistakes(text, allow_hosts=("127.0.0.1:9000", "127.0.0.2")) == [
@@ -250,7 +250,7 @@ def test_nothing_beside_what_is_allowed_is_let_through() -> None:
     ]
 
 
-def test_kept_does_not_carry_a_secret_to_another_type() -> None:
+def test_kept_does_not_reuse_a_secret_for_another_type() -> None:
     text = '[[destination]]\nid = "meta-main"\ntype = "tiktok"\npixel = "C1"\naccess_token = "(kept)"'
 
     assert mistakes(text, base=shop()) == [

@@ -1,4 +1,4 @@
-"""What changes is said in lines that a person would write, and never tells a secret."""
+"""A diff lists changes in plain lines, without secrets."""
 
 import json
 
@@ -11,19 +11,19 @@ from tnc.campaigns.schema import NOUNS
 from tnc.core.models import Configuration
 
 
-def said(text: str, *, prune: bool = False) -> list[str]:
-    """The lines about a file over the shop."""
+def changes(text: str, *, prune: bool = False) -> list[str]:
+    """The diff of a file that is applied to the shop."""
     base = shop()
     return diff_text(diff(base, read(text, base=base, prune=prune))).splitlines()
 
 
 def changed(old: str, new: str) -> list[str]:
     assert old in SHOP
-    return said(SHOP.replace(old, new))
+    return changes(SHOP.replace(old, new))
 
 
-def test_nothing_changes_is_said_too() -> None:
-    assert said("") == ["nothing changes"]
+def test_no_changes_are_reported_as_such() -> None:
+    assert changes("") == ["nothing changes"]
     assert diff_json(diff(shop(), shop())) == {"changes": []}
 
 
@@ -40,14 +40,14 @@ def test_new_things_are_named() -> None:
     ]
 
 
-def test_changed_keys_are_told_with_old_and_new() -> None:
+def test_changed_keys_are_shown_with_old_and_new_value() -> None:
     assert changed("payout = 12.5", "payout = 14") == ["~ offer shoes: payout 12.5 -> 14"]
     assert changed("payout = 12.5", "") == ['~ offer shoes: payout 12.5 -> "from-postback"']
     assert changed("conversions = 100", "conversions = 50") == ["~ offer shoes: cap.conversions 100 -> 50"]
     assert changed('id = "quiz"\n', 'id = "quiz"\nname = "Quiz"\n') == ['~ lander quiz: name "quiz" -> "Quiz"']
 
 
-def test_keys_that_come_and_go_are_told_so() -> None:
+def test_added_and_removed_keys_are_shown() -> None:
     cap = 'cap = { conversions = 100, then = "boots" }'
 
     assert changed(cap, "") == ['~ offer shoes: cap removed: { conversions = 100, then = "boots" }']
@@ -56,7 +56,7 @@ def test_keys_that_come_and_go_are_told_so() -> None:
     ]
 
 
-def test_flows_and_what_is_in_them_are_told_by_their_ids() -> None:
+def test_flows_with_their_offers_and_landers_are_shown_by_id() -> None:
     assert changed('id = "boots", weight = 30', 'id = "boots", weight = 40') == [
         "~ campaign summer: flow us-mobile: weight of boots 30 -> 40"
     ]
@@ -85,28 +85,28 @@ def test_a_new_order_of_flows_is_a_change() -> None:
     first, second = SHOP.index("[[campaign.flow]]"), SHOP.rindex("[[campaign.flow]]")
     swapped = SHOP[:first] + SHOP[second:] + SHOP[first:second]
 
-    assert said(swapped) == ["~ campaign summer: order of flows us-mobile, rest -> rest, us-mobile"]
+    assert changes(swapped) == ["~ campaign summer: order of flows us-mobile, rest -> rest, us-mobile"]
 
 
-def test_an_archived_flow_is_told_so() -> None:
+def test_an_archived_flow_is_shown() -> None:
     assert changed('id = "rest"\n', 'id = "rest"\narchived = true\n') == [
         "~ campaign summer: flow rest: archived false -> true"
     ]
 
 
-def test_archiving_restoring_and_removing_have_words_of_their_own() -> None:
+def test_archived_restored_and_removed_tables_are_named_as_such() -> None:
     archived = SHOP.replace('[[lander]]\nid = "quiz"', '[[lander]]\nid = "quiz"\narchived = true')
 
-    assert said(archived) == ["- lander quiz: archived"]
+    assert changes(archived) == ["- lander quiz: archived"]
     assert diff_text(diff(read(archived), shop())) == "+ lander quiz: restored"
-    assert said(archived.replace("land.example/quiz", "land.example/other")) == [
+    assert changes(archived.replace("land.example/quiz", "land.example/other")) == [
         "- lander quiz: archived",
         '~ lander quiz: url "https://land.example/quiz?k={click_id}" -> "https://land.example/other?k={click_id}"',
     ]
     assert diff_text(diff(read(SHOP + '[[source]]\nid = "x"'), shop())) == "- source x: removed"
 
 
-def test_secrets_are_told_to_change_and_nothing_more() -> None:
+def test_a_changed_secret_is_not_shown() -> None:
     assert changed("s3cret", "an0ther") == ["~ network good-network: key (kept) -> (changed)"]
     assert changed('key = "s3cret"', "") == ["~ network good-network: key removed: (kept)"]
     assert changed("env:META_TOKEN", "an0ther") == ["~ destination meta-main: access_token (kept) -> (changed)"]
@@ -122,7 +122,7 @@ def test_secrets_are_told_to_change_and_nothing_more() -> None:
     assert diff_text(diff(Configuration(), after)) == "+ destination x"
 
 
-def test_programs_get_the_same_as_data() -> None:
+def test_the_json_has_the_same_changes_as_the_text() -> None:
     base = shop()
     changes = diff(base, read(SHOP.replace("weight = 30", "weight = 40"), base=base))
 
@@ -142,7 +142,7 @@ def test_programs_get_the_same_as_data() -> None:
 
 @law
 @given(configurations(), configurations())
-def test_a_diff_names_exactly_what_differs_and_says_how(one: Configuration, other: Configuration) -> None:
+def test_a_diff_lists_exactly_the_differences(one: Configuration, other: Configuration) -> None:
     changes = diff(one, other)
 
     named = {(change.noun, change.id) for change in changes}

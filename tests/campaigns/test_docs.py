@@ -1,4 +1,4 @@
-"""docs/configuration.md says of every key what the tables of keys say."""
+"""docs/configuration.md has a row for every key of the tables."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -52,14 +52,14 @@ def tables() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("heading", "text"), list(tables()), ids=lambda value: value if "\n" not in value else "table")
-def test_every_table_of_keys_stands_in_the_page(heading: str, text: str) -> None:
+def test_the_page_has_every_table_of_keys(heading: str, text: str) -> None:
     section = re.split(r"^#+ ", PAGE, flags=re.MULTILINE)
     (found,) = (each for each in section if each.split("\n")[0].replace("`", "").replace('"', "") == heading)
 
     assert text in found
 
 
-def test_the_worked_example_is_applied_as_it_stands() -> None:
+def test_the_complete_example_can_be_applied() -> None:
     (example,) = re.findall(r"```toml\n(# A complete example.*?)```", PAGE, flags=re.DOTALL)
 
     found = read(example)
@@ -68,7 +68,7 @@ def test_the_worked_example_is_applied_as_it_stands() -> None:
     assert read(export_toml(found), base=found) == found
 
 
-def test_the_smaller_examples_are_applied_after_it() -> None:
+def test_the_smaller_examples_can_be_applied_after_it() -> None:
     (example,) = re.findall(r"```toml\n(# A complete example.*?)```", PAGE, flags=re.DOTALL)
     base: Configuration = read(example)
     others = [each for each in re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL) if each != example]

@@ -1,4 +1,4 @@
-"""What is exported reads well, hides its secrets, and read again changes nothing."""
+"""Exports read like files written by hand, hide secrets, and can be applied again."""
 
 import tomllib
 from typing import Any
@@ -60,15 +60,15 @@ offers = [ { id = "boots" } ]
 """
 
 
-def test_an_export_is_the_file_that_a_person_would_have_written() -> None:
+def test_an_export_reads_like_a_file_written_by_hand() -> None:
     assert export_toml(shop()) == SHOP
 
 
-def test_of_nothing_nothing_is_written() -> None:
+def test_an_empty_configuration_is_an_empty_export() -> None:
     assert export_toml(Configuration()) == ""
 
 
-def test_long_lists_stand_one_item_a_line() -> None:
+def test_long_lists_have_one_item_per_line() -> None:
     conditions = ", ".join(f'{{ fact = "param.p{number}", is = ["{"x" * 30}"] }}' for number in range(3))
     text = f'[[filter]]\nid = "long"\nwhen = [ {conditions} ]\n'
 
@@ -88,7 +88,7 @@ def test_the_order_of_the_file_does_not_matter() -> None:
 
 @law
 @given(configurations())
-def test_an_export_read_again_changes_nothing_is_its_own_export_and_holds_no_secret(
+def test_an_export_is_read_back_unchanged_and_holds_no_secret(
     configuration: Configuration,
 ) -> None:
     text = export_toml(configuration)

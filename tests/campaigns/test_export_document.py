@@ -1,4 +1,4 @@
-"""A stored configuration comes back whole, also when an older tnc wrote it."""
+"""A stored configuration is read back unchanged, also one of an older version."""
 
 import json
 from typing import Any
@@ -15,11 +15,11 @@ from tnc.core.models import CampaignId, Configuration, DestinationId
 
 @law
 @given(configurations())
-def test_what_is_stored_comes_back_whole(configuration: Configuration) -> None:
+def test_a_stored_configuration_is_read_back_unchanged(configuration: Configuration) -> None:
     assert from_document(to_document(configuration)) == configuration
 
 
-def test_secrets_are_stored_for_the_store_to_seal() -> None:
+def test_the_stored_document_holds_secrets_for_the_store_to_encrypt() -> None:
     document = to_document(shop())
 
     assert b"meta-token-1" in document
@@ -54,6 +54,6 @@ def test_keys_that_only_a_newer_version_knows_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("document", [b"", b"[]", b'{"offers": {"x": {}}}', b"\xff"])
-def test_what_was_never_a_document_is_refused(document: bytes) -> None:
+def test_an_invalid_document_is_refused(document: bytes) -> None:
     with pytest.raises(FailedError, match=r"^this version of the configuration cannot be read \(.*\); roll back to "):
         from_document(document)

@@ -1,4 +1,4 @@
-"""A file becomes a configuration: what it names is replaced as a whole, the rest stays."""
+"""A file replaces whole tables of a configuration and leaves the others."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -86,7 +86,7 @@ cost = { model = "cpc", amount = 0.02, currency = "USD" }   # cpc | cpm | cpa | 
 uniqueness = { hours = 24 }
 redirect = "302"                 # 302 | 303 | 307 | meta | double-meta | js
 sticky = "offer"                 # none | flow | lander | offer
-destinations = ["meta-main"]     # optional, section 8
+destinations = ["meta-main"]     # optional
 otherwise = { type = "status", code = 404 }             # when no flow matches; or { type="url", url="..." }
 
 [[campaign.flow]]                # tried top to bottom; the first that matches wins
@@ -115,7 +115,7 @@ access_token = "env:META_TOKEN"  # secret
 """
 
 
-def test_the_contract_s_example_is_read_to_the_last_key() -> None:
+def test_every_key_of_the_example_is_read() -> None:
     found = read(CONTRACT)
 
     assert found == Configuration(
@@ -214,7 +214,7 @@ def test_an_empty_file_changes_nothing() -> None:
     assert read("", base=shop()) == shop()
 
 
-def test_a_named_thing_is_replaced_as_a_whole_and_the_rest_stays() -> None:
+def test_a_table_of_the_file_replaces_the_stored_one_as_a_whole() -> None:
     before = shop()
 
     after = read('[[offer]]\nid = "shoes"\nurl = "https://other.example/"', base=before)
@@ -223,7 +223,7 @@ def test_a_named_thing_is_replaced_as_a_whole_and_the_rest_stays() -> None:
     assert after == replace(before, offers={**before.offers, OfferId("shoes"): shoes})
 
 
-def test_the_base_itself_is_never_changed() -> None:
+def test_the_base_is_not_modified() -> None:
     before = shop()
 
     read('[[offer]]\nid = "shoes"\nurl = "https://other.example/"', base=before, prune=True)
@@ -239,13 +239,13 @@ def test_pruning_archives_what_the_file_does_not_name() -> None:
     assert all(item.archived for items in rest for item in items.values())
 
 
-def test_what_is_named_again_comes_back_from_the_archive() -> None:
+def test_a_table_of_the_file_is_restored_from_the_archive() -> None:
     pruned = read("", base=shop(), prune=True)
 
     assert read(SHOP, base=pruned) == shop()
 
 
-def test_archived_things_may_still_be_referred_to() -> None:
+def test_archived_tables_may_be_referenced() -> None:
     pruned = read("", base=shop(), prune=True)
 
     after = read(
@@ -256,7 +256,7 @@ def test_archived_things_may_still_be_referred_to() -> None:
     assert after.campaigns[CampaignId("w")].filter == "standard"
 
 
-def test_the_path_of_an_archived_campaign_is_free_again() -> None:
+def test_the_path_of_an_archived_campaign_can_be_used_again() -> None:
     pruned = read("", base=shop(), prune=True)
 
     after = read('[[campaign]]\nid = "new"\npath = "summer"', base=pruned)
@@ -285,7 +285,7 @@ def test_single_offers_and_landers_of_a_flow_may_be_paused() -> None:
     assert [each.paused for each in flow.offers] == [True, False]
 
 
-def test_dates_in_conditions_are_kept_as_the_text_that_they_are() -> None:
+def test_dates_in_conditions_are_kept_as_text() -> None:
     text = '[[filter]]\nid = "late"\nwhen = [{ fact = "clicked_at", above = 2026-11-23T18:00:00Z }]'
 
     condition = read(text).filters[FilterId("late")].when[0]
@@ -357,7 +357,7 @@ def test_a_name_may_hold_joiners_and_no_break_spaces(name: str) -> None:
     )
 
 
-def test_kept_keeps_what_is_stored() -> None:
+def test_kept_keeps_the_stored_secret() -> None:
     postback = (
         '[[destination]]\nid = "pb"\ntype = "postback"\nurl = "https://crm.example/"\nheaders = { X-A = "abc" }\n'
     )
@@ -367,7 +367,7 @@ def test_kept_keeps_what_is_stored() -> None:
     assert read(text, base=base) == base
 
 
-def test_a_secret_that_is_not_given_again_is_gone() -> None:
+def test_a_secret_that_is_left_out_is_removed() -> None:
     after = read('[[network]]\nid = "good-network"', base=shop())
 
     assert after.networks[NetworkId("good-network")].key is None
@@ -418,7 +418,7 @@ def test_a_hundred_thousand_brackets_are_refused_at_once(opening: str) -> None:
     assert refusal("source = " + opening * 100_000) == "shop.toml is nested too deeply; nothing was changed."
 
 
-def test_a_huge_file_is_refused_unread() -> None:
+def test_a_huge_file_is_refused_without_parsing() -> None:
     text = "#" * 2_000_001
 
     assert refusal(text) == "shop.toml is 2000001 characters long, and 2000000 are allowed; nothing was changed."
@@ -433,15 +433,15 @@ def test_keys_of_a_hundred_thousand_parts_are_refused_at_once(part: str) -> None
     )
 
 
-def test_a_table_where_text_belongs_is_refused_however_deep_it_is() -> None:
+def test_a_deep_table_in_place_of_text_is_refused() -> None:
     deep = ".".join(["a"] * 30)
 
     assert mistakes(f'[[lander]]\nid = "x"\nurl.{deep} = 1') == [
-        '[[lander]] "x": url must be an http or https address, with macros, not a table.'
+        '[[lander]] "x": url must be an http or https URL, with macros, not a table.'
     ]
 
 
-def test_a_long_way_of_caps_is_no_circle_and_takes_no_time() -> None:
+def test_a_long_chain_of_caps_is_no_circle_and_checked_fast() -> None:
     first = '[[offer]]\nid = "o0"\nurl = "https://a.example/"\n'
     text = first + "".join(
         f'[[offer]]\nid = "o{n}"\nurl = "https://a.example/"\ncap = {{ conversions = 1, then = "o{n - 1}" }}\n'
@@ -451,7 +451,7 @@ def test_a_long_way_of_caps_is_no_circle_and_takes_no_time() -> None:
     assert len(read(text).offers) == 2000
 
 
-def test_of_a_thousand_mistakes_the_first_forty_are_listed() -> None:
+def test_only_the_first_forty_mistakes_are_listed() -> None:
     text = "".join(f'[[lander]]\nid = "l{number}"\n' for number in range(1000))
 
     lines = refusal(text).splitlines()
@@ -461,22 +461,22 @@ def test_of_a_thousand_mistakes_the_first_forty_are_listed() -> None:
     assert lines[-1] == "And 960 more."
 
 
-def test_numbers_without_end_are_refused() -> None:
-    told = refusal("a = " + "1" * 5000)
-    assert told.startswith("shop.toml holds a number or date that cannot be read: ")
+def test_numbers_with_too_many_digits_are_refused() -> None:
+    message = refusal("a = " + "1" * 5000)
+    assert message.startswith("shop.toml holds a number or date that cannot be read: ")
     text = '[[offer]]\nid = "a"\nurl = "https://a.example"\npayout = 0x' + "f" * 5000
     assert refusal(text).endswith(
         'payout must be a number from 0 to 1000000000 or "from-postback", not a number that is too large.'
     )
 
 
-def test_what_the_terminal_would_obey_is_not_printed() -> None:
-    told = refusal('[[lander]]\nid = "x"\n"ur\\u001b[2Jl" = "\\u202e"\nurl = "\\u001b]0;owned\\u0007"')
+def test_messages_hold_no_terminal_control_characters() -> None:
+    message = refusal('[[lander]]\nid = "x"\n"ur\\u001b[2Jl" = "\\u202e"\nurl = "\\u001b]0;owned\\u0007"')
 
-    assert all(char.isprintable() for char in told.replace("\n", ""))
+    assert all(char.isprintable() for char in message.replace("\n", ""))
 
 
-def test_the_demo_is_applied_as_it_is() -> None:
+def test_the_demo_configuration_can_be_applied() -> None:
     demo = Path(__file__).parents[2] / "tnc" / "admin" / "demo" / "campaign.toml"
 
     found = read(demo.read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ from tnc.core.models import Configuration, FilterId
 from tnc.rules.templates import UrlTemplate
 
 KEYS_OF_OFFER = "Known: id, name, network, url, payout, currency, cap, paused, archived."
-URL = "must be an http or https address, with macros, not"
+URL = "must be an http or https URL, with macros, not"
 SLUG = "must be lower-case letters, digits and hyphens, at most 64, with no hyphen in front, not"
 PATH = "must be letters, digits and . _ ~ - in parts between single slashes, with none at the ends, not"
 RESERVED = (
@@ -56,7 +56,7 @@ def test_what_is_not_toml_is_refused_with_line_and_column(text: str, sentence: s
         ("[[lander]]\nid = 7", f"[[lander]] number 1: id {SLUG} 7."),
         (
             '[[lander]]\nid = "a"\nurl = "https://a.example"\n[[lander]]\nid = "a"\nurl = "https://b.example"',
-            '[[lander]] "a": id stands in the file twice.',
+            '[[lander]] "a": id is in the file twice.',
         ),
     ],
 )
@@ -117,7 +117,7 @@ def test_tables_and_ids_are_refused(text: str, sentence: str) -> None:
             'cap = { conversions = 1, then = "boot" }',
             'cap.then is "boot", and there is no such offer; did you mean "boots"? Known: "boots", "shoes", "x".',
         ),
-        ('cap = { conversions = 1, then = "x" }', "cap.then goes round in a circle: x -> x."),
+        ('cap = { conversions = 1, then = "x" }', "cap.then leads back to itself: x -> x."),
         ("paused = 1", "paused must be true or false, not 1."),
         ('archived = "yes"', 'archived must be true or false, not "yes".'),
     ],
@@ -132,19 +132,19 @@ def test_keys_of_an_offer_are_refused(line: str, sentence: str) -> None:
     "url",
     ["ftp://x.example/", "javascript:alert(1)", "https://{domain}/", "https://x.example/{clik_id}", "//x.example", "x"],
 )
-def test_urls_are_refused_in_the_words_of_the_rules(url: str) -> None:
+def test_urls_are_refused_with_the_message_of_the_rules(url: str) -> None:
     with pytest.raises(InvalidError) as refused:
         UrlTemplate.parse(url)
     sentence = f"cannot be used: {refused.value}".removesuffix("?")
 
-    (told,) = mistakes(f'[[lander]]\nid = "x"\nurl = "{url}"')
+    (message,) = mistakes(f'[[lander]]\nid = "x"\nurl = "{url}"')
 
-    assert told[:-1] == f'[[lander]] "x": url {sentence}'
+    assert message[:-1] == f'[[lander]] "x": url {sentence}'
 
 
 def test_a_missing_key_is_named_with_what_it_must_be() -> None:
     assert mistakes('[[lander]]\nid = "x"') == [
-        '[[lander]] "x": url is missing; it must be an http or https address, with macros.'
+        '[[lander]] "x": url is missing; it must be an http or https URL, with macros.'
     ]
 
 
@@ -162,7 +162,7 @@ def test_a_missing_key_is_named_with_what_it_must_be() -> None:
         ),
         (
             'postback = { on = ["sale"] }',
-            "postback.url is missing; it must be an http or https address, with macros.",
+            "postback.url is missing; it must be an http or https URL, with macros.",
         ),
         (
             'postback = { url = "https://a.example/", on = [] }',
@@ -184,7 +184,7 @@ def test_a_missing_key_is_named_with_what_it_must_be() -> None:
             'postback = { url = "https://10.0.0.1/" }',
             (
                 "postback.url leads to 10.0.0.1, a private address: allow it in config.toml with [outbound] allow_hosts ="
-                ' ["10.0.0.1"] if this is meant.'
+                ' ["10.0.0.1"] if this is intended.'
             ),
         ),
     ],
@@ -204,7 +204,7 @@ def test_keys_of_a_source_are_refused(line: str, sentence: str) -> None:
         ("statuses = { sale = [1] }", ["statuses.sale[0] must be text, not 1."]),
         (
             'statuses = { lead = ["Open"], sale = ["1", "OPEN"] }',
-            ['statuses.sale has the word "OPEN", which stands under lead too.'],
+            ['statuses.sale has "OPEN", which is listed under lead too.'],
         ),
         (
             'duplicates = "update-all"',
@@ -325,14 +325,14 @@ CONDITION = "Known: is, not, contains, starts, ends, matches, in, above, below, 
         (
             BOT + 'action = { type = "url", url = "https://a.example/" }',
             (
-                "purpose is missing or too short; a filter that sends visits to another url has to say why,"
+                "purpose is missing or too short; a filter that sends visits to another url must say why,"
                 " in at least 10 characters."
             ),
         ),
         (
             BOT + 'action = { type = "offer", offer = "boots" }\npurpose = "  because  "',
             (
-                "purpose is missing or too short; a filter that sends visits to another offer has to say why,"
+                "purpose is missing or too short; a filter that sends visits to another offer must say why,"
                 " in at least 10 characters."
             ),
         ),
@@ -363,11 +363,11 @@ def test_a_filter_with_a_purpose_may_send_visits_elsewhere() -> None:
         ('path = "a/../b"', f'path {PATH} "a/../b".'),
         ('path = "a b"', f'path {PATH} "a b".'),
         ('path = "ä"', f'path {PATH} "ä".'),
-        ('path = "click"', f'path begins with "click", which is an address of tnc itself. {RESERVED}'),
-        ('path = "-/x"', f'path begins with "-", which is an address of tnc itself. {RESERVED}'),
+        ('path = "click"', f'path begins with "click", a path of tnc itself. {RESERVED}'),
+        ('path = "-/x"', f'path begins with "-", a path of tnc itself. {RESERVED}'),
         (
             'path = "word/postback"',
-            'path is "word/postback", an address where networks that were set up for Keitaro send conversions.',
+            'path is "word/postback", the path where networks that were set up for Keitaro send postbacks.',
         ),
         ('path = "summer"', 'path is "summer", which the campaign "summer" has already.'),
         ('source = "x"', 'source is "x", and there is no such source. Known: "native-ads".'),
@@ -413,11 +413,11 @@ def test_a_filter_with_a_purpose_may_send_visits_elsewhere() -> None:
     ],
 )
 def test_keys_of_a_campaign_are_refused(line: str, sentence: str | None) -> None:
-    told = sentence or (
+    message = sentence or (
         "flow must be a list, each a table of id, when, match, landers, offers, paused, archived, not 3."
     )
 
-    assert mistakes(f'[[campaign]]\nid = "x"\n{line}') == [f'[[campaign]] "x": {told}']
+    assert mistakes(f'[[campaign]]\nid = "x"\n{line}') == [f'[[campaign]] "x": {message}']
 
 
 @pytest.mark.parametrize(
@@ -505,12 +505,12 @@ def test_two_flows_of_a_campaign_may_not_share_an_id() -> None:
     ]
 
 
-def test_what_can_be_wrong_only_between_things_is_refused_too() -> None:
+def test_mistakes_between_tables_are_refused() -> None:
     circle = SHOP.replace(
         'url = "https://shop.example/boots?s2={click_id}"',
         'url = "https://shop.example/boots"\ncap = { conversions = 1, then = "shoes" }',
     )
-    assert mistakes(circle) == ['[[offer]] "boots": cap.then goes round in a circle: boots -> shoes -> boots.']
+    assert mistakes(circle) == ['[[offer]] "boots": cap.then leads back to itself: boots -> shoes -> boots.']
 
     twice = '[[campaign]]\nid = "one"\npath = "p"\n[[campaign]]\nid = "two"\npath = "p"'
     assert mistakes(twice) == ['[[campaign]] "two": path is "p", which the campaign "one" has already.']
@@ -529,16 +529,16 @@ def test_what_can_be_wrong_only_between_things_is_refused_too() -> None:
     ]
 
 
-def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_changed() -> None:
+def test_all_mistakes_are_listed_at_once_and_nothing_is_changed() -> None:
     text = (
         SHOP.replace("weight = 70", "weight = -70").replace('is = ["bot"]', 'is = ["robot"]').replace("12.5", '"much"')
     )
     base = Configuration()
 
-    told = refusal(text, base=base)
+    message = refusal(text, base=base)
 
-    assert told.splitlines()[0] == "shop.toml has 3 mistakes; nothing was changed."
-    assert [line.partition(": ")[2].partition(": ")[0] for line in told.splitlines()[1:]] == [
+    assert message.splitlines()[0] == "shop.toml has 3 mistakes; nothing was changed."
+    assert [line.partition(": ")[2].partition(": ")[0] for line in message.splitlines()[1:]] == [
         '[[offer]] "shoes"',
         '[[filter]] "standard"',
         '[[campaign.flow]] "us-mobile" of "summer"',
@@ -546,14 +546,14 @@ def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_changed() -> No
     assert base == Configuration()
 
 
-def test_a_file_that_another_thing_refers_to_wrongly_names_only_the_mistake_itself() -> None:
+def test_a_reference_to_a_table_with_a_mistake_is_no_second_mistake() -> None:
     """An offer with a mistake is still known to the flow that names it."""
     text = SHOP.replace('url = "https://shop.example/boots?s2={click_id}"', "url = 7")
 
     assert mistakes(text, base=Configuration()) == [f'[[offer]] "boots": url {URL} 7.']
 
 
-def test_without_a_resolver_no_secret_is_read_from_elsewhere() -> None:
+def test_without_a_resolver_references_to_secrets_are_refused() -> None:
     with pytest.raises(InvalidError) as refused:
         read_toml('[[network]]\nid = "x"\nkey = "file:/etc/passwd"', file="shop.toml", base=Configuration())
 

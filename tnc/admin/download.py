@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
-from tnc.campaigns.hosts import host_complaint
+from tnc.campaigns.hosts import host_problem
 from tnc.core.errors import FailedError
 from tnc.destinations.http import ForbiddenAddressError, open_session
 from tnc.visitors.geo.update import Fetch, FetchResponse
@@ -63,7 +63,7 @@ async def _followed(
 def _check(url: URL, headers: Mapping[str, str], allowed: Collection[str]) -> None:
     if url.scheme not in ("http", "https") or not url.host:
         raise FailedError("the server redirects to what is no http or https address")
-    complaint = host_complaint(str(url), secret="Authorization" in headers, allow_hosts=allowed)
+    complaint = host_problem(str(url), secret="Authorization" in headers, allow_hosts=allowed)
     if complaint is not None:
         raise FailedError(f"the address {complaint}")
 

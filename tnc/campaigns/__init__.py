@@ -1,1 +1,1 @@
-"""What the owner set up, as a file to keep in git: read, compared, written, and stored."""
+"""The configuration as a file: read, compared, written, stored; templates of traffic sources and networks."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from tnc.campaigns.hosts import host_complaint
+from tnc.campaigns.hosts import host_problem
 from tnc.campaigns.platforms.base import Platform
 from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.campaigns.text_types import NAME, SHORT_TEXT, SLUG
@@ -125,7 +125,7 @@ def postback_complaints(url: str, context: Context) -> Iterable[ShapeError]:
     """What is wrong with the URL of a source's `postback`."""
     if "YOUR_" in url:
         yield mistake(_UNFILLED, "url")
-    if complaint := host_complaint(url, secret=False, allow_hosts=context.allow_hosts):
+    if complaint := host_problem(url, secret=False, allow_hosts=context.allow_hosts):
         yield mistake(complaint, "url")
 
 
@@ -178,5 +178,5 @@ def _forbidden_urls(destination: Destination, platform: Platform, context: Conte
     secret = any(platform.secrets_in(destination.settings))
     urls = {key: destination.settings.get(key) for key, each in platform.keys.items() if each.is_endpoint}
     for key, url in {"base_url": destination.base_url, **urls}.items():
-        if isinstance(url, str) and (complaint := host_complaint(url, secret=secret, allow_hosts=context.allow_hosts)):
+        if isinstance(url, str) and (complaint := host_problem(url, secret=secret, allow_hosts=context.allow_hosts)):
             yield mistake(complaint, key)

@@ -1,4 +1,4 @@
-"""What changes from one configuration to the next, for people and for programs; secrets are never told."""
+"""The changes from one configuration to another, as text and as JSON, without secrets."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ Kind = Literal["added", "changed", "archived", "restored", "removed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldChange:
-    """`old` None: it was not set before; `new` None: it is not set any more."""
+    """With `old` None the field was not set before; with `new` None it is no longer set."""
 
     field: str
     old: str | None
@@ -32,12 +32,12 @@ class Change:
 
 
 def diff(old: Configuration, new: Configuration) -> tuple[Change, ...]:
-    """By noun and id. `removed` happens only when an older version comes back."""
+    """Changes in the order of nouns and ids. `removed` happens only in a rollback to an older version."""
     return tuple(change for noun in NOUNS.values() for change in _of_noun(noun, old, new))
 
 
 def diff_text(changes: Sequence[Change]) -> str:
-    """A line for each thing that comes or goes and for each field that changes."""
+    """A line for everything that is added or removed, and for each field that changes."""
     return "\n".join(line for change in changes for line in _lines(change)) if changes else "nothing changes"
 
 
@@ -92,9 +92,9 @@ def _changed(noun: Noun, old: Any, new: Any) -> Change:
     if old.archived != new.archived:
         kind = "archived" if new.archived else "restored"
     fields = _tables(noun.shape.write(old), noun.shape.write(new))
-    # That it is archived or not is what `kind` says already.
-    told = tuple(each for each in fields if each.field != "archived")
-    return Change(noun=noun.name, id=new.id, kind=kind, fields=told)
+    # `kind` already says whether it is archived.
+    others = tuple(each for each in fields if each.field != "archived")
+    return Change(noun=noun.name, id=new.id, kind=kind, fields=others)
 
 
 def _tables(old: TomlTable, new: TomlTable) -> Iterator[FieldChange]:
@@ -124,7 +124,7 @@ def _entries(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[F
 
 
 def _lists(noun: str, old: Sequence[TomlTable], new: Sequence[TomlTable]) -> Iterator[FieldChange]:
-    """Flows, and the offers and landers in them: things with an id and an order."""
+    """Flows, and the offers and landers in them: lists of tables with an id, whose order matters."""
     before, after = ({str(each["id"]): each for each in items} for items in (old, new))
     for identity in dict.fromkeys((*before, *after)):
         was, becomes = before.get(identity), after.get(identity)
@@ -148,7 +148,7 @@ def _have_ids(items: Sequence[object]) -> bool:
 
 
 def _contents(item: TomlTable | None) -> str | None:
-    """All but the id, which stands before it; a weight also where it is the default."""
+    """All keys but the id; the weight also where it is the default."""
     if item is None:
         return None
     weight = {"weight": item.value_of("weight")} if item.value_of("weight") is not None else {}

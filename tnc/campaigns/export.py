@@ -1,4 +1,4 @@
-"""A configuration as the file its owner could have written: stable, short, and without secrets."""
+"""Writes a configuration as a file that reads like one written by hand, without secrets."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -17,7 +17,7 @@ WIDTH: Final = 120
 
 
 def export_toml(configuration: Configuration) -> str:
-    """By noun and id, only what differs from the defaults; reading it over the same configuration changes nothing."""
+    """Sorted by noun and id, only what differs from the defaults; applying it again changes nothing."""
     return "\n".join(
         block
         for noun in NOUNS.values()
@@ -47,7 +47,7 @@ def _line(key: str, value: object) -> str:
 
 
 def _padded(value: object) -> str:
-    """Lists of tables with air inside: `[ { ... } ]`."""
+    """A list of tables with spaces inside: `[ { ... } ]`."""
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
         return f"[ {', '.join(map(inline, value))} ]"
     return inline(value)

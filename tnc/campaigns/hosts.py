@@ -1,4 +1,4 @@
-"""Which hosts tnc may be told to send to: none of the machine's own world, unless the operator allows it."""
+"""Which hosts tnc may send to: no private or local ones, unless config.toml allows them."""
 
 import ipaddress
 import socket
@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlsplit
 
-# Where a cloud tells its machines their own secrets.
+# Where cloud machines get their secrets.
 _METADATA: Final = frozenset(
     {
         "169.254.169.254",
@@ -20,22 +20,22 @@ _METADATA: Final = frozenset(
 )
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def host_complaint(url: str, *, secret: bool, allow_hosts: Collection[str]) -> str | None:
-    """Why nothing may be sent there, as the rest of a sentence that begins with the key; None when it may.
+def host_problem(url: str, *, secret: bool, allow_hosts: Collection[str]) -> str | None:
+    """Why tnc may not send to the URL, as the rest of a sentence that begins with a key; None if it may.
 
-    Looks at what is written, not at what a name resolves to: that is judged again at each connection.
+    Checks the host as written. The addresses that a name resolves to are checked at each connection.
     """
     parts = urlsplit(url)
-    # NFKC: full-width digits and dots make an address, too.
+    # NFKC: resolvers also accept full-width digits and dots.
     host = unicodedata.normalize("NFKC", parts.hostname or "").rstrip(".")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if is_allowed(host, port, allow_hosts):
         return None
-    advice = f'allow it in config.toml with [outbound] allow_hosts = ["{host}"] if this is meant'
-    if kind := inside(host):
+    advice = f'allow it in config.toml with [outbound] allow_hosts = ["{host}"] if this is intended'
+    if kind := kind_of_host(host):
         return f"leads to {host}, {kind}: {advice}"
     if secret and parts.scheme != "https":
         return f"would send a secret over plain http to {host}: use https, or {advice}"
@@ -49,18 +49,18 @@ def is_allowed(host: str, port: int, allow_hosts: Collection[str]) -> bool:
     return any(name in wanted or f"{name}:{port}" in wanted for name in names)
 
 
-def inside(host: str) -> str | None:
-    """What kind of place inside the machine or its network a host name or literal address is, or None."""
+def kind_of_host(host: str) -> str | None:
+    """`a loopback address` or another kind of internal host that a name or address is; None for a public one."""
     if host in _METADATA:
         return "a metadata address of a cloud"
     if host == "localhost" or host.endswith(".localhost"):
         return "a loopback address"
-    address = literal(host)
-    return None if address is None else kind_of(address)
+    address = ip_of_host(host)
+    return None if address is None else internal_kind(address)
 
 
-def kind_of(address: Address) -> str | None:
-    """What is wrong with sending to an address, or None: the words of `inside`."""
+def internal_kind(address: IpAddress) -> str | None:
+    """`a private address` or another kind of internal address; None for a public one."""
     if str(address) in _METADATA:
         return "a metadata address of a cloud"
     if address.is_loopback:
@@ -72,10 +72,10 @@ def kind_of(address: Address) -> str | None:
     return None
 
 
-def literal(host: str) -> Address | None:
-    """The address that a host is, in every spelling that a resolver takes for one: 127.1, 0x7f.1, ::ffff:7f00:1."""
+def ip_of_host(host: str) -> IpAddress | None:
+    """The IP address that a host is, in every spelling that resolvers accept: 127.1, 0x7f.1, ::ffff:7f00:1."""
     try:
-        address: Address = ipaddress.ip_address(host.partition("%")[0])
+        address: IpAddress = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         try:
             return ipaddress.IPv4Address(socket.inet_aton(host))

@@ -1,4 +1,4 @@
-"""From the owner's file to a configuration: everything in it is right, or everything that is wrong is said at once."""
+"""Reads a campaign file into a configuration, or refuses it with a list of all mistakes."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,10 +16,10 @@ from tnc.core.toml import parse_toml
 from tnc.rules.compile import compile_configuration
 
 LONGEST: Final = 2_000_000
-"""Characters of a file: some 10,000 offers. A larger one is a mistake or an attack."""
+"""Characters of a file: about 10,000 offers. A larger one is a mistake or an attack."""
 
 SHOWN: Final = 40
-"""Mistakes that are listed one by one."""
+"""Mistakes that a message lists."""
 
 
 def read_toml(
@@ -31,11 +31,11 @@ def read_toml(
     allow_hosts: Sequence[str] = (),
     secret: Callable[[str], str] = refuse_reference,
 ) -> Configuration:
-    """What `base` becomes by a file: what it names is added or replaced as a whole, the rest stays.
+    """`base` with the tables of the file added, or replaced as a whole; everything else stays as it is.
 
-    `prune` archives what the file does not name. `file` is the name that messages use, `secret` resolves
-    "env:NAME" and "file:/path" or raises InvalidError, `allow_hosts` may be private or plain http. Raises
-    InvalidError with a first line that sums up and one line for each mistake.
+    `prune` archives what the file does not name. `file` is its name in messages, `secret` resolves "env:NAME" and
+    "file:/path" or raises InvalidError, `allow_hosts` may be private or plain http. Raises InvalidError with a
+    summary in the first line and one line for each mistake.
     """
     reader = _Reader(file=file)
     named = reader.items(_document(text, file))
@@ -47,13 +47,13 @@ def read_toml(
     found = {
         noun.name: reader.read(noun, named[noun.name], getattr(base, noun.plural), context) for noun in NOUNS.values()
     }
-    reader.raise_if_wrong()
+    reader.raise_if_any()
     kinds: dict[str, Any] = {
         noun.plural: _merged(getattr(base, noun.plural), found[noun.name], prune=prune) for noun in NOUNS.values()
     }
     merged = Configuration(**kinds)
-    reader.judge(merged, {noun: [each.id for each in items] for noun, items in named.items()})
-    reader.raise_if_wrong()
+    reader.check_references(merged, {noun: [each.id for each in items] for noun, items in named.items()})
+    reader.raise_if_any()
     return merged
 
 
@@ -73,13 +73,13 @@ def _merged(base: Mapping[str, Any], found: Mapping[str, Any], *, prune: bool) -
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One table of the file, whose id can be used."""
+    """One table of the file with a valid id."""
 
     id: str
     table: dict[str, Any]
 
     def place(self, noun: Noun, path: KeyPath) -> tuple[str, KeyPath]:
-        """How the table is called in which `path` lies, and the way on from there."""
+        """The name of the table that `path` is in, for messages, and the rest of the path."""
         match path:
             case ("flow", int(number), *rest):
                 flow = self.table["flow"][number]
@@ -90,7 +90,7 @@ class _Item:
 
 
 class _Reader:
-    """Reads on after a mistake and remembers it."""
+    """Collects mistakes, so that reading can go on after one."""
 
     def __init__(self, *, file: str) -> None:
         self._file = file
@@ -105,7 +105,7 @@ class _Reader:
                     (),
                     f"is not known here{hint} Known: {', '.join(f'[[{each}]]' for each in NOUNS)}",
                 )
-        return {noun: self._named(noun, document.get(noun, [])) for noun in NOUNS}
+        return {noun: self._with_ids(noun, document.get(noun, [])) for noun in NOUNS}
 
     def read(self, noun: Noun, items: Iterable[_Item], base: Mapping[str, Any], context: Context) -> dict[str, Any]:
         found = {}
@@ -118,18 +118,18 @@ class _Reader:
                     self._note(*item.place(noun, path), text)
         return found
 
-    def judge(self, merged: Configuration, named: Mapping[str, Sequence[str]]) -> None:
-        """What can only be wrong between things that are right one by one."""
-        self._judge_caps(merged, named["offer"])
-        self._judge_paths(merged, named["campaign"])
-        self._judge_short_forms(merged)
+    def check_references(self, merged: Configuration, named: Mapping[str, Sequence[str]]) -> None:
+        """Checks what can be wrong between tables that are right one by one."""
+        self._check_caps(merged, named["offer"])
+        self._check_paths(merged, named["campaign"])
+        self._check_short_forms(merged)
         if not self._mistakes:
             try:
                 compile_configuration(merged, 0)
             except InvalidError as error:
                 self._mistakes.append(f"{self._file}: {error}")
 
-    def raise_if_wrong(self) -> None:
+    def raise_if_any(self) -> None:
         if not self._mistakes:
             return
         count = len(self._mistakes)
@@ -142,8 +142,8 @@ class _Reader:
     def _note(self, place: str, path: KeyPath, text: str) -> None:
         self._mistakes.append(f"{self._file}: {place}{':' if path else ''} {sentence(path, text)}")
 
-    def _named(self, noun: str, tables: object) -> list[_Item]:
-        """The tables of one noun that have an id of their own."""
+    def _with_ids(self, noun: str, tables: object) -> list[_Item]:
+        """The tables of one noun that have a valid id."""
         if not isinstance(tables, list):
             self._note(f"[{noun}]", (), f"is written with two brackets: [[{noun}]]")
             return []
@@ -160,17 +160,17 @@ class _Reader:
                 self._note(place, ("id",), error.mistakes[0][1])
                 continue
             if identity in items:
-                self._note(f"[[{noun}]] {show(identity)}", ("id",), "stands in the file twice")
+                self._note(f"[[{noun}]] {show(identity)}", ("id",), "is in the file twice")
                 continue
             items[identity] = _Item(identity, table)
         return list(items.values())
 
-    def _judge_caps(self, merged: Configuration, named: Sequence[str]) -> None:
+    def _check_caps(self, merged: Configuration, named: Sequence[str]) -> None:
         for circle in _circles(merged, map(OfferId, named)):
-            text = f"goes round in a circle: {' -> '.join((*circle, circle[0]))}"
+            text = f"leads back to itself: {' -> '.join((*circle, circle[0]))}"
             self._note(f"[[offer]] {show(circle[0])}", ("cap", "then"), text)
 
-    def _judge_paths(self, merged: Configuration, named: Sequence[str]) -> None:
+    def _check_paths(self, merged: Configuration, named: Sequence[str]) -> None:
         live = [each for each in merged.campaigns.values() if not each.archived]
         taken = Counter(each.path for each in live)
         first: dict[str, str] = {}
@@ -180,7 +180,7 @@ class _Reader:
                 text = f"is {show(campaign.path)}, which the campaign {show(owner)} has already"
                 self._note(f"[[campaign]] {show(campaign.id)}", ("path",), text)
 
-    def _judge_short_forms(self, merged: Configuration) -> None:
+    def _check_short_forms(self, merged: Configuration) -> None:
         for source in merged.sources.values():
             short = short_form(source)
             if short is not None and short.id in merged.destinations:
@@ -189,15 +189,15 @@ class _Reader:
 
 
 def _circles(configuration: Configuration, offers: Iterable[OfferId]) -> Iterator[list[OfferId]]:
-    """Offers that stand in for each other without end, each circle once, from the offers that were given."""
+    """Circles of offers that each replace the one before by their caps; each circle once, from the given offers."""
     seen: set[OfferId] = set()
     for offer in offers:
-        way: dict[OfferId, None] = {}
+        chain: dict[OfferId, None] = {}
         here: OfferId | None = offer
         while here is not None and here not in seen:
             seen.add(here)
-            way[here] = None
+            chain[here] = None
             cap = configuration.offers[here].cap
             here = None if cap is None else cap.then
-        if here in way:
-            yield list(way)[list(way).index(here) :]
+        if here in chain:
+            yield list(chain)[list(chain).index(here) :]

@@ -1,4 +1,4 @@
-"""The nouns of a configuration file: one table of keys each."""
+"""The tables of a configuration file: the keys of each, with their shapes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -45,15 +45,15 @@ from tnc.core.shapes import (
     keys_of,
 )
 
-_ID: Final = Key(shape=SLUG, text="your own id")
-_NAME: Final = Key(shape=NAME, text="for people")
-_PAUSED: Final = Key(shape=Flag(), text="keeps it and uses it no more until it is false again")
-_ARCHIVED: Final = Key(shape=Flag(), text="hides it; what it did stays in reports")
-_WEIGHT: Final = Key(shape=WholeNumber(0, 1_000_000), text="its share of the visits, against the weights beside it")
+_ID: Final = Key(shape=SLUG, text="your id for it")
+_NAME: Final = Key(shape=NAME, text="display name")
+_PAUSED: Final = Key(shape=Flag(), text="keeps it, but does not use it until this is false again")
+_ARCHIVED: Final = Key(shape=Flag(), text="hides it; reports keep its history")
+_WEIGHT: Final = Key(shape=WholeNumber(0, 1_000_000), text="share of the visits, relative to the other weights")
 _CURRENCY: Final = Key(shape=CURRENCY, text="ISO 4217")
 
 
-# ---------------------------------------------------------------------------- tables inside of nouns
+# ---------------------------------------------------------------------------- tables inside of others
 
 _ACTION_KEYS: Final = {"status": ("code",), "url": ("url",), "offer": ("offer",), "allow": ()}
 
@@ -71,7 +71,7 @@ def _check_action(action: Action, _: Context) -> Iterable[ShapeError]:
 
 @dataclass(frozen=True, slots=True)
 class _StatusCode:
-    """A status that is an answer by itself: a redirect would need to know where to."""
+    """An HTTP status of a response. A redirect is none, because it needs a URL."""
 
     allowed: str = "an HTTP status from 200 to 299 or 400 to 599"
 
@@ -87,9 +87,9 @@ class _StatusCode:
 def _action(*types: str) -> Table:
     keys = {
         "type": Key(shape=Choice(types), text="what happens"),
-        "code": Key(shape=_StatusCode(), text="with `status`"),
-        "url": Key(shape=URL, text="with `url`, macros allowed"),
-        "offer": Key(shape=Reference("offer"), text="with `offer`"),
+        "code": Key(shape=_StatusCode(), text="HTTP status, for the type `status`"),
+        "url": Key(shape=URL, text="for the type `url`; macros allowed"),
+        "offer": Key(shape=Reference("offer"), text="for the type `offer`"),
     }
     used = {"type", *(key for each in types for key in _ACTION_KEYS[each])}
     return Table(Action, keys_of(Action, **{key: each for key, each in keys.items() if key in used}), _check_action)
@@ -97,7 +97,7 @@ def _action(*types: str) -> Table:
 
 def _check_cost(cost: Cost, _: Context) -> Iterable[ShapeError]:
     if cost.model == "auto":
-        return  # the amount stands in where the click brings no cost of its own
+        return  # the amount is the cost of clicks without a cost of their own
     if cost.model == "none":
         if cost.amount is not None:
             yield mistake('does not belong to the model "none"', "amount")
@@ -110,7 +110,7 @@ def _check_cost(cost: Cost, _: Context) -> Iterable[ShapeError]:
 def _check_filter(filter_: Filter, _: Context) -> Iterable[ShapeError]:
     if filter_.action.type in {"url", "offer"} and len((filter_.purpose or "").strip()) < 10:
         yield mistake(
-            f"is missing or too short; a filter that sends visits to another {filter_.action.type} has to say why,"
+            f"is missing or too short; a filter that sends visits to another {filter_.action.type} must say why,"
             " in at least 10 characters",
             "purpose",
         )
@@ -122,7 +122,7 @@ def _check_statuses(network: Network, _: Context) -> Iterable[ShapeError]:
         for word in words:
             owner = owners.setdefault(word.casefold(), status)
             if owner != status:
-                yield mistake(f"has the word {show(word)}, which stands under {owner} too", "statuses", status)
+                yield mistake(f"has {show(word)}, which is listed under {owner} too", "statuses", status)
 
 
 def _check_source(source: Source, context: Context) -> Iterable[ShapeError]:
@@ -140,7 +140,7 @@ COST: Final = Table(
     keys_of(
         Cost,
         model=Key(shape=Choice(("cpc", "cpm", "cpa", "revshare", "auto", "none")), text="how the traffic is paid"),
-        amount=Key(shape=Number(0, LARGEST), text="a click, 1,000 clicks or a conversion; with `revshare` 0 to 1"),
+        amount=Key(shape=Number(0, LARGEST), text="per click, 1,000 clicks or conversion; 0 to 1 with `revshare`"),
         currency=_CURRENCY,
     ),
     _check_cost,
@@ -149,38 +149,38 @@ CAP: Final = Table(
     Cap,
     keys_of(
         Cap,
-        conversions=Key(shape=WholeNumber(1, 1_000_000_000), text="how many"),
-        per=Key(shape=Choice(("hour", "day", "week", "month", "total")), text="in which time"),
-        timezone=Key(shape=TIMEZONE, text="where that time begins"),
-        then=Key(shape=Reference("offer"), text="the offer that takes its place"),
+        conversions=Key(shape=WholeNumber(1, 1_000_000_000), text="how many conversions"),
+        per=Key(shape=Choice(("hour", "day", "week", "month", "total")), text="period in which they are counted"),
+        timezone=Key(shape=TIMEZONE, text="time zone in which the period begins"),
+        then=Key(shape=Reference("offer"), text="offer that takes its place then"),
     ),
 )
 POSTBACK: Final = Table(
     Postback,
     keys_of(
         Postback,
-        url=Key(shape=URL, text="where to, macros allowed"),
-        on=Key(shape=ListOf(SHORT_TEXT, least=1), text="statuses and event names"),
-        method=Key(shape=Choice(("GET", "POST")), text="how"),
+        url=Key(shape=URL, text="URL to send it to; macros allowed"),
+        on=Key(shape=ListOf(SHORT_TEXT, least=1), text="statuses and event names to send"),
+        method=Key(shape=Choice(("GET", "POST")), text="HTTP method"),
     ),
 )
 WEIGHTED_LANDER: Final = Table(
     WeightedLander,
-    keys_of(WeightedLander, id=Key(shape=Reference("lander"), text="which"), weight=_WEIGHT, paused=_PAUSED),
+    keys_of(WeightedLander, id=Key(shape=Reference("lander"), text="which lander"), weight=_WEIGHT, paused=_PAUSED),
 )
 WEIGHTED_OFFER: Final = Table(
     WeightedOffer,
-    keys_of(WeightedOffer, id=Key(shape=Reference("offer"), text="which"), weight=_WEIGHT, paused=_PAUSED),
+    keys_of(WeightedOffer, id=Key(shape=Reference("offer"), text="which offer"), weight=_WEIGHT, paused=_PAUSED),
 )
 FLOW: Final = Table(
     Flow,
     keys_of(
         Flow,
         id=_ID,
-        when=Key(shape=ListOf(ConditionShape("flow"), unique=False), text="who takes it; none: everybody"),
+        when=Key(shape=ListOf(ConditionShape("flow"), unique=False), text="visits that it takes; none: all"),
         match=Key(shape=Choice(("all", "any")), text="whether all conditions must hold or one is enough"),
         landers=Key(shape=ListOf(WEIGHTED_LANDER), text="pages before the offer; none: straight to the offer"),
-        offers=Key(shape=ListOf(WEIGHTED_OFFER), text="where it leads"),
+        offers=Key(shape=ListOf(WEIGHTED_OFFER), text="offers to send visits to"),
         paused=_PAUSED,
         archived=_ARCHIVED,
     ),
@@ -188,12 +188,12 @@ FLOW: Final = Table(
 )
 
 
-# ------------------------------------------------------------------------------------------- nouns
+# ------------------------------------------------------------------------------------------- top-level tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noun:
-    """`[[name]]` in the file, `plural` in the configuration. `as_id`: keys that are the id if nothing is said."""
+    """`[[name]]` in the file, `plural` in the configuration. `as_id` are keys that have the id as default."""
 
     name: str
     plural: str
@@ -205,7 +205,7 @@ class Noun:
         return self.shape.read({**dict.fromkeys(self.as_id, value["id"]), **value}, context)
 
     def write(self, item: Any) -> dict[str, object]:
-        """The table as the file would have it: only what differs from the defaults, secrets `Hidden`."""
+        """The table of the file: only what differs from the defaults, secrets as `SecretValue`."""
         written = self.shape.write(item)
         return {key: value for key, value in written.items() if key not in self.as_id or value != item.id}
 
@@ -220,13 +220,13 @@ SOURCE: Final = Table(
         Source,
         id=_ID,
         name=_NAME,
-        click_id=Key(shape=PARAMETER, text="parameter that carries the source's own click id"),
-        cost=Key(shape=PARAMETER, text="parameter that carries what this click costs"),
+        click_id=Key(shape=PARAMETER, text="parameter with the click id of the source"),
+        cost=Key(shape=PARAMETER, text="parameter with the cost of the click"),
         params=Key(
             shape=MapOf(Choice(SUBS, "one of sub1 to sub20"), PARAMETER),
-            text="our sub1 to sub20, and their parameter for each",
+            text="sub1 to sub20, and the parameter of the source for each",
         ),
-        postback=Key(shape=POSTBACK, text="tells the source of conversions: the short form of a destination"),
+        postback=Key(shape=POSTBACK, text="sends conversions to the source: the short form of a destination"),
         paused=_PAUSED,
         archived=_ARCHIVED,
     ),
@@ -238,13 +238,16 @@ NETWORK: Final = Table(
         Network,
         id=_ID,
         name=_NAME,
-        statuses=Key(shape=MapOf(Choice(STATUSES), ListOf(SHORT_TEXT)), text="our status, and their words for it"),
+        statuses=Key(
+            shape=MapOf(Choice(STATUSES), ListOf(SHORT_TEXT)),
+            text="our status, and those that the network sends",
+        ),
         duplicates=Key(
             shape=Choice(("by-txid", "update", "accept")),
-            text="what a second conversion of a click is: the same if its txid is, a correction, or one more",
+            text="how a second conversion of a click counts: by its txid, as a correction, or as one more",
         ),
-        key=Key(shape=Secret(), text="postbacks must carry it as `key=`"),
-        allow_ips=Key(shape=ListOf(CIDR), text="postbacks are taken from these addresses only"),
+        key=Key(shape=Secret(), text="postbacks must have it as the parameter `key`"),
+        allow_ips=Key(shape=ListOf(CIDR), text="only these IP addresses may send postbacks"),
         paused=_PAUSED,
         archived=_ARCHIVED,
     ),
@@ -256,11 +259,11 @@ OFFER: Final = Table(
         Offer,
         id=_ID,
         name=_NAME,
-        network=Key(shape=Reference("network"), text="who pays"),
-        url=Key(shape=URL, text="where visits are sent, macros allowed"),
-        payout=Key(shape=Number(0, LARGEST, ("from-postback",)), text="of one conversion, if the postback names none"),
+        network=Key(shape=Reference("network"), text="network that pays for it"),
+        url=Key(shape=URL, text="URL to send visits to; macros allowed"),
+        payout=Key(shape=Number(0, LARGEST, ("from-postback",)), text="per conversion, if the postback has none"),
         currency=_CURRENCY,
-        cap=Key(shape=CAP, text="how many conversions it takes"),
+        cap=Key(shape=CAP, text="limit of its conversions"),
         paused=_PAUSED,
         archived=_ARCHIVED,
     ),
@@ -271,7 +274,7 @@ LANDER: Final = Table(
         Lander,
         id=_ID,
         name=_NAME,
-        url=Key(shape=URL, text="the page, macros allowed"),
+        url=Key(shape=URL, text="URL of the page; macros allowed"),
         paused=_PAUSED,
         archived=_ARCHIVED,
     ),
@@ -282,9 +285,15 @@ FILTER: Final = Table(
         Filter,
         id=_ID,
         name=_NAME,
-        when=Key(shape=ListOf(ConditionShape("filter"), least=1, unique=False), text="any of these makes it invalid"),
-        action=Key(shape=_action("status", "url", "offer", "allow"), text="what happens then; `allow` only records"),
-        mode=Key(shape=Choice(("enforce", "monitor")), text="`monitor` writes the verdict and stops nothing"),
+        when=Key(
+            shape=ListOf(ConditionShape("filter"), least=1, unique=False),
+            text="any of these makes a visit invalid",
+        ),
+        action=Key(
+            shape=_action("status", "url", "offer", "allow"),
+            text="what happens to it; `allow` only records",
+        ),
+        mode=Key(shape=Choice(("enforce", "monitor")), text="`monitor` records the result and stops no visit"),
         purpose=Key(
             shape=Text("text of at least 10 characters", longest=1000),
             text="why, in plain words; needed where the action is a url or an offer",
@@ -300,19 +309,19 @@ CAMPAIGN: Final = Table(
         Campaign,
         id=_ID,
         name=_NAME,
-        path=Key(shape=PATH, text="what stands after the host in its links"),
-        source=Key(shape=Reference("source"), text="where its visits come from"),
-        filter=Key(shape=Reference("filter"), text="what judges them first"),
-        cost=Key(shape=COST, text="what they cost"),
+        path=Key(shape=PATH, text="path of its links, after the host"),
+        source=Key(shape=Reference("source"), text="traffic source of its visits"),
+        filter=Key(shape=Reference("filter"), text="filter that is checked first"),
+        cost=Key(shape=COST, text="cost of its visits"),
         uniqueness=Key(
             shape=SingleKey("hours", WholeNumber(1, 8760)),
             field="uniqueness_hours",
-            text="how long a visitor is known again",
+            text="how long a returning visitor is not unique",
         ),
-        redirect=Key(shape=Choice(get_args(Redirect)), text="how visits are sent on"),
-        referrer_policy=Key(shape=Choice(("no-referrer",)), text="hides the link's address from where it leads"),
-        sticky=Key(shape=Choice(get_args(Sticky)), text="what a visitor meets again the next time"),
-        destinations=Key(shape=ListOf(Reference("destination")), text="where its conversions are sent on to"),
+        redirect=Key(shape=Choice(get_args(Redirect)), text="how visits are redirected"),
+        referrer_policy=Key(shape=Choice(("no-referrer",)), text="hides the tracking link from the destination"),
+        sticky=Key(shape=Choice(get_args(Sticky)), text="what stays the same for a returning visitor"),
+        destinations=Key(shape=ListOf(Reference("destination")), text="destinations that its conversions are sent to"),
         otherwise=Key(shape=_action("status", "url"), text="what happens when no flow takes a visit"),
         flow=Key(shape=ListOf(FLOW), field="flows", text="each as `[[campaign.flow]]`; the first that matches wins"),
         paused=_PAUSED,

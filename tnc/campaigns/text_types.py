@@ -1,4 +1,4 @@
-"""Texts with a meaning of their own: ids, paths, currencies, time zones, networks of addresses, URLs."""
+"""Values of campaign files: ids, paths, URLs, patterns, templates, conditions."""
 
 import base64
 import binascii
@@ -32,7 +32,7 @@ RESERVED: Final = (
     "click", "click.php", "gpb.php", "postback", "conversion.gif", "tnc.js", "privacy", ".well-known", "-",
     "robots.txt", "favicon.ico",
 )  # fmt: skip
-"""First segments of tracking addresses that are tnc's own (contract, section 4)."""
+"""First segments of paths that tnc itself serves on a tracking domain."""
 
 
 def _slug(text: str) -> str | None:
@@ -46,9 +46,9 @@ def _path(text: str) -> str | None:
     if not _PATH.fullmatch(text) or {".", ".."} & {first, *rest}:
         return f"must be {_PATH_ALLOWED}, not {show(text)}"
     if first in RESERVED:
-        return f"begins with {show(first)}, which is an address of tnc itself. Reserved: {', '.join(RESERVED)}"
+        return f"begins with {show(first)}, a path of tnc itself. Reserved: {', '.join(RESERVED)}"
     if rest == ["postback"]:
-        return f"is {show(text)}, an address where networks that were set up for Keitaro send conversions"
+        return f"is {show(text)}, the path where networks that were set up for Keitaro send postbacks"
     return None
 
 
@@ -81,19 +81,19 @@ def _numeric(text: str) -> str | None:
 
 
 def webhook_secret(secret: str) -> str | None:
-    """Standard Webhooks: the prefix, then base64. Never repeats the secret."""
+    """The prefix and base64, as Standard Webhooks requires. The message never repeats the secret."""
     try:
         if secret.startswith(_WEBHOOK_PREFIX) and base64.b64decode(secret[len(_WEBHOOK_PREFIX) :], validate=True):
             return None
     except binascii.Error:
         pass
-    return f'must be "{_WEBHOOK_PREFIX}" and then base64, as Standard Webhooks has it'
+    return f'must be "{_WEBHOOK_PREFIX}" and then base64, as Standard Webhooks requires'
 
 
 SLUG: Final = Text(_SLUG_ALLOWED, _slug)
 NAME: Final = Text("text", longest=200, trimmed=True)
 PATH: Final = Text(_PATH_ALLOWED, _path, longest=200)
-URL: Final = Text("an http or https address, with macros", _url, longest=8000)
+URL: Final = Text("an http or https URL, with macros", _url, longest=8000)
 PARAMETER: Final = Text("the name of a query parameter", longest=100, trimmed=True)
 SHORT_TEXT: Final = Text("text", longest=100, trimmed=True)
 NUMERIC: Final = Text("digits in quotes", _numeric)
@@ -103,7 +103,7 @@ TEMPLATE: Final = Text("text with macros", _template, longest=20_000, lines=True
 
 @dataclass(frozen=True, slots=True)
 class ConditionShape:
-    """What may be asked is decided in `rules`; here is only how it is written."""
+    """How a condition is written. What it may ask for is decided in `rules`."""
 
     of: Literal["flow", "filter"]
     allowed: str = 'a condition like { fact = "country", is = ["US"] }'
@@ -166,7 +166,7 @@ def _read_timezone(value: Mapping[str, object], kind: Kind, context: Context) ->
 
 
 def _plain(value: object, operator: str) -> Any:
-    """Text, number, boolean or a list of these; dates and times as the text that they are."""
+    """Text, number, boolean or a list of these; dates and times as text."""
     if isinstance(value, list):
         return [_scalar(each, operator) for each in value]
     return _scalar(value, operator)

@@ -16,7 +16,7 @@ from tnc.campaigns.templates.catalogue import (
     find_template,
     recognise,
 )
-from tnc.campaigns.templates.render import open_words, render
+from tnc.campaigns.templates.render import placeholders, render
 from tnc.cli.config import apply_text
 from tnc.cli.main import CliContext, plain, print_json, with_json
 from tnc.core.errors import InvalidError, RefusedError
@@ -39,7 +39,7 @@ def _json(found: Template | FilterTemplate) -> dict[str, Any]:
     if isinstance(found, FilterTemplate):
         return {"type": "filter", **msgspec.to_builtins(found), "open": []}
     known = {name: value for name, value in msgspec.to_builtins(found).items() if value not in (None, [], {}, ())}
-    return {"type": _kind(found), **known, "open": list(open_words(found))}
+    return {"type": _kind(found), **known, "open": list(placeholders(found))}
 
 
 @template.command("list")
@@ -82,7 +82,7 @@ def apply(asker: CliContext, template_id: str, given: Sequence[str], domain: str
     """Make it part of the configuration; refused while a YOUR_... word is open or its id is taken."""
     found = find_filter(template_id) or find_template(template_id)
     words = _words(given)
-    text = found.toml if isinstance(found, FilterTemplate) else render(found, domain=domain, words=words)
+    text = found.toml if isinstance(found, FilterTemplate) else render(found, domain=domain, values=words)
     with asker.workspace() as workspace:
         _, configuration = workspace.configuration()
     taken: dict[str, Container[str]]

@@ -11,7 +11,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from tnc.campaigns.hosts import host_complaint, is_allowed, kind_of, literal
+from tnc.campaigns.hosts import host_problem, internal_kind, ip_of_host, is_allowed
 from tnc.campaigns.platforms.messages import BODY_LIMIT, Answer, HttpRequest, Trouble
 
 
@@ -24,20 +24,20 @@ def refusal(request: HttpRequest, allow_hosts: Collection[str]) -> str | None:
     if not request.url.startswith(("https://", "http://")):
         return "is no http or https address"
     try:
-        return host_complaint(request.url, secret=bool(request.secrets), allow_hosts=allow_hosts)
+        return host_problem(request.url, secret=bool(request.secrets), allow_hosts=allow_hosts)
     except ValueError:
         return "is no address that can be read"
 
 
 def is_internal(address: str) -> bool:
     """Whether an address belongs to this machine, its network or its cloud. So does what cannot be parsed."""
-    found = literal(address)
-    return found is None or kind_of(found) is not None or _is_internal_teredo(found)
+    found = ip_of_host(address)
+    return found is None or internal_kind(found) is not None or _is_internal_teredo(found)
 
 
 def _is_internal_teredo(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     embedded = address.teredo if isinstance(address, ipaddress.IPv6Address) else None
-    return embedded is not None and any(kind_of(each) is not None for each in embedded)
+    return embedded is not None and any(internal_kind(each) is not None for each in embedded)
 
 
 class GuardedResolver(AbstractResolver):

@@ -1,4 +1,4 @@
-"""Every template of the catalogue can be applied, and says what must still be filled in."""
+"""Every template of the catalogue can be applied, and names its placeholders."""
 
 import re
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from tnc.campaigns.templates.catalogue import (
     find_template,
     recognise,
 )
-from tnc.campaigns.templates.render import OURS, open_words, postback_address, render, tracking_query
+from tnc.campaigns.templates.render import OURS, placeholders, postback_url, render, tracking_query
 from tnc.core.clock import new_id
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.models import Configuration, NetworkId, SourceId
@@ -36,11 +36,11 @@ OURS_ID = new_id(1_795_000_000_000, b"01234567")
 
 
 def applied(template: Template) -> Configuration:
-    words = dict.fromkeys(open_words(template), "mine")
-    return read_toml(render(template, words=words), file="template.toml", base=Configuration())
+    values = dict.fromkeys(placeholders(template), "mine")
+    return read_toml(render(template, values=values), file="template.toml", base=Configuration())
 
 
-def test_the_catalogue_is_whole_and_its_ids_are_unique() -> None:
+def test_the_catalogue_is_complete_and_its_ids_are_unique() -> None:
     assert (len(SOURCES), len(NETWORKS)) == (84, 111)
     assert len({template.id for template in ALL}) == len(ALL)
 
@@ -52,14 +52,14 @@ def test_a_filled_in_template_can_be_applied(template: Template) -> None:
     assert {*configuration.sources, *configuration.networks} == {template.id}
 
 
-@pytest.mark.parametrize("template", [t for t in ALL if open_words(t)], ids=lambda template: template.id)
-def test_a_template_with_an_open_word_is_refused(template: Template) -> None:
+@pytest.mark.parametrize("template", [t for t in ALL if placeholders(t)], ids=lambda template: template.id)
+def test_a_template_with_a_placeholder_is_refused(template: Template) -> None:
     with pytest.raises(InvalidError, match="YOUR_"):
         read_toml(render(template), file="template.toml", base=Configuration())
 
 
 @each_postback
-def test_a_source_s_postback_carries_its_click_id_and_only_known_placeholders(template: SourceTemplate) -> None:
+def test_the_postback_of_a_source_has_its_click_id_and_only_known_macros(template: SourceTemplate) -> None:
     parts = urlsplit(str(template.postback))
     placeholders = set(re.findall(r"\{(\w+)\}", str(template.postback)))
 
@@ -71,7 +71,7 @@ def test_a_source_s_postback_carries_its_click_id_and_only_known_placeholders(te
 
 
 @each_postback
-def test_what_the_source_sent_goes_back_to_it(template: SourceTemplate) -> None:
+def test_the_postback_sends_parameters_of_the_source_back(template: SourceTemplate) -> None:
     source = applied(template).sources[SourceId(template.id)]
     sent = {source.params[sub]: f"their-{source.params[sub]}" for sub in source.params}
 
@@ -82,14 +82,14 @@ def test_what_the_source_sent_goes_back_to_it(template: SourceTemplate) -> None:
 
 
 @each_source
-def test_the_click_id_of_a_source_is_a_macro_of_its_own(template: SourceTemplate) -> None:
+def test_the_click_id_of_a_source_is_its_own_macro(template: SourceTemplate) -> None:
     others = (template.cost, template.campaign, template.adgroup, template.creative, template.site, template.keyword)
 
     assert template.click_id is None or template.click_id not in (*others, *template.extra.values())
 
 
 @each_source
-def test_the_link_sends_what_the_source_is_set_up_to_read(template: SourceTemplate) -> None:
+def test_the_link_has_every_parameter_that_the_source_table_reads(template: SourceTemplate) -> None:
     source = applied(template).sources[SourceId(template.id)]
     sent = {pair.partition("=")[0] for pair in tracking_query(template).split("&") if pair}
 
@@ -98,8 +98,8 @@ def test_the_link_sends_what_the_source_is_set_up_to_read(template: SourceTempla
 
 
 @each_network
-def test_the_call_of_a_network_is_understood_once_its_macros_are_replaced(template: NetworkTemplate) -> None:
-    address = postback_address(template, domain="track.example")
+def test_the_postback_of_a_network_is_accepted_with_its_macros_replaced(template: NetworkTemplate) -> None:
+    address = postback_url(template, domain="track.example")
     if address is None:
         assert template.inbound or template.confidence == "memory"
         return
@@ -115,31 +115,31 @@ def test_the_call_of_a_network_is_understood_once_its_macros_are_replaced(templa
 
 
 @each_network
-def test_the_offer_s_url_takes_our_click_id(template: NetworkTemplate) -> None:
+def test_the_offer_url_has_our_click_id(template: NetworkTemplate) -> None:
     if template.append:
         UrlTemplate.parse(f"https://offer.example/?a=1{template.append}")
         assert "{click_id}" in template.append
 
 
-def test_what_rests_on_memory_comes_paused() -> None:
+def test_unverified_templates_are_paused() -> None:
     sources = {template.id: applied(template).sources[SourceId(template.id)].paused for template in SOURCES}
     networks = {template.id: applied(template).networks[NetworkId(template.id)].paused for template in NETWORKS}
 
     assert sources | networks == {template.id: template.confidence == "memory" for template in ALL}
 
 
-def test_the_comments_say_how_sure_it_is_and_what_to_do() -> None:
+def test_the_comments_say_how_reliable_it_is_and_what_to_do() -> None:
     text = render(find_template("everflow"), domain="track.example")
 
     assert text.startswith("# Everflow-based networks (corroborated)\n")
     assert "# https://track.example/postback?cid={sub1}&payout={payout_amount}" in text
 
 
-def test_a_template_that_does_not_exist_and_a_word_it_does_not_have_are_refused() -> None:
+def test_an_unknown_template_and_an_unknown_placeholder_are_refused() -> None:
     with pytest.raises(NotFoundError, match="tnc template list"):
         find_template("no-such")
     with pytest.raises(InvalidError, match="it has YOUR_POSTBACK_ID"):
-        render(find_template("mgid"), words={"YOUR_TOKEN": "x"})
+        render(find_template("mgid"), values={"YOUR_TOKEN": "x"})
 
 
 @pytest.mark.parametrize(
@@ -156,5 +156,5 @@ def test_a_network_is_recognised_by_its_host_or_its_parameter(url: str, first: s
 
 
 @pytest.mark.parametrize("url", ["", "https://shop.example/shoes", "https://[bad", "not a url", "http://\ud800/"])
-def test_what_is_not_recognised_is_nothing(url: str) -> None:
+def test_an_unknown_url_is_recognised_as_no_network(url: str) -> None:
     assert recognise(url) == ()

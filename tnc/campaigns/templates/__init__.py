@@ -1,1 +1,1 @@
-"""Ready traffic sources and networks, so that nobody has to look up which macro goes where."""
+"""Templates of traffic sources, networks and filters."""

@@ -1,4 +1,4 @@
-"""The catalogue: what is known of each traffic source and network, and how well it is known."""
+"""The catalogue of traffic sources and networks: their macros and parameters, and how reliable that is."""
 
 from functools import cache
 from importlib import resources
@@ -15,7 +15,7 @@ CONFIDENCES: tuple[Confidence, ...] = ("confirmed", "corroborated", "reported", 
 
 
 class SourceTemplate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A traffic source. All macros are its own, verbatim, but for those of `postback` (see the catalogue's head)."""
+    """A traffic source. All macros are those of the source, except in `postback` (see the head of catalogue.toml)."""
 
     id: str
     name: str
@@ -23,7 +23,7 @@ class SourceTemplate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     confidence: Confidence
     sources: tuple[str, ...] = ()
     notes: str | None = None
-    auto_click_param: str | None = None  # it appends its click id under this name by itself
+    auto_click_param: str | None = None  # parameter with its click id that the source appends automatically
     click_id: str | None = None
     cost: str | None = None
     cost_currency: str | None = None
@@ -74,7 +74,7 @@ class _File(Struct, frozen=True):
 def all_templates() -> tuple[Template, ...]:
     """Sources, then networks, each in the order of the catalogue.
 
-    Reads the file that came with the program, once: that takes 17 ms, for which whoever clicks would wait.
+    Reads the file once. That takes 17 ms, in which a server answers no click.
     """
     text = resources.files("tnc.campaigns.templates").joinpath("catalogue.toml").read_bytes()
     file = msgspec.toml.decode(text, type=_File)
@@ -82,7 +82,7 @@ def all_templates() -> tuple[Template, ...]:
 
 
 def find_template(identity: str) -> Template:
-    """By id; NotFoundError when there is none."""
+    """The template with that id. Raises NotFoundError."""
     for template in all_templates():
         if template.id == identity:
             return template
@@ -90,10 +90,10 @@ def find_template(identity: str) -> Template:
 
 
 def recognise(offer_url: str) -> tuple[NetworkTemplate, ...]:
-    """The networks that an offer URL may come from, the likeliest first.
+    """The networks that an offer URL may belong to, the most probable first.
 
-    A network whose name stands in the host is all but certain. The parameter for the click id is
-    only a hint, for many share it: the platforms come first, then what is known best.
+    A network whose name is part of the host is almost certain. The parameter for the click id is only a hint, because
+    many networks share it: platforms come first, then the networks with the most reliable data.
     """
     try:
         parts = urlsplit(offer_url.strip())
@@ -117,7 +117,7 @@ _NAMES: Final = {"standard": "Standard filter"}
 class FilterTemplate(Struct, frozen=True, kw_only=True):
     id: str
     name: str
-    confidence: Literal["confirmed"] = "confirmed"  # it is ours
+    confidence: Literal["confirmed"] = "confirmed"  # written for tnc
     toml: str
 
 

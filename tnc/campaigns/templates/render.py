@@ -1,4 +1,4 @@
-"""A template as the TOML its owner applies, with the words that nobody else can fill in left open."""
+"""Writes a template as TOML to apply, with placeholders for values of the owner's account."""
 
 import re
 import textwrap
@@ -12,37 +12,35 @@ from tnc.core.mistakes import alternatives
 from tnc.core.models import SUBS, Configuration, Network, NetworkId, Postback, Source, SourceId
 
 OURS = frozenset({"external_id", "payout", "currency", "event", "status", "conversion_id", "random"})
-_OPEN = re.compile(r"YOUR_[A-Z_]+")
-# Addresses stay whole, so that they can be copied.
+_PLACEHOLDER = re.compile(r"YOUR_[A-Z_]+")
+# URLs are not broken, so that they can be copied.
 _LINES = textwrap.TextWrapper(width=110, break_long_words=False, break_on_hyphens=False)
 _MACRO = re.compile(r"\{(\w+)\}")
 
 
-def open_words(template: Template) -> tuple[str, ...]:
-    """The YOUR_... words that must be filled in, in the order in which they stand."""
+def placeholders(template: Template) -> tuple[str, ...]:
+    """The placeholders `YOUR_...` that the owner must fill in, in the order of the template."""
     text = template.postback or "" if isinstance(template, SourceTemplate) else ""
-    return tuple(dict.fromkeys(_OPEN.findall(text)))
+    return tuple(dict.fromkeys(_PLACEHOLDER.findall(text)))
 
 
-def render(template: Template, *, domain: str = "YOUR-DOMAIN", words: Mapping[str, str] | None = None) -> str:
-    """TOML for `tnc apply`, under comments that say what to do at the other side.
+def render(template: Template, *, domain: str = "YOUR-DOMAIN", values: Mapping[str, str] | None = None) -> str:
+    """TOML for `tnc apply`, with comments that say what to do in the account of the source or network.
 
-    `words` fills in `open_words`; what is missing stays and is refused by `apply` by name. InvalidError
-    for a word that the template does not have.
+    `values` fills in placeholders; `apply` refuses those that are left. Raises InvalidError for a placeholder that the
+    template does not have.
     """
-    given = words or {}
-    for word in given:
-        if word not in open_words(template):
-            raise InvalidError(f"{template.id} has no {word}: it has {', '.join(open_words(template)) or 'none'}.")
+    given, known = values or {}, placeholders(template)
+    for placeholder in given:
+        if placeholder not in known:
+            raise InvalidError(f"{template.id} has no {placeholder}: it has {', '.join(known) or 'none'}.")
     comments = [f"{template.name} ({template.confidence})", *steps(template, domain)]
-    wrapped = (
-        line for text in comments for line in textwrap.wrap(text, 110, break_long_words=False, break_on_hyphens=False)
-    )
-    return "".join(f"# {line}\n" for line in wrapped) + table(template, given)
+    lines = (line for text in comments for line in _LINES.wrap(text))
+    return "".join(f"# {line}\n" for line in lines) + table(template, given)
 
 
 def steps(template: Template, domain: str) -> Iterator[str]:
-    """What to do and to know at the other side."""
+    """What to do in the account of the source or network."""
     if isinstance(template, SourceTemplate):
         yield from _source_steps(template, domain)
     else:
@@ -62,7 +60,7 @@ def table(template: Template, given: Mapping[str, str]) -> str:
 
 
 def tracking_query(template: SourceTemplate) -> str:
-    """What goes behind the tracking address in the source's own form: our parameters, its macros."""
+    """The query of the tracking link for the source: parameters of tnc with macros of the source."""
     pairs = [("click_id", template.click_id if template.auto_click_param is None else None)]
     pairs += [("cost", template.cost)]
     if template.cost_currency and not template.cost_currency.isalpha():
@@ -72,7 +70,7 @@ def tracking_query(template: SourceTemplate) -> str:
 
 
 def _subs(template: SourceTemplate) -> dict[str, str]:
-    """What becomes sub1..sub20: our parameter -> its macro."""
+    """The parameters for sub1 to sub20, with the macros of the source."""
     usual = {
         "campaign": template.campaign,
         "adgroup": template.adgroup,
@@ -81,8 +79,8 @@ def _subs(template: SourceTemplate) -> dict[str, str]:
         "keyword": template.keyword,
     }
     extra = {name: macro for name, macro in template.extra.items() if macro != "auto"}
-    told = {name: macro for name, macro in (usual | extra).items() if macro}
-    return dict(list(told.items())[: len(SUBS)])
+    known = {name: macro for name, macro in (usual | extra).items() if macro}
+    return dict(list(known.items())[: len(SUBS)])
 
 
 def _source_steps(template: SourceTemplate, domain: str) -> Iterator[str]:
@@ -96,13 +94,13 @@ def _source_steps(template: SourceTemplate, domain: str) -> Iterator[str]:
         yield f"Send conversions there with a destination of the type {alternatives(types)}."
     elif template.postback is None:
         yield "No postback URL is known, and tnc has no type of destination for it."
-    if words := open_words(template):
-        yield f"Fill in from your account: {', '.join(words)}"
+    if known := placeholders(template):
+        yield f"Fill in from your account: {', '.join(known)}"
     if template.dedup_note:
         yield template.dedup_note
 
 
-def _source(template: SourceTemplate, words: Mapping[str, str]) -> dict[SourceId, Source]:
+def _source(template: SourceTemplate, values: Mapping[str, str]) -> dict[SourceId, Source]:
     named = dict(zip(_subs(template), SUBS, strict=False))
     clicked = template.auto_click_param or ("click_id" if template.click_id else None)
     identity = SourceId(template.id)
@@ -113,24 +111,24 @@ def _source(template: SourceTemplate, words: Mapping[str, str]) -> dict[SourceId
             click_id=clicked,
             cost="cost" if template.cost else None,
             params={sub: name for name, sub in named.items()},
-            postback=_postback(template, named, words),
+            postback=_postback(template, named, values),
             paused=template.confidence == "memory",
         )
     }
 
 
-def _postback(template: SourceTemplate, named: Mapping[str, str], words: Mapping[str, str]) -> Postback | None:
+def _postback(template: SourceTemplate, named: Mapping[str, str], values: Mapping[str, str]) -> Postback | None:
     if template.postback is None:
         return None
     url = _MACRO.sub(lambda macro: macro[0] if macro[1] in OURS else f"{{{named[macro[1]]}}}", template.postback)
-    return Postback(url=_OPEN.sub(lambda word: words.get(word[0], word[0]), url), method=template.method)
+    return Postback(url=_PLACEHOLDER.sub(lambda found: values.get(found[0], found[0]), url), method=template.method)
 
 
 # ------------------------------------------------------------------------------------------------ networks
 
 
-def postback_address(template: NetworkTemplate, *, domain: str) -> str | None:
-    """Our postback address with the network's macros; None when it is not known to send any."""
+def postback_url(template: NetworkTemplate, *, domain: str) -> str | None:
+    """The postback URL of tnc with the macros of the network; None when it is not known to send postbacks."""
     if template.click_id is None:
         return None
     pairs = {"cid": template.click_id, "payout": template.payout, "currency": template.currency, "txid": template.txid}
@@ -141,20 +139,20 @@ def postback_address(template: NetworkTemplate, *, domain: str) -> str | None:
 def _network_steps(template: NetworkTemplate, domain: str) -> Iterator[str]:
     if template.append:
         yield f"At the end of the offer's URL: {template.append}"
-    if address := postback_address(template, domain=domain):
+    if address := postback_url(template, domain=domain):
         yield f"As postback in your account there: {address}"
     else:
         yield "No postback is known: use `tnc conversion import`."
 
 
 def _network(template: NetworkTemplate) -> dict[NetworkId, Network]:
-    words = {"lead": template.lead, "sale": template.sale, "rejected": template.rejected}
+    statuses = {"lead": template.lead, "sale": template.sale, "rejected": template.rejected}
     identity = NetworkId(template.id)
     return {
         identity: Network(
             id=identity,
             name=template.name,
-            statuses={status: said for status, said in words.items() if said},
+            statuses={status: sent for status, sent in statuses.items() if sent},
             paused=template.confidence == "memory",
         )
     }

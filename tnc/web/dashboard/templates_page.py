@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from tnc.campaigns.templates.catalogue import SourceTemplate, Template, all_templates, find_template, recognise
-from tnc.campaigns.templates.render import open_words, render, steps, table
+from tnc.campaigns.templates.render import placeholders, render, steps, table
 from tnc.core.errors import InvalidError, TncError
 from tnc.core.models import Configuration
 from tnc.web.dashboard.keys import APPLIANCE, USER
@@ -32,12 +32,12 @@ async def apply(request: web.Request) -> web.StreamResponse:
     """POST /templates/{template_id}: with every open word filled in."""
     template = find_template(request.match_info["template_id"])
     form = await request.post()
-    words = {word: str(form.get(word, "")).strip() for word in open_words(template)}
+    words = {word: str(form.get(word, "")).strip() for word in placeholders(template)}
     try:
         missing = [word for word, value in words.items() if not value]
         if missing:
             raise InvalidError(f"fill in {', '.join(missing)}; you find it in your account there")
-        text = render(template, words=words)
+        text = render(template, values=words)
         await asyncio.to_thread(request.app[APPLIANCE].mail.apply, text, by=request[USER].email)
     except TncError as error:
         return await _shown(request, words, error=str(error))
@@ -56,7 +56,7 @@ async def _shown(request: web.Request, words: dict[str, str], *, error: str | No
         kind=kind_of(template),
         steps=list(steps(template, appliance.tracking_base.partition("://")[2])),
         toml=table(template, {}),
-        words=[(word, words.get(word, "")) for word in open_words(template)],
+        words=[(word, words.get(word, "")) for word in placeholders(template)],
         taken=_is_taken(template, configuration),
         error=error,
     )
