@@ -221,10 +221,10 @@ def test_backups_are_listed_newest_first(full: Estate, tmp_path: Path) -> None:
 
 def test_the_register_and_the_terms_come_back_as_they_are_now(full: Estate, tmp_path: Path) -> None:
     privacy_requests = PrivacyRequests(full.workspace, full.eraser())
-    before, _ = privacy_requests.ask("question", text="Who are you?", contact="")
+    before, _ = privacy_requests.submit("question", text="Who are you?", contact="")
     path = backup(full, tmp_path / "copies")
     privacy_requests.move(before.request_id, "denied", reason="nobody could be told")
-    after, _ = privacy_requests.ask("access", text="What do you have?", contact="")
+    after, _ = privacy_requests.submit("access", text="What do you have?", contact="")
     Retention(full.workspace, full.writer, roll_up_days=lambda _settings, _dates: None).set({"clicks": 30})
 
     told = Backups(full.workspace).restore(path, tmp_path / "again")

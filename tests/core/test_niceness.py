@@ -46,6 +46,6 @@ def test_the_byte_scan_runs_in_the_background_and_raises_errors(tmp_path: Path) 
         yield tmp_path  # a folder: no file that could be read
 
     with pytest.raises(IsADirectoryError):
-        Scanner([b"needle"]).look(paths())
+        Scanner([b"needle"]).scan(paths())
 
     assert seen == [min(os.getpriority(os.PRIO_PROCESS, 0) + BACKGROUND_NICENESS, LOWEST)]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tnc.privacy import byte_scan as scan
-from tnc.privacy.byte_scan import Hit, Scanner, Shapes
-from tnc.privacy.overwrite import scrub, unused
+from tnc.privacy.byte_scan import Hit, PatternScanner, Scanner
+from tnc.privacy.overwrite import overwrite_unused, unused_spans
 
 texts = st.binary(min_size=0, max_size=300)
 
@@ -37,27 +37,27 @@ def test_what_lies_across_two_portions_is_found_once(tmp_path: Path, monkeypatch
         file = tmp_path / "file"
         file.write_bytes(b"." * shift + b"needle" + b"." * 100)
 
-        assert Scanner([b"needle", b"longer needle"]).look([file]) == [Hit(file, shift, shift + 6)]
+        assert Scanner([b"needle", b"longer needle"]).scan([file]) == [Hit(file, shift, shift + 6)]
 
 
 def test_short_words_are_not_looked_for(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"abcde abcdef")
 
-    assert Scanner([b"abcde"]).look([file]) == []
-    assert Scanner([]).look([file]) == []
+    assert Scanner([b"abcde"]).scan([file]) == []
+    assert Scanner([]).scan([file]) == []
 
 
 def test_text_of_a_shape_is_found_across_two_portions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan, "_CHUNK", 64)
-    shapes = Shapes({"number": rb"N[0-9]{9}", "word": rb"W[a-z]{9}"}, longest=10)
+    shapes = PatternScanner({"number": rb"N[0-9]{9}", "word": rb"W[a-z]{9}"}, longest=10)
     for shift in range(80):
         file = tmp_path / "file"
         file.write_bytes(b"." * shift + b"N123456789" + b"." * 100 + b"Wabcdefghi")
 
-        assert sorted(shapes.names(file)) == ["number", "word"]
+        assert sorted(shapes.scan_file(file)) == ["number", "word"]
 
-    assert list(shapes.names(tmp_path / "gone")) == []
+    assert list(shapes.scan_file(tmp_path / "gone")) == []
 
 
 def test_what_was_looked_through_is_counted(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_what_was_looked_through_is_counted(tmp_path: Path) -> None:
     file.write_bytes(b"x" * 1000)
     scanner = Scanner([b"needle"])
 
-    scanner.look([file, tmp_path / "gone"])
+    scanner.scan([file, tmp_path / "gone"])
 
     assert (scanner.files, scanner.bytes) == (1, 1000)
 
@@ -74,7 +74,7 @@ def test_what_was_looked_through_is_counted(tmp_path: Path) -> None:
 
 
 def tokens_left(path: Path, tokens: list[int]) -> list[Hit]:
-    return Scanner(token.to_bytes(6, "big", signed=True) for token in tokens).look([path])
+    return Scanner(token.to_bytes(6, "big", signed=True) for token in tokens).scan([path])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -99,7 +99,7 @@ def test_copies_that_moves_of_cells_left_are_overwritten_and_nothing_else(tmp_pa
     hits = tokens_left(path, erased)
     assert hits, "a page was split without leaving anything: this test shows nothing any more"
 
-    done = scrub(path, hits)
+    done = overwrite_unused(path, hits)
 
     assert done > 0
     assert tokens_left(path, erased) == []
@@ -116,11 +116,11 @@ def test_what_a_row_in_use_holds_is_left_alone(tmp_path: Path) -> None:
         database.execute("insert into clicks values (1, ?)", (b"by chance",))
     before = path.read_bytes()
 
-    assert scrub(path, Scanner([b"by chance"]).look([path])) == 0
+    assert overwrite_unused(path, Scanner([b"by chance"]).scan([path])) == 0
 
     assert path.read_bytes() == before
 
 
 def test_a_page_that_is_no_tree_has_no_unused_parts() -> None:
-    assert unused(bytes(512), first=False) == []
-    assert unused(b"\x03" + bytes(511), first=False) == []
+    assert unused_spans(bytes(512), first=False) == []
+    assert unused_spans(b"\x03" + bytes(511), first=False) == []

@@ -32,7 +32,7 @@ from tests.store.records import PERSONAL, canary_click
 from tnc.core.errors import InvalidError, NotFoundError, PartlyDoneError
 from tnc.core.models import MAIN, ClickId
 from tnc.privacy.erase import STORES, Eraser
-from tnc.privacy.export import copy_of
+from tnc.privacy.export import export_zip
 from tnc.store.days.click_log import Day, Days
 from tnc.store.days.inbox import Call, CallOutcome, InboxRow
 from tnc.store.days.transactions import OfflineWriter
@@ -316,7 +316,7 @@ def _count(made: Estate, date: Date) -> int:
 def test_what_was_restricted_comes_back_as_it_was(full: Estate) -> None:
     eraser = full.eraser()
     subject = eraser.subject(visitor=CANARY_SUBJECT)
-    before, copy = eraser.find(subject), copy_of(full.workspace, eraser.vaults, subject)
+    before, copy = eraser.find(subject), export_zip(full.workspace, eraser.vaults, subject)
     totals = full.report("campaign", "day")
 
     eraser.restrict(subject)
@@ -327,7 +327,7 @@ def test_what_was_restricted_comes_back_as_it_was(full: Estate) -> None:
     eraser.unrestrict(subject)
     assert eraser.find(subject) == before
     assert full.report("campaign", "day") == totals
-    assert copy_of(full.workspace, eraser.vaults, subject) == copy
+    assert export_zip(full.workspace, eraser.vaults, subject) == copy
 
 
 def test_restricting_twice_is_restricting_once(full: Estate) -> None:
@@ -481,7 +481,7 @@ def test_postbacks_that_belong_to_no_click_and_speak_of_him_go_too(full: Estate,
     eraser, before = full.eraser(), len(calls_of(full))
     subject = eraser.subject(click=OURS)
 
-    copied = copy_of(full.workspace, eraser.vaults, subject)
+    copied = export_zip(full.workspace, eraser.vaults, subject)
     eraser.erase(subject)
 
     with zipfile.ZipFile(io.BytesIO(copied)) as archive:

@@ -15,7 +15,7 @@ from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, Estate, estate, 
 from tests.store.records import PERSONAL, canary_click
 from tnc.core.clock import HOUR_MS
 from tnc.privacy.data_map import MAP
-from tnc.privacy.export import TABLES, copy_of
+from tnc.privacy.export import TABLES, export_zip
 from tnc.privacy.subject import Subject
 
 ME = Subject(kind="visitor", value=CANARY_SUBJECT)
@@ -30,7 +30,7 @@ def full(tmp_path: Path) -> Iterator[Estate]:
 
 
 def copied(full: Estate, subject: Subject = ME) -> zipfile.ZipFile:
-    return zipfile.ZipFile(io.BytesIO(copy_of(full.workspace, full.eraser().vaults, subject)))
+    return zipfile.ZipFile(io.BytesIO(export_zip(full.workspace, full.eraser().vaults, subject)))
 
 
 def table(archive: zipfile.ZipFile, name: str) -> list[dict[str, Any]]:
@@ -64,10 +64,10 @@ def test_it_is_complete_by_the_data_map(full: Estate) -> None:
 
 
 def test_made_twice_it_is_the_same_to_the_byte(full: Estate) -> None:
-    first = copy_of(full.workspace, full.eraser().vaults, ME)
+    first = export_zip(full.workspace, full.eraser().vaults, ME)
     full.now_ms += HOUR_MS
 
-    assert copy_of(full.workspace, full.eraser().vaults, ME) == first
+    assert export_zip(full.workspace, full.eraser().vaults, ME) == first
 
 
 def test_the_tables_say_the_same_as_the_json(full: Estate) -> None:

@@ -14,8 +14,8 @@ from tests.store.records import PERSONAL
 from tnc.admin.backup.backups import Backups
 from tnc.core.clock import DAY_MS
 from tnc.core.models import MAIN
-from tnc.privacy.leak_report import LeakReport, last_leak_report, told
-from tnc.privacy.leak_search import Search, vaults_to_search
+from tnc.privacy.leak_report import LeakReport, last_leak_report
+from tnc.privacy.leak_search import LeakSearch, vaults_to_search
 from tnc.privacy.retention import Retention
 from tnc.store.days.writer import day_path
 
@@ -40,7 +40,7 @@ def full(filled: Path, tmp_path: Path) -> Iterator[Estate]:
 
 
 def search(full: Estate, since: LeakReport | None = None, seconds: float | None = None) -> LeakReport:
-    return Search(full.workspace, vaults_to_search(full.workspace), since=since, seconds=seconds).run()
+    return LeakSearch(full.workspace, vaults_to_search(full.workspace), since=since, seconds=seconds).run()
 
 
 def leaks(found: LeakReport) -> list[tuple[str, str, int]]:
@@ -179,7 +179,7 @@ def test_a_bot_that_sends_its_name_alone_says_nothing_of_anybody(full: Estate) -
 
 
 def test_it_is_told_without_the_names_of_clean_files(full: Estate) -> None:
-    assert "seen" not in told(search(full))
+    assert "seen" not in search(full).to_json()
 
 
 def test_a_result_that_is_torn_is_none(full: Estate) -> None:

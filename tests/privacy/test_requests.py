@@ -59,7 +59,7 @@ def test_nobody_waits_longer_than_30_days(received_ms: int) -> None:
 
 
 def test_more_time_is_told_before_it_is_due_and_at_most_two_months(full: Estate) -> None:
-    request, _ = privacy_requests(full).ask("access", text="What do you have?", contact="")
+    request, _ = privacy_requests(full).submit("access", text="What do you have?", contact="")
     register = full.workspace.register
 
     with pytest.raises(InvalidError, match="reason"):
@@ -75,7 +75,7 @@ def test_more_time_is_told_before_it_is_due_and_at_most_two_months(full: Estate)
 
 
 def test_what_is_late_is_known(full: Estate) -> None:
-    request, _ = privacy_requests(full).ask("access", text="What do you have?", contact="")
+    request, _ = privacy_requests(full).submit("access", text="What do you have?", contact="")
 
     assert full.workspace.register.late(request.due_at_ms - 1).wait() == []
     assert [each.request_id for each in full.workspace.register.late(request.due_at_ms).wait()] == [request.request_id]
@@ -104,7 +104,7 @@ def moved(register: RequestRegister, request_id: str, *states: str, reason: str 
     ],
 )  # fmt: skip
 def test_requests_go_their_ways_and_end(full: Estate, way: tuple[str, ...]) -> None:
-    request, _ = privacy_requests(full).ask("erasure", text="Erase me.", contact="")
+    request, _ = privacy_requests(full).submit("erasure", text="Erase me.", contact="")
 
     moved(full.workspace.register, request.request_id, *way)
 
@@ -118,7 +118,7 @@ def test_requests_go_their_ways_and_end(full: Estate, way: tuple[str, ...]) -> N
 
 @pytest.mark.parametrize("state", ["executing", "awaiting_downstream", "received", "identity_failed"])
 def test_no_step_is_left_out(full: Estate, state: str) -> None:
-    request, _ = privacy_requests(full).ask("erasure", text="Erase me.", contact="")
+    request, _ = privacy_requests(full).submit("erasure", text="Erase me.", contact="")
 
     with pytest.raises(InvalidError, match="what can follow is"):
         moved(full.workspace.register, request.request_id, state)
@@ -126,7 +126,7 @@ def test_no_step_is_left_out(full: Estate, state: str) -> None:
 
 @pytest.mark.parametrize("state", ["denied"])
 def test_who_is_denied_is_told_why(full: Estate, state: str) -> None:
-    request, _ = privacy_requests(full).ask("erasure", text="Erase me.", contact="")
+    request, _ = privacy_requests(full).submit("erasure", text="Erase me.", contact="")
 
     with pytest.raises(InvalidError, match="reason"):
         moved(full.workspace.register, request.request_id, state, reason="")
@@ -148,13 +148,13 @@ def test_asking_twice_is_noticed(full: Estate) -> None:
 
 def test_the_cookie_is_proof_enough(full: Estate) -> None:
     desk, browser = privacy_requests(full), PERSONAL["browser_id"]
-    held = desk.holdings(browser)
+    held = desk.stored_visits(browser)
     assert (held.clicks, held.conversions) == (6, 3)
 
     receipt = desk.erase(browser)
 
     assert {each["after"] for each in receipt["stores"]} == {0}
-    assert desk.holdings(browser).clicks == 0
+    assert desk.stored_visits(browser).clicks == 0
     (told,) = desk.requests()
     assert (told["kind"], told["receipt_id"]) == ("erasure", receipt["receipt_id"])
     assert [step["state"] for step in told["steps"][:3]] == ["received", "verified", "executing"]
@@ -163,18 +163,18 @@ def test_the_cookie_is_proof_enough(full: Estate) -> None:
 
 def test_a_case_is_found_by_its_secret_alone(full: Estate) -> None:
     desk = privacy_requests(full)
-    request, link = desk.ask("question", text="Who are you?", contact="ann@example.com")
+    request, link = desk.submit("question", text="Who are you?", contact="ann@example.com")
 
-    found = desk.case(link)
+    found = desk.by_link(link)
 
     assert found is not None
     assert found.request_id == request.request_id
     assert len(link) == 32
-    assert desk.case("0" * 32) is None
+    assert desk.by_link("0" * 32) is None
 
 
 def test_what_people_write_is_sealed(full: Estate) -> None:
-    privacy_requests(full).ask("question", text="My name is zz-canary-Ann", contact="zz-canary-ann@example.com")
+    privacy_requests(full).submit("question", text="My name is zz-canary-Ann", contact="zz-canary-ann@example.com")
 
     assert full.leaks() == []
     files = [path for path in full.data.rglob("*") if path.is_file()]
@@ -184,16 +184,16 @@ def test_what_people_write_is_sealed(full: Estate) -> None:
 
 def test_too_many_words_are_refused(full: Estate) -> None:
     with pytest.raises(InvalidError, match="too long"):
-        privacy_requests(full).ask("question", text="x" * 5000, contact="")
+        privacy_requests(full).submit("question", text="x" * 5000, contact="")
     with pytest.raises(InvalidError, match="write what"):
-        privacy_requests(full).ask("question", text="  ", contact="")
+        privacy_requests(full).submit("question", text="  ", contact="")
 
 
 def test_an_unknown_request_is_said_to_be_unknown(full: Estate) -> None:
     with pytest.raises(NotFoundError):
         full.workspace.register.get("nothing").wait()
     with pytest.raises(InvalidError, match="there are access, erasure"):
-        privacy_requests(full).ask("revenge", text="now", contact="")  # type: ignore[arg-type]
+        privacy_requests(full).submit("revenge", text="now", contact="")  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------------------------------ who had been told
@@ -213,7 +213,7 @@ def test_an_erasure_is_not_fulfilled_while_a_receiver_has_not_answered(full: Est
     with pytest.raises(InvalidError, match="reason"):
         desk.move(told["request_id"], "partly_fulfilled")
 
-    settled = desk.settle(told["request_id"], receiver="meta-main", outcome="letter")
+    settled = desk.record_outcome(told["request_id"], receiver="meta-main", outcome="letter")
     assert settled["steps"][-1]["reason"] == "meta-main: letter"
     assert desk.move(told["request_id"], "fulfilled")["state"] == "fulfilled"
 
@@ -223,13 +223,13 @@ def test_what_is_impossible_at_a_receiver_is_done_in_part_only(full: Estate) -> 
     desk.erase(PERSONAL["browser_id"])
     (told,) = desk.requests()
 
-    desk.settle(told["request_id"], receiver="meta-main", outcome="impossible")
+    desk.record_outcome(told["request_id"], receiver="meta-main", outcome="impossible")
 
     with pytest.raises(InvalidError, match="partly_fulfilled"):
         desk.move(told["request_id"], "fulfilled")
     assert desk.move(told["request_id"], "partly_fulfilled", reason="Meta deletes no events")["closed_at"]
     with pytest.raises(InvalidError, match="closed"):
-        desk.settle(told["request_id"], receiver="meta-main", outcome="letter")
+        desk.record_outcome(told["request_id"], receiver="meta-main", outcome="letter")
 
 
 def test_receivers_and_outcomes_that_there_are_not_are_refused(full: Estate) -> None:
@@ -238,9 +238,9 @@ def test_receivers_and_outcomes_that_there_are_not_are_refused(full: Estate) -> 
     (told,) = desk.requests()
 
     with pytest.raises(NotFoundError, match="told was meta-main"):
-        desk.settle(told["request_id"], receiver="tiktok-main", outcome="letter")
+        desk.record_outcome(told["request_id"], receiver="tiktok-main", outcome="letter")
     with pytest.raises(InvalidError, match="there are deleted"):
-        desk.settle(told["request_id"], receiver="meta-main", outcome=cast("Outcome", "forgotten"))
+        desk.record_outcome(told["request_id"], receiver="meta-main", outcome=cast("Outcome", "forgotten"))
 
 
 def test_an_erasure_by_the_owner_ends_the_request_it_grants(full: Estate) -> None:
@@ -262,7 +262,7 @@ def test_who_could_not_prove_it_is_not_erased(full: Estate) -> None:
     with pytest.raises(InvalidError, match="cannot become approved"):
         eraser.erase(eraser.subject(visitor=PERSONAL["visitor"]), request_id=request)
 
-    assert desk.holdings(PERSONAL["browser_id"]).clicks == 6
+    assert desk.stored_visits(PERSONAL["browser_id"]).clicks == 6
 
 
 def test_a_request_whose_erasure_waits_for_a_reader_is_not_fulfilled_before(full: Estate) -> None:
@@ -287,7 +287,7 @@ def test_a_request_whose_erasure_waits_for_a_reader_is_not_fulfilled_before(full
 def test_questions_and_requests_end_by_their_own_terms(full: Estate) -> None:
     desk = privacy_requests(full)
     for kind in ("question", "access"):
-        request, _ = desk.ask(kind, text="Well?", contact="")
+        request, _ = desk.submit(kind, text="Well?", contact="")
         desk.move(request.request_id, "fulfilled")
     keeper = Retention(full.workspace, full.writer, roll_up_days=lambda _settings, _dates: None)
     keeper.set({"support": 30})

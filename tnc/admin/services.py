@@ -71,7 +71,7 @@ class Services:
             "request-add": self.privacy_requests.add,
             "request-move": self.privacy_requests.move,
             "request-extend": self.privacy_requests.extend,
-            "request-told": self.privacy_requests.settle,
+            "request-told": self.privacy_requests.record_outcome,
             "keys-rotate": self.keys.rotate,
             "keys-escrow": self.keys.escrow,
             "retention-set": self.retention.set,

@@ -12,8 +12,8 @@ from tnc.admin.records import processing
 from tnc.cli.main import CliContext, plain, print_json, read_file, with_json, write_outside
 from tnc.core.errors import FailedError, PartlyDoneError
 from tnc.privacy.data_map import map_json
-from tnc.privacy.export import copy_of, file_name
-from tnc.privacy.leak_report import last_leak_report, search_now, told
+from tnc.privacy.export import export_zip, file_name
+from tnc.privacy.leak_report import last_leak_report, run_leak_search
 from tnc.privacy.receipts import read_receipt
 from tnc.reports.query import moment_ms
 from tnc.store.requests import Outcome
@@ -98,7 +98,7 @@ def export(asker: CliContext, /, out: str | None, as_json: bool, **given: Any) -
     with asker.reading() as services:
         workspace, eraser = services.workspace, services.eraser
         subject = eraser.subject(**subject_of(asker, **given))
-        content = copy_of(workspace, eraser.vaults, subject)
+        content = export_zip(workspace, eraser.vaults, subject)
         path = Path(out or file_name(eraser.told(subject))).resolve()
         write_outside(workspace.paths.data, path, content)
     if as_json:
@@ -161,13 +161,13 @@ def verify(asker: CliContext, receipt: str, as_json: bool) -> None:
 @click.pass_context
 def scan(ctx: click.Context, asker: CliContext, as_json: bool) -> None:
     """Look through every file for what must not be in the clear; exit 1 when there is some."""
-    search_now(asker.config_file().resolve())
+    run_leak_search(asker.config_file().resolve())
     with asker.workspace() as workspace:
         found = last_leak_report(workspace.paths.inspection)
     if found is None:
         raise FailedError("the result of the search cannot be read; look for free space, then try again.")
     if as_json:
-        print_json(told(found))
+        print_json(found.to_json())
     else:
         for each in found.leaks:
             click.echo(f"{each.file}: {each.kind} ({each.count})")

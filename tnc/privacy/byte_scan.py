@@ -29,12 +29,12 @@ class Scanner:
         self.files = 0
         self.bytes = 0
 
-    def look(self, paths: Iterable[Path]) -> list[Hit]:
+    def scan(self, paths: Iterable[Path]) -> list[Hit]:
         """Every place in these files, looked for behind clicks; a file that is gone meanwhile holds nothing."""
         with background_pool() as thread:
-            return thread.submit(lambda: [hit for path in paths for hit in self.hits(path)]).result()
+            return thread.submit(lambda: [hit for path in paths for hit in self.scan_file(path)]).result()
 
-    def hits(self, path: Path) -> Iterator[Hit]:
+    def scan_file(self, path: Path) -> Iterator[Hit]:
         """Places in one file, in no order."""
         try:
             file = path.open("rb")
@@ -52,7 +52,7 @@ class Scanner:
                 kept = text[-(self._longest - 1) :] if self._longest > 1 else b""
                 at += len(text) - len(kept)
 
-    def words(self, text: bytes) -> Iterator[bytes]:
+    def found_in(self, text: bytes) -> Iterator[bytes]:
         """The needles in a text."""
         return (text[start:end] for start, end in self._in_text(text))
 
@@ -64,7 +64,7 @@ class Scanner:
                 found = automaton.search(text, found.start() + 1)
 
 
-class Shapes:
+class PatternScanner:
     """Looks for text that looks like something, whoever it is about. `named` are patterns, each of at most
     `longest` bytes; so long that chance does not make one of them in all the sealed bytes of a disk.
     """
@@ -75,7 +75,7 @@ class Shapes:
         self._patterns = {name: re2.compile(pattern, options) for name, pattern in named.items()}
         self._longest = longest
 
-    def names(self, path: Path) -> Iterator[str]:
+    def scan_file(self, path: Path) -> Iterator[str]:
         """The name of each text in a file that looks so; what lies across two portions may be named twice."""
         try:
             file = path.open("rb")

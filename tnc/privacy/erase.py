@@ -22,9 +22,9 @@ from tnc.privacy.journal import DayPart, Intent, Journal, Kind, VaultName
 from tnc.privacy.objections import keep_objection
 from tnc.privacy.receipts import what_is_wrong
 from tnc.privacy.remainder import remainder
-from tnc.privacy.search import Found, add_calls, look_for
-from tnc.privacy.subject import Subject, is_stored_address, is_text, traces
-from tnc.privacy.vault import Story, Vault, Whole, read_whole
+from tnc.privacy.search import SubjectData, add_postbacks, find_subject
+from tnc.privacy.subject import Subject, is_stored_ip, is_text, personal_bytes
+from tnc.privacy.vault import ClickAndEvents, ClickRecords, Vault, read_records
 from tnc.reports.columns.day_folder import remove_day_folder
 from tnc.store.days.files import Days, date_in
 from tnc.store.days.transactions import Writer
@@ -89,7 +89,7 @@ class Eraser:
         ((kind, value),) = named
         if not is_text(value):
             raise InvalidError(f"what was given as --{kind} is no text.")
-        if kind == "ip" and not is_stored_address(value):
+        if kind == "ip" and not is_stored_ip(value):
             raise InvalidError(
                 f"{value!r} is no address; write one like 203.0.113.7, or a network as it is kept, like 203.0.113.0/24."
             )
@@ -119,7 +119,7 @@ class Eraser:
 
     def find(self, subject: Subject) -> dict[str, Any]:
         """How much there is, by store."""
-        counts = look_for(self.vaults, subject).counts
+        counts = find_subject(self.vaults, subject).counts
         return {
             "subject": self.told(subject),
             "stores": [{"store": store, "count": counts[store]} for store in STORES],
@@ -127,7 +127,7 @@ class Eraser:
 
     def count_visitors(self, subject: Subject) -> int:
         """How many visitors are meant: of an address it may be many."""
-        found = look_for(self.vaults, subject)
+        found = find_subject(self.vaults, subject)
         return len(found.visitors) + any(click.visit.visitor is None for click in found.clicks)
 
     # -- erasing
@@ -139,9 +139,9 @@ class Eraser:
 
         A request of the register goes along, and ends with it unless somebody else had been told before.
         """
-        with self._turn, self._journal.keeping():
+        with self._turn, self._journal.reporting_disk_errors():
             self._finish_what_was_begun(patience_seconds)
-            found = look_for(self.vaults, subject)
+            found = find_subject(self.vaults, subject)
             intent = self._intent("erase", subject, found)
             if request_id is not None:
                 self._workspace.register.grant(request_id, now_ms=intent.requested_at_ms).wait()
@@ -151,7 +151,7 @@ class Eraser:
         self._listener.erased(found.visitors)
         return receipt
 
-    def _intent(self, kind: Kind, subject: Subject, found: Found) -> Intent:
+    def _intent(self, kind: Kind, subject: Subject, found: SubjectData) -> Intent:
         erasures = self._workspace.erasures
         ids = {click.click_id for click in found.clicks} | ({subject.value} if subject.kind == "click" else set())
         buried = [erasures.hash("click", each) for each in sorted(ids)] if kind == "erase" and found.parts else []
@@ -164,17 +164,19 @@ class Eraser:
             cut=subject.kind == "ip",
             requested_at_ms=self._workspace.world.now_ms(),
             tombstones=buried,
-            values=sorted({trace for click in found.clicks for trace in traces(click)}) if kind == "erase" else [],
+            values=sorted({trace for click in found.clicks for trace in personal_bytes(click)})
+            if kind == "erase"
+            else [],
             before={store: found.counts[store] for store in STORES},
             sent=dict(found.sent),
             days=found.parts,
             ids=sorted(ids) if buried else [],
-            words=sorted(found.words) if buried else [],
+            words=sorted(found.identifying_texts) if buried else [],
         )
 
     def resume(self, *, patience_seconds: float = PATIENCE_SECONDS) -> bool:
         """Complete what was begun before a crash; whether there was something."""
-        with self._turn, self._journal.keeping():
+        with self._turn, self._journal.reporting_disk_errors():
             return self._finish_what_was_begun(patience_seconds)
 
     def complete(self) -> None:
@@ -213,7 +215,7 @@ class Eraser:
         if intent.ids:
             days = self.vaults["days"]
             days.exclusive(lambda _days: None)  # after it, what was being written when they were buried can be read
-            add_calls(intent.days, "days", days, ids=intent.ids, words=intent.words)
+            add_postbacks(intent.days, "days", days, ids=intent.ids, words=intent.words)
             self._journal.write(intent)
 
     def _is_there(self, part: DayPart) -> bool:
@@ -227,11 +229,11 @@ class Eraser:
         seen: set[Path] = set()
         for part in filter(self._is_there, intent.days):
             vault, date = self.vaults[part.vault], Date.fromisoformat(part.date)
-            cleaned = vault.clean(date, part, intent.values, patience_seconds=patience_seconds)
+            cleaned = vault.overwrite_remains(date, part, intent.values, patience_seconds=patience_seconds)
             hits += cleaned.hits
             scanners.append(cleaned.scanner)
             seen.update(vault.files(date))
-        hits += scanners[0].look(self._other_files(intent, seen)) if intent.values else []
+        hits += scanners[0].scan(self._other_files(intent, seen)) if intent.values else []
         return {
             "files": sum(scanner.files for scanner in scanners),
             "bytes": sum(scanner.bytes for scanner in scanners),
@@ -248,11 +250,11 @@ class Eraser:
         if intent.kind != "erase" or part.vault == "restricted":
             self._put_beside(intent, part, beside)
         stays = intent.kind == "erase" and part.vault == "days"
-        source.take_out(
+        source.remove_clicks(
             date,
             part,
             left=lambda histories: self._remainders(intent, histories) if stays else [],
-            written_down=lambda: self._journal.write(intent),
+            save_part=lambda: self._journal.write(intent),
         )
         part.done, part.epoch_after = True, source.epoch(date)
         self._journal.write(intent)
@@ -263,17 +265,17 @@ class Eraser:
         if beside == "days" and date not in self.vaults["days"].dates():
             return
         with self.vaults[part.vault].reader(date) as reader:
-            wholes = list(read_whole(reader, part.clicks, now_ms=self._workspace.world.now_ms()))
+            wholes = list(read_records(reader, part.clicks, now_ms=self._workspace.world.now_ms()))
             calls = [row for seq in part.calls if (row := reader.inbox.find(seq))]
         if intent.kind != "erase":
-            self.vaults[beside].put_in(date, wholes, [(click_named(row.call.params), row) for row in calls])
+            self.vaults[beside].insert(date, wholes, [(click_named(row.call.params), row) for row in calls])
             return
         left = self._remainders(intent, [(each.click, [event for _, event in each.events]) for each in wholes])
-        self.vaults[beside].put_in(
-            date, [Whole(click=click, events=list(enumerate(events)), deliveries=()) for click, events in left]
+        self.vaults[beside].insert(
+            date, [ClickRecords(click=click, events=list(enumerate(events)), deliveries=()) for click, events in left]
         )
 
-    def _remainders(self, intent: Intent, histories: Sequence[Story]) -> list[Story]:
+    def _remainders(self, intent: Intent, histories: Sequence[ClickAndEvents]) -> list[ClickAndEvents]:
         """Their ids are made from ours under the workspace's key: the same again after a crash, and nobody's."""
         erasures = self._workspace.erasures
         return [
@@ -354,9 +356,9 @@ class Eraser:
     def _move_between(
         self, kind: Literal["restrict", "unrestrict"], subject: Subject, source: VaultName
     ) -> dict[str, Any]:
-        with self._turn, self._journal.keeping():
+        with self._turn, self._journal.reporting_disk_errors():
             self._finish_what_was_begun(PATIENCE_SECONDS)
-            intent = self._intent(kind, subject, look_for(self.vaults, subject, (source,)))
+            intent = self._intent(kind, subject, find_subject(self.vaults, subject, (source,)))
             self._journal.write(intent)
             return self._carry_out(intent, PATIENCE_SECONDS)
 

@@ -19,7 +19,7 @@ import msgspec
 from tnc.core.fields import FIELDS, Field, Kind, plain, rfc3339
 from tnc.core.models import Click, ConversionChange, FilterChange, LabelChange, LanderClick, Withdrawal
 from tnc.privacy.journal import DayPart, VaultName
-from tnc.privacy.search import Found, add_calls
+from tnc.privacy.search import SubjectData, add_postbacks
 from tnc.privacy.subject import Subject
 from tnc.privacy.vault import Vault
 from tnc.reports.result import spreadsheet_safe
@@ -71,20 +71,20 @@ TABLES: Final = ("clicks", "conversions", "lander_clicks", "judgements", "withdr
 
 
 @dataclass(slots=True)
-class Copy:
+class ExportedData:
     """What there is, by table, and who was told of it how often."""
 
     tables: dict[str, list[Record]] = field(default_factory=lambda: {name: [] for name in TABLES})
     told: Counter[str] = field(default_factory=Counter)
 
 
-def copy_of(workspace: Workspace, vaults: Mapping[VaultName, Vault], subject: Subject) -> bytes:
+def export_zip(workspace: Workspace, vaults: Mapping[VaultName, Vault], subject: Subject) -> bytes:
     """The ZIP. Of an address only the clicks that were stored with it whole: a network's may be of others."""
-    copy, found = Copy(), Found()
+    copy, found = ExportedData(), SubjectData()
     for name, vault in vaults.items():
         for date in vault.dates():
             with vault.reader(date) as reader:
-                for seq, click in subject.clicks(reader, whole_only=True):
+                for seq, click in subject.clicks(reader, exact_only=True):
                     found.clicks.append(click)
                     _add(copy, workspace, reader, seq, click, restricted=name == "restricted")
     for name, vault in vaults.items():
@@ -94,7 +94,9 @@ def copy_of(workspace: Workspace, vaults: Mapping[VaultName, Vault], subject: Su
     return _zip(copy, workspace)
 
 
-def _add(copy: Copy, workspace: Workspace, reader: DayReader, seq: int, click: Click, *, restricted: bool) -> None:
+def _add(
+    copy: ExportedData, workspace: Workspace, reader: DayReader, seq: int, click: Click, *, restricted: bool
+) -> None:
     copy.tables["clicks"].append(_click(workspace, click, restricted=restricted))
     for event in reader.events_of(seq):
         copy.tables[_KINDS[type(event)]].append({"click_id": click.click_id, **_whole(event)})
@@ -127,13 +129,13 @@ def _whole(record: msgspec.Struct) -> Record:
     return written | {name: msgspec.to_builtins(getattr(record, name)) for name in record.__struct_fields__}
 
 
-def _add_calls(copy: Copy, name: VaultName, vault: Vault, found: Found) -> None:
+def _add_calls(copy: ExportedData, name: VaultName, vault: Vault, found: SubjectData) -> None:
     """By the numbers of the clicks alone: an address is shared, and whoever writes another's e-mail address into a link
     must not read what is told of that one.
     """
     parts: list[DayPart] = []
     if found.clicks:
-        add_calls(parts, name, vault, ids=found.ids, words=())
+        add_postbacks(parts, name, vault, ids=found.ids, words=())
     for part in parts:
         with vault.reader(Date.fromisoformat(part.date)) as reader:
             for row in filter(None, map(reader.inbox.find, part.calls)):
@@ -144,7 +146,7 @@ def _add_calls(copy: Copy, name: VaultName, vault: Vault, found: Found) -> None:
 # ------------------------------------------------------------------------------------------------- as files
 
 
-def _zip(copy: Copy, workspace: Workspace) -> bytes:
+def _zip(copy: ExportedData, workspace: Workspace) -> bytes:
     content = io.BytesIO()
     files = [("readme.txt", _readme(copy, workspace)), *_files(copy), *_schemas()]
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files}
@@ -157,7 +159,7 @@ def _zip(copy: Copy, workspace: Workspace) -> bytes:
     return content.getvalue()
 
 
-def _files(copy: Copy) -> Iterator[tuple[str, str]]:
+def _files(copy: ExportedData) -> Iterator[tuple[str, str]]:
     for name, records in copy.tables.items():
         yield f"{name}.json", _json(records)
         yield f"{name}.csv", _csv(records)
@@ -218,7 +220,7 @@ def _cell(value: Any) -> str:
 # --------------------------------------------------------------------------------------------- in plain words
 
 
-def _readme(copy: Copy, workspace: Workspace) -> str:
+def _readme(copy: ExportedData, workspace: Workspace) -> str:
     counts = "\n".join(f"  {len(records):>6}  {name}" for name, records in copy.tables.items())
     told = "\n".join(f"  {name}: {count}" for name, count in sorted(copy.told.items())) or "  nobody"
     clicks_days = days_of("clicks", workspace.settings)

@@ -70,7 +70,7 @@ class Journal:
         self._file.write(msgspec.msgpack.encode(intent))
 
     @contextmanager
-    def keeping(self) -> Iterator[None]:
+    def reporting_disk_errors(self) -> Iterator[None]:
         """What a disk that refuses leaves of the work is said in words: a promise that will be kept, or nothing."""
         try:
             yield

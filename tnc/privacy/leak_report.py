@@ -16,7 +16,7 @@ from tnc.store.workspace import Workspace
 
 ROW_WITHOUT_KEY: Final = "row whose key is destroyed"
 
-Stamp = tuple[int, int]
+FileStamp = tuple[int, int]
 """Of a file: nanoseconds of its last change, and its size."""
 
 
@@ -40,7 +40,20 @@ class LeakReport(Struct, frozen=True, kw_only=True):
     left: int  # files that could not be read, or that time did not suffice for
     leaks: list[Leak]
     clean_at_ms: int | None  # when the last search ended that found nothing and left nothing
-    seen: dict[str, Stamp]  # clean files
+    seen: dict[str, FileStamp]  # clean files
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "at": rfc3339(self.at_ms),
+            "clean_at": None if self.clean_at_ms is None else rfc3339(self.clean_at_ms),
+            "clicks": self.clicks,
+            "words": self.words,
+            "files": self.files,
+            "bytes": self.bytes,
+            "unchanged": self.unchanged,
+            "left": self.left,
+            "leaks": [{"file": each.file, "kind": each.kind, "count": each.count} for each in self.leaks],
+        }
 
 
 def last_leak_report(path: Path) -> LeakReport | None:
@@ -59,7 +72,7 @@ def save_leak_report(path: Path, inspection: LeakReport) -> None:
     new.replace(path)
 
 
-def stamp_of(path: Path) -> Stamp | None:
+def stamp_of(path: Path) -> FileStamp | None:
     """None when it is gone."""
     try:
         found = path.stat()
@@ -68,7 +81,7 @@ def stamp_of(path: Path) -> Stamp | None:
     return found.st_mtime_ns, found.st_size
 
 
-def search_now(config: Path) -> None:
+def run_leak_search(config: Path) -> None:
     """All of it, and wait for it. Raises FailedError."""
     if subprocess.run(_words(config, "all"), check=False, stdin=subprocess.DEVNULL).returncode:  # noqa: S603 - our own
         raise FailedError("the search could not be made; the lines above say why.")
@@ -101,18 +114,3 @@ class LeakSearchSchedule:
     def stop(self) -> None:
         """A search that is cut off leaves the result of the last one."""
         self._child.stop()
-
-
-def told(found: LeakReport) -> dict[str, Any]:
-    """As JSON tells it."""
-    return {
-        "at": rfc3339(found.at_ms),
-        "clean_at": None if found.clean_at_ms is None else rfc3339(found.clean_at_ms),
-        "clicks": found.clicks,
-        "words": found.words,
-        "files": found.files,
-        "bytes": found.bytes,
-        "unchanged": found.unchanged,
-        "left": found.left,
-        "leaks": [{"file": each.file, "kind": each.kind, "count": each.count} for each in found.leaks],
-    }

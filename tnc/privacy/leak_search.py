@@ -20,17 +20,17 @@ from typing import Final
 
 from tnc.core.errors import TncError
 from tnc.core.models import Click
-from tnc.privacy.byte_scan import Scanner, Shapes
+from tnc.privacy.byte_scan import PatternScanner, Scanner
 from tnc.privacy.leak_report import (
     ROW_WITHOUT_KEY,
+    FileStamp,
     Leak,
     LeakReport,
-    Stamp,
     last_leak_report,
     save_leak_report,
     stamp_of,
 )
-from tnc.privacy.subject import named_traces
+from tnc.privacy.subject import named_personal_bytes
 from tnc.privacy.vault import Vault
 from tnc.reports.columns.cardinality import ValueShape, shape_of
 from tnc.reports.columns.columns import Columns
@@ -48,7 +48,7 @@ _MOST: Final = 1_000  # places of one kind in one file
 _BYTE: Final = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _GROUP: Final = rb"(?::[0-9a-fA-F]{1,4})"
 # So long that chance makes none of them in sealed bytes: each on less than one disk of a terabyte in ten.
-_SHAPES: Final = Shapes(
+_SHAPES: Final = PatternScanner(
     {
         "text like an address": rb"\b" + _BYTE + rb"(?:\." + _BYTE + rb"){3}\b|"
         rb"\b[23][0-9a-fA-F]{3}(?:" + _GROUP + rb"{7}\b|" + _GROUP + rb"{1,6}::)",
@@ -72,7 +72,7 @@ class _Sample:
         """
         self.clicks += 1
         cells = {text.encode() for text in click_row(0, click, _judged(click)).values() if isinstance(text, str)}
-        for name, word in named_traces(click):
+        for name, word in named_personal_bytes(click):
             if word not in cells and len(set(word)) >= _DIFFERENT and len(self.words) < _WORDS:
                 self.words.setdefault(word, name)
 
@@ -82,7 +82,7 @@ def _judged(click: Click) -> dict[str, str]:
     return {name: value for name, value in click.visit.subs.items() if shape_of(value) is not ValueShape.PERSONAL}
 
 
-class Search:
+class LeakSearch:
     """One search. With `since` the files that were clean then and were not written to are taken as clean: the words
     of later visitors cannot be in them.
     """
@@ -95,7 +95,7 @@ class Search:
         self._known = {} if since is None else since.seen
         self._until = None if seconds is None else time.monotonic() + seconds
         self._found: Counter[tuple[str, str]] = Counter()
-        self._seen: dict[str, Stamp] = {}
+        self._seen: dict[str, FileStamp] = {}
         self._unchanged = 0
         self._left = 0
 
@@ -179,13 +179,13 @@ class Search:
         kinds: Counter[str] = Counter()
         try:
             with path.open("rb") as file:
-                for hit in islice(scanner.hits(path), _MOST):
+                for hit in islice(scanner.scan_file(path), _MOST):
                     file.seek(hit.start)
                     kinds[sample.words.get(file.read(hit.end - hit.start), "word of a visitor")] += 1
             if path.suffix == ".parquet":
                 kinds.update(self._in_columns(path, scanner, sample, columns))
             elif not self._holds_owners_words(path):
-                kinds.update(islice(_SHAPES.names(path), _MOST))
+                kinds.update(islice(_SHAPES.scan_file(path), _MOST))
         except FileNotFoundError:  # it was a temporary one
             return
         except OSError:
@@ -211,7 +211,7 @@ class Search:
                     yield from self._in_cell(column, cell or "", scanner, sample)
 
     def _in_cell(self, column: str, cell: str, scanner: Scanner, sample: _Sample) -> Iterator[str]:
-        for word in scanner.words(cell.encode()):
+        for word in scanner.found_in(cell.encode()):
             yield sample.words.get(word, "word of a visitor")
         if column.startswith("sub") and shape_of(cell) is ValueShape.PERSONAL:
             yield "parameter that looks personal"

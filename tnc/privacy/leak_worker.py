@@ -13,7 +13,7 @@ from tnc.core.clock import World
 from tnc.core.logging import set_up_logs
 from tnc.core.process import lower_priority
 from tnc.privacy.leak_report import last_leak_report
-from tnc.privacy.leak_search import Search, vaults_to_search
+from tnc.privacy.leak_search import LeakSearch, vaults_to_search
 from tnc.store.workspace import Workspace
 
 _SECONDS: Final = 3 * 3600.0  # of a night
@@ -28,7 +28,7 @@ def main() -> None:
     set_up_logs(loaded.log_level)
     with Workspace(loaded, World(), to_write=False) as workspace:
         since = last_leak_report(workspace.paths.inspection) if nightly else None
-        Search(workspace, vaults_to_search(workspace), since=since, seconds=_SECONDS if nightly else None).run()
+        LeakSearch(workspace, vaults_to_search(workspace), since=since, seconds=_SECONDS if nightly else None).run()
 
 
 if __name__ == "__main__":

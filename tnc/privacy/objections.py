@@ -8,7 +8,7 @@ from tnc.core.clock import DAY_MS
 from tnc.core.errors import RefusedError
 from tnc.core.fields import rfc3339
 from tnc.privacy.journal import DayPart, VaultName
-from tnc.privacy.search import look_for
+from tnc.privacy.search import find_subject
 from tnc.privacy.subject import Subject
 from tnc.privacy.vault import Vault
 from tnc.store.days.writer import DayWriter
@@ -21,9 +21,9 @@ def keep_objection(
     workspace: Workspace, vaults: Mapping[VaultName, Vault], subject: Subject, listener: Listener
 ) -> dict[str, Any]:
     """Raises RefusedError when nobody could be told again."""
-    now_ms, found = workspace.world.now_ms(), look_for(vaults, subject)
+    now_ms, found = workspace.world.now_ms(), find_subject(vaults, subject)
     if subject.kind == "ip":
-        kind, values, term = "address", frozenset(subject.values(whole_only=True)), "objections by address"
+        kind, values, term = "address", frozenset(subject.values(exact_only=True)), "objections by address"
     elif subject.kind == "browser":
         kind, values, term = "browser", frozenset([subject.value] if found.clicks else []), "objections"
     else:

@@ -25,7 +25,7 @@ _LEAF: Final = (10, 13)
 Span = tuple[int, int]
 
 
-def unused(page: bytes, *, first: bool) -> list[Span]:
+def unused_spans(page: bytes, *, first: bool) -> list[Span]:
     """The parts of a b-tree page that hold nothing: the gap before its cells, and its freed blocks.
 
     `first`: it is page 1, which begins with the header of the file. Any other kind of page has none.
@@ -44,7 +44,7 @@ def unused(page: bytes, *, first: bool) -> list[Span]:
     return spans
 
 
-def scrub(path: Path, hits: Iterable[Hit]) -> int:
+def overwrite_unused(path: Path, hits: Iterable[Hit]) -> int:
     """Overwrite the unused part around each place in a database that nobody else has open to write; how many were.
 
     What lies within a cell in use is left alone: it belongs to another row, which holds these bytes by chance.
@@ -56,7 +56,7 @@ def scrub(path: Path, hits: Iterable[Hit]) -> int:
         for hit in hits:
             number, at = divmod(hit.start, size)
             page = os.pread(file.fileno(), size, number * size)
-            for start, end in unused(page, first=number == 0):
+            for start, end in unused_spans(page, first=number == 0):
                 if start <= at and at + hit.end - hit.start <= end:
                     os.pwrite(file.fileno(), bytes(end - start), number * size + start)
                     done += 1

@@ -13,8 +13,8 @@ from tnc.core.errors import InvalidError, RefusedError
 from tnc.core.fields import rfc3339
 from tnc.privacy import receipts
 from tnc.privacy.erase import Eraser
-from tnc.privacy.export import copy_of
-from tnc.privacy.search import look_for
+from tnc.privacy.export import export_zip
+from tnc.privacy.search import find_subject
 from tnc.privacy.subject import Subject
 from tnc.store.requests import Channel, Outcome, Request, RequestKind, State, Words
 from tnc.store.workspace import Workspace
@@ -28,7 +28,7 @@ _MOST_CONTACT: Final = 254
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holdings:
+class StoredVisits:
     """What is stored about a browser."""
 
     clicks: int
@@ -38,7 +38,7 @@ class Holdings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class IdentityClaim:
     """How somebody without our cookie says who he is: a click he made, and from where and with what he asks."""
 
     click: str
@@ -60,10 +60,10 @@ class PrivacyRequests:
 
     # -- by the person
 
-    def holdings(self, browser_id: str) -> Holdings:
-        found = look_for(self._eraser.vaults, _browser(browser_id))
+    def stored_visits(self, browser_id: str) -> StoredVisits:
+        found = find_subject(self._eraser.vaults, _browser(browser_id))
         times = sorted(click.clicked_at_ms for click in found.clicks)
-        return Holdings(
+        return StoredVisits(
             clicks=len(times),
             conversions=found.counts["conversions"],
             first_at=rfc3339(times[0]) if times else None,
@@ -73,7 +73,7 @@ class PrivacyRequests:
     def copy(self, browser_id: str) -> bytes:
         """Everything that is stored about a browser, as a ZIP."""
         subject = _browser(browser_id)
-        content = copy_of(self._workspace, self._eraser.vaults, subject)
+        content = export_zip(self._workspace, self._eraser.vaults, subject)
         request = self._proved("access", subject)
         self._workspace.register.move(
             request.request_id, "fulfilled", now_ms=self._workspace.world.now_ms(), actor="tnc"
@@ -116,7 +116,7 @@ class PrivacyRequests:
 
     # -- to the owner
 
-    def ask(
+    def submit(
         self,
         kind: RequestKind,
         *,
@@ -124,7 +124,7 @@ class PrivacyRequests:
         contact: str,
         channel: Channel = "page",
         subject: Subject | None = None,
-        named: Named | None = None,
+        named: IdentityClaim | None = None,
     ) -> tuple[Request, str]:
         """A request for the owner, and the secret of its status link. Raises InvalidError for too many words."""
         if not text.strip() and channel == "page":
@@ -133,7 +133,7 @@ class PrivacyRequests:
             raise InvalidError(f"that is too long: {_MOST_WORDS} characters are the most.")
         if named is not None and len(named.click) > _MOST_WORDS:
             raise InvalidError("the number of your visit is shorter than that.")
-        evidence, is_enough = (None, False) if named is None else self._weigh(named)
+        evidence, is_enough = (None, False) if named is None else self._check_claim(named)
         link = self._workspace.world.token(16).hex()
         request = self._workspace.register.open(
             self._new_id(),
@@ -152,12 +152,12 @@ class PrivacyRequests:
         self.refresh_due_dates()
         return request, link
 
-    def _weigh(self, named: Named) -> tuple[str, bool]:
+    def _check_claim(self, named: IdentityClaim) -> tuple[str, bool]:
         """What is kept of the evidence, and whether it is enough to hand out a copy; to erase it is a person's call.
 
         A click id is no secret: networks and logs know it. With it must come the network and the browser of then.
         """
-        clicks = look_for(self._eraser.vaults, Subject(kind="click", value=named.click_id)).clicks
+        clicks = find_subject(self._eraser.vaults, Subject(kind="click", value=named.click_id)).clicks
         visit = clicks[0].visit if clicks else None
         if visit is None:
             return "the number of a visit, which is not known here", False
@@ -166,7 +166,7 @@ class PrivacyRequests:
         told = ["the number of a visit", *["its network"] * same_network, *["its browser"] * same_browser]
         return ", ".join(told), same_network and same_browser
 
-    def case(self, link: str) -> Request | None:
+    def by_link(self, link: str) -> Request | None:
         return self._workspace.register.by_link(link).wait()
 
     # -- by the owner
@@ -181,10 +181,10 @@ class PrivacyRequests:
         self._dues = self._workspace.register.open_dues_ms().wait()
 
     def requests(self, *, only_open: bool = False) -> list[dict[str, Any]]:
-        return [self.shown(request) for request in self._workspace.register.all_of(only_open=only_open).wait()]
+        return [self.to_json(request) for request in self._workspace.register.all_of(only_open=only_open).wait()]
 
     def request(self, request_id: str) -> dict[str, Any]:
-        return self.shown(self._workspace.register.get(request_id).wait())
+        return self.to_json(self._workspace.register.get(request_id).wait())
 
     def add(
         self,
@@ -197,27 +197,27 @@ class PrivacyRequests:
     ) -> dict[str, Any]:
         """A request that came by letter or e-mail."""
         subject = self._eraser.subject(**who) if who else None
-        request, link = self.ask(kind, text=text, contact=contact, channel=channel, subject=subject)
-        return self.shown(request) | {"link": f"/privacy/case/{link}"}
+        request, link = self.submit(kind, text=text, contact=contact, channel=channel, subject=subject)
+        return self.to_json(request) | {"link": f"/privacy/case/{link}"}
 
     def move(self, request_id: str, state: State, *, reason: str = "", answer: str = "") -> dict[str, Any]:
         now_ms = self._workspace.world.now_ms()
         moved = self._workspace.register.move(request_id, state, now_ms=now_ms, reason=reason, answer=answer).wait()
         self.refresh_due_dates()
-        return self.shown(moved)
+        return self.to_json(moved)
 
-    def settle(self, request_id: str, *, receiver: str, outcome: Outcome) -> dict[str, Any]:
+    def record_outcome(self, request_id: str, *, receiver: str, outcome: Outcome) -> dict[str, Any]:
         """What became of it at somebody who had been told before."""
         now_ms = self._workspace.world.now_ms()
-        return self.shown(self._workspace.register.settle(request_id, receiver, outcome, now_ms=now_ms).wait())
+        return self.to_json(self._workspace.register.settle(request_id, receiver, outcome, now_ms=now_ms).wait())
 
     def extend(self, request_id: str, *, until_ms: int, reason: str) -> dict[str, Any]:
         now_ms = self._workspace.world.now_ms()
         extended = self._workspace.register.extend(request_id, until_ms=until_ms, reason=reason, now_ms=now_ms).wait()
         self.refresh_due_dates()
-        return self.shown(extended)
+        return self.to_json(extended)
 
-    def shown(self, request: Request) -> dict[str, Any]:
+    def to_json(self, request: Request) -> dict[str, Any]:
         """A request as JSON."""
         now_ms = self._workspace.world.now_ms()
         return {

@@ -8,14 +8,14 @@ from datetime import date as Date
 from tnc.core.clock import id_time_ms
 from tnc.core.models import Click
 from tnc.privacy.journal import DayPart, VaultName
-from tnc.privacy.subject import Subject, words_of
+from tnc.privacy.subject import Subject, identifying_texts
 from tnc.privacy.vault import Vault
 from tnc.store.days.inbox import STRAY, words_in
 from tnc.store.days.writer import DayReader
 
 
 @dataclass(slots=True)
-class Found:
+class SubjectData:
     """What there is of somebody."""
 
     parts: list[DayPart] = field(default_factory=list)
@@ -28,19 +28,19 @@ class Found:
         return {click.click_id for click in self.clicks}
 
     @property
-    def words(self) -> set[str]:
-        return {word for click in self.clicks for word in words_of(click)}
+    def identifying_texts(self) -> set[str]:
+        return {word for click in self.clicks for word in identifying_texts(click)}
 
     @property
     def visitors(self) -> frozenset[str]:
         return frozenset(click.visit.visitor for click in self.clicks if click.visit.visitor is not None)
 
 
-def look_for(
+def find_subject(
     vaults: Mapping[VaultName, Vault], subject: Subject, names: Collection[VaultName] = ("days", "restricted")
-) -> Found:
+) -> SubjectData:
     """Everything of somebody in these vaults."""
-    found = Found()
+    found = SubjectData()
     for name in names:
         for date in vaults[name].dates():
             with vaults[name].reader(date) as reader:
@@ -51,7 +51,7 @@ def look_for(
                 found.clicks += clicks.values()
     ids = found.ids | ({subject.value} if subject.kind == "click" else set())
     for name in names if ids else ():
-        add_calls(found.parts, name, vaults[name], ids=ids, words=found.words)
+        add_postbacks(found.parts, name, vaults[name], ids=ids, words=found.identifying_texts)
     for part in found.parts:
         with vaults[part.vault].reader(Date.fromisoformat(part.date)) as reader:
             counts = reader.search.counts(part.clicks, part.calls)
@@ -62,7 +62,7 @@ def look_for(
     return found
 
 
-def add_calls(
+def add_postbacks(
     parts: list[DayPart], name: VaultName, vault: Vault, *, ids: Collection[str], words: Collection[str]
 ) -> None:
     """Add what was called of these clicks to the parts of a vault. Postbacks lie in the day in which they arrived."""

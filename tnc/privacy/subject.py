@@ -18,8 +18,8 @@ _TOKENS: Final[dict[SubjectKind, Token]] = {
     "visitor": "visitor",
     "browser": "browser",
 }
-_DIFFERENT: Final = 4  # bytes in a pseudonym: zeros with a small number behind them are in every file
-_SHORTEST: Final = 8  # bytes of a value that cannot stand somewhere by chance
+_MIN_DIFFERENT_BYTES: Final = 4  # bytes in a pseudonym: zeros with a small number behind them are in every file
+_MIN_LENGTH: Final = 8  # bytes of a value that cannot stand somewhere by chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,18 +35,18 @@ class Subject:
     since_ms: int = 0
     until_ms: int = LATEST
 
-    def values(self, *, whole_only: bool = False) -> list[str]:
+    def values(self, *, exact_only: bool = False) -> list[str]:
         """The forms in which the value is stored."""
         if self.kind != "ip":
             return [self.value]
         address = canonical_ip(self.value)
         if address is None:  # a network, as it is stored
             return [self.value]
-        return [address] if whole_only else [address, truncate_ip(address)]
+        return [address] if exact_only else [address, truncate_ip(address)]
 
-    def clicks(self, reader: DayReader, *, whole_only: bool = False) -> Iterator[tuple[int, Click]]:
+    def clicks(self, reader: DayReader, *, exact_only: bool = False) -> Iterator[tuple[int, Click]]:
         """(number, click) of one day."""
-        for value in self.values(whole_only=whole_only):
+        for value in self.values(exact_only=exact_only):
             for seq, click in reader.search.clicks(_TOKENS[self.kind], value):
                 if self.since_ms <= click.clicked_at_ms < self.until_ms:
                     yield seq, click
@@ -56,7 +56,7 @@ class Subject:
         return [seq for value in self.values() for seq in reader.search.damaged(_TOKENS[self.kind], value)]
 
 
-def is_stored_address(text: str) -> bool:
+def is_stored_ip(text: str) -> bool:
     """An address, or a network in the form in which it is kept."""
     base = text.partition("/")[0]
     return canonical_ip(text) is not None or (canonical_ip(base) is not None and truncate_ip(base) == text)
@@ -71,12 +71,12 @@ def is_text(value: str) -> bool:
     return True
 
 
-def traces(click: Click) -> set[bytes]:
+def personal_bytes(click: Click) -> set[bytes]:
     """What a click knows of the person, as no file may hold it: text, and the bytes that pseudonyms stand for."""
-    return {value for _, value in named_traces(click)}
+    return {value for _, value in named_personal_bytes(click)}
 
 
-def named_traces(click: Click) -> Iterator[tuple[str, bytes]]:
+def named_personal_bytes(click: Click) -> Iterator[tuple[str, bytes]]:
     """The traces of a click, each with what it is."""
     visit = click.visit
     texts = {
@@ -90,16 +90,16 @@ def named_traces(click: Click) -> Iterator[tuple[str, bytes]]:
     }
     if visit.mode != "cookieless":  # else it is a family of browsers, of which there are few
         texts["user agent"] = visit.user_agent
-    yield from ((name, text.encode()) for name, text in texts.items() if text and len(text) >= _SHORTEST)
+    yield from ((name, text.encode()) for name, text in texts.items() if text and len(text) >= _MIN_LENGTH)
     for value in (*visit.subs.values(), *visit.params.values()):
-        if len(value) >= _SHORTEST and shape_of(value) is ValueShape.PERSONAL:
+        if len(value) >= _MIN_LENGTH and shape_of(value) is ValueShape.PERSONAL:
             yield "parameter", value.encode()
     for name, pseudonym in (("pseudonym", visit.visitor), ("browser", visit.browser_id)):
-        if pseudonym and _is_hex(pseudonym) and len(set(bytes.fromhex(pseudonym))) >= _DIFFERENT:
+        if pseudonym and _is_hex(pseudonym) and len(set(bytes.fromhex(pseudonym))) >= _MIN_DIFFERENT_BYTES:
             yield name, bytes.fromhex(pseudonym)
 
 
-def words_of(click: Click) -> set[str]:
+def identifying_texts(click: Click) -> set[str]:
     """Words by which a postback that names no click can be told to be about the person, in lower case.
 
     Not an external id, a link or a user agent: visitors write these as they like, and whoever writes what every
@@ -108,7 +108,7 @@ def words_of(click: Click) -> set[str]:
     visit = click.visit
     values = (*visit.subs.values(), *visit.params.values())
     personal = {value for value in values if shape_of(value) is ValueShape.PERSONAL}
-    return {text.lower() for text in (visit.ip, *personal) if text and len(text) >= _SHORTEST}
+    return {text.lower() for text in (visit.ip, *personal) if text and len(text) >= _MIN_LENGTH}
 
 
 def _is_hex(text: str) -> bool:

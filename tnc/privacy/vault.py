@@ -14,7 +14,7 @@ from tnc.core.errors import NotFoundError, PartlyDoneError
 from tnc.core.models import OPEN_STATES, Click, ClickId, Event, WorkspaceId
 from tnc.privacy.byte_scan import Hit, Scanner
 from tnc.privacy.journal import DayPart
-from tnc.privacy.overwrite import scrub
+from tnc.privacy.overwrite import overwrite_unused
 from tnc.store.days.deliveries import DeliveryRow
 from tnc.store.days.files import Day, Days
 from tnc.store.days.inbox import InboxRow
@@ -23,11 +23,11 @@ from tnc.store.days.transactions import Exclusive
 from tnc.store.days.writer import DayReader, DayWriter, all_dates, day_path
 from tnc.store.keys.keyring import Keyring
 
-Story = tuple[Click, list[Event]]
+ClickAndEvents = tuple[Click, list[Event]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whole:
+class ClickRecords:
     """A click with all that is told of it; numbers are those of the day it was read from."""
 
     click: Click
@@ -40,7 +40,7 @@ _ROUNDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cleaned:
+class CleanResult:
     """What could not be overwritten, and how much was looked through."""
 
     hits: Sequence[Hit]
@@ -83,8 +83,8 @@ class Vault:
     def _day(self, date: Date) -> Day:
         return self.workspace, date
 
-    def put_in(
-        self, date: Date, wholes: Sequence[Whole], calls: Sequence[tuple[ClickId | None, InboxRow]] = ()
+    def insert(
+        self, date: Date, wholes: Sequence[ClickRecords], calls: Sequence[tuple[ClickId | None, InboxRow]] = ()
     ) -> None:
         """Add clicks with what is told of them, and postbacks with the click ids that they named.
 
@@ -103,27 +103,27 @@ class Vault:
 
         self.exclusive(lambda days: days.transact(self._day(date), work))
 
-    def take_out(
+    def remove_clicks(
         self,
         date: Date,
         part: DayPart,
         *,
-        left: Callable[[list[Story]], Sequence[Story]],
-        written_down: Callable[[], None],
+        left: Callable[[list[ClickAndEvents]], Sequence[ClickAndEvents]],
+        save_part: Callable[[], None],
     ) -> None:
         """Replace the rows of a part by what is left of them, and puncture their keys.
 
-        `written_down` makes the part durable, with the numbers and bytes that were found, before anything
+        `save_part` makes the part durable, with the numbers and bytes that were found, before anything
         is lost: what is interrupted after it can be done again from the part alone. Clicks wait only for the
         rows, and then while the file is opened with the keys that are left.
         """
         with self.reader(date) as reader:
             if _note(part, reader.search):
-                written_down()
+                save_part()
 
         def rows(writer: DayWriter) -> None:
             if _note(part, writer.search):  # something came since
-                written_down()
+                save_part()
             there = writer.search.present(part.clicks)
             writer.purge.replace(there, part.calls, left(writer.purge.histories(there)))
 
@@ -131,7 +131,7 @@ class Vault:
         self.keyring.puncture_day(*self._day(date), clicks=part.clicks, events=part.leaves)
         self.exclusive(lambda days: days.discard(self._day(date)))
 
-    def settle(self, date: Date, *, patience_seconds: float) -> None:
+    def empty_wal(self, date: Date, *, patience_seconds: float) -> None:
         """Empty the write-ahead log. Raises PartlyDoneError when somebody reads an older state for longer than that."""
 
         def work(days: Days) -> bool:
@@ -149,32 +149,34 @@ class Vault:
                 )
             time.sleep(_PAUSE_SECONDS)
 
-    def clean(self, date: Date, part: DayPart, values: Sequence[bytes], *, patience_seconds: float) -> Cleaned:
+    def overwrite_remains(
+        self, date: Date, part: DayPart, values: Sequence[bytes], *, patience_seconds: float
+    ) -> CleanResult:
         """Overwrite what SQLite left of the rows of a part; `values` are looked for as well."""
         with self.reader(date) as reader:
             scanner = Scanner([*values, *part.marks, *reader.search.unused(part.tokens)])
         hits: list[Hit] = []
         for _ in range(_ROUNDS):
-            self.settle(date, patience_seconds=patience_seconds)
-            hits = scanner.look(self.files(date))
+            self.empty_wal(date, patience_seconds=patience_seconds)
+            hits = scanner.scan(self.files(date))
             if not hits:
                 break
             self.exclusive(lambda days, found=hits: self._scrub(days, date, found))  # type: ignore[misc]
-        return Cleaned(hits=hits, scanner=scanner)
+        return CleanResult(hits=hits, scanner=scanner)
 
     def _scrub(self, days: Days, date: Date, hits: Sequence[Hit]) -> None:
         if days.writer(self._day(date)).purge.settle():
             days.discard(self._day(date))
             path = self.path(date)
-            scrub(path, (hit for hit in hits if hit.path == path))
+            overwrite_unused(path, (hit for hit in hits if hit.path == path))
 
 
-def read_whole(reader: DayReader, clicks: Sequence[int], *, now_ms: int) -> Iterator[Whole]:
+def read_records(reader: DayReader, clicks: Sequence[int], *, now_ms: int) -> Iterator[ClickRecords]:
     """Nothing of them goes out any more: neither from where they are restricted, nor when that is lifted."""
     for seq in clicks:
         click = reader.click(seq)
         if click is not None:
-            yield Whole(
+            yield ClickRecords(
                 click=click,
                 events=list(zip(reader.search.events(seq), reader.events_of(seq), strict=True)),
                 deliveries=[_held_back(row, now_ms) for row in reader.deliveries.of_click(seq)],
@@ -188,7 +190,7 @@ def _held_back(row: DeliveryRow, now_ms: int) -> DeliveryRow:
     return replace(row, state="cancelled", done_at_ms=now_ms, record=record)
 
 
-def _add(writer: DayWriter, whole: Whole) -> None:
+def _add(writer: DayWriter, whole: ClickRecords) -> None:
     """With new numbers throughout."""
     click_seq = writer.add_click(whole.click)
     events = {seq: writer.add_event(click_seq, event) for seq, event in whole.events}

@@ -38,7 +38,7 @@ def hostile(text: str) -> Iterator[Hostile]:
         made.postback(real.click_id, status=text, event=text, txid=text)
         made.postback("0" * 28, status=text, x=text)
         _delivery(made, text)
-        request, _ = made.server.services.privacy_requests.ask("erasure", text=text, contact=text[:254])
+        request, _ = made.server.services.privacy_requests.submit("erasure", text=text, contact=text[:254])
         made.clock.now_ms = NOW_MS
         yield Hostile(made, text, click_id, real.click_id, request.request_id)
 

@@ -10,7 +10,7 @@ from typing import Any
 from tests.web.dashboard.installed import DATACENTER, NOW_MS, PHONE, Clock, Installation, installed
 from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.models import Click, ClickId, DestinationId
-from tnc.privacy.requests import Named
+from tnc.privacy.requests import IdentityClaim
 from tnc.store.requests import RequestKind
 
 META = DestinationId("meta-main")
@@ -174,8 +174,8 @@ def _requests(installation: Installation) -> tuple[str, str, str, str]:
     clock.now_ms += 40 * DAY_MS
     requests.refresh_due_dates()
     mine = installation.visit(ip="24.48.1.1", query="fbclid=IwAR2abcdef")
-    click = Named(click=mine.click_id, ip="24.48.1.1", browser="")
-    named, _ = requests.ask("erasure", text="Please erase <b>me</b>.", contact="ann@example.com", named=click)
+    click = IdentityClaim(click=mine.click_id, ip="24.48.1.1", browser="")
+    named, _ = requests.submit("erasure", text="Please erase <b>me</b>.", contact="ann@example.com", named=click)
     requests.move(named.request_id, "acknowledged")
     closed = record(installation, "access", text="What is there?")
     requests.move(closed, "fulfilled", answer="Done.")

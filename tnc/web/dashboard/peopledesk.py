@@ -6,7 +6,7 @@ from typing import Any, cast
 from tnc.admin.records import breach, processing
 from tnc.admin.services import Services
 from tnc.privacy.data_map import map_json
-from tnc.privacy.export import copy_of, file_name
+from tnc.privacy.export import export_zip, file_name
 from tnc.privacy.receipts import read_receipt
 from tnc.privacy.subject import Subject
 from tnc.store.requests import Channel, Outcome, RequestKind, State, following
@@ -35,7 +35,7 @@ class PeopleDesk:
         self._services.privacy_requests.move(request_id, cast("State", state), reason=reason, answer=answer)
 
     def settle(self, request_id: str, *, receiver: str, outcome: str) -> None:
-        self._services.privacy_requests.settle(request_id, receiver=receiver, outcome=cast("Outcome", outcome))
+        self._services.privacy_requests.record_outcome(request_id, receiver=receiver, outcome=cast("Outcome", outcome))
 
     def extend(self, request_id: str, *, until_ms: int, reason: str) -> None:
         self._services.privacy_requests.extend(request_id, until_ms=until_ms, reason=reason)
@@ -49,7 +49,7 @@ class PeopleDesk:
 
     def copy(self, who: Mapping[str, str]) -> tuple[str, bytes]:
         eraser, subject = self._services.eraser, self._subject(who)
-        return file_name(eraser.told(subject)), copy_of(self._workspace, eraser.vaults, subject)
+        return file_name(eraser.told(subject)), export_zip(self._workspace, eraser.vaults, subject)
 
     def object(self, who: Mapping[str, str]) -> Mapping[str, Any]:
         return self._services.eraser.object(self._subject(who))

@@ -21,7 +21,7 @@ from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.core.errors import InvalidError, PartlyDoneError, TncError
 from tnc.core.fields import FIELDS, rfc3339
 from tnc.core.models import Configuration, Mode, Privacy
-from tnc.privacy.requests import Holdings, Named
+from tnc.privacy.requests import IdentityClaim, StoredVisits
 from tnc.store.requests import RequestKind, State
 from tnc.tracking.tracker import COOKIE_PLAIN, COOKIE_SECURE
 from tnc.visitors.consent import CONSENT_COOKIES, OPT_OUT_COOKIES, has_opted_out, has_withdrawn
@@ -96,7 +96,7 @@ class _Asker:
     facts: RequestFacts
     browser_id: str | None
     said: Said | None = None
-    held: Holdings | None = None
+    held: StoredVisits | None = None
     status: int = 200
     cookies: tuple[str, ...] = ()
 
@@ -166,7 +166,7 @@ async def _do(tracking: Tracking, asker: _Asker, given: Mapping[str, str]) -> No
 
 async def _look(tracking: Tracking, asker: _Asker) -> None:
     if asker.browser_id is not None:
-        asker.held = await asyncio.to_thread(tracking.privacy_requests.holdings, asker.browser_id)
+        asker.held = await asyncio.to_thread(tracking.privacy_requests.stored_visits, asker.browser_id)
 
 
 async def _erase(tracking: Tracking, asker: _Asker, *, sure: bool) -> None:
@@ -201,9 +201,11 @@ async def _ask(tracking: Tracking, asker: _Asker, given: Mapping[str, str]) -> N
     named = None
     if given.get("click", "").strip():
         agent = asker.facts.agent
-        named = Named(click=given["click"], ip=asker.facts.ip, browser=reduced_user_agent(agent.browser, agent.os))
+        named = IdentityClaim(
+            click=given["click"], ip=asker.facts.ip, browser=reduced_user_agent(agent.browser, agent.os)
+        )
     request, link = await asyncio.to_thread(
-        tracking.privacy_requests.ask, kind, text=words, contact=contact, named=named
+        tracking.privacy_requests.submit, kind, text=words, contact=contact, named=named
     )
     asker.said = Said(
         title="We have it",
@@ -296,7 +298,7 @@ def _download(content: bytes) -> web.Response:
 
 async def case(tracking: Tracking, _request: web.BaseRequest, link: str) -> web.StreamResponse:
     """GET /privacy/case/{secret}"""
-    found = await asyncio.to_thread(tracking.privacy_requests.case, link)
+    found = await asyncio.to_thread(tracking.privacy_requests.by_link, link)
     if found is None:
         return answers.status(404)
     steps = [
