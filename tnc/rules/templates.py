@@ -18,6 +18,12 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _URL_SIGNS: Final = "%:/?#[]@!$&'()*+,;=~"  # RFC 3986: all that a URL may hold besides letters, digits and -._
 
 
+RAW_BYTE: Final = 0xEF00
+"""A byte that was not UTF-8 is the character of this code point plus the byte (U+EF80 to U+EFFF)."""
+
+_BYTES: Final = {RAW_BYTE + byte: 0xDC00 + byte for byte in range(128, 256)}  # as surrogateescape writes them
+
+
 @dataclass(frozen=True, slots=True)
 class UrlTemplate:
     """A URL with macros after its host. The first part is text: scheme, host, and the rest up to the first macro."""
@@ -87,16 +93,20 @@ def _fill_in_url(macro: Macro, value_of: ValueOf) -> str:
 
 
 def encoded(value: str) -> str:
-    """Percent-encoded, except for the unreserved characters of RFC 3986."""
-    return value if value.isascii() and value.isalnum() else quote(value, safe="", errors="replace")
+    """Percent-encoded except for RFC 3986's unreserved characters; bytes that were no UTF-8 go out as they came."""
+    return value if value.isascii() and value.isalnum() else _quote(value, safe="")
 
 
 def raw(value: str) -> str:
-    """As it is, as far as a URL allows: control characters are removed, spaces and non-ASCII are encoded."""
-    return quote(_CONTROLS.sub("", value), safe=_URL_SIGNS, errors="replace")
+    """As it is, as far as a URL can carry it: control characters go, spaces and other letters are encoded."""
+    return _quote(_CONTROLS.sub("", value), safe=_URL_SIGNS)
 
 
-# --------------------------------------------------------------------------------------------- parsing URLs
+def _quote(value: str, safe: str) -> str:
+    try:
+        return quote(value.translate(_BYTES), safe=safe, errors="surrogateescape")
+    except UnicodeEncodeError:  # a lone surrogate that stands for no byte
+        return quote(value, safe=safe, errors="replace")
 
 
 def _decoded_macro(found: re.Match[str]) -> str:

@@ -5,9 +5,15 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import chain, islice
 from typing import Final
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_plus, unquote_to_bytes
 
 from msgspec import Struct
+
+from tnc.rules.templates import RAW_BYTE
+
+# Bytes that are not UTF-8, such as keywords in windows-1251, stay different values: each byte of them is a character
+# of the private use area, U+EF80 to U+EFFF, and goes out as the byte it was (`rules.templates.encoded`).
+_RAW_BYTES: Final = {0xDC00 + byte: RAW_BYTE + byte for byte in range(128, 256)}
 
 # C0 and C1. A tab is a separator in headers; the others only do harm in logs, tables and terminals.
 _CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160))) | {9: " "}
@@ -16,12 +22,13 @@ _CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160))) | {9: " "}
 def clean(text: str) -> str:
     """Text without control characters that can be encoded as UTF-8.
 
-    aiohttp turns bytes that are not UTF-8 into lone surrogates, on which RE2, SQLite and JSON raise.
+    aiohttp turns bytes that are not UTF-8 into lone surrogates, on which RE2, SQLite and JSON raise; they become
+    characters of the private use area. Other lone surrogates become question marks.
     """
     if text.isascii():
         return text if text.isprintable() else text.translate(_CONTROLS)
     try:
-        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape").translate(_RAW_BYTES)
     except UnicodeEncodeError:
         text = text.encode("utf-8", "replace").decode("utf-8")
     return text if text.isprintable() else text.translate(_CONTROLS)
@@ -139,6 +146,7 @@ def _quality(item: str) -> float:
 
 # ------------------------------------------------------------------------------------------------- query
 
+ESCAPED_AMPERSAND: Final = "amp;"
 MAX_PARAMETERS: Final = 200
 MAX_NAME: Final = 128
 # Click ids of ad platforms can be longer than a thousand characters and are useless when cut.
@@ -154,9 +162,10 @@ def split_target(target: str) -> tuple[str, str]:
 
 
 def read_query(raw: str) -> dict[str, str]:
-    """Parameters by name, percent-decoded once. The first of several values counts; names are never empty.
+    """Parameters by name, percent-decoded once. The first of several values that is not empty counts.
 
-    A second `?` is read as `&`: some sources append `?gclid=x` to a link that has a query already.
+    A second `?` is read as `&`: some sources append `?gclid=x` to a link that has a query already. So is `&amp;`, which
+    is what a form or a spreadsheet makes of `&`. Names are never empty.
     """
     if not raw:
         return {}
@@ -167,10 +176,17 @@ def read_query(raw: str) -> dict[str, str]:
         name, _, value = part.partition("=")
         if escaped:
             name, value = _decoded(name), _decoded(value)
-        if name and name not in found:
+        if name.startswith(ESCAPED_AMPERSAND):
+            name = name.removeprefix(ESCAPED_AMPERSAND)
+        if name and not found.get(name):
             found[name[:MAX_NAME]] = value[:MAX_VALUE]
     return found if len(found) <= MAX_PARAMETERS else dict(islice(found.items(), MAX_PARAMETERS))
 
 
 def _decoded(text: str) -> str:
-    return clean(unquote_plus(text)) if "%" in text or "+" in text else text
+    if "%" not in text and "+" not in text:
+        return text
+    plain = unquote_plus(text)
+    if "\ufffd" in plain:  # perhaps bytes that are no UTF-8
+        plain = unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "surrogateescape")
+    return clean(plain)

@@ -103,6 +103,108 @@ async def test_the_secret_of_a_network_is_kept_nowhere(shop_with_network: Shop) 
     assert "s3cret" not in str(rows)
 
 
+async def test_an_escaped_ampersand_is_read_as_meant_and_noted(shop_with_network: Shop) -> None:
+    cid = await click(shop_with_network)
+
+    answer = await shop_with_network.get(f"/postback?cid={cid}&amp;key=s3cret&amp;payout=3&amp;status=declined")
+
+    assert answer.body == "ok"
+    [row] = await inbox(shop_with_network, 1)
+    assert row.call.note.startswith("The address held &amp;")
+    [history] = shop_with_network.histories()
+    assert [each.status_word for each in history.conversions[0].history] == ["declined"]
+    assert history.conversions[0].status != "sale"
+
+
+@pytest.mark.parametrize(
+    "query", ["cid=&cid={cid}&payout=&payout=4", "cid=%20&CID={cid}&payout=4", "cid={cid}&payout=4&payout="]
+)
+async def test_the_first_value_that_is_not_empty_counts(shop_with_network: Shop, query: str) -> None:
+    cid = await click(shop_with_network)
+
+    answer = await shop_with_network.get("/postback?key=s3cret&status=bought&" + query.format(cid=cid))
+
+    assert answer.body == "ok"
+    assert shop_with_network.histories()[0].conversions[0].payout_micros == 4_000_000
+
+
+@pytest.mark.parametrize(
+    "form", ["{upper}", "%20{cid}%20", "%22{cid}%22", "%7B{cid}%7D", "'{upper}'", "[{cid}]", "%3C{cid}%3E"]
+)
+async def test_a_click_id_is_known_in_capitals_quotes_and_braces(shop_with_network: Shop, form: str) -> None:
+    cid = await click(shop_with_network)
+
+    answer = await shop_with_network.get("/postback?key=s3cret&cid=" + form.format(cid=cid, upper=cid.upper()))
+
+    assert answer.body == "ok"
+
+
+MULTIPART = (
+    '--b\r\nContent-Disposition: form-data; name="cid"\r\n\r\n{cid}\r\n'
+    '--b\r\nContent-Disposition: form-data; name="key"\r\n\r\ns3cret\r\n'
+    '--b\r\nContent-Disposition: form-data; name="payout"\r\n\r\n4\r\n--b--\r\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data; boundary=b", MULTIPART),
+        ('multipart/form-data; boundary="b"', MULTIPART),
+        ("text/plain", '{{"cid": "{cid}", "key": "s3cret", "payout": 4}}'),
+        ("application/x-www-form-urlencoded", '{{"cid": "{cid}", "key": "s3cret", "payout": 4}}'),
+        ("text/plain", "cid={cid}&key=s3cret&payout=4"),
+        ("application/json; charset=utf-9000", '{{"cid": "{cid}", "key": "s3cret", "payout": 4}}'),
+    ],
+)
+async def test_a_body_is_read_whatever_its_type_says(shop_with_network: Shop, content_type: str, body: str) -> None:
+    sent = body.format(cid=await click(shop_with_network)).encode()
+    head = request("/postback", method="POST", Content_Type=content_type, Content_Length=str(len(sent)))
+
+    assert (await shop_with_network.send(head + sent)).endswith(b"ok")
+    assert shop_with_network.histories()[0].conversions[0].payout_micros == 4_000_000
+
+
+@pytest.mark.parametrize(
+    "body", ['{"cid":"KNOWN","txid":"\\ud83d"}', '{"cid":"x","status":"\\udfff"}', '{"cid":"x","\\ud83d":"a"}']
+)
+async def test_half_characters_in_json_are_kept_and_answered(shop_with_network: Shop, body: str) -> None:
+    sent = body.replace("KNOWN", await click(shop_with_network)).encode()
+    head = request("/postback", method="POST", Content_Type="application/json", Content_Length=str(len(sent)))
+
+    answer = await shop_with_network.send(head + sent)
+
+    assert answer.split(b" ")[1] in (b"403", b"404")
+    assert len(await inbox(shop_with_network, 1)) == 1
+
+
+async def test_a_key_with_a_space_before_its_name_is_masked(shop_with_network: Shop) -> None:
+    cid = await click(shop_with_network)
+
+    assert (await shop_with_network.get(f"/postback?cid={cid}&%20key=s3cret")).body == "ok"
+
+    [row] = await inbox(shop_with_network, 1)
+    assert "s3cret" not in str(row)
+
+
+async def test_a_transaction_id_keeps_joiners_and_loses_controls(shop_with_network: Shop) -> None:
+    cid = await click(shop_with_network)
+
+    await tell(shop_with_network, cid=cid, txid="a\u200cb\u00a0c\x1bd")
+
+    assert shop_with_network.histories()[0].conversions[0].txid == "a\u200cb\u00a0cd"
+
+
+async def test_hearing_an_unmapped_call_again_leaves_it_on_the_list(shop_with_network: Shop) -> None:
+    await tell(shop_with_network, cid=await click(shop_with_network), status="paid out")
+
+    replayed = await asyncio.to_thread(shop_with_network.services.conversions.replay)
+
+    assert replayed == {"replayed": 1, "outcomes": {"unmapped": 1}}
+    [row] = await inbox(shop_with_network, 1)
+    assert (row.outcome, "mapped since" in row.call.note) == ("unmapped", False)
+
+
 async def test_a_body_in_pieces_is_read_to_its_end(shop_with_network: Shop) -> None:
     body = json.dumps({"cid": await click(shop_with_network), "key": "s3cret", "payout": 4}).encode()
     head = request("/postback", method="POST", Content_Type="application/json", Content_Length=str(len(body)))

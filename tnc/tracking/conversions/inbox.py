@@ -44,7 +44,10 @@ _REFUSED: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostbackCall:
-    """A call as it came. `path` is without a key; `params` may hold one. `problem`: why its body cannot be read."""
+    """A call as it came. `path` is without a key; `params` may hold one.
+
+    `problem`: why its body cannot be read. `note`: what was mended while it was read, for its owner.
+    """
 
     method: str
     path: str
@@ -52,6 +55,7 @@ class PostbackCall:
     peer_ip: str | None
     origin: Origin = "postback"
     problem: str | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +226,10 @@ class PostbackInbox:
         if row.outcome not in UNMATCHED:
             return replace(row, call=call)
         now = _row_of(_heard(call), row.at_ms, recorded)
+        after = None if recorded.outcome is None else recorded.outcome.after
         if row.outcome == "unmapped" and now.outcome == "duplicate":
+            if after is None or after.status is None:
+                return replace(row, call=call)  # no mapping knows its status yet
             now = replace(now, outcome="changed", call=amended(now.call, note="Its word was mapped since."))
         return replace(now, seq=row.seq, click=row.click, call=amended(now.call, peer=call.peer, replays=call.replays))
 
@@ -302,7 +309,7 @@ def _row(heard: PostbackCall, at_ms: int, answered: PostbackReply, *, note: str)
         peer=None if heard.peer_ip is None else truncate_ip(heard.peer_ip),
         status=answered.status,
         answer=answered.text,
-        note=note,
+        note=f"{heard.note} {note}".strip(),
     )
     return InboxRow(seq=-1, at_ms=at_ms, outcome=answered.outcome, click=None, call=call)
 

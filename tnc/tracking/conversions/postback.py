@@ -64,6 +64,8 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 LONGEST = 256
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
 # Macros that only networks use: !!!clickRef!!!, @@CLICK-ID@@, ##SUB_ID(action)##
 _NETWORK_MACRO = re.compile(r"!!!.+!!!|@@.+@@|##.+##", re.DOTALL)
 
@@ -100,7 +102,7 @@ def read_postback(params: Mapping[str, str]) -> Incoming:
     payout, currency = found.get("payout"), found.get("currency")
     event, network = _short(said, found.get("event")), _short(said, found.get("network"))
     return Incoming(
-        click_id=ClickId(said[click_name]),
+        click_id=_click_id(said[click_name]),
         payout_micros=read_amount(said[payout], payout) if payout else None,
         currency=read_currency(said[currency], currency) if currency else None,
         status_words=tuple(word for name in NAMES["status"] if (word := _short(said, name))),
@@ -118,20 +120,23 @@ def click_named(params: Mapping[str, str]) -> ClickId | None:
     """The click id of a call, also of one that cannot be read otherwise."""
     given, said = _given(params)
     try:
-        return ClickId(said[_click_name(given, said)])
+        return _click_id(said[_click_name(given, said)])
     except InvalidError:
         return None
 
 
 def _given(params: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """What is not empty, by names in lower case; the same without unexpanded macros."""
-    given = {name.strip().lower(): text for name, value in params.items() if (text := _clean(value))}
+    given: dict[str, str] = {}
+    for name, value in params.items():
+        if text := _clean(value):
+            given.setdefault(name.strip().lower(), text)
     return given, {name: value for name, value in given.items() if not _is_macro(value)}
 
 
 def _clean(value: str) -> str:
-    """Without surrounding space; what cannot be printed (control characters, broken UTF-8) is made visible."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in value.strip())
+    """Without surrounding space; control characters are made visible. Joiners and other spaces are part of names."""
+    return _CONTROLS.sub("\ufffd", value.strip())
 
 
 def _is_macro(value: str) -> bool:
@@ -144,11 +149,17 @@ def _click_name(given: Mapping[str, str], said: Mapping[str, str]) -> str:
     """
     names = [name for name in NAMES["click_id"] if name in said]
     if names:
-        return next((name for name in names if id_time_ms(said[name]) is not None), names[0])
+        return next((name for name in names if id_time_ms(_click_id(said[name])) is not None), names[0])
     unexpanded = _first(given, NAMES["click_id"])
     if unexpanded:
         raise InvalidError(f"{unexpanded} holds a macro that was not replaced: check its spelling in the postback URL")
     raise InvalidError("missing click id: send it as cid")
+
+
+def _click_id(value: str) -> ClickId:
+    """Our ids come back in capitals, in quotes or in braces from some networks; other ids are taken as they are."""
+    folded = value.strip("\"'{}[]<> \t").lower()
+    return ClickId(folded if id_time_ms(folded) is not None else value)
 
 
 def _first(said: Mapping[str, str], names: Iterable[str]) -> str | None:

@@ -4,7 +4,10 @@ import base64
 import json
 from collections.abc import Mapping
 from decimal import Decimal
+from email.parser import BytesParser
+from email.policy import HTTP
 from typing import Final
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -13,7 +16,7 @@ from tnc.store.days.inbox import Origin
 from tnc.tracking.conversions.inbox import PostbackCall
 from tnc.tracking.conversions.postback import NAMES
 from tnc.tracking.test_links import PARAMETER, is_signed
-from tnc.visitors.request import read_query, split_target
+from tnc.visitors.request import ESCAPED_AMPERSAND, MAX_VALUE, clean, read_query, split_target
 from tnc.web.tracking.click import path_of, read
 from tnc.web.tracking.keys import Tracking
 from tnc.web.tracking.landers import find
@@ -21,6 +24,7 @@ from tnc.web.tracking.landers import find
 _LARGEST: Final = 64 * 1024
 _MOST_DIGITS: Final = 64  # of a number in JSON that is written out
 _DOT: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+_ESCAPED: Final = "The address held &amp; where & was meant: write & into the postback URL. It was read as meant."
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
@@ -32,7 +36,7 @@ async def postback(tracking: Tracking, request: web.BaseRequest, key: str) -> we
         params.setdefault("key", key)
     problem = None
     try:
-        params |= await _posted(request)
+        params |= {name: value for name, value in (await _posted(request)).items() if value or name not in params}
     except InvalidError as error:
         problem = str(error)
     path = "/postback" if key else f"/{path_of(request)}"
@@ -40,7 +44,17 @@ async def postback(tracking: Tracking, request: web.BaseRequest, key: str) -> we
     origin: Origin = "postback"
     if is_signed(params.pop(PARAMETER, ""), tracking.page_key, asked.arrived_at_ms):
         peer_ip, origin = None, "test"  # its owner needs no network's key
-    status, text = await _hear(tracking, request, path, params, peer_ip=peer_ip, origin=origin, problem=problem)
+    note = _ESCAPED if ESCAPED_AMPERSAND in unquote(asked.target) else ""
+    heard = PostbackCall(
+        method=request.method,
+        path=path,
+        params=_trimmed(params),
+        peer_ip=peer_ip,
+        origin=origin,
+        problem=problem,
+        note=note,
+    )
+    status, text = await _hear(tracking, heard)
     return web.Response(status=status, text=text, headers=_NO_STORE)
 
 
@@ -54,23 +68,14 @@ async def pixel(tracking: Tracking, request: web.BaseRequest, _word: str) -> web
         found = await find(tracking, facts, now_ms)
         if found is not None:
             params["cid"] = found.click.click_id
-    status, _ = await _hear(tracking, request, "/conversion.gif", params, peer_ip=facts.ip, origin="pixel")
+    heard = PostbackCall(
+        method=request.method, path="/conversion.gif", params=_trimmed(params), peer_ip=facts.ip, origin="pixel"
+    )
+    status, _ = await _hear(tracking, heard)
     return web.Response(status=status, body=_DOT, content_type="image/gif", headers=_NO_STORE)
 
 
-async def _hear(
-    tracking: Tracking,
-    request: web.BaseRequest,
-    path: str,
-    params: Mapping[str, str],
-    *,
-    peer_ip: str | None,
-    origin: Origin,
-    problem: str | None = None,
-) -> tuple[int, str]:
-    heard = PostbackCall(
-        method=request.method, path=path, params=params, peer_ip=peer_ip, origin=origin, problem=problem
-    )
+async def _hear(tracking: Tracking, heard: PostbackCall) -> tuple[int, str]:
     try:
         answered = await tracking.hear(heard)
     except TncError as error:
@@ -78,8 +83,20 @@ async def _hear(
     return answered.status, answered.text
 
 
+def _trimmed(params: Mapping[str, str]) -> dict[str, str]:
+    """Names without surrounding space, so that a key is known, and masked, by its name."""
+    trimmed: dict[str, str] = {}
+    for name, value in params.items():
+        if not trimmed.get(name.strip()):
+            trimmed[name.strip()] = value
+    return trimmed
+
+
 async def _posted(request: web.BaseRequest) -> dict[str, str]:
-    """The parameters of a POST: a form or a flat JSON object. Raises InvalidError."""
+    """The parameters of a POST: a form, also as multipart, or a flat JSON object. Raises InvalidError.
+
+    A body that begins like a JSON object is one, whatever type it says: PHP's curl and forms name others.
+    """
     if request.method != "POST" or not request.can_read_body:
         return {}
     body = b""
@@ -87,15 +104,33 @@ async def _posted(request: web.BaseRequest) -> dict[str, str]:
         body += part
         if len(body) > _LARGEST:
             raise InvalidError("the body is too large: send the parameters only.")
-    if "json" not in request.content_type:
-        return dict(read_query(body.decode(errors="replace")))
+    if request.content_type == "multipart/form-data":
+        return _parts(request.headers["Content-Type"], body)
+    if "json" not in request.content_type and not body.lstrip().startswith(b"{"):
+        return read_query(body.decode("utf-8", "surrogateescape"))
     try:
         given = json.loads(body, parse_float=Decimal)
     except (ValueError, RecursionError) as error:
         raise InvalidError("the body is not JSON: send an object of parameters.") from error
     if not isinstance(given, dict):
         raise InvalidError("the body is not a JSON object: send an object of parameters.")
-    return {str(name): _text(value) for name, value in given.items() if value is not None}
+    return {clean(str(name)): clean(_text(value)) for name, value in given.items() if value is not None}
+
+
+def _parts(content_type: str, body: bytes) -> dict[str, str]:
+    """The fields of a multipart body (RFC 7578); files in it are left out."""
+    whole = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
+    found: dict[str, str] = {}
+    for part in whole.iter_parts() if whole.is_multipart() else ():
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        if isinstance(name, str) and name and isinstance(content, bytes) and part.get_filename() is None:
+            text = clean(content.decode("utf-8", "surrogateescape"))
+            if not found.get(name):
+                found[name] = text[:MAX_VALUE]
+    if not found:
+        raise InvalidError("the body is not multipart/form-data with fields: send a form or a JSON object.")
+    return found
 
 
 def _text(value: object) -> str:
