@@ -45,8 +45,8 @@ _BASE: Final = Text(_BASE_ALLOWED, _base)
 
 COMMON: Final = keys_of(
     Destination,
-    id=Key(shape=SLUG, text="your own id"),
-    name=Key(shape=NAME, text="for people"),
+    id=Key(shape=SLUG, text="your id for it"),
+    name=Key(shape=NAME, text="display name"),
     type=Key(shape=Choice(tuple(PLATFORMS)), text="which platform; decides which other keys there are"),
     on=Key(shape=ListOf(SHORT_TEXT, least=1), text="statuses and event names that are sent"),
     events=Key(shape=MapOf(SHORT_TEXT, SHORT_TEXT), text="our word for a status or event, and theirs"),
@@ -54,7 +54,7 @@ COMMON: Final = keys_of(
     share=Key(shape=Number(0, 1), text="part of the payout that is sent as value"),
     consent=Key(
         shape=Choice(("unless-denied", "require-granted")),
-        text="when it may be sent; in the EEA, the UK and Switzerland only with consent, whatever stands here",
+        text="when it may be sent; in the EEA, the UK and Switzerland only with consent, whatever is set here",
     ),
     base_url=Key(shape=_BASE, text="replaces scheme, host and path prefix of the type's own address"),
     paused=Key(shape=Flag(), text="keeps it and sends nothing"),

@@ -42,6 +42,7 @@ from tnc.core.shapes import (
     Table,
     Text,
     WholeNumber,
+    WrittenAsRead,
     keys_of,
 )
 
@@ -70,7 +71,7 @@ def _check_action(action: Action, _: Context) -> Iterable[ShapeError]:
 
 
 @dataclass(frozen=True, slots=True)
-class _StatusCode:
+class _StatusCode(WrittenAsRead):
     """An HTTP status of a response. A redirect is none, because it needs a URL."""
 
     allowed: str = "an HTTP status from 200 to 299 or 400 to 599"
@@ -78,9 +79,6 @@ class _StatusCode:
     def read(self, value: object, context: Context) -> int:  # noqa: ARG002 - every shape reads alike
         if not isinstance(value, int) or isinstance(value, bool) or not (200 <= value < 300 or 400 <= value < 600):
             raise mistake(f"must be {self.allowed}, not {show(value)}")
-        return value
-
-    def write(self, value: int) -> int:
         return value
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tnc.core.mistakes import did_you_mean, mistake, show
 from tnc.core.money import CURRENCIES, LARGEST
-from tnc.core.shapes import Context, ListOf, MapOf, Number, Parsed, Text, text_that
+from tnc.core.shapes import Context, ListOf, MapOf, Number, Parsed, Text, WrittenAsRead, text_that
 
 _ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252})", re.ASCII)
@@ -100,7 +100,7 @@ def _check_cidr(text: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class SecretReference:
+class SecretReference(WrittenAsRead):
     """Where a secret is. A message never shows the value: it may be the secret itself."""
 
     allowed: str = 'where the secret is, like "file:/etc/tnc/secret" or "env:NAME", or "" for none'
@@ -108,9 +108,6 @@ class SecretReference:
     def read(self, value: object, context: Context) -> str:  # noqa: ARG002 - every shape has the same methods
         if not isinstance(value, str) or not (value == "" or value.startswith(("file:/", "env:"))):
             raise mistake(f"must be {self.allowed}")
-        return value
-
-    def write(self, value: str) -> str:
         return value
 
 

@@ -63,6 +63,15 @@ class Shape(Protocol):
         ...
 
 
+class WrittenAsRead:
+    """A shape whose values are the same in TOML and in the model."""
+
+    __slots__ = ()
+
+    def write(self, value: Any) -> Any:
+        return value
+
+
 def not_allowed(shape: Shape, value: object) -> ShapeError:
     return mistake(f"must be {shape.allowed}, not {show(value)}")
 
@@ -71,7 +80,7 @@ def not_allowed(shape: Shape, value: object) -> ShapeError:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Text(WrittenAsRead):
     """Text without control characters. `check` says what is wrong with it, as the rest of a sentence, or None."""
 
     allowed: str = "text"
@@ -92,9 +101,6 @@ class Text:
             raise mistake(f"holds a control character: {show(value)}")
         if value and (wrong := self.check(value)):
             raise mistake(wrong)
-        return value
-
-    def write(self, value: str) -> str:
         return value
 
 
@@ -123,7 +129,7 @@ class Parsed:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(WrittenAsRead):
     """One of a few texts. `summary` describes them where they are too many to be listed."""
 
     options: tuple[str, ...]
@@ -139,12 +145,9 @@ class Choice:
         hint = did_you_mean(value, self.options) if isinstance(value, str) else ""
         raise mistake(f"must be {self.allowed}, not {show(value)}{hint}")
 
-    def write(self, value: str) -> str:
-        return value
-
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(WrittenAsRead):
     allowed: str = "true or false"
 
     def read(self, value: object, context: Context) -> bool:
@@ -152,12 +155,9 @@ class Flag:
             raise not_allowed(self, value)
         return value
 
-    def write(self, value: bool) -> bool:  # noqa: FBT001 - a flag is what it writes
-        return value
-
 
 @dataclass(frozen=True, slots=True)
-class WholeNumber:
+class WholeNumber(WrittenAsRead):
     low: int
     high: int
 
@@ -168,9 +168,6 @@ class WholeNumber:
     def read(self, value: object, context: Context) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not self.low <= value <= self.high:
             raise not_allowed(self, value)
-        return value
-
-    def write(self, value: int) -> int:
         return value
 
 
@@ -240,7 +237,7 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(WrittenAsRead):
     """The id of something that exists; archived things count."""
 
     noun: str
@@ -258,9 +255,6 @@ class Reference:
         existing = f"Known: {shortlist(known)}" if known else f"There is no {self.noun} at all"
         hint = did_you_mean(value, known) or "."
         raise mistake(f"is {show(value)}, and there is no such {self.noun}{hint} {existing}")
-
-    def write(self, value: str) -> str:
-        return value
 
 
 # ------------------------------------------------------------------------------------------- lists and tables
