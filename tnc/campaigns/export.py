@@ -58,7 +58,7 @@ def to_document(configuration: Configuration) -> bytes:
 
 
 def from_document(document: bytes) -> Configuration:
-    """What an older version did not know takes its default. Raises FailedError for what was never a document."""
+    """Keys that an older version did not store get their defaults. Raises FailedError for an invalid document."""
     try:
         configuration = msgspec.json.decode(document, type=Configuration)
     except msgspec.DecodeError as error:

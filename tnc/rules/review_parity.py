@@ -27,7 +27,7 @@ AD_NETWORKS: Final[dict[int, str]] = {
     **dict.fromkeys((13414, 35995, 54888, 63179), "X"),
     13238: "Yandex",
 }
-# Names of those networks, as geo and IP data writes them and as people would.
+# Names of those networks, as geo and IP data and as owners write them.
 _NETWORK_NAMES: Final = (
     "Facebook", "Facebook, Inc.", "Facebook Ireland Ltd", "Meta", "Meta Platforms, Inc.",
     "Meta Platforms Ireland Limited",
@@ -101,7 +101,7 @@ SINGLES_OUT: Final = "singles out an ad platform's own network"
 
 _WHY: Final = (
     "Reviewers of an ad platform must see what visitors see, so no {} may tell them apart;"
-    " declared review crawlers get the destination of an ordinary visitor and are never counted as people"
+    " declared review crawlers get the destination of an ordinary visitor and are never counted as humans"
 )
 
 
@@ -266,7 +266,7 @@ def _safari(device: Device, os: str, system: str, os_version: str | None, end: s
     )
 
 
-# The first of a device is what most people have.
+# The first one of a device is the most common.
 BROWSERS: Final = (
     _chrome("desktop", "Windows", "Windows NT 10.0; Win64; x64"),
     _safari("desktop", "macOS", "Macintosh; Intel Mac OS X 10_15_7", None, "Safari/605.1.15"),
