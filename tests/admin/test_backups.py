@@ -98,7 +98,7 @@ def test_a_restore_of_an_old_backup_brings_back_everybody_else(full: Estate, tmp
     assert (told["clicks"], told["refused"]) == (36, 6)
     with restored(told) as workspace:
         assert ids(workspace) == others
-        assert workspace.erasures.is_erased(ClickId("canary-2026-11-22-0000"))
+        assert workspace.erasures.find_erased([ClickId("canary-2026-11-22-0000")]).wait()
         for name in ("config.toml", "control.db"):
             assert (tmp_path / "again" / name).exists()
     assert [

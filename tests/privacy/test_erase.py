@@ -161,7 +161,7 @@ def test_the_receipt_says_what_was_there_and_what_is(full: Estate) -> None:
     ]
     assert "3 reports of conversions had been sent to meta-main" in receipt["limits"][-1]
     assert receipt["requested_at"] == "2026-11-24T18:00:00.000Z"
-    assert full.workspace.erasures.receipt(receipt["receipt_id"]) == receipt
+    assert full.workspace.erasures.receipt(receipt["receipt_id"]).wait() == receipt
     text = str(receipt)
     assert [value for value in PERSONAL.values() if value in text] == []
 
@@ -246,8 +246,8 @@ def test_an_erased_click_is_remembered_as_a_hash_only(full: Estate) -> None:
 
     eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
 
-    assert full.workspace.erasures.is_erased(ClickId("canary-2026-11-22-0000"))
-    assert not full.workspace.erasures.is_erased(ClickId("stranger-2026-11-22-000000"))
+    assert full.workspace.erasures.find_erased([ClickId("canary-2026-11-22-0000")]).wait()
+    assert not full.workspace.erasures.find_erased([ClickId("stranger-2026-11-22-000000")]).wait()
     assert b"canary-2026-11-22" not in (full.data / "control.db").read_bytes()
 
 
@@ -297,7 +297,7 @@ def test_an_erasure_that_was_killed_completes_at_the_next_start(tmp_path: Path) 
     for folder in steps:
         with estate(folder) as made:
             made.eraser().resume()
-            accepted = made.workspace.erasures.is_erased(ClickId("canary-2026-11-22-0000"))
+            accepted = bool(made.workspace.erasures.find_erased([ClickId("canary-2026-11-22-0000")]).wait())
             assert made.click_ids() == (others if accepted else others | ids)
             assert accepted == (int(folder.name) > 2), "a promise that was written down is kept"
             assert made.report("campaign", "offer", "day")["totals"] == totals
@@ -383,14 +383,14 @@ def test_a_pseudonym_that_is_a_small_number_is_not_found_everywhere(full: Estate
 
 
 def test_a_full_disk_is_said_to_be_full(full: Estate) -> None:
-    database = full.workspace.database
-    (pages,) = database.execute("pragma page_count").fetchone()
-    database.execute(f"pragma max_page_count = {pages}")
+    database = full.workspace.control
+    (pages,) = database.wait(database.fetch_one("pragma page_count"))
+    database.wait(database.write(f"pragma max_page_count = {pages}"))
 
     with pytest.raises(sqlite3.OperationalError, match="full"):
         full.workspace.erasures.add_tombstones(
             [number.to_bytes(16, "big") for number in range(20_000)], expires_at_ms=NOW_MS
-        )
+        ).wait()
 
 
 # ------------------------------------------------------------------------------------------------- postbacks

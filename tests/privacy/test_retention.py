@@ -308,7 +308,7 @@ def test_tombstones_objections_and_receipts_end_too(full: Estate) -> None:
     late = keeper.run(as_of_ms=NOW_MS + 800 * DAY_MS)
 
     assert late["expired"] == {"tombstones": 6, "objections": 1, "receipts": 1, "requests": 0, "sessions": 0}
-    assert not full.workspace.erasures.is_erased(ClickId("canary-2026-11-22-0000"))
+    assert not full.workspace.erasures.find_erased([ClickId("canary-2026-11-22-0000")]).wait()
 
 
 def test_restricted_clicks_outlive_their_day_and_are_erased_when_released(full: Estate) -> None:

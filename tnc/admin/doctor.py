@@ -233,11 +233,11 @@ def _address_data(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _keyring_copies(workspace: Workspace) -> Iterator[Finding]:
-    escrow = workspace.erasures.latest_escrow()
+    escrow = workspace.erasures.latest_escrow().wait()
     if escrow is None:
         yield ok("keyring copy", "No copy of the keyring lies elsewhere; a lost keyring is lost data.")
         return
-    behind = workspace.erasures.count_opened_by(escrow)
+    behind = workspace.erasures.count_opened_by(escrow).wait()
     if behind:
         yield Finding(
             check="keyring copy",

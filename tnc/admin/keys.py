@@ -28,7 +28,7 @@ class Keys:
     def status(self) -> dict[str, Any]:
         """Where the key comes from, how many days have keys, and whether the copy elsewhere is behind."""
         workspace = self._workspace
-        escrow = workspace.erasures.latest_escrow()
+        escrow = workspace.erasures.latest_escrow().wait()
         return {
             "key_file": str(workspace.settings.key),
             "kind": kind_of(workspace.settings.key),
@@ -47,7 +47,7 @@ class Keys:
         return self._workspace.keyring.epochs() | {f"restricted/{name}": epoch for name, epoch in restricted.items()}
 
     def _told(self, escrow: Escrow) -> dict[str, Any]:
-        behind = self._workspace.erasures.count_opened_by(escrow)
+        behind = self._workspace.erasures.count_opened_by(escrow).wait()
         return {
             "made_at": rfc3339(escrow.made_at_ms),
             "sha256": escrow.digest,
@@ -122,7 +122,7 @@ class Keys:
         except OSError as error:
             raise InvalidError(f"{file} cannot be written: {error.strerror}.") from error
         digest = hashlib.sha256(copied).hexdigest()
-        self._workspace.erasures.note_escrow(Escrow(made_at_ms=now_ms, digest=digest, epochs=epochs))
+        self._workspace.erasures.note_escrow(Escrow(made_at_ms=now_ms, digest=digest, epochs=epochs)).wait()
         return {
             "file": str(file),
             "sha256": digest,

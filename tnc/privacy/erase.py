@@ -208,7 +208,7 @@ class Eraser:
     def _bury(self, intent: Intent) -> None:
         days = days_of("tombstones", self._workspace.settings)
         expires_at_ms = intent.requested_at_ms + days * DAY_MS
-        self._workspace.erasures.add_tombstones(intent.tombstones, expires_at_ms=expires_at_ms)
+        self._workspace.erasures.add_tombstones(intent.tombstones, expires_at_ms=expires_at_ms).wait()
 
     def _take_in_calls(self, intent: Intent) -> None:
         """Postbacks that came since it was looked for them. No more of them come: the clicks are buried."""
@@ -305,7 +305,10 @@ class Eraser:
             return {"subject": intent.subject, "kind": intent.kind, "stores": stores}
         workspace, now_ms = self._workspace, self._workspace.world.now_ms()
         keyring = receipts.keyring_of(
-            intent, workspace.id, key_epoch=workspace.keyring.key_epoch(), escrow=workspace.erasures.latest_escrow()
+            intent,
+            workspace.id,
+            key_epoch=workspace.keyring.key_epoch(),
+            escrow=workspace.erasures.latest_escrow().wait(),
         )
         receipt = receipts.signed(
             {
@@ -322,7 +325,7 @@ class Eraser:
             },
             workspace.keys.receipt_key,
         )
-        workspace.erasures.keep_receipt(receipt, made_at_ms=now_ms)
+        workspace.erasures.keep_receipt(receipt, made_at_ms=now_ms).wait()
         if intent.request_id is not None:
             workspace.register.executed(
                 intent.request_id, receipt_id=intent.receipt_id, sent=intent.sent, now_ms=now_ms

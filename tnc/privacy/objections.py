@@ -35,7 +35,7 @@ def keep_objection(
             "he can opt out himself on the page /privacy of any tracking domain."
         )
     days = days_of(term, workspace.settings)
-    workspace.erasures.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS)
+    workspace.erasures.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS).wait()
     listener.objected()
     called_back = sum(
         _call_back(workspace, vaults["days"], part, now_ms) for part in found.parts if part.vault == "days"

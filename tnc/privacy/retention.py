@@ -123,7 +123,7 @@ class Retention:
                 "dry_run": dry_run,
                 "days": [{"date": date.isoformat(), "clicks": self._count(date)} for date in days],
                 "rollups": [date.isoformat() for date in sums],
-                "expired": self._workspace.erasures.expired(now_ms=at_ms, receipts_before_ms=receipts_ms)
+                "expired": self._workspace.erasures.expired(now_ms=at_ms, receipts_before_ms=receipts_ms).wait()
                 | {
                     "requests": self._workspace.register.count_closed_before(*closed_ms).wait(),
                     "sessions": self._workspace.accounts.count_ended_sessions(now_ms=at_ms).wait(),
@@ -134,7 +134,7 @@ class Retention:
                 self._drop(days)
                 for date in sums:
                     remove_archived(self._columns, date)
-                self._workspace.erasures.expire(now_ms=at_ms, receipts_before_ms=receipts_ms)
+                self._workspace.erasures.expire(now_ms=at_ms, receipts_before_ms=receipts_ms).wait()
                 self._workspace.register.drop_closed_before(*closed_ms).wait()
                 self._workspace.accounts.drop_ended_sessions(now_ms=at_ms).wait()
         return told

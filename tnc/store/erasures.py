@@ -5,16 +5,14 @@ tried out by whoever has that key, so they are kept no longer than their term (`
 """
 
 import json
-import sqlite3
-import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
 from tnc.core.errors import NotFoundError
 from tnc.core.models import ClickId, WorkspaceId
-from tnc.store.sqlite import transaction
+from tnc.store.sqlite import Database, operation
 
 FORGOTTEN_TABLES: Final[tuple[str, ...]] = (
     """
@@ -90,6 +88,13 @@ select count(*) from receipts where workspace = :workspace and exists (
 """
 
 
+_NEWEST_COPY: Final = """
+select copy.made_at_ms, copy.digest, part.file, part.epoch
+from (select * from escrows order by made_at_ms desc limit 1) as copy
+left join escrow_epochs as part on part.made_at_ms = copy.made_at_ms
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Escrow:
     """A copy of the keyring that was made for another place."""
@@ -108,58 +113,58 @@ def keyed_hash(key: bytes, kind: str, value: str) -> bytes:
 
 
 class Erasures:
-    """Of one workspace. Safe for several threads, which share `lock`."""
+    """Tombstones, receipts, objections and copies of the keyring of one workspace."""
 
-    def __init__(
-        self, database: sqlite3.Connection, lock: threading.Lock, workspace: WorkspaceId, tomb_key: bytes
-    ) -> None:
-        self._database = database
-        self._lock = lock
+    def __init__(self, database: Database, workspace: WorkspaceId, tomb_key: bytes) -> None:
+        self.database = database
         self._workspace = workspace
         self._key = tomb_key
-        self._being_buried: frozenset[bytes] = frozenset()
+        self._last_erased: frozenset[bytes] = frozenset()
 
     def hash(self, kind: str, value: str) -> bytes:
         return keyed_hash(self._key, kind, value)
 
     # -- erased clicks
 
-    def add_tombstones(self, hashes: Iterable[bytes], *, expires_at_ms: int) -> None:
-        """Erased clicks must not come back; their hashes are `hash("click", id)`."""
-        self._being_buried = frozenset(hashes)
-        with transaction(self._database, self._lock):
-            self._database.executemany(
+    @operation
+    async def add_tombstones(self, hashes: Collection[bytes], *, expires_at_ms: int) -> None:
+        """Remember erased clicks, which must not come back, by `hash("click", id)`."""
+        self._last_erased = frozenset(hashes)
+        async with self.database.transaction() as writer:
+            await writer.executemany(
                 "insert or replace into tombstones values (?, ?, ?)",
-                [(self._workspace, each, expires_at_ms) for each in self._being_buried],
+                ((self._workspace, each, expires_at_ms) for each in hashes),
             )
 
     def was_just_erased(self, click_id: ClickId) -> bool:
-        """In the last erasure of this process. For whoever writes to the days, and can wait for no lock."""
-        return self.hash("click", click_id) in self._being_buried
+        """Whether the last erasure of this process concerned it; for the writer of the days, who cannot wait."""
+        return self.hash("click", click_id) in self._last_erased
 
-    def is_erased(self, click_id: ClickId) -> bool:
-        with self._lock:
-            row = self._database.execute(
-                "select 1 from tombstones where workspace = ? and hash = ?",
-                (self._workspace, self.hash("click", click_id)),
-            ).fetchone()
-        return row is not None
+    @operation
+    async def find_erased(self, click_ids: Collection[ClickId]) -> set[ClickId]:
+        """Those of up to 30,000 clicks that were erased here."""
+        by_hash = {self.hash("click", click_id): click_id for click_id in click_ids}
+        marks = ", ".join("?" * len(by_hash))
+        rows = await self.database.fetch_all(
+            f"select hash from tombstones where workspace = ? and hash in ({marks})", (self._workspace, *by_hash)
+        )
+        return {by_hash[found] for (found,) in rows}
 
     # -- receipts
 
-    def keep_receipt(self, receipt: Mapping[str, Any], *, made_at_ms: int) -> None:
-        with self._lock:
-            self._database.execute(
-                "insert or replace into receipts values (?, ?, ?, ?)",
-                (receipt["receipt_id"], self._workspace, made_at_ms, json.dumps(receipt)),
-            )
+    @operation
+    async def keep_receipt(self, receipt: Mapping[str, Any], *, made_at_ms: int) -> None:
+        await self.database.write(
+            "insert or replace into receipts values (?, ?, ?, ?)",
+            (receipt["receipt_id"], self._workspace, made_at_ms, json.dumps(receipt)),
+        )
 
-    def receipt(self, receipt_id: str) -> dict[str, Any]:
+    @operation
+    async def receipt(self, receipt_id: str) -> dict[str, Any]:
         """Raises NotFoundError."""
-        with self._lock:
-            row = self._database.execute(
-                "select document from receipts where workspace = ? and receipt_id = ?", (self._workspace, receipt_id)
-            ).fetchone()
+        row = await self.database.fetch_one(
+            "select document from receipts where workspace = ? and receipt_id = ?", (self._workspace, receipt_id)
+        )
         if row is None:
             raise NotFoundError(f"there is no receipt {receipt_id!r}, or its time is over.")
         found: dict[str, Any] = json.loads(row[0])
@@ -167,64 +172,71 @@ class Erasures:
 
     # -- copies of the keyring
 
-    def note_escrow(self, escrow: Escrow) -> None:
+    @operation
+    async def note_escrow(self, escrow: Escrow) -> None:
         made_at_ms = escrow.made_at_ms
-        with transaction(self._database, self._lock):
-            self._database.execute("insert or replace into escrows values (?, ?)", (made_at_ms, escrow.digest))
-            self._database.executemany(
+        async with self.database.transaction() as writer:
+            await writer.execute("insert or replace into escrows values (?, ?)", (made_at_ms, escrow.digest))
+            await writer.executemany(
                 "insert or replace into escrow_epochs values (?, ?, ?)",
                 [(made_at_ms, file, epoch) for file, epoch in escrow.epochs.items()],
             )
 
-    def latest_escrow(self) -> Escrow | None:
+    @operation
+    async def latest_escrow(self) -> Escrow | None:
         """The newest copy; None when there is none."""
-        with self._lock:
-            row = self._database.execute("select * from escrows order by made_at_ms desc limit 1").fetchone()
-            if row is None:
-                return None
-            found = self._database.execute("select file, epoch from escrow_epochs where made_at_ms = ?", row[:1])
-            return Escrow(made_at_ms=row[0], digest=row[1], epochs=dict(found.fetchall()))
+        rows = await self.database.fetch_all(_NEWEST_COPY)
+        if not rows:
+            return None
+        made_at_ms, digest, _, _ = rows[0]
+        epochs = {file: epoch for *_, file, epoch in rows if file is not None}
+        return Escrow(made_at_ms=made_at_ms, digest=digest, epochs=epochs)
 
-    def count_opened_by(self, escrow: Escrow) -> int:
+    @operation
+    async def count_opened_by(self, escrow: Escrow) -> int:
         """How many erasures this copy undoes."""
-        words = {"workspace": self._workspace, "copied": escrow.made_at_ms}
-        with self._lock:
-            return int(self._database.execute(_OPENED_BY_A_COPY, words).fetchone()[0])
+        (count,) = await self.database.fetch_one(
+            _OPENED_BY_A_COPY, {"workspace": self._workspace, "copied": escrow.made_at_ms}
+        )
+        return int(count)
 
     # -- objections
 
-    def object(self, kind: str, values: Iterable[str], *, now_ms: int, expires_at_ms: int) -> None:
-        with transaction(self._database, self._lock):
-            self._database.executemany(
+    @operation
+    async def object(self, kind: str, values: Collection[str], *, now_ms: int, expires_at_ms: int) -> None:
+        async with self.database.transaction() as writer:
+            await writer.executemany(
                 "insert or replace into objections values (?, ?, ?, ?, ?)",
-                [(self._workspace, self.hash(kind, each), kind, now_ms, expires_at_ms) for each in values],
+                ((self._workspace, self.hash(kind, each), kind, now_ms, expires_at_ms) for each in values),
             )
 
-    def opt_outs(self, *, now_ms: int) -> dict[str, set[bytes]]:
-        """Hashes by kind of those who want no trace now."""
-        with self._lock:
-            rows = self._database.execute(
-                "select kind, hash from objections where workspace = ? and expires_at_ms > ?",
-                (self._workspace, now_ms),
-            ).fetchall()
+    @operation
+    async def opt_outs(self, *, now_ms: int) -> dict[str, set[bytes]]:
+        """Hashes, by kind, of visitors and addresses whose objection holds now."""
+        rows = await self.database.fetch_all(
+            "select kind, hash from objections where workspace = ? and expires_at_ms > ?", (self._workspace, now_ms)
+        )
         found: dict[str, set[bytes]] = {}
         for kind, value in rows:
             found.setdefault(kind, set()).add(value)
         return found
 
-    def expired(self, *, now_ms: int, receipts_before_ms: int) -> dict[str, int]:
-        """How many of each have reached their term."""
-        with self._lock:
-            return {
-                name: int(self._database.execute(f"select count(*) {what}", (self._workspace, at)).fetchone()[0])
-                for name, what, at in _terms(now_ms, receipts_before_ms)
-            }
+    # -- terms
 
-    def expire(self, *, now_ms: int, receipts_before_ms: int) -> None:
-        """Drop what has reached its term."""
-        with transaction(self._database, self._lock):
-            for _, what, at in _terms(now_ms, receipts_before_ms):
-                self._database.execute(f"delete {what}", (self._workspace, at))
+    @operation
+    async def expired(self, *, now_ms: int, receipts_before_ms: int) -> dict[str, int]:
+        """How many of each have reached their term."""
+        found = {}
+        for name, what, at_ms in _terms(now_ms, receipts_before_ms):
+            (found[name],) = await self.database.fetch_one(f"select count(*) {what}", (self._workspace, at_ms))
+        return found
+
+    @operation
+    async def expire(self, *, now_ms: int, receipts_before_ms: int) -> None:
+        """Delete what has reached its term."""
+        async with self.database.transaction() as writer:
+            for _, what, at_ms in _terms(now_ms, receipts_before_ms):
+                await writer.execute(f"delete {what}", (self._workspace, at_ms))
 
 
 def _terms(now_ms: int, receipts_before_ms: int) -> tuple[tuple[str, str, int], ...]:

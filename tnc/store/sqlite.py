@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from functools import wraps
@@ -74,7 +74,7 @@ class Database:
         rows = await self.fetch_all(sql, parameters)
         return rows[0] if rows else None
 
-    async def write(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+    async def write(self, sql: str, parameters: Iterable[Any] = ()) -> None:
         """One statement that is a transaction of its own; durable when this returns."""
         async with self._writing:
             await self._writer.execute(sql, parameters)

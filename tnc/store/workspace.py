@@ -175,7 +175,7 @@ class Workspace:
     @cached_property
     def erasures(self) -> Erasures:
         tomb_key = self.keyring.workspace(self.id).tomb_key
-        return Erasures(self.database, self.database_lock, self.id, tomb_key)
+        return Erasures(self.control, self.id, tomb_key)
 
     @cached_property
     def register(self) -> RequestRegister:
@@ -277,7 +277,7 @@ class Workspace:
     def opt_outs(self) -> OptOuts:
         """Who wants no trace, as of now."""
         found = OptOuts(hashed=self.erasures.hash)
-        found.take(self.erasures.opt_outs(now_ms=self.world.now_ms()))
+        found.take(self.erasures.opt_outs(now_ms=self.world.now_ms()).wait())
         return found
 
     def turn_salts(self) -> dict[str, bytes]:

@@ -4,10 +4,11 @@ What is missing stays unknown; what is there must be of its type. Nothing is inv
 conversions that have none, and those are made from the click so that a second import makes the same.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date as Date
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ from tnc.core.models import (
     MAIN,
     SUBS,
     Click,
+    ClickId,
     ConversionChange,
     ConversionId,
     ConversionStatus,
@@ -37,6 +39,7 @@ _BESIDES = frozenset(("lander_clicked_at", "conversions"))
 _STORED_AS = {"clicked_at": "clicked_at_ms", "cost": "cost_micros"}
 _LINES_AT_ONCE: Final = 500
 _ERRORS_SHOWN: Final = 20
+_PastClick = tuple[Click, list[Event]]
 
 
 @dataclass(slots=True)
@@ -63,29 +66,36 @@ class ClickImport:
     def add(self, lines: Iterable[bytes], *, file: str) -> dict[str, Any]:
         """Past clicks, an object a line. What is there already adds nothing; unfit lines are named and left out."""
         told = _Imported()
-        waiting: dict[Date, list[tuple[Click, list[Event]]]] = {}
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            told.read += 1
-            try:
-                click, events = click_of(_object(line), workspace=self._workspace.id)
-                self._check_time(click)
-                self._check_not_erased(click)
-            except InvalidError as error:
-                told.refuse(f"{file}, line {number}: {error}")
-                continue
-            date = utc_date(click.clicked_at_ms)
-            waiting.setdefault(date, []).append((click, events))
-            if len(waiting[date]) >= _LINES_AT_ONCE:
-                self._store(date, waiting.pop(date), told)
+        waiting: dict[Date, list[_PastClick]] = {}
+        numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
+        while portion := list(islice(numbered, _LINES_AT_ONCE)):
+            told.read += len(portion)
+            read = [(number, self._read(line)) for number, line in portion]
+            erased = self._find_erased([found for _, found in read if not isinstance(found, InvalidError)])
+            for number, found in read:
+                if isinstance(found, InvalidError):
+                    told.refuse(f"{file}, line {number}: {found}")
+                elif found[0].click_id in erased:
+                    told.refuse(f"{file}, line {number}: this click was erased here; it does not come back.")
+                else:
+                    date = utc_date(found[0].clicked_at_ms)
+                    waiting.setdefault(date, []).append(found)
+                    if len(waiting[date]) >= _LINES_AT_ONCE:
+                        self._store(date, waiting.pop(date), told)
         for date, clicks in sorted(waiting.items()):
             self._store(date, clicks, told)
         return asdict(told)
 
-    def _check_not_erased(self, click: Click) -> None:
-        if self._workspace.erasures.is_erased(click.click_id):
-            raise InvalidError("this click was erased here; it does not come back.")
+    def _read(self, line: bytes) -> _PastClick | InvalidError:
+        try:
+            click, events = click_of(_object(line), workspace=self._workspace.id)
+            self._check_time(click)
+        except InvalidError as error:
+            return error
+        return click, events
+
+    def _find_erased(self, clicks: Iterable[_PastClick]) -> Collection[ClickId]:
+        return self._workspace.erasures.find_erased([click.click_id for click, _ in clicks]).wait()
 
     def _check_time(self, click: Click) -> None:
         settings, now_ms = self._workspace.settings, self._workspace.world.now_ms()
@@ -94,8 +104,8 @@ class ClickImport:
         if click.clicked_at_ms < now_ms - settings.clicks_days * DAY_MS:
             raise InvalidError(f"clicked_at is older than clicks are kept here ({settings.clicks_days} days).")
 
-    def _store(self, date: Date, clicks: Sequence[tuple[Click, list[Event]]], told: _Imported) -> None:
-        def add(writer: DayWriter, each: tuple[Click, list[Event]]) -> bool:
+    def _store(self, date: Date, clicks: Sequence[_PastClick], told: _Imported) -> None:
+        def add(writer: DayWriter, each: _PastClick) -> bool:
             click, events = each
             if writer.find(click.click_id) is not None:
                 return False

@@ -340,7 +340,7 @@ async def test_a_call_for_an_erased_click_is_counted_and_kept_nowhere(shop_with_
     shop = shop_with_network
     erased = "01a20c3d4bae97f348208cd1b707"
     erasures = shop.workspace.erasures
-    erasures.add_tombstones([erasures.hash("click", erased)], expires_at_ms=1 << 60)
+    erasures.add_tombstones([erasures.hash("click", erased)], expires_at_ms=1 << 60).wait()
 
     answer = await tell(shop, cid=erased)
     await tell(shop, cid="another")
@@ -366,7 +366,7 @@ async def test_a_call_that_cannot_be_read_is_found_by_the_click_it_names_all_the
 async def test_a_call_that_cannot_be_read_is_not_kept_when_its_click_was_erased(shop_with_network: Shop) -> None:
     shop, erased = shop_with_network, "01a20c3d4bae97f348208cd1b707"
     erasures = shop.workspace.erasures
-    erasures.add_tombstones([erasures.hash("click", erased)], expires_at_ms=1 << 60)
+    erasures.add_tombstones([erasures.hash("click", erased)], expires_at_ms=1 << 60).wait()
 
     answer = await tell(shop, cid=erased, payout="a lot")
     await tell(shop, cid="another", payout="a lot")

@@ -163,7 +163,11 @@ class Backups:
         if keys is None:
             return Counter(expired_days=1)
         folder = paths.days if vault == "days" else paths.restricted
-        restorer = DayRestorer(day_path(folder, workspace.id, date), keys, workspace.erasures.is_erased)
+        restorer = DayRestorer(
+            day_path(folder, workspace.id, date),
+            keys,
+            lambda click_ids: workspace.erasures.find_erased(click_ids).wait(),
+        )
         put = restorer.put_back(backup.day(vault, date.isoformat()))
         return Counter(clicks=put.clicks, refused=put.refused)
 

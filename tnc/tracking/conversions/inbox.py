@@ -138,7 +138,7 @@ class PostbackInbox:
 
     def _keep_stray(self, today: Date, row: InboxRow, click_id: ClickId | None) -> None:
         """What is said of an erased click is counted and kept nowhere."""
-        if any(map(self._workspace.erasures.is_erased, _clicks_in(row, click_id))):
+        if self._workspace.erasures.find_erased(_clicks_in(row, click_id)).wait():
             self._writer.later((self._workspace.id, today), _count_erased)
         else:
             self._keep(today, row, click_id)
