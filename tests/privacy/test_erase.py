@@ -383,7 +383,7 @@ def test_a_pseudonym_that_is_a_small_number_is_not_found_everywhere(full: Estate
 
 
 def test_a_full_disk_is_said_to_be_full(full: Estate) -> None:
-    database = full.workspace.control
+    database = full.workspace.database
     (pages,) = database.wait(database.fetch_one("pragma page_count"))
     database.wait(database.write(f"pragma max_page_count = {pages}"))
 

@@ -218,7 +218,7 @@ def test_who_changed_a_term_stays_with_what_was_told_to_go(full: Estate) -> None
 
 
 def test_a_change_that_cannot_be_written_down_is_not_made(full: Estate) -> None:
-    full.workspace.database.execute("drop table term_changes")
+    full.workspace.database.wait(full.workspace.database.write("drop table term_changes"))
 
     with pytest.raises(sqlite3.OperationalError):
         without_sums(full).set({"clicks": 1})

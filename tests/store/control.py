@@ -4,16 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tnc.store.database import connect, connect_to_read, prepare
+from tnc.store.database import open_database
 from tnc.store.sqlite import Database
 
 
 @contextmanager
 def control_database(folder: Path, *, to_write: bool = True) -> Iterator[Database]:
-    path = folder / "control.db"
-    writer = connect(path) if to_write else None
-    if writer is not None:
-        prepare(writer, path)
-    database = Database(connect_to_read(path), writer)
+    database = open_database(folder / "control.db", to_write=to_write)
     yield database
     database.close()

@@ -1,8 +1,9 @@
 """The control database: its tables, how it is opened, and copies of it."""
 
 import sqlite3
+from asyncio import AbstractEventLoop
 from collections.abc import Iterable, Mapping
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from tnc.store.accounts import ACCOUNT_TABLES
 from tnc.store.alerts import ALERT_TABLE
 from tnc.store.erasures import ESCROW_EPOCHS_TABLE, FORGOTTEN_TABLES
 from tnc.store.requests import REQUEST_TABLES
+from tnc.store.sqlite import Database
 from tnc.store.stopped import STOP_TABLE
 from tnc.store.terms import TERM_CHANGES_TABLE, TERM_TABLE
 
@@ -58,7 +60,9 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
     """A connection beside a running server's: it can change nothing."""
-    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2.0, check_same_thread=False)
+    database = sqlite3.connect(
+        f"file:{path}?mode=ro", uri=True, timeout=2.0, isolation_level=None, check_same_thread=False
+    )
     with suppress(sqlite3.DatabaseError):  # whoever reads says what is wrong with it
         for table in _missing(database):
             database.execute(table.replace("create table", "create temp table", 1))
@@ -90,15 +94,29 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
             database.execute(table)
 
 
+def open_database(path: Path, *, to_write: bool, loop: AbstractEventLoop | None = None) -> Database:
+    """A control database with its tables, served by `loop`. Raises FailedError, RefusedError."""
+    with ExitStack() as undo:
+        opened = connect(path) if to_write else connect_to_read(path)
+        undo.callback(opened.close)
+        prepare(opened, path)
+        database = Database(connect_to_read(path), opened, loop=loop) if to_write else Database(opened, loop=loop)
+        undo.pop_all()
+    return database
+
+
 Tables = Mapping[str, tuple[list[str], list[tuple[Any, ...]]]]
 """Columns and rows of tables by name."""
 
 
 def read_tables(database: sqlite3.Connection, names: Iterable[str]) -> Tables:
+    """All of one moment, whatever a server writes meanwhile."""
     found = {}
+    database.execute("begin")
     for name in names:
         columns = [row[1] for row in database.execute(f"pragma table_info({name})")]
         found[name] = (columns, database.execute(f"select {', '.join(columns)} from {name}").fetchall())
+    database.execute("commit")
     return found
 
 

@@ -3,9 +3,9 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
@@ -175,20 +175,3 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-@contextmanager
-def transaction(database: sqlite3.Connection, lock: AbstractContextManager[object]) -> Iterator[None]:
-    """All of it or nothing, while no other thread uses the connection; durable when the block has ended.
-
-    What went wrong is what is raised: on a full disk SQLite rolls back by itself, and to ask for it again is an error.
-    """
-    with lock:
-        database.execute("begin immediate")
-        try:
-            yield
-            database.execute("commit")
-        except BaseException:
-            if database.in_transaction:
-                database.execute("rollback")
-            raise

@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import os
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -30,7 +29,6 @@ from tnc.store.keys.keyring import Keyring, read_key, read_keys
 from tnc.store.keys.records import words_of
 from tnc.store.opt_outs import OptOuts
 from tnc.store.requests import RequestRegister
-from tnc.store.sqlite import Database
 from tnc.store.stopped import StoppedDestinations
 from tnc.store.terms import WorkspaceTerms
 from tnc.visitors.geo.catalog import CurrentGeo, GeoFolder
@@ -133,21 +131,17 @@ class Workspace:
         self.keyring = Keyring(self.paths.ring, *keys[:2])
         self.restricted_keyring = Keyring(self.paths.ring / "restricted", *keys[:2])
         self.keys = self.keyring.installation()
-        connect = control.connect if to_write else control.connect_to_read
-        self.database = connect(self.paths.control)
-        control.prepare(self.database, self.paths.control)
-        self.database_lock = threading.Lock()
-        self.control = Database(
-            control.connect_to_read(self.paths.control),
-            control.connect(self.paths.control) if to_write else None,
-            loop=loop,
-        )
-        self.versions = ConfigVersions(self.control, self.keys.control_key)
-        self.terms = WorkspaceTerms(self.control, self.id)
+        self.database = control.open_database(self.paths.control, to_write=to_write, loop=loop)
+        self.versions = ConfigVersions(self.database, self.keys.control_key)
+        self.terms = WorkspaceTerms(self.database, self.id)
         self._given = settings
-        self.take_terms()
-        self.stopped_destinations = StoppedDestinations(self.control)
-        self.alerts = Alerts(self.control, self.id)
+        try:
+            self.take_terms()
+        except BaseException:
+            self.database.close()
+            raise
+        self.stopped_destinations = StoppedDestinations(self.database)
+        self.alerts = Alerts(self.database, self.id)
         self.addresses = GeoFolder(self.paths.addresses)
         # Who writes is a server or works in its place: nobody may pull a file from under it.
         self._installed = CurrentGeo(self.addresses, private=to_write)
@@ -175,16 +169,16 @@ class Workspace:
     @cached_property
     def erasures(self) -> Erasures:
         tomb_key = self.keyring.workspace(self.id).tomb_key
-        return Erasures(self.control, self.id, tomb_key)
+        return Erasures(self.database, self.id, tomb_key)
 
     @cached_property
     def register(self) -> RequestRegister:
         """The requests of people."""
-        return RequestRegister(self.control, self.id, self.keys.control_key)
+        return RequestRegister(self.database, self.id, self.keys.control_key)
 
     @cached_property
     def accounts(self) -> Accounts:
-        return Accounts(self.control)
+        return Accounts(self.database)
 
     @property
     def public_key(self) -> bytes:
@@ -192,7 +186,6 @@ class Workspace:
         return crypto.public_key(self.keys.receipt_key)
 
     def close(self) -> None:
-        self.control.close()
         self.database.close()
 
     def __enter__(self) -> Self:

@@ -5,12 +5,14 @@ import io
 import logging
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 from aiohttp import web
 
 from tests.web.dashboard.conftest import Client, Open
 from tests.web.dashboard.installed import EMAIL, PASSWORD, TRACKING, Installation
+from tnc.store.database import all_tables, connect_to_read
 from tnc.web.dashboard.middleware import SAFE_METHODS, is_our_host
 from tnc.web.dashboard.routes import ROUTES
 
@@ -83,10 +85,10 @@ def bytes_of(installation: Installation) -> dict[str, str]:
 
 
 def _stored(installation: Installation) -> Iterator[str]:
-    database = installation.workspace.database
-    for (name,) in database.execute("select name from sqlite_master where type = 'table' order by name").fetchall():
-        if name != "sessions":
-            yield f"{name}: {sorted(map(str, database.execute(f'select * from {name}').fetchall()))}"
+    with closing(connect_to_read(installation.workspace.paths.control)) as database:
+        for name in all_tables(database):
+            if name != "sessions":
+                yield f"{name}: {sorted(map(str, database.execute(f'select * from {name}')))}"
 
 
 ELSEWHERE: list[dict[str, str]] = [

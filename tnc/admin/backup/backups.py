@@ -70,8 +70,8 @@ class Backups:
                     day = day_path(days, workspace.id, date)
                     if day.exists():
                         writer.add_day(vault, date, day)
-            with workspace.database_lock:
-                writer.add_control(workspace.database)
+            with closing(control.connect_to_read(workspace.paths.control)) as database:
+                writer.add_control(database)
             columns = workspace.paths.columns / workspace.id
             for date in archived_dates(columns):
                 for file in ArchivedDay(columns, date).all_files:
@@ -147,11 +147,13 @@ class Backups:
 
     def _restore_control(self, backup: BackupReader, paths: Paths) -> None:
         tables = backup.control(self._workspace.keys.control_key)
-        with closing(control.connect(paths.control)) as database:
+        with (
+            closing(control.connect(paths.control)) as database,
+            closing(control.connect_to_read(self._workspace.paths.control)) as present,
+        ):
             control.prepare(database, paths.control)
             control.put_back(database, tables)
-            with self._workspace.database_lock:  # what was forgotten and promised since stays so
-                control.put_back(database, control.read_tables(self._workspace.database, SINCE))
+            control.put_back(database, control.read_tables(present, SINCE))  # erasures and promises since then hold
 
     def _restore_day(
         self, backup: BackupReader, vault: VaultName, keyring: Keyring, date: Date, paths: Paths
