@@ -29,10 +29,11 @@ from tnc.destinations.worker import DeliveryWorker, ThreadsafeOutbox
 from tnc.privacy.leak_report import LeakSearchSchedule
 from tnc.reports.client import ReportClient
 from tnc.store.days.click_log import ClickLog, Days
-from tnc.store.days.schema import FINISHING, finish
+from tnc.store.days.schema import FINISHING, finish, migrate
 from tnc.store.days.transactions import OfflineWriter, ServerWriter
 from tnc.store.days.writer import day_path, utc_date
-from tnc.store.workspace import Workspace, locked, served_workspace
+from tnc.store.migrations import previous_files, remove_previous
+from tnc.store.workspace import Paths, Workspace, locked, served_workspace
 from tnc.tracking.consent_withdrawal import ConsentWithdrawals
 from tnc.tracking.conversions.inbox import PostbackCall, PostbackReply
 from tnc.tracking.crawler_checks import CrawlerChecks
@@ -112,6 +113,15 @@ class Server:
         for search in FINISHING:
             self.writer.detached((self.workspace.id, date), partial(finish, path, search))
 
+    def migrate_days(self) -> None:
+        """Migrate the day files that nothing was written to since an upgrade."""
+        workspace = self.workspace
+        for date in workspace.histories.dates():
+            if workspace.histories.needs_migration(date):
+                path = day_path(workspace.paths.days, workspace.id, date)
+                self.writer.detached((workspace.id, date), partial(migrate, path))
+        self.services.eraser.migrate_restricted()
+
 
 @asynccontextmanager
 async def recording(workspace: Workspace) -> AsyncIterator[ClickLog]:
@@ -168,6 +178,7 @@ async def _ready_workspace(settings: Settings, world: World) -> AsyncIterator[Wo
 
 async def serve(config: Path, settings: Settings, world: World, *, ready: Callable[[str, str], None]) -> None:
     """Run until SIGTERM or SIGINT. `ready` is told the tracking and the dashboard address once both answer."""
+    previous = previous_files(Paths(settings.data).control)
     async with AsyncExitStack() as stack:
         workspace = await stack.enter_async_context(_ready_workspace(settings, world))
         entrance, back = listening_socket(settings.listen), listening_socket(settings.dashboard)
@@ -219,6 +230,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         remembering = asyncio.create_task(server.live.remember_older(older))
         stack.callback(remembering.cancel)
         stop = _stop_signal()
+        remove_previous(previous)
         ready(url_of(entrance, settings.listen), url_of(back, settings.dashboard))
         await stop.wait()
         log.info("stopping")
@@ -254,6 +266,7 @@ def jobs_of(server: Server, renewal: GeoUpdates, nightly: LeakSearchSchedule, re
         (
             Job("turn-day", "destroy old salts, have the next day's keys ready", HOUR, server.live.turn_day),
             Job("finish-days", "make the searches of finished days quick", HOUR, server.finish_days),
+            Job("migrate-days", "migrate day files to the current format", HOUR, server.migrate_days),
             Job("feed-columns", "copy new clicks into the columns that reports read", 2 * MINUTE, feed_columns),
             Job("forget", "complete erasures that wait for a reader", MINUTE, services.eraser.complete),
             Job(

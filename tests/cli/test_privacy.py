@@ -214,6 +214,7 @@ def test_what_an_earlier_tnc_wrote_down_without_epochs_is_judged_by_its_time(
     assert clicked("keys", "escrow", str(tmp_path / "ring.zip")).code == 0
     with closing(sqlite3.connect(settings.data / "control.db")) as database:
         database.execute("drop table escrow_epochs")
+        database.execute("pragma user_version = 1")  # whose databases may lack it
 
     assert clicked("keys", "status", "--json").json["escrow"]["erasures_since"] == 0
     receipt = clicked("privacy", "erase", "--click", "somebodys-click").json

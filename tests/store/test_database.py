@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tnc.core.errors import FailedError, RefusedError
-from tnc.store.database import SCHEMA, connect, connect_to_read, prepare
+from tnc.store.database import CONTROL, connect, connect_to_read, prepare
 
 
 @pytest.fixture
@@ -23,11 +23,11 @@ def new_database(path: Path) -> sqlite3.Connection:
 def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> None:
     new_database(path).close()
     with sqlite3.connect(path) as database:
-        database.execute(f"pragma user_version = {SCHEMA + 1}")
+        database.execute(f"pragma user_version = {CONTROL.version + 1}")
     for database in (connect(path), connect_to_read(path)):
         with pytest.raises(RefusedError, match=r"newer tnc.*upgrade"):
             prepare(database, path)
-        assert database.execute("pragma user_version").fetchone()[0] == SCHEMA + 1
+        assert database.execute("pragma user_version").fetchone()[0] == CONTROL.version + 1
 
 
 def test_a_damaged_database_is_named(path: Path) -> None:

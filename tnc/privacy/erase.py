@@ -27,7 +27,9 @@ from tnc.privacy.subject import Subject, is_stored_ip, is_text, personal_bytes
 from tnc.privacy.vault import ClickAndEvents, ClickRecords, Vault, read_records
 from tnc.reports.columns.day_folder import remove_day_folder
 from tnc.store.days.files import Days, date_in
+from tnc.store.days.schema import migrate, needs_migration
 from tnc.store.days.transactions import Writer
+from tnc.store.migrations import previous_files, remove_previous
 from tnc.store.terms import days_of
 from tnc.store.workspace import Workspace
 from tnc.tracking.conversions.postback import click_named
@@ -67,6 +69,14 @@ class Eraser:
             return work(days)
         finally:
             days.close()
+
+    def migrate_restricted(self) -> None:
+        """Migrate the files of restricted clicks to the current format."""
+        with self._turn:
+            vault = self.vaults["restricted"]
+            for path in map(vault.path, vault.dates()):
+                if needs_migration(path):
+                    migrate(path)
 
     # -- who is meant
 
@@ -191,6 +201,7 @@ class Eraser:
         return intent is not None
 
     def _carry_out(self, intent: Intent, patience_seconds: float) -> dict[str, Any]:
+        remove_previous(previous_files(self._workspace.paths.control))
         if intent.kind == "erase":
             self._bury(intent)
             self._take_in_calls(intent)

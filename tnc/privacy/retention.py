@@ -21,6 +21,7 @@ from tnc.reports.columns.day_folder import column_dates, remove_day_folder
 from tnc.store.days.files import count_clicks, remove
 from tnc.store.days.transactions import Writer
 from tnc.store.days.writer import day_path
+from tnc.store.migrations import previous_files, remove_previous
 from tnc.store.terms import TERMS, TermChange, days_of, is_over, read_terms, start_ms, with_days
 from tnc.store.workspace import Workspace
 from tnc.tracking.listener import NO_LISTENER, Listener
@@ -118,16 +119,14 @@ class Retention:
         with self._turn:
             days = [date for date in self._known_days() if is_over(date, "clicks", settings, at_ms)]
             sums = [date for date in archived_dates(self._columns) if is_over(date, "rollups", settings, at_ms)]
+            expired = self._workspace.erasures.expired(now_ms=at_ms, receipts_before_ms=receipts_ms).wait()
+            expired |= {"requests": self._workspace.register.count_closed_before(*closed_ms).wait()}
             told = {
                 "as_of": rfc3339(at_ms),
                 "dry_run": dry_run,
                 "days": [{"date": date.isoformat(), "clicks": self._count(date)} for date in days],
                 "rollups": [date.isoformat() for date in sums],
-                "expired": self._workspace.erasures.expired(now_ms=at_ms, receipts_before_ms=receipts_ms).wait()
-                | {
-                    "requests": self._workspace.register.count_closed_before(*closed_ms).wait(),
-                    "sessions": self._workspace.accounts.count_ended_sessions(now_ms=at_ms).wait(),
-                },
+                "expired": expired | {"sessions": self._workspace.accounts.count_ended_sessions(now_ms=at_ms).wait()},
             }
             if not dry_run:
                 self._keep_sums([date for date in days if not is_over(date, "rollups", settings, at_ms)])
@@ -137,7 +136,15 @@ class Retention:
                 self._workspace.erasures.expire(now_ms=at_ms, receipts_before_ms=receipts_ms).wait()
                 self._workspace.register.drop_closed_before(*closed_ms).wait()
                 self._workspace.accounts.drop_ended_sessions(now_ms=at_ms).wait()
+                self._remove_previous(at_ms, at_once=any(expired.values()))
         return told
+
+    def _remove_previous(self, at_ms: int, *, at_once: bool) -> None:
+        """Remove the copy of the control database from before a migration: after a day, or at once when a row in it has
+        reached its term.
+        """
+        files = previous_files(self._workspace.paths.control)
+        remove_previous(files, kept_before_ms=None if at_once else at_ms - DAY_MS)
 
     @property
     def _columns(self) -> Path:

@@ -7,41 +7,54 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from tnc.core.errors import FailedError, RefusedError
 from tnc.store.accounts import ACCOUNT_TABLES
 from tnc.store.alerts import ALERT_TABLE
 from tnc.store.erasures import ESCROW_EPOCHS_TABLE, FORGOTTEN_TABLES
+from tnc.store.migrations import Migration, Schema, copy_in_memory, upgrade
 from tnc.store.requests import REQUEST_TABLES
 from tnc.store.sqlite import Database
 from tnc.store.stopped import STOP_TABLE
 from tnc.store.terms import TERM_CHANGES_TABLE, TERM_TABLE
 
-SCHEMA: Final = 1
 sqlite_version: Final = sqlite3.sqlite_version
-_TABLES: Final = (
-    """
-    create table config_versions (
-      workspace  text not null,
-      version    integer not null,  -- 1, 2, 3, ... in each workspace
-      made_at_ms integer not null,  -- UTC
-      made_by    text not null,     -- who or what: an e-mail address of the dashboard, or `command line`
-      note       text not null,     -- what changed, in words, without secrets
-      document   blob not null,     -- the whole configuration: JSON, compressed, sealed
-      primary key (workspace, version)
-    ) strict, without rowid
-    """,
-    *ACCOUNT_TABLES,
-    STOP_TABLE,
-    *FORGOTTEN_TABLES,
-    TERM_TABLE,
-    *REQUEST_TABLES,
+_VERSIONS_TABLE: Final = """
+create table config_versions (
+  workspace  text not null,
+  version    integer not null,  -- 1, 2, 3, ... in each workspace
+  made_at_ms integer not null,  -- UTC
+  made_by    text not null,     -- who or what: an e-mail address of the dashboard, or `command line`
+  note       text not null,     -- what changed, in words, without secrets
+  document   blob not null,     -- the whole configuration: JSON, compressed, sealed
+  primary key (workspace, version)
+) strict, without rowid
+"""
+
+CONTROL: Final = Schema(
+    "control database",
+    (
+        Migration(
+            number=1,
+            name="the first tables",
+            statements=(
+                _VERSIONS_TABLE,
+                *ACCOUNT_TABLES,
+                STOP_TABLE,
+                *FORGOTTEN_TABLES,
+                TERM_TABLE,
+                *REQUEST_TABLES,
+            ),
+        ),
+        Migration(
+            number=2,
+            name="tables that were added to format 1 without a new number",
+            statements=tuple(
+                table.replace("create table", "create table if not exists", 1)
+                for table in (ALERT_TABLE, ESCROW_EPOCHS_TABLE, TERM_CHANGES_TABLE)
+            ),
+        ),
+    ),
 )
-# Tables that an older tnc did not make and does not miss: made where they are not there yet.
-_LATER: Final[Mapping[str, str]] = {
-    "alerts": ALERT_TABLE,
-    "escrow_epochs": ESCROW_EPOCHS_TABLE,
-    "term_changes": TERM_CHANGES_TABLE,
-}
+"""Never change the tables of a migration that was released: write the next migration."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -59,43 +72,37 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection beside a running server's: it can change nothing."""
+    """A connection beside a running server's: it can change nothing.
+
+    Of a database that is not migrated yet it is a copy in memory, migrated.
+    """
     database = sqlite3.connect(
         f"file:{path}?mode=ro", uri=True, timeout=2.0, isolation_level=None, check_same_thread=False
     )
     with suppress(sqlite3.DatabaseError):  # whoever reads says what is wrong with it
-        for table in _missing(database):
-            database.execute(table.replace("create table", "create temp table", 1))
+        if 0 < database.execute("pragma user_version").fetchone()[0] < CONTROL.version:
+            database.close()
+            database = copy_in_memory(path, CONTROL)
     database.execute("pragma query_only = on")
     return database
 
 
-def _missing(database: sqlite3.Connection) -> list[str]:
-    """How to make the later tables that are not there; none in a database that has no tables at all."""
-    there = all_tables(database)
-    return [table for name, table in _LATER.items() if name not in there] if there else []
+def prepare(database: sqlite3.Connection, path: Path, *, up_to: int | None = None) -> None:
+    """Create the tables of a new database; check the format of another. Raises RefusedError when a newer tnc wrote it.
 
-
-def prepare(database: sqlite3.Connection, path: Path) -> None:
-    """Make or check the tables. Raises RefusedError when a newer tnc wrote them."""
-    try:
-        version = database.execute("pragma user_version").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        raise FailedError(f"the control database {path} is damaged ({error}); restore it from a backup.") from error
-    if version > SCHEMA:
-        raise RefusedError(
-            f"{path} was written by a newer tnc (schema {version}, this one knows {SCHEMA}); upgrade tnc."
-        )
-    if version == 0:
-        script = ";".join((*_TABLES, *_LATER.values()))
-        database.executescript(f"begin; {script}; pragma user_version = {SCHEMA}; commit;")
-    elif not database.execute("pragma query_only").fetchone()[0]:
-        for table in _missing(database):
-            database.execute(table)
+    `up_to`: create them in this older format, for the rows of an old backup.
+    """
+    if CONTROL.read_version(database, path) == 0:
+        CONTROL.migrate(database, up_to=up_to)
 
 
 def open_database(path: Path, *, to_write: bool, loop: AbstractEventLoop | None = None) -> Database:
-    """A control database with its tables, served by `loop`. Raises FailedError, RefusedError."""
+    """A control database with its tables, served by `loop`; one `to_write` is migrated first.
+
+    Raises FailedError, RefusedError.
+    """
+    if to_write:
+        upgrade(path, CONTROL)
     with ExitStack() as undo:
         opened = connect(path) if to_write else connect_to_read(path)
         undo.callback(opened.close)

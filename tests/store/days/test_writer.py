@@ -27,7 +27,7 @@ from tests.store.records import (
 from tnc.core.errors import FailedError, RefusedError
 from tnc.core.models import MAIN, ClickId, ConversionChange, ConversionId, LanderClick, OfferId, WorkspaceId
 from tnc.store.days.files import remove
-from tnc.store.days.schema import FINISHING, SCHEMA, finish
+from tnc.store.days.schema import DAY, FINISHING, finish
 from tnc.store.days.writer import DayWriter, all_dates, day_path, utc_date
 
 OTHER = WorkspaceId("other")
@@ -426,7 +426,7 @@ def test_the_search_would_find_what_is_there(tmp_path: Path) -> None:
 def test_a_day_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     day_writer(tmp_path).close()
     with open_file(tmp_path) as database:
-        database.execute(f"pragma user_version = {SCHEMA + 1}")
+        database.execute(f"pragma user_version = {DAY.version + 1}")
     path = day_path(tmp_path / "days", MAIN, DATE)
     before = path.read_bytes()
 

@@ -26,7 +26,10 @@ from tnc.core.errors import FailedError, InvalidError, RefusedError
 from tnc.core.models import WorkspaceId
 from tnc.privacy.data_map import entries
 from tnc.privacy.journal import VaultName
+from tnc.store import database as control
 from tnc.store.database import Tables, all_tables, read_tables
+from tnc.store.days import schema
+from tnc.store.days.schema import open_to_read
 
 FORMAT: Final = 1
 ENDING: Final = ".tncbackup"
@@ -47,6 +50,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
     clicks: int
     days: dict[VaultName, list[str]]
     sums: list[str]
+    # The formats of its tables. Backups from before these fields have the formats below, perhaps without some tables.
+    control_schema: int = 2
+    day_schema: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ class BackupWriter:
     def add_day(self, vault: VaultName, date: Date, path: Path) -> None:
         """All tables of a day as they are now, without what could be searched by."""
         with (
-            closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)) as database,
+            closing(open_to_read(path)) as database,
             self._zip.open(f"{vault}/{self._workspace}/{date.isoformat()}", "w", force_zip64=True) as member,
         ):
             database.execute("begin")  # one state of it, whatever is written meanwhile
@@ -121,6 +127,8 @@ class BackupWriter:
             clicks=self._clicks,
             days=self._days,
             sums=self._sums,
+            control_schema=control.CONTROL.version,
+            day_schema=schema.DAY.version,
         )
         self._zip.writestr(_MANIFEST, msgspec.json.encode(manifest))
         self._zip.close()
@@ -137,7 +145,9 @@ class BackupReader:
             self.manifest = msgspec.json.decode(self._zip.read(_MANIFEST), type=Manifest)
         except (OSError, zipfile.BadZipFile, KeyError, msgspec.MsgspecError) as error:
             raise InvalidError(f"{path} is no backup of tnc, or not a whole one; see `tnc backup list`.") from error
-        if self.manifest.format > FORMAT:
+        its = self.manifest
+        newer = its.control_schema > control.CONTROL.version or its.day_schema > schema.DAY.version
+        if its.format > FORMAT or newer:
             raise RefusedError(f"{path} was written by a newer tnc; upgrade tnc.")
 
     def close(self) -> None:

@@ -151,8 +151,9 @@ class Backups:
             closing(control.connect(paths.control)) as database,
             closing(control.connect_to_read(self._workspace.paths.control)) as present,
         ):
-            control.prepare(database, paths.control)
+            control.prepare(database, paths.control, up_to=backup.manifest.control_schema)
             control.put_back(database, tables)
+            control.CONTROL.migrate(database)
             control.put_back(database, control.read_tables(present, SINCE))  # erasures and promises since then hold
 
     def _restore_day(
@@ -169,6 +170,7 @@ class Backups:
             day_path(folder, workspace.id, date),
             keys,
             lambda click_ids: workspace.erasures.find_erased(click_ids).wait(),
+            day_schema=backup.manifest.day_schema,
         )
         put = restorer.put_back(backup.day(vault, date.isoformat()))
         return Counter(clicks=put.clicks, refused=put.refused)

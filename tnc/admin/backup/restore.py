@@ -1,6 +1,5 @@
 """Putting a day back from a backup: what the keyring still opens, with blind tokens made anew."""
 
-import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from tnc.admin.backup.archive import Row, Table
 from tnc.core.errors import FailedError
 from tnc.core.models import Click, ClickId
 from tnc.store.days.inbox import Call
-from tnc.store.days.writer import DayWriter, sealer_of, tokens_of
+from tnc.store.days.schema import migrate, open_to_write
+from tnc.store.days.writer import sealer_of, tokens_of
 from tnc.store.keys.keyring import DayKeys
 from tnc.store.keys.puncturable import PuncturedError
 from tnc.store.keys.records import Sealer
@@ -32,12 +32,21 @@ class PutBack:
 
 
 class DayRestorer:
-    """Writes one day file. `find_erased` names those of some clicks that were erased and must not come back."""
+    """Writes one day file from rows of format `day_schema`, then migrates it to the current format.
+
+    `find_erased` names those of some clicks that were erased and must not come back.
+    """
 
     def __init__(
-        self, path: Path, keys: DayKeys, find_erased: Callable[[Collection[ClickId]], Collection[ClickId]]
+        self,
+        path: Path,
+        keys: DayKeys,
+        find_erased: Callable[[Collection[ClickId]], Collection[ClickId]],
+        *,
+        day_schema: int,
     ) -> None:
         self._path = path
+        self._day_schema = day_schema
         self._keys = keys
         self._find_erased = find_erased
         self._told = PutBack()
@@ -45,9 +54,8 @@ class DayRestorer:
         self._clicks, self._inbox = sealer_of(keys, "clicks"), sealer_of(keys, "inbox")
 
     def put_back(self, tables: Iterable[Table]) -> PutBack:
-        DayWriter(self._path, self._keys).close()  # makes the tables
-        with closing(sqlite3.connect(self._path, isolation_level=None)) as database:
-            database.execute("pragma secure_delete = on")
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with closing(open_to_write(self._path, up_to=self._day_schema)) as database:
             for table in tables:
                 columns, rows = self._fitting(table)
                 marks = ", ".join("?" * len(columns))
@@ -56,6 +64,7 @@ class DayRestorer:
                     database.execute("begin")
                     database.executemany(insert, portion)
                     database.execute("commit")
+        migrate(self._path)
         return self._told
 
     def _fitting(self, table: Table) -> tuple[tuple[str, ...], Iterator[Row]]:

@@ -18,7 +18,8 @@ from tnc.core.models import OPEN_STATES, ConversionId, DeliveryKind, DeliverySta
 from tnc.store.keys.puncturable import PuncturedError
 from tnc.store.keys.records import Sealer
 
-DELIVERY_TABLES: Final = """
+DELIVERY_TABLES: Final[tuple[str, ...]] = (
+    """
 create table deliveries (
   seq           integer primary key,  -- number of the leaf that seals the row, counted together with events
   click_seq     integer not null,
@@ -33,10 +34,11 @@ create table deliveries (
   expires_at_ms integer not null,
   done_at_ms    integer,
   sealed        blob not null
-) strict;
-create index deliveries_click on deliveries(click_seq);
-create index deliveries_open on deliveries(next_at_ms) where state in ('queued', 'sending', 'accepted');
-"""
+) strict
+""",
+    "create index deliveries_click on deliveries(click_seq)",
+    "create index deliveries_open on deliveries(next_at_ms) where state in ('queued', 'sending', 'accepted')",
+)
 
 _COLUMNS: Final = (
     "seq, click_seq, event_seq, first_seq, destination, kind, state, attempts,"

@@ -25,6 +25,7 @@ from tnc.core.models import (
     WorkspaceId,
 )
 from tnc.core.process import yield_gil
+from tnc.store.days.schema import needs_migration
 from tnc.store.days.writer import FOREIGN, LABEL, LATEST, DayReader, all_dates, day_path, utc_date
 from tnc.store.keys.keyring import Keyring
 
@@ -142,6 +143,9 @@ class ClickHistories:
     def is_finished(self, date: Date) -> bool:
         with self.day(date) as reader:
             return reader.is_finished()
+
+    def needs_migration(self, date: Date) -> bool:
+        return needs_migration(day_path(self.folder, self.workspace, date))
 
     def newest_clicks(self, *, since_ms: int) -> Iterator[Click]:
         """Clicks since a time without what became of them, newest first.

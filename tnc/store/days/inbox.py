@@ -17,16 +17,18 @@ from tnc.core.models import ConversionId, NetworkId
 from tnc.store.keys.puncturable import PuncturedError
 from tnc.store.keys.records import Sealer
 
-INBOX_TABLES: Final = """
+INBOX_TABLES: Final[tuple[str, ...]] = (
+    """
 create table inbox (
   seq     integer primary key,  -- number of the leaf that seals the row, counted together with events
   at_ms   integer not null,     -- UTC, when it arrived
   outcome text not null,        -- new, changed, duplicate, unmapped, ignored, unknown-click, refused, invalid
   click   integer,              -- blind token of the click id that it named
   sealed  blob not null
-) strict;
-create index inbox_click on inbox(click) where click is not null;
-"""
+) strict
+""",
+    "create index inbox_click on inbox(click) where click is not null",
+)
 
 _COLUMNS: Final = "seq, at_ms, outcome, click, sealed"
 

@@ -19,7 +19,7 @@ from tnc.core.errors import FailedError, NotFoundError
 from tnc.core.models import Click, ClickId, ConversionChange, Event, LanderClick, WorkspaceId
 from tnc.store.days.deliveries import Deliveries, DeliveryWriter
 from tnc.store.days.inbox import Inbox, InboxWriter
-from tnc.store.days.schema import check_schema, is_finished, make_tables
+from tnc.store.days.schema import is_empty, is_finished, open_to_read, open_to_write
 from tnc.store.days.search import Search
 from tnc.store.keys.keyring import DayKeys
 from tnc.store.keys.puncturable import PuncturedError
@@ -131,10 +131,9 @@ LANDER, CONVERSION, LABEL = 1, 2, 3
 _KINDS: Final = dict.fromkeys(get_args(Event), LABEL) | {LanderClick: LANDER, ConversionChange: CONVERSION}
 LATEST: Final = 1 << 62  # above every number
 
+_CLICK_COLUMNS: Final = "seq, sealed, click, visitor, address, external, browser"
 _ROWS_AT_ONCE: Final = 128
 _ROWS_READ: Final = 1_000
-
-_WAL_PAGES: Final = 4_000  # 32 MB: a checkpoint costs 10 to 20 ms, so let there be few of them
 
 
 def utc_date(time_ms: int) -> Date:
@@ -155,9 +154,8 @@ class DayReader:
 
     def __init__(self, path: Path, keys: DayKeys) -> None:
         self.keys = keys
-        self._database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0, check_same_thread=False)
-        self._database.execute("pragma query_only = on")
-        if check_schema(self._database, path) == 0:
+        self._database = open_to_read(path)
+        if is_empty(self._database):
             self._database.close()
             raise NotFoundError(f"there are no clicks of {keys.date} yet: its file is just being made.")
         self._clicks, self._events = sealer_of(keys, "clicks"), sealer_of(keys, "events")
@@ -292,22 +290,7 @@ class DayWriter:
         self.keys = keys
         self.path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._database = sqlite3.connect(
-            path, timeout=0.25, isolation_level=None, check_same_thread=False, cached_statements=_ROWS_AT_ONCE + 64
-        )
-        version = check_schema(self._database, path)
-        for pragma in (
-            "page_size = 8192",  # twelve more bytes a click would be lost at the ends of half as large ones
-            "journal_mode = wal",
-            "synchronous = full",
-            "secure_delete = on",
-            "temp_store = memory",
-            f"wal_autocheckpoint = {_WAL_PAGES}",
-            "cache_size = -4000",
-        ):
-            self._database.execute(f"pragma {pragma}")
-        if version == 0:
-            make_tables(self._database)
+        self._database = open_to_write(path, cached_statements=_ROWS_AT_ONCE + 64)
         self._clicks, self._events = sealer_of(keys, "clicks"), sealer_of(keys, "events")
         self.deliveries = DeliveryWriter(self._database, sealer_of(keys, "deliveries"), self._event_number)
         self.inbox = InboxWriter(self._database, sealer_of(keys, "inbox"), self._event_number)
@@ -421,7 +404,9 @@ class DayWriter:
         """The same row is there already when the disk said of an earlier try that it had failed; another is refused."""
         values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(rows))
         refusing = "on conflict (seq) do update set sealed = null where sealed <> excluded.sealed"  # which is not null
-        self._database.execute(f"insert into clicks values {values} {refusing}", tuple(chain.from_iterable(rows)))
+        self._database.execute(
+            f"insert into clicks ({_CLICK_COLUMNS}) values {values} {refusing}", tuple(chain.from_iterable(rows))
+        )
 
     def _event_number(self) -> int:
         """Within a transaction: of the next row that the events' tree seals, whatever table it stands in."""
