@@ -1,4 +1,4 @@
-"""The parts of a running server, told of the same things at the same time."""
+"""What a running server keeps in memory agrees with what is on disk."""
 
 import asyncio
 import threading
@@ -78,7 +78,7 @@ async def tell(server: Server, click_id: ClickId, **said: str) -> None:
     assert answered.status == 200
 
 
-async def test_conversions_that_come_while_caps_are_counted_anew_count_once(server: Server) -> None:
+async def test_conversions_stored_during_a_recount_of_caps_count_once(server: Server) -> None:
     await apply(server, "total")
     known = await clicks(server, 400)
     sold, refunded = known[:300], known[:60]
@@ -106,7 +106,7 @@ async def test_conversions_that_come_while_caps_are_counted_anew_count_once(serv
         assert caps.count(SHOES, now_ms) == 400 - len(refunded)
 
 
-async def test_what_needs_a_day_to_itself_waits_while_it_is_lent(server: Server) -> None:
+async def test_exclusive_work_waits_while_a_day_is_detached(server: Server) -> None:
     await clicks(server, 1)
     day = server.workspace.id, utc_date(server.workspace.world.now_ms())
     lent, go_on = threading.Event(), threading.Event()
@@ -126,7 +126,7 @@ async def test_what_needs_a_day_to_itself_waits_while_it_is_lent(server: Server)
     await waiting
 
 
-async def test_a_day_that_is_over_is_finished_with_its_clicks(server: Server) -> None:
+async def test_finishing_a_day_keeps_its_clicks(server: Server) -> None:
     await clicks(server, 3)
     date = utc_date(server.workspace.world.now_ms())
 

@@ -1,4 +1,4 @@
-"""`tnc reclassify`: a filter's present conditions tried on past clicks, applied, and taken back."""
+"""`tnc reclassify`: the current conditions of a filter tried on past clicks, applied, and undone."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -92,7 +92,7 @@ def report(tnc: Tnc) -> tuple[int, int]:
     return totals["visits"], totals["invalid"]
 
 
-def test_new_conditions_are_tried_applied_and_taken_back(tnc: Tnc, shop: Callable[..., Done], visits: Visits) -> None:
+def test_new_conditions_are_tried_applied_and_undone(tnc: Tnc, shop: Callable[..., Done], visits: Visits) -> None:
     shop(NOBODY)
     firefox, chrome = visits((AMERICA, FIREFOX), (AMERICA, CHROME))
     visits((AMERICA, FIREFOX), campaign="other")
@@ -122,7 +122,7 @@ def test_new_conditions_are_tried_applied_and_taken_back(tnc: Tnc, shop: Callabl
     assert tnc("reclassify", "strict", "--undo", "--json").json["changed"] == 0
 
 
-def test_what_was_stopped_may_count_again_and_went_where_it_went(
+def test_a_stopped_click_may_count_again_and_keeps_its_destination(
     tnc: Tnc, shop: Callable[..., Done], visits: Visits
 ) -> None:
     shop(NO_FIREFOX)
@@ -137,7 +137,7 @@ def test_what_was_stopped_may_count_again_and_went_where_it_went(
     assert report(tnc) == (1, 0)
 
 
-def test_a_filter_that_only_records_makes_nobody_invalid(tnc: Tnc, shop: Callable[..., Done], visits: Visits) -> None:
+def test_a_filter_that_only_logs_makes_no_click_invalid(tnc: Tnc, shop: Callable[..., Done], visits: Visits) -> None:
     shop(NOBODY)
     (firefox,) = visits((AMERICA, FIREFOX))
 
@@ -148,9 +148,7 @@ def test_a_filter_that_only_records_makes_nobody_invalid(tnc: Tnc, shop: Callabl
     assert report(tnc) == (1, 0)
 
 
-def test_explain_tells_what_was_decided_and_what_was_said_later(
-    tnc: Tnc, shop: Callable[..., Done], visits: Visits
-) -> None:
+def test_explain_shows_the_decision_and_later_changes(tnc: Tnc, shop: Callable[..., Done], visits: Visits) -> None:
     shop(NOBODY)
     (firefox,) = visits((AMERICA, FIREFOX))
     shop(NO_FIREFOX)
@@ -164,7 +162,7 @@ def test_explain_tells_what_was_decided_and_what_was_said_later(
     assert "filter strict" in told["trace"][-1]["text"]
 
 
-def test_declared_crawlers_are_judged_by_no_filter(tnc: Tnc, shop: Callable[..., Done], visits: Visits) -> None:
+def test_no_filter_checks_declared_crawlers(tnc: Tnc, shop: Callable[..., Done], visits: Visits) -> None:
     shop(NOBODY)
     (crawler,) = visits((AMERICA, GOOGLE))
     shop('{ fact = "country", is = ["US"] }')
@@ -176,7 +174,7 @@ def test_declared_crawlers_are_judged_by_no_filter(tnc: Tnc, shop: Callable[...,
     assert tnc("explain", crawler, "--json").json["same"] is True
 
 
-def test_a_fact_that_was_cut_answers_as_it_did_then_or_not_at_all(
+def test_a_truncated_fact_matches_as_it_did_or_the_click_is_skipped(
     tnc: Tnc, shop: Callable[..., Done], visits: Visits
 ) -> None:
     asked = '{ fact = "ip", in = ["90.0.0.1/32"] }'
@@ -194,7 +192,7 @@ def test_a_fact_that_was_cut_answers_as_it_did_then_or_not_at_all(
     assert tnc("click", not_asked_then, "--json").json["filter"] is None
 
 
-def test_times_are_those_of_reports(tnc: Tnc, shop: Callable[..., Done], visits: Visits) -> None:
+def test_times_are_written_as_in_reports(tnc: Tnc, shop: Callable[..., Done], visits: Visits) -> None:
     shop(NOBODY)
     visits((AMERICA, FIREFOX))
     shop(NO_FIREFOX)
@@ -214,7 +212,7 @@ def test_times_are_those_of_reports(tnc: Tnc, shop: Callable[..., Done], visits:
         (("strict", "--dry-run", "--undo"), 2, "--dry-run and --undo cannot both be"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(
+def test_invalid_arguments_are_refused(
     tnc: Tnc, shop: Callable[..., Done], words: tuple[str, ...], code: int, says: str
 ) -> None:
     shop(NOBODY)
@@ -225,7 +223,7 @@ def test_what_cannot_be_meant_is_refused(
     assert says in done.err
 
 
-def test_a_paused_filter_judges_nothing(tnc: Tnc, shop: Callable[..., Done], tmp_path: Any) -> None:
+def test_a_paused_filter_is_refused(tnc: Tnc, shop: Callable[..., Done], tmp_path: Any) -> None:
     shop(NOBODY)
     file = tmp_path / "paused.toml"
     file.write_text(f'[[filter]]\nid = "strict"\nwhen = [ {NOBODY} ]\npaused = true\n')
@@ -233,5 +231,5 @@ def test_a_paused_filter_judges_nothing(tnc: Tnc, shop: Callable[..., Done], tmp
 
     done = tnc("reclassify", "strict")
 
-    assert (done.code, done.err.startswith("tnc: filter 'strict' is paused and judges nothing")) == (2, True)
+    assert (done.code, done.err.startswith("tnc: filter 'strict' is paused and checks no clicks")) == (2, True)
     assert tnc("reclassify", "strict", "--undo").code == 0

@@ -1,4 +1,4 @@
-"""Caps: counted to the last conversion, in the time of their own place."""
+"""Caps count every conversion once, in periods of their own time zone."""
 
 from datetime import UTC, datetime, timedelta
 from datetime import date as Date
@@ -41,7 +41,7 @@ def caps(*offers: Offer) -> Caps:
     """With nothing stored yet."""
     made = Caps()
     anew = made.configure({each.id: each for each in offers})
-    made.counted(Recount(offers=frozenset(anew), conversions=[], up_to={}))
+    made.finish_recount(Recount(offers=frozenset(anew), conversions=[], up_to={}))
     return made
 
 
@@ -49,7 +49,7 @@ def caps(*offers: Offer) -> Caps:
 
 
 @given(zones, pers, times_ms)
-def test_a_time_lies_in_its_period_and_so_does_its_start(zone: str, per: Per, time_ms: int) -> None:
+def test_a_period_contains_its_time_and_its_start(zone: str, per: Per, time_ms: int) -> None:
     cap = Cap(conversions=1, per=per, timezone=zone)
 
     start, end = period(cap, time_ms)
@@ -70,7 +70,7 @@ def test_periods_follow_each_other_without_a_gap(zone: str, per: Per, time_ms: i
 
 
 @given(zones, times_ms)
-def test_a_day_is_all_that_a_calendar_there_calls_that_day(zone: str, time_ms: int) -> None:
+def test_a_day_is_the_calendar_day_of_the_time_zone(zone: str, time_ms: int) -> None:
     start, end = period(Cap(conversions=1, per="day", timezone=zone), time_ms)
 
     local = [
@@ -96,11 +96,11 @@ def test_a_day_is_all_that_a_calendar_there_calls_that_day(zone: str, time_ms: i
         ("UTC", "month", "2026-12-31T23:59+00:00", "2026-12-01T00:00+00:00", "2027-01-01T00:00+00:00"),
     ],
 )  # fmt: skip
-def test_periods_are_those_of_the_wall(zone: str, per: Per, at: str, start: str, end: str) -> None:
+def test_periods_follow_local_time(zone: str, per: Per, at: str, start: str, end: str) -> None:
     assert period(Cap(conversions=1, per=per, timezone=zone), ms(at)) == (ms(start), ms(end))
 
 
-def test_the_whole_of_time_is_one_period() -> None:
+def test_a_total_cap_has_one_period() -> None:
     cap = Cap(conversions=1, per="total")
 
     assert period(cap, 0) == period(cap, ms("2035-01-01T00:00+00:00"))
@@ -109,7 +109,7 @@ def test_the_whole_of_time_is_one_period() -> None:
 # ------------------------------------------------------------------------------------------------- counts
 
 
-def test_the_conversion_that_fills_the_cap_closes_the_offer_at_once() -> None:
+def test_the_conversion_that_reaches_the_cap_makes_the_offer_full() -> None:
     now, held = ms("2026-11-24T12:00+00:00"), caps(offer(conversions=2), offer(BOOTS, conversions=3))
 
     for _ in range(2):
@@ -123,7 +123,7 @@ def test_the_conversion_that_fills_the_cap_closes_the_offer_at_once() -> None:
     assert (held.count(SHOES, now), held.count(BOOTS, now)) == (1, 2)
 
 
-def test_a_new_day_opens_the_offer_to_the_millisecond() -> None:
+def test_a_full_offer_is_open_again_at_midnight() -> None:
     midnight = ms("2026-11-25T00:00+05:30")
     held = caps(offer(conversions=1, timezone="Asia/Kolkata"))
     held.add(SHOES, midnight - HOUR_MS, +1)
@@ -133,7 +133,7 @@ def test_a_new_day_opens_the_offer_to_the_millisecond() -> None:
     assert held.count(SHOES, midnight) == 0
 
 
-def test_a_late_word_about_yesterday_counts_for_yesterday() -> None:
+def test_a_late_conversion_counts_in_the_period_in_which_it_converted() -> None:
     now, held = ms("2026-11-24T12:00+00:00"), caps(offer(conversions=1))
 
     held.add(SHOES, now - DAY_MS, +1)
@@ -142,7 +142,7 @@ def test_a_late_word_about_yesterday_counts_for_yesterday() -> None:
     assert held.full(now - DAY_MS) == {SHOES}
 
 
-def test_a_clock_set_back_answers_for_the_day_it_shows() -> None:
+def test_after_the_clock_is_set_back_the_period_of_the_clock_counts() -> None:
     now, held = ms("2026-11-24T12:00+00:00"), caps(offer(conversions=1))
     held.add(SHOES, now, +1)
 
@@ -161,7 +161,7 @@ def test_an_offer_without_a_cap_is_never_full() -> None:
     assert held.count(BOOTS, 0) is None
 
 
-def test_a_cap_of_nothing_is_full_from_the_start() -> None:
+def test_a_cap_of_zero_is_full_from_the_start() -> None:
     assert caps(offer(conversions=0)).full(0) == {SHOES}
 
 
@@ -171,7 +171,7 @@ changes = st.lists(
 
 
 @given(changes, zones, st.lists(st.integers(0, 3 * DAY_MS), min_size=1, max_size=8))
-def test_what_is_full_is_what_counting_by_hand_says(
+def test_full_offers_agree_with_a_plain_count(
     steps: list[tuple[OfferId, int, int]], zone: str, asked: list[int]
 ) -> None:
     base = ms("2026-10-24T00:00+00:00")  # a change of the clocks lies within
@@ -200,7 +200,7 @@ def _within(cap: Cap, time_ms: int, now_ms: int) -> bool:
 # ------------------------------------------------------------------------------------------ configuration
 
 
-def test_counts_outlive_a_new_configuration_unless_its_period_is_another() -> None:
+def test_a_new_configuration_keeps_counts_unless_the_period_changes() -> None:
     now, held = ms("2026-11-24T12:00+00:00"), caps(offer(conversions=2), offer(BOOTS))
     held.add(SHOES, now, +1)
     held.add(BOOTS, now, +1)
@@ -220,7 +220,7 @@ def test_offers_without_a_cap_or_archived_are_not_counted() -> None:
     assert held.full(0) == frozenset()
 
 
-def test_counting_anew_begins_where_the_earliest_period_does() -> None:
+def test_a_recount_starts_with_the_earliest_current_period() -> None:
     now = ms("2026-11-24T12:00+00:00")
     held = caps(offer(per="day"), offer(BOOTS, per="month"))
 
@@ -245,7 +245,9 @@ TODAY = Date(2026, 11, 24)
 
 
 @given(st.integers(0, 8), st.integers(0, 8), st.integers(0, 8), st.integers(0, 8))
-def test_however_late_it_is_told_each_conversion_counts_once(before: int, stored: int, during: int, after: int) -> None:
+def test_a_conversion_before_during_or_after_a_recount_counts_once(
+    before: int, stored: int, during: int, after: int
+) -> None:
     """Conversions are stored one after the other and told of some time later; meanwhile they are counted anew."""
     now, held = ms("2026-11-24T12:00+00:00"), Caps()
     stored, told = before + stored, before + during
@@ -258,16 +260,18 @@ def test_however_late_it_is_told_each_conversion_counts_once(before: int, stored
     tell(0, before)
     held.configure({SHOES: offer(conversions=1)})
     tell(before, told)
-    held.counted(Recount(offers=frozenset({SHOES}), conversions=[(SHOES, now)] * stored, up_to={TODAY: stored - 1}))
+    held.finish_recount(
+        Recount(offers=frozenset({SHOES}), conversions=[(SHOES, now)] * stored, up_to={TODAY: stored - 1})
+    )
     tell(told, total)
 
     assert held.count(SHOES, now) == total
 
 
-def test_what_was_never_counted_is_asked_for_again() -> None:
+def test_an_unfinished_recount_is_asked_for_again() -> None:
     held = Caps()
     held.configure({SHOES: offer(conversions=1)})
 
     assert held.configure({SHOES: offer(conversions=5)}) == {SHOES}
-    held.counted(Recount(offers=frozenset({SHOES}), conversions=[], up_to={}))
+    held.finish_recount(Recount(offers=frozenset({SHOES}), conversions=[], up_to={}))
     assert held.configure({SHOES: offer(conversions=5)}) == set()

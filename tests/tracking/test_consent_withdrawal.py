@@ -1,4 +1,4 @@
-"""Consent that is denied on a later visit: who is looked for, and what is called back of whom."""
+"""Consent denied on a later visit: which deliveries of earlier clicks are cancelled."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -86,7 +86,7 @@ class Place:
         self.withdrawing = ConsentWithdrawals(self.workspace, self.writer, self.tracker.pending_withdrawals)
 
     async def visit(self, consent: str, ip: str = IP, *, cookie: bool = False) -> Click:
-        """Somebody comes, with the cookie that he has if he wants to, and is recorded."""
+        """A recorded visit; with `cookie` the browser sends the cookie it has."""
         self.clock.later()
         headers = [("User-Agent", AGENT)]
         if cookie and ip in self.cookies:
@@ -110,7 +110,7 @@ class Place:
         assert (await asyncio.to_thread(self.services.conversions.hear, heard)).status == 200
 
     def states(self) -> list[tuple[str, str | None]]:
-        """Of all deliveries, oldest first."""
+        """State and reason of all deliveries, oldest first."""
         found: list[tuple[str, str | None]] = []
         for date in self.workspace.histories.dates():
             with self.workspace.histories.day(date) as reader:
@@ -131,57 +131,57 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         workspace.turn_salts()
         async with recording(workspace) as log:
             tracker = make_tracker(workspace, visit_reader(workspace))
-            tracker.knows_the_past = True
+            tracker.history_loaded = True
             yield Place(workspace, tracker, log, Services(workspace, ServerWriter(log)), clock)
 
 
-WAITS, CALLED_BACK, KEPT_BACK = ("queued", None), ("cancelled", "consent-denied"), ("dropped", "consent-denied")
+WAITS, CANCELLED, NOT_SENT = ("queued", None), ("cancelled", "consent-denied"), ("dropped", "consent-denied")
 
 
 @pytest.mark.parametrize("cookie", [True, False])
-async def test_what_waits_is_called_back_and_what_comes_later_is_kept_back(place: Place, cookie: bool) -> None:
+async def test_waiting_deliveries_are_cancelled_and_later_conversions_not_sent(place: Place, cookie: bool) -> None:
     granted, other = await place.visit("granted"), await place.visit("granted", "198.51.100.7")
     await place.sell(granted)
     await place.sell(other)
 
     await place.visit("denied", cookie=cookie)
     assert place.states() == [WAITS, WAITS], "the answer waits for nothing"
-    await place.withdrawing.call_back_all()
+    await place.withdrawing.cancel_all()
     await place.sell(granted, "another")
 
-    assert place.states() == [CALLED_BACK, WAITS, KEPT_BACK]
+    assert place.states() == [CANCELLED, WAITS, NOT_SENT]
     history = place.workspace.histories.get(granted.click_id)
     assert history.withdrawn_at_ms == place.clock.now_ms
     assert history.click.visit.consent == "granted", "it stays what it was"
 
 
-async def test_who_is_at_another_address_by_now_is_known_by_his_cookie(place: Place) -> None:
+async def test_earlier_clicks_from_another_address_are_found_by_cookie(place: Place) -> None:
     granted = await place.visit("granted")
     await place.sell(granted)
     place.cookies["192.0.2.1"] = place.cookies[IP]
 
     await place.visit("denied", "192.0.2.1", cookie=True)
-    await place.withdrawing.call_back_all()
+    await place.withdrawing.cancel_all()
 
-    assert place.states() == [CALLED_BACK]
+    assert place.states() == [CANCELLED]
 
 
-async def test_what_is_consented_to_again_goes(place: Place) -> None:
+async def test_a_click_with_new_consent_is_sent(place: Place) -> None:
     await place.sell(await place.visit("granted"))
     await place.visit("denied", cookie=True)
-    await place.withdrawing.call_back_all()
+    await place.withdrawing.cancel_all()
 
     again = await place.visit("granted", cookie=True)
     await place.sell(again)
-    await place.withdrawing.call_back_all()
-    assert place.states() == [CALLED_BACK, WAITS]
+    await place.withdrawing.cancel_all()
+    assert place.states() == [CANCELLED, WAITS]
 
     await place.visit("denied", cookie=True)
-    await place.withdrawing.call_back_all()
-    assert place.states() == [CALLED_BACK, CALLED_BACK]
+    await place.withdrawing.cancel_all()
+    assert place.states() == [CANCELLED, CANCELLED]
 
 
-async def test_whoever_has_nothing_that_waits_is_looked_for_by_nobody(place: Place) -> None:
+async def test_a_visitor_without_earlier_clicks_causes_no_search(place: Place) -> None:
     for _ in range(3):
         await place.visit("denied")
     assert place.tracker.pending_withdrawals.take() == []
@@ -193,41 +193,41 @@ async def test_whoever_has_nothing_that_waits_is_looked_for_by_nobody(place: Pla
     assert place.tracker.pending_withdrawals.take() == []
 
 
-async def test_where_a_cookie_s_last_visit_was_seen_to_so_were_those_before(place: Place) -> None:
+async def test_a_cookie_whose_last_click_is_withdrawn_causes_no_search(place: Place) -> None:
     await place.visit("granted")
     await place.visit("denied", cookie=True)
-    await place.withdrawing.call_back_all()
+    await place.withdrawing.cancel_all()
     await place.visit("denied", cookie=True)
 
     (denial,) = place.tracker.pending_withdrawals.take()
-    assert not await asyncio.to_thread(place.withdrawing._is_news, denial)
+    assert not await asyncio.to_thread(place.withdrawing._is_new, denial)
 
 
-async def test_what_the_disk_refuses_is_done_as_soon_as_it_does_not(place: Place) -> None:
+async def test_a_withdrawal_refused_by_the_disk_is_tried_again(place: Place) -> None:
     await place.sell(await place.visit("granted"))
     await place.visit("denied")
     place.writer.refusals = 1
 
-    await place.withdrawing.call_back_all()
+    await place.withdrawing.cancel_all()
     assert place.states() == [WAITS]
-    await place.withdrawing.call_back_all()
+    await place.withdrawing.cancel_all()
 
-    assert place.states() == [CALLED_BACK]
+    assert place.states() == [CANCELLED]
 
 
-async def test_what_was_said_just_before_the_end_is_done(place: Place) -> None:
+async def test_withdrawals_just_before_a_stop_are_carried_out(place: Place) -> None:
     await place.sell(await place.visit("granted"))
     async with place.withdrawing.running():
         await place.visit("denied")
 
-    assert place.states() == [CALLED_BACK]
+    assert place.states() == [CANCELLED]
 
 
-async def test_a_cookie_whose_click_is_gone_and_a_day_that_is_gone_harm_nobody(place: Place) -> None:
+async def test_withdrawals_about_removed_clicks_and_days_are_ignored(place: Place) -> None:
     denial = PendingWithdrawal(at_ms=place.clock.now_ms, browser_id="7" * 32, last_click=None, visitors=("8" * 32,))
-    place.tracker.pending_withdrawals.note(denial)
-    place.tracker.pending_withdrawals.note(denial._replace(last_click=place.workspace.world.new_click_id(0)))
+    place.tracker.pending_withdrawals.add(denial)
+    place.tracker.pending_withdrawals.add(denial._replace(last_click=place.workspace.world.new_click_id(0)))
 
-    await place.withdrawing.call_back_all()
+    await place.withdrawing.cancel_all()
 
     assert place.tracker.pending_withdrawals.take() == []

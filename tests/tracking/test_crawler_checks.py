@@ -1,4 +1,4 @@
-"""Declared crawlers are checked after their answer, and only what they are called changes."""
+"""Declared crawlers are checked after they were answered, and only the labels of the click change."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from tnc.store.days.transactions import OfflineWriter
 from tnc.store.keys.keyring import new_key_text
 from tnc.store.workspace import Workspace
 from tnc.tracking.crawler_checks import CrawlerChecks
-from tnc.tracking.pending import MOST_CHECKS, PendingCrawlerChecks
+from tnc.tracking.pending import MAX_CHECKS, PendingCrawlerChecks
 from tnc.tracking.setup import make_tracker, visit_reader
 from tnc.tracking.tracker import Tracker
 from tnc.visitors.crawlers import DnsAnswer
@@ -113,7 +113,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         (PINTEREST, socket.gaierror(socket.EAI_AGAIN, "busy"), ("crawler", "crawler_claimed", None)),
     ],
 )
-async def test_a_check_corrects_the_label_and_nothing_else(
+async def test_a_check_changes_only_the_labels(
     place: Place, user_agent: str, answer: DnsAnswer | OSError, expected: tuple[str, str, bool | None]
 ) -> None:
     place.names.names = {IP: answer}
@@ -124,7 +124,7 @@ async def test_a_check_corrects_the_label_and_nothing_else(
     assert (click.flow, click.offer, click.filter, click.action) == ("new", "shoes", None, "redirect")
 
 
-async def test_an_address_is_asked_about_once(place: Place) -> None:
+async def test_each_address_is_looked_up_once(place: Place) -> None:
     place.names.names = {IP: DnsAnswer("crawl-1.pinterest.com", (IP,))}
 
     clicks = [await place.visit(PINTEREST) for _ in range(3)]
@@ -134,7 +134,7 @@ async def test_an_address_is_asked_about_once(place: Place) -> None:
     assert len({click.click_id for click in clicks}) == 3
 
 
-async def test_a_declared_crawler_is_decided_as_a_first_visitor_and_is_nobodys_first_visit(place: Place) -> None:
+async def test_a_declared_crawler_is_decided_like_a_first_visit_but_is_not_unique(place: Place) -> None:
     clicks = [await place.visit(GOOGLE, "8.8.8.8") for _ in range(3)]
 
     assert [click.offer for click in clicks] == ["shoes"] * 3
@@ -142,21 +142,21 @@ async def test_a_declared_crawler_is_decided_as_a_first_visitor_and_is_nobodys_f
     assert {reason for click in clicks for reason in click.visit.reasons} & {"duplicate", "freq_ip"} == set()
 
 
-async def test_people_are_not_asked_about(place: Place) -> None:
+async def test_addresses_of_people_are_not_looked_up(place: Place) -> None:
     await place.visit("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0")
     await place.visit("curl/8.5.0")
 
     assert place.names.asked == []
 
 
-def test_a_flood_of_claims_takes_no_memory() -> None:
+def test_the_queue_of_checks_is_bounded() -> None:
     pending_crawler_checks = PendingCrawlerChecks()
     visit = Visit(visited_at_ms=0, bot="Googlebot", ip="8.8.8.8", reasons=("crawler_claimed",))
-    for number in range(MOST_CHECKS + 5):
+    for number in range(MAX_CHECKS + 5):
         click = Click(click_id=ClickId(str(number)), clicked_at_ms=0, campaign=CampaignId("c"), visit=visit)
-        pending_crawler_checks.note(click)
+        pending_crawler_checks.add(click)
 
     taken = pending_crawler_checks.take()
 
-    assert (len(taken), taken[0].click_id) == (MOST_CHECKS, "5")
+    assert (len(taken), taken[0].click_id) == (MAX_CHECKS, "5")
     assert pending_crawler_checks.take() == []

@@ -1,4 +1,4 @@
-"""Pseudonyms and cookies: the same for the same visitor, worth nothing to anybody else."""
+"""Pseudonyms and cookies are stable for a visitor, and cookies cannot be forged."""
 
 import re
 import string
@@ -25,14 +25,14 @@ def browser(chance: bytes = b"c" * 16, pseudonyms: Pseudonyms = OURS) -> Identit
 
 
 @given(addresses, user_agents)
-def test_a_pseudonym_is_32_hexadecimal_digits_and_the_same_again(ip: str | None, user_agent: str | None) -> None:
+def test_a_pseudonym_is_32_hexadecimal_digits_and_stable(ip: str | None, user_agent: str | None) -> None:
     made = OURS.salted(SALT, ip, user_agent)
 
     assert re.fullmatch(r"[0-9a-f]{32}", made)
     assert OURS.salted(SALT, ip, user_agent) == made
 
 
-def test_a_pseudonym_follows_each_thing_it_is_made_of() -> None:
+def test_each_part_changes_the_pseudonym() -> None:
     made = {
         OURS.salted(SALT, "203.0.113.77", "Firefox"),
         OURS.salted(b"t" * 16, "203.0.113.77", "Firefox"),
@@ -46,12 +46,12 @@ def test_a_pseudonym_follows_each_thing_it_is_made_of() -> None:
     assert len(made) == 7
 
 
-def test_a_user_agent_of_broken_bytes_has_a_pseudonym() -> None:
+def test_a_user_agent_that_is_not_utf8_has_a_pseudonym() -> None:
     assert OURS.salted(SALT, "203.0.113.77", "\udcff\udcfe")
 
 
 @given(secrets, secrets)
-def test_a_cookie_gives_back_who_it_was_made_for(chance: bytes, other: bytes) -> None:
+def test_a_cookie_is_read_back_as_the_same_identity(chance: bytes, other: bytes) -> None:
     identity = browser(chance)
 
     again = OURS.identify(OURS.cookie(identity, CLICK), mode="full", salted="f" * 32, chance=lambda _: other)
@@ -60,7 +60,7 @@ def test_a_cookie_gives_back_who_it_was_made_for(chance: bytes, other: bytes) ->
     assert again.last_click == CLICK
 
 
-def test_a_cookie_is_short_and_fit_for_a_header() -> None:
+def test_a_cookie_is_short_and_valid_in_a_header() -> None:
     cookie = OURS.cookie(browser(), CLICK)
 
     assert len(cookie) == 54 + 1 + 26
@@ -75,25 +75,25 @@ def test_two_browsers_behind_one_address_are_told_apart_by_their_cookies() -> No
 
 
 @given(st.data())
-def test_a_cookie_that_was_changed_is_nobodys(data: st.DataObject) -> None:
+def test_a_changed_cookie_is_not_accepted(data: st.DataObject) -> None:
     cookie = OURS.cookie(browser(), CLICK)
     at = data.draw(st.integers(0, 52))  # the 54th character carries bits that are not used
     char = data.draw(st.sampled_from(string.ascii_letters + string.digits + "-_"))
     changed = cookie[:at] + char + cookie[at + 1 :]
 
-    assert (OURS.known(changed) is None) == (char != cookie[at])
+    assert (OURS.read_cookie(changed) is None) == (char != cookie[at])
 
 
 @given(st.text())
-def test_any_other_text_is_nobodys_cookie(text: str) -> None:
-    assert OURS.known(text) is None
+def test_any_other_text_is_not_accepted_as_a_cookie(text: str) -> None:
+    assert OURS.read_cookie(text) is None
 
 
-def test_a_cookie_of_another_installation_is_nobodys() -> None:
-    assert Pseudonyms(MAIN, b"x" * 32).known(OURS.cookie(browser(), CLICK)) is None
+def test_a_cookie_of_another_installation_is_not_accepted() -> None:
+    assert Pseudonyms(MAIN, b"x" * 32).read_cookie(OURS.cookie(browser(), CLICK)) is None
 
 
-def test_whoever_has_no_cookie_that_counts_gets_a_new_one() -> None:
+def test_a_visitor_without_a_valid_cookie_gets_a_new_one() -> None:
     fresh = OURS.identify("tampered.with", mode="full", salted="f" * 32, chance=bytes)
 
     assert fresh.visitor == "f" * 32
@@ -102,7 +102,7 @@ def test_whoever_has_no_cookie_that_counts_gets_a_new_one() -> None:
 
 
 @pytest.mark.parametrize("mode", ["limited", "cookieless", "none"])
-def test_where_no_cookie_may_be_used_none_is_read_or_made(mode: Mode) -> None:
+def test_without_full_mode_no_cookie_is_read_or_made(mode: Mode) -> None:
     cookie = OURS.cookie(browser(), CLICK)
 
     identity = OURS.identify(cookie, mode=mode, salted="f" * 32, chance=bytes)
@@ -112,7 +112,7 @@ def test_where_no_cookie_may_be_used_none_is_read_or_made(mode: Mode) -> None:
         OURS.cookie(identity, CLICK)
 
 
-def test_the_cookie_does_not_show_what_stands_for_it_on_disk() -> None:
+def test_the_stored_browser_id_is_not_in_the_cookie() -> None:
     identity = browser()
 
     assert identity.browser_id is not None

@@ -1,4 +1,4 @@
-"""Past clicks from elsewhere: what tnc prints it reads, what is wrong it names, and nothing else happens."""
+"""Import of past clicks: what `tnc clicks --json` prints is read back, and mistakes are named."""
 
 from contextlib import suppress
 from typing import Any
@@ -26,7 +26,7 @@ def refusal(**given: Any) -> str:
 # ------------------------------------------------------------------------------------------------ what is read
 
 
-def test_the_least_that_makes_a_click() -> None:
+def test_a_click_needs_only_three_fields() -> None:
     click, events = click_of(LEAST)
 
     assert (click.click_id, click.clicked_at_ms, click.campaign) == ("old-1", 1_795_442_706_123, "summer")
@@ -36,13 +36,13 @@ def test_the_least_that_makes_a_click() -> None:
     assert click.visit.unique_campaign is None
 
 
-def test_a_time_zone_is_read_and_no_zone_is_utc() -> None:
+def test_a_time_without_a_zone_is_utc() -> None:
     times = ("2026-11-23T14:05:06.123Z", "2026-11-23T19:35:06.123+05:30", "2026-11-23T14:05:06.123")
 
     assert len({click_of(LEAST | {"clicked_at": each})[0].clicked_at_ms for each in times}) == 1
 
 
-def test_every_field_finds_its_place() -> None:
+def test_every_field_is_read() -> None:
     click, _ = click_of(
         LEAST
         | {
@@ -74,7 +74,7 @@ def test_every_field_finds_its_place() -> None:
     assert (click.visit.traffic, click.visit.reasons) == ("bot", ("ua-bot",))
 
 
-def test_what_is_null_is_unknown() -> None:
+def test_null_means_unknown() -> None:
     nothing = {name: None for name in FIELDS if name not in LEAST and FIELDS[name].about.public}
 
     assert click_of(LEAST | nothing | {"conversions": None, "lander_clicked_at": None}) == click_of(LEAST)
@@ -105,7 +105,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
         reasons=st.lists(texts, max_size=2).map(tuple),
     )
 )
-def test_what_is_printed_is_read_back_the_same(click: Click) -> None:
+def test_a_printed_click_is_imported_the_same(click: Click) -> None:
     told = printed(click)
 
     again, events = click_of(told)
@@ -114,7 +114,7 @@ def test_what_is_printed_is_read_back_the_same(click: Click) -> None:
     assert events == []
 
 
-def test_conversions_come_back_with_their_history() -> None:
+def test_conversions_are_imported_with_their_history() -> None:
     def word(at_ms: int, status: Any, payout: int) -> ConversionChange:
         return ConversionChange(
             conversion_id="v1",  # type: ignore[arg-type]
@@ -156,7 +156,7 @@ def test_a_conversion_without_an_id_gets_the_same_one_each_time() -> None:
     ] * 2
 
 
-def test_a_lander_click_is_taken_over() -> None:
+def test_a_lander_click_is_imported() -> None:
     _, events = click_of(LEAST | {"lander_clicked_at": "2026-11-23T14:06:00Z", "offer": "shoes"})
 
     assert events == [LanderClick(at_ms=1_795_442_760_000, offer=OfferId("shoes"))]
@@ -167,12 +167,12 @@ def test_a_lander_click_is_taken_over() -> None:
 
 @pytest.mark.parametrize("name", ["click_id", "clicked_at", "campaign"])
 @pytest.mark.parametrize("value", [None, ""], ids=["null", "empty"])
-def test_what_a_click_cannot_be_without_is_named(name: str, value: str | None) -> None:
+def test_a_missing_required_field_is_named(name: str, value: str | None) -> None:
     assert refusal(**{name: value}) == f"{name} is missing."
 
 
 @pytest.mark.parametrize("name", ["clickid", "visit", "imported", "witness", "url", "mode", "workspace_id"])
-def test_a_field_that_there_is_not_is_named(name: str) -> None:
+def test_an_unknown_field_is_named(name: str) -> None:
     assert f"unknown field {name!r}" in refusal(**{name: "x"})
 
 
@@ -218,7 +218,7 @@ def test_a_field_that_there_is_not_is_named(name: str) -> None:
     ],
     ids=str,
 )
-def test_a_value_that_does_not_fit_is_named(given: dict[str, Any], named: str) -> None:
+def test_a_value_of_the_wrong_type_is_named(given: dict[str, Any], named: str) -> None:
     assert named in refusal(**given)
 
 
@@ -240,7 +240,7 @@ conversions = st.lists(
 
 
 @given(st.dictionaries(names, json_values), conversions)
-def test_whatever_a_line_holds_is_a_click_or_a_sentence(given: dict[str, Any], each: list[dict[str, Any]]) -> None:
+def test_any_line_is_a_click_or_a_refusal(given: dict[str, Any], each: list[dict[str, Any]]) -> None:
     for line in (given, LEAST | given, LEAST | {"conversions": each}):
         with suppress(InvalidError):
             click, events = click_of(line)

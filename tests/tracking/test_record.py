@@ -1,4 +1,4 @@
-"""What is written about a click later: once, in the writer's transaction, whoever asks."""
+"""Conversions and lander clicks are stored once, in the transaction of the writer."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -96,7 +96,7 @@ def test_a_conversion_is_stored_with_the_payout_of_its_offer(desk: Desk) -> None
     assert desk.events() == [recorded.outcome.change]
 
 
-def test_the_same_word_again_is_a_duplicate_and_stores_nothing(desk: Desk) -> None:
+def test_the_same_conversion_again_is_a_duplicate_and_stores_nothing(desk: Desk) -> None:
     desk.convert(key="s3cret", txid="T-1")
     before = desk.events()
 
@@ -138,7 +138,7 @@ def test_the_owner_needs_no_key(desk: Desk) -> None:
     assert recorded.outcome.change.origin == "hand"
 
 
-def test_a_conversion_belongs_to_the_offer_the_visitor_went_on_to(desk: Desk) -> None:
+def test_a_conversion_counts_for_the_offer_of_the_lander_click(desk: Desk) -> None:
     desk.go_on(BOOTS)
 
     recorded = desk.convert(Caller(origin="hand"))
@@ -149,7 +149,7 @@ def test_a_conversion_belongs_to_the_offer_the_visitor_went_on_to(desk: Desk) ->
     assert recorded.outcome.after.payout_micros == 3_000_000
 
 
-def test_a_word_that_no_mapping_knows_is_kept(desk: Desk) -> None:
+def test_an_unknown_status_is_stored(desk: Desk) -> None:
     recorded = desk.convert(key="s3cret", status_words=("frobnicated",))
 
     assert recorded.outcome is not None
@@ -157,7 +157,7 @@ def test_a_word_that_no_mapping_knows_is_kept(desk: Desk) -> None:
     assert len(desk.events()) == 1
 
 
-def test_a_click_of_an_offer_that_is_gone_still_converts(tmp_path: Path) -> None:
+def test_a_click_of_a_removed_offer_still_converts(tmp_path: Path) -> None:
     desk = Desk(tmp_path, replace(canary_click(CLICK), offer=OfferId("gone")))
 
     recorded = desk.convert(Caller(origin="hand"), payout_micros=5_000_000, currency="USD")
@@ -170,7 +170,7 @@ def test_a_click_of_an_offer_that_is_gone_still_converts(tmp_path: Path) -> None
 # ------------------------------------------------------------------------------------------------ lander clicks
 
 
-def test_going_on_is_remembered_once(desk: Desk) -> None:
+def test_a_second_click_to_the_same_offer_is_not_stored(desk: Desk) -> None:
     assert desk.go_on(BOOTS)
     assert not desk.go_on(BOOTS, at_ms=NOON_MS + 2_000)
 
@@ -178,11 +178,11 @@ def test_going_on_is_remembered_once(desk: Desk) -> None:
     assert event.at_ms == NOON_MS + 1_000
 
 
-def test_going_on_to_another_offer_is_news(desk: Desk) -> None:
+def test_a_click_to_another_offer_is_stored(desk: Desk) -> None:
     assert [desk.go_on(BOOTS), desk.go_on(SHOES), desk.go_on(BOOTS), desk.go_on(BOOTS)] == [True, True, True, False]
     assert len(desk.events()) == 3
 
 
-def test_nobody_goes_on_from_a_click_that_is_not_there(desk: Desk) -> None:
+def test_a_lander_click_of_an_unknown_click_is_not_stored(desk: Desk) -> None:
     assert not desk.go_on(BOOTS, click_id=ClickId("nobody"))
     assert desk.events() == []

@@ -99,5 +99,5 @@ async def _look_for_newer(workspace: Workspace, tracker: Tracker) -> None:
             log.exception("geo data cannot be looked at")
             continue
         if geo is not tracker.reader.geo:
-            tracker.reader.geo = tracker.looker.geo = geo
+            tracker.reader.geo = tracker.uncounted_reader.geo = geo
             log.info("new geo data is in use", extra={"data": geo.data})

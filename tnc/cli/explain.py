@@ -44,10 +44,10 @@ def try_(
         plan = workspace.plan(CampaignId(campaign))
         tried = try_visitor(workspace, make_tracker(workspace, visit_reader(workspace)), plan, invented)
     if as_json:
-        print_json(tried.json())
+        print_json(tried.to_json())
         return
     _print_trace(tried.trace)
-    _print_decision(tried.json()["decision"])
+    _print_decision(tried.to_json()["decision"])
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -74,10 +74,10 @@ def explain_(asker: CliContext, click_ids: Sequence[str], as_json: bool) -> None
         for click_id in click_ids:
             explained = explain(workspace, ClickId(click_id))
             if as_json:
-                print_json_line(explained.json())
+                print_json_line(explained.to_json())
                 continue
             _print_trace(explained.trace)
-            _print_decision(explained.json()["recomputed"])
+            _print_decision(explained.to_json()["recomputed"])
             click.echo(
                 "decided again: the same" if explained.same else "decided again: DIFFERENT from what was recorded"
             )
@@ -102,11 +102,11 @@ def reclassify_(
         asker.call("reclassify", date=date.isoformat(), changes=msgspec.to_builtins(changes))
 
     with asker.workspace() as workspace:
-        told = reclassify(workspace, filter_id, start=start, end=end, undo=undo, write=None if dry_run else write)
+        result = reclassify(workspace, filter_id, start=start, end=end, undo=undo, write=None if dry_run else write)
     if as_json:
-        print_json(told.json())
+        print_json(result.to_json())
     else:
-        click.echo(f"{told.examined} clicks examined, {told.changed} {'would change' if dry_run else 'changed'}")
+        click.echo(f"{result.examined} clicks examined, {result.changed} {'would change' if dry_run else 'changed'}")
 
 
 def _print_trace(trace: Sequence[Step]) -> None:

@@ -1,7 +1,7 @@
-"""Consent denied on a later visit: what waits to be told of the earlier ones is called back, behind the answer.
+"""A visitor denies consent on a later visit: waiting deliveries of their earlier clicks are cancelled.
 
-Nobody is told of them later either: each keeps the withdrawal beside it. What was consented to again since is a visit
-of its own, and goes.
+Runs after the visit was answered. Each of those clicks stores the withdrawal, so that later conversions of it are not
+sent either. A visit with a new consent after that is a click of its own, and is sent.
 """
 
 import asyncio
@@ -22,75 +22,73 @@ from tnc.tracking.record import record_withdrawal
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS: Final = 1.0
+_INTERVAL_SECONDS: Final = 1.0
 
-Said = Mapping[str, int]
-"""When it was denied, by browser or by pseudonym."""
+DeniedAt = Mapping[str, int]
+"""Time in milliseconds by browser id or by pseudonym."""
 
 
 class ConsentWithdrawals:
-    """The worker of a server. `transact` lends the writer to a thread."""
+    """A background task of the server."""
 
-    def __init__(self, workspace: Workspace, writer: Writer, pending_withdrawals: PendingWithdrawals) -> None:
+    def __init__(self, workspace: Workspace, writer: Writer, pending: PendingWithdrawals) -> None:
         self._workspace = workspace
         self._writer = writer
-        self._denials = pending_withdrawals
+        self._pending = pending
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        working = asyncio.create_task(self._work(), name="withdrawing")
+        working = asyncio.create_task(self._work(), name="consent withdrawals")
         try:
             yield
         finally:
             working.cancel()
             await asyncio.wait([working])
-            await self.call_back_all()  # what was said until the end
+            await self.cancel_all()  # also what came in until the end
 
     async def _work(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            await self.call_back_all()
+            await asyncio.sleep(_INTERVAL_SECONDS)
+            await self.cancel_all()
 
-    async def call_back_all(self) -> None:
-        """Everything that is in line."""
-        pending_withdrawals = self._denials.take()
-        if not pending_withdrawals:
+    async def cancel_all(self) -> None:
+        """Carry out everything in the queue."""
+        withdrawals = self._pending.take()
+        if not withdrawals:
             return
         try:
-            await asyncio.to_thread(self._call_back, pending_withdrawals)
-        except UnavailableError:  # that the disk refuses is told elsewhere
-            self._denials.give_back(pending_withdrawals)
+            await asyncio.to_thread(self._cancel, withdrawals)
+        except UnavailableError:  # the doctor and alerts report the disk
+            self._pending.put_back(withdrawals)
         except asyncio.CancelledError:
-            self._denials.give_back(pending_withdrawals)  # a second time it is no news
+            self._pending.put_back(withdrawals)  # done twice, it changes nothing more
             raise
         except Exception:
             log.exception("a withdrawal of consent could not be carried out")
 
-    def _call_back(self, pending_withdrawals: Sequence[PendingWithdrawal]) -> None:
-        browsers = {
-            each.browser_id: each.at_ms for each in pending_withdrawals if each.browser_id and self._is_news(each)
-        }
-        visitors = {visitor: each.at_ms for each in pending_withdrawals for visitor in each.visitors}
+    def _cancel(self, withdrawals: Sequence[PendingWithdrawal]) -> None:
+        browsers = {each.browser_id: each.at_ms for each in withdrawals if each.browser_id and self._is_new(each)}
+        visitors = {visitor: each.at_ms for each in withdrawals for visitor in each.visitors}
         pseudonyms_of = {utc_date(at_ms) - timedelta(days=ago) for at_ms in visitors.values() for ago in (0, 1)}
         for date in reversed(self._workspace.histories.dates()):
             found = dict(self._clicks(date, browsers, visitors if date in pseudonyms_of else {}))
             day = (self._workspace.id, date)
             for portion in in_portions(self._writer, day, list(found.items()), _withdraw, world=self._workspace.world):
-                log.info("consent withdrawn", extra={"clicks": len(portion), "called_back": sum(portion)})
+                log.info("consent withdrawn", extra={"clicks": len(portion), "cancelled": sum(portion)})
 
-    def _is_news(self, denial: PendingWithdrawal) -> bool:
-        """A cookie keeps its last click that was consented to: where that was seen to, so were those before it."""
-        date = None if denial.last_click is None else self._workspace.histories.date_of(denial.last_click)
-        if denial.last_click is None or date is None:
+    def _is_new(self, withdrawal: PendingWithdrawal) -> bool:
+        """False when the last click of the cookie stores a withdrawal: the clicks before it do, too."""
+        date = None if withdrawal.last_click is None else self._workspace.histories.date_of(withdrawal.last_click)
+        if withdrawal.last_click is None or date is None:
             return True
         with suppress(NotFoundError), self._workspace.histories.day(date) as reader:
-            found = reader.find(denial.last_click)
+            found = reader.find(withdrawal.last_click)
             events = [] if found is None else reader.events_of(found[0], kind=LABEL)
             return not any(isinstance(event, Withdrawal) for event in events)
         return True
 
-    def _clicks(self, date: Date, browsers: Said, visitors: Said) -> Iterator[tuple[int, int]]:
-        """Number of each click of a day that is meant, and when consent to it was denied."""
+    def _clicks(self, date: Date, browsers: DeniedAt, visitors: DeniedAt) -> Iterator[tuple[int, int]]:
+        """Number of each click of these browsers and visitors on a day, and when consent was denied."""
         if not browsers and not visitors:
             return
         with suppress(NotFoundError), self._workspace.histories.day(date) as reader:
@@ -100,5 +98,5 @@ class ConsentWithdrawals:
                 yield seq, visitors[click.visit.visitor or ""]
 
 
-def _withdraw(writer: DayWriter, of: tuple[int, int]) -> int:
-    return record_withdrawal(writer, of[0], at_ms=of[1])
+def _withdraw(writer: DayWriter, click: tuple[int, int]) -> int:
+    return record_withdrawal(writer, click[0], at_ms=click[1])

@@ -1,4 +1,4 @@
-"""Declared crawlers, checked by the names of their addresses after they were answered. Only their label changes."""
+"""Checks declared crawlers by reverse DNS, after their requests were answered. Only the labels of the click change."""
 
 import asyncio
 import logging
@@ -16,12 +16,12 @@ from tnc.visitors.crawlers import Crawlers, CrawlerVerifier, Resolve, resolve
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS: Final = 1.0
+_INTERVAL_SECONDS: Final = 1.0
 _AT_ONCE: Final = 8
 
 
 class CrawlerChecks:
-    """The worker of a server."""
+    """A background task of the server."""
 
     def __init__(
         self, tracker: Tracker, click_log: ClickLog, crawlers: Crawlers, *, resolve: Resolve = resolve
@@ -41,28 +41,28 @@ class CrawlerChecks:
 
     async def _work(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_INTERVAL_SECONDS)
             await self.check_all()
 
     async def check_all(self) -> None:
-        """Everything that is in line, a few at once."""
-        pending_crawler_checks = self._tracker.pending_crawler_checks.take()
-        for start in range(0, len(pending_crawler_checks), _AT_ONCE):
-            await asyncio.gather(*(self._check(each) for each in pending_crawler_checks[start : start + _AT_ONCE]))
+        """Check everything in the queue, a few at once."""
+        pending = self._tracker.pending_crawler_checks.take()
+        for start in range(0, len(pending), _AT_ONCE):
+            await asyncio.gather(*(self._check(each) for each in pending[start : start + _AT_ONCE]))
 
-    async def _check(self, claim: PendingCrawlerCheck) -> None:
-        crawler = self._crawlers.find(claim.crawler)
+    async def _check(self, check: PendingCrawlerCheck) -> None:
+        crawler = self._crawlers.find(check.crawler)
         if crawler is None:
             return
         try:
             now_ms = self._tracker.world.now_ms()
-            verified = await self._verifier.verify(crawler, claim.ip, claim.asn, now_ms)
+            verified = await self._verifier.verify(crawler, check.ip, check.asn, now_ms)
             if verified is not None:
-                day = (self._tracker.workspace, utc_date(claim.clicked_at_ms))
+                day = (self._tracker.workspace, utc_date(check.clicked_at_ms))
                 await self._clicklog.run(
-                    day, lambda writer: record_check(writer, claim.click_id, verified=verified, at_ms=now_ms)
+                    day, lambda writer: record_check(writer, check.click_id, verified=verified, at_ms=now_ms)
                 )
         except UnavailableError:
-            return  # that the disk refuses is told elsewhere; the click stays a claimed one
+            return  # the doctor and alerts report the disk; the click keeps the reason crawler_claimed
         except Exception:
             log.exception("a crawler could not be checked")

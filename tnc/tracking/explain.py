@@ -1,4 +1,4 @@
-"""Why a click went where it went, and where a visitor would go: the click's own decision, asked again."""
+"""Explains a recorded click, and tries an invented visitor: both run the decision of the click path."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,17 +16,17 @@ from tnc.tracking.tracker import Arrival, Tracker
 from tnc.visitors.client_ip import canonical_ip
 from tnc.visitors.request import Request
 
-_CUT = frozenset(("ip", "user_agent"))
+_TRUNCATED = frozenset(("ip", "user_agent"))
 _SHOWN = ("flow", "lander", "offer", "network", "action", "destination", "filter", "reasons", "traffic")
 
 
 def decision_json(click: Click, destination: str | None) -> dict[str, Any]:
-    """The decision's part of a click in JSON (contract section 9)."""
-    told = click_json(_alone(click), destination=destination)
-    return {name: told[name] for name in _SHOWN}
+    """The fields of a click in JSON that its decision set."""
+    fields = click_json(_without_events(click), destination=destination)
+    return {name: fields[name] for name in _SHOWN}
 
 
-def _alone(click: Click) -> ClickHistory:
+def _without_events(click: Click) -> ClickHistory:
     return ClickHistory(
         click=click,
         lander_clicked_at_ms=None,
@@ -49,12 +49,12 @@ class Explanation:
 
     @property
     def click(self) -> Click:
-        """As it was decided, whatever it is called now."""
+        """As it was decided, before later changes of its labels."""
         return self.history.decided or self.history.click
 
-    def json(self) -> dict[str, Any]:
-        """As the contract has it; `now` is there when the click is called something else by now."""
-        told = {
+    def to_json(self) -> dict[str, Any]:
+        """With `now` where labels of the click have changed since."""
+        json: dict[str, Any] = {
             "click_id": self.click.click_id,
             "recorded": decision_json(self.click, self.destination if self.same else None),
             "recomputed": decision_json(self.recomputed, self.destination),
@@ -63,13 +63,13 @@ class Explanation:
         }
         if self.history.changes:
             now = decision_json(self.history.click, None)
-            told["now"] = {name: now[name] for name in ("filter", "reasons", "traffic")}
-        return told
+            json["now"] = {name: now[name] for name in ("filter", "reasons", "traffic")}
+        return json
 
 
 def step_json(step: Step) -> dict[str, Any]:
-    told = {"kind": step.kind, "id": step.id, "passed": step.passed, "fact": step.fact, "text": step.text}
-    return {name: value for name, value in told.items() if value is not None}
+    json = {"kind": step.kind, "id": step.id, "passed": step.passed, "fact": step.fact, "text": step.text}
+    return {name: value for name, value in json.items() if value is not None}
 
 
 def explain(workspace: Workspace, click_id: ClickId) -> Explanation:
@@ -79,47 +79,55 @@ def explain(workspace: Workspace, click_id: ClickId) -> Explanation:
     plan = workspace.plan_of(click)
     if plan is None:
         raise FailedError(
-            "this click was imported: what decided about it was not recorded, so there is nothing to explain. "
-            "`tnc click` shows what is known of it."
+            "this click was imported: the configuration that decided it is not stored here, so it cannot be explained. "
+            "`tnc click ID` shows what is stored of it."
         )
     trace: Trace = []
     recomputed = decide_again(plan, click, trace)
-    trace += [_later(each) for each in history.changes]
+    trace += [_change_step(each) for each in history.changes]
     if history.withdrawn_at_ms is not None:
         when = rfc3339(history.withdrawn_at_ms)
-        trace.append(Step(kind="label", text=f"{when}: the visitor denied consent; nobody is told of this any more"))
+        trace.append(
+            Step(
+                kind="label", text=f"{when}: the visitor denied consent; this click is sent to no destination any more"
+            )
+        )
     destination = plan.destination(recomputed)
-    same = recomputed == click and (_is_cut(plan, click) or _check(destination) == click.destination_check)
+    same = recomputed == click and (_had_truncated_facts(plan, click) or _check(destination) == click.destination_check)
     return Explanation(history=history, recomputed=recomputed, destination=destination, same=same, trace=trace)
 
 
-def _later(change: LabelChange | FilterChange) -> Step:
-    """What was said of the click after it was decided, as the last lines of its trace."""
+def _change_step(change: LabelChange | FilterChange) -> Step:
+    """A change of the labels after the click was decided, as a last line of its trace."""
     when = rfc3339(change.at_ms)
     if isinstance(change, LabelChange):
         why = ", ".join(change.reasons) or "no reason left"
-        return Step(kind="label", text=f"{when}: the visit is called {change.traffic} ({why})")
+        return Step(kind="label", text=f"{when}: traffic is {change.traffic} now ({why})")
     if change.undone:
-        return Step(kind="label", text=f"{when}: what filter {change.by} said later is taken back", id=change.by)
+        return Step(kind="label", text=f"{when}: the reclassification by filter {change.by} was undone", id=change.by)
     if change.filter is None:
-        return Step(kind="label", text=f"{when}: filter {change.by} lets it pass now", id=change.by)
-    does = "would stop it" if change.stopped else "records it"
+        return Step(kind="label", text=f"{when}: filter {change.by} would let it pass now", id=change.by)
+    result = "would stop it" if change.stopped else "would log it"
     why = ", ".join(change.reasons)
-    return Step(kind="label", text=f"{when}: filter {change.by} {does} now: {why}; it went where it went", id=change.by)
+    return Step(
+        kind="label",
+        text=f"{when}: filter {change.by} {result} now: {why}; its destination stays as it was",
+        id=change.by,
+    )
 
 
 def _check(destination: str | None) -> str | None:
     return None if destination is None else destination_check(destination)
 
 
-def _is_cut(plan: Plan, click: Click) -> bool:
-    """The destination held what was cut before the click was stored, so it cannot be made again to the letter."""
+def _had_truncated_facts(plan: Plan, click: Click) -> bool:
+    """Whether the destination held facts that were truncated before storage, so that it cannot be rebuilt exactly."""
     template = plan.template_of(click)
-    return template is not None and click.visit.mode == "cookieless" and not _CUT.isdisjoint(template.macros)
+    return template is not None and click.visit.mode == "cookieless" and not _TRUNCATED.isdisjoint(template.macros)
 
 
 def decide_again(plan: Plan, click: Click, trace: Trace) -> Click:
-    """The click as the same decision makes it from the stored facts."""
+    """The click as the plan decides it from the stored facts."""
     decision = plan.decide(click.visit, capped=frozenset(click.capped), witness=click.witness, trace=trace)
     prefetch = click.visit.traffic == "prefetch"
     return replace(
@@ -139,7 +147,7 @@ def decide_again(plan: Plan, click: Click, trace: Trace) -> Click:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestVisitor:
-    """A visitor to try. `visited_at_ms` None means now."""
+    """An invented visitor. `visited_at_ms` None means now."""
 
     ip: str | None = None
     user_agent: str | None = None
@@ -156,9 +164,9 @@ class TestVisit:
     arrival: Arrival
     trace: Sequence[Step]
 
-    def json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         click = self.arrival.click
-        facts = click_json(_alone(click), destination=self.arrival.destination)
+        facts = click_json(_without_events(click), destination=self.arrival.destination)
         return {
             "campaign": click.campaign,
             "facts": facts,
@@ -167,27 +175,27 @@ class TestVisit:
         }
 
 
-def try_visitor(workspace: Workspace, tracker: Tracker, plan: Plan, invented: TestVisitor) -> TestVisit:
-    """What would happen to this visitor on a first visit. Nothing is recorded or remembered.
+def try_visitor(workspace: Workspace, tracker: Tracker, plan: Plan, visitor: TestVisitor) -> TestVisit:
+    """Decide a first visit of this visitor. Nothing is recorded, and nothing changes in memory.
 
-    Raises InvalidError for an address that is none: unknown, it would be sent elsewhere than what was meant.
+    Raises InvalidError for an invalid IP address, which would otherwise be decided as an unknown one.
     """
-    if invented.ip is not None and canonical_ip(invented.ip) is None:
-        raise InvalidError(f"{invented.ip!r} is no address; write one like 203.0.113.7 or 2001:db8::1.")
-    named = {
-        "Host": invented.host,
-        "User-Agent": invented.user_agent,
-        "Referer": invented.referrer,
-        "Accept-Language": invented.language,
+    if visitor.ip is not None and canonical_ip(visitor.ip) is None:
+        raise InvalidError(f"{visitor.ip!r} is no IP address; write one like 203.0.113.7 or 2001:db8::1.")
+    headers = {
+        "Host": visitor.host,
+        "User-Agent": visitor.user_agent,
+        "Referer": visitor.referrer,
+        "Accept-Language": visitor.language,
     }
-    query = invented.query.lstrip("?")
+    query = visitor.query.lstrip("?")
     request = Request.of(
-        [(name, value) for name, value in named.items() if value is not None] + list(invented.headers.items()),
-        host=invented.host,
+        [(name, value) for name, value in headers.items() if value is not None] + list(visitor.headers.items()),
+        host=visitor.host,
         target=f"/{plan.campaign.path}" + (f"?{query}" if query else ""),
-        peer=invented.ip or "",
+        peer=visitor.ip or "",
         secure=False,  # an invented browser does not send all the headers that a real one does over HTTPS
-        arrived_at_ms=workspace.world.now_ms() if invented.visited_at_ms is None else invented.visited_at_ms,
+        arrived_at_ms=workspace.world.now_ms() if visitor.visited_at_ms is None else visitor.visited_at_ms,
     )
     trace: Trace = []
     arrival = tracker.arrive(plan, request, remember=False, trace=trace)

@@ -1,9 +1,9 @@
-"""Who this is, without knowing who it is: the pseudonym of a visitor, and the cookie that carries it.
+"""Pseudonyms of visitors, and the cookie that carries them.
 
-The cookie holds 128 random bits that only this browser has (possession proves a request for one's own
-data), the pseudonym of its first visit (so that sticky choices and uniqueness go on), a checksum under the
-workspace's key, and the last click (so that a lander needs no parameter). Without a cookie the pseudonym is
-a keyed hash of address and user agent under a salt that is destroyed after two days.
+The cookie holds 128 random bits that only this browser has (they prove a request for the data of its visitor),
+the pseudonym of its first visit (so that sticky choices and uniqueness go on), a checksum under the key of the
+workspace, and the last click (so that a lander needs no parameter). Without a cookie the pseudonym is a keyed hash
+of IP address and user agent under a salt that is destroyed after two days.
 """
 
 import base64
@@ -23,7 +23,7 @@ _CHECK_BYTES: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """`secret` is there only where a cookie may be used."""
+    """`secret` is None where no cookie may be used."""
 
     visitor: str
     secret: bytes | None = None
@@ -33,7 +33,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Pseudonyms:
-    """Makes pseudonyms and cookies of one workspace."""
+    """Makes and reads the pseudonyms and cookies of one workspace."""
 
     workspace: WorkspaceId
     cookie_key: bytes
@@ -43,10 +43,10 @@ class Pseudonyms:
         return blake2b(text, key=salt, digest_size=_VISITOR_BYTES, person=b"visitor").hexdigest()
 
     def identify(self, cookie: str | None, *, mode: Mode, salted: str, chance: Callable[[int], bytes]) -> Identity:
-        """The identity of a visit; `chance` gives random bytes for a browser that has no cookie yet."""
+        """The identity of a visit; `chance` gives random bytes, for a browser that has no cookie yet."""
         if mode != "full":
             return Identity(visitor=salted)
-        known = None if cookie is None else self._read(cookie)
+        known = None if cookie is None else self.read_cookie(cookie)
         if known is not None:
             return known
         secret = chance(_SECRET_BYTES)
@@ -65,8 +65,8 @@ class Pseudonyms:
         body = identity.secret + bytes.fromhex(identity.visitor)
         return base64.urlsafe_b64encode(body + self._check(body)).decode().rstrip("=") + "." + click_id
 
-    def _read(self, cookie: str) -> Identity | None:
-        """The identity in a cookie that we made; None for any other text."""
+    def read_cookie(self, cookie: str) -> Identity | None:
+        """The identity in a cookie that was made here; None for any other text."""
         text, _, click = cookie.partition(".")
         try:
             whole = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -82,7 +82,3 @@ class Pseudonyms:
             browser_id=self._browser_id(secret),
             last_click=ClickId(click) if click else None,
         )
-
-    def known(self, cookie: str) -> Identity | None:
-        """Like `identify` for a page that must not make a new visitor."""
-        return self._read(cookie)

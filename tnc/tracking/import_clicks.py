@@ -1,7 +1,7 @@
-"""Past clicks from elsewhere: objects as in section 5 of the contract, back into the model.
+"""Imports past clicks, as JSON objects with the fields that `tnc clicks --json` prints.
 
-What is missing stays unknown; what is there must be of its type. Nothing is invented but the ids of
-conversions that have none, and those are made from the click so that a second import makes the same.
+A missing field stays unknown; a given one must have its type. Conversions without an id get one made from the click
+and their position, so that a second import makes the same.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ from tnc.store.days.writer import DayWriter, utc_date
 from tnc.store.workspace import Workspace
 
 _VISIT = frozenset(field.name for field in msgspec.structs.fields(Visit))
-_BESIDES = frozenset(("lander_clicked_at", "conversions"))
+_EVENT_FIELDS = frozenset(("lander_clicked_at", "conversions"))
 _STORED_AS = {"clicked_at": "clicked_at_ms", "cost": "cost_micros"}
 _LINES_AT_ONCE: Final = 500
 _ERRORS_SHOWN: Final = 20
@@ -43,8 +43,8 @@ _PastClick = tuple[Click, list[Event]]
 
 
 @dataclass(slots=True)
-class _Imported:
-    """What became of the lines of an import."""
+class _Result:
+    """Counts of the lines of an import, and its first errors."""
 
     read: int = 0
     added: int = 0
@@ -64,31 +64,31 @@ class ClickImport:
         self._writer = writer
 
     def add(self, lines: Iterable[bytes], *, file: str) -> dict[str, Any]:
-        """Past clicks, an object a line. What is there already adds nothing; unfit lines are named and left out."""
-        told = _Imported()
+        """One JSON object a line. Clicks that are stored already add nothing; invalid lines are reported."""
+        result = _Result()
         waiting: dict[Date, list[_PastClick]] = {}
         numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
         while portion := list(islice(numbered, _LINES_AT_ONCE)):
-            told.read += len(portion)
+            result.read += len(portion)
             read = [(number, self._read(line)) for number, line in portion]
             erased = self._find_erased([found for _, found in read if not isinstance(found, InvalidError)])
             for number, found in read:
                 if isinstance(found, InvalidError):
-                    told.refuse(f"{file}, line {number}: {found}")
+                    result.refuse(f"{file}, line {number}: {found}")
                 elif found[0].click_id in erased:
-                    told.refuse(f"{file}, line {number}: this click was erased here; it does not come back.")
+                    result.refuse(f"{file}, line {number}: this click was erased here and is not imported again.")
                 else:
                     date = utc_date(found[0].clicked_at_ms)
                     waiting.setdefault(date, []).append(found)
                     if len(waiting[date]) >= _LINES_AT_ONCE:
-                        self._store(date, waiting.pop(date), told)
+                        self._store(date, waiting.pop(date), result)
         for date, clicks in sorted(waiting.items()):
-            self._store(date, clicks, told)
-        return asdict(told)
+            self._store(date, clicks, result)
+        return asdict(result)
 
     def _read(self, line: bytes) -> _PastClick | InvalidError:
         try:
-            click, events = click_of(_object(line), workspace=self._workspace.id)
+            click, events = click_of(_read_object(line), workspace=self._workspace.id)
             self._check_time(click)
         except InvalidError as error:
             return error
@@ -100,11 +100,11 @@ class ClickImport:
     def _check_time(self, click: Click) -> None:
         settings, now_ms = self._workspace.settings, self._workspace.world.now_ms()
         if click.clicked_at_ms > now_ms + MINUTE_MS:
-            raise InvalidError("clicked_at lies in the future.")
+            raise InvalidError("clicked_at is in the future.")
         if click.clicked_at_ms < now_ms - settings.clicks_days * DAY_MS:
-            raise InvalidError(f"clicked_at is older than clicks are kept here ({settings.clicks_days} days).")
+            raise InvalidError(f"clicked_at is older than the retention of clicks here ({settings.clicks_days} days).")
 
-    def _store(self, date: Date, clicks: Sequence[_PastClick], told: _Imported) -> None:
+    def _store(self, date: Date, clicks: Sequence[_PastClick], result: _Result) -> None:
         def add(writer: DayWriter, each: _PastClick) -> bool:
             click, events = each
             if writer.find(click.click_id) is not None:
@@ -114,11 +114,11 @@ class ClickImport:
 
         day = (self._workspace.id, date)
         added = sum(map(sum, in_portions(self._writer, day, clicks, add, world=self._workspace.world)))
-        told.added += added
-        told.known += len(clicks) - added
+        result.added += added
+        result.known += len(clicks) - added
 
 
-def _object(line: bytes) -> Mapping[str, Any]:
+def _read_object(line: bytes) -> Mapping[str, Any]:
     try:
         given = msgspec.json.decode(line)
     except msgspec.DecodeError as error:
@@ -129,8 +129,8 @@ def _object(line: bytes) -> Mapping[str, Any]:
 
 
 def click_of(given: Mapping[str, Any], *, workspace: WorkspaceId = MAIN) -> tuple[Click, list[Event]]:
-    """A click and what became of it. Raises InvalidError with the field that is wrong."""
-    unknown = sorted(name for name in given if name not in _BESIDES and not _public(name))
+    """A click and its events. Raises InvalidError that names the wrong field."""
+    unknown = sorted(name for name in given if name not in _EVENT_FIELDS and not _public(name))
     if unknown:
         raise InvalidError(f"unknown field {unknown[0]!r}; the fields are those that `tnc clicks --json` prints.")
     for needed in ("click_id", "clicked_at", "campaign"):
@@ -144,10 +144,10 @@ def click_of(given: Mapping[str, Any], *, workspace: WorkspaceId = MAIN) -> tupl
     record |= {"visit": visit, "imported": True, "workspace": workspace}
     try:
         click = msgspec.convert(record, Click)
-        since = msgspec.convert({name: given[name] for name in _BESIDES if name in given}, _Since)
+        given_events = msgspec.convert({name: given[name] for name in _EVENT_FIELDS if name in given}, _GivenEvents)
     except msgspec.ValidationError as error:
         raise InvalidError(f"{error}.") from error
-    return click, _events(since, click)
+    return click, _events(given_events, click)
 
 
 def _public(name: str) -> bool:
@@ -173,7 +173,7 @@ def _time_ms(value: Any, name: str) -> int:
     except (ValueError, TypeError) as error:
         raise InvalidError(f"{name} is not a time like 2026-11-23T14:05:06Z.") from error
     if time_ms < 0:
-        raise InvalidError(f"{name} lies before 1970.")
+        raise InvalidError(f"{name} is before 1970.")
     return time_ms
 
 
@@ -183,7 +183,7 @@ def _micros(value: Any, name: str) -> int:
     return micros(value)
 
 
-class _Word(msgspec.Struct, frozen=True, kw_only=True):
+class _GivenChange(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a conversion's history."""
 
     at: str
@@ -201,43 +201,43 @@ class _GivenConversion(msgspec.Struct, frozen=True, kw_only=True):
     payout: float | None = None
     currency: str | None = None
     txid: str | None = None
-    history: tuple[_Word, ...] = ()
+    history: tuple[_GivenChange, ...] = ()
 
 
-class _Since(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a click."""
+class _GivenEvents(msgspec.Struct, frozen=True, kw_only=True):
+    """The events of a click."""
 
     lander_clicked_at: str | None = None
     conversions: tuple[_GivenConversion, ...] | None = None
 
 
-def _events(since: _Since, click: Click) -> list[Event]:
+def _events(given: _GivenEvents, click: Click) -> list[Event]:
     events: list[Event] = []
-    if since.lander_clicked_at is not None:
-        at_ms = _time_ms(since.lander_clicked_at, "lander_clicked_at")
+    if given.lander_clicked_at is not None:
+        at_ms = _time_ms(given.lander_clicked_at, "lander_clicked_at")
         events.append(LanderClick(at_ms=at_ms, offer=click.offer, network=click.network))
-    for number, each in enumerate(since.conversions or ()):
+    for number, each in enumerate(given.conversions or ()):
         events.extend(_changes(each, click, number))
     return events
 
 
 def _changes(given: _GivenConversion, click: Click, number: int) -> list[ConversionChange]:
-    """The history that was given, else the present state as its only word."""
-    made_up = blake2b(f"{click.click_id}|{number}".encode(), digest_size=13).hexdigest()
-    _time_ms(given.converted_at, "converted_at")  # refused when unfit, also where the history is what counts
-    words = given.history or (_Word(at=given.converted_at, status=given.status, payout=given.payout),)
+    """The given history, else one change with the given state."""
+    own_id = blake2b(f"{click.click_id}|{number}".encode(), digest_size=13).hexdigest()
+    _time_ms(given.converted_at, "converted_at")  # refused when invalid, also where the history is used instead
+    changes = given.history or (_GivenChange(at=given.converted_at, status=given.status, payout=given.payout),)
     return [
         ConversionChange(
-            conversion_id=ConversionId(given.conversion_id or made_up),
-            at_ms=_time_ms(word.at, "at"),
-            status=word.status,
-            status_word=word.status_word,
+            conversion_id=ConversionId(given.conversion_id or own_id),
+            at_ms=_time_ms(change.at, "at"),
+            status=change.status,
+            status_word=change.status_word,
             event=given.event,
-            payout_micros=None if word.payout is None else _micros(word.payout, "payout"),
-            currency=word.currency or given.currency,
+            payout_micros=None if change.payout is None else _micros(change.payout, "payout"),
+            currency=change.currency or given.currency,
             txid=given.txid,
             network=click.network,
             origin="import",
         )
-        for word in words
+        for change in changes
     ]

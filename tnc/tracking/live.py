@@ -74,7 +74,7 @@ class LiveState:
 
             self._on_loop(take)
             recount = recount_caps(self._workspace, self._tracker.caps, recounted)
-            self._on_loop(lambda: self._tracker.caps.counted(recount))
+            self._on_loop(lambda: self._tracker.caps.finish_recount(recount))
 
     def converted(self, recorded: RecordedConversion) -> None:
         self._on_loop(lambda: self._note(recorded))
@@ -88,8 +88,8 @@ class LiveState:
         self._outbox.add(date, recorded.deliveries)
         before, after = _counted(outcome.before), _counted(outcome.after)
         if recorded.offer is not None and after != before and outcome.after is not None:
-            place = date, recorded.event_seq
-            self._tracker.caps.add(recorded.offer, outcome.after.converted_at_ms, after - before, place)
+            event = date, recorded.event_seq
+            self._tracker.caps.add(recorded.offer, outcome.after.converted_at_ms, after - before, event)
         if after:
             self._tracker.note_conversion(recorded.click, outcome.change.at_ms)
 
@@ -137,7 +137,7 @@ class LiveState:
             while some := await self._portion(thread, clicks):
                 for click in some:
                     self._tracker.remember(click)
-            self._tracker.knows_the_past = True
+            self._tracker.history_loaded = True
             converted = yield_gil(self._workspace.histories.converted_since(self._horizon_ms()))
             while histories := await self._portion(thread, converted):
                 for history in histories:

@@ -1,4 +1,7 @@
-"""Visitors who denied consent after visits on which they had not, in line to have what waits of these called back."""
+"""What the click path leaves for later: withdrawals of consent, and declared crawlers to check.
+
+Both queues are used on the event loop only.
+"""
 
 import logging
 from collections import deque
@@ -9,46 +12,44 @@ from tnc.core.models import Click, ClickId
 
 log = logging.getLogger(__name__)
 
-MOST_WITHDRAWALS: Final = 10_000
+MAX_WITHDRAWALS: Final = 10_000
 
 
 class PendingWithdrawal(NamedTuple):
-    """By what earlier visits can be told: the cookie of the browser with its last click, pseudonyms of two days."""
+    """Consent was denied at `at_ms`. Earlier visits are found by the cookie, or by the pseudonyms of two days."""
 
     at_ms: int
     browser_id: str | None
-    last_click: ClickId | None
+    last_click: ClickId | None  # of the cookie
     visitors: tuple[str, ...]
 
 
 class PendingWithdrawals:
-    """Used by the loop alone."""
-
     def __init__(self) -> None:
-        self._line: list[PendingWithdrawal] = []
+        self._queue: list[PendingWithdrawal] = []
 
-    def note(self, denial: PendingWithdrawal) -> None:
-        if len(self._line) >= MOST_WITHDRAWALS:
-            log.error("a denial of consent found no room in line")
+    def add(self, withdrawal: PendingWithdrawal) -> None:
+        if len(self._queue) >= MAX_WITHDRAWALS:
+            log.error("a withdrawal of consent was dropped: the queue is full")
             return
-        self._line.append(denial)
+        self._queue.append(withdrawal)
 
-    def give_back(self, pending_withdrawals: Iterable[PendingWithdrawal]) -> None:
-        """They could not be seen to now."""
-        for denial in pending_withdrawals:
-            self.note(denial)
+    def put_back(self, withdrawals: Iterable[PendingWithdrawal]) -> None:
+        """Try them again later."""
+        for withdrawal in withdrawals:
+            self.add(withdrawal)
 
     def take(self) -> list[PendingWithdrawal]:
-        """All that came since; the line is empty then."""
-        taken, self._line = self._line, []
+        """Empty the queue."""
+        taken, self._queue = self._queue, []
         return taken
 
 
-MOST_CHECKS: Final = 1000  # a flood of claims pushes the oldest out; they stay claimed
+MAX_CHECKS: Final = 1000  # in a flood the oldest are dropped; their clicks keep the reason crawler_claimed
 
 
 class PendingCrawlerCheck(NamedTuple):
-    """Who says that it is which crawler, and from where."""
+    """A click whose user agent names a crawler, and the address it came from."""
 
     click_id: ClickId
     clicked_at_ms: int
@@ -58,18 +59,17 @@ class PendingCrawlerCheck(NamedTuple):
 
 
 class PendingCrawlerChecks:
-    """Used by the loop alone."""
-
     def __init__(self) -> None:
-        self._line: deque[PendingCrawlerCheck] = deque(maxlen=MOST_CHECKS)
+        self._queue: deque[PendingCrawlerCheck] = deque(maxlen=MAX_CHECKS)
 
-    def note(self, click: Click) -> None:
+    def add(self, click: Click) -> None:
+        """Only clicks with the reason `crawler_claimed` are queued."""
         visit = click.visit
         if visit.bot is not None and visit.ip is not None and "crawler_claimed" in visit.reasons:
-            self._line.append(PendingCrawlerCheck(click.click_id, click.clicked_at_ms, visit.bot, visit.ip, visit.asn))
+            self._queue.append(PendingCrawlerCheck(click.click_id, click.clicked_at_ms, visit.bot, visit.ip, visit.asn))
 
     def take(self) -> list[PendingCrawlerCheck]:
-        """All that came since; the line is empty then."""
-        taken = list(self._line)
-        self._line.clear()
+        """Empty the queue."""
+        taken = list(self._queue)
+        self._queue.clear()
         return taken

@@ -1,4 +1,4 @@
-"""A filter's present conditions on past clicks: tried, applied, taken back. Where a click went never changes."""
+"""Applies the current conditions of a filter to past clicks, or undoes that. Destinations of clicks never change."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from tnc.store.workspace import Workspace
 
 _AT_ONCE: Final = 500
 
-Change = tuple[int, FilterChange]  # number of the click, what is said of it now
+Change = tuple[int, FilterChange]  # number of the click in its day, the change to store
 Write = Callable[[Date, Sequence[Change]], object]
 
 
 @dataclass(slots=True, kw_only=True)
 class Reclassified:
-    """How it went. `start_ms` is included, `end_ms` is not."""
+    """Counts of a run over the clicks from `start_ms` (included) to `end_ms` (excluded)."""
 
     filter: FilterId
     start_ms: int
@@ -35,7 +35,7 @@ class Reclassified:
     examined: int = 0
     changed: int = 0
 
-    def json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return {
             "filter": self.filter,
             "from": rfc3339(self.start_ms),
@@ -55,25 +55,28 @@ def reclassify(
     end: str | None = None,
     undo: bool = False,
 ) -> Reclassified:
-    """Without `write` it is a dry run. Times are a report's words, in UTC; without them all that is kept.
+    """Find the clicks whose result changes, and store it with `write`; without `write` it is a dry run.
 
-    Raises NotFoundError for an unknown filter, InvalidError for one that judges nothing now.
+    `start` and `end` are written as in `tnc report`, in UTC; without them all stored clicks are examined. Raises
+    NotFoundError for an unknown filter, InvalidError for a paused or archived one.
     """
-    told = _asked(workspace, filter_id, start, end, dry_run=write is None)
-    judge = (_Undo if undo else _Present)(workspace, told.filter)
+    result = _new_result(workspace, filter_id, start, end, dry_run=write is None)
+    judge = (_Undo if undo else _Apply)(workspace, result.filter)
     for date in workspace.histories.dates():
-        if not utc_date(told.start_ms) <= date <= utc_date(told.end_ms - 1):
+        if not utc_date(result.start_ms) <= date <= utc_date(result.end_ms - 1):
             continue
         with workspace.histories.day(date) as reader:
-            changes = _changes(reader, told, judge)
+            changes = _changes(reader, result, judge)
             while some := list(islice(changes, _AT_ONCE)):
-                told.changed += len(some)
+                result.changed += len(some)
                 if write is not None:
                     write(date, some)
-    return told
+    return result
 
 
-def _asked(workspace: Workspace, filter_id: str, start: str | None, end: str | None, *, dry_run: bool) -> Reclassified:
+def _new_result(
+    workspace: Workspace, filter_id: str, start: str | None, end: str | None, *, dry_run: bool
+) -> Reclassified:
     filters = workspace.configuration()[1].filters
     if FilterId(filter_id) not in filters:
         known = ", ".join(sorted(filters)) or "none yet"
@@ -83,7 +86,7 @@ def _asked(workspace: Workspace, filter_id: str, start: str | None, end: str | N
     end_ms = moment_ms(end or "now", now_ms=now_ms, zone=zone, name="to")
     if start_ms >= end_ms:
         raise InvalidError("the time ends before it begins: choose a --from that is earlier than its --to.")
-    if start is None:  # what is kept begins with its first day
+    if start is None:  # from the first stored day
         dates = workspace.histories.dates()
         start_ms = min(end_ms, _midnight_ms(dates[0])) if dates else end_ms
     return Reclassified(filter=FilterId(filter_id), start_ms=start_ms, end_ms=end_ms, dry_run=dry_run)
@@ -93,16 +96,16 @@ def _midnight_ms(date: Date) -> int:
     return (date - Date(1970, 1, 1)).days * DAY_MS
 
 
-class _Present:
-    """The filter as it is now, in the campaigns that have it now."""
+class _Apply:
+    """The filter with its current conditions, in the campaigns that use it now."""
 
     def __init__(self, workspace: Workspace, filter_id: FilterId) -> None:
         version, configuration = workspace.configuration()
         judge = configuration.filters[filter_id]
         if judge.paused or judge.archived:
             raise InvalidError(
-                f"filter {filter_id!r} is {'archived' if judge.archived else 'paused'} and judges nothing; bring it "
-                "back first, or take back what it said with --undo."
+                f"filter {filter_id!r} is {'archived' if judge.archived else 'paused'} and checks no clicks; bring it "
+                "back first, or undo an earlier run with --undo."
             )
         self._workspace = workspace
         self._filter = filter_id
@@ -114,7 +117,7 @@ class _Present:
         return click.campaign in self._plans
 
     def judge(self, click: Click) -> FilterChange | None:
-        """None where what was stored does not tell."""
+        """None when the stored facts are not enough to decide."""
         result = filter_again(self._plans[click.campaign], click, self._workspace.plan_of(click))
         if result is None:
             return None
@@ -129,7 +132,7 @@ class _Present:
 
 
 class _Undo:
-    """What the filter said later is taken back."""
+    """Undoes the changes that earlier runs of the filter stored."""
 
     def __init__(self, workspace: Workspace, filter_id: FilterId) -> None:
         self._change = FilterChange(at_ms=workspace.world.now_ms(), by=filter_id, undone=True)
@@ -141,15 +144,15 @@ class _Undo:
         return self._change
 
 
-def _changes(reader: DayReader, told: Reclassified, judge: _Present | _Undo) -> Iterator[Change]:
-    """What is to be said of the clicks of a day, where it is not what is said already."""
+def _changes(reader: DayReader, result: Reclassified, judge: _Apply | _Undo) -> Iterator[Change]:
+    """The clicks of a day whose result changes."""
     last = {seq: event for seq, event in reader.labels() if isinstance(event, FilterChange)}
     for seq, click in reader.clicks():
         before = last.get(seq)
-        within = told.start_ms <= click.clicked_at_ms < told.end_ms
+        within = result.start_ms <= click.clicked_at_ms < result.end_ms
         if click.test or click.erased or not within or not judge.concerns(click, before):
             continue
-        told.examined += 1
+        result.examined += 1
         change = judge.judge(click)
         if change is not None and _verdict(click, change) != _verdict(click, before):
             yield seq, change

@@ -22,7 +22,7 @@ def record_lander_click(
     number: int | None,
     found_by: Literal["cid", "cookie", "visitor"],
 ) -> bool:
-    """Remember that somebody went on to an offer; a second click to the same offer is no news: False."""
+    """Store that the visitor clicked through to an offer; False when their last lander click went to the same offer."""
     found = writer.find(click_id)
     if found is None:
         return False
@@ -35,17 +35,17 @@ def record_lander_click(
 
 
 def record_check(writer: DayWriter, click_id: ClickId, *, verified: bool, at_ms: int) -> bool:
-    """Remember whether a declared crawler is the one it says it is; False where that is no news."""
+    """Store whether a declared crawler is the one it names; False when that changes nothing."""
     return _relabel(writer, click_id, at_ms, lambda reasons: classify_after_check(reasons, verified=verified), verified)
 
 
 def record_sign(writer: DayWriter, click_id: ClickId, sign: str, *, at_ms: int) -> bool:
-    """Remember what a page saw of its visitor; False where that is no news."""
+    """Store a signal from the page's script; False when it is stored already."""
     return _relabel(writer, click_id, at_ms, lambda reasons: classify_with_reason(reasons, sign), None)
 
 
 def record_withdrawal(writer: DayWriter, click_seq: int, *, at_ms: int) -> int:
-    """Remember that a visitor denied consent after a click, and call back what was to be told of it; how much."""
+    """Store that the visitor denied consent after a click, and cancel its waiting deliveries; gives how many."""
     click = writer.click(click_seq)
     if click is None or click.visit.consent == "denied" or click.clicked_at_ms > at_ms:
         return 0
@@ -63,7 +63,7 @@ def _relabel(
     click_id: ClickId,
     at_ms: int,
     label: Callable[[_Reasons], tuple[Traffic, _Reasons]],
-    verified: bool | None,  # noqa: FBT001 - whether a crawler is one; None: as it was
+    verified: bool | None,  # noqa: FBT001 - of a crawler; None: as before
 ) -> bool:
     found = writer.find(click_id)
     if found is None:

@@ -1,4 +1,4 @@
-"""Builds the tracker of a workspace: visit readers, the present plans, salts, opt-outs and caps."""
+"""Builds the tracker of a workspace: visit readers, current plans, salts, opt-outs and caps."""
 
 from collections.abc import Collection
 
@@ -25,35 +25,35 @@ def visit_reader(workspace: Workspace, frequency: ClickRate | None = None) -> Vi
     )
 
 
-def make_tracker(workspace: Workspace, looker: VisitReader, reader: VisitReader | None = None) -> Tracker:
-    """A tracker with the present configuration, the stored salts and the caps as they stand.
+def make_tracker(workspace: Workspace, uncounted_reader: VisitReader, reader: VisitReader | None = None) -> Tracker:
+    """A tracker with the current configuration, the stored salts and the counted caps.
 
-    `reader` reads real visits and counts their frequency; `looker` reads test visits. One may do both.
+    `reader` reads real visits and counts their frequency; `uncounted_reader` reads all other requests.
     """
     keys = workspace.keyring.workspace(workspace.id)
     tracker = Tracker(
         workspace=workspace.id,
         world=workspace.world,
-        reader=reader or looker,
-        looker=looker,
+        reader=reader or uncounted_reader,
+        uncounted_reader=uncounted_reader,
         plans=workspace.plans(workspace.latest_version()),
         pseudonyms=Pseudonyms(workspace.id, keys.cookie_key),
     )
     tracker.opt_outs = workspace.opt_outs()
     tracker.take_salts(keys.salts)
-    tracker.caps.counted(recount_caps(workspace, tracker.caps, tracker.take_plans(tracker.plans)))
+    tracker.caps.finish_recount(recount_caps(workspace, tracker.caps, tracker.take_plans(tracker.plans)))
     return tracker
 
 
 def recount_caps(workspace: Workspace, caps: Caps, offers: Collection[OfferId]) -> Recount:
-    """Count the recorded conversions of these offers in their present cap periods."""
+    """Count the recorded conversions of these offers in their current cap periods."""
     since_ms = caps.since_ms(offers, workspace.world.now_ms())
     up_to = workspace.histories.last_words() if offers else {}
-    counted = [
+    conversions = [
         (history.offer, conversion.converted_at_ms)
         for history in workspace.histories.converted_since(since_ms, up_to=up_to)
         if history.offer is not None and history.offer in offers
         for conversion in history.conversions
         if counts_for_cap(conversion)
     ]
-    return Recount(offers=frozenset(offers), conversions=counted, up_to=up_to)
+    return Recount(offers=frozenset(offers), conversions=conversions, up_to=up_to)

@@ -1,4 +1,4 @@
-"""A click's conversions, settled one call after the other as the store would do it."""
+"""The conversions of one click, judged call by call as the store does it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

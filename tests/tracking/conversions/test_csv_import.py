@@ -1,4 +1,4 @@
-"""Conversions from a file: each line for itself, twice is once, and a trial leaves nothing."""
+"""Conversions from a CSV file: each line on its own, a second import adds nothing, a dry run stores nothing."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 LINES = ("a,bought,3,T1", "a,bought,3,T1", "b,odd,,T2", "nobody,bought,,", "c,bought,a lot,")
 
 
-def test_each_line_is_told_what_became_of_it(shop: Shop) -> None:
+def test_each_line_has_an_outcome(shop: Shop) -> None:
     assert shop.read(*LINES) == {2: "new", 3: "duplicate", 4: "unmapped", 5: "unknown-click", 6: "invalid"}
     assert shop.payouts("a") == [3_000_000]
 
@@ -87,14 +87,14 @@ def test_a_second_run_adds_nothing(shop: Shop) -> None:
     assert shop.payouts("a") == [3_000_000]
 
 
-def test_a_trial_says_the_same_and_stores_nothing(shop: Shop) -> None:
+def test_a_dry_run_gives_the_same_outcomes_and_stores_nothing(shop: Shop) -> None:
     tried = shop.read(*LINES, dry_run=True)
 
     assert shop.payouts("a") == []
     assert shop.read(*LINES) == tried
 
 
-def test_a_trial_keeps_the_lines_about_a_click_together(shop: Shop) -> None:
+def test_a_dry_run_judges_lines_of_one_click_in_order(shop: Shop) -> None:
     lines = [f"{click},bought,1,T{number // 2}" for number in range(60) for click in ("a", "b")]
 
     tried = shop.read(*lines, dry_run=True)
@@ -105,8 +105,8 @@ def test_a_trial_keeps_the_lines_about_a_click_together(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("clicks", ["a", "abc"])
-def test_whoever_clicks_meanwhile_waits_for_few_lines(shop: Shop, clicks: str) -> None:
-    """On a clock that a millisecond goes by at each look: the writer is lent for a moment, and given back."""
+def test_transactions_of_an_import_are_short(shop: Shop, clicks: str) -> None:
+    """The clock advances by a millisecond at each reading, and a transaction ends after five."""
     lent: list[int] = []
 
     class Measured(OfflineWriter):

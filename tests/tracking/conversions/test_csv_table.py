@@ -1,4 +1,4 @@
-"""A file of conversions: every line counts for itself."""
+"""A CSV file of conversions is read line by line."""
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ def read(text: str) -> Table:
         '"clickid","sum","status","transaction_id"\n\n"abc","12,50","lead","t1"\n,,,\n',
     ],
 )
-def test_separators_marks_and_names_of_all_peers_are_read(text: str) -> None:
+def test_separators_byte_order_marks_and_column_names_of_other_trackers_are_read(text: str) -> None:
     (row,) = read(text).rows
 
     assert row.incoming is not None
@@ -31,7 +31,7 @@ def test_separators_marks_and_names_of_all_peers_are_read(text: str) -> None:
     assert (said.click_id, said.payout_micros, said.status_words, said.txid) == ("abc", 12_500_000, ("lead",), "t1")
 
 
-def test_a_bad_line_is_named_and_harms_no_other() -> None:
+def test_a_bad_line_is_reported_and_the_others_are_read() -> None:
     text = 'cid,payout\na,1\n,2\nb,x\n\n"c"d,3\ne,1,2,3\n"two\nlines",4\nf,5\n'
 
     rows = read(text).rows
@@ -45,14 +45,14 @@ def test_a_bad_line_is_named_and_harms_no_other() -> None:
     assert "more cells than columns" in str(rows[4].problem)
 
 
-def test_a_file_cut_off_within_quotes_says_so() -> None:
+def test_a_file_cut_off_within_quotes_is_reported() -> None:
     first, last = read('cid,txid\na,1\nb,"2\n').rows
 
     assert (first.problem, last.line) == (None, 3)
     assert "unexpected end" in str(last.problem)
 
 
-def test_quotes_against_formulas_are_taken_off() -> None:
+def test_quotes_against_formulas_are_removed() -> None:
     rows = read('cid,txid\na,"=""0012"""\nb,\'=1+1\nc,\'plain\nd,\'-7\n').rows
 
     assert [row.incoming and row.incoming.txid for row in rows] == ["0012", "=1+1", "'plain", "-7"]
@@ -67,7 +67,7 @@ def test_quotes_against_formulas_are_taken_off() -> None:
         ("", None),
     ],
 )
-def test_a_line_may_say_when(text: str, at_ms: int | None) -> None:
+def test_a_line_may_have_a_time(text: str, at_ms: int | None) -> None:
     (row,) = read(f"cid,converted_at\na,{text}\n").rows
 
     assert row.incoming is not None
@@ -75,7 +75,7 @@ def test_a_line_may_say_when(text: str, at_ms: int | None) -> None:
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-11-31", "2126-01-01", "1969-12-31", "0001-01-01T00:00:00+14:00"])
-def test_a_time_that_cannot_be_is_refused(text: str) -> None:
+def test_an_impossible_time_is_refused(text: str) -> None:
     (row,) = read(f"cid,converted_at\na,{text}\n").rows
 
     assert "converted_at" in str(row.problem)
@@ -87,7 +87,7 @@ def test_a_file_without_a_column_for_the_click_is_refused(text: str) -> None:
         read(text)
 
 
-def test_columns_without_a_use_are_told() -> None:
+def test_unused_columns_are_listed() -> None:
     assert read("cid,Campaign,payout,\na,x,1,\n").unused_columns == ("campaign",)
 
 

@@ -1,4 +1,4 @@
-"""The page about postbacks says what the program does."""
+"""The page about postbacks agrees with the code."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ def words(cell: str) -> tuple[str, ...]:
     return tuple(re.findall(r"`([^`\n]+)`", cell))
 
 
-def test_every_peer_stands_there_with_every_name() -> None:
+def test_every_tracker_is_listed_with_its_parameter_names() -> None:
     written = {
         peer: {what: words(cell) for what, cell in zip(COLUMNS, cells(peer), strict=True) if cell} for peer in PEERS
     }
@@ -29,7 +29,7 @@ def test_every_peer_stands_there_with_every_name() -> None:
     assert written == PEERS
 
 
-def test_every_common_word_stands_there() -> None:
+def test_every_common_status_is_listed() -> None:
     rows = {status: re.findall(rf"^\| {status} \| (`.*) \|$", PAGE, re.MULTILINE) for status in CANONICAL}
 
     written = {word: status for status, (row,) in rows.items() for word in words(row)}
@@ -37,7 +37,7 @@ def test_every_common_word_stands_there() -> None:
     assert written | CANONICAL == COMMON
 
 
-def test_every_move_stands_there() -> None:
+def test_every_change_of_status_is_listed() -> None:
     for before in CANONICAL:
         row = re.findall(rf"^\| {before} \| ([a-z, ]+)(.*)\|$", PAGE, re.MULTILINE)[0]
         after = {status for status in CANONICAL if status in row[0]}
@@ -45,7 +45,7 @@ def test_every_move_stands_there() -> None:
         assert ("only" in row[0]) == (not {move for move in MOVES if move[0] == before})
 
 
-def test_the_rest_of_the_vocabulary_stands_there() -> None:
+def test_the_rest_of_the_vocabulary_is_listed() -> None:
     prose = re.sub(r"^```.*?^```", "", PAGE, flags=re.MULTILINE | re.DOTALL)
     named = {*words(prose), *(word.partition("=")[0] for word in words(prose))}
 

@@ -1,4 +1,4 @@
-"""A postback belongs to one network and needs its key and its address."""
+"""A postback belongs to one network, and needs its key and an allowed address."""
 
 from dataclasses import replace
 
@@ -24,14 +24,14 @@ def belongs(*, offer: str | None, recorded: str | None, named: str | None) -> Ne
     )
 
 
-def test_the_offer_s_network_counts_and_a_named_one_only_without_it() -> None:
+def test_the_network_of_the_offer_wins_over_a_named_one() -> None:
     assert belongs(offer="good", recorded="other", named="other") == NETWORK
     assert belongs(offer=None, recorded="good", named="other") == NETWORK
     assert belongs(offer=None, recorded=None, named="other") == OTHER
     assert belongs(offer=None, recorded=None, named=None) is None
 
 
-def test_a_named_network_that_does_not_exist_is_refused_where_it_would_count() -> None:
+def test_an_unknown_named_network_is_refused_when_the_offer_has_none() -> None:
     assert belongs(offer="good", recorded=None, named="typo") == NETWORK
     with pytest.raises(InvalidError, match="unknown network"):
         belongs(offer=None, recorded=None, named="typo")
@@ -42,14 +42,14 @@ def test_a_wrong_or_missing_key_is_refused(key: str | None) -> None:
     assert refusal(KEYED, key=key, peer_ip="192.0.2.1") == WRONG_KEY
 
 
-def test_the_right_key_passes_and_without_one_any_does() -> None:
+def test_the_right_key_is_accepted_and_without_a_key_any_call() -> None:
     assert refusal(KEYED, key="s3cr\u00e9t", peer_ip="192.0.2.1") is None
     assert refusal(NETWORK, key="anything", peer_ip="192.0.2.1") is None
     assert refusal(None, key=None, peer_ip="192.0.2.1") is None
 
 
 @pytest.mark.parametrize("ip", ["198.51.100.9", "2001:db8::1", "203.0.113.7", "::ffff:198.51.100.9"])
-def test_an_address_on_the_list_passes(ip: str) -> None:
+def test_an_address_on_the_list_is_accepted(ip: str) -> None:
     assert refusal(LISTED, key=None, peer_ip=ip) is None
 
 

@@ -1,4 +1,4 @@
-"""A network set up for a peer needs only the host changed."""
+"""Postback URLs of other trackers work when only the host is changed."""
 
 import unicodedata
 from contextlib import suppress
@@ -33,7 +33,7 @@ CALLS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("peer", CALLS)
-def test_the_call_of_every_peer_is_understood(peer: str) -> None:
+def test_the_postback_of_every_tracker_is_understood(peer: str) -> None:
     incoming = read_postback(CALLS[peer])
 
     assert incoming.click_id == OURS
@@ -43,7 +43,7 @@ def test_the_call_of_every_peer_is_understood(peer: str) -> None:
     assert incoming.txid in ("t1", None)
 
 
-def test_the_table_of_peers_names_everybody() -> None:
+def test_the_table_of_trackers_is_complete() -> None:
     assert {peer.partition(" ")[0] for peer in CALLS} == PEERS.keys()
 
 
@@ -56,7 +56,7 @@ def test_every_name_works_in_any_case(what: str, name: str) -> None:
     assert incoming.names[what] == name
 
 
-def test_the_status_words_keep_their_spelling_and_their_order() -> None:
+def test_statuses_keep_their_spelling_and_order() -> None:
     incoming = read_postback({"cnv_id": OURS, "cnv_status2": "Hold", "cnv_status": "Registration"})
 
     assert incoming.status_words == ("Registration", "Hold")
@@ -68,7 +68,7 @@ def test_events_and_network_ids_are_read_in_lower_case() -> None:
     assert (incoming.event, incoming.network) == ("deposit", "good-network")
 
 
-def test_the_url_may_say_what_words_mean() -> None:
+def test_the_url_may_map_statuses() -> None:
     incoming = read_postback(
         {
             "subid": OURS,
@@ -85,7 +85,7 @@ def test_the_url_may_say_what_words_mean() -> None:
     }  # fmt: skip
 
 
-def test_of_several_click_ids_the_one_that_looks_like_ours_counts() -> None:
+def test_of_several_click_ids_the_one_in_our_format_counts() -> None:
     assert read_postback({"cid": "4711", "subid": OURS}).click_id == OURS
     assert read_postback({"cid": "4711", "subid": "0815"}).click_id == "4711"
 
@@ -127,13 +127,13 @@ def test_a_network_key_may_look_like_a_macro() -> None:
 
 
 @pytest.mark.parametrize("name", ["status", "event", "txid", "type", "cnv_status2"])
-def test_a_word_that_is_too_long_is_refused(name: str) -> None:
+def test_a_value_that_is_too_long_is_refused(name: str) -> None:
     with pytest.raises(InvalidError, match=f"{name} is too long"):
         read_postback({"cid": OURS, name: "x" * 257})
 
 
 @pytest.mark.parametrize(("name", "value"), [("payout", "abc"), ("sum", "1e400"), ("amount", "$5"), ("revenue", "nan")])
-def test_an_unreadable_payout_is_refused_under_the_name_it_came(name: str, value: str) -> None:
+def test_an_unreadable_payout_is_refused_by_its_parameter_name(name: str, value: str) -> None:
     with pytest.raises(InvalidError, match=f"{name} is not an amount"):
         read_postback({"cid": OURS, name: value})
 
@@ -143,7 +143,7 @@ def test_an_unreadable_currency_is_refused_and_never_guessed() -> None:
         read_postback({"cid": OURS, "cnv_currency": "dollars"})
 
 
-def test_what_cannot_be_printed_becomes_visible_and_harmless() -> None:
+def test_unprintable_characters_are_escaped() -> None:
     incoming = read_postback({"cid": OURS, "txid": "a\x00b\x1b[31m\ud800", "status": "x\r\ny"})
 
     assert incoming.txid == "a\ufffdb\ufffd[31m\ufffd"
@@ -162,7 +162,7 @@ def test_any_call_is_read_or_refused(params: dict[str, str]) -> None:
 
 
 @given(known_names, st.text("abcxyz{}$", min_size=20, max_size=300))
-def test_a_refusal_never_repeats_what_was_sent(name: str, value: str) -> None:
+def test_a_refusal_does_not_repeat_the_value(name: str, value: str) -> None:
     said = ""
     try:
         read_postback({"cid": "c", name: value})

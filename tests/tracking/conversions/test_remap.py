@@ -1,4 +1,4 @@
-"""A mapping that is added reaches back, as if it had been there from the start."""
+"""A new status mapping applies to past conversions as if it had been there from the start."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from tnc.core.models import Cost
 MAPPED = replace(NETWORK, statuses={**NETWORK.statuses, "lead": ("pending", "odd"), "rejected": ("Frozen",)})
 
 
-def test_a_word_that_was_kept_gets_its_meaning() -> None:
+def test_a_stored_unknown_status_gets_its_meaning() -> None:
     desk = Desk(campaign=campaign(Cost(model="cpa", amount=3)))
     desk.call(txid="t1", status="odd", payout="7")
     assert desk.remap() == 0
@@ -24,7 +24,7 @@ def test_a_word_that_was_kept_gets_its_meaning() -> None:
     assert (conversion.converted_at_ms, conversion.history[-1].status_word) == (1_001, "odd")
 
 
-def test_a_rejection_that_nobody_understood_takes_the_sale_back() -> None:
+def test_a_rejection_mapped_later_rejects_the_sale() -> None:
     desk = Desk()
     desk.calls([{"txid": "t1", "payout": "5"}, {"txid": "t1", "status": "frozen"}, {"txid": "t2"}])
 
@@ -34,7 +34,7 @@ def test_a_rejection_that_nobody_understood_takes_the_sale_back() -> None:
     assert desk.statuses == ["rejected", "sale"]
 
 
-def test_a_lead_understood_late_does_not_take_a_sale_back() -> None:
+def test_a_lead_mapped_later_does_not_replace_a_sale() -> None:
     desk = Desk(network=replace(NETWORK, duplicates="update"))
     desk.calls([{"txid": "t1", "status": "odd"}, {"txid": "t1"}])
 
@@ -43,7 +43,7 @@ def test_a_lead_understood_late_does_not_take_a_sale_back() -> None:
     assert desk.remap() == 0
 
 
-def test_a_correction_by_hand_stands_after_a_remapping() -> None:
+def test_a_correction_by_hand_survives_a_remapping() -> None:
     desk = Desk()
     desk.calls([{"txid": "t1"}, {"txid": "t1", "status": "frozen"}, {"txid": "t1", "status": "rejected"}])
     desk.call("hand", txid="t1", status="sale")
@@ -54,7 +54,7 @@ def test_a_correction_by_hand_stands_after_a_remapping() -> None:
     assert desk.statuses == ["sale"]
 
 
-def test_words_may_be_mapped_one_after_the_other() -> None:
+def test_statuses_may_be_mapped_one_after_the_other() -> None:
     desk = Desk()
     desk.calls([{"txid": "t1", "status": "odd"}, {"txid": "t1", "status": "frozen"}])
 
@@ -72,7 +72,7 @@ calls = st.fixed_dictionaries(
 
 
 @given(st.lists(calls, max_size=10))
-def test_mapped_later_is_mapped_from_the_start(sequence: list[dict[str, str]]) -> None:
+def test_mapping_later_equals_mapping_from_the_start(sequence: list[dict[str, str]]) -> None:
     late, early = Desk(), Desk(network=MAPPED)
     late.calls(sequence)
     early.calls(sequence)

@@ -1,4 +1,4 @@
-"""One postback is one conversion, however often, late and out of order it comes."""
+"""A conversion is counted once, however often, late or out of order its postbacks come."""
 
 from dataclasses import replace
 
@@ -55,7 +55,7 @@ def test_other_transactions_and_other_events_are_other_conversions() -> None:
     assert kinds == ["new"] * 4
 
 
-def test_without_a_transaction_id_click_and_event_decide() -> None:
+def test_without_a_transaction_id_click_and_event_identify_a_conversion() -> None:
     desk = Desk()
 
     kinds = desk.calls([{"payout": "1"}, {"payout": "2"}, {"event": "deposit"}, {"event": "Deposit"}])
@@ -63,7 +63,7 @@ def test_without_a_transaction_id_click_and_event_decide() -> None:
     assert kinds == ["new", "duplicate", "new", "duplicate"]
 
 
-def test_a_call_without_a_transaction_id_is_about_the_conversion_that_is_known() -> None:
+def test_a_call_without_a_transaction_id_changes_the_known_conversion() -> None:
     desk = Desk()
     desk.call(txid="t1", status="lead")
 
@@ -92,7 +92,7 @@ def test_a_status_only_moves_on(said: list[str], statuses: list[str]) -> None:
     assert desk.statuses == statuses
 
 
-def test_a_change_keeps_the_way_it_came() -> None:
+def test_a_change_keeps_its_origin() -> None:
     desk = Desk()
 
     desk.calls(
@@ -140,7 +140,7 @@ def test_under_accept_each_is_a_new_conversion() -> None:
     assert kinds == ["new"] * 4
 
 
-def test_a_person_corrects_what_a_postback_may_not() -> None:
+def test_a_correction_by_hand_may_do_more_than_a_postback() -> None:
     desk = Desk()
     desk.call(txid="t1", payout="5")
     desk.call(txid="t1", status="rejected")
@@ -151,7 +151,7 @@ def test_a_person_corrects_what_a_postback_may_not() -> None:
     assert desk.conversions[0].history[-1].origin == "hand"
 
 
-def test_a_person_corrects_by_transaction_id_even_where_everything_is_accepted() -> None:
+def test_a_correction_by_hand_finds_its_transaction_also_under_accept() -> None:
     desk = Desk(network=ACCEPT)
     desk.call(txid="t1", payout="5")
 
@@ -175,7 +175,7 @@ def test_a_second_import_of_the_same_file_adds_nothing(network: object) -> None:
     assert desk.changes == before
 
 
-def test_an_unknown_word_is_kept_and_counts_for_nothing_yet() -> None:
+def test_an_unknown_status_is_stored_and_not_counted() -> None:
     desk = Desk()
 
     outcome = desk.call(status="frozen", payout="9", txid="t1")
@@ -187,7 +187,7 @@ def test_an_unknown_word_is_kept_and_counts_for_nothing_yet() -> None:
     assert conversion.history[0].status_word == "frozen"
 
 
-def test_an_unknown_word_about_a_known_conversion_is_kept_and_changes_nothing() -> None:
+def test_an_unknown_status_of_a_known_conversion_is_stored_and_changes_nothing() -> None:
     desk = Desk()
     desk.call(txid="t1", payout="5")
 
@@ -197,7 +197,7 @@ def test_an_unknown_word_about_a_known_conversion_is_kept_and_changes_nothing() 
     assert (conversion.status, conversion.payout_micros, len(conversion.history)) == ("sale", 5_000_000, 2)
 
 
-def test_a_word_that_the_url_ignores_leaves_no_trace() -> None:
+def test_a_status_ignored_by_the_url_is_not_stored() -> None:
     desk = Desk()
 
     outcome = desk.call(status="test", ignore_status="test")
@@ -205,7 +205,7 @@ def test_a_word_that_the_url_ignores_leaves_no_trace() -> None:
     assert (outcome.kind, outcome.answer, outcome.change) == ("ignored", "ok", None)
 
 
-def test_without_a_payout_the_offer_s_is_earned_in_the_offer_s_currency() -> None:
+def test_without_a_payout_the_payout_and_currency_of_the_offer_count() -> None:
     desk = Desk(offer=replace(OFFER, currency="EUR"))
     desk.call(currency="USD")
 
@@ -213,7 +213,7 @@ def test_without_a_payout_the_offer_s_is_earned_in_the_offer_s_currency() -> Non
 
 
 @pytest.mark.parametrize("offer", [FROM_POSTBACK, None])
-def test_a_payout_that_nobody_names_is_unknown_and_not_zero(offer: object) -> None:
+def test_a_payout_that_is_given_nowhere_is_unknown_and_not_zero(offer: object) -> None:
     desk = Desk(offer=offer)  # type: ignore[arg-type]
     desk.call()
 
@@ -227,7 +227,7 @@ def test_a_payout_of_zero_is_a_payout() -> None:
     assert desk.conversions[0].payout_micros == 0
 
 
-def test_a_payout_without_a_currency_is_in_the_one_already_known() -> None:
+def test_a_payout_without_a_currency_has_the_known_one() -> None:
     desk = Desk(network=UPDATE)
     desk.call(txid="t1", payout="5", currency="EUR")
     desk.call(txid="t1", payout="6")
@@ -235,7 +235,7 @@ def test_a_payout_without_a_currency_is_in_the_one_already_known() -> None:
     assert [(c.payout_micros, c.currency) for c in desk.conversions] == [(6_000_000, "EUR")]
 
 
-def test_a_deposit_beside_the_sale_does_not_earn_the_offer_s_payout_again() -> None:
+def test_an_event_beside_the_sale_does_not_earn_the_payout_of_the_offer() -> None:
     desk = Desk()
 
     desk.calls([{"txid": "t1"}, {"txid": "t1", "event": "deposit"}, {"txid": "t2", "status": "rebill", "payout": "4"}])
@@ -269,14 +269,14 @@ def test_a_source_with_a_share_costs_that_share_of_every_sale() -> None:
 
 
 @pytest.mark.parametrize("cost", [Cost(model="cpc", amount=1), Cost(model="cpa"), Cost()])
-def test_other_cost_models_owe_nothing_for_a_conversion(cost: Cost) -> None:
+def test_other_cost_models_cost_nothing_per_conversion(cost: Cost) -> None:
     desk = Desk(campaign=campaign(cost))
     desk.call()
 
     assert desk.conversions[0].cost_micros is None
 
 
-def test_a_rejected_conversion_frees_its_place_under_the_cap() -> None:
+def test_a_rejected_conversion_no_longer_counts_for_the_cap() -> None:
     desk = Desk()
     desk.calls([{"txid": "t1"}, {"txid": "t2", "status": "lead"}, {"txid": "t3", "status": "frozen"}])
     desk.call(txid="t1", status="rejected")
@@ -339,7 +339,7 @@ def test_a_sale_never_turns_into_a_lead(sequence: list[dict[str, str]], network:
 
 
 @given(st.permutations(["lead", "sale", "rejected", "approved", "sale"]))
-def test_the_order_of_words_about_one_transaction_does_not_matter_in_the_end(words: list[str]) -> None:
+def test_the_order_of_statuses_of_one_transaction_does_not_matter(words: list[str]) -> None:
     desk = Desk()
 
     desk.calls({"txid": "t1", "status": word} for word in words)

@@ -132,7 +132,7 @@ async def test_a_click_from_elsewhere_is_shown_with_the_reason_why_nothing_expla
 
     text = await client.text(f"/clicks/{click_id}")
 
-    assert "was imported: what decided about it was not recorded, so there is nothing to explain" in text
+    assert "was imported: the configuration that decided it is not stored here, so it cannot be explained" in text
     assert "Recomputed" not in text
     assert ">FR<" in text
 

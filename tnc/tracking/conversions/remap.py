@@ -93,7 +93,7 @@ def _change(conversion: Conversion, said: _Said, campaign: Campaign | None, now_
     )
 
 
-def words_differ(before: Configuration, after: Configuration) -> bool:
+def status_maps_differ(before: Configuration, after: Configuration) -> bool:
     """Whether any network's words mean something else now."""
     return any(
         network.statuses != (known.statuses if (known := before.networks.get(name)) is not None else {})

@@ -109,7 +109,7 @@ class Desk:
 
     def try_visitor(self, request: TryRequest) -> TryResult:
         # A tracker of its own: what is tried must not be told by, nor change, who was really seen.
-        tracker = make_tracker(self._workspace, self._tracker.looker)
+        tracker = make_tracker(self._workspace, self._tracker.uncounted_reader)
         invented = TestVisitor(
             ip=request.ip,
             user_agent=request.user_agent,

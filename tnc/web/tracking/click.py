@@ -66,7 +66,7 @@ def arrive(tracking: Tracking, plan: Plan, request: Callable[[], Request], now_m
         return tracking.tracker.arrive(plan, asked, remember=remember)
     except Exception:
         log.exception("a visit could not be read")
-        return tracking.tracker.arrive_unread(plan, now_ms)
+        return tracking.tracker.arrive_unreadable(plan, now_ms)
 
 
 def _arrive_on_trial(tracking: Tracking, plan: Plan, asked: Request, now_ms: int, *, remember: bool) -> Arrival:

@@ -36,7 +36,7 @@ async def find(tracking: Tracking, facts: RequestFacts, now_ms: int) -> Found | 
     if cid:
         return await _by_id(tracking, cid, "cid")
     cookie = facts.cookies.get(COOKIE_SECURE) or facts.cookies.get(COOKIE_PLAIN)
-    known = None if cookie is None else tracking.tracker.pseudonyms.known(cookie)
+    known = None if cookie is None else tracking.tracker.pseudonyms.read_cookie(cookie)
     if known is not None and known.last_click is not None:
         found = await _by_id(tracking, known.last_click, "cookie")
         if found is not None:
@@ -62,7 +62,7 @@ async def _by_id(tracking: Tracking, click_id: str, by: Literal["cid", "cookie"]
 async def lander_click(tracking: Tracking, request: web.BaseRequest, number_text: str) -> web.StreamResponse:
     """Find the click, find its offer under today's caps, remember it once, send on."""
     now_ms = tracking.world.now_ms()
-    facts = tracking.tracker.looker.facts(read(request, now_ms), None)
+    facts = tracking.tracker.uncounted_reader.facts(read(request, now_ms), None)
     found = await find(tracking, facts, now_ms)
     plan = None if found is None else tracking.tracker.plans.by_id.get(found.click.campaign)
     if found is None or plan is None:

@@ -40,7 +40,7 @@ async def postback(tracking: Tracking, request: web.BaseRequest, key: str) -> we
     except InvalidError as error:
         problem = str(error)
     path = "/postback" if key else f"/{path_of(request)}"
-    peer_ip = tracking.tracker.looker.facts(asked, None).ip
+    peer_ip = tracking.tracker.uncounted_reader.facts(asked, None).ip
     origin: Origin = "postback"
     if is_signed(params.pop(PARAMETER, ""), tracking.page_key, asked.arrived_at_ms):
         peer_ip, origin = None, "test"  # its owner needs no network's key
@@ -63,7 +63,7 @@ async def pixel(tracking: Tracking, request: web.BaseRequest, _word: str) -> web
     now_ms = tracking.world.now_ms()
     asked = read(request, now_ms)
     params = read_query(split_target(asked.target)[1])
-    facts = tracking.tracker.looker.facts(asked, None)
+    facts = tracking.tracker.uncounted_reader.facts(asked, None)
     if not any(name.lower() in NAMES["click_id"] for name in params) and facts.mode != "none":
         found = await find(tracking, facts, now_ms)
         if found is not None:

@@ -125,9 +125,9 @@ async def show(tracking: Tracking, request: web.BaseRequest, _word: str) -> web.
 
 
 def _asker(tracking: Tracking, request: web.BaseRequest) -> _Asker:
-    facts = tracking.tracker.looker.facts(read(request, tracking.world.now_ms()), None)
+    facts = tracking.tracker.uncounted_reader.facts(read(request, tracking.world.now_ms()), None)
     cookie = facts.cookies.get(COOKIE_SECURE) or facts.cookies.get(COOKIE_PLAIN)
-    identity = None if cookie is None else tracking.tracker.pseudonyms.known(cookie)
+    identity = None if cookie is None else tracking.tracker.pseudonyms.read_cookie(cookie)
     return _Asker(facts, None if identity is None else identity.browser_id)
 
 
@@ -247,7 +247,7 @@ def _page(tracking: Tracking, asker: _Asker) -> web.Response:
         withdrawn=has_withdrawn(facts.cookies),
         stored=_STORED,
         days=tracking.clicks_days(),
-        elsewhere=tracking.tracker.looker.default_mode,
+        elsewhere=tracking.tracker.uncounted_reader.default_mode,
         receivers=_receivers(plans.configuration),
         kinds=_KINDS,
     )

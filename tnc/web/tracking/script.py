@@ -76,7 +76,7 @@ async def sign(tracking: Tracking, request: web.BaseRequest, what: str) -> web.S
     networks and readers of logs know them too.
     """
     now_ms = tracking.world.now_ms()
-    facts = tracking.tracker.looker.facts(read(request, now_ms), None)
+    facts = tracking.tracker.uncounted_reader.facts(read(request, now_ms), None)
     found = None if facts.classification.traffic == "prefetch" else await find(tracking, facts, now_ms)
     if found is not None and tracking.tracker.is_own_visit(facts, found.click.visit, now_ms):
         click = found.click

@@ -1,0 +1,64 @@
+"""Applying a configuration: two at once both take effect."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tnc.admin.services import Services
+from tnc.core.clock import World
+from tnc.core.settings import Settings
+from tnc.store.days.files import Days
+from tnc.store.days.transactions import OfflineWriter
+from tnc.store.keys.keyring import new_key_text
+from tnc.store.workspace import Workspace
+
+WITH_SECRET = """
+[[destination]]
+id = "hook"
+type = "webhook"
+url = "https://own.example/hook"
+secret = "env:HOOK"
+"""
+OTHER = """
+[[offer]]
+id = "shoes"
+url = "https://shop.example/shoes"
+"""
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    key = tmp_path / "key"
+    key.write_text(new_key_text())
+    with (
+        Workspace.create(Settings(data=tmp_path / "data", key=key), World()) as workspace,
+        closing(Days(workspace.paths.days, workspace.keyring)) as days,
+    ):
+        yield Services(workspace, OfflineWriter(days))
+
+
+def test_two_applies_at_once_both_take_effect(services: Services) -> None:
+    second = threading.Thread(target=services.configure.apply, args=(OTHER,), kwargs={"file": "other.toml"})
+
+    def start_the_second(_name: str) -> str:
+        second.start()
+        second.join(0.3)
+        return "whsec_bmV2ZXIgc2hvd24gYW55d2hlcmUgYXQgYWxs"
+
+    first = services.configure.apply(WITH_SECRET, file="hook.toml", secret=start_the_second)
+    second.join()
+
+    version, configuration = services.workspace.configuration()
+    assert (first["version"], version) == (1, 2)
+    assert (list(configuration.destinations), list(configuration.offers)) == (["hook"], ["shoes"])
+
+
+def test_an_apply_without_changes_makes_no_version(services: Services) -> None:
+    services.configure.apply(OTHER, file="other.toml")
+
+    again = services.configure.apply(OTHER, file="other.toml")
+
+    assert (again["version"], again["changed"]) == (1, False)
