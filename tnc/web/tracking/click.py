@@ -17,12 +17,13 @@ from tnc.web.tracking import responses as answers
 from tnc.web.tracking.keys import Tracking
 
 
-def read(request: web.BaseRequest, arrived_at_ms: int) -> Request:
+def read(request: web.BaseRequest, arrived_at_ms: int, target: str | None = None) -> Request:
+    """`target` replaces the one that was sent."""
     return Request.of(
         request.headers.items(),
         method=request.method,
         host=request.headers.get("Host", ""),
-        target=target_of(request),
+        target=target_of(request) if target is None else target,
         peer=request.remote or "",
         secure=request.secure,
         arrived_at_ms=arrived_at_ms,
@@ -48,10 +49,12 @@ log = logging.getLogger(__name__)
 _COOKIE: Final = f"; Path=/; Max-Age={COOKIE_DAYS * 86400}; HttpOnly; SameSite=Lax"
 
 
-async def visit(tracking: Tracking, plan: Plan, request: web.BaseRequest) -> web.StreamResponse:
-    """Decide, record, send on; a HEAD request leaves no trace."""
+async def visit(
+    tracking: Tracking, plan: Plan, request: web.BaseRequest, target: str | None = None
+) -> web.StreamResponse:
+    """Decide, record, send on; a HEAD request leaves no trace. `target` is the mended one of an odd address."""
     real, now_ms = request.method == "GET", tracking.world.now_ms()
-    arrival = arrive(tracking, plan, lambda: read(request, now_ms), now_ms, remember=real)  # who, and where to
+    arrival = arrive(tracking, plan, lambda: read(request, now_ms, target), now_ms, remember=real)  # who, and where to
     if real:
         await record(tracking, arrival)  # remember
     return answer(tracking, arrival)  # go

@@ -10,6 +10,7 @@ from tnc.store.days.history import ClickHistories
 from tnc.tracking.conversions.inbox import PostbackCall, PostbackReply
 from tnc.tracking.tracker import Tracker
 from tnc.visitors.rate import ClickRate
+from tnc.web.tracking.paths import UnknownPaths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,4 +30,5 @@ class Tracking:
     clicks_days: Callable[[], int]
     version: str
     page_key: bytes
+    unknown_paths: UnknownPaths = field(default_factory=UnknownPaths)
     asking: ClickRate = field(default_factory=ClickRate)  # forms of the privacy page, by address

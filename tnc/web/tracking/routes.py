@@ -13,8 +13,9 @@ from aiohttp import web
 from tnc.web.tracking import landers, pages, postbacks, privacy
 from tnc.web.tracking import responses as answers
 from tnc.web.tracking import script as scripts
-from tnc.web.tracking.click import path_of, visit
+from tnc.web.tracking.click import path_of, target_of, visit
 from tnc.web.tracking.keys import Tracking
+from tnc.web.tracking.paths import PathMender
 
 ROUTE: Final = web.RequestKey("ROUTE", str)
 """An address without the words in it."""
@@ -58,6 +59,8 @@ _WORD: Final = re.compile(r"\(.+\)")
 
 
 def front(tracking: Tracking) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+    mender = PathMender()
+
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         path = path_of(request)
         plan = tracking.tracker.plans.by_path.get(path)
@@ -66,7 +69,11 @@ def front(tracking: Tracking) -> Callable[[web.BaseRequest], Awaitable[web.Strea
             return await visit(tracking, plan, request) if request.method in _ASK else answers.not_allowed(_ASK)
         methods, handler, word = _find(path)
         if handler is None:
-            return answers.status(404)
+            mended = mender.mend(target_of(request), tracking.tracker.plans) if request.method in _ASK else None
+            if mended is None:
+                tracking.unknown_paths.note(path)
+                return answers.status(404)
+            return await visit(tracking, mended[0], request, mended[1])
         if request.method not in methods:
             return answers.not_allowed(methods)
         return await handler(tracking, request, word)
