@@ -241,7 +241,8 @@ def weighted(make: type[Any], items: Sequence[str]) -> SearchStrategy[tuple[Any,
         identity: st.builds(make, id=st.just(identity), weight=st.integers(0, 1_000_000), paused=st.booleans())
         for identity in items
     }
-    return some(items).flatmap(lambda chosen: st.tuples(*(one[identity] for identity in chosen)))
+    chosen = some(items).flatmap(lambda chosen: st.tuples(*(one[identity] for identity in chosen)))
+    return chosen.filter(lambda options: not options or any(option.weight for option in options))
 
 
 def flows(identity: str, known_landers: Sequence[str], known_offers: Sequence[str]) -> SearchStrategy[Flow]:

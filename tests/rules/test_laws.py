@@ -12,14 +12,23 @@ from tnc.rules import Plan, Step, is_decision_code
 from tnc.rules.review_parity import BROWSERS, as_ordinary_visitor
 
 names = st.sampled_from(["shoes", "boots", "socks"])
+
+
+def weights(options: st.SearchStrategy[str], largest: int, most: int) -> st.SearchStrategy[dict[str, int]]:
+    """Weights of some options, of which at least one gets visitors."""
+    return st.dictionaries(options, st.integers(0, largest), max_size=most).filter(
+        lambda found: not found or any(found.values())
+    )
+
+
 flows = st.lists(
     st.builds(
         lambda conditions, offers, landers, match, paused: flow(
             "f", *conditions, offers=offers, landers=landers or {"quiz": 1}, match=match, paused=paused
         ),
         st.lists(conditions, max_size=3),
-        st.dictionaries(names, st.integers(0, 3), max_size=3),
-        st.dictionaries(st.sampled_from(["quiz", "story"]), st.integers(0, 2), max_size=2),
+        weights(names, 3, 3),
+        weights(st.sampled_from(["quiz", "story"]), 2, 2),
         st.sampled_from(["all", "any"]),
         st.booleans(),
     ),

@@ -524,6 +524,7 @@ def test_the_trace_lists_every_step_in_plain_words() -> None:
         (shop(flow("f", offers={"hats": 1})), "there is no offer 'hats'"),
         (shop(flow("f", landers={"hats": 1})), "there is no lander 'hats'"),
         (shop(flow("f", offers={"shoes": -1})), "below 0"),
+        (shop(flow("f", offers={"shoes": 0, "boots": 0})), "every offer has weight 0"),
         (shop(replace(US, offers=(WeightedOffer(id=SHOES),) * 2)), "twice"),
         (shop(REST, filter_=standard(when("offer", "is", ["x"]))), "filter 'standard': 'offer' is only known"),
         (shop(REST, filter_=standard(BOTS, action=Action(type="url"))), "filter 'standard': '' is no URL"),

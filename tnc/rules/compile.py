@@ -1,6 +1,6 @@
 """Compiles a configuration to a plan for each campaign, or refuses it with a sentence about the first mistake."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -249,7 +249,7 @@ class _Compiler:
 
 
 def _options(
-    noun: str, options: Iterable[WeightedLander | WeightedOffer], routes: Mapping[Any, Any], where: str
+    noun: str, options: Sequence[WeightedLander | WeightedOffer], routes: Mapping[Any, Any], where: str
 ) -> Any:
     """Options that get traffic, and a sentence about each that does not."""
     live, left_out, seen = [], [], set()
@@ -268,6 +268,8 @@ def _options(
             live.append(Option(option.id, option.weight))
         else:
             left_out.append(f"{noun} {option.id} is {why}")
+    if seen and not any(option.weight for option in options):
+        raise InvalidError(f"{where}: every {noun} has weight 0, so nobody gets one; give one a weight above 0")
     return live, left_out
 
 
