@@ -74,7 +74,9 @@ async def apply(server: Server, per: str) -> None:
 
 async def tell(server: Server, click_id: ClickId, **said: str) -> None:
     params = {"cid": click_id, "txid": "T", **said}
-    answered = await server.hear(PostbackCall(method="GET", path="/postback", params=params, peer_ip=None))
+    answered = await asyncio.to_thread(
+        server.services.conversions.receive, PostbackCall(method="GET", path="/postback", params=params, peer_ip=None)
+    )
     assert answered.status == 200
 
 

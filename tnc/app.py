@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tnc import __version__
 from tnc.admin.alerts import AlertMailer
 from tnc.admin.geo_updates import GeoUpdates, newest_in_use
 from tnc.admin.jobs import DAY, HOUR, MINUTE, Job, Jobs
@@ -35,7 +34,6 @@ from tnc.store.days.writer import day_path, utc_date
 from tnc.store.migrations import previous_files, remove_previous
 from tnc.store.workspace import Paths, Workspace, locked, served_workspace
 from tnc.tracking.consent_withdrawal import ConsentWithdrawals
-from tnc.tracking.conversions.inbox import PostbackCall, PostbackReply
 from tnc.tracking.crawler_checks import CrawlerChecks
 from tnc.tracking.live import LiveConfiguration, LiveState
 from tnc.tracking.setup import make_tracker, visit_reader
@@ -81,24 +79,7 @@ class Server:
         self.services = Services(workspace, self.writer, outbox=outbox, listener=self.live)
 
     def tracking(self) -> Tracking:
-        return Tracking(
-            world=self.workspace.world,
-            tracker=self.tracker,
-            log=self.click_log,
-            histories=self.workspace.histories,
-            hear=self.hear,
-            file=self.file,
-            privacy_requests=self.services.privacy_requests,
-            clicks_days=lambda: self.workspace.settings.clicks_days,
-            version=__version__,
-            page_key=self.workspace.keys.control_key,
-        )
-
-    async def file(self, secret: str) -> str | None:
-        return await asyncio.to_thread(self.services.destinations.file, secret)
-
-    async def hear(self, call: PostbackCall) -> PostbackReply:
-        return await asyncio.to_thread(self.services.conversions.hear, call)
+        return Tracking(self.services, self.tracker, self.click_log)
 
     def finish_days(self) -> None:
         """Build what searches of past days need, step by step; clicks of such a day are written between two steps."""

@@ -322,7 +322,10 @@ class Whole:
         )
         await self.server.click_log.put(workspace.id, click)
         params = {"cid": click.click_id, "txid": f"canary-{number}"}
-        answered = await self.server.hear(PostbackCall(method="GET", path="/postback", params=params, peer_ip=None))
+        answered = await asyncio.to_thread(
+            self.server.services.conversions.receive,
+            PostbackCall(method="GET", path="/postback", params=params, peer_ip=None),
+        )
         assert answered.status == 200
 
     def states(self) -> set[str]:

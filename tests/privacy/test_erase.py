@@ -443,10 +443,10 @@ def test_a_postback_that_was_heard_before_and_is_written_down_after_it_is_not(fu
         def later(self, day: Day, work: Callable[[DayWriter], object], /) -> None:
             late.append((day, work))
 
-    receiving = PostbackInbox(full.workspace, Late(full.days))
-    receiving.hear(PostbackCall(method="GET", path="/postback", params={"cid": OURS, "payout": "1"}, peer_ip=None))
-    receiving.hear(PostbackCall(method="GET", path="/postback", params={"cid": OURS, "payout": "much"}, peer_ip=None))
-    receiving.hear(PostbackCall(method="GET", path="/postback", params={"cid": "theirs", "s2": OURS}, peer_ip=None))
+    inbox = PostbackInbox(full.workspace, Late(full.days))
+    inbox.receive(PostbackCall(method="GET", path="/postback", params={"cid": OURS, "payout": "1"}, peer_ip=None))
+    inbox.receive(PostbackCall(method="GET", path="/postback", params={"cid": OURS, "payout": "much"}, peer_ip=None))
+    inbox.receive(PostbackCall(method="GET", path="/postback", params={"cid": "theirs", "s2": OURS}, peer_ip=None))
     before = len(calls_of(full))
 
     full.eraser().erase(full.eraser().subject(click=OURS))

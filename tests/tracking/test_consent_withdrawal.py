@@ -106,8 +106,8 @@ class Place:
         return arrival.click
 
     async def sell(self, click: Click, txid: str = "T") -> None:
-        heard = PostbackCall(method="GET", path="/postback", params={"cid": click.click_id, "txid": txid}, peer_ip=None)
-        assert (await asyncio.to_thread(self.services.conversions.hear, heard)).status == 200
+        call = PostbackCall(method="GET", path="/postback", params={"cid": click.click_id, "txid": txid}, peer_ip=None)
+        assert (await asyncio.to_thread(self.services.conversions.receive, call)).status == 200
 
     def states(self) -> list[tuple[str, str | None]]:
         """State and reason of all deliveries, oldest first."""

@@ -230,7 +230,7 @@ class Installation:
     def postback(self, click_id: ClickId | str, **said: str) -> PostbackReply:
         params = {"cid": click_id, "key": "s3cret", **said}
         call = PostbackCall(method="GET", path="/postback", params=params, peer_ip="198.51.100.7")
-        return self.server.services.conversions.hear(call)
+        return self.server.services.conversions.receive(call)
 
     # -- the dashboard
 

@@ -1,4 +1,4 @@
-"""Conversions from a file: one line each, under the same names as in a postback."""
+"""Imports conversions from CSV, with the parameter names of postbacks as columns."""
 
 import csv
 import io
@@ -29,13 +29,13 @@ COLUMNS: frozenset[str] = frozenset(
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# How spreadsheets and careful exports keep a value from being run as a formula: ="0012", '=1+1, '-5
-_GUARDED = re.compile(r'="(.*)"|\'([=+\-@\t\r].*)', re.DOTALL)
+# How spreadsheets and exports protect a value from being run as a formula: ="0012", '=1+1, '-5
+_PROTECTED = re.compile(r'="(.*)"|\'([=+\-@\t\r].*)', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the file: what it says, or what is wrong with it."""
+    """One line of the file: its conversion, or what is wrong with it."""
 
     line: int  # as an editor counts; the header is line 1
     incoming: Incoming | None = None
@@ -45,14 +45,13 @@ class Row:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     rows: tuple[Row, ...]
-    unused_columns: tuple[str, ...]  # in the file, and unknown here
+    unused_columns: tuple[str, ...]  # in the file, with names that have no meaning here
 
 
 def read_table(text: str, *, now_ms: int) -> Table:
-    """A CSV file with a header, separated by comma, semicolon or tab; `converted_at` may say when.
+    """Read a CSV file with a header, separated by comma, semicolon or tab.
 
-    A bad line is a Row with its problem and harms no other. InvalidError when the first line names
-    no column for the click id.
+    A bad line is a Row with its problem. Raises InvalidError when the header has no column for the click id.
     """
     lines = _lines(text.removeprefix("\ufeff"))
     _, header = next(lines, (1, []))
@@ -66,7 +65,7 @@ def read_table(text: str, *, now_ms: int) -> Table:
 
 
 def _lines(text: str) -> Iterator[tuple[int, list[str] | csv.Error]]:
-    """The lines that hold something: where each begins, and its cells or why it has none."""
+    """The lines that are not empty: number of the first text line, and the cells or why they cannot be read."""
     head = text.lstrip().partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), strict=True)
     while True:
@@ -87,17 +86,17 @@ def _row(line: int, columns: Sequence[str], cells: list[str] | csv.Error, now_ms
         return Row(line=line, problem=f"not readable as CSV: {cells}")
     if len(cells) > len(columns):
         return Row(line=line, problem="more cells than columns: put quotes around a value that holds the separator")
-    said = {column: _unguarded(cell) for column, cell in zip(columns, cells, strict=False)}
+    values = {column: _unprotected(cell) for column, cell in zip(columns, cells, strict=False)}
     try:
-        incoming = read_postback(said)
-        return Row(line=line, incoming=replace(incoming, converted_at_ms=_time(said.get(CONVERTED_AT, ""), now_ms)))
+        incoming = read_postback(values)
+        return Row(line=line, incoming=replace(incoming, converted_at_ms=_time(values.get(CONVERTED_AT, ""), now_ms)))
     except InvalidError as refusal:
         return Row(line=line, problem=str(refusal))
 
 
-def _unguarded(cell: str) -> str:
-    guarded = _GUARDED.fullmatch(cell.strip())
-    return (guarded[1] or guarded[2] or "") if guarded else cell
+def _unprotected(cell: str) -> str:
+    protected = _PROTECTED.fullmatch(cell.strip())
+    return (protected[1] or protected[2] or "") if protected else cell
 
 
 def _time(text: str, now_ms: int) -> int | None:
@@ -110,7 +109,7 @@ def _time(text: str, now_ms: int) -> int | None:
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     at_ms = round((aware - _EPOCH) / timedelta(milliseconds=1))
     if not 0 <= at_ms <= now_ms:
-        raise InvalidError(f"{CONVERTED_AT} lies in the future or before 1970")
+        raise InvalidError(f"{CONVERTED_AT} is in the future or before 1970")
     return at_ms
 
 
@@ -119,16 +118,16 @@ _T = TypeVar("_T")
 _FROM_FILE: Final = Caller(origin="import")
 OUTCOMES: Final = ("new", "changed", "duplicate", "unmapped", "ignored", "unknown-click", "invalid")
 
-Wanted = tuple[Row, Incoming]
-_Stored = tuple[dict[str, Any], RecordedConversion | None]  # what is said of a line, and what it came to
+_Line = tuple[Row, Incoming]
+_Stored = tuple[dict[str, Any], RecordedConversion | None]  # the outcome of a line as JSON, what was stored
 
 
 class _UndoneError(Exception):
-    """Ends a trial, so that nothing of it stays."""
+    """Raised to undo the writes of a dry run."""
 
 
 class ConversionFile:
-    """Reads lines into a house. `dry_run`: says what would become of them, and stores nothing."""
+    """Stores the conversions of a file; with `dry_run` it only finds out the outcome of each line."""
 
     def __init__(
         self,
@@ -144,17 +143,17 @@ class ConversionFile:
         self._dry_run = dry_run
 
     def read(self, text: str) -> dict[str, Any]:
-        """Raises InvalidError when the first line names no column for the click id."""
+        """Counts and the outcome of each line as JSON. Raises InvalidError as `read_table` does."""
         table = read_table(text, now_ms=self._workspace.world.now_ms())
-        lines = [_said(row.line, "invalid", row.problem) for row in table.rows if row.problem is not None]
-        days: dict[Date | None, list[Wanted]] = {}
+        lines = [_line_json(row.line, "invalid", row.problem) for row in table.rows if row.problem is not None]
+        days: dict[Date | None, list[_Line]] = {}
         known = frozenset(self._workspace.histories.dates())
         for row in table.rows:
             if row.incoming is not None:
                 days.setdefault(self._date_of(row.incoming.click_id, known), []).append((row, row.incoming))
         for date, wanted in days.items():
             if date is None:
-                lines += [_said(row.line, "unknown-click", "No click here has this id.") for row, _ in wanted]
+                lines += [_line_json(row.line, "unknown-click", "No click here has this id.") for row, _ in wanted]
             else:
                 lines += self._store(date, wanted)
         counts = Counter(line["outcome"] for line in lines)
@@ -172,14 +171,14 @@ class ConversionFile:
             return own
         return self._workspace.histories.date_of(click_id)
 
-    def _store(self, date: Date, wanted: Sequence[Wanted]) -> Iterator[dict[str, Any]]:
-        """For a trial the lines about one click stay together: a later one must know what an earlier one said."""
+    def _store(self, date: Date, wanted: Sequence[_Line]) -> Iterator[dict[str, Any]]:
+        """In a dry run the lines about one click are one group: a later one must see the writes of the earlier ones."""
         groups = _by_click(wanted) if self._dry_run else [[each] for each in wanted]
         _, configuration = self._workspace.configuration()
 
-        def store(writer: DayWriter, group: Sequence[Wanted]) -> list[_Stored]:
+        def store(writer: DayWriter, group: Sequence[_Line]) -> list[_Stored]:
             def work(writer: DayWriter) -> list[_Stored]:
-                return [self._store_one(writer, row, said, configuration) for row, said in group]
+                return [self._store_one(writer, row, incoming, configuration) for row, incoming in group]
 
             return _undone(writer, work) if self._dry_run else work(writer)
 
@@ -190,34 +189,34 @@ class ConversionFile:
                     self._listener.converted(recorded)
                 yield line
 
-    def _store_one(self, writer: DayWriter, row: Row, said: Incoming, configuration: Configuration) -> _Stored:
+    def _store_one(self, writer: DayWriter, row: Row, incoming: Incoming, configuration: Configuration) -> _Stored:
         world = self._workspace.world
         now_ms = world.now_ms()
         try:
-            told = record_conversion(
+            recorded = record_conversion(
                 writer,
-                said,
+                incoming,
                 configuration=configuration,
                 caller=_FROM_FILE,
                 now_ms=now_ms,
                 new_id=lambda: ConversionId(new_id(now_ms, world.token(ID_RANDOM_BYTES))),
             )
         except InvalidError as error:
-            return _said(row.line, "invalid", str(error)), None
-        if told.outcome is None:
-            return _said(row.line, "unknown-click", "No click here has this id."), None
-        after = told.outcome.after
+            return _line_json(row.line, "invalid", str(error)), None
+        if recorded.outcome is None:
+            return _line_json(row.line, "unknown-click", "No click here has this id."), None
+        after = recorded.outcome.after
         conversion_id = None if after is None else after.conversion_id
-        return _said(row.line, told.outcome.kind, told.outcome.note, conversion_id), told
+        return _line_json(row.line, recorded.outcome.kind, recorded.outcome.note, conversion_id), recorded
 
 
-def _said(line: int, outcome: str, note: str | None, conversion_id: ConversionId | None = None) -> dict[str, Any]:
+def _line_json(line: int, outcome: str, note: str | None, conversion_id: ConversionId | None = None) -> dict[str, Any]:
     return {"line": line, "outcome": outcome, "note": note, "conversion_id": conversion_id}
 
 
-def _by_click(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
-    """The lines about each click, in their order."""
-    found: dict[ClickId, list[Wanted]] = {}
+def _by_click(wanted: Sequence[_Line]) -> list[list[_Line]]:
+    """The lines of each click, in their order."""
+    found: dict[ClickId, list[_Line]] = {}
     for each in wanted:
         found.setdefault(each[1].click_id, []).append(each)
     return list(found.values())

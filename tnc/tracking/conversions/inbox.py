@@ -1,7 +1,7 @@
-"""The postback inbox: every call that tells of a conversion, heard, answered and kept, and heard again later.
+"""The postback inbox: every postback is processed, answered and stored, and can be processed again.
 
-A call about a click of today is kept in the transaction that stores what it says; any other right after it. A
-call for an erased click is answered as unknown, counted, and kept nowhere.
+A postback about a click of today is stored in the transaction that stores its conversion; any other right after it. A
+postback for an erased click is answered as unknown and counted, and not stored.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from functools import partial
 from heapq import merge
 from typing import Any, Final
 
-from msgspec.structs import replace as amended
+from msgspec.structs import replace as replace_struct
 
 from tnc.core.clock import ID_RANDOM_BYTES, new_id
 from tnc.core.errors import InvalidError, NotFoundError
@@ -33,20 +33,20 @@ _MASK: Final = "***"
 _SECRETS: Final = frozenset({"key"})
 
 _UNKNOWN_CLICK: Final = (
-    "No click here has this id: it was made by another tracker, is older than clicks are kept, or the network sends"
-    " something else than what {click_id} put into the offer's address. Check the macro in the network's postback URL."
+    "No click here has this id: another tracker made it, it is older than the retention of clicks, or the network sends"
+    " something else than what {click_id} put into the offer's URL. Check the macro in the network's postback URL."
 )
 _REFUSED: Final[Mapping[str, str]] = {
-    "wrong key": "The call did not carry the network's key: put key=... into its postback URL, or take `key` away.",
-    "address not allowed": "The caller's address is not among the network's `allow_ips`: add it if it is theirs.",
+    "wrong key": "The postback did not have the network's key: put key=... into its postback URL, or remove `key`.",
+    "address not allowed": "The caller's IP address is not among the network's `allow_ips`: add it if it is theirs.",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostbackCall:
-    """A call as it came. `path` is without a key; `params` may hold one.
+    """A postback as it came. `path` is without a key; `params` may hold one.
 
-    `problem`: why its body cannot be read. `note`: what was mended while it was read, for its owner.
+    `problem`: why its body cannot be read. `note`: what was corrected while it was read, for the owner.
     """
 
     method: str
@@ -60,7 +60,7 @@ class PostbackCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostbackReply:
-    """`status` is HTTP's."""
+    """`status` is the HTTP status."""
 
     status: int
     text: str
@@ -73,7 +73,7 @@ class PostbackInbox:
         self._writer = writer
         self._listener = listener
 
-    # -- now
+    # -- conversions as they come in
 
     def convert(
         self,
@@ -82,7 +82,10 @@ class PostbackInbox:
         *,
         also: Callable[[Date, DayWriter, RecordedConversion], None] = lambda _date, _writer, _recorded: None,
     ) -> RecordedConversion:
-        """Store what is said about a conversion, and what is to be stored `also`; durable when this returns."""
+        """Store a report about a conversion; durable when this returns.
+
+        `also` runs in the same transaction, with the date of its day.
+        """
         workspace = self._workspace
         date = workspace.histories.date_of(incoming.click_id)
         if date is None:
@@ -106,45 +109,45 @@ class PostbackInbox:
         self._listener.converted(recorded)
         return recorded
 
-    def hear(self, heard: PostbackCall) -> PostbackReply:
-        """Raises UnavailableError when what was said could not be stored."""
+    def receive(self, call: PostbackCall) -> PostbackReply:
+        """Process a postback and store it. Raises UnavailableError when the disk refuses its conversion."""
         now_ms = self._workspace.world.now_ms()
         today = utc_date(now_ms)
         try:
-            return self._hear(heard, _read(heard), now_ms, today)
+            return self._receive(call, _read(call), now_ms, today)
         except InvalidError as error:
-            answered = PostbackReply(status=400, text=str(error), outcome="invalid")
-            self._keep_stray(today, _row(heard, now_ms, answered, note=str(error)), click_named(heard.params))
-            return answered
+            reply = PostbackReply(status=400, text=str(error), outcome="invalid")
+            self._store_unmatched(today, _row(call, now_ms, reply, note=str(error)), click_named(call.params))
+            return reply
 
-    def _hear(self, heard: PostbackCall, incoming: Incoming, now_ms: int, today: Date) -> PostbackReply:
-        kept = False
+    def _receive(self, call: PostbackCall, incoming: Incoming, now_ms: int, today: Date) -> PostbackReply:
+        stored = False
 
-        def keep_with_it(date: Date, writer: DayWriter, recorded: RecordedConversion) -> None:
-            nonlocal kept
+        def store_with_it(date: Date, writer: DayWriter, recorded: RecordedConversion) -> None:
+            nonlocal stored
             if date == today:
-                kept = True
-                self._add(writer, _row_of(heard, now_ms, recorded), incoming.click_id)
+                stored = True
+                self._add(writer, _row_of(call, now_ms, recorded), incoming.click_id)
 
-        recorded = self.convert(incoming, Caller(origin=heard.origin, peer_ip=heard.peer_ip), also=keep_with_it)
+        recorded = self.convert(incoming, Caller(origin=call.origin, peer_ip=call.peer_ip), also=store_with_it)
         if recorded.refused == "unknown click":
-            self._keep_stray(today, _row_of(heard, now_ms, recorded), incoming.click_id)
-        elif not kept:
-            self._keep(today, _row_of(heard, now_ms, recorded), incoming.click_id)
-        return _answered(recorded)
+            self._store_unmatched(today, _row_of(call, now_ms, recorded), incoming.click_id)
+        elif not stored:
+            self._store(today, _row_of(call, now_ms, recorded), incoming.click_id)
+        return _reply(recorded)
 
-    def _keep(self, today: Date, row: InboxRow, click_id: ClickId | None) -> None:
+    def _store(self, today: Date, row: InboxRow, click_id: ClickId | None) -> None:
         self._writer.later((self._workspace.id, today), lambda writer: self._add(writer, row, click_id))
 
-    def _keep_stray(self, today: Date, row: InboxRow, click_id: ClickId | None) -> None:
-        """What is said of an erased click is counted and kept nowhere."""
+    def _store_unmatched(self, today: Date, row: InboxRow, click_id: ClickId | None) -> None:
+        """A postback for an erased click is counted and not stored."""
         if self._workspace.erasures.find_erased(_clicks_in(row, click_id)).wait():
             self._writer.later((self._workspace.id, today), _count_erased)
         else:
-            self._keep(today, row, click_id)
+            self._store(today, row, click_id)
 
     def _add(self, writer: DayWriter, row: InboxRow, click_id: ClickId | None) -> None:
-        """Its click may have been erased since it was heard, by somebody who looks for no more calls of it."""
+        """Not when its click was erased since the postback came: that erasure searches for no more postbacks."""
         if any(map(self._workspace.erasures.was_just_erased, _clicks_in(row, click_id))):
             _count_erased(writer)
             return
@@ -152,7 +155,7 @@ class PostbackInbox:
         writer.inbox.add(replace(row, click=token))
 
     def add(self, incoming: Incoming) -> dict[str, Any]:
-        """By hand. Raises NotFoundError for an unknown click."""
+        """Add a conversion by hand. Raises NotFoundError for an unknown click."""
         recorded = self.convert(incoming, Caller(origin="hand"))
         if recorded.refused == "unknown click" or recorded.outcome is None:
             raise NotFoundError(
@@ -167,20 +170,20 @@ class PostbackInbox:
         }
 
     def import_csv(self, text: str, *, dry_run: bool) -> dict[str, Any]:
-        """Conversions as CSV; a line that is stored already adds nothing. Gives the outcome of each line."""
+        """Import conversions; a line that is stored already adds nothing. Returns the outcome of each line."""
         return ConversionFile(self._workspace, self._writer, self._listener, dry_run=dry_run).read(text)
 
-    # -- afterwards
+    # -- the stored postbacks
 
     def remap(self) -> None:
-        """Read statuses that were unknown when they came by the present mapping, also in the calls that are stored."""
+        """Apply the current status mapping to conversions and postbacks whose status was unknown when it came."""
         remap_all(self._workspace, self._writer, self._listener)
         self.replay(outcomes={"unmapped"})
 
     def rows(
         self, *, outcomes: Collection[CallOutcome] | None = None, limit: int | None = None
     ) -> Iterator[tuple[Date, InboxRow]]:
-        """Newest first, across the days."""
+        """Postbacks of all days with the date of each, newest first."""
         days = [self._rows_of(date, outcomes, limit) for date in reversed(self._workspace.histories.dates())]
         newest = merge(*days, key=lambda each: each[1].at_ms, reverse=True)
         for number, each in enumerate(newest):
@@ -195,11 +198,11 @@ class PostbackInbox:
             return [(date, row) for row in reader.inbox.newest(outcomes=outcomes, limit=-1 if limit is None else limit)]
 
     def replay(self, call: str | None = None, *, outcomes: Collection[CallOutcome] = UNMATCHED) -> dict[str, Any]:
-        """Hear one call again, or all that came to certain outcomes. Key and address need not fit any more."""
+        """Process one postback again, or all with these outcomes. Key and IP address are not checked again."""
         rows = [self._one(call)] if call is not None else list(self.rows(outcomes=outcomes))
         now: Counter[str] = Counter()
         for date, row in reversed(rows):
-            again = self._heard_again(row)
+            again = self._process_again(row)
             self._writer.transact((self._workspace.id, date), partial(_change, again))
             now[again.outcome] += 1
         return {"replayed": len(rows), "outcomes": dict(now)}
@@ -214,28 +217,30 @@ class PostbackInbox:
                 return date, row
         except (ValueError, NotFoundError):
             pass
-        raise NotFoundError(f"there is no call {text!r} in the inbox; `tnc conversion inbox` lists them.")
+        raise NotFoundError(f"there is no postback {text!r} in the inbox; `tnc conversion inbox` lists them.")
 
-    def _heard_again(self, row: InboxRow) -> InboxRow:
-        """What a call comes to now. What it came to before is not made less by hearing it twice."""
-        call = amended(row.call, replays=row.call.replays + 1)
+    def _process_again(self, row: InboxRow) -> InboxRow:
+        """The row with its outcome now. An outcome that matched a conversion before stays."""
+        call = replace_struct(row.call, replays=row.call.replays + 1)
         try:
             recorded = self.convert(read_postback(call.params), Caller(origin=call.origin))
         except InvalidError as error:
-            return replace(row, call=amended(call, note=str(error)))
+            return replace(row, call=replace_struct(call, note=str(error)))
         if row.outcome not in UNMATCHED:
             return replace(row, call=call)
-        now = _row_of(_heard(call), row.at_ms, recorded)
+        now = _row_of(_call_of(call), row.at_ms, recorded)
         after = None if recorded.outcome is None else recorded.outcome.after
         if row.outcome == "unmapped" and now.outcome == "duplicate":
             if after is None or after.status is None:
                 return replace(row, call=call)  # no mapping knows its status yet
-            now = replace(now, outcome="changed", call=amended(now.call, note="Its word was mapped since."))
-        return replace(now, seq=row.seq, click=row.click, call=amended(now.call, peer=call.peer, replays=call.replays))
+            now = replace(now, outcome="changed", call=replace_struct(now.call, note="The status was mapped since."))
+        return replace(
+            now, seq=row.seq, click=row.click, call=replace_struct(now.call, peer=call.peer, replays=call.replays)
+        )
 
 
 def call_id(date: Date, row: InboxRow) -> str:
-    """`20261124-17`: the day of its arrival, and its number there."""
+    """`20261124-17`: the date it came, and its number in that day."""
     return f"{date:%Y%m%d}-{row.seq}"
 
 
@@ -258,10 +263,10 @@ def call_json(date: Date, row: InboxRow) -> dict[str, Any]:
     }
 
 
-def _read(heard: PostbackCall) -> Incoming:
-    if heard.problem is not None:
-        raise InvalidError(heard.problem)
-    return read_postback(heard.params)
+def _read(call: PostbackCall) -> Incoming:
+    if call.problem is not None:
+        raise InvalidError(call.problem)
+    return read_postback(call.params)
 
 
 def _change(row: InboxRow, writer: DayWriter) -> None:
@@ -269,7 +274,7 @@ def _change(row: InboxRow, writer: DayWriter) -> None:
 
 
 def _clicks_in(row: InboxRow, click_id: ClickId | None) -> set[ClickId]:
-    """The clicks that a call may be about: the one it named, and of a stray whatever looks like one."""
+    """The clicks a postback may be about: the one it names, and when it matched none every text like a click id."""
     strays = map(ClickId, ids_told(row.call.params)) if row.outcome in STRAY else ()
     return {*strays, *([] if click_id is None else [click_id])}
 
@@ -278,7 +283,7 @@ def _count_erased(writer: DayWriter) -> None:
     writer.count("postbacks for erased clicks", 1)
 
 
-def _answered(recorded: RecordedConversion) -> PostbackReply:
+def _reply(recorded: RecordedConversion) -> PostbackReply:
     if recorded.outcome is not None:
         return PostbackReply(status=200, text=recorded.outcome.answer, outcome=recorded.outcome.kind)
     text = recorded.refused or ""
@@ -287,32 +292,32 @@ def _answered(recorded: RecordedConversion) -> PostbackReply:
     return PostbackReply(status=403, text=text, outcome="refused")
 
 
-def _row_of(heard: PostbackCall, at_ms: int, recorded: RecordedConversion) -> InboxRow:
-    answered, outcome = _answered(recorded), recorded.outcome
+def _row_of(call: PostbackCall, at_ms: int, recorded: RecordedConversion) -> InboxRow:
+    reply, outcome = _reply(recorded), recorded.outcome
     if outcome is not None:
         note = outcome.note
     else:
-        note = _UNKNOWN_CLICK if answered.status == 404 else _REFUSED.get(answered.text, answered.text)
-    row = _row(heard, at_ms, answered, note=note)
+        note = _UNKNOWN_CLICK if reply.status == 404 else _REFUSED.get(reply.text, reply.text)
+    row = _row(call, at_ms, reply, note=note)
     after = None if outcome is None else outcome.after
     if after is None:
         return row
-    return replace(row, call=amended(row.call, conversion_id=after.conversion_id, network=after.network))
+    return replace(row, call=replace_struct(row.call, conversion_id=after.conversion_id, network=after.network))
 
 
-def _row(heard: PostbackCall, at_ms: int, answered: PostbackReply, *, note: str) -> InboxRow:
-    call = Call(
-        method=heard.method,
-        path=heard.path,
-        params={name: _MASK if name.lower() in _SECRETS else value for name, value in heard.params.items()},
-        origin=heard.origin,
-        peer=None if heard.peer_ip is None else truncate_ip(heard.peer_ip),
-        status=answered.status,
-        answer=answered.text,
-        note=f"{heard.note} {note}".strip(),
+def _row(call: PostbackCall, at_ms: int, reply: PostbackReply, *, note: str) -> InboxRow:
+    stored = Call(
+        method=call.method,
+        path=call.path,
+        params={name: _MASK if name.lower() in _SECRETS else value for name, value in call.params.items()},
+        origin=call.origin,
+        peer=None if call.peer_ip is None else truncate_ip(call.peer_ip),
+        status=reply.status,
+        answer=reply.text,
+        note=f"{call.note} {note}".strip(),
     )
-    return InboxRow(seq=-1, at_ms=at_ms, outcome=answered.outcome, click=None, call=call)
+    return InboxRow(seq=-1, at_ms=at_ms, outcome=reply.outcome, click=None, call=stored)
 
 
-def _heard(call: Call) -> PostbackCall:
+def _call_of(call: Call) -> PostbackCall:
     return PostbackCall(method=call.method, path=call.path, params=call.params, peer_ip=None, origin=call.origin)

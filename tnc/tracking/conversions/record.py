@@ -17,24 +17,24 @@ from tnc.tracking.conversions.postback import Incoming
 from tnc.tracking.conversions.settle import Origin, Outcome, judge_conversion
 
 UNMAPPED = "words without a mapping"
-"""Name of the number that a day counts them under, so that a new mapping knows where to look."""
+"""Name of the count of unknown statuses in a day file, by which a new mapping finds the days to read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedConversion:
-    """What became of a word about a conversion. `outcome` is None when it was refused."""
+    """The result of a report about a conversion. `outcome` is None when it was refused."""
 
     click: Click | None
     offer: OfferId | None
     outcome: Outcome | None
-    event_seq: int = -1  # number of the word, where it was stored
-    deliveries: Sequence[DeliveryRow] = ()  # what has to be told of it, stored with it
-    refused: Literal["unknown click"] | str | None  # noqa: PYI051 - the one word that has a status of its own
+    event_seq: int = -1  # number of the stored change; -1 when nothing was stored
+    deliveries: Sequence[DeliveryRow] = ()  # to destinations, stored with it
+    refused: Literal["unknown click"] | str | None  # noqa: PYI051 - the one refusal with an HTTP status of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who says something about a conversion. A person at the command line needs no network's key."""
+    """Where a report about a conversion comes from. Without `peer_ip` no key of a network is needed."""
 
     origin: Origin
     peer_ip: str | None = None
@@ -91,10 +91,7 @@ def store_change(
     configuration: Configuration,
     now_ms: int,
 ) -> tuple[int, list[DeliveryRow]]:
-    """Store the last of a click's changes, and with it what has to be told of it.
-
-    Returns its number, and what is in line.
-    """
+    """Store the last of the changes of a click, and its deliveries; returns its number and those deliveries."""
     event_seq = writer.add_event(click_seq, changes[-1])
     if changes[-1].status is None:
         writer.count(UNMAPPED, 1)

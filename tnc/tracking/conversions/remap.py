@@ -1,4 +1,4 @@
-"""Words that nobody understood, understood later: a new mapping reaches back."""
+"""Applies a new status mapping to past conversions whose status was unknown when it came."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,30 +32,30 @@ from tnc.tracking.listener import Listener
 def remap(
     changes: Iterable[ConversionChange], *, network: Network | None, campaign: Campaign | None, now_ms: int
 ) -> tuple[ConversionChange, ...]:
-    """The changes to append to those of one click, so that it stands as if `network`'s present
-    mapping had been there from the start. Empty when nothing differs: doing it twice is doing it once.
+    """The changes to append to those of one click, so that its conversions are as if the current mapping of `network`
+    had been there from the start. Empty when nothing differs, so a second run appends nothing.
     """
     known = vocabulary(network, {})
     correcting = network is not None and network.duplicates == "update"
     appended = []
     for conversion in fold(changes):
         if all(change.status is not None for change in conversion.history):
-            continue  # every word was understood when it came: there is nothing to read anew
-        said = _last_said(conversion, known, correcting=correcting)
-        if said is not None and said.status != conversion.status:
-            appended.append(_change(conversion, said, campaign, now_ms))
+            continue  # every status was known when it came
+        last = _last_decisive(conversion, known, correcting=correcting)
+        if last is not None and last.status != conversion.status:
+            appended.append(_change(conversion, last, campaign, now_ms))
     return tuple(appended)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
+class _Decisive:
     status: ConversionStatus
     change: ConversionChange
 
 
-def _last_said(conversion: Conversion, known: Mapping[str, Meaning], *, correcting: bool) -> _Said | None:
-    """The last word that decides, when every word is taken in the order in which it came."""
-    decided: _Said | None = None
+def _last_decisive(conversion: Conversion, known: Mapping[str, Meaning], *, correcting: bool) -> _Decisive | None:
+    """The last change that sets the status, when all are judged in the order in which they came."""
+    decided: _Decisive | None = None
     unmapped: set[str] = set()
     for change in conversion.history:
         word = (change.status_word or "").casefold()
@@ -64,28 +64,28 @@ def _last_said(conversion: Conversion, known: Mapping[str, Meaning], *, correcti
             unmapped.add(word)
             meaning = known.get(word)
         elif word in unmapped:
-            continue  # was appended when the word was mapped; it is taken where it was first said
+            continue  # appended when the status was mapped; it is judged where it first came
         if meaning is None or meaning == "ignored":
             continue
         before = decided.status if decided else None
         if moves_on(before, meaning, correcting=correcting or change.origin == "hand"):
-            decided = _Said(status=meaning, change=change)
+            decided = _Decisive(status=meaning, change=change)
     return decided
 
 
-def _change(conversion: Conversion, said: _Said, campaign: Campaign | None, now_ms: int) -> ConversionChange:
-    paid = said.change if said.change.payout_micros is not None else conversion
+def _change(conversion: Conversion, last: _Decisive, campaign: Campaign | None, now_ms: int) -> ConversionChange:
+    paid = last.change if last.change.payout_micros is not None else conversion
     cost_micros, cost_currency = conversion_cost(
         campaign,
         event=conversion.event,
-        status=said.status,
+        status=last.status,
         payout_micros=paid.payout_micros,
         currency=paid.currency,
     )
     return replace(
-        said.change,
+        last.change,
         at_ms=now_ms,
-        status=said.status,
+        status=last.status,
         payout_micros=paid.payout_micros,
         currency=paid.currency,
         cost_micros=cost_micros,
@@ -94,7 +94,7 @@ def _change(conversion: Conversion, said: _Said, campaign: Campaign | None, now_
 
 
 def status_maps_differ(before: Configuration, after: Configuration) -> bool:
-    """Whether any network's words mean something else now."""
+    """Whether the status mapping of any network has changed."""
     return any(
         network.statuses != (known.statuses if (known := before.networks.get(name)) is not None else {})
         for name, network in after.networks.items()
@@ -102,28 +102,28 @@ def status_maps_differ(before: Configuration, after: Configuration) -> bool:
 
 
 def remap_all(workspace: Workspace, writer: Writer, listener: Listener) -> int:
-    """Bring every conversion with a word that nobody understood up to the present mapping; how many changed.
+    """Apply the current mapping to every conversion with an unknown status; returns how many changed.
 
-    What changes is sent on like a word that has just come. Doing it twice is doing it once.
+    A change is sent to destinations like a new postback. A second run changes nothing.
     """
     _, configuration = workspace.configuration()
     now_ms = workspace.world.now_ms()
     count = 0
 
-    def anew(writer: DayWriter, seq: int) -> list[RecordedConversion]:
+    def remap_click(writer: DayWriter, seq: int) -> list[RecordedConversion]:
         return list(_remap(writer, seq, configuration, now_ms))
 
     for date in workspace.histories.dates():
-        seqs = _waiting(workspace, date)
-        for portion in in_portions(writer, (workspace.id, date), seqs, anew, world=workspace.world):
+        seqs = _with_unmapped(workspace, date)
+        for portion in in_portions(writer, (workspace.id, date), seqs, remap_click, world=workspace.world):
             for recorded in chain.from_iterable(portion):
                 listener.converted(recorded)
                 count += 1
     return count
 
 
-def _waiting(workspace: Workspace, date: Date) -> list[int]:
-    """Numbers of the clicks of a day that have such a word."""
+def _with_unmapped(workspace: Workspace, date: Date) -> list[int]:
+    """Numbers of the clicks of a day that have an unknown status."""
     with workspace.histories.day(date) as reader:
         return sorted(set(_unmapped(reader))) if reader.number(UNMAPPED) else []
 
@@ -157,7 +157,7 @@ def _remap(
             writer, click_seq, click, changes, configuration=configuration, now_ms=now_ms
         )
         after = _conversion(changes, change.conversion_id)
-        note = f"Its word is mapped now: {change.status}."
+        note = f"The status is mapped now: {change.status}."
         outcome = Outcome(kind="changed", change=change, before=before, after=after, note=note)
         yield RecordedConversion(
             click=click, offer=so_far.offer, outcome=outcome, event_seq=event_seq, deliveries=deliveries, refused=None

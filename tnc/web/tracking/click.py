@@ -88,9 +88,9 @@ async def record(tracking: Tracking, arrival: Arrival) -> None:
     workspace, click = tracking.tracker.workspace, arrival.click
     if click.visit.mode == "none":
         day = (workspace, utc_date(click.clicked_at_ms))
-        await tracking.log.count(day, f"visits without a trace: {click.campaign}")
+        await tracking.click_log.count(day, f"visits without a trace: {click.campaign}")
         return
-    await tracking.log.put(workspace, arrival.stored)
+    await tracking.click_log.put(workspace, arrival.stored)
 
 
 def answer(tracking: Tracking, arrival: Arrival) -> web.Response:

@@ -220,7 +220,7 @@ class ExpressLane(asyncio.Protocol):
             task.add_done_callback(self._lanes.recording.discard)
             task.add_done_callback(lambda _: self._reply(arrival))
         else:
-            tracking.log.submit(
+            tracking.click_log.submit(
                 tracking.tracker.workspace,
                 now_ms,
                 lambda: arrival.stored,

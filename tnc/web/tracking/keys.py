@@ -1,34 +1,30 @@
-"""What the tracking side's handlers share; there is no other state."""
+"""What the handlers of a tracking domain share."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from tnc.admin.services import Services
 from tnc.core.clock import World
-from tnc.privacy.requests import PrivacyRequests
 from tnc.store.days.click_log import ClickLog
-from tnc.store.days.history import ClickHistories
-from tnc.tracking.conversions.inbox import PostbackCall, PostbackReply
 from tnc.tracking.tracker import Tracker
 from tnc.visitors.rate import ClickRate
 from tnc.web.tracking.paths import UnknownPaths
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Tracking:
-    """One served workspace. `hear` takes a call that tells of a conversion: stored when it is answered.
+    """One served workspace. The methods of `services` block, so handlers call them in threads."""
 
-    `file` gives what lies at a secret address for an ad platform to fetch.
-    """
-
-    world: World
+    services: Services
     tracker: Tracker
-    log: ClickLog
-    histories: ClickHistories
-    hear: Callable[[PostbackCall], Awaitable[PostbackReply]]
-    file: Callable[[str], Awaitable[str | None]]
-    privacy_requests: PrivacyRequests
-    clicks_days: Callable[[], int]
-    version: str
-    page_key: bytes
+    click_log: ClickLog
     unknown_paths: UnknownPaths = field(default_factory=UnknownPaths)
-    asking: ClickRate = field(default_factory=ClickRate)  # forms of the privacy page, by address
+    form_rate: ClickRate = field(default_factory=ClickRate)  # of requests to the privacy page, by IP address
+
+    @property
+    def world(self) -> World:
+        return self.tracker.world
+
+    @property
+    def page_key(self) -> bytes:
+        """Signs test links and the addresses of second pages."""
+        return self.services.workspace.keys.control_key

@@ -46,14 +46,17 @@ async def find(tracking: Tracking, facts: RequestFacts, now_ms: int) -> Found | 
     if not visitors:
         return None  # the search reads all of today
     click = await asyncio.to_thread(
-        tracking.histories.latest_of_visitors, visitors, since_ms=now_ms - _LOOK_BACK_MS, now_ms=now_ms
+        tracking.services.workspace.histories.latest_of_visitors,
+        visitors,
+        since_ms=now_ms - _LOOK_BACK_MS,
+        now_ms=now_ms,
     )
     return None if click is None else Found(click, "visitor")
 
 
 async def _by_id(tracking: Tracking, click_id: str, by: Literal["cid", "cookie"]) -> Found | None:
     try:
-        history = await asyncio.to_thread(tracking.histories.get, ClickId(click_id[:_LONGEST_ID]))
+        history = await asyncio.to_thread(tracking.services.workspace.histories.get, ClickId(click_id[:_LONGEST_ID]))
     except NotFoundError:
         return None
     return Found(history.click, by)
@@ -84,7 +87,7 @@ async def _remember(tracking: Tracking, found: Found, offer: LanderOffer, *, num
     day: Day = (click.workspace, utc_date(click.clicked_at_ms))
     # The visitor goes on all the same; that the disk refuses is told by /-/health and in the log.
     with suppress(UnavailableError):
-        await tracking.log.run(
+        await tracking.click_log.run(
             day,
             lambda writer: record_lander_click(
                 writer,

@@ -1,17 +1,20 @@
 """The tracking domain's own few pages: health, the second half of a double meta refresh, and robots.txt."""
 
+import asyncio
+
 from aiohttp import web
 
+from tnc import __version__
 from tnc.web.tracking import responses as answers
 from tnc.web.tracking.keys import Tracking
 
 
 async def health(tracking: Tracking, _request: web.BaseRequest, _word: str) -> web.StreamResponse:
     """GET /-/health: 200, or 503 while clicks cannot be recorded; redirects go on in both cases."""
-    recording = tracking.log.recording()
+    recording = tracking.click_log.recording()
     told = {
         "status": "ok" if recording.failing is None else "not recording",
-        "version": tracking.version,
+        "version": __version__,
         "config_version": tracking.tracker.plans.version,
         "waiting": recording.waiting,
         "lost": recording.lost,
@@ -29,7 +32,7 @@ async def second_page(tracking: Tracking, _request: web.BaseRequest, token: str)
 
 async def file(tracking: Tracking, _request: web.BaseRequest, secret: str) -> web.StreamResponse:
     """GET /-/feed/{secret}.csv: conversions for an ad platform that fetches them itself."""
-    text = await tracking.file(secret)
+    text = await asyncio.to_thread(tracking.services.destinations.file, secret)
     if text is None:
         return answers.status(404)
     headers = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}

@@ -1,5 +1,6 @@
-"""GET and POST /postback, and the pixel: somebody tells of a conversion. Answered after it is durable."""
+"""Postbacks (GET and POST /postback) and the conversion pixel. Answered once the conversion is durable."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Mapping
@@ -21,15 +22,15 @@ from tnc.web.tracking.click import path_of, read
 from tnc.web.tracking.keys import Tracking
 from tnc.web.tracking.landers import find
 
-_LARGEST: Final = 64 * 1024
-_MOST_DIGITS: Final = 64  # of a number in JSON that is written out
+_MAX_BODY: Final = 64 * 1024
+_MAX_DIGITS: Final = 64  # of a JSON number that is written without an exponent
 _DOT: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _ESCAPED: Final = "The address held &amp; where & was meant: write & into the postback URL. It was read as meant."
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
 async def postback(tracking: Tracking, request: web.BaseRequest, key: str) -> web.StreamResponse:
-    """In plain text. `key` is the one in the path, as networks set up for Keitaro send it."""
+    """Answers in plain text. `key` is the one in the path, as networks set up for Keitaro send it."""
     asked = read(request, tracking.world.now_ms())
     params = read_query(split_target(asked.target)[1])
     if key:
@@ -43,9 +44,9 @@ async def postback(tracking: Tracking, request: web.BaseRequest, key: str) -> we
     peer_ip = tracking.tracker.uncounted_reader.facts(asked, None).ip
     origin: Origin = "postback"
     if is_signed(params.pop(PARAMETER, ""), tracking.page_key, asked.arrived_at_ms):
-        peer_ip, origin = None, "test"  # its owner needs no network's key
+        peer_ip, origin = None, "test"  # the owner needs no key of a network
     note = _ESCAPED if ESCAPED_AMPERSAND in unquote(asked.target) else ""
-    heard = PostbackCall(
+    call = PostbackCall(
         method=request.method,
         path=path,
         params=_trimmed(params),
@@ -54,12 +55,12 @@ async def postback(tracking: Tracking, request: web.BaseRequest, key: str) -> we
         problem=problem,
         note=note,
     )
-    status, text = await _hear(tracking, heard)
+    status, text = await _receive(tracking, call)
     return web.Response(status=status, text=text, headers=_NO_STORE)
 
 
 async def pixel(tracking: Tracking, request: web.BaseRequest, _word: str) -> web.StreamResponse:
-    """GET /conversion.gif: by `cid`, else by the visitor's own click. A picture in any case."""
+    """GET /conversion.gif: by `cid`, else by the newest click of the visitor. Always answered with an image."""
     now_ms = tracking.world.now_ms()
     asked = read(request, now_ms)
     params = read_query(split_target(asked.target)[1])
@@ -68,19 +69,19 @@ async def pixel(tracking: Tracking, request: web.BaseRequest, _word: str) -> web
         found = await find(tracking, facts, now_ms)
         if found is not None:
             params["cid"] = found.click.click_id
-    heard = PostbackCall(
+    call = PostbackCall(
         method=request.method, path="/conversion.gif", params=_trimmed(params), peer_ip=facts.ip, origin="pixel"
     )
-    status, _ = await _hear(tracking, heard)
+    status, _ = await _receive(tracking, call)
     return web.Response(status=status, body=_DOT, content_type="image/gif", headers=_NO_STORE)
 
 
-async def _hear(tracking: Tracking, heard: PostbackCall) -> tuple[int, str]:
+async def _receive(tracking: Tracking, call: PostbackCall) -> tuple[int, str]:
     try:
-        answered = await tracking.hear(heard)
+        reply = await asyncio.to_thread(tracking.services.conversions.receive, call)
     except TncError as error:
         return error.http_status, str(error)
-    return answered.status, answered.text
+    return reply.status, reply.text
 
 
 def _trimmed(params: Mapping[str, str]) -> dict[str, str]:
@@ -100,9 +101,9 @@ async def _posted(request: web.BaseRequest) -> dict[str, str]:
     if request.method != "POST" or not request.can_read_body:
         return {}
     body = b""
-    while part := await request.content.read(_LARGEST + 1 - len(body)):
+    while part := await request.content.read(_MAX_BODY + 1 - len(body)):
         body += part
-        if len(body) > _LARGEST:
+        if len(body) > _MAX_BODY:
             raise InvalidError("the body is too large: send the parameters only.")
     if request.content_type == "multipart/form-data":
         return _parts(request.headers["Content-Type"], body)
@@ -137,5 +138,5 @@ def _text(value: object) -> str:
     if isinstance(value, dict | list):
         raise InvalidError("the body holds more than plain values: send a flat object of parameters.")
     if isinstance(value, Decimal):  # what a program writes as 1e-05 is money all the same
-        return f"{value:f}" if abs(value.adjusted()) <= _MOST_DIGITS else str(value)
+        return f"{value:f}" if abs(value.adjusted()) <= _MAX_DIGITS else str(value)
     return value if isinstance(value, str) else json.dumps(value)

@@ -108,14 +108,14 @@ async def show(tracking: Tracking, request: web.BaseRequest, _word: str) -> web.
     if not _same_site(request):
         return answers.status(403)
     ip = asker.facts.ip
-    if ip is not None and tracking.asking.exceeds_limit(ip, tracking.world.now_ms(), shared=False):
+    if ip is not None and tracking.form_rate.exceeds_limit(ip, tracking.world.now_ms(), shared=False):
         return answers.status(429)
     body = await request.content.read(_LARGEST + 1)
     if len(body) > _LARGEST:
         return answers.status(413)
     given = read_query(body.decode(errors="replace"))
     if given.get("do") == "copy" and asker.browser_id is not None:
-        return _download(await asyncio.to_thread(tracking.privacy_requests.copy, asker.browser_id))
+        return _download(await asyncio.to_thread(tracking.services.privacy_requests.copy, asker.browser_id))
     try:
         await _do(tracking, asker, given)
     except TncError as error:
@@ -151,7 +151,7 @@ async def _do(tracking: Tracking, asker: _Asker, given: Mapping[str, str]) -> No
         case "opt-out":
             asker.cookies = (_set(asker, OPT_OUT_COOKIES), _forget_me(asker))
             if asker.browser_id is not None:
-                await asyncio.to_thread(tracking.privacy_requests.object, asker.browser_id)
+                await asyncio.to_thread(tracking.services.privacy_requests.object, asker.browser_id)
             asker.said = Said(title="From now on nothing is recorded", text=_OPTED_OUT)
         case "opt-in":
             asker.cookies = _unset(OPT_OUT_COOKIES)
@@ -166,7 +166,7 @@ async def _do(tracking: Tracking, asker: _Asker, given: Mapping[str, str]) -> No
 
 async def _look(tracking: Tracking, asker: _Asker) -> None:
     if asker.browser_id is not None:
-        asker.held = await asyncio.to_thread(tracking.privacy_requests.stored_visits, asker.browser_id)
+        asker.held = await asyncio.to_thread(tracking.services.privacy_requests.stored_visits, asker.browser_id)
 
 
 async def _erase(tracking: Tracking, asker: _Asker, *, sure: bool) -> None:
@@ -181,7 +181,7 @@ async def _erase(tracking: Tracking, asker: _Asker, *, sure: bool) -> None:
 
 async def _erased(tracking: Tracking, browser_id: str, kind: RequestKind) -> Said:
     try:
-        receipt: Any = await asyncio.to_thread(tracking.privacy_requests.erase, browser_id, kind=kind)
+        receipt: Any = await asyncio.to_thread(tracking.services.privacy_requests.erase, browser_id, kind=kind)
     except PartlyDoneError:
         return Said(title="It is being erased", text=_UNDER_WAY)
     return Said(title="It is erased", text=_ERASED, receipt=json.dumps(receipt, indent=2))
@@ -205,7 +205,7 @@ async def _ask(tracking: Tracking, asker: _Asker, given: Mapping[str, str]) -> N
             click=given["click"], ip=asker.facts.ip, browser=reduced_user_agent(agent.browser, agent.os)
         )
     request, link = await asyncio.to_thread(
-        tracking.privacy_requests.submit, kind, text=words, contact=contact, named=named
+        tracking.services.privacy_requests.submit, kind, text=words, contact=contact, named=named
     )
     asker.said = Said(
         title="We have it",
@@ -246,7 +246,7 @@ def _page(tracking: Tracking, asker: _Asker) -> web.Response:
         opted_out=has_opted_out(facts.cookies),
         withdrawn=has_withdrawn(facts.cookies),
         stored=_STORED,
-        days=tracking.clicks_days(),
+        days=tracking.services.workspace.settings.clicks_days,
         elsewhere=tracking.tracker.uncounted_reader.default_mode,
         receivers=_receivers(plans.configuration),
         kinds=_KINDS,
@@ -298,7 +298,7 @@ def _download(content: bytes) -> web.Response:
 
 async def case(tracking: Tracking, _request: web.BaseRequest, link: str) -> web.StreamResponse:
     """GET /privacy/case/{secret}"""
-    found = await asyncio.to_thread(tracking.privacy_requests.by_link, link)
+    found = await asyncio.to_thread(tracking.services.privacy_requests.by_link, link)
     if found is None:
         return answers.status(404)
     steps = [

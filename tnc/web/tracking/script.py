@@ -82,5 +82,7 @@ async def sign(tracking: Tracking, request: web.BaseRequest, what: str) -> web.S
         click = found.click
         day: Day = (click.workspace, utc_date(click.clicked_at_ms))
         with suppress(UnavailableError):  # told by /-/health and in the log
-            await tracking.log.run(day, lambda writer: record_sign(writer, click.click_id, REASONS[what], at_ms=now_ms))
+            await tracking.click_log.run(
+                day, lambda writer: record_sign(writer, click.click_id, REASONS[what], at_ms=now_ms)
+            )
     return answers.status(204)
