@@ -108,7 +108,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
         yield Place(workspace, clock, Postman())
 
 
-def test_what_arises_is_mailed_once(place: Place) -> None:
+def test_a_new_problem_is_mailed_once(place: Place) -> None:
     assert place.look() == []
     place.stop()
 
@@ -121,7 +121,7 @@ def test_what_arises_is_mailed_once(place: Place) -> None:
     assert "tnc destination resume meta-main" in letter.text
 
 
-def test_each_subject_has_a_mail_of_its_own(place: Place) -> None:
+def test_each_problem_gets_a_mail_of_its_own(place: Place) -> None:
     place.stop()
     place.failing = "no space left on device"
     place.look()
@@ -131,7 +131,7 @@ def test_each_subject_has_a_mail_of_its_own(place: Place) -> None:
     assert len({letter.message_id for letter in place.postman.letters}) == 3
 
 
-def test_what_comes_and_goes_is_mailed_once_an_hour(place: Place) -> None:
+def test_a_recurring_problem_is_mailed_once_an_hour(place: Place) -> None:
     for _ in range(29):
         place.stop()
         place.look()
@@ -145,7 +145,7 @@ def test_what_comes_and_goes_is_mailed_once_an_hour(place: Place) -> None:
     assert place.postman.subjects == [STOPPED, STOPPED]
 
 
-def test_what_lasts_is_mailed_once_a_day(place: Place) -> None:
+def test_a_lasting_problem_is_mailed_once_a_day(place: Place) -> None:
     place.stop()
     place.look()
     for _ in range(23):
@@ -156,7 +156,7 @@ def test_what_lasts_is_mailed_once_a_day(place: Place) -> None:
 
 
 @pytest.mark.parametrize("jump_ms", [-10 * DAY_MS, 10 * DAY_MS])
-def test_a_clock_that_jumps_silences_nobody_for_ever(place: Place, jump_ms: int) -> None:
+def test_a_clock_jump_does_not_silence_alerts(place: Place, jump_ms: int) -> None:
     place.stop()
     place.look()
 
@@ -167,7 +167,7 @@ def test_a_clock_that_jumps_silences_nobody_for_ever(place: Place, jump_ms: int)
     assert place.postman.subjects == [STOPPED, STOPPED]
 
 
-def test_a_restart_mails_nothing_twice(place: Place) -> None:
+def test_a_restart_repeats_no_mail(place: Place) -> None:
     place.stop()
     place.look()
     place.start()
@@ -175,7 +175,7 @@ def test_a_restart_mails_nothing_twice(place: Place) -> None:
     assert place.look() == [STOPPED]
 
 
-def test_a_crash_before_it_was_marked_sends_the_same_message_again(place: Place) -> None:
+def test_a_crash_before_an_alert_is_marked_sends_the_same_message_again(place: Place) -> None:
     place.stop()
     place.postman.problem = "localhost:587 cannot be reached."
     place.look()
@@ -189,7 +189,7 @@ def test_a_crash_before_it_was_marked_sends_the_same_message_again(place: Place)
     assert len(set(place.postman.tried)) == 1
 
 
-def test_what_cannot_be_mailed_is_tried_again_and_said_in_the_doctor(place: Place) -> None:
+def test_a_mail_that_fails_is_retried_and_reported_by_doctor(place: Place) -> None:
     place.stop()
     place.stop("hook")
     place.postman.problem = "localhost:587 refuses [mail] user and password (535)."
@@ -207,7 +207,7 @@ def test_what_cannot_be_mailed_is_tried_again_and_said_in_the_doctor(place: Plac
     assert finding.state == "ok"
 
 
-def test_what_passed_before_it_could_be_mailed_is_not(place: Place) -> None:
+def test_a_problem_that_ended_before_its_mail_is_not_mailed(place: Place) -> None:
     place.stop()
     place.postman.problem = "localhost:587 cannot be reached."
     place.look()
@@ -218,7 +218,7 @@ def test_what_passed_before_it_could_be_mailed_is_not(place: Place) -> None:
     assert place.workspace.alerts.all().wait() == {}
 
 
-def test_that_nothing_can_be_written_is_mailed_all_the_same_and_once(
+def test_a_full_disk_is_mailed_once_although_nothing_can_be_stored(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -234,7 +234,7 @@ def test_that_nothing_can_be_written_is_mailed_all_the_same_and_once(
     assert place.postman.subjects == [FULL]
 
 
-def test_a_check_that_fails_keeps_no_other_from_being_heard(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_check_does_not_hide_other_alerts(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError("damaged")
 
@@ -244,7 +244,7 @@ def test_a_check_that_fails_keeps_no_other_from_being_heard(place: Place, monkey
     assert place.look() == [STOPPED]
 
 
-def test_a_request_is_told_of_on_the_days_of_its_reminders(place: Place) -> None:
+def test_a_privacy_request_is_mailed_on_its_reminder_days(place: Place) -> None:
     request = place.workspace.register.open("r1", "access", channel="page", now_ms=place.clock.now_ms).wait()
     days = (request.due_at_ms - place.clock.now_ms) // DAY_MS
     for _ in range(days * 4):
@@ -256,7 +256,7 @@ def test_a_request_is_told_of_on_the_days_of_its_reminders(place: Place) -> None
     assert place.postman.subjects[-1] == "[tnc] requests of people are overdue"
 
 
-def test_without_mail_nothing_is_looked_at(tmp_path: Path) -> None:
+def test_without_mail_no_check_runs(tmp_path: Path) -> None:
     postman = Postman()
     with Workspace.create(settings_of(tmp_path, mail_host=""), World()) as workspace:
         Place(workspace, Clock(), postman, failing="full").look()
@@ -362,7 +362,7 @@ async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
         yield Whole(server, receiver, str(fake.make_url("")).rstrip("/"), relay)
 
 
-async def test_a_refused_token_costs_two_requests_and_one_mail_and_loses_nothing(whole: Whole) -> None:
+async def test_a_refused_token_causes_two_requests_and_one_mail_and_loses_no_delivery(whole: Whole) -> None:
     workspace = whole.server.workspace
     alerting = AlertMailer(workspace, whole.server.click_log.recording)
     await whole.apply("an old one")

@@ -48,7 +48,7 @@ def erase_canary(full: Estate) -> None:
     eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
 
 
-def test_a_backup_is_one_closed_file_without_keys_tokens_or_words(full: Estate, tmp_path: Path) -> None:
+def test_a_backup_is_one_private_file_without_keys_tokens_or_plain_text(full: Estate, tmp_path: Path) -> None:
     made = Backups(full.workspace).create(tmp_path / "copies")
     path = Path(made["file"])
 
@@ -66,14 +66,14 @@ def test_a_backup_is_one_closed_file_without_keys_tokens_or_words(full: Estate, 
     assert manifest["days"]["days"] == [date.isoformat() for date in DAYS]
 
 
-def test_every_record_of_a_fresh_backup_opens(full: Estate, tmp_path: Path) -> None:
+def test_every_record_of_a_new_backup_can_be_decrypted(full: Estate, tmp_path: Path) -> None:
     told = Backups(full.workspace).verify(backup(full, tmp_path / "copies"))
 
     assert told["refused"] == 0
     assert told["opened"] == told["records"] > 42
 
 
-def test_an_old_backup_refuses_exactly_what_was_erased_since(full: Estate, tmp_path: Path) -> None:
+def test_verify_refuses_exactly_the_records_erased_since(full: Estate, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
     before = Backups(full.workspace).verify(path)
     found = {
@@ -88,7 +88,7 @@ def test_an_old_backup_refuses_exactly_what_was_erased_since(full: Estate, tmp_p
     assert after["refused"] == sum(found.values())
 
 
-def test_a_restore_of_an_old_backup_brings_back_everybody_else(full: Estate, tmp_path: Path) -> None:
+def test_a_restore_of_an_old_backup_brings_back_all_other_visitors(full: Estate, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
     others = {click for click in full.click_ids() if not click.startswith("canary")}
     erase_canary(full)
@@ -110,7 +110,7 @@ def told_of(estate: Estate, click_id: str) -> ClickHistory:
     return next(history for history in estate.workspace.histories.newest() if history.click.click_id == click_id)
 
 
-def test_what_is_restored_can_be_searched_and_reported(full: Estate, tmp_path: Path) -> None:
+def test_restored_clicks_can_be_searched_and_reported(full: Estate, tmp_path: Path) -> None:
     before = {by: full.report(*by.split(",")) for by in ("campaign,offer,day", "country,device")}
     history = told_of(full, "canary-2026-11-23-0000")
     found = full.eraser().find(full.eraser().subject(visitor=CANARY_SUBJECT))
@@ -125,7 +125,7 @@ def test_what_is_restored_can_be_searched_and_reported(full: Estate, tmp_path: P
             assert again.report(*by.split(",")) == told
 
 
-def test_numbers_are_not_handed_out_again_after_a_restore(full: Estate, tmp_path: Path) -> None:
+def test_record_numbers_are_not_reused_after_a_restore(full: Estate, tmp_path: Path) -> None:
     Backups(full.workspace).restore(backup(full, tmp_path / "copies"), tmp_path / "again" / "data")
     (tmp_path / "again" / "data.key").write_text((tmp_path / "data.key").read_text())
 
@@ -136,7 +136,7 @@ def test_numbers_are_not_handed_out_again_after_a_restore(full: Estate, tmp_path
         assert min(writer._numbers["clicks"].take() - last[0], writer._numbers["events"].take() - last[1]) > 0
 
 
-def test_days_that_have_outlived_their_term_do_not_come_back(full: Estate, tmp_path: Path) -> None:
+def test_days_past_their_retention_are_not_restored(full: Estate, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
     full.now_ms = NOW_MS + 89 * DAY_MS
 
@@ -147,7 +147,7 @@ def test_days_that_have_outlived_their_term_do_not_come_back(full: Estate, tmp_p
         assert workspace.histories.dates() == [DAYS[2]]
 
 
-def test_a_day_whose_key_was_destroyed_does_not_come_back(full: Estate, tmp_path: Path) -> None:
+def test_a_day_whose_key_was_destroyed_is_not_restored(full: Estate, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
     Retention(full.workspace, full.writer, roll_up_days=lambda _settings, _dates: None).set({"clicks": 1})
 
@@ -157,7 +157,7 @@ def test_a_day_whose_key_was_destroyed_does_not_come_back(full: Estate, tmp_path
     assert (told["expired_days"], told["clicks"]) == (2, 14)
 
 
-def test_another_installation_cannot_open_it(full: Estate, tmp_path: Path) -> None:
+def test_another_installation_cannot_decrypt_a_backup(full: Estate, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "data.key").write_text(new_key_text())
@@ -168,7 +168,7 @@ def test_another_installation_cannot_open_it(full: Estate, tmp_path: Path) -> No
             Backups(other.workspace).restore(path, tmp_path / "again")
 
 
-def test_restricted_clicks_are_in_it_and_come_back_restricted(full: Estate, tmp_path: Path) -> None:
+def test_restricted_clicks_are_restored_as_restricted(full: Estate, tmp_path: Path) -> None:
     eraser = full.eraser()
     eraser.restrict(eraser.subject(visitor=CANARY_SUBJECT))
 
@@ -181,7 +181,7 @@ def test_restricted_clicks_are_in_it_and_come_back_restricted(full: Estate, tmp_
         assert not [click for click in again.click_ids() if click.startswith("canary")]
 
 
-def test_nothing_is_restored_over_something(full: Estate, tmp_path: Path) -> None:
+def test_a_restore_never_overwrites_a_data_directory(full: Estate, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
 
     with pytest.raises(RefusedError, match="not empty"):
@@ -189,14 +189,14 @@ def test_nothing_is_restored_over_something(full: Estate, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", [b"", b"not a backup", b"PK\x05\x06" + bytes(18)])
-def test_another_file_is_no_backup(full: Estate, tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_backup_is_refused(full: Estate, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
 
     with pytest.raises(InvalidError, match="no backup"):
         Backups(full.workspace).verify(tmp_path / "file")
 
 
-def test_a_disk_that_fills_up_leaves_no_half_of_a_backup(full: Estate, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_partial_backup(full: Estate, tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, limits[1]))
     try:
@@ -219,7 +219,7 @@ def test_backups_are_listed_newest_first(full: Estate, tmp_path: Path) -> None:
     assert {each["clicks"] for each in told} == {42}
 
 
-def test_the_register_and_the_terms_come_back_as_they_are_now(full: Estate, tmp_path: Path) -> None:
+def test_requests_and_retention_times_are_restored_as_they_are_now(full: Estate, tmp_path: Path) -> None:
     privacy_requests = PrivacyRequests(full.workspace, full.eraser())
     before, _ = privacy_requests.submit("question", text="Who are you?", contact="")
     path = backup(full, tmp_path / "copies")

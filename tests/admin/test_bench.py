@@ -42,7 +42,7 @@ def listener(*pieces: bytes) -> Iterator[tuple[str, int]]:
     thread.join()
 
 
-def test_every_answer_is_heard_whole_and_once() -> None:
+def test_every_reply_is_read_completely_and_once() -> None:
     heard: list[bytes] = []
     with listener(WHOLE[:30], WHOLE[30:]) as address:
         crowd = Crowd(address, repeat(get("/", {"Host": "a"})), heard.append)
@@ -55,7 +55,7 @@ def test_every_answer_is_heard_whole_and_once() -> None:
     assert answers.failed == 0
 
 
-def test_those_who_are_due_come_at_their_time() -> None:
+def test_requests_are_sent_at_their_scheduled_times() -> None:
     with listener(WHOLE) as address:
         crowd = Crowd(address, repeat(get("/", {"Host": "a"})))
 
@@ -66,7 +66,7 @@ def test_those_who_are_due_come_at_their_time() -> None:
     assert answers.seconds >= 0.29
 
 
-def test_an_answer_that_is_cut_short_has_failed() -> None:
+def test_a_truncated_reply_counts_as_failed() -> None:
     with listener(WHOLE[:-1]) as address:
         crowd = Crowd(address, repeat(get("/", {"Host": "a"})))
 
@@ -76,7 +76,7 @@ def test_an_answer_that_is_cut_short_has_failed() -> None:
     assert (answers.latencies_ms, answers.failed) == ([], 5)
 
 
-def test_nobody_listening_is_a_failure_and_no_error() -> None:
+def test_a_refused_connection_counts_as_failed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as bound:
         address = bound.getsockname()
     crowd = Crowd(address, repeat(get("/", {"Host": "a"})))
@@ -98,7 +98,7 @@ def test_nobody_listening_is_a_failure_and_no_error() -> None:
         (b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc", True),
     ],
 )
-def test_an_answer_is_whole_when_its_body_is(answer: bytes, *, whole: bool) -> None:
+def test_a_reply_is_complete_when_its_body_is(answer: bytes, *, whole: bool) -> None:
     assert is_whole(answer) is whole
 
 
@@ -109,7 +109,7 @@ def test_percentiles_are_those_of_the_sorted_latencies() -> None:
     assert answers.per_second == 50
 
 
-def test_the_same_seed_brings_the_same_visitors() -> None:
+def test_the_same_seed_makes_the_same_visitors() -> None:
     one, two, other = visitors(1, host="go.example"), visitors(1, host="go.example"), visitors(2, host="go.example")
 
     first = [next(one) for _ in range(200)]

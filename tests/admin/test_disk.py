@@ -29,7 +29,7 @@ overlay /container overlay rw,lowerdir=/a 0 0
         ("/srvother/tnc", None),
     ],
 )
-def test_file_systems_that_keep_what_is_overwritten_are_named(path: str, word: str | None) -> None:
+def test_file_systems_that_keep_overwritten_data_are_named(path: str, word: str | None) -> None:
     why = keeps_what_is_overwritten(MOUNTS, PurePosixPath(path))
 
     assert (why is None) if word is None else (why is not None and word in why)
@@ -62,7 +62,7 @@ def device(devices: Path, name: str, *below: Path, uuid: str | None = None) -> P
     ],
     ids=["nothing is known", "LUKS", "LVM on LUKS, as Debian makes it", "LVM", "a disk"],
 )
-def test_a_disk_is_encrypted_when_what_it_is_made_of_is(
+def test_a_disk_is_encrypted_when_its_devices_are(
     tmp_path: Path, below: tuple[str | None, ...], encrypted: bool
 ) -> None:
     number = tmp_path.stat().st_dev
@@ -82,7 +82,7 @@ def test_of_two_disks_both_must_be_encrypted(tmp_path: Path) -> None:
     assert not is_encrypted(tmp_path, devices=tmp_path)
 
 
-def test_swap_is_seen() -> None:
+def test_swap_is_detected() -> None:
     head = "Filename Type Size Used Priority\n"
     assert not has_swap(head)
     assert has_swap(head + "/swapfile file 1048572 0 -2\n")

@@ -22,7 +22,7 @@ async def fetch(
     return answer, target.getvalue()
 
 
-async def test_a_file_comes_with_the_marks_that_ask_for_it_only_once() -> None:
+async def test_a_download_sends_the_validators_of_the_last_one() -> None:
     async with Publisher({"/list": LIST}).listening() as publisher:
         first, body = await fetch(f"{publisher.address}/list")
         assert first.etag is not None
@@ -40,7 +40,7 @@ async def test_redirects_are_followed() -> None:
     assert body == LIST
 
 
-async def test_what_is_not_there_is_said_by_its_status() -> None:
+async def test_a_missing_file_is_reported_with_its_http_status() -> None:
     async with Publisher().listening() as publisher:
         answer, body = await fetch(f"{publisher.address}/list")
 
@@ -61,20 +61,20 @@ async def test_what_is_not_there_is_said_by_its_status() -> None:
         (lambda *_: None, "the server hung up"),
     ],
 )
-async def test_what_goes_wrong_is_named(served: Page, says: str) -> None:
+async def test_a_failed_download_names_the_reason(served: Page, says: str) -> None:
     async with Publisher({"/list": served}).listening() as publisher:
         with pytest.raises(FailedError, match=says):
             await fetch(f"{publisher.address}/list")
 
 
-async def test_nobody_listening_is_named() -> None:
+async def test_a_refused_connection_is_named() -> None:
     async with Publisher().listening() as publisher:
         gone = publisher.address
     with pytest.raises(FailedError, match="no connection to the server"):
         await fetch(f"{gone}/list")
 
 
-async def test_an_address_inside_is_asked_only_when_the_owner_named_it() -> None:
+async def test_a_private_address_is_only_used_when_the_owner_allowed_it() -> None:
     async with Publisher({"/list": LIST}).listening() as publisher:
         with pytest.raises(FailedError, match=r"leads to 127\.0\.0\.1, a loopback address"):
             await fetch(f"{publisher.address}/list", base_url="https://mirror.example")
@@ -82,7 +82,7 @@ async def test_an_address_inside_is_asked_only_when_the_owner_named_it() -> None
     assert publisher.asked == []
 
 
-async def test_a_key_goes_to_no_other_host() -> None:
+async def test_a_licence_key_is_not_sent_to_another_host() -> None:
     async with Publisher({"/file": LIST}).listening() as store, Publisher().listening() as publisher:
         publisher.pages = {"/first": redirect("/second"), "/second": redirect(f"{store.address}/file")}
         _, body = await fetch(f"{publisher.address}/first", headers={"Authorization": "Basic secret"})
@@ -92,7 +92,7 @@ async def test_a_key_goes_to_no_other_host() -> None:
     assert [head.get("authorization") for _, head in store.asked] == [None]
 
 
-async def test_no_error_holds_the_query() -> None:
+async def test_errors_do_not_contain_the_query() -> None:
     async with Publisher({"/list?token=secret": half(LIST)}).listening() as publisher:
         with pytest.raises(FailedError) as failed:
             await fetch(f"{publisher.address}/list?token=secret")

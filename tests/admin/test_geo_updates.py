@@ -46,7 +46,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_what_is_due_is_fetched_by_a_child_and_what_fails_is_told(
+def test_due_data_is_downloaded_by_a_child_and_failures_are_reported(
     workspace: Workspace, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     with in_a_thread(Publisher(standard_pages(b"", b"", {"tor": b"9.9.9.9\n"}))) as publisher:
@@ -67,7 +67,7 @@ def test_what_is_due_is_fetched_by_a_child_and_what_fails_is_told(
     assert "dbip-city-ipv4" in vars(caplog.records[0])["why"]
 
 
-def test_who_wants_none_gets_none(workspace: Workspace, settings: Settings) -> None:
+def test_with_renew_off_nothing_is_downloaded(workspace: Workspace, settings: Settings) -> None:
     with in_a_thread(Publisher()) as publisher:
         child = renewal(workspace, replace(settings, base_url=publisher.address, renew=False))
         child.start_if_due()
@@ -77,7 +77,7 @@ def test_who_wants_none_gets_none(workspace: Workspace, settings: Settings) -> N
     assert is_due(settings, workspace.addresses, workspace.world.now_ms())
 
 
-def test_keys_are_not_needed_to_know_what_is_due(workspace: Workspace, settings: Settings, tmp_path: Path) -> None:
+def test_due_data_is_known_without_licence_keys(workspace: Workspace, settings: Settings, tmp_path: Path) -> None:
     missing = replace(settings, maxmind_account="7", maxmind_key=f"file:{tmp_path}/nothing")
 
     assert is_due(missing, workspace.addresses, workspace.world.now_ms())

@@ -38,7 +38,7 @@ def opened_again(full: Estate) -> set[str]:
 # ------------------------------------------------------------------------------------------------- rotating
 
 
-def test_a_new_key_opens_everything_and_the_old_one_nothing(full: Estate) -> None:
+def test_after_a_rotation_only_the_new_key_decrypts(full: Estate) -> None:
     before, old_text = full.click_ids(), full.workspace.settings.key.read_text()
 
     told = Keys(full.workspace).rotate()
@@ -50,7 +50,7 @@ def test_a_new_key_opens_everything_and_the_old_one_nothing(full: Estate) -> Non
         opened_again(full)
 
 
-def test_no_block_of_the_ring_under_the_old_key_is_left(full: Estate) -> None:
+def test_no_block_of_the_keyring_under_the_old_key_remains(full: Estate) -> None:
     before = (full.workspace.paths.ring / MAIN / DAYS[0].isoformat()).read_bytes()
 
     Keys(full.workspace).rotate()
@@ -60,7 +60,7 @@ def test_no_block_of_the_ring_under_the_old_key_is_left(full: Estate) -> None:
 
 
 @pytest.mark.parametrize("done", range(6))
-def test_a_change_of_keys_that_was_cut_off_loses_nothing(full: Estate, done: int) -> None:
+def test_an_interrupted_key_rotation_loses_nothing(full: Estate, done: int) -> None:
     """The file holds both lines until every file of the ring is closed by the new key."""
     before = full.click_ids()
     former = full.workspace.settings.key.read_text().strip()
@@ -77,7 +77,7 @@ def test_a_change_of_keys_that_was_cut_off_loses_nothing(full: Estate, done: int
     assert len(read_keys(full.workspace.settings.key)) == 1
 
 
-def test_the_keys_of_restricted_clicks_change_too(full: Estate) -> None:
+def test_a_rotation_includes_the_keys_of_restricted_clicks(full: Estate) -> None:
     eraser = full.eraser()
     eraser.restrict(eraser.subject(visitor=CANARY_SUBJECT))
 
@@ -89,7 +89,7 @@ def test_the_keys_of_restricted_clicks_change_too(full: Estate) -> None:
 # ------------------------------------------------------------------------------------------- where keys come from
 
 
-def test_a_passphrase_opens_and_another_does_not(full: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_right_passphrase_decrypts(full: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
     key = full.workspace.settings.key
     line, kek, _ = new_line("passphrase", secret="correct horse battery")
     key.write_text(line + "\n")
@@ -102,7 +102,7 @@ def test_a_passphrase_opens_and_another_does_not(full: Estate, monkeypatch: pyte
         new_line("passphrase", secret="short")
 
 
-def test_two_halves_open_together_and_neither_alone(full: Estate, tmp_path: Path) -> None:
+def test_a_split_key_needs_both_halves(full: Estate, tmp_path: Path) -> None:
     told = Keys(full.workspace).rotate("split")
     half = tmp_path / "half"
     half.write_text(told["other_half"])
@@ -118,11 +118,11 @@ def test_two_halves_open_together_and_neither_alone(full: Estate, tmp_path: Path
 # --------------------------------------------------------------------------------------------------- verifying
 
 
-def test_a_whole_keyring_is_said_to_be_whole(full: Estate) -> None:
+def test_a_complete_keyring_is_reported_as_complete(full: Estate) -> None:
     assert Keys(full.workspace).verify() == {"files": 5, "problems": []}
 
 
-def test_a_day_without_its_key_is_said_in_words(full: Estate) -> None:
+def test_a_day_without_a_key_is_reported(full: Estate) -> None:
     (full.workspace.paths.ring / MAIN / DAYS[1].isoformat()).unlink()
 
     (problem,) = Keys(full.workspace).verify()["problems"]
@@ -131,7 +131,7 @@ def test_a_day_without_its_key_is_said_in_words(full: Estate) -> None:
     assert "If the key is lost for good" in problem
 
 
-def test_a_damaged_key_is_said_in_words(full: Estate) -> None:
+def test_a_damaged_key_is_reported(full: Estate) -> None:
     (full.workspace.paths.ring / MAIN / DAYS[1].isoformat()).write_bytes(os.urandom(4096))
 
     problems = Keys(full.workspace).verify()["problems"]
@@ -143,7 +143,7 @@ def test_a_damaged_key_is_said_in_words(full: Estate) -> None:
 # ---------------------------------------------------------------------------------------------------- the copy
 
 
-def test_a_copy_of_the_keyring_holds_it_as_it_is(full: Estate, tmp_path: Path) -> None:
+def test_an_escrow_contains_the_current_keyring(full: Estate, tmp_path: Path) -> None:
     told = Keys(full.workspace).escrow(str(tmp_path / "ring.zip"))
 
     with zipfile.ZipFile(told["file"]) as archive:
@@ -153,7 +153,7 @@ def test_a_copy_of_the_keyring_holds_it_as_it_is(full: Estate, tmp_path: Path) -
     assert Path(told["file"]).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_copy_from_before_an_erasure_is_named_until_there_is_a_new_one(full: Estate, tmp_path: Path) -> None:
+def test_an_escrow_from_before_an_erasure_is_named_until_it_is_replaced(full: Estate, tmp_path: Path) -> None:
     keys = Keys(full.workspace)
     assert keys.status()["escrow"] is None
     keys.escrow(str(tmp_path / "first.zip"))
@@ -169,9 +169,7 @@ def test_a_copy_from_before_an_erasure_is_named_until_there_is_a_new_one(full: E
     assert not keys.status()["escrow"]["opens_what_was_erased"]
 
 
-def test_an_erasure_while_the_clock_was_behind_is_counted_and_one_of_later_days_is_not(
-    full: Estate, tmp_path: Path
-) -> None:
+def test_erasures_since_an_escrow_are_counted_by_epochs_and_not_by_the_clock(full: Estate, tmp_path: Path) -> None:
     """By time the copy would be the newer one."""
     keys, eraser = Keys(full.workspace), full.eraser()
     keys.escrow(str(tmp_path / "ring.zip"))

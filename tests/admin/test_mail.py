@@ -66,7 +66,7 @@ async def complaint(to: SmtpServer) -> str:
     return text.removeprefix(f"{to.host}:{to.port} ")
 
 
-async def test_it_arrives_encrypted_and_as_it_was_meant(server: Server, port: int, own: Certificate) -> None:
+async def test_a_mail_arrives_encrypted_and_unchanged(server: Server, port: int, own: Certificate) -> None:
     assert await post(LETTER, relay(port, own)) == 0
 
     (message,) = server.taken
@@ -80,7 +80,7 @@ async def test_it_arrives_encrypted_and_as_it_was_meant(server: Server, port: in
     assert (text.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
 
 
-async def test_implicit_tls_is_spoken_where_it_is_asked_for(server: Server, own: Certificate) -> None:
+async def test_tls_mode_uses_implicit_tls(server: Server, own: Certificate) -> None:
     with server.listening(own, implicit=True) as port:
         assert await post(LETTER, relay(port, own, tls="tls", user="", password="")) == 0
         assert (await complaint(relay(port, own, tls="tls"))).startswith("offers no STARTTLS or no way to sign in")
@@ -90,14 +90,14 @@ async def test_implicit_tls_is_spoken_where_it_is_asked_for(server: Server, own:
     assert len(server.taken) == 1
 
 
-async def test_nothing_goes_unencrypted(server: Server, own: Certificate) -> None:
+async def test_no_mail_is_sent_unencrypted(server: Server, own: Certificate) -> None:
     with server.listening(own, starttls=False) as port:
         assert (await complaint(relay(port, own))).startswith("offers no STARTTLS")
 
     assert server.taken == []
 
 
-async def test_a_certificate_that_is_not_trusted_or_is_another_s_is_refused(
+async def test_an_untrusted_or_wrong_certificate_is_refused(
     server: Server, port: int, own: Certificate, tmp_path: Path
 ) -> None:
     other = certificate(tmp_path, "elsewhere.example")
@@ -113,7 +113,9 @@ async def test_a_certificate_that_is_not_trusted_or_is_another_s_is_refused(
     assert server.taken == []
 
 
-async def test_what_the_server_refuses_is_said_by_its_number(server: Server, port: int, own: Certificate) -> None:
+async def test_a_refusal_of_the_mail_server_is_reported_with_its_code(
+    server: Server, port: int, own: Certificate
+) -> None:
     to = relay(port, own)
     assert await complaint(replace(to, password="wrong")) == "refuses [mail] user and password (535)."
     assert await complaint(replace(to, user="", password="")) == "wants [mail] user and password (530)."
@@ -127,7 +129,7 @@ async def test_what_the_server_refuses_is_said_by_its_number(server: Server, por
     assert await complaint(to) == "refuses the mail (554)."
 
 
-async def test_nobody_there_and_nobody_who_answers_are_told_apart(
+async def test_a_refused_connection_and_a_timeout_are_reported_differently(
     own: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -137,7 +139,7 @@ async def test_nobody_there_and_nobody_who_answers_are_told_apart(
     assert "cannot be reached" in await complaint(relay(port, own))
 
 
-async def test_a_server_that_hangs_up_is_told(own: Certificate) -> None:
+async def test_a_closed_connection_is_reported(own: Certificate) -> None:
     with socket.create_server(("127.0.0.1", 0)) as rude:
 
         def hang_up() -> None:
@@ -151,7 +153,7 @@ async def test_a_server_that_hangs_up_is_told(own: Certificate) -> None:
     assert "closed the connection" in said or "cannot be reached" in said
 
 
-def test_the_same_letter_is_the_same_bytes_but_for_its_border(own: Certificate) -> None:
+def test_the_same_mail_has_the_same_bytes_except_for_its_boundary(own: Certificate) -> None:
     first, again = (email.message_from_bytes(written(LETTER, relay(1, own)), policy=email.policy.default) for _ in "12")
 
     assert first.items()[:6] == again.items()[:6]
@@ -170,7 +172,7 @@ def test_without_a_host_there_is_no_mail(tmp_path: Path) -> None:
     assert relay_of(Settings(data=tmp_path, key=tmp_path / "key")) is None
 
 
-def test_a_password_is_read_where_it_is_and_never_shown(tmp_path: Path) -> None:
+def test_a_mail_password_is_read_from_its_place_and_never_shown(tmp_path: Path) -> None:
     secret = tmp_path / "password"
     secret.write_text("mail-s3cret\n")
     secret.chmod(0o600)
@@ -182,7 +184,7 @@ def test_a_password_is_read_where_it_is_and_never_shown(tmp_path: Path) -> None:
     assert "s3cret" not in repr(made)
 
 
-def test_a_password_that_is_not_there_or_open_to_others_is_refused(tmp_path: Path) -> None:
+def test_a_missing_or_readable_mail_password_is_refused(tmp_path: Path) -> None:
     secret = tmp_path / "password"
     with pytest.raises(InvalidError, match="cannot be read"):
         relay_of(settings(tmp_path, mail_password=f"file:{secret}"))
@@ -192,7 +194,7 @@ def test_a_password_that_is_not_there_or_open_to_others_is_refused(tmp_path: Pat
         relay_of(settings(tmp_path, mail_password=f"file:{secret}"))
 
 
-def test_the_clock_of_a_letter_is_the_worlds(own: Certificate) -> None:
+def test_a_mail_is_dated_by_the_given_clock(own: Certificate) -> None:
     message = email.message_from_bytes(written(LETTER, relay(1, own)), policy=email.policy.default)
 
     assert message["Date"].datetime.timestamp() == LETTER.at_ms / 1000

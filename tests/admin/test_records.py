@@ -47,7 +47,7 @@ def apply(full: Estate, text: str) -> None:
     Services(full.workspace, full.writer).configure.apply(text, file="shop.toml")
 
 
-def test_records_change_when_a_receiver_is_added(full: Estate) -> None:
+def test_records_of_processing_change_with_the_receivers(full: Estate) -> None:
     apply(full, SHOP)
     before = processing(full.workspace)
 
@@ -62,7 +62,7 @@ def test_records_change_when_a_receiver_is_added(full: Estate) -> None:
     assert after["config_version"] == before["config_version"] + 1
 
 
-def test_records_name_purposes_categories_terms_and_measures(full: Estate) -> None:
+def test_records_of_processing_name_purposes_categories_retention_and_measures(full: Estate) -> None:
     apply(full, SHOP)
 
     told = processing(full.workspace)
@@ -73,7 +73,7 @@ def test_records_name_purposes_categories_terms_and_measures(full: Estate) -> No
     assert {"key file", "keyring", "requests"} <= {each["check"] for each in told["measures"]}
 
 
-def test_a_breach_counts_people_by_country(full: Estate) -> None:
+def test_a_breach_report_counts_visitors_by_country(full: Estate) -> None:
     told = breach(full.workspace, since_ms=noon_ms(DAYS[0]), until_ms=noon_ms(DAYS[1]))
 
     assert (told["clicks"], told["visitors"], told["conversions"]) == (14, 13, 3)
@@ -83,14 +83,14 @@ def test_a_breach_counts_people_by_country(full: Estate) -> None:
     assert told["tell_the_authority_by"] == "2026-11-27T18:00:00.000Z"
 
 
-def test_the_draft_holds_the_figures_and_nobody(full: Estate) -> None:
+def test_the_draft_of_a_notification_has_figures_and_no_personal_data(full: Estate) -> None:
     told = breach(full.workspace, since_ms=noon_ms(DAYS[0]) - DAY_MS, until_ms=noon_ms(DAYS[2]) + DAY_MS)
 
     assert "about 13 visitors of links, 42 visits" in told["draft"]
     assert [name for name, needle in NEEDLES.items() if needle in str(told).encode()] == []
 
 
-def test_a_breach_concerns_restricted_clicks_too(full: Estate) -> None:
+def test_a_breach_report_includes_restricted_clicks(full: Estate) -> None:
     words = {"since_ms": noon_ms(DAYS[0]), "until_ms": noon_ms(DAYS[1])}
     before = breach(full.workspace, **words)
     eraser = full.eraser()
@@ -103,6 +103,6 @@ def test_a_breach_concerns_restricted_clicks_too(full: Estate) -> None:
     }
 
 
-def test_a_breach_begins_before_it_ends(full: Estate) -> None:
+def test_a_breach_report_needs_from_before_to(full: Estate) -> None:
     with pytest.raises(InvalidError, match="before --to"):
         breach(full.workspace, since_ms=NOW_MS, until_ms=NOW_MS)

@@ -133,7 +133,7 @@ def logged(shop: Tnc, destination: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in shop("destination", "log", destination, "--json").out.splitlines()]
 
 
-def test_all_are_listed_with_their_standing_and_what_waits(shop: Tnc, converted: Clicked) -> None:
+def test_destinations_are_listed_with_status_and_queue(shop: Tnc, converted: Clicked) -> None:
     converted()
 
     told = {each["id"]: each for each in shop("destination", "list", "--json").json}
@@ -146,7 +146,7 @@ def test_all_are_listed_with_their_standing_and_what_waits(shop: Tnc, converted:
     assert "active" in shop("destination", "list").out
 
 
-def test_a_delivery_is_logged_with_everything_that_is_known_of_it(shop: Tnc, converted: Clicked) -> None:
+def test_a_delivery_is_logged_with_all_details(shop: Tnc, converted: Clicked) -> None:
     converted()
     converted(consent="denied")
 
@@ -159,7 +159,7 @@ def test_a_delivery_is_logged_with_everything_that_is_known_of_it(shop: Tnc, con
     assert shop("destination", "log", "meta-main", "--limit", "1").out.count("\n") == 1
 
 
-def test_a_preview_shows_what_would_go_without_its_secrets(shop: Tnc, clicked: Clicked, converted: Clicked) -> None:
+def test_a_preview_shows_the_request_without_secrets(shop: Tnc, clicked: Clicked, converted: Clicked) -> None:
     bare = shop("destination", "preview", "meta-main", "--click", clicked(), "--json").json
     real = shop("destination", "preview", "meta-main", "--click", converted(), "--json").json
     quiet = shop("destination", "preview", "quiet", "--click", converted(), "--json").json
@@ -178,9 +178,7 @@ def test_a_preview_shows_what_would_go_without_its_secrets(shop: Tnc, clicked: C
         FilterChange(at_ms=0, by=FilterId("strict"), filter=FilterId("strict"), stopped=True),
     ],
 )
-def test_a_preview_knows_who_turned_out_to_be_no_person(
-    shop: Tnc, clicked: Clicked, settings: Settings, word: Event
-) -> None:
+def test_a_preview_uses_the_current_traffic_class(shop: Tnc, clicked: Clicked, settings: Settings, word: Event) -> None:
     click_id = clicked()
     with (
         Workspace(settings, World(), to_write=True) as workspace,
@@ -199,7 +197,7 @@ def test_a_preview_knows_who_turned_out_to_be_no_person(
     assert (told["send"], told["why"]) == (False, "not-human")
 
 
-def test_a_preview_names_the_conversion_that_is_meant(shop: Tnc, converted: Clicked) -> None:
+def test_a_preview_shows_the_selected_conversion(shop: Tnc, converted: Clicked) -> None:
     click_id = converted()
     [first] = [each["conversion_id"] for each in shop("click", click_id, "--json").json["conversions"]]
     told = shop("click", click_id).out
@@ -215,7 +213,7 @@ def test_a_preview_names_the_conversion_that_is_meant(shop: Tnc, converted: Clic
     assert shop(*words, "--conversion", "nothing").code == 3
 
 
-def test_a_destination_shows_its_settings_its_file_and_no_secret(shop: Tnc) -> None:
+def test_a_destination_shows_its_settings_and_file_and_no_secret(shop: Tnc) -> None:
     meta, file = (shop("destination", "show", each, "--json") for each in ("meta-main", "file"))
 
     assert meta.json["settings"] == {"pixel": "123", "access_token": "(kept)"}
@@ -226,7 +224,7 @@ def test_a_destination_shows_its_settings_its_file_and_no_secret(shop: Tnc) -> N
     assert file.json["file"] in shop("destination", "show", "file").out
 
 
-def test_what_was_refused_is_put_in_line_again_under_its_id(shop: Tnc, converted: Clicked, settings: Settings) -> None:
+def test_a_dead_delivery_is_queued_again_with_the_same_id(shop: Tnc, converted: Clicked, settings: Settings) -> None:
     converted()
     [before] = logged(shop, "meta-main")
     on_its_way = shop("destination", "replay", "meta-main", "--delivery", before["delivery_id"])
@@ -244,9 +242,7 @@ def test_what_was_refused_is_put_in_line_again_under_its_id(shop: Tnc, converted
     assert (after["state"], after["event_id"]) == ("queued", before["event_id"])
 
 
-def test_the_last_answers_are_shown_whatever_waits_behind_them(
-    shop: Tnc, converted: Clicked, settings: Settings
-) -> None:
+def test_the_last_deliveries_are_shown_beside_a_long_queue(shop: Tnc, converted: Clicked, settings: Settings) -> None:
     converted()
     with (
         Workspace(settings, World(), to_write=True) as workspace,
@@ -269,7 +265,7 @@ def test_the_last_answers_are_shown_whatever_waits_behind_them(
     assert (last["state"], last["status"], last["answer"]) == ("dead", 400, "too old")
 
 
-def test_a_stop_is_told_with_its_reason_until_the_operator_resumes(shop: Tnc, settings: Settings) -> None:
+def test_a_stopped_destination_shows_its_reason_until_it_is_resumed(shop: Tnc, settings: Settings) -> None:
     with Workspace(settings, World(), to_write=True) as workspace:
         workspace.stopped_destinations.put(
             MAIN,
@@ -282,7 +278,7 @@ def test_a_stop_is_told_with_its_reason_until_the_operator_resumes(shop: Tnc, se
     assert "stopped" not in shop("destination", "list").out
 
 
-def test_a_test_event_goes_out_marked_and_its_answer_is_told(shop: Tnc, tmp_path: Path, settings: Settings) -> None:
+def test_a_test_event_is_sent_marked_and_its_reply_shown(shop: Tnc, tmp_path: Path, settings: Settings) -> None:
     receiver = webhook.Webhook()
     with in_a_thread(webhook.app(receiver)) as address:
         config = settings.data / "config.toml"
@@ -317,11 +313,11 @@ def test_a_test_event_goes_out_marked_and_its_answer_is_told(shop: Tnc, tmp_path
         ("resume", "nobody"),
     ],
 )
-def test_what_is_not_there_is_told_so(shop: Tnc, words: tuple[str, ...]) -> None:
+def test_an_unknown_destination_exits_3(shop: Tnc, words: tuple[str, ...]) -> None:
     assert shop("destination", *words).code == 3
 
 
-def test_what_to_send_again_must_be_said_and_a_file_is_not_sent(shop: Tnc, converted: Clicked) -> None:
+def test_replay_needs_a_delivery_and_does_not_apply_to_csv_files(shop: Tnc, converted: Clicked) -> None:
     converted()
     [row] = logged(shop, "file")
 

@@ -56,7 +56,7 @@ def findings(tnc: Tnc, check: str) -> list[dict[str, Any]]:
     return [each for each in tnc("doctor", "--json").json if each["check"] == check]
 
 
-def test_a_fresh_installation_is_told_how_to_know_more(tnc: Tnc) -> None:
+def test_doctor_recommends_geo_data_on_a_fresh_installation(tnc: Tnc) -> None:
     (found,) = findings(tnc, "address data")
 
     assert found == {
@@ -67,7 +67,7 @@ def test_a_fresh_installation_is_told_how_to_know_more(tnc: Tnc) -> None:
     }
 
 
-def test_what_nobody_knows_is_named_with_who_asks_for_it(tnc: Tnc, tmp_path: Path) -> None:
+def test_doctor_names_facts_without_data_and_the_flows_that_need_them(tnc: Tnc, tmp_path: Path) -> None:
     if not DATA.exists():
         pytest.skip("needs the shared data")
     tnc("ipdb", "add", str(needed("geo/dbip-city-sample-ipv4.mmdb")))
@@ -83,7 +83,7 @@ def test_what_nobody_knows_is_named_with_who_asks_for_it(tnc: Tnc, tmp_path: Pat
     ]
 
 
-def test_old_data_and_data_that_could_not_be_renewed_are_named(tnc: Tnc, settings: Settings, tmp_path: Path) -> None:
+def test_doctor_names_stale_data_and_failed_updates(tnc: Tnc, settings: Settings, tmp_path: Path) -> None:
     file = tmp_path / "mine.txt"
     file.write_text("9.9.9.0/24\n")
     tnc("ipdb", "add", str(file), "--kind", "tor")
@@ -102,7 +102,7 @@ def test_old_data_and_data_that_could_not_be_renewed_are_named(tnc: Tnc, setting
     ]
 
 
-def test_a_damaged_manifest_is_a_finding(tnc: Tnc, settings: Settings) -> None:
+def test_doctor_reports_a_damaged_manifest(tnc: Tnc, settings: Settings) -> None:
     (settings.data / "ipdb" / MANIFEST).write_text("{")
 
     (found,) = findings(tnc, "address data")
@@ -112,7 +112,7 @@ def test_a_damaged_manifest_is_a_finding(tnc: Tnc, settings: Settings) -> None:
     assert tnc("ip", "81.2.69.142", "--json").json["country"] == "GB"
 
 
-def test_reviewers_are_proved_to_see_what_people_see(tnc: Tnc, tmp_path: Path) -> None:
+def test_doctor_confirms_that_reviewers_see_what_visitors_see(tnc: Tnc, tmp_path: Path) -> None:
     applied(tnc, tmp_path, '{ fact = "device", is = ["mobile"] }, { fact = "unique_campaign", is = [true] }')
 
     assert [each["state"] for each in findings(tnc, "reviewers")] == ["ok"]
@@ -129,13 +129,15 @@ def test_reviewers_are_proved_to_see_what_people_see(tnc: Tnc, tmp_path: Path) -
         '{ fact = "device", is = ["other"] }',
     ],
 )
-def test_what_reviewers_lack_leads_them_nowhere_else(tnc: Tnc, tmp_path: Path, condition: str) -> None:
+def test_values_that_reviewers_do_not_send_do_not_change_their_destination(
+    tnc: Tnc, tmp_path: Path, condition: str
+) -> None:
     applied(tnc, tmp_path, condition)
 
     assert [each["state"] for each in findings(tnc, "reviewers")] == ["ok"]
 
 
-def test_a_campaign_that_would_lead_a_reviewer_astray_is_named(tnc: Tnc, tmp_path: Path) -> None:
+def test_doctor_names_a_campaign_that_sends_a_reviewer_elsewhere(tnc: Tnc, tmp_path: Path) -> None:
     applied(tnc, tmp_path, '{ fact = "ip", is = ["192.0.2.1"] }')
 
     (found,) = findings(tnc, "reviewers")
@@ -145,7 +147,7 @@ def test_a_campaign_that_would_lead_a_reviewer_astray_is_named(tnc: Tnc, tmp_pat
 
 
 @pytest.mark.parametrize("fact", ["vpn", "tor", "datacenter"])
-def test_a_filter_that_could_judge_nobody_is_refused_by_name(tnc: Tnc, tmp_path: Path, fact: str) -> None:
+def test_a_filter_that_can_match_no_visit_is_refused_by_name(tnc: Tnc, tmp_path: Path, fact: str) -> None:
     file = tmp_path / "filter.toml"
     file.write_text(f'[[filter]]\nid = "f"\nwhen = [ {{ fact = "{fact}", is = [true] }} ]\n')
 
@@ -155,7 +157,7 @@ def test_a_filter_that_could_judge_nobody_is_refused_by_name(tnc: Tnc, tmp_path:
     assert f"filter 'f': no installed geo data knows {fact}" in done.err
 
 
-def test_the_standard_filter_applies_at_once_and_only_records(tnc: Tnc) -> None:
+def test_the_standard_filter_applies_and_only_logs(tnc: Tnc) -> None:
     file = Path(__file__).parents[2] / "tnc" / "campaigns" / "templates" / "standard.toml"
 
     assert tnc("apply", str(file)).code == 0
@@ -184,7 +186,7 @@ def called(settings: Settings, **outcomes: int) -> None:
         days.transact((MAIN, utc_date(now_ms)), add)
 
 
-def test_many_calls_that_do_not_match_are_an_alert_with_what_they_mostly_are(tnc: Tnc, settings: Settings) -> None:
+def test_many_unmatched_postbacks_are_an_alert_with_the_main_reason(tnc: Tnc, settings: Settings) -> None:
     called(settings, new=30, unmapped=3)
     before = findings(tnc, "postbacks")
     called(settings, unknown_click=9)
@@ -197,13 +199,13 @@ def test_many_calls_that_do_not_match_are_an_alert_with_what_they_mostly_are(tnc
     assert "mostly unknown-click" in alert["text"]
 
 
-def test_a_few_calls_are_no_share(tnc: Tnc, settings: Settings) -> None:
+def test_a_few_unmatched_postbacks_are_no_alert(tnc: Tnc, settings: Settings) -> None:
     called(settings, unknown_click=5, new=5)
 
     assert [each["state"] for each in findings(tnc, "postbacks")] == ["ok"]
 
 
-def test_a_stopped_destination_is_a_failure_with_what_to_do(tnc: Tnc, settings: Settings) -> None:
+def test_doctor_reports_a_stopped_destination_with_its_fix(tnc: Tnc, settings: Settings) -> None:
     with Workspace(settings, World(), to_write=True) as workspace:
         stop = StoppedDestination(destination=DestinationId("meta-main"), reason="meta-190", at_ms=0, config_version=1)
         workspace.stopped_destinations.put(MAIN, stop).wait()
@@ -217,7 +219,7 @@ def test_a_stopped_destination_is_a_failure_with_what_to_do(tnc: Tnc, settings: 
 # ------------------------------------------------------------------------------------- keys and what lies below
 
 
-def test_a_copy_of_the_keyring_from_before_an_erasure_is_named(tnc: Tnc, settings: Settings, tmp_path: Path) -> None:
+def test_doctor_names_a_keyring_copy_from_before_an_erasure(tnc: Tnc, settings: Settings, tmp_path: Path) -> None:
     (none,) = findings(tnc, "keyring copy")
     assert none["state"] == "ok"
     assert "lost data" in none["text"]
@@ -239,7 +241,7 @@ def test_a_copy_of_the_keyring_from_before_an_erasure_is_named(tnc: Tnc, setting
 
 
 @pytest.mark.parametrize(("most", "state"), [(0, "ok"), (1 << 20, "warning")])
-def test_a_crash_that_would_write_keys_to_the_disk_is_warned_of(tnc: Tnc, most: int, state: str) -> None:
+def test_doctor_warns_of_core_dumps_that_would_hold_keys(tnc: Tnc, most: int, state: str) -> None:
     before = resource.getrlimit(resource.RLIMIT_CORE)
     if before[1] != resource.RLIM_INFINITY and before[1] < most:
         pytest.skip("this process may not have core dumps at all")
@@ -253,7 +255,7 @@ def test_a_crash_that_would_write_keys_to_the_disk_is_warned_of(tnc: Tnc, most: 
 
 
 @pytest.mark.parametrize(("encrypted", "told"), [(True, ("ok", "")), (False, ("warning", "LUKS"))])
-def test_a_disk_that_is_not_seen_to_be_encrypted_is_warned_of(
+def test_doctor_warns_when_disk_encryption_is_not_detected(
     tnc: Tnc, settings: Settings, monkeypatch: pytest.MonkeyPatch, encrypted: bool, told: tuple[str, str]
 ) -> None:
     disks = {settings.data: encrypted}

@@ -8,7 +8,7 @@ from tests.cli.conftest import Tnc
 from tnc.core.settings import Settings
 
 
-def test_a_report_converts_by_the_day(tnc: Tnc, settings: Settings, tmp_path: Path) -> None:
+def test_a_report_converts_by_the_rate_of_the_day(tnc: Tnc, settings: Settings, tmp_path: Path) -> None:
     today = datetime.now(UTC).date()
     days = [today - timedelta(days=number) for number in (2, 1)]
     clicks = [

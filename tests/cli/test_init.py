@@ -17,7 +17,7 @@ from tnc.store.keys.keyring import new_key_text
         (("--key", "{folder}/broken/key"), "broken cannot be made: File exists; choose another place"),
     ],
 )
-def test_what_cannot_be_made_leaves_nothing_behind(tnc: Tnc, tmp_path: Path, given: tuple[str, str], said: str) -> None:
+def test_a_failed_init_leaves_nothing_behind(tnc: Tnc, tmp_path: Path, given: tuple[str, str], said: str) -> None:
     (tmp_path / "broken").write_text("no key")
     before = set(tmp_path.rglob("*"))
 
@@ -28,7 +28,7 @@ def test_what_cannot_be_made_leaves_nothing_behind(tnc: Tnc, tmp_path: Path, giv
     assert set(tmp_path.rglob("*")) == before
 
 
-def test_a_file_in_its_place_is_left_alone(tnc: Tnc, tmp_path: Path) -> None:
+def test_init_leaves_an_existing_file_alone(tnc: Tnc, tmp_path: Path) -> None:
     (tmp_path / "new").write_text("mine")
 
     done = tnc("init", "--data", str(tmp_path / "new"))
@@ -38,7 +38,7 @@ def test_a_file_in_its_place_is_left_alone(tnc: Tnc, tmp_path: Path) -> None:
     assert (tmp_path / "new").read_text() == "mine"
 
 
-def test_a_key_that_was_there_stays_when_it_fails(tnc: Tnc, tmp_path: Path) -> None:
+def test_a_failed_init_keeps_an_existing_key(tnc: Tnc, tmp_path: Path) -> None:
     key = tmp_path / "shared.key"
     key.write_text(new_key_text())
     before = key.read_bytes()

@@ -23,7 +23,7 @@ CURL = "curl/8.5.0"
 # --------------------------------------------------------------------------------------------- what is known
 
 
-def test_a_fresh_installation_knows_countries_and_which_data_says_so(tnc: Tnc) -> None:
+def test_a_fresh_installation_knows_countries_and_names_their_source(tnc: Tnc) -> None:
     told = tnc("ip", "81.2.69.142", "--json").json
 
     assert (told["country"], told["city"], told["vpn"]) == ("GB", None, None)
@@ -32,24 +32,24 @@ def test_a_fresh_installation_knows_countries_and_which_data_says_so(tnc: Tnc) -
 
 
 @pytest.mark.parametrize("ip", ["192.168.1.1", "127.0.0.1", "100.64.0.1", "203.0.113.7", "::1", "fe80::1"])
-def test_addresses_of_nobody_have_no_country(tnc: Tnc, ip: str) -> None:
+def test_reserved_ip_addresses_have_no_country(tnc: Tnc, ip: str) -> None:
     told = tnc("ip", ip, "--json").json
 
     assert (told["country"], told["sources"]) == (None, {})
 
 
-def test_a_mapped_address_is_the_one_it_maps(tnc: Tnc) -> None:
+def test_an_ipv4_mapped_address_counts_as_ipv4(tnc: Tnc) -> None:
     assert tnc("ip", "::ffff:81.2.69.142", "--json").json["ip"] == "81.2.69.142"
 
 
-def test_what_is_no_address_is_refused(tnc: Tnc) -> None:
+def test_an_invalid_ip_address_is_refused(tnc: Tnc) -> None:
     done = tnc("ip", "81.2.69", "--json")
 
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("tnc: '81.2.69' is no IP address; write one such as")
 
 
-def test_a_user_agent_is_read_and_a_bot_is_given_away_by_its_pattern(tnc: Tnc) -> None:
+def test_a_user_agent_is_parsed_and_a_bot_shown_with_its_pattern(tnc: Tnc) -> None:
     told = tnc("ua", CURL, "--json").json
 
     assert (told["reason"], told["crawler"]) == ("ua_client", None)
@@ -57,14 +57,14 @@ def test_a_user_agent_is_read_and_a_bot_is_given_away_by_its_pattern(tnc: Tnc) -
     assert "pattern_source" in tnc("ua", CURL).out
 
 
-def test_a_hostile_user_agent_moves_no_cursor(tnc: Tnc) -> None:
+def test_control_characters_of_a_user_agent_are_escaped(tnc: Tnc) -> None:
     assert "\x1b" not in tnc("ua", "Mozilla/5.0 \x1b[2J (evil)").out
 
 
 # ------------------------------------------------------------------------------------------- add, list, remove
 
 
-def test_a_database_is_added_listed_asked_and_removed(tnc: Tnc) -> None:
+def test_a_database_is_added_listed_used_and_removed(tnc: Tnc) -> None:
     added = tnc("ipdb", "add", str(needed(CITY)), "--json")
     assert added.code == 0
     assert (added.json["name"], added.json["kind"]) == ("dbip-city-sample-ipv4", "city")
@@ -83,7 +83,7 @@ def test_a_database_is_added_listed_asked_and_removed(tnc: Tnc) -> None:
     assert tnc("ip", "50.224.126.45", "--json").json["city"] is None
 
 
-def test_a_list_says_what_it_means_and_counts_what_it_could_not_read(tnc: Tnc, tmp_path: Path) -> None:
+def test_a_list_is_added_with_its_kind_and_unreadable_lines_are_counted(tnc: Tnc, tmp_path: Path) -> None:
     file = tmp_path / "mine.txt"
     file.write_text("9.9.9.0/24\n8.8.8.0/24\nrubbish\n")
 
@@ -94,7 +94,7 @@ def test_a_list_says_what_it_means_and_counts_what_it_could_not_read(tnc: Tnc, t
     assert tnc("ip", "9.9.8.9", "--json").json["vpn"] is False
 
 
-def test_what_is_not_there_is_exit_3(tnc: Tnc) -> None:
+def test_removing_unknown_data_exits_3(tnc: Tnc) -> None:
     done = tnc("ipdb", "remove", "nothing")
 
     assert done.code == 3
@@ -102,7 +102,7 @@ def test_what_is_not_there_is_exit_3(tnc: Tnc) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"0.0.0.0/0\n", b"2002::/16\n", b"10.0.0.0/8\n", b"junk\n" * 9])
-def test_a_list_that_cannot_be_true_is_exit_2_and_changes_nothing(tnc: Tnc, tmp_path: Path, content: bytes) -> None:
+def test_an_impossible_list_exits_2_and_changes_nothing(tnc: Tnc, tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "list.txt"
     file.write_bytes(content)
 
@@ -113,7 +113,7 @@ def test_a_list_that_cannot_be_true_is_exit_2_and_changes_nothing(tnc: Tnc, tmp_
     assert len(tnc("ipdb", "list", "--json").json) == 1
 
 
-def test_a_damaged_database_is_exit_2_and_says_what_it_found(tnc: Tnc, tmp_path: Path) -> None:
+def test_a_damaged_database_exits_2_with_the_reason(tnc: Tnc, tmp_path: Path) -> None:
     half_of_it = tmp_path / "city.mmdb"
     half_of_it.write_bytes(needed(CITY).read_bytes()[:100_000])
 
@@ -149,7 +149,7 @@ def in_a_process_of_its_own(*words: str, settings: Settings) -> object:
     return json.loads(done.stdout)
 
 
-def test_an_update_fetches_everything_once(tnc: Tnc, settings: Settings, pages: dict[str, Page]) -> None:
+def test_an_update_downloads_everything_once(tnc: Tnc, settings: Settings, pages: dict[str, Page]) -> None:
     with in_a_thread(Publisher(pages)) as publisher:
         point(settings, publisher)
         first = tnc("ipdb", "update", "--json")
@@ -172,7 +172,7 @@ def test_an_update_fetches_everything_once(tnc: Tnc, settings: Settings, pages: 
         (redirect("http://169.254.169.254/"), "a metadata address of a cloud"),
     ],
 )
-def test_when_nothing_can_be_had_it_is_exit_1_with_the_cause_and_all_stays(
+def test_an_update_without_any_download_exits_1_and_changes_nothing(
     tnc: Tnc, settings: Settings, served: Page, says: str
 ) -> None:
     if not DATA.exists():
@@ -191,7 +191,7 @@ def test_when_nothing_can_be_had_it_is_exit_1_with_the_cause_and_all_stays(
     assert tnc("ip", "50.224.126.45", "--json").json["city"] == "Waltham (West End)"
 
 
-def test_when_a_part_fails_it_is_exit_5_and_the_list_says_why(
+def test_a_partly_failed_update_exits_5_and_the_list_says_why(
     tnc: Tnc, settings: Settings, pages: dict[str, Page]
 ) -> None:
     pages["/torbulkexitlist"] = b"<html>busy</html>"
@@ -210,7 +210,7 @@ def test_when_a_part_fails_it_is_exit_5_and_the_list_says_why(
     assert problems["icloud-private-relay"] is None
 
 
-def test_a_key_that_others_can_read_is_refused(tnc: Tnc, settings: Settings, tmp_path: Path) -> None:
+def test_a_licence_key_readable_by_others_is_refused(tnc: Tnc, settings: Settings, tmp_path: Path) -> None:
     key = tmp_path / "maxmind"
     key.write_text("0123456789abcdef")
     key.chmod(0o644)

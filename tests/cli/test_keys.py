@@ -25,7 +25,7 @@ def credential(tnc: Tnc, settings: Settings, tmp_path: Path, monkeypatch: pytest
     return handed
 
 
-def test_a_credential_of_systemd_opens_everything(tnc: Tnc, credential: Path) -> None:
+def test_a_systemd_credential_works_as_key(tnc: Tnc, credential: Path) -> None:
     status = tnc("keys", "status", "--json").json
 
     assert (status["key_file"], status["kind"]) == (str(credential), "file")
@@ -33,7 +33,7 @@ def test_a_credential_of_systemd_opens_everything(tnc: Tnc, credential: Path) ->
     assert key_file(tnc)["state"] == "ok"
 
 
-def test_the_service_s_right_to_a_credential_is_nobody_else_s(tnc: Tnc, credential: Path) -> None:
+def test_a_credential_readable_by_the_service_only_is_not_reported_as_open(tnc: Tnc, credential: Path) -> None:
     if os.getuid():
         pytest.skip("only root makes files of root's group")
     os.chown(credential, 0, 0)
@@ -49,7 +49,7 @@ def key_file(tnc: Tnc) -> dict[str, str]:
     return dict(found)
 
 
-def test_without_its_credential_it_opens_nothing_and_says_where_it_should_be(
+def test_a_missing_credential_is_refused_with_its_path(
     tnc: Tnc, credential: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
@@ -60,7 +60,7 @@ def test_without_its_credential_it_opens_nothing_and_says_where_it_should_be(
     assert "/run/credentials/tnc.service/tnc-key is missing" in done.err
 
 
-def test_a_passphrase_may_be_a_credential_too(
+def test_a_passphrase_may_be_a_credential(
     tnc: Tnc, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TNC_KEY_SECRET", "correct horse battery")
@@ -77,7 +77,7 @@ def test_a_passphrase_may_be_a_credential_too(
     assert tnc("keys", "verify").code == 0
 
 
-def test_a_key_that_cannot_be_written_is_not_changed(tnc: Tnc, credential: Path) -> None:
+def test_a_key_file_that_cannot_be_written_is_not_rotated(tnc: Tnc, credential: Path) -> None:
     (credential.parent / "tnc-key.new").mkdir()  # as a folder that is there to be read only
     before = credential.read_bytes()
 

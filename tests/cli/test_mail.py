@@ -25,7 +25,7 @@ def set_up(settings: Settings, text: str) -> None:
     config.write_text(config.read_text().replace("[mail]\n", text, 1))
 
 
-def test_without_mail_it_says_what_to_write(tnc: Tnc) -> None:
+def test_mail_test_without_settings_says_what_to_write(tnc: Tnc) -> None:
     done = tnc("mail", "test")
 
     assert (done.code, done.out) == (2, "")
@@ -33,7 +33,7 @@ def test_without_mail_it_says_what_to_write(tnc: Tnc) -> None:
 
 
 @pytest.mark.parametrize("password", ["mail-s3cret", "wrong"])
-def test_it_arrives_or_says_why_not(tnc: Tnc, settings: Settings, tmp_path: Path, password: str) -> None:
+def test_mail_test_sends_a_mail_or_says_why_not(tnc: Tnc, settings: Settings, tmp_path: Path, password: str) -> None:
     server, own, secret = Relay(), certificate(tmp_path), tmp_path / "password"
     secret.write_text(password)
     secret.chmod(0o600)

@@ -37,7 +37,7 @@ def filter_(condition: str) -> str:
         '{ fact = "header.cf-connecting-ip", is = ["31.13.64.7"] }',
     ],
 )
-def test_the_addresses_of_an_ad_platform_alone_are_refused(
+def test_a_condition_on_the_ip_addresses_of_an_ad_platform_is_refused(
     tnc: Tnc, tmp_path: Path, write: object, condition: str
 ) -> None:
     file = tmp_path / "line.toml"
@@ -66,7 +66,7 @@ def test_the_addresses_of_an_ad_platform_alone_are_refused(
         '{ fact = "header.accept", contains = "31.13" }',
     ],
 )
-def test_other_addresses_can_be_named(tnc: Tnc, tmp_path: Path, condition: str) -> None:
+def test_a_condition_on_other_ip_addresses_is_accepted(tnc: Tnc, tmp_path: Path, condition: str) -> None:
     file = tmp_path / "line.toml"
     file.write_text(flow(condition))
 

@@ -61,7 +61,9 @@ def counts(told: dict[str, list[dict[str, int]]]) -> int:
         ("--click", "a", "--from", "whenever"),
     ],
 )
-def test_who_is_meant_is_said_so_that_it_can_be_somebody(clicked: Tnc, command: str, words: tuple[str, ...]) -> None:
+def test_a_visitor_must_be_named_by_exactly_one_valid_option(
+    clicked: Tnc, command: str, words: tuple[str, ...]
+) -> None:
     done = clicked("privacy", command, *words)
 
     assert done.code == 2, done
@@ -70,16 +72,14 @@ def test_who_is_meant_is_said_so_that_it_can_be_somebody(clicked: Tnc, command: 
 
 
 @pytest.mark.parametrize("option", ["--from", "--to"])
-def test_a_time_that_is_none_is_told_by_the_name_of_its_option(clicked: Tnc, option: str) -> None:
+def test_an_invalid_time_is_refused_with_the_name_of_its_option(clicked: Tnc, option: str) -> None:
     done = clicked("privacy", "find", "--click", "a", option, "soon")
 
     assert (done.code, f"{option[2:]} is 'soon'" in done.err) == (2, True)
 
 
 @pytest.mark.parametrize("who", [("--click", "never-there"), ("--ip", "2001:db8::1"), ("--visitor", "nobody")])
-def test_of_nobody_there_is_nothing_and_that_is_no_failure(
-    clicked: Tnc, settings: Settings, who: tuple[str, str]
-) -> None:
+def test_an_unknown_visitor_is_no_error(clicked: Tnc, settings: Settings, who: tuple[str, str]) -> None:
     assert counts(clicked("privacy", "find", *who, "--json").json) == 0
     receipt = clicked("privacy", "erase", *who).json
 
@@ -89,11 +89,11 @@ def test_of_nobody_there_is_nothing_and_that_is_no_failure(
 
 
 @pytest.mark.parametrize("form", ["203.0.113.77", "::ffff:203.0.113.77"])
-def test_an_address_is_found_in_whatever_form_it_is_written(clicked: Tnc, form: str) -> None:
+def test_an_ip_address_is_found_in_any_notation(clicked: Tnc, form: str) -> None:
     assert counts(clicked("privacy", "find", "--ip", form, "--json").json) == 1
 
 
-def test_a_copy_is_for_its_owner_only_and_never_below_the_data(
+def test_an_export_is_readable_by_its_owner_only_and_never_below_the_data_directory(
     clicked: Tnc, settings: Settings, tmp_path: Path
 ) -> None:
     who = ("--click", "somebodys-click")
@@ -112,7 +112,7 @@ def test_a_copy_is_for_its_owner_only_and_never_below_the_data(
         assert (done.code, "cannot be written" in done.err) == (2, True)
 
 
-def test_a_copy_of_the_keyring_is_never_below_the_data_nor_over_another(
+def test_a_keyring_copy_is_never_written_below_the_data_directory_or_over_a_file(
     clicked: Tnc, settings: Settings, tmp_path: Path
 ) -> None:
     first = tmp_path / "ring.zip"
@@ -130,7 +130,7 @@ def test_a_copy_of_the_keyring_is_never_below_the_data_nor_over_another(
 # ------------------------------------------------------------------------------------------------ receipts
 
 
-def test_a_receipt_names_the_epochs_that_the_keyring_tells(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:
+def test_a_receipt_names_the_same_epochs_as_keys_status(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:
     before = clicked("keys", "status", "--json").json
 
     receipt = clicked("privacy", "erase", "--click", "somebodys-click").json
@@ -151,9 +151,7 @@ def verified(tnc: Tnc, receipt: dict[str, Any], folder: Path) -> tuple[int, list
     return done.code, done.json["wrong"]
 
 
-def test_a_keyring_that_was_put_back_from_before_an_erasure_is_found(
-    clicked: Tnc, settings: Settings, tmp_path: Path
-) -> None:
+def test_a_keyring_put_back_from_before_an_erasure_is_found(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:
     shutil.copytree(settings.data / "ring", tmp_path / "before")
     receipt = clicked("privacy", "erase", "--click", "somebodys-click").json
     shutil.copytree(tmp_path / "before", settings.data / "ring", dirs_exist_ok=True)
@@ -165,7 +163,7 @@ def test_a_keyring_that_was_put_back_from_before_an_erasure_is_found(
     assert "1 of its records can be opened" in wrong[1]
 
 
-def test_a_receipt_holds_after_a_change_of_keys_and_a_changed_epoch_does_not(clicked: Tnc, tmp_path: Path) -> None:
+def test_a_receipt_is_valid_after_a_key_rotation_and_invalid_with_a_changed_epoch(clicked: Tnc, tmp_path: Path) -> None:
     receipt = clicked("privacy", "erase", "--click", "somebodys-click").json
     assert clicked("keys", "rotate").code == 0
 
@@ -176,7 +174,7 @@ def test_a_receipt_holds_after_a_change_of_keys_and_a_changed_epoch_does_not(cli
     assert (code, "it was changed" in wrong[0]) == (1, True)
 
 
-def test_a_receipt_of_an_earlier_tnc_without_epochs_still_holds(
+def test_a_receipt_of_an_earlier_version_without_epochs_is_valid(
     clicked: Tnc, settings: Settings, tmp_path: Path
 ) -> None:
     now = clicked("privacy", "erase", "--click", "somebodys-click").json
@@ -188,7 +186,7 @@ def test_a_receipt_of_an_earlier_tnc_without_epochs_still_holds(
     assert verified(clicked, receipt, tmp_path) == (0, [])
 
 
-def test_a_copy_of_the_keyring_is_old_by_its_epochs_whatever_the_clock_said(clicked: Tnc, tmp_path: Path) -> None:
+def test_a_keyring_copy_is_outdated_by_its_epochs_and_not_by_the_clock(clicked: Tnc, tmp_path: Path) -> None:
     copied = clicked("keys", "escrow", str(tmp_path / "ring.zip"), "--json").json
 
     receipt = clicked("privacy", "erase", "--click", "somebodys-click").json
@@ -208,7 +206,7 @@ def test_a_copy_of_the_keyring_is_old_by_its_epochs_whatever_the_clock_said(clic
     assert (escrow["erasures_since"], escrow["opens_what_was_erased"]) == (1, True)
 
 
-def test_what_an_earlier_tnc_wrote_down_without_epochs_is_judged_by_its_time(
+def test_a_keyring_copy_recorded_without_epochs_is_compared_by_time(
     clicked: Tnc, settings: Settings, tmp_path: Path
 ) -> None:
     assert clicked("keys", "escrow", str(tmp_path / "ring.zip")).code == 0
@@ -223,7 +221,9 @@ def test_what_an_earlier_tnc_wrote_down_without_epochs_is_judged_by_its_time(
     assert clicked("keys", "status", "--json").json["escrow"]["erasures_since"] == 1
 
 
-def test_nothing_is_restored_into_the_present_data(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:
+def test_a_backup_is_not_restored_into_the_current_data_directory(
+    clicked: Tnc, settings: Settings, tmp_path: Path
+) -> None:
     made = clicked("backup", "create", str(tmp_path / "copies"), "--json").json["file"]
 
     done = clicked("backup", "restore", made, "--data", str(settings.data / "again"))
@@ -232,7 +232,7 @@ def test_nothing_is_restored_into_the_present_data(clicked: Tnc, settings: Setti
     assert not (settings.data / "again").exists()
 
 
-def test_a_backup_that_does_not_open_leaves_nothing_behind(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:
+def test_an_unreadable_backup_leaves_no_files_behind(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:
     made = Path(clicked("backup", "create", str(tmp_path / "copies"), "--json").json["file"])
     content = bytearray(made.read_bytes())
     at = content.index(b"control", 30) + 60
@@ -245,14 +245,14 @@ def test_a_backup_that_does_not_open_leaves_nothing_behind(clicked: Tnc, setting
     assert not (tmp_path / "again").exists()
 
 
-def test_a_breach_is_told_between_two_times(clicked: Tnc) -> None:
+def test_a_breach_report_covers_a_period(clicked: Tnc) -> None:
     told = clicked("breach", "report", "--from", "today", "--json").json
     assert (told["clicks"], told["visitors"]) == (1, 1)
     assert clicked("breach", "report", "--from", "now", "--to", "today").code == 2
     assert clicked("breach", "report", "--from", "whenever").code == 2
 
 
-def test_a_change_of_terms_says_what_it_was_and_is(clicked: Tnc) -> None:
+def test_a_change_of_retention_shows_the_old_and_the_new_time(clicked: Tnc) -> None:
     would = clicked("retention", "set", "clicks=30", "--dry-run").out
     done = clicked("retention", "set", "clicks=30").out
 
@@ -261,7 +261,7 @@ def test_a_change_of_terms_says_what_it_was_and_is(clicked: Tnc) -> None:
     assert "command line: clicks 90 -> 30 days; 0 days with 0 clicks went" in clicked("retention", "show").out
 
 
-def test_what_is_told_to_go_goes_and_a_longer_term_brings_nothing_back(clicked: Tnc, tmp_path: Path) -> None:
+def test_a_shorter_retention_deletes_as_shown_and_a_longer_one_restores_nothing(clicked: Tnc, tmp_path: Path) -> None:
     past = tmp_path / "older.jsonl"
     days = [TODAY - timedelta(days=number) for number in (3, 40)]
     clicks = [{"click_id": f"of-{day}", "clicked_at": f"{day}T12:00:00Z", "campaign": "summer"} for day in days]
@@ -279,7 +279,7 @@ def test_what_is_told_to_go_goes_and_a_longer_term_brings_nothing_back(clicked: 
     assert (longer["before"], longer["after"], longer["days"], longer["clicks"]) == (30, 365, 0, 0)
 
 
-def test_clicks_that_are_too_old_are_not_taken_in(clicked: Tnc, tmp_path: Path) -> None:
+def test_clicks_past_their_retention_are_not_imported(clicked: Tnc, tmp_path: Path) -> None:
     past = tmp_path / "older.jsonl"
     old = utc_date(noon_ms(TODAY) - 91 * DAY_MS)
     past.write_text(json.dumps({"click_id": "old", "clicked_at": f"{old}T23:59:59Z", "campaign": "summer"}))
@@ -290,7 +290,7 @@ def test_clicks_that_are_too_old_are_not_taken_in(clicked: Tnc, tmp_path: Path) 
     assert clicked("retention", "run", "--dry-run", "--json").json["days"] == []
 
 
-def test_records_that_were_swapped_are_named(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:
+def test_swapped_records_are_named(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:
     past = tmp_path / "more.jsonl"
     past.write_text(json.dumps({"click_id": "another", "clicked_at": f"{TODAY}T00:00:01Z", "campaign": "summer"}))
     clicked("import", "clicks", str(past))
@@ -308,7 +308,7 @@ def test_records_that_were_swapped_are_named(clicked: Tnc, settings: Settings, t
     assert clicked("backup", "verify", verified["file"], "--json").json["refused"] == 2
 
 
-def test_what_is_late_ends_with_one_so_that_a_cron_job_can_shout(tnc: Tnc, settings: Settings) -> None:
+def test_overdue_requests_exit_1(tnc: Tnc, settings: Settings) -> None:
     assert tnc("privacy", "requests", "--overdue").code == 0
     long_ago = World(now_ms=lambda: noon_ms(TODAY - timedelta(days=40)))
     with Workspace(settings, long_ago, to_write=True) as workspace:
@@ -326,7 +326,7 @@ def test_what_is_late_ends_with_one_so_that_a_cron_job_can_shout(tnc: Tnc, setti
 # ------------------------------------------------------------------------------------- words in the clear
 
 
-def test_a_word_in_the_clear_is_found_and_told_until_it_is_gone(clicked: Tnc, settings: Settings) -> None:
+def test_plain_text_in_a_file_is_reported_until_it_is_gone(clicked: Tnc, settings: Settings) -> None:
     (none,) = words_in_the_clear(clicked)
     assert (none["state"], "each night" in none["text"]) == ("ok", True)
     left = settings.data / "days" / "copied.txt"
@@ -352,7 +352,7 @@ def words_in_the_clear(tnc: Tnc) -> list[dict[str, Any]]:
     return [each for each in tnc("doctor", "--json").json if each["check"] == "words in the clear"]
 
 
-def test_each_night_is_searched_once_whatever_way_the_clock_was_set(clicked: Tnc, settings: Settings) -> None:
+def test_the_nightly_search_runs_once_a_night_also_when_the_clock_is_set(clicked: Tnc, settings: Settings) -> None:
     now_ms = noon_ms(TODAY)
     world = World(now_ms=lambda: now_ms)
     with Workspace(settings, world, to_write=False) as workspace:
@@ -371,7 +371,7 @@ def test_each_night_is_searched_once_whatever_way_the_clock_was_set(clicked: Tnc
             assert is_searched()
 
 
-def test_a_search_that_was_long_ago_is_warned_of(clicked: Tnc, settings: Settings) -> None:
+def test_doctor_warns_when_the_last_search_is_old(clicked: Tnc, settings: Settings) -> None:
     assert clicked("privacy", "scan").code == 0
     file = settings.data / "inspection.json"
     kept = json.loads(file.read_text())

@@ -3,7 +3,7 @@
 from tests.cli.conftest import Tnc
 
 
-def test_everything_is_listed_with_how_well_it_is_known(tnc: Tnc) -> None:
+def test_templates_are_listed_with_how_well_they_are_documented(tnc: Tnc) -> None:
     told = tnc("template", "list", "--json").json
 
     assert len(told) > 150
@@ -11,13 +11,13 @@ def test_everything_is_listed_with_how_well_it_is_known(tnc: Tnc) -> None:
     assert {each["type"] for each in tnc("template", "list", "--type", "network", "--json").json} == {"network"}
 
 
-def test_a_network_is_known_by_the_address_of_its_offer(tnc: Tnc) -> None:
+def test_a_network_is_recognised_by_its_offer_url(tnc: Tnc) -> None:
     told = tnc("template", "list", "--url", "https://trk.maxbounty.com/?aid=1&s2=", "--json").json
 
     assert told[0]["id"] == "maxbounty"
 
 
-def test_what_is_open_is_filled_in_before_it_can_be_used(tnc: Tnc) -> None:
+def test_placeholders_must_be_filled_in_before_a_template_is_applied(tnc: Tnc) -> None:
     open_words = tnc("template", "show", "propellerads", "--json").json["open"]
 
     refused = tnc("template", "apply", "propellerads")
@@ -31,19 +31,19 @@ def test_what_is_open_is_filled_in_before_it_can_be_used(tnc: Tnc) -> None:
     assert 'id = "propellerads"' in tnc("export").out
 
 
-def test_what_the_owner_made_his_own_is_not_replaced(tnc: Tnc) -> None:
+def test_a_template_does_not_replace_what_the_owner_changed(tnc: Tnc) -> None:
     assert tnc("template", "apply", "maxbounty").code == 0
 
     assert tnc("template", "apply", "maxbounty").code == 4
 
 
-def test_an_unknown_template_and_an_unknown_word_are_refused(tnc: Tnc) -> None:
+def test_an_unknown_template_and_an_unknown_placeholder_are_refused(tnc: Tnc) -> None:
     assert tnc("template", "show", "nobody").code == 3
     assert tnc("template", "apply", "propellerads", "--set", "YOUR_WORD=1").code == 2
     assert tnc("template", "apply", "propellerads", "--set", "YOUR_AID").code == 2
 
 
-def test_the_standard_filter_is_shown_as_its_file_and_applied_once(tnc: Tnc) -> None:
+def test_the_standard_filter_is_shown_with_comments_and_applied_once(tnc: Tnc) -> None:
     shown = tnc("template", "show", "standard").out
 
     assert shown.startswith("# The standard filter")

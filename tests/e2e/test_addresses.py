@@ -29,7 +29,7 @@ def until(holds: Callable[[], bool], seconds: float = 20) -> None:
         pause.wait(0.05)
 
 
-def test_data_is_swapped_under_load_without_a_failure(appliance: Appliance) -> None:
+def test_geo_data_is_replaced_under_load_without_a_failed_click(appliance: Appliance) -> None:
     with Stream(appliance).flowing() as stream:
         stream.wait_for(50)
         for _ in range(2):
@@ -44,7 +44,7 @@ def test_data_is_swapped_under_load_without_a_failure(appliance: Appliance) -> N
     assert len(stream.redirected) == len(stream.heard)
 
 
-def test_writing_over_a_file_in_use_harms_nobody_and_costs_one_line(appliance: Appliance) -> None:
+def test_overwriting_a_geo_file_in_use_fails_no_click_and_logs_one_line(appliance: Appliance) -> None:
     told(appliance, "ipdb", "add", str(needed(CITY)))
     until(lambda: city(appliance) == "Waltham (West End)")
     (database,) = (appliance.data / "ipdb").glob("*.mmdb")
@@ -64,7 +64,7 @@ def test_writing_over_a_file_in_use_harms_nobody_and_costs_one_line(appliance: A
     assert appliance.log.read_text().count("geo data cannot be used") == 1
 
 
-def test_a_flow_on_what_nobody_knows_is_refused_by_name(stopped: Appliance, tmp_path: Path) -> None:
+def test_a_flow_on_a_fact_without_data_is_refused_by_name(stopped: Appliance, tmp_path: Path) -> None:
     file = tmp_path / "city.toml"
     file.write_text(
         '[[offer]]\nid = "shoes"\nurl = "https://shop.example/"\n[[campaign]]\nid = "c"\n[[campaign.flow]]\nid = "f"\n'

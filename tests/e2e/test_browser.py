@@ -59,7 +59,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.mark.parametrize("way", AHEAD)
-def test_what_is_fetched_ahead_is_no_visit_and_the_click_is_one(
+def test_a_prefetch_is_no_visit_and_the_click_after_it_is_one(
     browser: Browser, stopped: Appliance, tmp_path: Path, way: str
 ) -> None:
     pages: dict[str, str] = {}
@@ -89,7 +89,7 @@ def test_what_is_fetched_ahead_is_no_visit_and_the_click_is_one(
     assert told(stopped, "report", "--by", "campaign")["totals"]["visits"] == 1
 
 
-def test_a_page_with_the_check_tells_of_a_driven_browser_and_people_meet_no_trap(
+def test_data_check_reports_an_automated_browser_and_hides_its_honeypot_from_people(
     browser: Browser, stopped: Appliance, tmp_path: Path
 ) -> None:
     file = tmp_path / "page.toml"
@@ -118,7 +118,7 @@ def test_a_page_with_the_check_tells_of_a_driven_browser_and_people_meet_no_trap
     assert (trap.get_attribute("tabindex"), trap.get_attribute("aria-hidden")) == ("-1", "true")
 
 
-def test_a_thank_you_page_tells_of_a_conversion_by_script_and_by_picture(
+def test_a_thank_you_page_reports_a_conversion_by_script_and_by_pixel(
     browser: Browser, stopped: Appliance, tmp_path: Path
 ) -> None:
     pages: dict[str, str] = {}
@@ -155,7 +155,7 @@ BROKEN_LINKS = """<a id="empty" href="http://">a</a><a id="bracket" href="https:
 <a id="good" href="https://shop.example/?k={click_id}">d</a><a id="plain" href="/elsewhere">e</a>"""
 
 
-def test_the_script_fills_links_beside_broken_ones_and_takes_its_options_from_its_address(
+def test_the_script_fills_links_beside_broken_ones_and_reads_options_from_its_url(
     browser: Browser, stopped: Appliance, tmp_path: Path
 ) -> None:
     file = tmp_path / "page.toml"

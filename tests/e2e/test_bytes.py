@@ -69,7 +69,7 @@ def watched(appliance: Appliance) -> Iterator[list[str]]:
         thread.join()
 
 
-def test_nothing_personal_is_ever_in_clear_while_it_serves(appliance: Appliance) -> None:
+def test_no_personal_data_is_in_plain_text_while_the_server_runs(appliance: Appliance) -> None:
     ids: list[str] = []
     end = time.monotonic() + 3
     with watched(appliance) as found:
@@ -86,7 +86,7 @@ def test_nothing_personal_is_ever_in_clear_while_it_serves(appliance: Appliance)
     assert set(ids) <= set(recorded(appliance))
 
 
-def test_nothing_personal_is_in_clear_after_a_kill_and_the_start_after_it(appliance: Appliance) -> None:
+def test_no_personal_data_is_in_plain_text_after_a_kill_and_a_restart(appliance: Appliance) -> None:
     ids = [click_of(visit(appliance)) for _ in range(200)]
     appliance.kill()
     assert list((appliance.data / "days").rglob("*-wal"))
@@ -99,7 +99,7 @@ def test_nothing_personal_is_in_clear_after_a_kill_and_the_start_after_it(applia
     assert recorded(appliance) == ids
 
 
-def test_a_visitor_without_consent_leaves_no_more_than_a_cut_address_even_sealed(appliance: Appliance) -> None:
+def test_without_consent_only_a_truncated_ip_address_is_stored_even_encrypted(appliance: Appliance) -> None:
     answer = ask(appliance, "/summer", headers=HEADERS | {"X-Forwarded-For": "2.247.10.77"})
 
     shown = printed(appliance, "click", click_of(answer))
@@ -108,7 +108,7 @@ def test_a_visitor_without_consent_leaves_no_more_than_a_cut_address_even_sealed
     assert "set-cookie" not in answer.headers
 
 
-def test_files_are_for_their_owner_only(appliance: Appliance, tmp_path: Path) -> None:
+def test_files_are_readable_by_their_owner_only(appliance: Appliance, tmp_path: Path) -> None:
     visit(appliance)
 
     assert appliance.data.stat().st_mode & 0o777 == 0o700
@@ -117,7 +117,7 @@ def test_files_are_for_their_owner_only(appliance: Appliance, tmp_path: Path) ->
     assert {path.stat().st_mode & 0o777 for path in appliance.data.iterdir() if path.is_dir()} == {0o700}
 
 
-def test_no_file_is_made_outside_the_data_directory(stopped: Appliance, tmp_path: Path) -> None:
+def test_no_file_is_written_outside_the_data_directory(stopped: Appliance, tmp_path: Path) -> None:
     """Whatever is opened to be written while visitors, reports, an erasure and the end of a day keep it busy."""
     if shutil.which("strace") is None:
         pytest.skip("nobody can look at its system calls here")

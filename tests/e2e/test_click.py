@@ -55,13 +55,13 @@ def test_a_click_is_sent_on_stored_explained_converted_and_reported(appliance: A
     assert report["totals"]["visits"] == 1
 
 
-def test_the_log_is_newest_first_and_complete_at_once(appliance: Appliance) -> None:
+def test_the_click_log_is_newest_first_and_complete_at_once(appliance: Appliance) -> None:
     made = [click_of(ask(appliance, f"/summer?ext={number}")) for number in range(25)]
 
     assert recorded(appliance) == made
 
 
-def test_the_log_can_be_followed_and_leaves_out_nothing(appliance: Appliance) -> None:
+def test_following_the_click_log_leaves_out_no_click(appliance: Appliance) -> None:
     before = click_of(ask(appliance, "/summer"))
     words = [*appliance.python, "--config", str(appliance.config), "clicks", "--follow", "--json"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as following:
@@ -77,7 +77,7 @@ def test_the_log_can_be_followed_and_leaves_out_nothing(appliance: Appliance) ->
     assert sorted(followed) == sorted(made)
 
 
-def test_all_of_it_works_without_a_server(appliance: Appliance) -> None:
+def test_commands_work_without_a_server(appliance: Appliance) -> None:
     click_id = click_of(ask(appliance, "/summer"))
     assert appliance.stop() == 0
 
@@ -88,11 +88,11 @@ def test_all_of_it_works_without_a_server(appliance: Appliance) -> None:
     assert told(appliance, "report", "--by", "campaign", "--from", "today")["totals"]["sales"] == 1
 
 
-def test_an_export_says_the_same_in_both_forms(shared: Appliance) -> None:
+def test_an_export_as_json_equals_the_export_as_toml(shared: Appliance) -> None:
     assert told(shared, "export") == tomllib.loads(printed(shared, "export"))
 
 
-def test_clicks_of_another_appliance_are_shown_as_they_were_there(stopped: Appliance, tmp_path: Path) -> None:
+def test_clicks_imported_from_another_tnc_are_shown_as_they_were_there(stopped: Appliance, tmp_path: Path) -> None:
     there: dict[str, object] = {"campaign": "summer", "action": "redirect", "destination": "https://there.example/"}
     clicks = [
         there | {"click_id": f"old-{version}", "clicked_at": "2026-11-23T14:05:06Z", "config_version": version}
@@ -111,7 +111,7 @@ def test_clicks_of_another_appliance_are_shown_as_they_were_there(stopped: Appli
     }
 
 
-def test_try_says_what_a_click_then_does(shared: Appliance) -> None:
+def test_try_shows_what_a_click_then_does(shared: Appliance) -> None:
     tried = told(shared, "try", "quizzed", "--ip", "203.0.113.7", "--user-agent", "Trier/1.0", "--query", "a=1")
     answer = ask(shared, "/quizzed?a=1", headers={"User-Agent": "Trier/1.0", "X-Forwarded-For": "203.0.113.7"})
 
@@ -121,7 +121,7 @@ def test_try_says_what_a_click_then_does(shared: Appliance) -> None:
     }
 
 
-def test_an_address_that_is_none_is_not_tried(shared: Appliance) -> None:
+def test_try_refuses_an_invalid_ip_address(shared: Appliance) -> None:
     done = shared.command("try", "quizzed", "--ip", "203.0.113.300")
 
     assert (done.returncode, done.stdout) == (2, "")
@@ -131,7 +131,7 @@ def test_an_address_that_is_none_is_not_tried(shared: Appliance) -> None:
 # ----------------------------------------------------------------------------------- what is not a visit
 
 
-def test_head_answers_alike_and_leaves_no_row(shared: Appliance) -> None:
+def test_head_gets_the_same_reply_and_is_not_recorded(shared: Appliance) -> None:
     answer = ask(shared, "/summer", method="HEAD")
 
     assert (answer.status, answer.body) == (302, "")
@@ -141,7 +141,7 @@ def test_head_answers_alike_and_leaves_no_row(shared: Appliance) -> None:
 @pytest.mark.parametrize(
     "header", [("Sec-Purpose", "prefetch"), ("Purpose", "prefetch"), ("X-Moz", "prefetch")], ids=str
 )
-def test_a_prefetch_is_put_off_and_marked(shared: Appliance, header: tuple[str, str]) -> None:
+def test_a_prefetch_is_answered_without_a_redirect_and_marked(shared: Appliance, header: tuple[str, str]) -> None:
     host = f"{header[0].lower()}.example"
 
     answer = ask(shared, "/summer", headers={"Host": host, header[0]: header[1]})
@@ -154,7 +154,7 @@ def test_a_prefetch_is_put_off_and_marked(shared: Appliance, header: tuple[str, 
     assert told(shared, "report", "--by", "campaign", "--from", "today", "--where", where)["totals"]["visits"] == 0
 
 
-def test_a_prefetch_is_explained_and_tried_as_it_was_answered(shared: Appliance) -> None:
+def test_explain_and_try_show_a_prefetch_as_it_was_answered(shared: Appliance) -> None:
     ask(shared, "/summer", headers={"Sec-Purpose": "prefetch"})
 
     explained = told(shared, "explain", newest(shared)["click_id"])
@@ -190,7 +190,7 @@ UNKNOWN = (
 )
 
 
-def test_an_unknown_address_reveals_nothing(shared: Appliance) -> None:
+def test_an_unknown_path_reveals_nothing(shared: Appliance) -> None:
     before = recorded(shared)
 
     answers = [ask(shared, target, headers={"User-Agent": "Stranger/1.0"}) for target in UNKNOWN]
@@ -201,7 +201,7 @@ def test_an_unknown_address_reveals_nothing(shared: Appliance) -> None:
     assert recorded(shared) == before
 
 
-def test_a_paused_campaign_is_gone(appliance: Appliance, tmp_path: Path) -> None:
+def test_a_paused_campaign_answers_404(appliance: Appliance, tmp_path: Path) -> None:
     file = tmp_path / "paused.toml"
     file.write_text('[[campaign]]\nid = "summer"\npaused = true\n')
 
@@ -224,7 +224,7 @@ def refreshed(answer: Answer) -> str:
     return unescape(found[1])
 
 
-def test_a_double_meta_refresh_leads_over_a_page_of_ours(shared: Appliance) -> None:
+def test_a_double_meta_refresh_goes_through_a_page_of_the_tracking_domain(shared: Appliance) -> None:
     first = ask(shared, "/doubled")
     onward = refreshed(first)
     assert onward.startswith("/-/onward/")
@@ -238,7 +238,7 @@ def test_a_double_meta_refresh_leads_over_a_page_of_ours(shared: Appliance) -> N
     assert ask(shared, onward[:-2] + "xx").status == 404
 
 
-def test_a_script_leads_on_and_so_does_its_page_without_scripts(shared: Appliance) -> None:
+def test_a_script_redirect_works_with_and_without_javascript(shared: Appliance) -> None:
     answer = ask(shared, "/scripted?site=" + "%22%3C%2Fscript%3E%27%E2%80%A8")
 
     click_id = newest(shared)["click_id"]
@@ -260,7 +260,7 @@ def offer_and_way(appliance: Appliance, click_id: str) -> tuple[str | None, bool
     return click["offer"], click["lander_clicked_at"] is not None
 
 
-def test_from_a_lander_one_goes_on_by_the_click_id(shared: Appliance) -> None:
+def test_a_lander_click_is_found_by_the_click_id(shared: Appliance) -> None:
     click_id = click_of(ask(shared, "/quizzed"))
 
     first = ask(shared, f"/click/1?cid={click_id}")
@@ -273,7 +273,7 @@ def test_from_a_lander_one_goes_on_by_the_click_id(shared: Appliance) -> None:
     assert ask(shared, "/click?cid=nobody").status == 404
 
 
-def test_from_a_lander_one_goes_on_by_the_cookie(shared: Appliance) -> None:
+def test_a_lander_click_is_found_by_the_cookie(shared: Appliance) -> None:
     visit = ask(shared, "/quizzed?tnc_consent=granted", headers={"X-Forwarded-For": "203.0.113.9"})
     cookie = visit.headers["set-cookie"].partition(";")[0]
 
@@ -283,7 +283,7 @@ def test_from_a_lander_one_goes_on_by_the_cookie(shared: Appliance) -> None:
     assert told(shared, "click", click_of(visit))["lander_clicked_at"] is not None
 
 
-def test_from_a_lander_one_goes_on_by_the_pseudonym(shared: Appliance) -> None:
+def test_a_lander_click_is_found_by_the_pseudonym(shared: Appliance) -> None:
     headers = {"X-Forwarded-For": "203.0.113.9", "User-Agent": "Somebody/1.0"}
     visit = ask(shared, "/quizzed", headers=headers)
 
@@ -291,7 +291,7 @@ def test_from_a_lander_one_goes_on_by_the_pseudonym(shared: Appliance) -> None:
     assert ask(shared, "/click", headers=headers | {"User-Agent": "Somebody/2.0"}).status == 404
 
 
-def test_after_a_new_start_one_still_goes_on_by_the_pseudonym(appliance: Appliance) -> None:
+def test_a_lander_click_is_found_by_the_pseudonym_after_a_restart(appliance: Appliance) -> None:
     headers = {"X-Forwarded-For": "203.0.113.9", "User-Agent": "Somebody/1.0"}
     visit = click_of(ask(appliance, "/quizzed", headers=headers))
     appliance.kill()
@@ -302,7 +302,7 @@ def test_after_a_new_start_one_still_goes_on_by_the_pseudonym(appliance: Applian
         assert ask(appliance, "/click", headers=headers | {"User-Agent": "Somebody/2.0"}).status == 404
 
 
-def test_going_on_twice_counts_once(appliance: Appliance) -> None:
+def test_a_second_lander_click_is_not_counted(appliance: Appliance) -> None:
     click_id = click_of(ask(appliance, "/quizzed"))
     for _ in range(3):
         assert ask(appliance, f"/click/1?cid={click_id}").status == 302
@@ -314,7 +314,7 @@ def test_going_on_twice_counts_once(appliance: Appliance) -> None:
 # -------------------------------------------------------------------------------------------------- postbacks
 
 
-def test_postbacks_are_answered_as_the_contract_says(shared: Appliance) -> None:
+def test_postbacks_are_answered_as_documented(shared: Appliance) -> None:
     click_id = click_of(ask(shared, "/summer"))
 
     form = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -339,7 +339,7 @@ def test_postbacks_are_answered_as_the_contract_says(shared: Appliance) -> None:
 
 
 @pytest.mark.parametrize("serving", [True, False])
-def test_a_simulated_conversion_goes_the_whole_way_and_counts_nowhere(stopped: Appliance, *, serving: bool) -> None:
+def test_a_simulated_conversion_takes_every_step_and_is_not_counted(stopped: Appliance, *, serving: bool) -> None:
     if serving:
         stopped.serve()
 

@@ -38,7 +38,7 @@ def rows(appliance: Appliance) -> dict[tuple[str, str, int], bytes]:
     return found
 
 
-def test_hours_forward_and_back_lose_nothing_and_use_no_number_twice(stopped: Appliance) -> None:
+def test_a_clock_set_forward_and_back_loses_no_click_and_reuses_no_record_number(stopped: Appliance) -> None:
     answered: list[str] = []
     kept: dict[tuple[str, str, int], bytes] = {}
     for turn, hours in enumerate((0, 5, -7, 30, 0, -50, 1)):
@@ -60,7 +60,7 @@ def test_hours_forward_and_back_lose_nothing_and_use_no_number_twice(stopped: Ap
     assert "open" in printed(stopped, "keys", "verify")
 
 
-def test_what_expired_while_the_clock_was_months_ahead_does_not_come_back(stopped: Appliance) -> None:
+def test_data_that_expired_while_the_clock_was_months_ahead_does_not_come_back(stopped: Appliance) -> None:
     serve(stopped, 0)
     today = visits(stopped)
     stopped.stop()

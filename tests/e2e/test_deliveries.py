@@ -159,7 +159,7 @@ def until(holds: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def test_what_was_answered_reaches_every_receiver_however_often_it_is_killed(
+def test_every_answered_conversion_reaches_every_receiver_after_repeated_kills(
     shop: Appliance, receivers: Receivers
 ) -> None:
     chance, answered = Random(7), list[str]()
@@ -200,7 +200,7 @@ def sell(shop: Appliance, name: str, **headers: str) -> str:
     return conversion_of(shop, click)
 
 
-def test_what_was_committed_and_not_sent_when_it_was_killed_arrives_once(shop: Appliance, receivers: Receivers) -> None:
+def test_a_delivery_committed_before_a_kill_and_not_sent_arrives_once(shop: Appliance, receivers: Receivers) -> None:
     shop.serve()
     receivers.source.answer_next(429, headers={"Retry-After": "600"})
     first = sell(shop, "first")
@@ -221,7 +221,7 @@ def test_what_was_committed_and_not_sent_when_it_was_killed_arrives_once(shop: A
     assert receivers.ids()[0] == {second: 1}
 
 
-def test_after_an_objection_nobody_is_told_of_what_was_in_line_or_comes(shop: Appliance, receivers: Receivers) -> None:
+def test_after_an_objection_no_queued_or_later_conversion_is_sent(shop: Appliance, receivers: Receivers) -> None:
     shop.serve()
     receivers.source.answer_next(429, headers={"Retry-After": "1"})
     answer = ask(shop, "/summer?" + urlencode({"ext": "ext-1", "tnc_consent": "granted"}))
@@ -241,7 +241,9 @@ def test_after_an_objection_nobody_is_told_of_what_was_in_line_or_comes(shop: Ap
     assert [len(ids) for ids in receivers.ids()] == [1, 2, 2]  # one each before it, and one of somebody else
 
 
-def test_after_consent_was_denied_nothing_of_a_hundred_in_line_goes(shop: Appliance, receivers: Receivers) -> None:
+def test_after_consent_is_denied_none_of_a_hundred_queued_deliveries_is_sent(
+    shop: Appliance, receivers: Receivers
+) -> None:
     shop.serve()
     receivers.source.answer_next(429, headers={"Retry-After": "600"})
     clicks = []
@@ -268,7 +270,7 @@ def test_after_consent_was_denied_nothing_of_a_hundred_in_line_goes(shop: Applia
     assert [word for word in SECRETS if word in shop.log.read_text()] == []
 
 
-def test_what_was_answered_and_not_marked_when_it_was_killed_arrives_twice_under_one_id(
+def test_a_delivery_answered_before_a_kill_and_not_marked_arrives_twice_with_the_same_id(
     shop: Appliance, receivers: Receivers
 ) -> None:
     shop.serve()
@@ -295,7 +297,7 @@ def test_what_was_answered_and_not_marked_when_it_was_killed_arrives_twice_under
     assert receivers.ids()[0] == {conversion_of(shop, click): 2}
 
 
-def test_a_stop_by_the_operator_loses_nothing_and_sends_nothing_twice(shop: Appliance, receivers: Receivers) -> None:
+def test_a_graceful_stop_loses_no_delivery_and_sends_none_twice(shop: Appliance, receivers: Receivers) -> None:
     shop.serve()
     network = Network(shop, 0)
     time.sleep(1.0)
@@ -308,9 +310,7 @@ def test_a_stop_by_the_operator_loses_nothing_and_sends_nothing_twice(shop: Appl
     assert [max(ids.values()) for ids in receivers.ids()] == [1, 1, 1]
 
 
-def test_secrets_are_read_where_they_are_applied_and_shown_nowhere(
-    shop: Appliance, receivers: Receivers, tmp_path: Path
-) -> None:
+def test_secrets_are_read_by_apply_and_never_shown(shop: Appliance, receivers: Receivers, tmp_path: Path) -> None:
     shop.serve()
     secret = tmp_path / "token"
     secret.write_text("EAAmetatoken\n")

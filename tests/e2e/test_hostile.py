@@ -74,7 +74,7 @@ def printed_safely(appliance: Appliance, click_id: str) -> None:
 
 
 @each_hostile
-def test_in_any_parameter(shared: Appliance, text: bytes) -> None:
+def test_hostile_text_in_any_parameter_is_stored_as_it_came(shared: Appliance, text: bytes) -> None:
     value = quote_from_bytes(text)
 
     answers = [
@@ -100,7 +100,7 @@ UNENCODED = (
 
 
 @pytest.mark.parametrize("text", UNENCODED, ids=lambda text: text.decode("latin-1").encode("unicode_escape").decode())
-def test_raw_bytes_that_nobody_encoded_in_the_address(shared: Appliance, text: bytes) -> None:
+def test_raw_bytes_in_the_url_are_stored(shared: Appliance, text: bytes) -> None:
     answer = raw(shared, request(b"/summer?site=" + text, {}))
 
     assert answer.startswith(b"HTTP/1.1 302"), answer
@@ -108,13 +108,13 @@ def test_raw_bytes_that_nobody_encoded_in_the_address(shared: Appliance, text: b
     healthy(shared)
 
 
-def test_unencoded_text_is_stored_as_it_was_meant(shared: Appliance) -> None:
+def test_unencoded_utf_8_in_the_url_is_stored_as_text(shared: Appliance) -> None:
     answer = raw(shared, request("/summer?site=grüße an dich".encode(), {}))
 
     assert told(shared, "click", click_of(answer))["sub1"] == "grüße an dich"
 
 
-def test_a_line_of_the_log_is_one_line_to_every_reader(shared: Appliance) -> None:
+def test_log_lines_escape_unicode_line_breaks(shared: Appliance) -> None:
     answer = ask(shared, "/summer?site=" + quote("one\u2028two\u2029three"))
 
     lines = printed(shared, "clicks", "--limit", "1", "--json").splitlines()
@@ -125,7 +125,7 @@ def test_a_line_of_the_log_is_one_line_to_every_reader(shared: Appliance) -> Non
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_in_any_header(shared: Appliance, name: str) -> None:
+def test_hostile_text_in_any_header_is_stored_as_it_came(shared: Appliance, name: str) -> None:
     for text in HOSTILE.values():
         on_one_line = text.replace(b"\r", b"").replace(b"\n", b"")
         answer = raw(shared, request(b"/summer?site=header", {name: on_one_line}))
@@ -135,7 +135,7 @@ def test_in_any_header(shared: Appliance, name: str) -> None:
     healthy(shared)
 
 
-def test_a_user_agent_of_8_kilobytes_is_stored_and_cut_nowhere_that_harms(shared: Appliance) -> None:
+def test_a_user_agent_of_8_kilobytes_is_stored_truncated_between_characters(shared: Appliance) -> None:
     agent = "Mozilla/5.0 " + "(x" * 4_000
 
     answer = ask(shared, "/summer?tnc_consent=granted", headers={"User-Agent": agent, "X-Forwarded-For": "203.0.113.9"})
@@ -156,7 +156,7 @@ def test_a_hundred_parameters_are_all_stored(shared: Appliance) -> None:
     assert params == {f"name{number}": f"value{number}" for number in range(100)}
 
 
-def test_a_second_question_mark_is_healed(shared: Appliance) -> None:
+def test_a_second_question_mark_separates_parameters(shared: Appliance) -> None:
     answer = ask(shared, "/summer?site=one?ext=two")
 
     click = told(shared, "click", click_of(answer))
@@ -174,7 +174,7 @@ def test_a_second_question_mark_is_healed(shared: Appliance) -> None:
     ],
     ids=lambda text: text[:24].decode("latin-1").encode("unicode_escape").decode(),
 )  # fmt: skip
-def test_what_is_hardly_http_harms_nobody(shared: Appliance, text: bytes) -> None:
+def test_malformed_http_does_not_disturb_other_clicks(shared: Appliance, text: bytes) -> None:
     with socket.create_connection(shared.tracking, timeout=20) as connection:
         try:
             connection.sendall(text)
@@ -204,7 +204,7 @@ def test_postbacks_of_any_bytes_are_answered(shared: Appliance) -> None:
 
 @pytest.mark.parametrize("which", ["tracking", "dashboard"])
 @pytest.mark.parametrize("asked", [b"GET /?key=marked-word HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nmarked-word\r\n\r\n"])
-def test_what_cannot_be_read_is_not_repeated(shared: Appliance, which: str, asked: bytes) -> None:
+def test_an_unreadable_value_is_not_repeated_in_the_reply(shared: Appliance, which: str, asked: bytes) -> None:
     with socket.create_connection(getattr(shared, which), timeout=10) as connection:
         connection.sendall(asked)
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))

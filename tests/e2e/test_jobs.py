@@ -4,7 +4,7 @@ from tests.e2e.shop import ask, told
 from tnc.admin.bench.appliance import Appliance
 
 
-def test_jobs_are_listed_and_one_is_done_now(appliance: Appliance) -> None:
+def test_jobs_are_listed_and_one_is_run_now(appliance: Appliance) -> None:
     ask(appliance, "/summer?n=1")
 
     done = appliance.command("run", "feed-columns", "--json")
@@ -19,7 +19,7 @@ def test_jobs_are_listed_and_one_is_done_now(appliance: Appliance) -> None:
     assert "there is no job 'make-coffee'; there are: turn-day, " in unknown.stderr
 
 
-def test_without_a_server_they_say_who_does_them(stopped: Appliance) -> None:
+def test_without_a_server_the_error_names_the_server(stopped: Appliance) -> None:
     done = stopped.command("jobs")
 
     assert done.returncode != 0

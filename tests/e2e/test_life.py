@@ -31,7 +31,7 @@ def hashes(folder: Path) -> dict[str, str]:
 # ------------------------------------------------------------------------------------------------ under load
 
 
-def test_a_new_configuration_under_load_fails_nobody(appliance: Appliance, tmp_path: Path) -> None:
+def test_a_new_configuration_under_load_fails_no_click(appliance: Appliance, tmp_path: Path) -> None:
     with Stream(appliance).flowing() as stream:
         for number in range(4):
             stream.wait_for(len(stream.heard) + 100)
@@ -47,7 +47,7 @@ def test_a_new_configuration_under_load_fails_nobody(appliance: Appliance, tmp_p
     assert versions == {1, 2, 3, 4, 5}
 
 
-def test_an_unfit_configuration_changes_nothing(appliance: Appliance, tmp_path: Path) -> None:
+def test_an_invalid_configuration_changes_nothing(appliance: Appliance, tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text('[[offer]]\nid = "shoes"\nurl = "ftp://shop.example/"\n')
     before = appliance.command("export").stdout
@@ -62,7 +62,7 @@ def test_an_unfit_configuration_changes_nothing(appliance: Appliance, tmp_path: 
     assert ask(appliance, "/summer").location.startswith("https://shop.example/shoes")
 
 
-def test_who_was_answered_is_there_after_a_graceful_stop(appliance: Appliance) -> None:
+def test_every_answered_click_is_stored_after_a_graceful_stop(appliance: Appliance) -> None:
     with Stream(appliance).flowing() as stream:
         stream.wait_for(500)
         assert appliance.stop() == 0
@@ -73,7 +73,7 @@ def test_who_was_answered_is_there_after_a_graceful_stop(appliance: Appliance) -
     assert len(answered) >= 500
 
 
-def test_who_was_answered_is_there_after_every_kill(appliance: Appliance) -> None:
+def test_every_answered_click_is_stored_after_repeated_kills(appliance: Appliance) -> None:
     answered: list[str] = []
     for _ in range(3):
         with Stream(appliance).flowing() as stream:
@@ -90,7 +90,7 @@ def test_who_was_answered_is_there_after_every_kill(appliance: Appliance) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_a_signal_ends_it_in_peace(appliance: Appliance, number: signal.Signals) -> None:
+def test_a_signal_stops_the_server_gracefully(appliance: Appliance, number: signal.Signals) -> None:
     assert appliance.process is not None
     appliance.process.send_signal(number)
 
@@ -98,7 +98,7 @@ def test_a_signal_ends_it_in_peace(appliance: Appliance, number: signal.Signals)
     assert "Traceback" not in appliance.log.read_text()
 
 
-def test_it_starts_again_after_a_kill_left_its_socket_and_lock(appliance: Appliance) -> None:
+def test_the_server_starts_again_after_a_kill_left_its_socket_and_lock(appliance: Appliance) -> None:
     click_id = click_of(ask(appliance, "/summer"))
     appliance.kill()
     assert (appliance.data / "socket").exists()
@@ -114,7 +114,7 @@ def test_it_starts_again_after_a_kill_left_its_socket_and_lock(appliance: Applia
 # ---------------------------------------------------------------------------------------------- uniqueness
 
 
-def test_who_was_seen_before_a_restart_is_known_after_it(appliance: Appliance) -> None:
+def test_a_visitor_is_recognised_after_a_restart(appliance: Appliance) -> None:
     def visit() -> dict[str, object]:
         click_id = click_of(ask(appliance, "/summer", headers={"X-Forwarded-For": "203.0.113.5"}))
         shown = told(appliance, "click", click_id)
@@ -163,7 +163,7 @@ def test_a_second_server_on_the_same_data_is_refused(appliance: Appliance) -> No
 
 
 @pytest.mark.parametrize("name", ["listen", "dashboard"])
-def test_a_port_in_use_is_named(stopped: Appliance, name: str) -> None:
+def test_a_port_in_use_is_named_in_the_error(stopped: Appliance, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         text = stopped.config.read_text()
@@ -188,7 +188,7 @@ def test_data_of_a_newer_version_is_refused(appliance: Appliance) -> None:
     appliance.serve()
 
 
-def test_without_its_key_it_does_not_start_and_makes_no_new_one(appliance: Appliance) -> None:
+def test_without_its_key_file_the_server_does_not_start_and_makes_no_new_one(appliance: Appliance) -> None:
     click_id = click_of(ask(appliance, "/summer"))
     appliance.stop()
     key = appliance.data.with_name("data.key")
@@ -208,7 +208,7 @@ def test_without_its_key_it_does_not_start_and_makes_no_new_one(appliance: Appli
 
 
 @pytest.mark.parametrize("what", ["a day's key", "the workspace's keys", "the installation's keys", "all keys"])
-def test_without_part_of_its_keyring_it_does_not_start(appliance: Appliance, what: str) -> None:
+def test_without_part_of_its_keyring_the_server_does_not_start(appliance: Appliance, what: str) -> None:
     click_of(ask(appliance, "/summer"))
     appliance.stop()
     ring = appliance.data / "ring"
@@ -239,7 +239,7 @@ def test_a_damaged_keyring_is_refused(appliance: Appliance) -> None:
     assert "damaged" in refused_untouched(appliance, 1)
 
 
-def test_a_folder_that_is_no_data_directory_is_refused(tmp_path: Path, stopped: Appliance) -> None:
+def test_a_folder_that_is_not_a_data_directory_is_refused(tmp_path: Path, stopped: Appliance) -> None:
     (stopped.data / "control.db").unlink()
 
     assert "no data directory" in refused_untouched(stopped, 3)
@@ -271,7 +271,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", place], check=True)
 
 
-async def test_on_a_full_disk_visitors_go_on_and_nothing_is_lost_when_there_is_room_again(
+async def test_on_a_full_disk_visitors_are_redirected_and_their_clicks_are_stored_later(
     small_disk: Path, tmp_path: Path
 ) -> None:
     with Appliance(small_disk / "data", log=tmp_path / "log") as appliance:

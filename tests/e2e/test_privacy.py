@@ -31,7 +31,7 @@ def everything(data: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(data.rglob("*")) if path.is_file())
 
 
-def test_a_person_is_found_erased_and_not_known_any_more(appliance: Appliance) -> None:
+def test_a_visitor_is_found_erased_and_unknown_afterwards(appliance: Appliance) -> None:
     ids = [visit(appliance, number) for number in range(5)]
     other = click_of(ask(appliance, "/summer?ext=other&tnc_consent=granted"))
     assert postback(appliance, ids[0], payout="7", txid="T1").body == "ok"
@@ -67,7 +67,7 @@ def test_a_receipt_is_verified_and_a_changed_one_is_not(appliance: Appliance, tm
     assert appliance.command("privacy", "verify", str(file)).returncode == 1
 
 
-def test_visitors_go_on_while_somebody_is_erased(appliance: Appliance) -> None:
+def test_clicks_are_answered_during_an_erasure(appliance: Appliance) -> None:
     click = visit(appliance, 1)
     stream = Stream(appliance)
     with stream.flowing():
@@ -80,7 +80,7 @@ def test_visitors_go_on_while_somebody_is_erased(appliance: Appliance) -> None:
     assert set(stream.redirected) <= set(recorded(appliance))
 
 
-def test_an_erasure_survives_the_loss_of_power(appliance: Appliance) -> None:
+def test_an_erasure_completes_after_a_kill(appliance: Appliance) -> None:
     click = visit(appliance, 1)
     told(appliance, "privacy", "erase", "--click", click)
     appliance.kill()
@@ -90,7 +90,7 @@ def test_an_erasure_survives_the_loss_of_power(appliance: Appliance) -> None:
     assert click.encode() not in everything(appliance.data)
 
 
-def test_who_objects_leaves_no_trace_from_then_on(appliance: Appliance) -> None:
+def test_after_an_objection_visits_leave_no_trace(appliance: Appliance) -> None:
     first = ask(appliance, "/summer?tnc_consent=granted", headers=CANARY)
     cookie = first.headers["set-cookie"].partition(";")[0]
     told(appliance, "privacy", "object", "--click", click_of(first))
@@ -116,7 +116,7 @@ def test_restricted_clicks_leave_reports_and_come_back(appliance: Appliance) -> 
     assert told(appliance, "report", "--by", "campaign")["totals"] == before
 
 
-def test_a_day_can_go_while_it_is_being_clicked(appliance: Appliance) -> None:
+def test_a_day_can_be_deleted_while_clicks_arrive_for_it(appliance: Appliance) -> None:
     click = visit(appliance, 1)
     totals = told(appliance, "report", "--by", "campaign")["totals"]
     stream = Stream(appliance)
@@ -136,7 +136,7 @@ def test_a_day_can_go_while_it_is_being_clicked(appliance: Appliance) -> None:
     assert set(stream.redirected[-100:]) <= set(there), "whoever came after it is recorded"
 
 
-def test_terms_are_shown_and_set(appliance: Appliance) -> None:
+def test_retention_times_are_shown_and_set(appliance: Appliance) -> None:
     visit(appliance, 1)
 
     done = told(appliance, "retention", "set", "clicks=30")
@@ -148,7 +148,9 @@ def test_terms_are_shown_and_set(appliance: Appliance) -> None:
     assert len(recorded(appliance)) == 1
 
 
-def test_a_backup_of_a_running_server_forgets_who_was_erased_since(appliance: Appliance, tmp_path: Path) -> None:
+def test_a_backup_made_before_an_erasure_does_not_restore_the_erased_visitor(
+    appliance: Appliance, tmp_path: Path
+) -> None:
     gone = [visit(appliance, number) for number in range(3)]
     stays = click_of(ask(appliance, "/summer?ext=other&tnc_consent=granted"))
     made = told(appliance, "backup", "create", str(tmp_path / "copies"))
@@ -167,7 +169,7 @@ def test_a_backup_of_a_running_server_forgets_who_was_erased_since(appliance: Ap
         assert postback(again, stays, payout="1").body == "ok"
 
 
-def test_logs_hold_nobody_at_any_level(stopped: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logs_hold_no_personal_data_at_any_level(stopped: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TNC_LOG_LEVEL", "debug")
     stopped.serve()
     ids = [visit(stopped, number) for number in range(5)]
@@ -192,7 +194,7 @@ def test_logs_hold_nobody_at_any_level(stopped: Appliance, monkeypatch: pytest.M
     assert [needle for needle in needles if needle in log] == []
 
 
-def test_a_person_with_the_cookie_needs_ten_seconds_and_nobody_else(appliance: Appliance) -> None:
+def test_a_visitor_with_the_cookie_sees_downloads_and_erases_their_data_at_once(appliance: Appliance) -> None:
     """See it, take a copy, erase it: no account, no script, no third party."""
     begun = time.monotonic()
     first = ask(appliance, "/summer?ext=canary-mine&tnc_consent=granted", headers=CANARY)
@@ -219,7 +221,7 @@ def test_a_person_with_the_cookie_needs_ten_seconds_and_nobody_else(appliance: A
     assert b"canary-mine" not in everything(appliance.data)
 
 
-def test_who_opts_out_leaves_a_number_and_nothing_else(appliance: Appliance) -> None:
+def test_after_an_opt_out_visits_are_only_counted(appliance: Appliance) -> None:
     stays = click_of(ask(appliance, "/summer?ext=other&tnc_consent=granted"))
     form = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
     answer = ask(appliance, "/privacy", method="POST", headers=form | CANARY, body=b"do=opt-out")
@@ -237,7 +239,7 @@ def test_who_opts_out_leaves_a_number_and_nothing_else(appliance: Appliance) -> 
     assert "canary" not in appliance.log.read_text()
 
 
-def test_a_reader_keeps_an_erasure_from_being_called_done_and_it_completes_by_itself(appliance: Appliance) -> None:
+def test_an_erasure_waits_for_a_reader_and_then_completes_by_itself(appliance: Appliance) -> None:
     click = visit(appliance, 1)
     (day,) = [path for path in (appliance.data / "days").rglob("*.db") if rows(path)]
     reader = sqlite3.connect(f"file:{day}?mode=ro", uri=True)
@@ -262,7 +264,7 @@ def rows(day: Path) -> int:
         return int(database.execute("select count(*) from clicks").fetchone()[0])
 
 
-def test_keys_change_while_visitors_come(appliance: Appliance, tmp_path: Path) -> None:
+def test_keys_rotate_while_clicks_arrive(appliance: Appliance, tmp_path: Path) -> None:
     old = (tmp_path / "data.key").read_text()
     stream = Stream(appliance)
     with stream.flowing():
@@ -282,7 +284,7 @@ def test_keys_change_while_visitors_come(appliance: Appliance, tmp_path: Path) -
     assert set(stream.redirected) <= set(recorded(appliance))
 
 
-def test_without_its_key_nothing_starts_and_nothing_is_changed(stopped: Appliance, tmp_path: Path) -> None:
+def test_without_its_key_file_the_server_does_not_start_and_changes_nothing(stopped: Appliance, tmp_path: Path) -> None:
     stopped.serve()
     visit(stopped, 1)
     stopped.stop()
@@ -297,7 +299,7 @@ def test_without_its_key_nothing_starts_and_nothing_is_changed(stopped: Applianc
     assert not (tmp_path / "data.key").exists()
 
 
-def test_who_was_erased_while_nothing_ran_is_erased(stopped: Appliance) -> None:
+def test_an_erasure_without_a_running_server_is_complete(stopped: Appliance) -> None:
     stopped.serve()
     click, other = visit(stopped, 1), click_of(ask(stopped, "/summer?ext=other&tnc_consent=granted"))
     stopped.stop()

@@ -27,7 +27,7 @@ def invalid(appliance: Appliance) -> int:
     return int(answer["totals"]["invalid"])
 
 
-def test_a_running_server_says_it_of_past_clicks_and_takes_it_back(appliance: Appliance, tmp_path: Path) -> None:
+def test_a_running_server_reclassifies_past_clicks_and_undoes_it(appliance: Appliance, tmp_path: Path) -> None:
     file = tmp_path / "filter.toml"
     file.write_text(FILTER.format(domain="nobody.example"))
     appliance.apply(file)

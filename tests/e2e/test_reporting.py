@@ -46,7 +46,7 @@ async def reporter(visited: Appliance) -> AsyncIterator[ReportClient]:
     await reporter.close()
 
 
-async def test_a_long_report_is_whole_in_both_faces(visited: Appliance, reporter: ReportClient) -> None:
+async def test_a_long_report_is_complete_in_both_formats(visited: Appliance, reporter: ReportClient) -> None:
     answer = await reporter.fetch(ASKED)
     sheet = await reporter.fetch_csv(ASKED)
 
@@ -56,7 +56,7 @@ async def test_a_long_report_is_whole_in_both_faces(visited: Appliance, reporter
     assert sheet.splitlines() == printed(visited, *command, "--csv").splitlines()
 
 
-async def test_what_is_refused_is_refused_in_words_and_the_next_one_answered(reporter: ReportClient) -> None:
+async def test_a_refused_report_gets_a_sentence_and_the_next_one_is_answered(reporter: ReportClient) -> None:
     with pytest.raises(InvalidError, match="shoe_size"):
         await reporter.fetch(ReportQuery(by=("shoe_size",)))
 

@@ -15,7 +15,7 @@ from tnc.admin.demo.traffic import CAMPAIGN_FILE
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
-def test_the_whole_demo_is_clean_and_what_is_planted_in_it_is_found(tmp_path: Path) -> None:
+def test_the_leak_search_finds_nothing_in_the_demo_but_a_planted_user_agent(tmp_path: Path) -> None:
     traffic = tmp_path / "traffic.jsonl"
     with traffic.open("w") as file:
         subprocess.run([sys.executable, "-m", "tnc.admin.demo"], stdout=file, check=True)
@@ -43,7 +43,7 @@ def test_the_whole_demo_is_clean_and_what_is_planted_in_it_is_found(tmp_path: Pa
         assert PERSONAL["user_agent"] not in done.stdout + done.stderr + appliance.log.read_text()
 
 
-def test_visitors_are_answered_while_it_searches(appliance: Appliance) -> None:
+def test_clicks_are_answered_during_the_leak_search(appliance: Appliance) -> None:
     child = (sys.executable, "-m", "tnc.privacy.leak_worker", str(appliance.config), "changed")
     waits = []
     with subprocess.Popen(child) as searching:

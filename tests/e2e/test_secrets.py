@@ -267,7 +267,7 @@ def holds_clicks(path: Path) -> bool:
         return bool(database.execute("select count(*) from clicks").fetchone()[0])
 
 
-def test_marked_secrets_are_nowhere_but_where_they_belong(shop: Appliance, receivers: Receivers) -> None:
+def test_marked_secrets_are_only_where_they_belong(shop: Appliance, receivers: Receivers) -> None:
     owner = Owner(shop)
     clicks = [visit(shop, "well")]
     assert sell(shop, clicks[0]).status == 200

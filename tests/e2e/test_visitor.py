@@ -75,7 +75,7 @@ def visit(appliance: Appliance, user_agent: str, ip: str, **headers: str) -> tup
     return answer.status, answer.headers.get("location")
 
 
-def test_declared_crawlers_go_where_ordinary_visitors_go_and_count_nowhere(stopped: Appliance, tmp_path: Path) -> None:
+def test_declared_crawlers_go_where_visitors_go_and_are_not_counted(stopped: Appliance, tmp_path: Path) -> None:
     judged(stopped, tmp_path)
     stopped.serve()
     assert visit(stopped, BROWSER, "81.2.69.142")[0] == 404  # the lists and the filter do their work
@@ -95,7 +95,7 @@ def test_declared_crawlers_go_where_ordinary_visitors_go_and_count_nowhere(stopp
     assert (totals["valid"], totals["unique_visits"] - 1, totals["cr"], totals["epv"]) == (0, 0, None, None)
 
 
-def test_requests_are_of_their_kind_and_head_leaves_no_trace(appliance: Appliance) -> None:
+def test_requests_get_their_traffic_class_and_head_is_not_recorded(appliance: Appliance) -> None:
     invented = [
         {"headers": {"User-Agent": BROWSER, "Sec-Purpose": "prefetch;prerender"}, "traffic": "prefetch"},
         {"headers": {"User-Agent": BROWSER, "X-Moz": "prefetch"}, "traffic": "prefetch"},
@@ -116,7 +116,7 @@ def test_requests_are_of_their_kind_and_head_leaves_no_trace(appliance: Applianc
     assert visits == sum(traffic != "prefetch" for traffic in found.values())
 
 
-def test_a_flood_from_one_address_is_suspect_and_people_behind_one_are_not(stopped: Appliance, tmp_path: Path) -> None:
+def test_many_clicks_from_one_ip_address_are_suspect_unless_it_is_shared(stopped: Appliance, tmp_path: Path) -> None:
     file = tmp_path / "carrier.txt"
     file.write_text("9.9.0.0/16\n2a00:1450::/32\n")
     told(stopped, "ipdb", "add", str(file), "--kind", "cellular")
@@ -134,7 +134,7 @@ def test_a_flood_from_one_address_is_suspect_and_people_behind_one_are_not(stopp
     assert surplus(["9.9.9.9"] * 62) == 0
 
 
-def test_hostile_headers_are_answered_stored_and_leave_no_word_in_the_log(appliance: Appliance) -> None:
+def test_hostile_headers_are_answered_and_stored_and_do_not_reach_the_log(appliance: Appliance) -> None:
     hostile = [
         {"bytes_latin1": text} for text in ("", "\x1b[2J", "<script>alert(1)</script>", "\xff\xfe\xfd", "a" * 8000)
     ]
@@ -174,7 +174,7 @@ def test_hints_are_asked_for_over_https_and_never_as_critical(shared: Appliance)
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_a_click_opens_no_file_and_no_connection(appliance: Appliance, tmp_path: Path) -> None:
+def test_a_click_opens_no_file_and_no_network_connection(appliance: Appliance, tmp_path: Path) -> None:
     with Stream(appliance).flowing() as stream:
         stream.wait_for(50)
     trace = tmp_path / "trace"

@@ -35,12 +35,12 @@ def test_the_same_seed_and_time_make_the_same_clicks() -> None:
     assert first != list(invented_clicks(plans, until_ms=UNTIL_MS, days=1, seed=1))
 
 
-def test_there_are_enough_for_reports_and_few_enough_for_a_quick_start(clicks: Clicks) -> None:
+def test_the_demo_has_enough_clicks_for_reports_and_starts_quickly(clicks: Clicks) -> None:
     assert 8_000 < len(clicks) < 15_000
     assert len({click["clicked_at"][:10] for click in clicks}) in {30, 31}
 
 
-def test_clicks_are_in_order_and_none_is_of_the_future(clicks: Clicks) -> None:
+def test_demo_clicks_are_in_order_and_none_is_in_the_future(clicks: Clicks) -> None:
     times = [parse_rfc3339_ms(click["clicked_at"]) for click in clicks]
     assert all(before <= after for before, after in pairwise(times))
     assert times[0] >= UNTIL_MS - 30 * DAY_MS
@@ -49,18 +49,18 @@ def test_clicks_are_in_order_and_none_is_of_the_future(clicks: Clicks) -> None:
     assert max(times[-1], *map(parse_rfc3339_ms, later)) < UNTIL_MS
 
 
-def test_an_id_holds_the_time_of_its_click(clicks: Clicks) -> None:
+def test_a_click_id_contains_the_time_of_its_click(clicks: Clicks) -> None:
     assert all(id_time_ms(click["click_id"]) == parse_rfc3339_ms(click["clicked_at"]) for click in clicks)
     assert len({click["click_id"] for click in clicks}) == len(clicks)
 
 
-def test_every_address_belongs_to_nobody(clicks: Clicks) -> None:
+def test_demo_ip_addresses_are_documentation_addresses(clicks: Clicks) -> None:
     for click in clicks:
         address = ip_address(click["ip"].partition("/")[0])
         assert any(address in net for net in DOCUMENTATION), address
 
 
-def test_who_did_not_consent_where_consent_is_asked_is_kept_cut(clicks: Clicks) -> None:
+def test_demo_visits_without_consent_are_stored_truncated(clicks: Clicks) -> None:
     germans = [click for click in clicks if click["country"] == "DE" and click["traffic"] == "human"]
     cut = [click for click in germans if click["consent"] != "granted"]
     assert cut
@@ -68,7 +68,7 @@ def test_who_did_not_consent_where_consent_is_asked_is_kept_cut(clicks: Clicks) 
     assert all(click["ip"].endswith((".0/24", "::/48")) and "/" not in click["user_agent"] for click in cut)
 
 
-def test_the_rules_of_the_demo_sent_them(clicks: Clicks) -> None:
+def test_demo_clicks_follow_the_rules_of_the_demo(clicks: Clicks) -> None:
     flows = Counter(click["flow"] for click in clicks)
     assert all(flows[flow] > 300 for flow in ("america-mobile", "europe-evening", "rest", "all"))
     assert {click["country"] for click in clicks if click["flow"] == "america-mobile"} == {"US", "CA"}
@@ -77,7 +77,7 @@ def test_the_rules_of_the_demo_sent_them(clicks: Clicks) -> None:
     assert all(click["traffic"] == "bot" and click["offer"] is None for click in stopped)
 
 
-def test_sales_pay_for_the_month_and_every_status_occurs(clicks: Clicks) -> None:
+def test_the_demo_earns_money_and_has_every_status(clicks: Clicks) -> None:
     conversions = [conversion for click in clicks for conversion in click["conversions"]]
     assert {conversion["status"] for conversion in conversions} == {"lead", "sale", "rejected"}
     revenue = sum(conversion["payout"] for conversion in conversions if conversion["status"] == "sale")
@@ -85,7 +85,7 @@ def test_sales_pay_for_the_month_and_every_status_occurs(clicks: Clicks) -> None
     assert 1.05 < revenue / cost < 2
 
 
-def test_each_can_be_imported(clicks: Clicks) -> None:
+def test_demo_clicks_can_be_imported(clicks: Clicks) -> None:
     for given in clicks[:500]:
         click, events = click_of(given)
         assert click.click_id == given["click_id"]
@@ -93,7 +93,7 @@ def test_each_can_be_imported(clicks: Clicks) -> None:
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: f"{machine.os} {machine.browser}")
-def test_a_machine_is_called_what_tnc_calls_it(machine: Machine) -> None:
+def test_demo_devices_have_the_names_that_tnc_gives_them(machine: Machine) -> None:
     """What hints alone tell (brand, model, version of the system) a user agent may leave open."""
     told = describe_user_agent(UserAgentReader(), machine.user_agent)
 

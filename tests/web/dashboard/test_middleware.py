@@ -56,7 +56,7 @@ async def test_a_strangers_name_reads_no_page(owner: Open, shared: Installation)
     ],
     ids=str,
 )
-async def test_forms_of_other_sites_do_nothing(
+async def test_forms_from_other_sites_are_refused(
     owner: Open, shared: Installation, headers: dict[str, str], status: int
 ) -> None:
     client = await owner(shared, tracking_base=TRACKING)

@@ -22,7 +22,7 @@ def shape(text: bytes) -> tuple[int, str, dict[str, str]]:
     }  # fmt: skip
 
 
-async def test_a_visitor_is_sent_on_and_recorded(shop: Shop) -> None:
+async def test_a_visitor_is_redirected_and_recorded(shop: Shop) -> None:
     answer = await shop.get("/summer?ext=abc")
 
     (history,) = shop.histories()
@@ -39,7 +39,7 @@ async def test_a_visitor_is_sent_on_and_recorded(shop: Shop) -> None:
     ["/summer?a=1", "/lander", "/meta", "/nowhere", "/still", "/gone", "/unknown", "/", "/summer/", "/%73ummer"],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_request_in_pieces_gets_the_answer_of_a_whole_one(shop: Shop, target: str, method: str) -> None:
+async def test_a_request_in_pieces_gets_the_same_reply(shop: Shop, target: str, method: str) -> None:
     whole = request(target, method=method)
 
     at_once = await shop.send(whole)
@@ -48,7 +48,7 @@ async def test_a_request_in_pieces_gets_the_answer_of_a_whole_one(shop: Shop, ta
     assert shape(at_once) == shape(in_pieces)
 
 
-async def test_head_is_answered_alike_and_leaves_no_trace(shop: Shop) -> None:
+async def test_head_gets_the_same_reply_and_leaves_no_trace(shop: Shop) -> None:
     answer = await shop.get("/summer", method="HEAD")
 
     assert (answer.status, answer.body) == (302, "")
@@ -57,7 +57,7 @@ async def test_head_is_answered_alike_and_leaves_no_trace(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("target", ["/unknown", "/gone", "/-/nothing", "/click/0"])
-async def test_an_address_that_is_nothing_reveals_nothing(shop: Shop, target: str) -> None:
+async def test_unknown_paths_reveal_nothing(shop: Shop, target: str) -> None:
     answer = await shop.get(target)
 
     assert (answer.status, answer.body) == (404, "Not found")
@@ -65,14 +65,14 @@ async def test_an_address_that_is_nothing_reveals_nothing(shop: Shop, target: st
 
 
 @pytest.mark.parametrize("asked", [request("/unknown"), request("/summer", method="POST"), b"no http at all\r\n\r\n"])
-async def test_no_answer_tells_what_made_it(shop: Shop, asked: bytes) -> None:
+async def test_no_reply_names_the_server_software(shop: Shop, asked: bytes) -> None:
     answer = read_answer(await shop.send(asked))
 
     assert "aiohttp" not in str(answer.headers).lower()
     assert "python" not in str(answer.headers).lower()
 
 
-async def test_a_paused_campaign_sends_nobody_on_and_says_so_in_the_log(shop: Shop) -> None:
+async def test_a_paused_campaign_does_not_redirect_and_logs_it(shop: Shop) -> None:
     answer = await shop.get("/still")
 
     (history,) = shop.histories()
@@ -89,21 +89,21 @@ async def test_one_connection_carries_several_clicks(shop: Shop) -> None:
     assert sorted(history.click.visit.params["n"] for history in shop.histories()) == ["1", "2"]
 
 
-async def test_after_a_click_the_connection_may_ask_for_anything_else(shop: Shop) -> None:
+async def test_after_a_click_the_connection_serves_any_other_request(shop: Shop) -> None:
     text = await shop.send(request("/summer", connection="keep-alive"), request("/-/health"), pause=0.3)
 
     assert text.count(b"HTTP/1.1 302") == 1
     assert b'"status": "ok"' in text
 
 
-async def test_requests_in_a_pipeline_are_each_answered_once(shop: Shop) -> None:
+async def test_pipelined_requests_are_each_answered_once(shop: Shop) -> None:
     text = await shop.send(request("/summer?n=1", connection="keep-alive") + request("/summer?n=2"))
 
     assert text.count(b"HTTP/1.1 302") == 2
     assert sorted(history.click.visit.params["n"] for history in shop.histories()) == ["1", "2"]
 
 
-async def test_a_request_before_the_answer_to_the_first_ends_the_connection(shop: Shop) -> None:
+async def test_a_second_request_before_the_first_reply_closes_the_connection(shop: Shop) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     writer.write(request("/summer?n=1", connection="keep-alive"))
     await asyncio.sleep(0)
@@ -130,7 +130,7 @@ async def test_a_request_before_the_answer_to_the_first_ends_the_connection(shop
     ],
     ids=["body", "chunked", "upgrade", "absolute form", "old", "control character", "raw bytes and a space"],
 )
-async def test_unusual_requests_are_clicks_too(shop: Shop, strange: bytes) -> None:
+async def test_unusual_requests_are_recorded_as_clicks(shop: Shop, strange: bytes) -> None:
     answer = read_answer(await shop.send(strange))
 
     assert answer.status == 302
@@ -147,14 +147,14 @@ async def test_unusual_requests_are_clicks_too(shop: Shop, strange: bytes) -> No
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     ],
 )
-async def test_what_is_no_http_is_refused_and_nothing_recorded(shop: Shop, broken: bytes) -> None:
+async def test_invalid_http_is_refused_and_not_recorded(shop: Shop, broken: bytes) -> None:
     answer = await shop.send(broken)
 
     assert answer == b"" or read_answer(answer).status == 400
     assert shop.histories() == []
 
 
-async def test_a_post_to_a_campaign_is_refused_by_name(shop: Shop) -> None:
+async def test_a_post_to_a_campaign_is_refused(shop: Shop) -> None:
     answer = await shop.get("/summer", method="POST", Content_Length="0")
 
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
@@ -163,7 +163,7 @@ async def test_a_post_to_a_campaign_is_refused_by_name(shop: Shop) -> None:
 @pytest.mark.parametrize(
     "hint", [{"Sec_Purpose": "prefetch;prerender"}, {"Purpose": "prefetch"}, {"X_Moz": "prefetch"}]
 )
-async def test_a_prefetch_is_refused_marked_and_not_a_visit(shop: Shop, hint: dict[str, str]) -> None:
+async def test_a_prefetch_is_refused_marked_and_not_counted(shop: Shop, hint: dict[str, str]) -> None:
     answer = await shop.get("/summer", **hint)
     real = await shop.get("/summer")
 
@@ -173,7 +173,7 @@ async def test_a_prefetch_is_refused_marked_and_not_a_visit(shop: Shop, hint: di
     assert (visit.click.visit.traffic, visit.click.visit.unique_campaign) == ("human", True)
 
 
-async def test_a_meta_refresh_goes_on_from_a_page_without_a_referrer(shop: Shop) -> None:
+async def test_a_meta_refresh_page_sends_no_referrer(shop: Shop) -> None:
     answer = await shop.get("/meta")
 
     (history,) = shop.histories()
@@ -182,7 +182,7 @@ async def test_a_meta_refresh_goes_on_from_a_page_without_a_referrer(shop: Shop)
     assert f'content="0;url=https://shop.example/shoes?s={history.click.click_id}"' in html.unescape(answer.body)
 
 
-async def test_a_double_meta_refresh_passes_an_address_that_says_nothing(shop: Shop) -> None:
+async def test_a_double_meta_refresh_goes_through_a_neutral_url(shop: Shop) -> None:
     first = await shop.get("/double")
     onward = re.search(r"url=(/-/onward/[^\"]+)\"", first.body)
     assert onward is not None
@@ -194,7 +194,7 @@ async def test_a_double_meta_refresh_passes_an_address_that_says_nothing(shop: S
     assert (await shop.get(onward[1][:-2] + "AA")).status == 404
 
 
-async def test_a_script_goes_on_under_a_policy_that_allows_only_itself(shop: Shop) -> None:
+async def test_a_script_redirect_has_a_policy_for_its_own_script_only(shop: Shop) -> None:
     answer = await shop.get("/script")
 
     nonce = re.search(r"'nonce-([^']+)'", answer.headers["content-security-policy"])
@@ -202,7 +202,7 @@ async def test_a_script_goes_on_under_a_policy_that_allows_only_itself(shop: Sho
     assert f'<script nonce="{nonce[1]}">location.replace("https://shop.example/shoes?s=' in answer.body
 
 
-async def test_an_answer_waits_for_the_disk_only_so_long(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reply_waits_for_the_disk_only_for_a_limited_time(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = await asyncio.gather(
         *(shop.get(f"/summer?n={number}", X_Forwarded_For="1.2.3.4") for number in range(40))
     )
@@ -211,7 +211,7 @@ async def test_an_answer_waits_for_the_disk_only_so_long(shop: Shop, monkeypatch
     assert len(shop.histories()) == 40
 
 
-async def test_the_longest_of_user_agents_and_a_hundred_parameters_are_no_trouble(shop: Shop) -> None:
+async def test_a_long_user_agent_and_a_hundred_parameters_are_recorded(shop: Shop) -> None:
     query = "&".join(f"p{number}=v{number}" for number in range(100))
 
     answer = await shop.get(f"/summer?{query}", User_Agent=PHONE + "x" * 8000)
@@ -221,7 +221,7 @@ async def test_the_longest_of_user_agents_and_a_hundred_parameters_are_no_troubl
     assert history.click.visit.params == {f"p{number}": f"v{number}" for number in range(100)}
 
 
-async def test_a_click_leaves_nothing_to_the_garbage_collector(shop: Shop) -> None:
+async def test_a_click_makes_no_reference_cycles(shop: Shop) -> None:
     await shop.get("/summer?first=1")
     gc.collect()
     gc.set_debug(gc.DEBUG_SAVEALL)

@@ -61,7 +61,7 @@ async def shop_with_network(shop: Shop) -> Shop:
     return shop
 
 
-async def test_each_call_is_kept_with_what_became_of_it(shop_with_network: Shop) -> None:
+async def test_each_postback_is_logged_with_its_result(shop_with_network: Shop) -> None:
     shop = shop_with_network
     cid = await click(shop)
 
@@ -83,7 +83,7 @@ async def test_each_call_is_kept_with_what_became_of_it(shop_with_network: Shop)
     assert all(row.call.note for row in rows)
 
 
-async def test_a_network_that_there_is_not_is_a_mistake_of_the_call_and_kept(shop_with_network: Shop) -> None:
+async def test_a_postback_for_an_unknown_network_is_refused_and_logged(shop_with_network: Shop) -> None:
     await apply(shop_with_network, '[[offer]]\nid = "shoes"\nurl = "https://shop.example/shoes?s={click_id}"\n')
 
     answer = await tell(shop_with_network, cid=await click(shop_with_network), network="nowhere")
@@ -93,7 +93,7 @@ async def test_a_network_that_there_is_not_is_a_mistake_of_the_call_and_kept(sho
     assert (row.outcome, row.call.status) == ("invalid", 400)
 
 
-async def test_the_secret_of_a_network_is_kept_nowhere(shop_with_network: Shop) -> None:
+async def test_the_key_of_a_network_is_not_stored(shop_with_network: Shop) -> None:
     await tell(shop_with_network, cid=await click(shop_with_network))
     await shop_with_network.get(f"/s3cret/postback?subid={await click(shop_with_network)}")
 
@@ -131,7 +131,7 @@ async def test_the_first_value_that_is_not_empty_counts(shop_with_network: Shop,
 @pytest.mark.parametrize(
     "form", ["{upper}", "%20{cid}%20", "%22{cid}%22", "%7B{cid}%7D", "'{upper}'", "[{cid}]", "%3C{cid}%3E"]
 )
-async def test_a_click_id_is_known_in_capitals_quotes_and_braces(shop_with_network: Shop, form: str) -> None:
+async def test_a_click_id_is_recognised_in_capitals_quotes_and_braces(shop_with_network: Shop, form: str) -> None:
     cid = await click(shop_with_network)
 
     answer = await shop_with_network.get("/postback?key=s3cret&cid=" + form.format(cid=cid, upper=cid.upper()))
@@ -168,7 +168,7 @@ async def test_a_body_is_read_whatever_its_type_says(shop_with_network: Shop, co
 @pytest.mark.parametrize(
     "body", ['{"cid":"KNOWN","txid":"\\ud83d"}', '{"cid":"x","status":"\\udfff"}', '{"cid":"x","\\ud83d":"a"}']
 )
-async def test_half_characters_in_json_are_kept_and_answered(shop_with_network: Shop, body: str) -> None:
+async def test_lone_surrogates_in_json_are_logged_and_answered(shop_with_network: Shop, body: str) -> None:
     sent = body.replace("KNOWN", await click(shop_with_network)).encode()
     head = request("/postback", method="POST", Content_Type="application/json", Content_Length=str(len(sent)))
 
@@ -195,7 +195,7 @@ async def test_a_transaction_id_keeps_joiners_and_loses_controls(shop_with_netwo
     assert shop_with_network.histories()[0].conversions[0].txid == "a\u200cb\u00a0cd"
 
 
-async def test_hearing_an_unmapped_call_again_leaves_it_on_the_list(shop_with_network: Shop) -> None:
+async def test_replaying_a_postback_with_an_unknown_status_leaves_it_unmatched(shop_with_network: Shop) -> None:
     await tell(shop_with_network, cid=await click(shop_with_network), status="paid out")
 
     replayed = await asyncio.to_thread(shop_with_network.services.conversions.replay)
@@ -205,7 +205,7 @@ async def test_hearing_an_unmapped_call_again_leaves_it_on_the_list(shop_with_ne
     assert (row.outcome, "mapped since" in row.call.note) == ("unmapped", False)
 
 
-async def test_a_body_in_pieces_is_read_to_its_end(shop_with_network: Shop) -> None:
+async def test_a_postback_body_in_chunks_is_read_completely(shop_with_network: Shop) -> None:
     body = json.dumps({"cid": await click(shop_with_network), "key": "s3cret", "payout": 4}).encode()
     head = request("/postback", method="POST", Content_Type="application/json", Content_Length=str(len(body)))
 
@@ -220,9 +220,7 @@ async def test_a_body_in_pieces_is_read_to_its_end(shop_with_network: Shop) -> N
     ("number", "payout"),
     [("12.50", "12.50"), ("1.25e1", "12.5"), ("5e-05", "0.00005"), ("1E2", "100"), ("4", "4"), ("0.1", "0.1")],
 )
-async def test_a_number_in_json_is_money_however_a_program_writes_it(
-    shop_with_network: Shop, number: str, payout: str
-) -> None:
+async def test_a_payout_in_json_is_read_in_any_number_format(shop_with_network: Shop, number: str, payout: str) -> None:
     body = b'{"cid": "%b", "key": "s3cret", "payout": %b}' % (
         (await click(shop_with_network)).encode(),
         number.encode(),
@@ -236,7 +234,7 @@ async def test_a_number_in_json_is_money_however_a_program_writes_it(
 
 
 @pytest.mark.parametrize("number", ["1e999999999", "-1e-999999999", "NaN", "Infinity", "1e100"])
-async def test_a_number_that_is_no_money_is_refused_and_costs_nothing(shop_with_network: Shop, number: str) -> None:
+async def test_an_impossible_payout_is_refused_and_costs_no_time(shop_with_network: Shop, number: str) -> None:
     body = b'{"cid": "%b", "key": "s3cret", "payout": %b}' % (
         (await click(shop_with_network)).encode(),
         number.encode(),
@@ -249,7 +247,7 @@ async def test_a_number_that_is_no_money_is_refused_and_costs_nothing(shop_with_
     assert b"payout is" in text
 
 
-async def test_what_cannot_be_read_is_kept_too(shop_with_network: Shop) -> None:
+async def test_an_unreadable_postback_is_logged(shop_with_network: Shop) -> None:
     head = request("/postback", method="POST", Content_Type="application/json", Content_Length="3")
 
     text = await shop_with_network.send(head + b"{a:")
@@ -259,7 +257,7 @@ async def test_what_cannot_be_read_is_kept_too(shop_with_network: Shop) -> None:
     assert (row.outcome, row.call.method) == ("invalid", "POST")
 
 
-async def test_fifty_at_once_make_one_conversion(shop_with_network: Shop) -> None:
+async def test_fifty_equal_postbacks_at_once_make_one_conversion(shop_with_network: Shop) -> None:
     cid = await click(shop_with_network)
 
     answers = await asyncio.gather(*(tell(shop_with_network, cid=cid, status="bought", txid="T") for _ in range(50)))
@@ -269,7 +267,7 @@ async def test_fifty_at_once_make_one_conversion(shop_with_network: Shop) -> Non
     assert len(history.conversions) == 1
 
 
-async def test_a_call_that_cannot_be_stored_is_told_to_come_again(shop_with_network: Shop) -> None:
+async def test_a_postback_that_cannot_be_stored_gets_503(shop_with_network: Shop) -> None:
     shop = shop_with_network
     cid = await click(shop)
     path = day_path(shop.workspace.paths.days, shop.workspace.id, utc_date(shop.workspace.world.now_ms()))
@@ -290,7 +288,7 @@ async def test_a_call_that_cannot_be_stored_is_told_to_come_again(shop_with_netw
 # ----------------------------------------------------------------------------------------- heard again
 
 
-async def test_a_word_that_is_mapped_later_counts_from_the_start(shop_with_network: Shop) -> None:
+async def test_a_status_mapped_later_counts_from_the_start(shop_with_network: Shop) -> None:
     shop = shop_with_network
     cid = await click(shop)
     await tell(shop, cid=cid, status="paid out", payout="20")
@@ -308,7 +306,7 @@ async def test_a_word_that_is_mapped_later_counts_from_the_start(shop_with_netwo
     assert len(shop.histories()[0].conversions[0].history) == before
 
 
-async def test_a_call_that_was_refused_matches_when_it_is_heard_again(shop_with_network: Shop) -> None:
+async def test_a_refused_postback_matches_when_it_is_replayed(shop_with_network: Shop) -> None:
     shop = shop_with_network
     await tell(shop, cid=await click(shop), status="bought", key="wrong")
     await inbox(shop, 1)
@@ -323,7 +321,7 @@ async def test_a_call_that_was_refused_matches_when_it_is_heard_again(shop_with_
     assert again == {"replayed": 0, "outcomes": {}}
 
 
-async def test_hearing_a_call_twice_changes_nothing(shop_with_network: Shop) -> None:
+async def test_replaying_a_postback_twice_changes_nothing(shop_with_network: Shop) -> None:
     shop = shop_with_network
     await tell(shop, cid=await click(shop), status="bought")
     [row] = await inbox(shop, 1)
@@ -336,7 +334,7 @@ async def test_hearing_a_call_twice_changes_nothing(shop_with_network: Shop) -> 
     assert len(shop.histories()[0].conversions[0].history) == 1
 
 
-async def test_a_call_for_an_erased_click_is_counted_and_kept_nowhere(shop_with_network: Shop) -> None:
+async def test_a_postback_for_an_erased_click_is_counted_and_not_stored(shop_with_network: Shop) -> None:
     shop = shop_with_network
     erased = "01a20c3d4bae97f348208cd1b707"
     erasures = shop.workspace.erasures
@@ -352,7 +350,7 @@ async def test_a_call_for_an_erased_click_is_counted_and_kept_nowhere(shop_with_
         assert reader.number("postbacks for erased clicks") == 1
 
 
-async def test_a_call_that_cannot_be_read_is_found_by_the_click_it_names_all_the_same(shop_with_network: Shop) -> None:
+async def test_an_unreadable_postback_is_found_by_the_click_id_in_it(shop_with_network: Shop) -> None:
     shop, named = shop_with_network, "01a20c3d4bae97f348208cd1b707"
 
     answer = await tell(shop, cid=named, payout="a lot")
@@ -363,7 +361,7 @@ async def test_a_call_that_cannot_be_read_is_found_by_the_click_it_names_all_the
         assert reader.search.calls([named]) == [row.seq]
 
 
-async def test_a_call_that_cannot_be_read_is_not_kept_when_its_click_was_erased(shop_with_network: Shop) -> None:
+async def test_an_unreadable_postback_for_an_erased_click_is_not_stored(shop_with_network: Shop) -> None:
     shop, erased = shop_with_network, "01a20c3d4bae97f348208cd1b707"
     erasures = shop.workspace.erasures
     erasures.add_tombstones([erasures.hash("click", erased)], expires_at_ms=1 << 60).wait()
@@ -376,14 +374,14 @@ async def test_a_call_that_cannot_be_read_is_not_kept_when_its_click_was_erased(
     assert row.call.params["cid"] == "another"
 
 
-def test_what_a_person_may_want_to_look_at_is_named() -> None:
+def test_postbacks_that_need_attention_are_listed() -> None:
     assert {"unmapped", "unknown-click", "refused", "invalid"} == UNMATCHED
 
 
 # ------------------------------------------------------------------------------------ pixel and script
 
 
-async def test_a_pixel_finds_its_click_by_the_id_and_by_the_cookie(shop: Shop) -> None:
+async def test_a_pixel_finds_its_click_by_click_id_and_by_cookie(shop: Shop) -> None:
     first = await shop.get("/summer?tnc_consent=granted")
     cookie = first.headers["set-cookie"].partition(";")[0]
 
@@ -397,7 +395,7 @@ async def test_a_pixel_finds_its_click_by_the_id_and_by_the_cookie(shop: Shop) -
     assert told == {3_000_000: "pixel", 4_000_000: "pixel"}
 
 
-async def test_a_pixel_of_nobody_is_a_picture_all_the_same(shop: Shop) -> None:
+async def test_a_pixel_without_a_click_is_still_an_image(shop: Shop) -> None:
     answer = await shop.send(request("/conversion.gif?payout=3", User_Agent="somebody else"))
 
     assert DOT in answer
@@ -421,7 +419,7 @@ async def test_the_script_records_a_visit_as_if_the_link_had_been_followed(shop:
     assert visit.params == {"fbclid": "AbC"}
 
 
-async def test_the_script_itself_is_served_and_campaigns_that_are_not_there_are_not(shop: Shop) -> None:
+async def test_the_script_is_served_and_unknown_campaigns_get_404(shop: Shop) -> None:
     script, nobody = await shop.get("/tnc.js"), await shop.get("/tnc.js/nothing")
 
     assert "javascript" in script.headers["content-type"]
@@ -437,7 +435,7 @@ def signed(shop: Shop, target: str) -> str:
     return f"{target}{'&' if '?' in target else '?'}{PARAMETER}={token}"
 
 
-async def test_a_signed_click_is_a_trial_that_nobody_remembers(shop: Shop) -> None:
+async def test_a_signed_test_click_is_not_remembered(shop: Shop) -> None:
     answer = await shop.get(signed(shop, "/summer?x=1&tnc_consent=granted"))
     forged = await shop.get(f"/summer?x=2&{PARAMETER}=1-2")
 
@@ -448,7 +446,7 @@ async def test_a_signed_click_is_a_trial_that_nobody_remembers(shop: Shop) -> No
     assert all(PARAMETER not in history.click.visit.params for history in shop.histories())
 
 
-async def test_a_signed_postback_needs_no_key_and_tells_nobody(shop_with_network: Shop) -> None:
+async def test_a_signed_test_postback_needs_no_key_and_is_not_sent(shop_with_network: Shop) -> None:
     shop = shop_with_network
     cid = (await shop.get(signed(shop, "/summer"))).headers["location"].partition("s=")[2]
 
@@ -480,7 +478,7 @@ offers = [ { id = "shoes" } ]
 """
 
 
-async def test_a_platform_fetches_conversions_as_they_are_now_at_a_secret_address(shop: Shop) -> None:
+async def test_a_platform_downloads_current_conversions_from_a_secret_url(shop: Shop) -> None:
     await apply(shop, FILE)
     place = f"/-/feed/{feed_secret(shop.workspace, DestinationId('file'))}.csv"
     cids = {}
@@ -500,7 +498,7 @@ async def test_a_platform_fetches_conversions_as_they_are_now_at_a_secret_addres
     assert (await shop.get("/-/feed/" + "x" * 32 + ".csv")).status == 404
 
 
-async def test_who_turned_out_to_be_no_person_leaves_the_file(shop: Shop) -> None:
+async def test_conversions_of_bots_leave_the_csv_file(shop: Shop) -> None:
     await apply(shop, FILE)
     place = f"/-/feed/{feed_secret(shop.workspace, DestinationId('file'))}.csv"
     answer = await shop.get("/summer?gclid=EAIaSold&tnc_consent=granted")

@@ -49,7 +49,7 @@ async def visited(shop: Shop) -> str:
 # ----------------------------------------------------------------------------------------------------- the page
 
 
-async def test_the_page_is_plain_html_that_asks_nobody_else(shop: Shop) -> None:
+async def test_the_privacy_page_loads_nothing_from_other_servers(shop: Shop) -> None:
     page = await shop.get("/privacy")
 
     assert page.status == 200
@@ -61,14 +61,14 @@ async def test_the_page_is_plain_html_that_asks_nobody_else(shop: Shop) -> None:
     assert shop.histories() == []
 
 
-async def test_the_page_says_what_a_record_holds_and_for_how_long(shop: Shop) -> None:
+async def test_the_privacy_page_lists_stored_data_and_retention(shop: Shop) -> None:
     page = (await shop.get("/privacy")).body
 
     for words in ("address of the visitor", "click id of the traffic source", "90 days", "within 30 days"):
         assert words in page
 
 
-async def test_the_page_does_not_tell_by_itself_whether_something_is_stored(shop: Shop) -> None:
+async def test_the_privacy_page_does_not_reveal_whether_data_is_stored(shop: Shop) -> None:
     cookie = await visited(shop)
 
     page = (await shop.get("/privacy", Cookie=cookie)).body
@@ -80,7 +80,7 @@ async def test_the_page_does_not_tell_by_itself_whether_something_is_stored(shop
 # --------------------------------------------------------------------------------------------- with the cookie
 
 
-async def test_the_holder_of_the_cookie_sees_what_is_stored(shop: Shop) -> None:
+async def test_a_visitor_with_the_cookie_sees_their_data(shop: Shop) -> None:
     cookie = await visited(shop)
     await shop.get(WITH_CONSENT, Cookie=cookie)
 
@@ -89,7 +89,7 @@ async def test_the_holder_of_the_cookie_sees_what_is_stored(shop: Shop) -> None:
     assert "<strong>2</strong> visits are stored" in page
 
 
-async def test_the_holder_of_the_cookie_gets_a_copy(shop: Shop) -> None:
+async def test_a_visitor_with_the_cookie_downloads_their_data(shop: Shop) -> None:
     cookie = await visited(shop)
 
     answer = await post(shop, cookie, do="copy")
@@ -101,7 +101,7 @@ async def test_the_holder_of_the_cookie_gets_a_copy(shop: Shop) -> None:
     assert click["campaign"] == "summer"
 
 
-async def test_the_holder_of_the_cookie_is_erased_at_once_and_gets_the_receipt(shop: Shop) -> None:
+async def test_a_visitor_with_the_cookie_is_erased_at_once_and_gets_a_receipt(shop: Shop) -> None:
     cookie = await visited(shop)
 
     done = await told(shop, cookie, do="erase", sure="yes")
@@ -114,7 +114,7 @@ async def test_the_holder_of_the_cookie_is_erased_at_once_and_gets_the_receipt(s
     assert "Nothing is stored by it" in again.body
 
 
-async def test_an_erasure_needs_to_be_meant(shop: Shop) -> None:
+async def test_an_erasure_needs_a_confirmation(shop: Shop) -> None:
     cookie = await visited(shop)
 
     asked = await told(shop, cookie, do="erase")
@@ -128,7 +128,7 @@ async def test_an_erasure_needs_to_be_meant(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("do", ["show", "copy"])
-async def test_without_the_cookie_nothing_is_said_whatever_is_stored(shop: Shop, do: str) -> None:
+async def test_without_the_cookie_the_reply_never_depends_on_stored_data(shop: Shop, do: str) -> None:
     def bare(answer: Answer) -> tuple[int, str]:
         return answer.status, re.sub(r'nonce="[^"]*"', "", answer.body)
 
@@ -140,7 +140,7 @@ async def test_without_the_cookie_nothing_is_said_whatever_is_stored(shop: Shop,
     assert bare(await told(shop, guessed, do=do)) == before
 
 
-async def test_somebody_elses_cookie_erases_only_what_is_his(shop: Shop) -> None:
+async def test_a_cookie_only_erases_the_data_of_its_own_visitor(shop: Shop) -> None:
     await visited(shop)
     other = await visited(shop)
 
@@ -152,7 +152,7 @@ async def test_somebody_elses_cookie_erases_only_what_is_his(shop: Shop) -> None
 # ---------------------------------------------------------------------------------------------------- decisions
 
 
-async def test_who_opts_out_leaves_only_a_number(shop: Shop) -> None:
+async def test_after_an_opt_out_a_visit_is_only_counted(shop: Shop) -> None:
     cookie = await visited(shop)
     out = set_cookie(await post(shop, cookie, do="opt-out"))
     assert has_opted_out(dict([out.split("=")]))
@@ -183,7 +183,7 @@ offers = [ { id = "shoes" } ]
 """
 
 
-async def test_who_opts_out_is_told_of_to_nobody_any_more(shop: Shop) -> None:
+async def test_after_an_opt_out_queued_deliveries_are_cancelled(shop: Shop) -> None:
     await asyncio.to_thread(shop.services.configure.apply, TOLD, file="told.toml")
     visits = [await shop.get(WITH_CONSENT) for _ in range(2)]
     for visit in visits:
@@ -199,7 +199,7 @@ async def test_who_opts_out_is_told_of_to_nobody_any_more(shop: Shop) -> None:
     assert [each.kind for each in shop.workspace.register.all_of().wait()] == ["objection"]
 
 
-async def test_who_withdraws_his_consent_is_erased_and_not_asked_again(shop: Shop) -> None:
+async def test_a_withdrawal_of_consent_erases_and_is_remembered(shop: Shop) -> None:
     cookie = await visited(shop)
 
     done = await post(shop, cookie, do="withdraw")
@@ -212,7 +212,7 @@ async def test_who_withdraws_his_consent_is_erased_and_not_asked_again(shop: Sho
     assert (history.click.visit.mode, history.click.visit.consent) == ("cookieless", "denied")
 
 
-async def test_who_changes_his_mind_is_counted_again(shop: Shop) -> None:
+async def test_an_opt_out_can_be_undone(shop: Shop) -> None:
     done = await post(shop, "tnc_out=1", do="opt-in")
 
     assert b"Set-Cookie: tnc_out=; Path=/; Max-Age=0\r\n" in done
@@ -221,7 +221,7 @@ async def test_who_changes_his_mind_is_counted_again(shop: Shop) -> None:
 # ---------------------------------------------------------------------------------------------------- questions
 
 
-async def test_a_question_gets_a_case_that_only_its_link_shows(shop: Shop) -> None:
+async def test_a_privacy_request_is_shown_by_its_secret_link_only(shop: Shop) -> None:
     asked = await told(shop, do="ask", kind="question", text="Who <b>are</b> you?", contact="ann@example.com")
     link = re.search(r"/privacy/case/[0-9a-f]{32}", asked.body)
     assert link is not None
@@ -236,7 +236,7 @@ async def test_a_question_gets_a_case_that_only_its_link_shows(shop: Shop) -> No
     assert (request.kind, request.channel) == ("question", "page")
 
 
-async def test_the_answer_stands_in_the_case(shop: Shop) -> None:
+async def test_the_status_page_shows_the_answer(shop: Shop) -> None:
     asked = await told(shop, do="ask", kind="access", text="What is there?", contact="")
     link = re.search(r"/privacy/case/[0-9a-f]{32}", asked.body)
     assert link is not None
@@ -255,7 +255,7 @@ async def test_the_answer_stands_in_the_case(shop: Shop) -> None:
 @pytest.mark.parametrize(
     "given", [{}, {"do": "dance"}, {"do": "ask", "text": ""}, {"do": "ask", "kind": "x", "text": "y"}]
 )
-async def test_unfit_forms_are_answered_in_words(shop: Shop, given: dict[str, str]) -> None:
+async def test_invalid_forms_get_a_sentence(shop: Shop, given: dict[str, str]) -> None:
     answer = await told(shop, **given)
 
     assert answer.status == 422
@@ -267,14 +267,14 @@ async def test_a_form_that_is_too_large_is_refused(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("headers", ["Sec-Fetch-Site: cross-site\r\n", "Origin: https://evil.example\r\n"])
-async def test_forms_of_other_sites_do_nothing(shop: Shop, headers: str) -> None:
+async def test_forms_from_other_sites_are_refused(shop: Shop, headers: str) -> None:
     cookie = await visited(shop)
 
     assert (await told(shop, cookie, headers=headers, do="erase", sure="yes")).status == 403
     assert len(shop.histories()) == 1
 
 
-async def test_a_flood_of_forms_is_slowed_down(shop: Shop) -> None:
+async def test_many_privacy_forms_are_rate_limited(shop: Shop) -> None:
     answers = [(await told(shop, do="show")).status for _ in range(62)]
 
     assert answers[0] == 200
@@ -307,7 +307,7 @@ offers = [ { id = "shoes", weight = 1 }, { id = "boots", weight = 1 } ]
 """
 
 
-async def test_the_same_visitor_is_sent_to_the_same_place_whatever_he_decides(shop: Shop) -> None:
+async def test_privacy_choices_do_not_change_the_redirect(shop: Shop) -> None:
     await asyncio.to_thread(shop.services.configure.apply, SPLIT, file="split.toml")
     shop.tracker.take_plans(shop.workspace.plans(shop.workspace.latest_version()))
     for number in range(40):
@@ -334,7 +334,7 @@ async def asked(shop: Shop, click: str, *, kind: str = "access", agent: str = PH
 
 
 @pytest.mark.parametrize("form", ["{}", "https://shop.example/shoes?s={}&x=1", " {} "])
-async def test_a_click_with_its_network_and_browser_is_proof_enough_for_a_copy(shop: Shop, form: str) -> None:
+async def test_a_click_id_from_the_same_network_and_browser_is_enough_for_a_copy(shop: Shop, form: str) -> None:
     await shop.get("/summer")
     ((history),) = shop.histories()
 
@@ -345,7 +345,7 @@ async def test_a_click_with_its_network_and_browser_is_proof_enough_for_a_copy(s
     assert request.words.click == history.click.click_id
 
 
-async def test_to_be_erased_by_a_click_somebody_looks_at_it(shop: Shop) -> None:
+async def test_an_erasure_by_click_id_needs_a_review(shop: Shop) -> None:
     await shop.get("/summer")
     (history,) = shop.histories()
 
@@ -354,7 +354,7 @@ async def test_to_be_erased_by_a_click_somebody_looks_at_it(shop: Shop) -> None:
     assert [step.state for step in request.steps] == ["received", "verified", "review"]
 
 
-async def test_a_click_with_another_browser_is_no_proof_and_nobody_learns_that_it_is_there(shop: Shop) -> None:
+async def test_a_click_id_from_another_browser_is_no_proof_and_reveals_nothing(shop: Shop) -> None:
     await shop.get("/summer")
     (history,) = shop.histories()
     firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
@@ -369,7 +369,7 @@ async def test_a_click_with_another_browser_is_no_proof_and_nobody_learns_that_i
     assert alike(there) == alike(nowhere)
 
 
-async def test_the_number_of_the_visit_goes_when_the_request_ends(shop: Shop) -> None:
+async def test_the_click_id_of_a_request_is_deleted_when_it_is_closed(shop: Shop) -> None:
     await shop.get("/summer")
     (history,) = shop.histories()
     _, request = await asked(shop, history.click.click_id)

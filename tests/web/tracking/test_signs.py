@@ -19,7 +19,7 @@ async def clicked(shop: Shop) -> str:
         ("fast", "suspect", "lander_fast"),
     ],
 )
-async def test_a_sign_is_a_reason_of_the_click(shop: Shop, what: str, traffic: str, reason: str) -> None:
+async def test_a_sign_reported_by_the_page_becomes_a_reason(shop: Shop, what: str, traffic: str, reason: str) -> None:
     cid = await clicked(shop)
 
     first, second = await shop.get(f"/-/sign/{what}?cid={cid}"), await shop.get(f"/-/sign/{what}?cid={cid}")
@@ -53,7 +53,7 @@ async def test_a_sign_with_the_cookie_counts_without_the_pseudonym(shop: Shop) -
     assert shop.histories()[0].click.visit.reasons == ("honeypot",)
 
 
-async def test_without_an_id_the_click_is_found_like_on_a_lander(shop: Shop) -> None:
+async def test_a_sign_without_a_click_id_finds_the_click_like_a_lander(shop: Shop) -> None:
     await clicked(shop)
 
     await shop.get("/-/sign/link")
@@ -61,7 +61,7 @@ async def test_without_an_id_the_click_is_found_like_on_a_lander(shop: Shop) -> 
     assert shop.histories()[0].click.visit.reasons == ("honeypot",)
 
 
-async def test_a_browser_that_fetches_ahead_has_followed_no_link(shop: Shop) -> None:
+async def test_a_prefetch_does_not_report_signs(shop: Shop) -> None:
     cid = await clicked(shop)
 
     await shop.get(f"/-/sign/link?cid={cid}", Sec_Purpose="prefetch")
@@ -69,7 +69,7 @@ async def test_a_browser_that_fetches_ahead_has_followed_no_link(shop: Shop) -> 
     assert shop.histories()[0].changes == ()
 
 
-async def test_nobody_learns_whether_there_is_such_a_click(shop: Shop) -> None:
+async def test_a_sign_does_not_reveal_whether_a_click_exists(shop: Shop) -> None:
     nobody, unknown = await shop.get("/-/sign/fast?cid=nobody"), await shop.get("/-/sign/smell")
 
     assert nobody.status == 204
