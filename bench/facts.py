@@ -126,13 +126,13 @@ def cost_of_a_visit(geo: Geo, agents: UserAgentReader, browsers: Sequence[str], 
         )
         for number in range(997)
     ]
-    strangers = [f"{1 + number % 9 * 20}.{number >> 8 & 255}.{number & 255}.7" for number in range(ROUNDS)]
+    clicks_of_others = [f"{1 + number % 9 * 20}.{number >> 8 & 255}.{number & 255}.7" for number in range(ROUNDS)]
     gc.collect()
     gc.freeze()
     for request in requests:
         reader.read(request, SOURCE)
     told = [
-        ("the place of a new address", lambda number: geo.lookup(strangers[number]), ""),
+        ("the place of a new address", lambda number: geo.lookup(clicks_of_others[number]), ""),
         ("facts, warm", lambda number: reader.facts(requests[number % 997], SOURCE), "p50 <= 15, p99 <= 200"),
         ("facts and the visit made of them, warm", lambda number: reader.read(requests[number % 997], SOURCE), ""),
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, NOW_MS, Estate, bytes_of, estate
+from tests.privacy.small_workspace import CANARY_VISITOR, DAYS, NOW_MS, SmallWorkspace, file_contents, small_workspace
 from tests.store.records import NEEDLES, PERSONAL
 from tnc.admin.backup.backups import Backups
 from tnc.core import settings
@@ -24,14 +24,14 @@ from tnc.store.workspace import Workspace
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> Iterator[Estate]:
-    with estate(tmp_path) as made:
-        made.strangers(12)
+def full(tmp_path: Path) -> Iterator[SmallWorkspace]:
+    with small_workspace(tmp_path) as made:
+        made.clicks_of_others(12)
         made.canary_clicks(2)
         yield made
 
 
-def backup(full: Estate, folder: Path) -> Path:
+def backup(full: SmallWorkspace, folder: Path) -> Path:
     return Path(Backups(full.workspace).create(folder)["file"])
 
 
@@ -43,12 +43,12 @@ def ids(workspace: Workspace) -> set[str]:
     return {history.click.click_id for history in workspace.histories.newest()}
 
 
-def erase_canary(full: Estate) -> None:
+def erase_canary(full: SmallWorkspace) -> None:
     eraser = full.eraser()
-    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+    eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
 
 
-def test_a_backup_is_one_private_file_without_keys_tokens_or_plain_text(full: Estate, tmp_path: Path) -> None:
+def test_a_backup_is_one_private_file_without_keys_tokens_or_plain_text(full: SmallWorkspace, tmp_path: Path) -> None:
     made = Backups(full.workspace).create(tmp_path / "copies")
     path = Path(made["file"])
 
@@ -66,19 +66,19 @@ def test_a_backup_is_one_private_file_without_keys_tokens_or_plain_text(full: Es
     assert manifest["days"]["days"] == [date.isoformat() for date in DAYS]
 
 
-def test_every_record_of_a_new_backup_can_be_decrypted(full: Estate, tmp_path: Path) -> None:
+def test_every_record_of_a_new_backup_can_be_decrypted(full: SmallWorkspace, tmp_path: Path) -> None:
     told = Backups(full.workspace).verify(backup(full, tmp_path / "copies"))
 
     assert told["refused"] == 0
     assert told["opened"] == told["records"] > 42
 
 
-def test_verify_refuses_exactly_the_records_erased_since(full: Estate, tmp_path: Path) -> None:
+def test_verify_refuses_exactly_the_records_erased_since(full: SmallWorkspace, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
     before = Backups(full.workspace).verify(path)
     found = {
         each["store"]: each["count"]
-        for each in full.eraser().find(full.eraser().subject(visitor=CANARY_SUBJECT))["stores"]
+        for each in full.eraser().find(full.eraser().subject(visitor=CANARY_VISITOR))["stores"]
     }
 
     erase_canary(full)
@@ -88,7 +88,7 @@ def test_verify_refuses_exactly_the_records_erased_since(full: Estate, tmp_path:
     assert after["refused"] == sum(found.values())
 
 
-def test_a_restore_of_an_old_backup_brings_back_all_other_visitors(full: Estate, tmp_path: Path) -> None:
+def test_a_restore_of_an_old_backup_brings_back_all_other_visitors(full: SmallWorkspace, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
     others = {click for click in full.click_ids() if not click.startswith("canary")}
     erase_canary(full)
@@ -102,41 +102,43 @@ def test_a_restore_of_an_old_backup_brings_back_all_other_visitors(full: Estate,
         for name in ("config.toml", "control.db"):
             assert (tmp_path / "again" / name).exists()
     assert [
-        name for name, text in PERSONAL.items() if text.encode() in b"".join(bytes_of(tmp_path / "again").values())
+        name for name, text in PERSONAL.items() if text.encode() in b"".join(file_contents(tmp_path / "again").values())
     ] == []
 
 
-def told_of(estate: Estate, click_id: str) -> ClickHistory:
-    return next(history for history in estate.workspace.histories.newest() if history.click.click_id == click_id)
+def told_of(small_workspace: SmallWorkspace, click_id: str) -> ClickHistory:
+    return next(
+        history for history in small_workspace.workspace.histories.newest() if history.click.click_id == click_id
+    )
 
 
-def test_restored_clicks_can_be_searched_and_reported(full: Estate, tmp_path: Path) -> None:
+def test_restored_clicks_can_be_searched_and_reported(full: SmallWorkspace, tmp_path: Path) -> None:
     before = {by: full.report(*by.split(",")) for by in ("campaign,offer,day", "country,device")}
     history = told_of(full, "canary-2026-11-23-0000")
-    found = full.eraser().find(full.eraser().subject(visitor=CANARY_SUBJECT))
+    found = full.eraser().find(full.eraser().subject(visitor=CANARY_VISITOR))
 
     Backups(full.workspace).restore(backup(full, tmp_path / "copies"), tmp_path / "again" / "data")
 
     (tmp_path / "again" / "data.key").write_text((tmp_path / "data.key").read_text())
-    with estate(tmp_path / "again") as again:
+    with small_workspace(tmp_path / "again") as again:
         assert told_of(again, "canary-2026-11-23-0000") == history
-        assert again.eraser().find(again.eraser().subject(visitor=CANARY_SUBJECT)) == found
+        assert again.eraser().find(again.eraser().subject(visitor=CANARY_VISITOR)) == found
         for by, told in before.items():
             assert again.report(*by.split(",")) == told
 
 
-def test_record_numbers_are_not_reused_after_a_restore(full: Estate, tmp_path: Path) -> None:
+def test_record_numbers_are_not_reused_after_a_restore(full: SmallWorkspace, tmp_path: Path) -> None:
     Backups(full.workspace).restore(backup(full, tmp_path / "copies"), tmp_path / "again" / "data")
     (tmp_path / "again" / "data.key").write_text((tmp_path / "data.key").read_text())
 
-    with estate(tmp_path / "again") as again:
+    with small_workspace(tmp_path / "again") as again:
         with again.workspace.histories.day(DAYS[0]) as reader:
             last = reader.latest()
         writer = again.days.writer((MAIN, DAYS[0]))
         assert min(writer._numbers["clicks"].take() - last[0], writer._numbers["events"].take() - last[1]) > 0
 
 
-def test_days_past_their_retention_are_not_restored(full: Estate, tmp_path: Path) -> None:
+def test_days_past_their_retention_are_not_restored(full: SmallWorkspace, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
     full.now_ms = NOW_MS + 89 * DAY_MS
 
@@ -147,7 +149,7 @@ def test_days_past_their_retention_are_not_restored(full: Estate, tmp_path: Path
         assert workspace.histories.dates() == [DAYS[2]]
 
 
-def test_a_day_whose_key_was_destroyed_is_not_restored(full: Estate, tmp_path: Path) -> None:
+def test_a_day_whose_key_was_destroyed_is_not_restored(full: SmallWorkspace, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
     Retention(full.workspace, full.writer, roll_up_days=lambda _settings, _dates: None).set({"clicks": 1})
 
@@ -157,31 +159,31 @@ def test_a_day_whose_key_was_destroyed_is_not_restored(full: Estate, tmp_path: P
     assert (told["expired_days"], told["clicks"]) == (2, 14)
 
 
-def test_another_installation_cannot_decrypt_a_backup(full: Estate, tmp_path: Path) -> None:
+def test_another_installation_cannot_decrypt_a_backup(full: SmallWorkspace, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "data.key").write_text(new_key_text())
 
-    with estate(tmp_path / "other") as other:
+    with small_workspace(tmp_path / "other") as other:
         assert Backups(other.workspace).verify(path)["opened"] == 0
         with pytest.raises(RefusedError, match="another installation"):
             Backups(other.workspace).restore(path, tmp_path / "again")
 
 
-def test_restricted_clicks_are_restored_as_restricted(full: Estate, tmp_path: Path) -> None:
+def test_restricted_clicks_are_restored_as_restricted(full: SmallWorkspace, tmp_path: Path) -> None:
     eraser = full.eraser()
-    eraser.restrict(eraser.subject(visitor=CANARY_SUBJECT))
+    eraser.restrict(eraser.subject(visitor=CANARY_VISITOR))
 
     Backups(full.workspace).restore(backup(full, tmp_path / "copies"), tmp_path / "again" / "data")
 
     (tmp_path / "again" / "data.key").write_text((tmp_path / "data.key").read_text())
-    with estate(tmp_path / "again") as again:
-        found = again.eraser().find(again.eraser().subject(visitor=CANARY_SUBJECT))
+    with small_workspace(tmp_path / "again") as again:
+        found = again.eraser().find(again.eraser().subject(visitor=CANARY_VISITOR))
         assert {each["store"]: each["count"] for each in found["stores"]}["restricted clicks"] == 6
         assert not [click for click in again.click_ids() if click.startswith("canary")]
 
 
-def test_a_restore_never_overwrites_a_data_directory(full: Estate, tmp_path: Path) -> None:
+def test_a_restore_never_overwrites_a_data_directory(full: SmallWorkspace, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
 
     with pytest.raises(RefusedError, match="not empty"):
@@ -189,14 +191,14 @@ def test_a_restore_never_overwrites_a_data_directory(full: Estate, tmp_path: Pat
 
 
 @pytest.mark.parametrize("content", [b"", b"not a backup", b"PK\x05\x06" + bytes(18)])
-def test_a_file_that_is_not_a_backup_is_refused(full: Estate, tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_backup_is_refused(full: SmallWorkspace, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
 
     with pytest.raises(InvalidError, match="no backup"):
         Backups(full.workspace).verify(tmp_path / "file")
 
 
-def test_a_full_disk_leaves_no_partial_backup(full: Estate, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_partial_backup(full: SmallWorkspace, tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, limits[1]))
     try:
@@ -208,7 +210,7 @@ def test_a_full_disk_leaves_no_partial_backup(full: Estate, tmp_path: Path) -> N
     assert list((tmp_path / "copies").iterdir()) == []
 
 
-def test_backups_are_listed_newest_first(full: Estate, tmp_path: Path) -> None:
+def test_backups_are_listed_newest_first(full: SmallWorkspace, tmp_path: Path) -> None:
     first = backup(full, tmp_path / "copies")
     full.now_ms += MINUTE_MS
     second = backup(full, tmp_path / "copies")
@@ -219,7 +221,7 @@ def test_backups_are_listed_newest_first(full: Estate, tmp_path: Path) -> None:
     assert {each["clicks"] for each in told} == {42}
 
 
-def test_requests_and_retention_times_are_restored_as_they_are_now(full: Estate, tmp_path: Path) -> None:
+def test_requests_and_retention_times_are_restored_as_they_are_now(full: SmallWorkspace, tmp_path: Path) -> None:
     privacy_requests = PrivacyRequests(full.workspace, full.eraser())
     before, _ = privacy_requests.submit("question", text="Who are you?", contact="")
     path = backup(full, tmp_path / "copies")

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, NOW_MS, Estate, bytes_of, estate, noon_ms
+from tests.privacy.small_workspace import (
+    CANARY_VISITOR,
+    DAYS,
+    NOW_MS,
+    SmallWorkspace,
+    file_contents,
+    noon_ms,
+    small_workspace,
+)
 from tests.store.records import canary_click
 from tnc.admin.keys import Keys
 from tnc.core.clock import DAY_MS, HOUR_MS, MINUTE_MS, World
@@ -22,14 +30,14 @@ from tnc.store.workspace import Workspace
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> Iterator[Estate]:
-    with estate(tmp_path) as made:
-        made.strangers(5)
+def full(tmp_path: Path) -> Iterator[SmallWorkspace]:
+    with small_workspace(tmp_path) as made:
+        made.clicks_of_others(5)
         made.canary_clicks(2)
         yield made
 
 
-def opened_again(full: Estate) -> set[str]:
+def opened_again(full: SmallWorkspace) -> set[str]:
     settings = Settings(data=full.data, key=full.workspace.settings.key)
     with Workspace(settings, World(now_ms=lambda: NOW_MS), to_write=False) as workspace:
         return {history.click.click_id for history in workspace.histories.newest()}
@@ -38,7 +46,7 @@ def opened_again(full: Estate) -> set[str]:
 # ------------------------------------------------------------------------------------------------- rotating
 
 
-def test_after_a_rotation_only_the_new_key_decrypts(full: Estate) -> None:
+def test_after_a_rotation_only_the_new_key_decrypts(full: SmallWorkspace) -> None:
     before, old_text = full.click_ids(), full.workspace.settings.key.read_text()
 
     told = Keys(full.workspace).rotate()
@@ -50,17 +58,17 @@ def test_after_a_rotation_only_the_new_key_decrypts(full: Estate) -> None:
         opened_again(full)
 
 
-def test_no_block_of_the_keyring_under_the_old_key_remains(full: Estate) -> None:
+def test_no_block_of_the_keyring_under_the_old_key_remains(full: SmallWorkspace) -> None:
     before = (full.workspace.paths.ring / MAIN / DAYS[0].isoformat()).read_bytes()
 
     Keys(full.workspace).rotate()
 
-    after = b"".join(bytes_of(full.data).values())
+    after = b"".join(file_contents(full.data).values())
     assert [at for at in range(64, len(before) - 32, 32) if before[at : at + 32] in after] == []
 
 
 @pytest.mark.parametrize("done", range(6))
-def test_an_interrupted_key_rotation_loses_nothing(full: Estate, done: int) -> None:
+def test_an_interrupted_key_rotation_loses_nothing(full: SmallWorkspace, done: int) -> None:
     """The file holds both lines until every file of the ring is closed by the new key."""
     before = full.click_ids()
     former = full.workspace.settings.key.read_text().strip()
@@ -77,9 +85,9 @@ def test_an_interrupted_key_rotation_loses_nothing(full: Estate, done: int) -> N
     assert len(read_keys(full.workspace.settings.key)) == 1
 
 
-def test_a_rotation_includes_the_keys_of_restricted_clicks(full: Estate) -> None:
+def test_a_rotation_includes_the_keys_of_restricted_clicks(full: SmallWorkspace) -> None:
     eraser = full.eraser()
-    eraser.restrict(eraser.subject(visitor=CANARY_SUBJECT))
+    eraser.restrict(eraser.subject(visitor=CANARY_VISITOR))
 
     Keys(full.workspace).rotate()
 
@@ -89,7 +97,7 @@ def test_a_rotation_includes_the_keys_of_restricted_clicks(full: Estate) -> None
 # ------------------------------------------------------------------------------------------- where keys come from
 
 
-def test_only_the_right_passphrase_decrypts(full: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_right_passphrase_decrypts(full: SmallWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
     key = full.workspace.settings.key
     line, kek, _ = new_line("passphrase", secret="correct horse battery")
     key.write_text(line + "\n")
@@ -102,7 +110,7 @@ def test_only_the_right_passphrase_decrypts(full: Estate, monkeypatch: pytest.Mo
         new_line("passphrase", secret="short")
 
 
-def test_a_split_key_needs_both_halves(full: Estate, tmp_path: Path) -> None:
+def test_a_split_key_needs_both_halves(full: SmallWorkspace, tmp_path: Path) -> None:
     told = Keys(full.workspace).rotate("split")
     half = tmp_path / "half"
     half.write_text(told["other_half"])
@@ -118,11 +126,11 @@ def test_a_split_key_needs_both_halves(full: Estate, tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------------------- verifying
 
 
-def test_a_complete_keyring_is_reported_as_complete(full: Estate) -> None:
+def test_a_complete_keyring_is_reported_as_complete(full: SmallWorkspace) -> None:
     assert Keys(full.workspace).verify() == {"files": 5, "problems": []}
 
 
-def test_a_day_without_a_key_is_reported(full: Estate) -> None:
+def test_a_day_without_a_key_is_reported(full: SmallWorkspace) -> None:
     (full.workspace.paths.ring / MAIN / DAYS[1].isoformat()).unlink()
 
     (problem,) = Keys(full.workspace).verify()["problems"]
@@ -131,7 +139,7 @@ def test_a_day_without_a_key_is_reported(full: Estate) -> None:
     assert "If the key is lost for good" in problem
 
 
-def test_a_damaged_key_is_reported(full: Estate) -> None:
+def test_a_damaged_key_is_reported(full: SmallWorkspace) -> None:
     (full.workspace.paths.ring / MAIN / DAYS[1].isoformat()).write_bytes(os.urandom(4096))
 
     problems = Keys(full.workspace).verify()["problems"]
@@ -143,7 +151,7 @@ def test_a_damaged_key_is_reported(full: Estate) -> None:
 # ---------------------------------------------------------------------------------------------------- the copy
 
 
-def test_an_escrow_contains_the_current_keyring(full: Estate, tmp_path: Path) -> None:
+def test_an_escrow_contains_the_current_keyring(full: SmallWorkspace, tmp_path: Path) -> None:
     told = Keys(full.workspace).escrow(str(tmp_path / "ring.zip"))
 
     with zipfile.ZipFile(told["file"]) as archive:
@@ -153,14 +161,14 @@ def test_an_escrow_contains_the_current_keyring(full: Estate, tmp_path: Path) ->
     assert Path(told["file"]).stat().st_mode & 0o777 == 0o600
 
 
-def test_an_escrow_from_before_an_erasure_is_named_until_it_is_replaced(full: Estate, tmp_path: Path) -> None:
+def test_an_escrow_from_before_an_erasure_is_named_until_it_is_replaced(full: SmallWorkspace, tmp_path: Path) -> None:
     keys = Keys(full.workspace)
     assert keys.status()["escrow"] is None
     keys.escrow(str(tmp_path / "first.zip"))
     full.now_ms += MINUTE_MS
     eraser = full.eraser()
 
-    receipt = eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+    receipt = eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
 
     assert "2026-11-24T18:00:00.000Z still opens these records" in receipt["limits"][0]
     assert keys.status()["escrow"]["opens_what_was_erased"]
@@ -169,7 +177,7 @@ def test_an_escrow_from_before_an_erasure_is_named_until_it_is_replaced(full: Es
     assert not keys.status()["escrow"]["opens_what_was_erased"]
 
 
-def test_erasures_since_an_escrow_are_counted_by_epochs_and_not_by_the_clock(full: Estate, tmp_path: Path) -> None:
+def test_erasures_since_an_escrow_are_counted_by_epochs_not_by_the_clock(full: SmallWorkspace, tmp_path: Path) -> None:
     """By time the copy would be the newer one."""
     keys, eraser = Keys(full.workspace), full.eraser()
     keys.escrow(str(tmp_path / "ring.zip"))

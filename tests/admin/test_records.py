@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.privacy.small_workspace import DAYS, NOW_MS, Estate, estate, noon_ms
+from tests.privacy.small_workspace import DAYS, NOW_MS, SmallWorkspace, noon_ms, small_workspace
 from tests.store.records import NEEDLES, PERSONAL
 from tnc.admin.records import breach, processing
 from tnc.admin.services import Services
@@ -36,18 +36,18 @@ postback = { url = "https://ads.example/pb?id={external_id}" }
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> Iterator[Estate]:
-    with estate(tmp_path) as made:
-        made.strangers(12)
+def full(tmp_path: Path) -> Iterator[SmallWorkspace]:
+    with small_workspace(tmp_path) as made:
+        made.clicks_of_others(12)
         made.canary_clicks(2)
         yield made
 
 
-def apply(full: Estate, text: str) -> None:
+def apply(full: SmallWorkspace, text: str) -> None:
     Services(full.workspace, full.writer).configure.apply(text, file="shop.toml")
 
 
-def test_records_of_processing_change_with_the_receivers(full: Estate) -> None:
+def test_records_of_processing_change_with_the_receivers(full: SmallWorkspace) -> None:
     apply(full, SHOP)
     before = processing(full.workspace)
 
@@ -62,7 +62,7 @@ def test_records_of_processing_change_with_the_receivers(full: Estate) -> None:
     assert after["config_version"] == before["config_version"] + 1
 
 
-def test_records_of_processing_name_purposes_categories_retention_and_measures(full: Estate) -> None:
+def test_records_of_processing_name_purposes_categories_retention_and_measures(full: SmallWorkspace) -> None:
     apply(full, SHOP)
 
     told = processing(full.workspace)
@@ -73,7 +73,7 @@ def test_records_of_processing_name_purposes_categories_retention_and_measures(f
     assert {"key file", "keyring", "requests"} <= {each["check"] for each in told["measures"]}
 
 
-def test_a_breach_report_counts_visitors_by_country(full: Estate) -> None:
+def test_a_breach_report_counts_visitors_by_country(full: SmallWorkspace) -> None:
     told = breach(full.workspace, since_ms=noon_ms(DAYS[0]), until_ms=noon_ms(DAYS[1]))
 
     assert (told["clicks"], told["visitors"], told["conversions"]) == (14, 13, 3)
@@ -83,14 +83,14 @@ def test_a_breach_report_counts_visitors_by_country(full: Estate) -> None:
     assert told["tell_the_authority_by"] == "2026-11-27T18:00:00.000Z"
 
 
-def test_the_draft_of_a_notification_has_figures_and_no_personal_data(full: Estate) -> None:
+def test_the_draft_of_a_notification_has_figures_and_no_personal_data(full: SmallWorkspace) -> None:
     told = breach(full.workspace, since_ms=noon_ms(DAYS[0]) - DAY_MS, until_ms=noon_ms(DAYS[2]) + DAY_MS)
 
     assert "about 13 visitors of links, 42 visits" in told["draft"]
     assert [name for name, needle in NEEDLES.items() if needle in str(told).encode()] == []
 
 
-def test_a_breach_report_includes_restricted_clicks(full: Estate) -> None:
+def test_a_breach_report_includes_restricted_clicks(full: SmallWorkspace) -> None:
     words = {"since_ms": noon_ms(DAYS[0]), "until_ms": noon_ms(DAYS[1])}
     before = breach(full.workspace, **words)
     eraser = full.eraser()
@@ -103,6 +103,6 @@ def test_a_breach_report_includes_restricted_clicks(full: Estate) -> None:
     }
 
 
-def test_a_breach_report_needs_from_before_to(full: Estate) -> None:
+def test_a_breach_report_needs_from_before_to(full: SmallWorkspace) -> None:
     with pytest.raises(InvalidError, match="before --to"):
         breach(full.workspace, since_ms=NOW_MS, until_ms=NOW_MS)

@@ -1,4 +1,4 @@
-"""A process that erases the canary of a folder and is killed before its n-th write to the disk, for many n.
+"""Erase the canary of a workspace in a process that is killed before its n-th write to the disk, for many n.
 
 Run as a module with one folder as argument: `begun` in it is copied to `0`, `2`, ... before each try.
 """
@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.privacy.small_workspace import CANARY_SUBJECT, estate
+from tests.privacy.small_workspace import CANARY_VISITOR, small_workspace
 
 WRITES = ("fsync", "pwrite", "unlink", "link", "replace")
 
@@ -29,9 +29,9 @@ def _dies_before(step: int, folder: Path) -> bool:
 
             return call
 
-        with estate(folder) as made:
+        with small_workspace(folder) as made:
             eraser = made.eraser()
-            subject = eraser.subject(visitor=CANARY_SUBJECT)
+            subject = eraser.subject(visitor=CANARY_VISITOR)
             for name in WRITES:
                 setattr(os, name, dying(getattr(os, name)))
             eraser.erase(subject)

@@ -1,4 +1,4 @@
-"""A house with clicks of several people over several days, and all that can be said about one of them."""
+"""A workspace with clicks of one known visitor, the canary, and of others over three days."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -27,15 +27,15 @@ from tnc.store.workspace import Workspace
 
 DAYS: Final = (Date(2026, 11, 22), Date(2026, 11, 23), Date(2026, 11, 24))
 NOW_MS: Final = int(datetime(2026, 11, 24, 18, tzinfo=UTC).timestamp()) * 1000
-CANARY_SUBJECT: Final = PERSONAL["visitor"]
+CANARY_VISITOR: Final = PERSONAL["visitor"]
 
 
 def noon_ms(date: Date) -> int:
     return int(datetime(date.year, date.month, date.day, 12, 7, 31, tzinfo=UTC).timestamp()) * 1000
 
 
-def stranger(number: int, date: Date, **facts: Any) -> Click:
-    """Somebody else: a visitor of his own, with nothing of the canary's."""
+def click_of_another(number: int, date: Date, **facts: Any) -> Click:
+    """A click of another visitor, with none of the canary's personal data."""
     own = {
         "ip": f"198.51.100.{number % 250 + 1}",
         "user_agent": f"Mozilla/5.0 (X11; Linux) Firefox/{number}",
@@ -53,8 +53,8 @@ def stranger(number: int, date: Date, **facts: Any) -> Click:
 
 
 @dataclass
-class Estate:
-    """The house with its writer; `now_ms` may be moved."""
+class SmallWorkspace:
+    """A workspace with its writer. Tests may change `now_ms`."""
 
     workspace: Workspace
     days: Days
@@ -82,7 +82,7 @@ class Estate:
         called: Date | None = None,
         rows: Sequence[DeliveryRow] = (),
     ) -> None:
-        """A click with what became of it; `sent` deliveries were done, `called` is the day of a postback."""
+        """Record a click with events. `sent`: number of finished deliveries; `called`: the day of a postback."""
 
         def work(writer: Any) -> None:
             seq = writer.add_click(click)
@@ -106,7 +106,7 @@ class Estate:
             )
 
     def canary_clicks(self, each: int = 5) -> list[str]:
-        """Clicks of the canary on every day, some with a lander click, a conversion, a delivery and a postback."""
+        """Record clicks of the canary on each day; the first has a conversion and a delivery."""
         ids: list[str] = []
         for date in DAYS:
             for number in range(each):
@@ -120,15 +120,17 @@ class Estate:
                 self.record(click, *events, sent=1 if number == 0 else 0, called=DAYS[-1] if number == 0 else None)
         return ids
 
-    def strangers(self, each: int = 40) -> None:
+    def clicks_of_others(self, each: int = 40) -> None:
         for date in DAYS:
             for number in range(each):
-                self.record(stranger(number, date), *([sale(noon_ms(date) + number)] if number % 7 == 0 else []))
+                self.record(
+                    click_of_another(number, date), *([sale(noon_ms(date) + number)] if number % 7 == 0 else [])
+                )
 
-    def report(self, *by: str, **asked: Any) -> dict[str, Any]:
-        question = {"start": "2026-11-20", "end": "2026-11-25"} | asked
+    def report(self, *by: str, **options: Any) -> dict[str, Any]:
+        query: dict[str, Any] = {"start": "2026-11-20", "end": "2026-11-25"} | options
         with Columns(self.workspace.paths.columns) as columns:
-            return run_report(self.workspace, columns, ReportQuery(by=by, **question)).to_json()
+            return run_report(self.workspace, columns, ReportQuery(by=by, **query)).to_json()
 
     def click_ids(self) -> set[str]:
         return {history.click.click_id for history in self.workspace.histories.newest()}
@@ -167,26 +169,26 @@ def delivery(click_seq: int, number: int) -> DeliveryRow:
 
 
 @contextmanager
-def estate(folder: Path) -> Iterator[Estate]:
-    """A new house in a folder, with nothing in it."""
+def small_workspace(folder: Path) -> Iterator[SmallWorkspace]:
+    """Open the workspace in a folder, or create an empty one."""
     folder.mkdir(exist_ok=True)
     key = folder / "data.key"
     if not key.exists():
         key.write_text(new_key_text())
         key.chmod(0o600)
     settings = Settings(data=folder / "data", key=key)
-    made: Estate | None = None
+    made: SmallWorkspace | None = None
     world = World(now_ms=lambda: NOW_MS if made is None else made.now_ms)
     opened = Workspace(settings, world, to_write=True) if settings.data.exists() else Workspace.create(settings, world)
     with opened as workspace:
-        made = Estate(workspace, Days(workspace.paths.days, workspace.keyring))
+        made = SmallWorkspace(workspace, Days(workspace.paths.days, workspace.keyring))
         try:
             yield made
         finally:
             made.days.close()
 
 
-def bytes_of(data: Path) -> dict[str, bytes]:
+def file_contents(data: Path) -> dict[str, bytes]:
     return {str(path.relative_to(data)): path.read_bytes() for path in sorted(data.rglob("*")) if path.is_file()}
 
 

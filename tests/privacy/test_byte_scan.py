@@ -1,4 +1,4 @@
-"""Looking for bytes, and overwriting what SQLite left of them."""
+"""Searching files for bytes and patterns, and overwriting what SQLite leaves of deleted rows."""
 
 import random
 import sqlite3
@@ -21,7 +21,7 @@ texts = st.binary(min_size=0, max_size=300)
     st.lists(st.binary(min_size=6, max_size=9), min_size=1, max_size=5),
     st.lists(st.integers(0, 300), max_size=4),
 )
-def test_everything_is_found_wherever_it_lies(text: bytes, needles: list[bytes], places: list[int]) -> None:
+def test_needles_are_found_anywhere(text: bytes, needles: list[bytes], places: list[int]) -> None:
     for place, needle in zip(places, needles, strict=False):
         text = text[:place] + needle + text[place:]
 
@@ -31,8 +31,8 @@ def test_everything_is_found_wherever_it_lies(text: bytes, needles: list[bytes],
     assert {start for start, _ in found} == starts
 
 
-def test_what_lies_across_two_portions_is_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "_CHUNK", 64)
+def test_a_needle_across_two_chunks_is_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "_CHUNK_BYTES", 64)
     for shift in range(80):
         file = tmp_path / "file"
         file.write_bytes(b"." * shift + b"needle" + b"." * 100)
@@ -40,7 +40,7 @@ def test_what_lies_across_two_portions_is_found_once(tmp_path: Path, monkeypatch
         assert Scanner([b"needle", b"longer needle"]).scan([file]) == [Hit(file, shift, shift + 6)]
 
 
-def test_short_words_are_not_looked_for(tmp_path: Path) -> None:
+def test_short_needles_are_ignored(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"abcde abcdef")
 
@@ -48,8 +48,8 @@ def test_short_words_are_not_looked_for(tmp_path: Path) -> None:
     assert Scanner([]).scan([file]) == []
 
 
-def test_text_of_a_shape_is_found_across_two_portions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "_CHUNK", 64)
+def test_patterns_are_found_across_two_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "_CHUNK_BYTES", 64)
     shapes = PatternScanner({"number": rb"N[0-9]{9}", "word": rb"W[a-z]{9}"}, longest=10)
     for shift in range(80):
         file = tmp_path / "file"
@@ -60,7 +60,7 @@ def test_text_of_a_shape_is_found_across_two_portions(tmp_path: Path, monkeypatc
     assert list(shapes.scan_file(tmp_path / "gone")) == []
 
 
-def test_what_was_looked_through_is_counted(tmp_path: Path) -> None:
+def test_files_and_bytes_are_counted(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"x" * 1000)
     scanner = Scanner([b"needle"])
@@ -78,8 +78,8 @@ def tokens_left(path: Path, tokens: list[int]) -> list[Hit]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_copies_that_moves_of_cells_left_are_overwritten_and_nothing_else(tmp_path: Path, seed: int) -> None:
-    """SQLite itself leaves a few of thousands, whatever `secure_delete` says; here pages are full and often split."""
+def test_copies_left_by_moved_cells_are_overwritten_and_nothing_else(tmp_path: Path, seed: int) -> None:
+    """SQLite leaves a few of thousands even with `secure_delete`, because pages here are full and often split."""
     chance, path = random.Random(seed), tmp_path / "day.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.executescript(
@@ -109,7 +109,7 @@ def test_copies_that_moves_of_cells_left_are_overwritten_and_nothing_else(tmp_pa
     assert kept == {seq: token for seq, token in tokens.items() if seq not in set(gone)}
 
 
-def test_what_a_row_in_use_holds_is_left_alone(tmp_path: Path) -> None:
+def test_bytes_of_a_row_in_use_are_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "day.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("create table clicks (seq integer primary key, sealed blob)")
@@ -121,6 +121,6 @@ def test_what_a_row_in_use_holds_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_page_that_is_no_tree_has_no_unused_parts() -> None:
+def test_a_page_that_is_no_b_tree_has_no_unused_parts() -> None:
     assert unused_spans(bytes(512), first=False) == []
     assert unused_spans(b"\x03" + bytes(511), first=False) == []

@@ -1,4 +1,4 @@
-"""The data map knows every column of every store, and nothing that is not there."""
+"""The data map has every column of every store, and no other."""
 
 import sqlite3
 from collections import Counter
@@ -47,7 +47,7 @@ def test_every_column_of_a_day_file_has_an_entry(tmp_path: Path) -> None:
     assert real == {each for each in mapped("day files") if not each[0].startswith("record ")}
 
 
-def test_every_field_of_a_sealed_record_has_an_entry() -> None:
+def test_every_field_of_an_encrypted_record_has_an_entry() -> None:
     click = {("record Click", name) for name in FIELDS if name != "headers"}
     sealed: tuple[type[msgspec.Struct], ...] = (
         LanderClick,
@@ -88,11 +88,11 @@ def test_every_key_has_an_entry() -> None:
     assert real == mapped("keyring")
 
 
-def test_the_result_of_the_search_has_entries() -> None:
+def test_the_leak_report_has_entries() -> None:
     assert fields_of("inspection.json", LeakReport) == mapped("files")
 
 
-def test_reports_hold_nothing_personal() -> None:
+def test_report_columns_have_no_personal_data() -> None:
     assert not [entry for entry in MAP if entry.store == "columns" and entry.personal]
 
 
@@ -117,7 +117,7 @@ SETTINGS = Settings(data=Path("data"), key=Path("key"))
 
 
 @pytest.mark.parametrize("entry", [entry for entry in MAP if entry.personal], ids=lambda entry: "/".join(entry[:3]))
-def test_what_is_personal_can_be_erased(entry: Entry) -> None:
+def test_personal_columns_can_be_erased(entry: Entry) -> None:
     if (entry.table, entry.column) in ACCOUNTS:
         assert (entry.erase, entry.keep) == ("with the installation", "installation")
     else:
@@ -125,7 +125,7 @@ def test_what_is_personal_can_be_erased(entry: Entry) -> None:
         assert entry.keep in TERMS or entry.erase == "overwritten"
 
 
-def test_every_time_that_is_named_is_known() -> None:
+def test_every_term_in_the_map_exists() -> None:
     assert {entry.keep for entry in MAP} <= in_words(SETTINGS).keys()
 
 

@@ -1,4 +1,4 @@
-"""Erasure: rows, tokens, keys and bytes are gone, and no total moves."""
+"""Erasure removes rows, tokens, keys and bytes, and changes no total of the owner's reports."""
 
 import io
 import json
@@ -16,17 +16,17 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.privacy.small_workspace import (
-    CANARY_SUBJECT,
+    CANARY_VISITOR,
     DAYS,
     NOW_MS,
-    Estate,
-    bytes_of,
+    SmallWorkspace,
+    click_of_another,
     delivery,
-    estate,
+    file_contents,
     noon_ms,
     rows_of,
     sale,
-    stranger,
+    small_workspace,
 )
 from tests.store.records import PERSONAL, canary_click
 from tnc.core.errors import InvalidError, NotFoundError, PartlyDoneError
@@ -46,10 +46,10 @@ METRICS = ("visits", "valid", "invalid", "unique_visits", "lander_clicks", "conv
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> Iterator[Estate]:
-    """Three days with five clicks of the canary and forty of others on each."""
-    with estate(tmp_path) as made:
-        made.strangers()
+def full(tmp_path: Path) -> Iterator[SmallWorkspace]:
+    """Three days, each with five clicks of the canary and forty of others."""
+    with small_workspace(tmp_path) as made:
+        made.clicks_of_others()
         made.canary_clicks()
         yield made
 
@@ -61,8 +61,8 @@ def counts(told: dict[str, object]) -> dict[str, int]:
 # ------------------------------------------------------------------------------------------------- looking
 
 
-def test_everything_of_a_visitor_is_found_by_store(full: Estate) -> None:
-    found = full.eraser().find(full.eraser().subject(visitor=CANARY_SUBJECT))
+def test_records_of_a_visitor_are_counted_by_store(full: SmallWorkspace) -> None:
+    found = full.eraser().find(full.eraser().subject(visitor=CANARY_VISITOR))
 
     assert counts(found) == {
         "clicks": 15,
@@ -74,7 +74,7 @@ def test_everything_of_a_visitor_is_found_by_store(full: Estate) -> None:
     }
 
 
-def test_a_click_stands_for_the_visitor_who_made_it(full: Estate) -> None:
+def test_a_click_stands_for_the_visitor_who_made_it(full: SmallWorkspace) -> None:
     eraser = full.eraser()
 
     whole = eraser.find(eraser.subject(click="canary-2026-11-23-0002"))
@@ -95,13 +95,13 @@ def test_a_click_stands_for_the_visitor_who_made_it(full: Estate) -> None:
         ({"click": "never-there"}, 0),
     ],
 )
-def test_people_are_found_by_what_they_say(full: Estate, words: dict[str, object], clicks: int) -> None:
+def test_subjects_are_found_by_each_identifier(full: SmallWorkspace, words: dict[str, object], clicks: int) -> None:
     eraser = full.eraser()
 
     assert counts(eraser.find(eraser.subject(**words)))["clicks"] == clicks  # type: ignore[arg-type]
 
 
-def test_an_address_also_finds_the_visits_that_kept_only_its_network(full: Estate) -> None:
+def test_an_ip_also_finds_visits_stored_with_its_network(full: SmallWorkspace) -> None:
     cut = {"ip": "203.0.113.0/24", "mode": "cookieless", "visitor": "7" * 32}
     full.record(canary_click("cookieless-1", at_ms=noon_ms(DAYS[0]), **cut))
     eraser = full.eraser()
@@ -110,7 +110,7 @@ def test_an_address_also_finds_the_visits_that_kept_only_its_network(full: Estat
     assert counts(eraser.find(eraser.subject(ip="203.0.113.0/24")))["clicks"] == 1
 
 
-def test_who_is_meant_must_be_said_once(full: Estate) -> None:
+def test_exactly_one_identifier_must_be_given(full: SmallWorkspace) -> None:
     with pytest.raises(InvalidError, match="exactly one"):
         full.eraser().subject()
     with pytest.raises(InvalidError, match="exactly one"):
@@ -120,18 +120,18 @@ def test_who_is_meant_must_be_said_once(full: Estate) -> None:
 # ------------------------------------------------------------------------------------------------- erasing
 
 
-def test_an_erased_visitor_is_nowhere_any_more(full: Estate) -> None:
+def test_nothing_of_an_erased_visitor_is_left(full: SmallWorkspace) -> None:
     ids = {click for click in full.click_ids() if click.startswith("canary")}
     others = full.click_ids() - ids
     eraser = full.eraser()
     marks = [bytes(sealed[:24]) for date in DAYS for (sealed,) in _sealed(full, date, "canary")]
     assert len(marks) == 15
 
-    receipt = eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+    receipt = eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
 
     assert full.click_ids() == others
     assert receipt["scan"]["found_in"] == []
-    whole = b"".join(bytes_of(full.data).values())
+    whole = b"".join(file_contents(full.data).values())
     assert [mark for mark in marks if mark in whole] == []
     assert full.leaks() == []
     for click_id in ids:
@@ -139,17 +139,17 @@ def test_an_erased_visitor_is_nowhere_any_more(full: Estate) -> None:
             full.workspace.histories.get(ClickId(click_id))
 
 
-def _sealed(full: Estate, date: Date, beginning: str) -> list[tuple[bytes]]:
+def _sealed(full: SmallWorkspace, date: Date, beginning: str) -> list[tuple[bytes]]:
     with full.workspace.histories.day(date) as reader:
         numbers = [seq for seq, click in reader.clicks() if click.click_id.startswith(beginning)]
     listed = ", ".join(map(str, numbers))
     return rows_of(day_path(full.data / "days", MAIN, date), f"select sealed from clicks where seq in ({listed})")
 
 
-def test_the_receipt_says_what_was_there_and_what_is(full: Estate) -> None:
+def test_the_receipt_counts_records_before_and_after(full: SmallWorkspace) -> None:
     eraser = full.eraser()
 
-    receipt = eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+    receipt = eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
 
     assert [(each["store"], each["before"], each["after"]) for each in receipt["stores"]] == [
         ("clicks", 15, 0),
@@ -166,7 +166,7 @@ def test_the_receipt_says_what_was_there_and_what_is(full: Estate) -> None:
     assert [value for value in PERSONAL.values() if value in text] == []
 
 
-def test_no_report_of_the_owners_side_changes(full: Estate) -> None:
+def test_reports_by_owner_dimensions_do_not_change(full: SmallWorkspace) -> None:
     bys = ((), ("campaign", "offer", "day"), ("hour",), ("network", "flow", "lander", "domain"))
     questions = list(product(bys, ("UTC", "Asia/Kolkata"), ("click", "conversion")))
 
@@ -176,51 +176,51 @@ def test_no_report_of_the_owners_side_changes(full: Estate) -> None:
 
     before = reports()
     eraser = full.eraser()
-    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+    eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
 
     assert {totals["visits"] for totals, _ in before.values()} == {135}
     assert reports() == before
 
 
-def test_the_visitors_side_reads_erased(full: Estate) -> None:
+def test_visitor_dimensions_read_erased(full: SmallWorkspace) -> None:
     before = full.report("country", metrics=("visits", "revenue"))
     eraser = full.eraser()
 
-    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+    eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
 
     after = full.report("country", metrics=("visits", "revenue"))
     assert before["rows"] == [{"country": "US", "visits": 135, "revenue": 262.5}]
     assert {row["country"]: row["visits"] for row in after["rows"]} == {"US": 120, "erased": 15}
 
 
-def test_the_keys_of_exactly_these_records_are_gone(full: Estate) -> None:
+def test_the_keys_of_exactly_these_records_are_destroyed(full: SmallWorkspace) -> None:
     eraser = full.eraser()
     with full.workspace.histories.day(DAYS[0]) as reader:
         numbers = {seq: click.click_id.startswith("canary") for seq, click in reader.clicks()}
 
-    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+    eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
 
     keys = Keyring(full.workspace.paths.ring, _kek(full)).open_day(MAIN, DAYS[0])
     assert {seq: keys.clicks.is_punctured(seq) for seq in numbers} == numbers
 
 
-def _kek(full: Estate) -> bytes:
+def _kek(full: SmallWorkspace) -> bytes:
     return bytes.fromhex(full.workspace.settings.key.read_text().strip())
 
 
-def test_no_block_of_the_former_keys_is_left(full: Estate) -> None:
+def test_no_block_of_the_old_keys_is_left(full: SmallWorkspace) -> None:
     ring = full.workspace.paths.ring / MAIN / DAYS[0].isoformat()
     before = ring.read_bytes()
     eraser = full.eraser()
 
-    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+    eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
 
-    after = b"".join(bytes_of(full.data).values())
+    after = b"".join(file_contents(full.data).values())
     blocks = [before[at : at + 32] for at in range(64, len(before) - 32, 32)]
     assert [block for block in blocks if block in after] == []
 
 
-def test_an_erasure_of_one_click_leaves_the_visitors_others(full: Estate) -> None:
+def test_erasing_one_click_keeps_the_visitors_other_clicks(full: SmallWorkspace) -> None:
     eraser = full.eraser()
 
     eraser.erase(eraser.subject(click="canary-2026-11-23-0002", only=True))
@@ -229,9 +229,9 @@ def test_an_erasure_of_one_click_leaves_the_visitors_others(full: Estate) -> Non
     assert "canary-2026-11-23-0003" in full.click_ids()
 
 
-def test_erasing_again_finds_nothing(full: Estate) -> None:
+def test_erasing_again_finds_nothing(full: SmallWorkspace) -> None:
     eraser = full.eraser()
-    subject = eraser.subject(visitor=CANARY_SUBJECT)
+    subject = eraser.subject(visitor=CANARY_VISITOR)
     eraser.erase(subject)
     before = full.report("campaign", "day")
 
@@ -241,21 +241,21 @@ def test_erasing_again_finds_nothing(full: Estate) -> None:
     assert full.report("campaign", "day") == before
 
 
-def test_an_erased_click_is_remembered_as_a_hash_only(full: Estate) -> None:
+def test_an_erased_click_is_remembered_as_a_hash_only(full: SmallWorkspace) -> None:
     eraser = full.eraser()
 
-    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+    eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
 
     assert full.workspace.erasures.find_erased([ClickId("canary-2026-11-22-0000")]).wait()
     assert not full.workspace.erasures.find_erased([ClickId("stranger-2026-11-22-000000")]).wait()
     assert b"canary-2026-11-22" not in (full.data / "control.db").read_bytes()
 
 
-def test_clicks_that_are_erased_keep_counting_towards_caps(full: Estate) -> None:
+def test_erased_clicks_still_count_towards_caps(full: SmallWorkspace) -> None:
     eraser = full.eraser()
     before = sum(len(each.conversions) for each in full.workspace.histories.converted_since(0))
 
-    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+    eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
 
     assert sum(len(each.conversions) for each in full.workspace.histories.converted_since(0)) == before
 
@@ -263,29 +263,29 @@ def test_clicks_that_are_erased_keep_counting_towards_caps(full: Estate) -> None
 # --------------------------------------------------------------------------------------- readers and crashes
 
 
-def test_an_open_reader_keeps_an_erasure_from_being_called_done(full: Estate) -> None:
+def test_an_erasure_is_partly_done_while_a_reader_is_open(full: SmallWorkspace) -> None:
     path = day_path(full.data / "days", MAIN, DAYS[1])
     eraser = full.eraser()
-    full.record(stranger(999, DAYS[1]))
+    full.record(click_of_another(999, DAYS[1]))
     reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     reader.execute("begin")
     reader.execute("select count(*) from clicks").fetchone()
 
-    with pytest.raises(PartlyDoneError, match="somebody still reads"):
-        eraser.erase(eraser.subject(visitor=CANARY_SUBJECT), patience_seconds=0.2)
+    with pytest.raises(PartlyDoneError, match="another process still reads"):
+        eraser.erase(eraser.subject(visitor=CANARY_VISITOR), patience_seconds=0.2)
     reader.close()
 
     assert eraser.resume()
     assert not eraser.resume()
-    assert counts(eraser.find(eraser.subject(visitor=CANARY_SUBJECT)))["clicks"] == 0
+    assert counts(eraser.find(eraser.subject(visitor=CANARY_VISITOR)))["clicks"] == 0
     (document,) = rows_of(full.data / "control.db", "select document from receipts")
     assert '"found_in": []' in document[0]
 
 
 @pytest.mark.timeout(180)
-def test_an_erasure_that_was_killed_completes_at_the_next_start(tmp_path: Path) -> None:
-    with estate(tmp_path / "begun") as made:
-        made.strangers(4)
+def test_a_killed_erasure_completes_at_the_next_start(tmp_path: Path) -> None:
+    with small_workspace(tmp_path / "begun") as made:
+        made.clicks_of_others(4)
         ids = set(made.canary_clicks(2))
         others = made.click_ids() - ids
         totals = made.report("campaign", "offer", "day")["totals"]
@@ -295,7 +295,7 @@ def test_an_erasure_that_was_killed_completes_at_the_next_start(tmp_path: Path) 
     steps = sorted((path for path in tmp_path.iterdir() if path.name != "begun"), key=lambda path: int(path.name))
     assert len(steps) > 20
     for folder in steps:
-        with estate(folder) as made:
+        with small_workspace(folder) as made:
             made.eraser().resume()
             accepted = bool(made.workspace.erasures.find_erased([ClickId("canary-2026-11-22-0000")]).wait())
             assert made.click_ids() == (others if accepted else others | ids)
@@ -305,7 +305,7 @@ def test_an_erasure_that_was_killed_completes_at_the_next_start(tmp_path: Path) 
             assert [_count(made, date) for date in DAYS] == [6, 6, 6], "no click is lost and none is there twice"
 
 
-def _count(made: Estate, date: Date) -> int:
+def _count(made: SmallWorkspace, date: Date) -> int:
     with made.workspace.histories.day(date) as reader:
         return reader.count()
 
@@ -313,9 +313,9 @@ def _count(made: Estate, date: Date) -> int:
 # ------------------------------------------------------------------------------------------------- restricting
 
 
-def test_what_was_restricted_comes_back_as_it_was(full: Estate) -> None:
+def test_lifting_a_restriction_restores_the_clicks(full: SmallWorkspace) -> None:
     eraser = full.eraser()
-    subject = eraser.subject(visitor=CANARY_SUBJECT)
+    subject = eraser.subject(visitor=CANARY_VISITOR)
     before, copy = eraser.find(subject), export_zip(full.workspace, eraser.vaults, subject)
     totals = full.report("campaign", "day")
 
@@ -330,9 +330,9 @@ def test_what_was_restricted_comes_back_as_it_was(full: Estate) -> None:
     assert export_zip(full.workspace, eraser.vaults, subject) == copy
 
 
-def test_restricting_twice_is_restricting_once(full: Estate) -> None:
+def test_restricting_twice_changes_nothing(full: SmallWorkspace) -> None:
     eraser = full.eraser()
-    subject = eraser.subject(visitor=CANARY_SUBJECT)
+    subject = eraser.subject(visitor=CANARY_VISITOR)
     eraser.restrict(subject)
     before = eraser.find(subject)
 
@@ -342,7 +342,7 @@ def test_restricting_twice_is_restricting_once(full: Estate) -> None:
     assert eraser.find(subject) == before
 
 
-def test_what_waits_to_be_sent_is_held_back_for_good_by_a_restriction(full: Estate) -> None:
+def test_a_restriction_cancels_pending_deliveries_for_good(full: SmallWorkspace) -> None:
     waiting = replace(delivery(0, 1), state="queued", attempts=0, done_at_ms=None)
     full.record(canary_click("canary-waiting", at_ms=noon_ms(DAYS[0])), sale(noon_ms(DAYS[0])), rows=[waiting])
     eraser = full.eraser()
@@ -358,9 +358,9 @@ def test_what_waits_to_be_sent_is_held_back_for_good_by_a_restriction(full: Esta
     assert (row.state, row.record.reason, row.event_seq) == ("cancelled", "restricted", event)
 
 
-def test_a_restricted_person_is_erased_with_all_that_was_told_of_him(full: Estate) -> None:
+def test_restricted_clicks_are_erased_with_their_events_and_deliveries(full: SmallWorkspace) -> None:
     eraser = full.eraser()
-    subject = eraser.subject(visitor=CANARY_SUBJECT)
+    subject = eraser.subject(visitor=CANARY_VISITOR)
     before = counts(eraser.find(subject))
     totals = full.report("campaign", "day")
     eraser.restrict(subject)
@@ -374,7 +374,7 @@ def test_a_restricted_person_is_erased_with_all_that_was_told_of_him(full: Estat
     assert full.report("campaign", "day")["totals"] == totals["totals"]
 
 
-def test_a_pseudonym_that_is_a_small_number_is_not_found_everywhere(full: Estate) -> None:
+def test_a_pseudonym_that_is_a_small_number_is_not_searched_for(full: SmallWorkspace) -> None:
     full.record(canary_click("imported-0001", at_ms=noon_ms(DAYS[0]), visitor=f"{7:032x}"))
 
     receipt = full.eraser().erase(full.eraser().subject(visitor=f"{7:032x}"))
@@ -382,7 +382,7 @@ def test_a_pseudonym_that_is_a_small_number_is_not_found_everywhere(full: Estate
     assert receipt["scan"]["found_in"] == []
 
 
-def test_a_full_disk_is_said_to_be_full(full: Estate) -> None:
+def test_a_full_disk_is_reported(full: SmallWorkspace) -> None:
     database = full.workspace.database
     (pages,) = database.wait(database.fetch_one("pragma page_count"))
     database.wait(database.write(f"pragma max_page_count = {pages}"))
@@ -398,7 +398,7 @@ def test_a_full_disk_is_said_to_be_full(full: Estate) -> None:
 OURS = "019a20e681054fa041d639c0742d"  # an id as tnc makes them
 
 
-def calls_of(full: Estate) -> list[InboxRow]:
+def calls_of(full: SmallWorkspace) -> list[InboxRow]:
     with full.workspace.histories.day(DAYS[-1]) as reader:
         return list(reader.inbox.newest())
 
@@ -409,7 +409,7 @@ def call(outcome: CallOutcome, params: dict[str, str]) -> InboxRow:
     )
 
 
-def test_a_postback_that_comes_after_it_was_looked_for_them_goes_too(full: Estate) -> None:
+def test_a_postback_that_arrives_during_an_erasure_is_erased_too(full: SmallWorkspace) -> None:
     full.record(canary_click(OURS, at_ms=noon_ms(DAYS[0]), visitor="9" * 32))
     before = calls_of(full)
 
@@ -435,7 +435,7 @@ def test_a_postback_that_comes_after_it_was_looked_for_them_goes_too(full: Estat
     assert {part["date"]: len(part["events"]) for part in receipt["keys"]}[str(DAYS[-1])] == 1
 
 
-def test_a_postback_that_was_heard_before_and_is_written_down_after_it_is_not(full: Estate) -> None:
+def test_a_postback_answered_before_an_erasure_is_not_stored_after_it(full: SmallWorkspace) -> None:
     full.record(canary_click(OURS, at_ms=noon_ms(DAYS[0]), visitor="9" * 32))
     late: list[tuple[Day, Callable[[DayWriter], Any]]] = []
 
@@ -469,7 +469,9 @@ def test_a_postback_that_was_heard_before_and_is_written_down_after_it_is_not(fu
     ],
     ids=["another name", "upper case", "unread body", "address", "e-mail address"],
 )
-def test_postbacks_that_belong_to_no_click_and_speak_of_him_go_too(full: Estate, params: dict[str, str]) -> None:
+def test_postbacks_without_a_click_that_name_the_person_are_erased(
+    full: SmallWorkspace, params: dict[str, str]
+) -> None:
     his = {"sub1": "jane.canary@person.example"}
     full.record(canary_click(OURS, at_ms=noon_ms(DAYS[0]), visitor="9" * 32, subs=his))
 
@@ -495,15 +497,15 @@ def test_postbacks_that_belong_to_no_click_and_speak_of_him_go_too(full: Estate,
 # ---------------------------------------------------------------------------------------------------- damage
 
 
-def test_a_record_that_nobody_can_read_is_erased_by_its_tokens(full: Estate) -> None:
-    """A damaged row of the person is no reason to keep the others, and it goes with them."""
+def test_an_unreadable_record_is_erased_by_its_tokens(full: SmallWorkspace) -> None:
+    """A damaged row of the person does not stop the erasure and is erased with the others."""
     with full.workspace.histories.day(DAYS[0]) as reader:
         seq, _ = reader.find(ClickId("canary-2026-11-22-0003")) or (0, None)
     full.days.close()
     with sqlite3.connect(day_path(full.data / "days", MAIN, DAYS[0])) as database:
         database.execute("update clicks set sealed = randomblob(200) where seq = ?", (seq,))
     eraser = full.eraser()
-    subject = eraser.subject(visitor=CANARY_SUBJECT)
+    subject = eraser.subject(visitor=CANARY_VISITOR)
     assert counts(eraser.find(subject))["clicks"] == 15
 
     receipt = eraser.erase(subject)

@@ -1,4 +1,4 @@
-"""The copy that a person gets: complete by the data map, the same bytes each time, safe to open."""
+"""The export of a person's data: complete by the data map, the same bytes each time, safe to open."""
 
 import csv
 import io
@@ -11,25 +11,25 @@ from typing import Any
 
 import pytest
 
-from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, Estate, estate, noon_ms
+from tests.privacy.small_workspace import CANARY_VISITOR, DAYS, SmallWorkspace, noon_ms, small_workspace
 from tests.store.records import PERSONAL, canary_click
 from tnc.core.clock import HOUR_MS
 from tnc.privacy.data_map import MAP
 from tnc.privacy.export import TABLES, export_zip
 from tnc.privacy.subject import Subject
 
-ME = Subject(kind="visitor", value=CANARY_SUBJECT)
+ME = Subject(kind="visitor", value=CANARY_VISITOR)
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> Iterator[Estate]:
-    with estate(tmp_path) as made:
-        made.strangers(5)
+def full(tmp_path: Path) -> Iterator[SmallWorkspace]:
+    with small_workspace(tmp_path) as made:
+        made.clicks_of_others(5)
         made.canary_clicks(2)
         yield made
 
 
-def copied(full: Estate, subject: Subject = ME) -> zipfile.ZipFile:
+def copied(full: SmallWorkspace, subject: Subject = ME) -> zipfile.ZipFile:
     return zipfile.ZipFile(io.BytesIO(export_zip(full.workspace, full.eraser().vaults, subject)))
 
 
@@ -38,7 +38,7 @@ def table(archive: zipfile.ZipFile, name: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_it_holds_what_the_contract_says(full: Estate) -> None:
+def test_the_export_has_every_table_and_file(full: SmallWorkspace) -> None:
     with copied(full) as archive:
         names = set(archive.namelist())
         assert {"clicks.json", "conversions.json", "readme.txt", "clicks.csv", "conversions.csv"} <= names
@@ -49,7 +49,7 @@ def test_it_holds_what_the_contract_says(full: Estate) -> None:
         assert {click["ip"] for click in table(archive, "clicks")} == {PERSONAL["ip"]}
 
 
-def test_it_is_complete_by_the_data_map(full: Estate) -> None:
+def test_the_export_is_complete_by_the_data_map(full: SmallWorkspace) -> None:
     records = {
         "record Click": "clicks",
         "record ConversionChange": "conversions",
@@ -63,14 +63,14 @@ def test_it_is_complete_by_the_data_map(full: Estate) -> None:
             assert {entry.column for entry in MAP if entry.table == record} <= held
 
 
-def test_made_twice_it_is_the_same_to_the_byte(full: Estate) -> None:
+def test_two_exports_of_the_same_data_are_equal(full: SmallWorkspace) -> None:
     first = export_zip(full.workspace, full.eraser().vaults, ME)
     full.now_ms += HOUR_MS
 
     assert export_zip(full.workspace, full.eraser().vaults, ME) == first
 
 
-def test_the_tables_say_the_same_as_the_json(full: Estate) -> None:
+def test_csv_and_json_have_the_same_content(full: SmallWorkspace) -> None:
     with copied(full) as archive:
         for name in TABLES:
             rows = list(csv.DictReader(io.StringIO(archive.read(f"{name}.csv").decode())))
@@ -79,7 +79,7 @@ def test_the_tables_say_the_same_as_the_json(full: Estate) -> None:
         assert ids == [click["click_id"] for click in table(archive, "clicks")]
 
 
-def test_no_cell_is_a_formula(full: Estate) -> None:
+def test_no_cell_is_a_formula(full: SmallWorkspace) -> None:
     hostile = canary_click("canary-hostile", at_ms=noon_ms(DAYS[0]), user_agent="=cmd|'/c calc'!A0", referrer="@SUM(1)")
     full.record(hostile)
 
@@ -90,14 +90,14 @@ def test_no_cell_is_a_formula(full: Estate) -> None:
     assert [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "\r"))] == []
 
 
-def test_nobody_else_is_in_it(full: Estate) -> None:
+def test_the_export_has_no_data_of_others(full: SmallWorkspace) -> None:
     with copied(full) as archive:
         whole = b"".join(archive.read(name) for name in archive.namelist())
     assert b"stranger" not in whole
     assert b"198.51.100" not in whole
 
 
-def test_an_address_gives_no_clicks_that_may_be_a_neighbours(full: Estate) -> None:
+def test_an_ip_exports_no_clicks_stored_with_its_network_only(full: SmallWorkspace) -> None:
     cut = {"ip": "203.0.113.0/24", "mode": "cookieless", "visitor": "7" * 32}
     full.record(canary_click("neighbour", at_ms=noon_ms(DAYS[0]), **cut))
 
@@ -105,13 +105,13 @@ def test_an_address_gives_no_clicks_that_may_be_a_neighbours(full: Estate) -> No
         assert {click["ip"] for click in table(archive, "clicks")} == {PERSONAL["ip"]}
 
 
-def test_somebody_unknown_gets_empty_tables_and_the_plain_words(full: Estate) -> None:
+def test_an_unknown_subject_gets_empty_tables_and_the_readme(full: SmallWorkspace) -> None:
     with copied(full, Subject(kind="visitor", value="nobody")) as archive:
         assert [table(archive, name) for name in TABLES] == [[]] * len(TABLES)
         assert "90 days from each visit" in archive.read("readme.txt").decode()
 
 
-def test_restricted_clicks_are_still_the_persons(full: Estate) -> None:
+def test_restricted_clicks_are_exported(full: SmallWorkspace) -> None:
     eraser = full.eraser()
     eraser.restrict(ME)
 
@@ -121,7 +121,7 @@ def test_restricted_clicks_are_still_the_persons(full: Estate) -> None:
 
 
 def fits(value: Any, schema: dict[str, Any]) -> bool:
-    """The words of JSON Schema that the copies use."""
+    """Check a value by the keywords of JSON Schema that the exports use."""
     kinds: dict[str, Any] = {
         "object": dict,
         "array": list,
@@ -148,7 +148,7 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
     return True
 
 
-def test_it_is_as_its_own_schemas_and_manifest_say(full: Estate) -> None:
+def test_the_export_matches_its_schemas_and_manifest(full: SmallWorkspace) -> None:
     with copied(full) as archive:
         digests = json.loads(archive.read("manifest.json"))["sha256"]
         assert set(digests) == set(archive.namelist()) - {"manifest.json"}
@@ -159,8 +159,8 @@ def test_it_is_as_its_own_schemas_and_manifest_say(full: Estate) -> None:
             assert not fits([{"click_id": 1}], schema)
 
 
-def test_what_is_as_usual_is_told_as_it_is(full: Estate) -> None:
-    """Fields that a record does not say because they are as usual are not unknown."""
+def test_default_values_are_exported(full: SmallWorkspace) -> None:
+    """Fields that are not encoded because they have their default are in the export."""
     with copied(full) as archive:
         (call, *_), (conversion, *_) = table(archive, "postbacks"), table(archive, "conversions")
     assert (call["status"], call["origin"], call["replays"]) == (200, "postback", 0)

@@ -1,4 +1,4 @@
-"""The search for words in the clear: a clean house is clean, and whatever lies about is found by file and kind."""
+"""The search for unencrypted personal data: nothing in a clean workspace, and planted data by file and kind."""
 
 import shutil
 import sqlite3
@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, Estate, estate, stranger
+from tests.privacy.small_workspace import CANARY_VISITOR, DAYS, SmallWorkspace, click_of_another, small_workspace
 from tests.store.records import PERSONAL
 from tnc.admin.backup.backups import Backups
 from tnc.core.clock import DAY_MS
@@ -26,20 +26,20 @@ pytestmark = pytest.mark.timeout(180)
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with few enough clicks for the sample to take all, and their columns."""
     folder = tmp_path_factory.mktemp("filled")
-    with estate(folder) as made:
-        made.strangers(8)
+    with small_workspace(folder) as made:
+        made.clicks_of_others(8)
         made.canary_clicks(2)
         made.report("campaign", "country", "sub1")
     return folder
 
 
 @pytest.fixture
-def full(filled: Path, tmp_path: Path) -> Iterator[Estate]:
-    with estate(Path(shutil.copytree(filled, tmp_path / "full"))) as made:
+def full(filled: Path, tmp_path: Path) -> Iterator[SmallWorkspace]:
+    with small_workspace(Path(shutil.copytree(filled, tmp_path / "full"))) as made:
         yield made
 
 
-def search(full: Estate, since: LeakReport | None = None, seconds: float | None = None) -> LeakReport:
+def search(full: SmallWorkspace, since: LeakReport | None = None, seconds: float | None = None) -> LeakReport:
     return LeakSearch(full.workspace, vaults_to_search(full.workspace), since=since, seconds=seconds).run()
 
 
@@ -47,12 +47,12 @@ def leaks(found: LeakReport) -> list[tuple[str, str, int]]:
     return [(each.file, each.kind, each.count) for each in found.leaks]
 
 
-def test_a_clean_house_is_clean_in_every_room(full: Estate) -> None:
+def test_a_clean_workspace_has_no_findings(full: SmallWorkspace) -> None:
     eraser = full.eraser()
     Backups(full.workspace).create()
     eraser.restrict(eraser.subject(click="canary-2026-11-23-0001", only=True))
     eraser.erase(eraser.subject(click="canary-2026-11-24-0001", only=True))
-    eraser.object(eraser.subject(visitor=CANARY_SUBJECT))
+    eraser.object(eraser.subject(visitor=CANARY_VISITOR))
     full.days.close()
     Retention(full.workspace, full.writer).keep_sums()
 
@@ -78,7 +78,7 @@ def test_a_clean_house_is_clean_in_every_room(full: Estate) -> None:
         ("browser_id", "columns/temp/spilled"),
     ],
 )
-def test_a_word_that_lies_about_is_found_by_file_and_kind(full: Estate, kind: str, file: str) -> None:
+def test_personal_data_in_a_file_is_found_by_file_and_kind(full: SmallWorkspace, kind: str, file: str) -> None:
     path = full.data / file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"\x00" * 100_000 + PERSONAL[kind].encode() + b"\x00 and more")
@@ -93,7 +93,7 @@ def test_a_word_that_lies_about_is_found_by_file_and_kind(full: Estate, kind: st
     assert PERSONAL[kind].encode() not in full.workspace.paths.inspection.read_bytes()
 
 
-def test_a_word_in_a_column_is_found_though_it_is_compressed(full: Estate) -> None:
+def test_personal_data_in_a_compressed_column_is_found(full: SmallWorkspace) -> None:
     file = full.workspace.paths.columns / MAIN / "2026-11-24" / "clicks-900-901.parquet"
     text = f"select '{PERSONAL['user_agent']}' as browser, 'ann@people.example' as sub1 from range(5000)"
     duckdb.execute(f"copy ({text}) to '{file}' (format parquet, compression zstd)")
@@ -117,9 +117,7 @@ def test_a_word_in_a_column_is_found_though_it_is_compressed(full: Estate) -> No
         (b"Mozilla/5.0 (X11; Linux x86_64)", "text like a user agent"),
     ],
 )
-def test_text_of_a_kind_that_no_sealed_file_holds_is_found_whoever_it_is_about(
-    full: Estate, text: bytes, kind: str
-) -> None:
+def test_text_with_a_personal_shape_is_found_without_a_sample(full: SmallWorkspace, text: bytes, kind: str) -> None:
     with closing(sqlite3.connect(day_path(full.workspace.paths.days, MAIN, DAYS[0]))) as database:
         database.execute("insert into numbers values (?, 1)", (text.decode(),))
         database.commit()
@@ -129,7 +127,7 @@ def test_text_of_a_kind_that_no_sealed_file_holds_is_found_whoever_it_is_about(
     assert ("days/main/2026-11-22.db", kind) in {(each.file.removesuffix("-wal"), each.kind) for each in found.leaks}
 
 
-def test_a_row_that_was_put_back_after_its_key_went_is_found(full: Estate) -> None:
+def test_a_restored_row_without_a_key_is_found(full: SmallWorkspace) -> None:
     path = day_path(full.workspace.paths.days, MAIN, DAYS[0])
     with full.workspace.histories.day(DAYS[0]) as reader:
         seq, _ = next(reader.clicks())
@@ -146,7 +144,7 @@ def test_a_row_that_was_put_back_after_its_key_went_is_found(full: Estate) -> No
     assert leaks(search(full)) == [("days/main/2026-11-22.db", "row whose key is destroyed", 1)]
 
 
-def test_what_was_clean_and_was_not_written_to_is_not_read_again(full: Estate) -> None:
+def test_unchanged_clean_files_are_not_searched_again(full: SmallWorkspace) -> None:
     full.days.close()
     first = search(full)
     full.now_ms += DAY_MS
@@ -163,7 +161,7 @@ def test_what_was_clean_and_was_not_written_to_is_not_read_again(full: Estate) -
     assert leaks(search(full, since=third)) == leaks(third), "what was found is looked at until it is gone"
 
 
-def test_files_that_time_did_not_suffice_for_are_counted_and_come_next(full: Estate) -> None:
+def test_files_without_time_are_counted_and_searched_next(full: SmallWorkspace) -> None:
     hurried = search(full, seconds=0)
 
     assert (hurried.files, hurried.clean_at_ms) == (0, None)
@@ -171,18 +169,18 @@ def test_files_that_time_did_not_suffice_for_are_counted_and_come_next(full: Est
     assert search(full, since=last_leak_report(full.workspace.paths.inspection)).left == 0
 
 
-def test_a_bot_that_sends_its_name_alone_says_nothing_of_anybody(full: Estate) -> None:
-    full.record(stranger(77, DAYS[0], user_agent="Somebot.example", bot="Somebot.example", traffic="bot"))
+def test_the_name_of_a_bot_is_not_personal_data(full: SmallWorkspace) -> None:
+    full.record(click_of_another(77, DAYS[0], user_agent="Somebot.example", bot="Somebot.example", traffic="bot"))
     full.report("bot")
 
     assert leaks(search(full)) == []
 
 
-def test_it_is_told_without_the_names_of_clean_files(full: Estate) -> None:
+def test_json_has_no_names_of_clean_files(full: SmallWorkspace) -> None:
     assert "seen" not in search(full).to_json()
 
 
-def test_a_result_that_is_torn_is_none(full: Estate) -> None:
+def test_a_torn_result_counts_as_none(full: SmallWorkspace) -> None:
     search(full)
     path = full.workspace.paths.inspection
     path.write_bytes(path.read_bytes()[:-20])

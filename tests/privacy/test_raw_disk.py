@@ -1,4 +1,4 @@
-"""Below the file system: an image of a disk holds no word of an erased person and no former key."""
+"""Below the file system: a disk image has no personal data of an erased person and no old key."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, estate
+from tests.privacy.small_workspace import CANARY_VISITOR, DAYS, small_workspace
 from tests.store.records import NEEDLES
 from tnc.core.errors import TncError
 from tnc.core.models import MAIN
@@ -19,7 +19,7 @@ _MB = 1 << 20
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
-    """An image with ext4 on it, and where it is mounted; needs root and a kernel that lets it."""
+    """An image with ext4 on it, and where it is mounted; needs root and a kernel that allows it."""
     if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
         pytest.skip("only root can mount an image")
     image, mounted = tmp_path / "image", tmp_path / "mounted"
@@ -36,16 +36,16 @@ def disk(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
         subprocess.run(["umount", str(mounted)], check=False, capture_output=True)
 
 
-def test_a_disk_forgets_what_was_erased_on_it(disk: tuple[Path, Path]) -> None:
+def test_a_disk_image_has_no_erased_data(disk: tuple[Path, Path]) -> None:
     image, mounted = disk
-    with estate(mounted / "house") as made:
-        made.strangers(40)
+    with small_workspace(mounted / "house") as made:
+        made.clicks_of_others(40)
         made.canary_clicks()
         ring = made.workspace.paths.ring / MAIN
         former = [(ring / date.isoformat()).read_bytes()[64:96] for date in DAYS]
         eraser = made.eraser()
 
-        eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+        eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
 
     subprocess.run(["umount", str(mounted)], check=True)
     raw = image.read_bytes()
@@ -71,10 +71,10 @@ def narrow(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(place)], check=False, capture_output=True)
 
 
-def test_an_erasure_on_a_full_disk_completes_when_there_is_room(narrow: Path) -> None:
+def test_an_erasure_on_a_full_disk_completes_when_there_is_space(narrow: Path) -> None:
     ballast = narrow / "ballast"
-    with estate(narrow / "house") as made:
-        made.strangers(40)
+    with small_workspace(narrow / "house") as made:
+        made.clicks_of_others(40)
         ids = set(made.canary_clicks())
         others = made.click_ids() - ids
         totals = made.report("campaign", "day")["totals"]
@@ -83,14 +83,14 @@ def test_an_erasure_on_a_full_disk_completes_when_there_is_room(narrow: Path) ->
                 file.write(bytes(4096))
         eraser = made.eraser()
         with pytest.raises(TncError, match="the disk refused"):
-            eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+            eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
         ballast.unlink()
 
-    with estate(narrow / "house") as made:
+    with small_workspace(narrow / "house") as made:
         made.eraser().resume()
         eraser = made.eraser()
         assert made.click_ids() - ids == others
-        eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+        eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
         assert made.click_ids() == others
         assert made.leaks() == []
         assert made.report("campaign", "day")["totals"] == totals

@@ -1,4 +1,4 @@
-"""Receipts: anybody can check them, and nobody can change them."""
+"""Receipts of erasures can be verified by anyone, and any change is noticed."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ values = st.text(max_size=20) | st.integers() | st.lists(st.text(max_size=5), ma
 
 
 @pytest.mark.parametrize("vector", [EARLIER, VECTOR], ids=["without epochs", "with epochs"])
-def test_the_published_receipt_is_signed_like_that(vector: dict[str, Any]) -> None:
+def test_the_published_receipt_has_this_signature(vector: dict[str, Any]) -> None:
     receipt = vector["receipt"]
     bare = {name: value for name, value in receipt.items() if name not in ("signature", "public_key")}
 
@@ -37,7 +37,7 @@ def test_the_published_receipt_is_signed_like_that(vector: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("vector", [EARLIER, VECTOR], ids=["without epochs", "with epochs"])
-def test_it_can_be_checked_without_tnc(vector: dict[str, Any]) -> None:
+def test_a_receipt_can_be_verified_without_tnc(vector: dict[str, Any]) -> None:
     receipt = vector["receipt"]
     bare = {name: value for name, value in receipt.items() if name != "signature"}
     text = "tnc receipt 1\n" + json.dumps(bare, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -51,7 +51,7 @@ def test_it_can_be_checked_without_tnc(vector: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("epoch", ["epoch_before", "epoch_after"])
-def test_an_epoch_that_was_changed_is_found(epoch: str) -> None:
+def test_a_changed_epoch_is_noticed(epoch: str) -> None:
     (part,) = RECEIPT["keys"]
     without = {name: value for name, value in part.items() if name != epoch}
 
@@ -60,7 +60,7 @@ def test_an_epoch_that_was_changed_is_found(epoch: str) -> None:
 
 
 @given(st.sampled_from(sorted(RECEIPT)), values)
-def test_no_word_of_it_can_be_changed(name: str, value: Any) -> None:
+def test_a_changed_value_is_noticed(name: str, value: Any) -> None:
     changed = RECEIPT | {name: value}
 
     assert receipts.wrong_with(changed, OURS) is not None or changed == RECEIPT
@@ -73,7 +73,7 @@ def holds(text: str) -> bool:
         return False
 
 
-def test_not_one_bit_of_its_file_can_be_changed() -> None:
+def test_a_changed_bit_is_noticed() -> None:
     text = json.dumps(RECEIPT, separators=(",", ":"), ensure_ascii=False).encode()
     assert holds(text.decode())
 
@@ -93,15 +93,15 @@ def test_not_one_bit_of_its_file_can_be_changed() -> None:
     ],
     ids=["a name twice", "half a character", "deep", "deep in keys", "no number"],
 )
-def test_what_no_two_readers_would_read_alike_does_not_hold(text: str) -> None:
+def test_ambiguous_json_is_refused(text: str) -> None:
     assert not holds(text)
 
 
-def test_a_receipt_of_somebody_else_is_not_ours() -> None:
+def test_a_receipt_of_another_installation_is_refused() -> None:
     assert "another installation" in str(receipts.wrong_with(RECEIPT, crypto.public_key(bytes(32))))
 
 
-def test_who_was_told_is_named_with_what_can_be_asked() -> None:
+def test_receivers_are_listed_with_what_can_be_done() -> None:
     intent = Intent(
         kind="erase",
         receipt_id="r",

@@ -1,4 +1,4 @@
-"""What is left of an erased click counts as the click did, and tells nothing of the visitor."""
+"""The remainder of an erased click counts as the click did, and has no data about the visitor."""
 
 from itertools import product
 from pathlib import Path
@@ -20,7 +20,7 @@ from tnc.reports.run import Exchange, Reports
 
 
 def all_erased(day: Day) -> Day:
-    """The day with nothing but remainders in it."""
+    """The day with every click replaced by its remainder."""
     left = Day()
     for seq, click in day.numbered_clicks:
         events = [event for _, of, event in day.numbered_events if of == seq]
@@ -32,7 +32,7 @@ def all_erased(day: Day) -> Day:
 
 
 def report(columns: Columns, day: Day, *by: str, **asked: Any) -> dict[str, Any]:
-    """`columns` must hold nothing of another day's clicks."""
+    """`columns` must have no clicks of another day."""
     reports = Reports(columns, open_day=lambda _workspace, _date: day, dates=lambda _workspace: [DATE])
     given_ = {"start": str(DATE), "end": "2026-04-05"} | asked
     wanted = ReportQuery(by=by, **given_).resolve(MAIN, 0)
@@ -41,7 +41,7 @@ def report(columns: Columns, day: Day, *by: str, **asked: Any) -> dict[str, Any]
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_every_sum_of_the_owners_side_is_the_same(tmp_path: Path, seed: int) -> None:
+def test_sums_by_owner_dimensions_do_not_change(tmp_path: Path, seed: int) -> None:
     day = any_day(seed, clicks=120, events=80, currencies=("USD", "EUR"))
     for seq, click in day.numbered_clicks[::9]:
         day.happen(seq, LabelChange(at_ms=click.clicked_at_ms, traffic="bot", reasons=("claimed",)))
@@ -54,7 +54,7 @@ def test_every_sum_of_the_owners_side_is_the_same(tmp_path: Path, seed: int) -> 
             assert report(after, erased, *by, timezone=timezone, time=time) == told
 
 
-def test_every_word_on_the_visitors_side_reads_erased(tmp_path: Path) -> None:
+def test_visitor_dimensions_read_erased(tmp_path: Path) -> None:
     erased = all_erased(any_day(3))
     with Columns(tmp_path) as columns:
         for dimension in ("country", "device", "sub1", "traffic", "reasons", "unique_campaign", "asn"):
@@ -63,7 +63,7 @@ def test_every_word_on_the_visitors_side_reads_erased(tmp_path: Path) -> None:
 
 
 @given(st.integers(0, 2**41), st.dictionaries(st.sampled_from(sorted(PERSONAL)), st.text(min_size=1, max_size=20)))
-def test_nothing_of_the_visitor_is_left(at_ms: int, facts: dict[str, str]) -> None:
+def test_the_remainder_has_no_personal_data(at_ms: int, facts: dict[str, str]) -> None:
     click = canary_click(at_ms=at_ms, **facts)
 
     left, _ = remainder(click, [], ClickId("rest"))

@@ -1,4 +1,4 @@
-"""The register: who asked for what, until when, and what was done."""
+"""Privacy requests: due dates, steps, identification, receivers and retention."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.privacy.small_workspace import DAYS, NOW_MS, Estate, estate
+from tests.privacy.small_workspace import DAYS, NOW_MS, SmallWorkspace, small_workspace
 from tests.store.records import NEEDLES, PERSONAL
 from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError, NotFoundError, PartlyDoneError
@@ -22,13 +22,13 @@ from tnc.store.requests import ENDED, Outcome, RequestRegister, due_ms
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> Iterator[Estate]:
-    with estate(tmp_path) as made:
+def full(tmp_path: Path) -> Iterator[SmallWorkspace]:
+    with small_workspace(tmp_path) as made:
         made.canary_clicks(2)
         yield made
 
 
-def privacy_requests(full: Estate) -> PrivacyRequests:
+def privacy_requests(full: SmallWorkspace) -> PrivacyRequests:
     return PrivacyRequests(full.workspace, full.eraser())
 
 
@@ -54,11 +54,11 @@ def test_a_request_is_due_in_30_days_or_a_month_whichever_is_first(received: str
 
 
 @given(st.integers(0, at("2100-01-01")))
-def test_nobody_waits_longer_than_30_days(received_ms: int) -> None:
+def test_no_request_is_due_after_more_than_30_days(received_ms: int) -> None:
     assert 28 * DAY_MS <= due_ms(received_ms) - received_ms <= 30 * DAY_MS
 
 
-def test_more_time_is_told_before_it_is_due_and_at_most_two_months(full: Estate) -> None:
+def test_an_extension_is_made_in_time_and_by_at_most_two_months(full: SmallWorkspace) -> None:
     request, _ = privacy_requests(full).submit("access", text="What do you have?", contact="")
     register = full.workspace.register
 
@@ -74,7 +74,7 @@ def test_more_time_is_told_before_it_is_due_and_at_most_two_months(full: Estate)
     assert extended.steps[-1].reason == "extended: many asked"
 
 
-def test_what_is_late_is_known(full: Estate) -> None:
+def test_overdue_requests_are_counted(full: SmallWorkspace) -> None:
     request, _ = privacy_requests(full).submit("access", text="What do you have?", contact="")
 
     assert full.workspace.register.late(request.due_at_ms - 1).wait() == []
@@ -103,7 +103,7 @@ def moved(register: RequestRegister, request_id: str, *states: str, reason: str 
         ("approved", "executing", "partly_fulfilled"),
     ],
 )  # fmt: skip
-def test_requests_go_their_ways_and_end(full: Estate, way: tuple[str, ...]) -> None:
+def test_requests_move_through_their_states(full: SmallWorkspace, way: tuple[str, ...]) -> None:
     request, _ = privacy_requests(full).submit("erasure", text="Erase me.", contact="")
 
     moved(full.workspace.register, request.request_id, *way)
@@ -117,7 +117,7 @@ def test_requests_go_their_ways_and_end(full: Estate, way: tuple[str, ...]) -> N
 
 
 @pytest.mark.parametrize("state", ["executing", "awaiting_downstream", "received", "identity_failed"])
-def test_no_step_is_left_out(full: Estate, state: str) -> None:
+def test_states_cannot_be_skipped(full: SmallWorkspace, state: str) -> None:
     request, _ = privacy_requests(full).submit("erasure", text="Erase me.", contact="")
 
     with pytest.raises(InvalidError, match="what can follow is"):
@@ -125,14 +125,14 @@ def test_no_step_is_left_out(full: Estate, state: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["denied"])
-def test_who_is_denied_is_told_why(full: Estate, state: str) -> None:
+def test_a_denial_needs_a_reason(full: SmallWorkspace, state: str) -> None:
     request, _ = privacy_requests(full).submit("erasure", text="Erase me.", contact="")
 
     with pytest.raises(InvalidError, match="reason"):
         moved(full.workspace.register, request.request_id, state, reason="")
 
 
-def test_asking_twice_is_noticed(full: Estate) -> None:
+def test_a_second_request_is_a_duplicate(full: SmallWorkspace) -> None:
     desk = privacy_requests(full)
     who = {"visitor": PERSONAL["visitor"]}
 
@@ -146,7 +146,7 @@ def test_asking_twice_is_noticed(full: Estate) -> None:
 # -------------------------------------------------------------------------------------------- by the person
 
 
-def test_the_cookie_is_proof_enough(full: Estate) -> None:
+def test_the_cookie_is_enough_evidence(full: SmallWorkspace) -> None:
     desk, browser = privacy_requests(full), PERSONAL["browser_id"]
     held = desk.stored_visits(browser)
     assert (held.clicks, held.conversions) == (6, 3)
@@ -161,7 +161,7 @@ def test_the_cookie_is_proof_enough(full: Estate) -> None:
     assert told["evidence"] == "the cookie of the browser"
 
 
-def test_a_case_is_found_by_its_secret_alone(full: Estate) -> None:
+def test_a_request_is_found_by_the_secret_of_its_link_only(full: SmallWorkspace) -> None:
     desk = privacy_requests(full)
     request, link = desk.submit("question", text="Who are you?", contact="ann@example.com")
 
@@ -173,7 +173,7 @@ def test_a_case_is_found_by_its_secret_alone(full: Estate) -> None:
     assert desk.by_link("0" * 32) is None
 
 
-def test_what_people_write_is_sealed(full: Estate) -> None:
+def test_texts_of_requests_are_encrypted(full: SmallWorkspace) -> None:
     privacy_requests(full).submit("question", text="My name is zz-canary-Ann", contact="zz-canary-ann@example.com")
 
     assert full.leaks() == []
@@ -182,14 +182,14 @@ def test_what_people_write_is_sealed(full: Estate) -> None:
     assert NEEDLES
 
 
-def test_too_many_words_are_refused(full: Estate) -> None:
+def test_texts_that_are_too_long_are_refused(full: SmallWorkspace) -> None:
     with pytest.raises(InvalidError, match="too long"):
         privacy_requests(full).submit("question", text="x" * 5000, contact="")
     with pytest.raises(InvalidError, match="write what"):
         privacy_requests(full).submit("question", text="  ", contact="")
 
 
-def test_an_unknown_request_is_said_to_be_unknown(full: Estate) -> None:
+def test_an_unknown_request_is_named(full: SmallWorkspace) -> None:
     with pytest.raises(NotFoundError):
         full.workspace.register.get("nothing").wait()
     with pytest.raises(InvalidError, match="there are access, erasure"):
@@ -199,8 +199,8 @@ def test_an_unknown_request_is_said_to_be_unknown(full: Estate) -> None:
 # ------------------------------------------------------------------------------------------ who had been told
 
 
-def test_an_erasure_is_not_fulfilled_while_a_receiver_has_not_answered(full: Estate) -> None:
-    """The canary's conversions had been sent to meta-main."""
+def test_an_erasure_is_not_fulfilled_while_a_receiver_has_not_answered(full: SmallWorkspace) -> None:
+    """The canary's conversions were sent to meta-main."""
     desk = privacy_requests(full)
 
     receipt = desk.erase(PERSONAL["browser_id"])
@@ -218,7 +218,7 @@ def test_an_erasure_is_not_fulfilled_while_a_receiver_has_not_answered(full: Est
     assert desk.move(told["request_id"], "fulfilled")["state"] == "fulfilled"
 
 
-def test_what_is_impossible_at_a_receiver_is_done_in_part_only(full: Estate) -> None:
+def test_an_impossible_receiver_makes_the_request_partly_fulfilled(full: SmallWorkspace) -> None:
     desk = privacy_requests(full)
     desk.erase(PERSONAL["browser_id"])
     (told,) = desk.requests()
@@ -232,7 +232,7 @@ def test_what_is_impossible_at_a_receiver_is_done_in_part_only(full: Estate) -> 
         desk.record_outcome(told["request_id"], receiver="meta-main", outcome="letter")
 
 
-def test_receivers_and_outcomes_that_there_are_not_are_refused(full: Estate) -> None:
+def test_unknown_receivers_and_outcomes_are_refused(full: SmallWorkspace) -> None:
     desk = privacy_requests(full)
     desk.erase(PERSONAL["browser_id"])
     (told,) = desk.requests()
@@ -243,7 +243,7 @@ def test_receivers_and_outcomes_that_there_are_not_are_refused(full: Estate) -> 
         desk.record_outcome(told["request_id"], receiver="meta-main", outcome=cast("Outcome", "forgotten"))
 
 
-def test_an_erasure_by_the_owner_ends_the_request_it_grants(full: Estate) -> None:
+def test_an_erasure_by_the_owner_fulfils_its_request(full: SmallWorkspace) -> None:
     desk, eraser = privacy_requests(full), full.eraser()
     request = desk.add("erasure", channel="letter")["request_id"]
 
@@ -254,7 +254,7 @@ def test_an_erasure_by_the_owner_ends_the_request_it_grants(full: Estate) -> Non
     assert [step["state"] for step in told["steps"]] == ["received", "approved", "executing", "fulfilled"]
 
 
-def test_who_could_not_prove_it_is_not_erased(full: Estate) -> None:
+def test_an_unverified_request_erases_nothing(full: SmallWorkspace) -> None:
     desk, eraser = privacy_requests(full), full.eraser()
     request = desk.add("erasure", channel="letter")["request_id"]
     desk.move(request, "needs_identity")
@@ -265,7 +265,7 @@ def test_who_could_not_prove_it_is_not_erased(full: Estate) -> None:
     assert desk.stored_visits(PERSONAL["browser_id"]).clicks == 6
 
 
-def test_a_request_whose_erasure_waits_for_a_reader_is_not_fulfilled_before(full: Estate) -> None:
+def test_a_request_is_not_fulfilled_while_its_erasure_is_partly_done(full: SmallWorkspace) -> None:
     desk, eraser = privacy_requests(full), full.eraser()
     request = desk.add("erasure", channel="letter")["request_id"]
     reader = sqlite3.connect(f"file:{day_path(full.data / 'days', MAIN, DAYS[1])}?mode=ro", uri=True)
@@ -284,7 +284,7 @@ def test_a_request_whose_erasure_waits_for_a_reader_is_not_fulfilled_before(full
 # -------------------------------------------------------------------------------------------------- their end
 
 
-def test_questions_and_requests_end_by_their_own_terms(full: Estate) -> None:
+def test_questions_and_requests_have_their_own_retention(full: SmallWorkspace) -> None:
     desk = privacy_requests(full)
     for kind in ("question", "access"):
         request, _ = desk.submit(kind, text="Well?", contact="")

@@ -1,4 +1,4 @@
-"""Days end by their key, on time, whatever happened in between; their sums stay."""
+"""Days are deleted on time by destroying their key, after any interruption; their sums stay."""
 
 import os
 import sqlite3
@@ -11,7 +11,16 @@ from typing import Literal
 import duckdb
 import pytest
 
-from tests.privacy.small_workspace import CANARY_SUBJECT, DAYS, NOW_MS, Estate, bytes_of, estate, noon_ms, rows_of
+from tests.privacy.small_workspace import (
+    CANARY_VISITOR,
+    DAYS,
+    NOW_MS,
+    SmallWorkspace,
+    file_contents,
+    noon_ms,
+    rows_of,
+    small_workspace,
+)
 from tests.store.records import canary_click
 from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError, NotFoundError
@@ -30,18 +39,18 @@ TERM = 90 * DAY_MS
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> Iterator[Estate]:
-    with estate(tmp_path) as made:
-        made.strangers(12)
+def full(tmp_path: Path) -> Iterator[SmallWorkspace]:
+    with small_workspace(tmp_path) as made:
+        made.clicks_of_others(12)
         made.canary_clicks(2)
         yield made
 
 
-def retention(full: Estate) -> Retention:
+def retention(full: SmallWorkspace) -> Retention:
     return Retention(full.workspace, full.writer)
 
 
-def without_sums(full: Estate, told: list[Date] | None = None) -> Retention:
+def without_sums(full: SmallWorkspace, told: list[Date] | None = None) -> Retention:
     def roll_up_days(_settings: Settings, dates: Sequence[Date]) -> None:
         if told is not None:
             told.extend(dates)
@@ -49,7 +58,7 @@ def without_sums(full: Estate, told: list[Date] | None = None) -> Retention:
     return Retention(full.workspace, full.writer, roll_up_days=roll_up_days)
 
 
-def test_a_day_goes_when_its_first_moment_is_as_old_as_clicks_are_kept(full: Estate) -> None:
+def test_a_day_is_deleted_when_its_first_moment_reaches_the_term(full: SmallWorkspace) -> None:
     before = without_sums(full).run(as_of_ms=FIRST_MS + TERM - 1)
     assert before["days"] == []
     assert full.workspace.histories.dates() == list(DAYS)
@@ -62,21 +71,21 @@ def test_a_day_goes_when_its_first_moment_is_as_old_as_clicks_are_kept(full: Est
         full.workspace.histories.get(ClickId("stranger-2026-11-22-000001"))
 
 
-def test_nothing_of_the_day_is_left_but_its_sums(full: Estate) -> None:
+def test_only_the_sums_of_a_deleted_day_are_left(full: SmallWorkspace) -> None:
     totals = full.report("campaign")["totals"]
     ring = (full.workspace.paths.ring / MAIN / "2026-11-22").read_bytes()
 
     retention(full).run(as_of_ms=FIRST_MS + TERM)
 
-    names = [name for name in bytes_of(full.data) if "2026-11-22" in name]
+    names = [name for name in file_contents(full.data) if "2026-11-22" in name]
     cold = ArchivedDay(full.workspace.paths.columns / MAIN, DAYS[0])
     assert sorted(names) == sorted(str(path.relative_to(full.data)) for path in cold.all_files)
-    whole = b"".join(bytes_of(full.data).values())
+    whole = b"".join(file_contents(full.data).values())
     assert [at for at in range(64, len(ring) - 32, 32) if ring[at : at + 32] in whole] == []
     assert full.report("campaign")["totals"] == totals
 
 
-def test_reports_of_days_that_are_gone_say_so(full: Estate) -> None:
+def test_reports_say_which_days_are_archived(full: SmallWorkspace) -> None:
     before = full.report("campaign", "day")
 
     retention(full).run(as_of_ms=FIRST_MS + TERM)
@@ -88,8 +97,8 @@ def test_reports_of_days_that_are_gone_say_so(full: Estate) -> None:
     ]
 
 
-def test_after_its_day_nothing_is_left_that_could_be_asked_whether_somebody_came(full: Estate) -> None:
-    """Unique visits are counted when they are made: no sketch of visitors, and no key of a longer time than the day."""
+def test_archived_days_cannot_show_whether_a_person_came(full: SmallWorkspace) -> None:
+    """Unique visits are counted on arrival: no sketch of visitors and no key lives longer than the day."""
     before = full.report("campaign", "day")
     assert before["totals"]["unique_visits"] > 0
 
@@ -114,7 +123,7 @@ def test_after_its_day_nothing_is_left_that_could_be_asked_whether_somebody_came
         assert numbers <= {"UINTEGER", "UTINYINT", "HUGEINT", "BIGINT", "DOUBLE"}, "no bytes and no lists"
 
 
-def test_a_dry_run_tells_the_same_and_lets_nothing_go(full: Estate) -> None:
+def test_a_dry_run_reports_the_same_and_deletes_nothing(full: SmallWorkspace) -> None:
     wanted = without_sums(full).run(as_of_ms=FIRST_MS + TERM, dry_run=True)
 
     assert full.workspace.histories.dates() == list(DAYS)
@@ -122,7 +131,7 @@ def test_a_dry_run_tells_the_same_and_lets_nothing_go(full: Estate) -> None:
     assert {**done, "dry_run": True} == wanted
 
 
-def test_months_switched_off_are_caught_up_at_once(full: Estate) -> None:
+def test_after_months_switched_off_all_due_days_are_deleted(full: SmallWorkspace) -> None:
     rolled: list[Date] = []
 
     told = without_sums(full, rolled).run(as_of_ms=NOW_MS + 200 * DAY_MS)
@@ -134,15 +143,15 @@ def test_months_switched_off_are_caught_up_at_once(full: Estate) -> None:
     assert full.leaks() == []
 
 
-def test_running_twice_is_running_once(full: Estate) -> None:
+def test_a_second_run_deletes_nothing(full: SmallWorkspace) -> None:
     without_sums(full).run(as_of_ms=FIRST_MS + TERM)
 
     assert without_sums(full).run(as_of_ms=FIRST_MS + TERM)["days"] == []
 
 
 @pytest.mark.parametrize("left", ["key", "file", "name", "columns"])
-def test_a_day_that_a_crash_left_half_gone_goes_wholly(
-    full: Estate, left: Literal["key", "file", "name", "columns"]
+def test_a_day_half_deleted_by_a_crash_is_deleted_completely(
+    full: SmallWorkspace, left: Literal["key", "file", "name", "columns"]
 ) -> None:
     full.report("campaign", "country")
     path = day_path(full.workspace.paths.days, MAIN, DAYS[0])
@@ -161,10 +170,10 @@ def test_a_day_that_a_crash_left_half_gone_goes_wholly(
 
     without_sums(full).run(as_of_ms=FIRST_MS + TERM)
 
-    assert [name for name in bytes_of(full.data) if "2026-11-22" in name] == []
+    assert [name for name in file_contents(full.data) if "2026-11-22" in name] == []
 
 
-def test_a_damaged_day_goes_like_any_other(full: Estate) -> None:
+def test_a_damaged_day_is_deleted_too(full: SmallWorkspace) -> None:
     full.days.close()
     day_path(full.workspace.paths.days, MAIN, DAYS[0]).write_bytes(b"no database at all" * 400)
 
@@ -173,7 +182,7 @@ def test_a_damaged_day_goes_like_any_other(full: Estate) -> None:
     assert full.workspace.histories.dates() == list(DAYS[1:])
 
 
-def test_a_key_that_was_being_destroyed_when_power_failed_is_overwritten(full: Estate) -> None:
+def test_a_key_half_destroyed_by_a_power_cut_is_overwritten(full: SmallWorkspace) -> None:
     ring = full.workspace.paths.ring / MAIN / "2026-11-22"
     ring.rename(ring.with_name("2026-11-22.gone"))
 
@@ -182,7 +191,7 @@ def test_a_key_that_was_being_destroyed_when_power_failed_is_overwritten(full: E
     assert [path.name for path in ring.parent.iterdir() if "2026-11-22" in path.name] == []
 
 
-def test_terms_of_the_workspace_count_at_once(full: Estate) -> None:
+def test_changed_terms_take_effect_at_once(full: SmallWorkspace) -> None:
     preview = without_sums(full).set({"clicks": 1}, dry_run=True)
     assert full.workspace.histories.dates() == list(DAYS)
 
@@ -194,7 +203,7 @@ def test_terms_of_the_workspace_count_at_once(full: Estate) -> None:
     assert full.workspace.histories.dates() == [DAYS[2]]
 
 
-def test_who_changed_a_term_stays_with_what_was_told_to_go(full: Estate) -> None:
+def test_a_change_of_terms_is_recorded_with_its_author_and_effect(full: SmallWorkspace) -> None:
     keeper = without_sums(full)
     preview = keeper.set({"clicks": 1, "support": 730}, dry_run=True)
     assert keeper.show()["changes"] == []
@@ -217,7 +226,7 @@ def test_who_changed_a_term_stays_with_what_was_told_to_go(full: Estate) -> None
     assert full.workspace.histories.dates() == [DAYS[2]]
 
 
-def test_a_change_that_cannot_be_written_down_is_not_made(full: Estate) -> None:
+def test_a_change_that_cannot_be_recorded_is_not_made(full: SmallWorkspace) -> None:
     full.workspace.database.wait(full.workspace.database.write("drop table term_changes"))
 
     with pytest.raises(sqlite3.OperationalError):
@@ -227,18 +236,18 @@ def test_a_change_that_cannot_be_written_down_is_not_made(full: Estate) -> None:
     assert full.workspace.histories.dates() == list(DAYS)
 
 
-def test_terms_of_the_workspace_are_kept_over_a_restart(tmp_path: Path) -> None:
-    with estate(tmp_path) as made:
+def test_terms_survive_a_restart(tmp_path: Path) -> None:
+    with small_workspace(tmp_path) as made:
         without_sums(made).set({"clicks": 30, "support_days": 7})
 
-    with estate(tmp_path) as made:
+    with small_workspace(tmp_path) as made:
         shown = {each["name"]: each["days"] for each in without_sums(made).show()["terms"]}
         assert (shown["clicks"], shown["support"], shown["rollups"]) == (30, 7, 365)
         assert shown["tombstones"] == 30 + 180
         assert set(shown) == set(TERMS)
 
 
-def test_longer_terms_bring_nothing_back(full: Estate) -> None:
+def test_longer_terms_restore_nothing(full: SmallWorkspace) -> None:
     without_sums(full).set({"clicks": 1})
 
     without_sums(full).set({"clicks": 365})
@@ -249,14 +258,14 @@ def test_longer_terms_bring_nothing_back(full: Estate) -> None:
 @pytest.mark.parametrize(
     "terms", [{"clicks": 0}, {"clicks": "soon"}, {"tombstones": 3}, {"everything": 1}, {"logs": 30}]
 )
-def test_unfit_terms_are_refused_and_change_nothing(full: Estate, terms: dict[str, object]) -> None:
+def test_invalid_terms_are_refused_and_change_nothing(full: SmallWorkspace, terms: dict[str, object]) -> None:
     with pytest.raises(InvalidError):
         without_sums(full).set(terms)
 
     assert full.workspace.histories.dates() == list(DAYS)
 
 
-def test_sums_have_a_term_of_their_own(full: Estate) -> None:
+def test_sums_have_their_own_term(full: SmallWorkspace) -> None:
     keeper = retention(full)
     keeper.run(as_of_ms=FIRST_MS + TERM)
     columns = full.workspace.paths.columns / MAIN
@@ -266,7 +275,7 @@ def test_sums_have_a_term_of_their_own(full: Estate) -> None:
     assert DAYS[0] not in archived_dates(columns)
 
 
-def test_sums_are_made_ahead_and_not_again_for_nothing(full: Estate) -> None:
+def test_sums_are_made_ahead_and_not_repeated(full: SmallWorkspace) -> None:
     full.days.close()
     keeper = retention(full)
     keeper.keep_sums()
@@ -279,7 +288,7 @@ def test_sums_are_made_ahead_and_not_again_for_nothing(full: Estate) -> None:
     assert rolled == []
 
 
-def test_sums_are_made_again_when_something_came_since(full: Estate) -> None:
+def test_sums_are_made_again_after_new_events(full: SmallWorkspace) -> None:
     full.days.close()
     keeper = retention(full)
     keeper.keep_sums()
@@ -292,10 +301,10 @@ def test_sums_are_made_again_when_something_came_since(full: Estate) -> None:
     assert rolled == [DAYS[0]]
 
 
-def test_tombstones_objections_and_receipts_end_too(full: Estate) -> None:
+def test_tombstones_objections_and_receipts_are_deleted_by_their_terms(full: SmallWorkspace) -> None:
     eraser = full.eraser()
-    eraser.object(eraser.subject(visitor=CANARY_SUBJECT))
-    eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+    eraser.object(eraser.subject(visitor=CANARY_VISITOR))
+    eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
     keeper = without_sums(full)
 
     assert keeper.run(as_of_ms=NOW_MS, dry_run=True)["expired"] == {
@@ -311,9 +320,9 @@ def test_tombstones_objections_and_receipts_end_too(full: Estate) -> None:
     assert not full.workspace.erasures.find_erased([ClickId("canary-2026-11-22-0000")]).wait()
 
 
-def test_restricted_clicks_outlive_their_day_and_are_erased_when_released(full: Estate) -> None:
+def test_restricted_clicks_outlive_their_day_and_are_erased_when_lifted(full: SmallWorkspace) -> None:
     eraser = full.eraser()
-    subject = eraser.subject(visitor=CANARY_SUBJECT)
+    subject = eraser.subject(visitor=CANARY_VISITOR)
     eraser.restrict(subject)
 
     without_sums(full).run(as_of_ms=FIRST_MS + TERM)
@@ -329,21 +338,21 @@ def test_restricted_clicks_outlive_their_day_and_are_erased_when_released(full: 
 # ----------------------------------------------------------------------------------------- every term deletes
 
 
-def _recorded(full: Estate) -> Callable[[], int]:
+def _recorded(full: SmallWorkspace) -> Callable[[], int]:
     """Clicks of today."""
     ids = {f"stranger-{DAYS[-1]}-{number:06d}" for number in range(12)}
     return lambda: len(ids & full.click_ids())
 
 
-def _archived(full: Estate) -> Callable[[], int]:
-    """The sums of today, whose clicks have gone before."""
+def _archived(full: SmallWorkspace) -> Callable[[], int]:
+    """The sums of today, whose clicks were deleted before."""
     columns = full.workspace.paths.columns / MAIN
     retention(full).run(as_of_ms=NOW_MS + 90 * DAY_MS)
     return lambda: archived_dates(columns).count(DAYS[-1])
 
 
-def _request(kind: RequestKind) -> Callable[[Estate], Callable[[], int]]:
-    def make(full: Estate) -> Callable[[], int]:
+def _request(kind: RequestKind) -> Callable[[SmallWorkspace], Callable[[], int]]:
+    def make(full: SmallWorkspace) -> Callable[[], int]:
         register = full.workspace.register
         register.open("0123456789", kind, channel="page", now_ms=NOW_MS).wait()
         register.move("0123456789", "denied", now_ms=NOW_MS, reason="no such visitor").wait()
@@ -352,29 +361,29 @@ def _request(kind: RequestKind) -> Callable[[Estate], Callable[[], int]]:
     return make
 
 
-def _signed_in(full: Estate) -> Callable[[], int]:
+def _signed_in(full: SmallWorkspace) -> Callable[[], int]:
     accounts = full.workspace.accounts
     user = accounts.add_user(email="owner@example.com", verifier="v", now_ms=NOW_MS).wait()
     accounts.open_session(user, token_hash=b"t" * 32, now_ms=NOW_MS).wait()
     return lambda: len(rows_of(full.workspace.paths.control, "select * from sessions"))
 
 
-def _salts(full: Estate) -> Callable[[], int]:
+def _salts(full: SmallWorkspace) -> Callable[[], int]:
     today = full.workspace.turn_salts()[DAYS[-1].isoformat()]
     return lambda: list(full.workspace.turn_salts().values()).count(today)
 
 
-def _erased(table: str) -> Callable[[Estate], Callable[[], int]]:
-    def make(full: Estate) -> Callable[[], int]:
+def _erased(table: str) -> Callable[[SmallWorkspace], Callable[[], int]]:
+    def make(full: SmallWorkspace) -> Callable[[], int]:
         eraser = full.eraser()
-        eraser.erase(eraser.subject(visitor=CANARY_SUBJECT))
+        eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
         return lambda: len(rows_of(full.workspace.paths.control, f"select * from {table}"))
 
     return make
 
 
-def _objected(*, ip: str | None = None, visitor: str | None = None) -> Callable[[Estate], Callable[[], int]]:
-    def make(full: Estate) -> Callable[[], int]:
+def _objected(*, ip: str | None = None, visitor: str | None = None) -> Callable[[SmallWorkspace], Callable[[], int]]:
+    def make(full: SmallWorkspace) -> Callable[[], int]:
         eraser = full.eraser()
         eraser.object(eraser.subject(ip=ip, visitor=visitor))
         return lambda: len(rows_of(full.workspace.paths.control, "select * from objections"))
@@ -382,7 +391,7 @@ def _objected(*, ip: str | None = None, visitor: str | None = None) -> Callable[
     return make
 
 
-KEPT: dict[str, Callable[[Estate], Callable[[], int]]] = {
+KEPT: dict[str, Callable[[SmallWorkspace], Callable[[], int]]] = {
     "clicks": _recorded,
     "rollups": _archived,
     "support": _request("question"),
@@ -391,14 +400,14 @@ KEPT: dict[str, Callable[[Estate], Callable[[], int]]] = {
     "requests": _request("access"),
     "receipts": _erased("receipts"),
     "objections by address": _objected(ip="198.51.100.1"),
-    "objections": _objected(visitor=CANARY_SUBJECT),
+    "objections": _objected(visitor=CANARY_VISITOR),
     "tombstones": _erased("tombstones"),
 }
 
 
 @pytest.mark.parametrize("term", TERMS)
-def test_every_term_deletes_what_it_names(full: Estate, term: str) -> None:
-    """Made now, there on the last day of the term, gone when it is over."""
+def test_every_term_deletes_what_it_names(full: SmallWorkspace, term: str) -> None:
+    """Made now, kept on the last day of the term, deleted after it."""
     count = KEPT[term](full)
     keeper = without_sums(full)
 

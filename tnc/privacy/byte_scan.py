@@ -1,4 +1,4 @@
-"""Looking for bytes in files: the proof that something is gone, and where it is not."""
+"""Search files for byte strings or patterns, to prove that erased data is gone."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,9 +8,9 @@ import re2
 
 from tnc.core.process import background_pool
 
-_CHUNK: Final = 1 << 20  # small, because copying it holds up whoever serves clicks in this process
-_AT_ONCE: Final = 400  # needles in one automaton; more of them take another pass
-_SHORTEST: Final = 6  # what is shorter is found by chance
+_CHUNK_BYTES: Final = 1 << 20  # small: copying it holds the GIL, and the process may be serving clicks
+_PER_AUTOMATON: Final = 400  # needles; more of them take another pass over the file
+_MIN_BYTES: Final = 6  # shorter needles would be found by chance
 
 
 class Hit(NamedTuple):
@@ -20,40 +20,40 @@ class Hit(NamedTuple):
 
 
 class Scanner:
-    """Looks for any of a set of byte strings; those of less than six bytes would be found anywhere and are left out."""
+    """Searches for a set of byte strings. Needles of less than six bytes are ignored: they would be found by chance."""
 
     def __init__(self, needles: Iterable[bytes]) -> None:
-        wanted = sorted({needle for needle in needles if len(needle) >= _SHORTEST})
+        wanted = sorted({needle for needle in needles if len(needle) >= _MIN_BYTES})
         self._longest = max(map(len, wanted), default=0)
-        self._automata = [_automaton(wanted[at : at + _AT_ONCE]) for at in range(0, len(wanted), _AT_ONCE)]
+        self._automata = [_automaton(wanted[at : at + _PER_AUTOMATON]) for at in range(0, len(wanted), _PER_AUTOMATON)]
         self.files = 0
         self.bytes = 0
 
     def scan(self, paths: Iterable[Path]) -> list[Hit]:
-        """Every place in these files, looked for behind clicks; a file that is gone meanwhile holds nothing."""
+        """All hits in these files, searched in a thread of low priority. A file that was deleted meanwhile has none."""
         with background_pool() as thread:
             return thread.submit(lambda: [hit for path in paths for hit in self.scan_file(path)]).result()
 
     def scan_file(self, path: Path) -> Iterator[Hit]:
-        """Places in one file, in no order."""
+        """The hits in one file, in no order."""
         try:
             file = path.open("rb")
         except FileNotFoundError:
             return
         with file:
             self.files += 1
-            at, kept = 0, b""
-            while chunk := file.read(_CHUNK):
+            offset, kept = 0, b""
+            while chunk := file.read(_CHUNK_BYTES):
                 self.bytes += len(chunk)
                 text = kept + chunk
                 for start, end in self._in_text(text):
-                    if end > len(kept):  # the others were found with the chunk before
-                        yield Hit(path, at + start, at + end)
+                    if end > len(kept):  # others were found with the chunk before
+                        yield Hit(path, offset + start, offset + end)
                 kept = text[-(self._longest - 1) :] if self._longest > 1 else b""
-                at += len(text) - len(kept)
+                offset += len(text) - len(kept)
 
     def found_in(self, text: bytes) -> Iterator[bytes]:
-        """The needles in a text."""
+        """The needles that occur in a text."""
         return (text[start:end] for start, end in self._in_text(text))
 
     def _in_text(self, text: bytes) -> Iterator[tuple[int, int]]:
@@ -65,8 +65,8 @@ class Scanner:
 
 
 class PatternScanner:
-    """Looks for text that looks like something, whoever it is about. `named` are patterns, each of at most
-    `longest` bytes; so long that chance does not make one of them in all the sealed bytes of a disk.
+    """Searches for patterns, by name. A match has at most `longest` bytes. Patterns must be so long that chance makes
+    no match in all the encrypted bytes of a disk.
     """
 
     def __init__(self, named: Mapping[str, bytes], *, longest: int) -> None:
@@ -76,14 +76,14 @@ class PatternScanner:
         self._longest = longest
 
     def scan_file(self, path: Path) -> Iterator[str]:
-        """The name of each text in a file that looks so; what lies across two portions may be named twice."""
+        """The name of the pattern for each match in a file. A match across two chunks may be reported twice."""
         try:
             file = path.open("rb")
         except FileNotFoundError:
             return
         with file:
             kept = b""
-            while chunk := file.read(_CHUNK):
+            while chunk := file.read(_CHUNK_BYTES):
                 text = kept + chunk
                 for name, pattern in self._patterns.items():
                     yield from (name for found in pattern.finditer(text) if found.end() > len(kept))

@@ -1,7 +1,7 @@
-"""The data map: every column of every store with what it says about people, how it is erased, how long it lives.
+"""The data map: every column of every store, with its privacy class, how it is erased and how long it is kept.
 
-A test compares it with the stores as they are made, so a column without an entry fails the build. The
-privacy page, the export of a person's data and the records of processing are made from it.
+A test compares it with the stores, so a new column needs an entry here. The privacy page, the export of a person's data
+and the records of processing use it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,7 +36,7 @@ ACCOUNT: Final[Erase] = "with the installation"
 
 
 class Entry(NamedTuple):
-    """One column. `keep` is a key of `tnc.store.terms.in_words`; what a sealed column holds has entries of its own."""
+    """One column. `keep` is a key of `tnc.store.terms.in_words`. Fields inside an encrypted column have entries too."""
 
     store: str
     table: str
@@ -87,7 +87,7 @@ _DAY_TABLES: Final[Mapping[str, Mapping[str, Class]]] = {
     "inbox": {"seq": "none", "at_ms": "none", "outcome": "business", "click": "pseudonym", "sealed": "pii"},
 }
 
-# What the sealed records hold beside the click itself, whose fields stand in `tnc.core.fields`.
+# The fields of encrypted records. Those of the click itself come from `tnc.core.fields`.
 _RECORDS: Final[Mapping[str, Mapping[str, Class]]] = {
     "LanderClick": {
         "at_ms": "none",
@@ -137,7 +137,7 @@ _RECORDS: Final[Mapping[str, Mapping[str, Class]]] = {
         "method": "none",
         "path": "business",
         "params": "pii",
-        "peer": "business",  # a network's, cut
+        "peer": "business",  # a network's IP address, truncated
         "origin": "none",
         "network": "business",
         "conversion_id": "pii",
@@ -154,7 +154,7 @@ _KEYS: Final[Mapping[str, Mapping[str, Class]]] = {
     "day": {"clicks": "secret", "events": "secret", "token_key": "secret", "words": "business"},
 }
 _KEY_TERMS: Final = {"installation": "installation", "workspace": "installation", "day": "clicks"}
-# While an erasure is under way, and overwritten when it is done.
+# On disk while an erasure is under way; overwritten when it is done.
 _INTENT: Final[Mapping[str, Class]] = {
     "kind": "none",
     "receipt_id": "none",
@@ -186,8 +186,8 @@ _CONTROL_TABLES: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] 
             "document": "secret",
         },
     ),
-    ("config_versions", "installation", ACCOUNT, {"made_by": "pii"}),  # an e-mail address of the dashboard
-    ("term_changes", "installation", ACCOUNT, {"made_by": "pii"}),  # likewise
+    ("config_versions", "installation", ACCOUNT, {"made_by": "pii"}),  # e-mail address of a dashboard user
+    ("term_changes", "installation", ACCOUNT, {"made_by": "pii"}),  # the same
     ("users", "installation", ACCOUNT, {"id": "none", "email": "pii", "password": "secret", "created_at_ms": "none"}),
     (
         "sessions",
@@ -197,7 +197,7 @@ _CONTROL_TABLES: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] 
     ),
 )
 
-# Of the settings, the outbox and what was forgotten: nothing here names anybody.
+# Settings, alerts, tombstones, receipts and requests.
 _REST: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
     (
         "stopped_destinations",
@@ -270,18 +270,18 @@ _REST: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
     ("objections", "objections", STAYS, dict.fromkeys(("workspace", "kind", "made_at_ms", "expires_at_ms"), "none")),
 )
 
-# The result of the search for words in the clear: files, kinds and counts.
+# The result of the search for unencrypted personal data: files, kinds and counts.
 _INSPECTION: Final = (
     "at_ms", "clicks", "words", "files", "bytes", "unchanged", "left", "leaks", "clean_at_ms", "seen",
 )  # fmt: skip
 
-# Our own log lines: never a value that came from a visitor (`tnc.core.logging`).
+# Our own log lines, which never contain a value from a visitor (`tnc.core.logging`).
 _LOG: Final = ("at", "level", "event", "error", "where", "route", "status", "ms")
 
 
 def _click_fields() -> Iterator[Entry]:
     for name, field in FIELDS.items():
-        if name != "headers":  # read by conditions, in memory only
+        if name != "headers":  # in memory only, for conditions
             yield Entry(_DAY, "record Click", name, _class(field.about.privacy), SEALED, "clicks")
 
 
@@ -319,7 +319,7 @@ MAP: Final[tuple[Entry, ...]] = tuple(_all())
 
 
 def map_json(terms: Mapping[str, str]) -> list[dict[str, str]]:
-    """The map as `tnc privacy map --json` prints it; `terms` says each term in words."""
+    """The map as `tnc privacy map --json` prints it; `terms` has the text of each retention period."""
     return [
         {
             "store": entry.store,

@@ -226,7 +226,7 @@ class Eraser:
         if intent.ids:
             days = self.vaults["days"]
             days.exclusive(lambda _days: None)  # after it, what was being written when they were buried can be read
-            add_postbacks(intent.days, "days", days, ids=intent.ids, words=intent.words)
+            add_postbacks(intent.days, "days", days, ids=intent.ids, texts=intent.words)
             self._journal.write(intent)
 
     def _is_there(self, part: DayPart) -> bool:
@@ -264,7 +264,7 @@ class Eraser:
         source.remove_clicks(
             date,
             part,
-            left=lambda histories: self._remainders(intent, histories) if stays else [],
+            replacement=lambda histories: self._remainders(intent, histories) if stays else [],
             save_part=lambda: self._journal.write(intent),
         )
         part.done, part.epoch_after = True, source.epoch(date)

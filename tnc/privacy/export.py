@@ -1,6 +1,6 @@
-"""A copy of everything that is stored about somebody: one ZIP, the same bytes whenever it is made of the same data.
+"""The export of everything that is stored about a subject: one ZIP, with the same bytes for the same data.
 
-JSON as it is stored, the same as CSV that no spreadsheet takes for formulas, and a page of plain words.
+It contains JSON as stored, the same as CSV without spreadsheet formulas, JSON Schemas, and a readme.
 """
 
 import csv
@@ -31,7 +31,8 @@ from tnc.store.workspace import Workspace
 
 Record = dict[str, Any]
 
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # a ZIP says when its files were made; then two of the same would differ
+# A ZIP contains the times of its files; two exports of the same data must be equal.
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 _KINDS: Final[Mapping[type[msgspec.Struct], str]] = {
     ConversionChange: "conversions",
@@ -54,8 +55,8 @@ _TYPES: Final[Mapping[Kind, tuple[str, ...]]] = {
 }
 _TEXT: Final[Record] = {"type": "string"}
 _BOOLEAN: Final[Record] = {"type": "boolean"}
-# What stands beside the fields of a record.
-_BESIDE: Final[Mapping[str, Record]] = {
+# Properties in a file beside the fields of the record.
+_OTHER_PROPERTIES: Final[Mapping[str, Record]] = {
     "conversions": {"click_id": _TEXT},
     "lander_clicks": {"click_id": _TEXT},
     "judgements": {"click_id": _TEXT},
@@ -72,14 +73,14 @@ TABLES: Final = ("clicks", "conversions", "lander_clicks", "judgements", "withdr
 
 @dataclass(slots=True)
 class ExportedData:
-    """What there is, by table, and who was told of it how often."""
+    """Records by table, and the number of sent deliveries by destination."""
 
     tables: dict[str, list[Record]] = field(default_factory=lambda: {name: [] for name in TABLES})
-    told: Counter[str] = field(default_factory=Counter)
+    sent: Counter[str] = field(default_factory=Counter)
 
 
 def export_zip(workspace: Workspace, vaults: Mapping[VaultName, Vault], subject: Subject) -> bytes:
-    """The ZIP. Of an address only the clicks that were stored with it whole: a network's may be of others."""
+    """The ZIP. For an IP address only clicks with the full address: others of its network may be of other people."""
     copy, found = ExportedData(), SubjectData()
     for name, vault in vaults.items():
         for date in vault.dates():
@@ -97,9 +98,9 @@ def export_zip(workspace: Workspace, vaults: Mapping[VaultName, Vault], subject:
 def _add(
     copy: ExportedData, workspace: Workspace, reader: DayReader, seq: int, click: Click, *, restricted: bool
 ) -> None:
-    copy.tables["clicks"].append(_click(workspace, click, restricted=restricted))
+    copy.tables["clicks"].append(_click_record(workspace, click, restricted=restricted))
     for event in reader.events_of(seq):
-        copy.tables[_KINDS[type(event)]].append({"click_id": click.click_id, **_whole(event)})
+        copy.tables[_KINDS[type(event)]].append({"click_id": click.click_id, **_all_fields(event)})
     for row in reader.deliveries.of_click(seq):
         copy.tables["deliveries"].append(
             {
@@ -110,37 +111,37 @@ def _add(
                 "attempts": row.attempts,
                 "created_at": rfc3339(row.created_at_ms),
                 "done_at": None if row.done_at_ms is None else rfc3339(row.done_at_ms),
-                **_whole(row.record),
+                **_all_fields(row.record),
             }
         )
         if row.attempts:
-            copy.told[row.destination] += 1
+            copy.sent[row.destination] += 1
 
 
-def _click(workspace: Workspace, click: Click, *, restricted: bool) -> Record:
+def _click_record(workspace: Workspace, click: Click, *, restricted: bool) -> Record:
     """Every field of the registry but the headers, which are never stored."""
     record = {name: plain(each.kind, each.read(click)) for name, each in FIELDS.items() if name != "headers"}
     return record | {"destination": workspace.destination(click), "restricted": restricted}
 
 
-def _whole(record: msgspec.Struct) -> Record:
-    """Every field with its value, also those that are not written when they are as usual."""
+def _all_fields(record: msgspec.Struct) -> Record:
+    """Every field with its value, also those that have their default and are left out when encoded."""
     written: Record = msgspec.to_builtins(record)
     return written | {name: msgspec.to_builtins(getattr(record, name)) for name in record.__struct_fields__}
 
 
 def _add_calls(copy: ExportedData, name: VaultName, vault: Vault, found: SubjectData) -> None:
-    """By the numbers of the clicks alone: an address is shared, and whoever writes another's e-mail address into a link
-    must not read what is told of that one.
+    """Add postbacks, which are found by click id only. An IP address is shared, and a person who puts another's e-mail
+    address into a link must not get postbacks about the other.
     """
     parts: list[DayPart] = []
     if found.clicks:
-        add_postbacks(parts, name, vault, ids=found.ids, words=())
+        add_postbacks(parts, name, vault, ids=found.ids, texts=())
     for part in parts:
         with vault.reader(Date.fromisoformat(part.date)) as reader:
             for row in filter(None, map(reader.inbox.find, part.calls)):
-                told = {"at": rfc3339(row.at_ms), "outcome": row.outcome}
-                copy.tables["postbacks"].append(told | _whole(row.call))
+                about = {"at": rfc3339(row.at_ms), "outcome": row.outcome}
+                copy.tables["postbacks"].append(about | _all_fields(row.call))
 
 
 # ------------------------------------------------------------------------------------------------- as files
@@ -165,21 +166,22 @@ def _files(copy: ExportedData) -> Iterator[tuple[str, str]]:
         yield f"{name}.csv", _csv(records)
 
 
-def _json(told: object) -> str:
-    return json.dumps(told, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
 
 def _schemas() -> Iterator[tuple[str, str]]:
-    """What each file may hold, as JSON Schema."""
+    """A JSON Schema for each file."""
     for name in TABLES:
         yield f"schema/{name}.json", _json({"$schema": _SCHEMA, "type": "array", "items": {"anyOf": _records(name)}})
 
 
 def _records(table: str) -> list[Record]:
     if table == "clicks":
-        fields = {name: _described(each) for name, each in FIELDS.items() if name != "headers"}
+        fields = {name: _property(each) for name, each in FIELDS.items() if name != "headers"}
         return [_object({**fields, "destination": {"type": ["string", "null"]}, "restricted": _BOOLEAN})]
-    return [_object({**_BESIDE[table], **_properties(kind)}) for kind, its in _STRUCTS.items() if its == table]
+    kinds = (kind for kind, its_table in _STRUCTS.items() if its_table == table)
+    return [_object({**_OTHER_PROPERTIES[table], **_properties(kind)}) for kind in kinds]
 
 
 def _object(properties: Record) -> Record:
@@ -191,8 +193,8 @@ def _object(properties: Record) -> Record:
     }
 
 
-def _described(its: Field) -> Record:
-    return {"type": [*_TYPES[its.kind], "null"], "description": its.about.text}
+def _property(field_: Field) -> Record:
+    return {"type": [*_TYPES[field_.kind], "null"], "description": field_.about.text}
 
 
 def _properties(kind: type[msgspec.Struct]) -> Record:
@@ -217,56 +219,56 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-# --------------------------------------------------------------------------------------------- in plain words
+# ------------------------------------------------------------------------------------------------ readme
 
 
 def _readme(copy: ExportedData, workspace: Workspace) -> str:
     counts = "\n".join(f"  {len(records):>6}  {name}" for name, records in copy.tables.items())
-    told = "\n".join(f"  {name}: {count}" for name, count in sorted(copy.told.items())) or "  nobody"
+    sent = "\n".join(f"  {name}: {count}" for name, count in sorted(copy.sent.items())) or "  none"
     clicks_days = days_of("clicks", workspace.settings)
-    return _README.format(counts=counts, told=told, clicks_days=clicks_days, receipts=TERMS["receipts"].days)
+    return _README.format(counts=counts, sent=sent, clicks_days=clicks_days, receipts=TERMS["receipts"].days)
 
 
 _README: Final = """\
-This is everything that is stored here about you, as far as you can be told from others.
+This is everything that is stored here about you, as far as it can be distinguished from data about others.
 
 What it is
 ----------
-You followed a link that counts visits. Each visit is a line in clicks.json: when it was, which link it was,
-where you were sent on to, and what your browser said. What happened later stands in the other files.
+You followed a link that counts visits. clicks.json has one entry for each visit: its time, the link, the page
+you were sent to, and what your browser sent. The other files contain what happened later.
 
 {counts}
 
-Each .json file has its .csv twin with the same lines, for a spreadsheet. What may stand in it says the file of
-its name in the folder schema; manifest.json holds the SHA-256 of every file.
+Each .json file has a .csv file with the same entries, for a spreadsheet. The folder schema describes the fields
+of each file; manifest.json has the SHA-256 of every file.
 
 Why it is stored
 ----------------
-To count visits and to credit whoever sent you; to tell people from programs; and, where you consented or the
-law where you are allows it, to tell the advertiser's platform of a purchase. What your visit was measured by is
-in the fields `mode` and `consent` of each click: `full`, `limited`, `cookieless` or `none`.
+To count visits and credit the site that sent you, to distinguish people from programs, and, with your consent or
+where the law allows it, to report a purchase to the advertising platform. How a visit was processed is in the
+fields `mode` and `consent` of each click: `full`, `limited`, `cookieless` or `none`.
 
-How it was decided where you went
----------------------------------
-By the rules of the campaign on what is in clicks.json, and by a draw that is the same each time for the same
-visitor. No profile of you is made, and where you are sent never depends on whether you consent.
+How the page was chosen
+-----------------------
+By the rules of the campaign from what is in clicks.json, and by a random choice that stays the same for the same
+visitor. No profile of you is made, and you are sent to the same page whether you consent or not.
 
 For how long
 ------------
-{clicks_days} days from each visit; then the key of that day is destroyed, which also makes every backup of it
-unreadable. Sums in which nobody can be found are kept longer.
+{clicks_days} days from each visit. Then the key of that day is destroyed, which also makes every backup of it
+unreadable. Sums in which no person can be identified are kept longer.
 
-Who was told
-------------
-Reports of conversions that were sent to others, by receiver:
-{told}
-The network of the offer you were sent to knows the click id, which was part of that address.
+Who received data
+-----------------
+Conversions that were sent to others, by receiver:
+{sent}
+The affiliate network of the offer knows the click id, which was part of the link you were sent to.
 
 Your rights
 -----------
-You can have this erased, restricted or corrected, object to it and withdraw your consent, on the page /privacy
-of the link's domain or by writing to its owner; and you can complain to your data protection authority. An
-erasure gives a receipt that anybody can verify; it is kept for {receipts} days and names nobody.
+You can have this data erased, restricted or corrected, object to its use, and withdraw your consent, on the page
+/privacy of the link's domain or by writing to its owner. You can complain to your data protection authority. An
+erasure gives a receipt that anyone can verify; it is kept for {receipts} days and contains no personal data.
 """
 
 

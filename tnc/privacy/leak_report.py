@@ -1,4 +1,4 @@
-"""What the search for words in the clear found, as it is kept: files, kinds and counts, and never a word itself."""
+"""The result of a search for unencrypted personal data: files, kinds and counts, never the data itself."""
 
 import subprocess
 import sys
@@ -16,30 +16,29 @@ from tnc.store.workspace import Workspace
 
 ROW_WITHOUT_KEY: Final = "row whose key is destroyed"
 
-FileStamp = tuple[int, int]
-"""Of a file: nanoseconds of its last change, and its size."""
+FileStamp = tuple[int, int]  # modification time in nanoseconds, and size in bytes
 
 
 class Leak(Struct, frozen=True, kw_only=True):
-    """Something in the clear. `count` stops where more would say no more."""
+    """Unencrypted personal data of one kind in one file. `count` has a limit."""
 
-    file: str  # below the data directory
+    file: str  # path below the data directory
     kind: str
     count: int
 
 
 class LeakReport(Struct, frozen=True, kw_only=True):
-    """One search."""
+    """The result of one search."""
 
     at_ms: int  # when it ended
-    clicks: int  # whose words were looked for
-    words: int
-    files: int  # that were looked through
+    clicks: int  # in the sample whose personal data was searched for
+    words: int  # different byte strings from these clicks
+    files: int  # that were searched
     bytes: int
-    unchanged: int  # files that were clean before and were not written to since
-    left: int  # files that could not be read, or that time did not suffice for
+    unchanged: int  # files that were clean before and were not changed since
+    left: int  # files that could not be read, or for which there was no time
     leaks: list[Leak]
-    clean_at_ms: int | None  # when the last search ended that found nothing and left nothing
+    clean_at_ms: int | None  # when the last complete search without a finding ended
     seen: dict[str, FileStamp]  # clean files
 
     def to_json(self) -> dict[str, Any]:
@@ -57,45 +56,45 @@ class LeakReport(Struct, frozen=True, kw_only=True):
 
 
 def last_leak_report(path: Path) -> LeakReport | None:
-    """None when there was none, or what is left of it cannot be read: then it is made again."""
+    """None when there was no search, or when its result cannot be read: then everything is searched again."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=LeakReport)
     except (OSError, msgspec.MsgspecError):
         return None
 
 
-def save_leak_report(path: Path, inspection: LeakReport) -> None:
-    """Whole or not at all; that it outlives a power cut is not needed."""
+def save_leak_report(path: Path, report: LeakReport) -> None:
+    """Written in full or not at all. Not synced: after a power cut everything is searched again."""
     new = path.with_name(f"{path.name}.new")
-    new.write_bytes(msgspec.json.encode(inspection))
+    new.write_bytes(msgspec.json.encode(report))
     new.chmod(0o600)
     new.replace(path)
 
 
 def stamp_of(path: Path) -> FileStamp | None:
-    """None when it is gone."""
+    """None when the file does not exist."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return stat.st_mtime_ns, stat.st_size
 
 
 def run_leak_search(config: Path) -> None:
-    """All of it, and wait for it. Raises FailedError."""
-    if subprocess.run(_words(config, "all"), check=False, stdin=subprocess.DEVNULL).returncode:  # noqa: S603 - our own
+    """Search all files in a child process, and wait for it. Raises FailedError."""
+    if subprocess.run(_command(config, "all"), check=False, stdin=subprocess.DEVNULL).returncode:  # noqa: S603 - our own
         raise FailedError("the search could not be made; the lines above say why.")
 
 
-def _words(config: Path, which: str) -> tuple[str, ...]:
+def _command(config: Path, which: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "tnc.privacy.leak_worker", str(config), which)
 
 
 class LeakSearchSchedule:
-    """Searches once each day (UTC) through the files that were written to since the last search."""
+    """Searches the changed files once each UTC day."""
 
     def __init__(self, config: Path, workspace: Workspace) -> None:
-        self._child = Child(_words(config, "changed"), "the search for words in the clear failed")
+        self._child = Child(_command(config, "changed"), "the search for unencrypted personal data failed")
         self._workspace = workspace
 
     def last_ms(self) -> int | None:
@@ -104,13 +103,13 @@ class LeakSearchSchedule:
         return None if last is None else last.at_ms
 
     def start_if_due(self) -> None:
-        """Start the child and do not wait for it. It is due on every other date than that of the last search, also on
-        an earlier one: the clock may have been set back.
+        """Start the child without waiting for it. It is due on any date other than that of the last search, also on an
+        earlier one: the clock may have been set back.
         """
         last_ms = self.last_ms()
         if last_ms is None or utc_date(last_ms) != utc_date(self._workspace.world.now_ms()):
             self._child.start()
 
     def stop(self) -> None:
-        """A search that is cut off leaves the result of the last one."""
+        """Stop a running search. The result of the last one stays."""
         self._child.stop()

@@ -1,7 +1,7 @@
-"""The child process that searches for words in the clear: `python -m tnc.scanchild CONFIG all|changed`.
+"""The child process of the leak search: `python -m tnc.privacy.leak_worker CONFIG all|changed`.
 
-A process of its own, because it opens columns and what it looks for fills memory. What was `changed` since the last
-time is looked through at night and with low priority; for `all` of it somebody waits.
+It is a process of its own because it loads DuckDB and needs memory for what it searches for. `changed` runs every night
+with low priority and a time limit; `all` runs for `tnc privacy scan`, whose user waits.
 """
 
 import sys
@@ -16,7 +16,7 @@ from tnc.privacy.leak_report import last_leak_report
 from tnc.privacy.leak_search import LeakSearch, vaults_to_search
 from tnc.store.workspace import Workspace
 
-_SECONDS: Final = 3 * 3600.0  # of a night
+_NIGHTLY_SECONDS: Final = 3 * 3600.0
 
 
 def main() -> None:
@@ -28,7 +28,8 @@ def main() -> None:
     set_up_logs(loaded.log_level)
     with Workspace(loaded, World(), to_write=False) as workspace:
         since = last_leak_report(workspace.paths.inspection) if nightly else None
-        LeakSearch(workspace, vaults_to_search(workspace), since=since, seconds=_SECONDS if nightly else None).run()
+        seconds = _NIGHTLY_SECONDS if nightly else None
+        LeakSearch(workspace, vaults_to_search(workspace), since=since, seconds=seconds).run()
 
 
 if __name__ == "__main__":

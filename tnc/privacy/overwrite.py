@@ -1,9 +1,9 @@
-"""Emptying what SQLite leaves in the unused parts of its pages.
+"""Overwrite deleted data that SQLite leaves in the unused parts of its pages.
 
-`secure_delete` overwrites a cell that is deleted, but not the copies that stay behind when cells are moved
-from one page to another: of 2000 deleted identifiers up to a handful are still there. `vacuum` writes the
-whole file anew, and for that time nothing else; what SQLite's own `scrub.c` does to a copy (overwrite all
-that is not in use) is done here in place, only where something was found.
+`secure_delete` overwrites a deleted cell, but not the copies that stay behind when cells are moved from one page to
+another: of 2000 deleted identifiers up to a handful are still there. `vacuum` would rewrite the whole file and block
+all other writes. SQLite's own `scrub.c` overwrites all unused bytes of a copy; this module does the same in place, only
+where deleted data was found.
 
 https://www.sqlite.org/fileformat2.html#b_tree_pages
 """
@@ -26,9 +26,9 @@ Span = tuple[int, int]
 
 
 def unused_spans(page: bytes, *, first: bool) -> list[Span]:
-    """The parts of a b-tree page that hold nothing: the gap before its cells, and its freed blocks.
+    """The unused parts of a b-tree page: the gap before its cells, and its free blocks. Other pages have none.
 
-    `first`: it is page 1, which begins with the header of the file. Any other kind of page has none.
+    `first`: it is page 1, which begins with the file header.
     """
     at = 100 if first else 0
     kind, freed, cells, content = _HEADER.unpack_from(page, at)
@@ -39,15 +39,16 @@ def unused_spans(page: bytes, *, first: bool) -> list[Span]:
         following, size = _PAIR.unpack_from(page, freed)
         spans.append((freed + _PAIR.size, freed + size))
         if following and following <= freed:
-            return []  # not as SQLite writes it: nothing here is touched
+            return []  # not as SQLite writes it: leave the page alone
         freed = following
     return spans
 
 
 def overwrite_unused(path: Path, hits: Iterable[Hit]) -> int:
-    """Overwrite the unused part around each place in a database that nobody else has open to write; how many were.
+    """Overwrite the unused part around each hit. Returns how many were overwritten.
 
-    What lies within a cell in use is left alone: it belongs to another row, which holds these bytes by chance.
+    No other connection may write to the database. A hit within a cell in use is left alone: it belongs to another row,
+    which contains these bytes by chance.
     """
     done = 0
     with path.open("r+b", buffering=0) as file:

@@ -1,7 +1,7 @@
-"""What is left of an erased click: the owner's side of it, so that no total moves.
+"""The anonymous remainder of an erased click, which keeps every total of every report.
 
-Nothing of the visitor stays: where, with what and by which link he came is gone, times are cut to the quarter
-of an hour (the finest that any report shows), and the id is new.
+It has the owner dimensions (campaign, offer, cost, ...) and nothing about the visitor: no IP address, device, link or
+parameter. Times are cut to the quarter of an hour, the finest that reports show, and the id is new.
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ from tnc.store.days.history import relabelled
 
 
 def remainder(click: Click, events: Sequence[Event], click_id: ClickId) -> tuple[Click, list[Event]]:
-    """The click and its events as they stay; every sum of every report is the same with them."""
+    """The anonymous click and events that replace these. Every sum in every report stays the same."""
     click = relabelled(click, events)
     at_ms = _quarter(click.clicked_at_ms)
-    left = Click(
+    anonymous = Click(
         click_id=click_id,
         clicked_at_ms=at_ms,
         workspace=click.workspace,
@@ -49,22 +49,22 @@ def remainder(click: Click, events: Sequence[Event], click_id: ClickId) -> tuple
         visit=Visit(
             visited_at_ms=at_ms,
             domain=click.visit.domain,
-            traffic=_counted_as(click.visit.traffic),
+            traffic=_same_count(click.visit.traffic),
             unique_campaign=click.visit.unique_campaign,
         ),
     )
     landers = [_lander(event) for event in events if isinstance(event, LanderClick)]
     counted = [event for event in events if isinstance(event, ConversionChange) and event.origin != "test"]
     conversions = fold(counted)
-    return left, [*landers, *(_conversion(each, number) for number, each in enumerate(conversions, start=1))]
+    return anonymous, [*landers, *(_conversion(each, number) for number, each in enumerate(conversions, start=1))]
 
 
 def _quarter(time_ms: int) -> int:
     return time_ms // QUARTER_MS * QUARTER_MS
 
 
-def _counted_as(traffic: Traffic) -> Traffic:
-    """Whether it counts as a visit and as a valid one; not why."""
+def _same_count(traffic: Traffic) -> Traffic:
+    """A class of traffic that is counted in the same way, without the reason for it."""
     return traffic if traffic in ("human", "prefetch") else "suspect"
 
 
@@ -72,16 +72,16 @@ def _lander(event: LanderClick) -> LanderClick:
     return LanderClick(at_ms=_quarter(event.at_ms), offer=event.offer, network=event.network)
 
 
-def _conversion(present: Conversion, number: int) -> ConversionChange:
+def _conversion(conversion: Conversion, number: int) -> ConversionChange:
     return ConversionChange(
         conversion_id=ConversionId(str(number)),
-        at_ms=_quarter(present.converted_at_ms),
-        status=present.status,
-        event=present.event,
-        payout_micros=present.payout_micros,
-        currency=present.currency,
-        network=present.network,
-        cost_micros=present.cost_micros,
-        cost_currency=present.cost_currency,
+        at_ms=_quarter(conversion.converted_at_ms),
+        status=conversion.status,
+        event=conversion.event,
+        payout_micros=conversion.payout_micros,
+        currency=conversion.currency,
+        network=conversion.network,
+        cost_micros=conversion.cost_micros,
+        cost_currency=conversion.cost_currency,
         origin="import",
     )

@@ -1,7 +1,7 @@
-"""What a person may do by himself, with the cookie in his browser as the only proof, and what he may ask for.
+"""Privacy requests: what visitors can do themselves with the cookie of their browser, and requests to the owner.
 
-Possession of the cookie's secret is the identity of somebody without an account: whoever has it is answered at
-once, whoever has not learns nothing, not even whether there is something.
+Visitors have no account: the secret in the cookie identifies them. With it their request is fulfilled at once; without
+it the answer does not even show whether data is stored.
 """
 
 from contextlib import suppress
@@ -21,10 +21,10 @@ from tnc.store.workspace import Workspace
 from tnc.visitors.client_ip import truncate_ip
 from tnc.visitors.user_agent import reduced_user_agent
 
-_PROVED: Final[tuple[State, ...]] = ("verified", "review")
-_PROOF: Final = "the cookie of the browser"
-_MOST_WORDS: Final = 4_000
-_MOST_CONTACT: Final = 254
+_VERIFIED: Final[tuple[State, ...]] = ("verified", "review")
+_COOKIE_EVIDENCE: Final = "the cookie of the browser"
+_MAX_TEXT: Final = 4_000
+_MAX_CONTACT: Final = 254
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +39,15 @@ class StoredVisits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityClaim:
-    """How somebody without our cookie says who he is: a click he made, and from where and with what he asks."""
+    """What a visitor without our cookie gives to identify a visit, and the network and browser of the request."""
 
-    click: str
+    click: str  # a click id, or a URL that contains one
     ip: str | None
-    browser: str  # its family and system
+    browser: str  # reduced user agent
 
     @property
     def click_id(self) -> str:
-        """Of an address the number in it."""
+        """The click id in what was given."""
         found = ids_in(self.click)
         return found[-1] if found else self.click.strip()
 
@@ -56,9 +56,9 @@ class PrivacyRequests:
     def __init__(self, workspace: Workspace, eraser: Eraser) -> None:
         self._workspace = workspace
         self._eraser = eraser
-        self._dues: tuple[int, ...] = ()
+        self._due_times_ms: tuple[int, ...] = ()
 
-    # -- by the person
+    # -- by the visitor
 
     def stored_visits(self, browser_id: str) -> StoredVisits:
         found = find_subject(self._eraser.vaults, _browser(browser_id))
@@ -71,35 +71,35 @@ class PrivacyRequests:
         )
 
     def copy(self, browser_id: str) -> bytes:
-        """Everything that is stored about a browser, as a ZIP."""
+        """Everything that is stored about a browser, as a ZIP. Recorded as a fulfilled request."""
         subject = _browser(browser_id)
         content = export_zip(self._workspace, self._eraser.vaults, subject)
-        request = self._proved("access", subject)
+        request = self._verified_request("access", subject)
         self._workspace.register.move(
             request.request_id, "fulfilled", now_ms=self._workspace.world.now_ms(), actor="tnc"
         ).wait()
         return content
 
     def erase(self, browser_id: str, *, kind: RequestKind = "erasure") -> dict[str, Any]:
-        """Erase what is stored about a browser; the receipt."""
+        """Erase everything that is stored about a browser. Returns the receipt."""
         subject = _browser(browser_id)
-        request = self._proved(kind, subject)
+        request = self._verified_request(kind, subject)
         return self._eraser.erase(subject, request_id=request.request_id)
 
     def object(self, browser_id: str) -> int:
-        """Nobody is told any more of what is stored about a browser; how much was called back."""
+        """Stop sending conversions of a browser's visits. Returns how many deliveries were cancelled."""
         subject = _browser(browser_id)
-        with suppress(RefusedError):  # there is nothing of it
-            called_back: int = self._eraser.object(subject)["called_back"]
-            request = self._proved("objection", subject)
+        with suppress(RefusedError):  # nothing is stored about it
+            cancelled: int = self._eraser.object(subject)["called_back"]
+            request = self._verified_request("objection", subject)
             self._workspace.register.move(
                 request.request_id, "fulfilled", now_ms=self._workspace.world.now_ms(), actor="tnc"
             ).wait()
-            return called_back
+            return cancelled
         return 0
 
-    def _proved(self, kind: RequestKind, subject: Subject) -> Request:
-        """What is granted at once stands in the register as well."""
+    def _verified_request(self, kind: RequestKind, subject: Subject) -> Request:
+        """Record a request that is fulfilled at once, too."""
         register, now_ms = self._workspace.register, self._workspace.world.now_ms()
         request = register.open(
             self._new_id(),
@@ -107,7 +107,7 @@ class PrivacyRequests:
             channel="page",
             now_ms=now_ms,
             subject=self._eraser.told(subject),
-            evidence=_PROOF,
+            evidence=_COOKIE_EVIDENCE,
         ).wait()
         return register.move(request.request_id, "verified", now_ms=now_ms, actor="tnc").wait()
 
@@ -124,47 +124,47 @@ class PrivacyRequests:
         contact: str,
         channel: Channel = "page",
         subject: Subject | None = None,
-        named: IdentityClaim | None = None,
+        claim: IdentityClaim | None = None,
     ) -> tuple[Request, str]:
-        """A request for the owner, and the secret of its status link. Raises InvalidError for too many words."""
+        """Record a request to the owner. Returns it and the secret of its status link. Raises InvalidError."""
         if not text.strip() and channel == "page":
-            raise InvalidError("write what you ask for.")
-        if len(text) > _MOST_WORDS or len(contact) > _MOST_CONTACT:
-            raise InvalidError(f"that is too long: {_MOST_WORDS} characters are the most.")
-        if named is not None and len(named.click) > _MOST_WORDS:
-            raise InvalidError("the number of your visit is shorter than that.")
-        evidence, is_enough = (None, False) if named is None else self._check_claim(named)
+            raise InvalidError("write what you request.")
+        if len(text) > _MAX_TEXT or len(contact) > _MAX_CONTACT:
+            raise InvalidError(f"that is too long: write at most {_MAX_TEXT} characters.")
+        if claim is not None and len(claim.click) > _MAX_TEXT:
+            raise InvalidError("that is too long for the number of a visit.")
+        evidence, is_enough = (None, False) if claim is None else self._check_claim(claim)
         link = self._workspace.world.token(16).hex()
         request = self._workspace.register.open(
             self._new_id(),
             kind,
             channel=channel,
             now_ms=self._workspace.world.now_ms(),
-            words=Words(text=text.strip(), contact=contact.strip(), click=named.click_id if named else ""),
+            words=Words(text=text.strip(), contact=contact.strip(), click=claim.click_id if claim else ""),
             subject=None if subject is None else self._eraser.told(subject),
             evidence=evidence,
             link=link,
         ).wait()
-        for state in _PROVED[:1] if is_enough and kind == "access" else _PROVED if is_enough else ():
+        for state in _VERIFIED[:1] if is_enough and kind == "access" else _VERIFIED if is_enough else ():
             request = self._workspace.register.move(
                 request.request_id, state, now_ms=self._workspace.world.now_ms(), actor="tnc"
             ).wait()
         self.refresh_due_dates()
         return request, link
 
-    def _check_claim(self, named: IdentityClaim) -> tuple[str, bool]:
-        """What is kept of the evidence, and whether it is enough to hand out a copy; to erase it is a person's call.
+    def _check_claim(self, claim: IdentityClaim) -> tuple[str, bool]:
+        """The evidence in words, and whether it is enough for a copy of the data; erasure is left to the owner.
 
-        A click id is no secret: networks and logs know it. With it must come the network and the browser of then.
+        A click id is no secret, networks and logs have it: the network and browser of the visit must match too.
         """
-        clicks = find_subject(self._eraser.vaults, Subject(kind="click", value=named.click_id)).clicks
+        clicks = find_subject(self._eraser.vaults, Subject(kind="click", value=claim.click_id)).clicks
         visit = clicks[0].visit if clicks else None
         if visit is None:
             return "the number of a visit, which is not known here", False
-        same_network = None not in (named.ip, visit.ip) and _network(visit.ip or "") == truncate_ip(named.ip or "")
-        same_browser = named.browser == reduced_user_agent(visit.browser, visit.os)
-        told = ["the number of a visit", *["its network"] * same_network, *["its browser"] * same_browser]
-        return ", ".join(told), same_network and same_browser
+        same_network = None not in (claim.ip, visit.ip) and _network(visit.ip or "") == truncate_ip(claim.ip or "")
+        same_browser = claim.browser == reduced_user_agent(visit.browser, visit.os)
+        evidence = ["the number of a visit", *["its network"] * same_network, *["its browser"] * same_browser]
+        return ", ".join(evidence), same_network and same_browser
 
     def by_link(self, link: str) -> Request | None:
         return self._workspace.register.by_link(link).wait()
@@ -173,12 +173,12 @@ class PrivacyRequests:
 
     @property
     def overdue(self) -> int:
-        """How many requests are late, by what `look_at_dues` saw last."""
+        """How many requests are late, by the due dates that `refresh_due_dates` read last."""
         now_ms = self._workspace.world.now_ms()
-        return sum(due_ms <= now_ms for due_ms in self._dues)
+        return sum(due_ms <= now_ms for due_ms in self._due_times_ms)
 
     def refresh_due_dates(self) -> None:
-        self._dues = self._workspace.register.open_dues_ms().wait()
+        self._due_times_ms = self._workspace.register.open_dues_ms().wait()
 
     def requests(self, *, only_open: bool = False) -> list[dict[str, Any]]:
         return [self.to_json(request) for request in self._workspace.register.all_of(only_open=only_open).wait()]
@@ -195,7 +195,7 @@ class PrivacyRequests:
         contact: str = "",
         who: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """A request that came by letter or e-mail."""
+        """Record a request that came by letter or e-mail. `who` are arguments of `Eraser.subject`."""
         subject = self._eraser.subject(**who) if who else None
         request, link = self.submit(kind, text=text, contact=contact, channel=channel, subject=subject)
         return self.to_json(request) | {"link": f"/privacy/case/{link}"}
@@ -207,7 +207,7 @@ class PrivacyRequests:
         return self.to_json(moved)
 
     def record_outcome(self, request_id: str, *, receiver: str, outcome: Outcome) -> dict[str, Any]:
-        """What became of it at somebody who had been told before."""
+        """Record what a receiver of earlier conversions did about a request."""
         now_ms = self._workspace.world.now_ms()
         return self.to_json(self._workspace.register.settle(request_id, receiver, outcome, now_ms=now_ms).wait())
 

@@ -1,4 +1,4 @@
-"""Looking for somebody in everything that is kept of clicks."""
+"""Find everything that is stored about a subject: clicks, events, deliveries and postbacks."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +16,7 @@ from tnc.store.days.writer import DayReader
 
 @dataclass(slots=True)
 class SubjectData:
-    """What there is of somebody."""
+    """What is stored about a subject. `counts` are rows by store, `sent` are sent deliveries by destination."""
 
     parts: list[DayPart] = field(default_factory=list)
     clicks: list[Click] = field(default_factory=list)
@@ -29,7 +29,7 @@ class SubjectData:
 
     @property
     def identifying_texts(self) -> set[str]:
-        return {word for click in self.clicks for word in identifying_texts(click)}
+        return {text for click in self.clicks for text in identifying_texts(click)}
 
     @property
     def visitors(self) -> frozenset[str]:
@@ -39,7 +39,7 @@ class SubjectData:
 def find_subject(
     vaults: Mapping[VaultName, Vault], subject: Subject, names: Collection[VaultName] = ("days", "restricted")
 ) -> SubjectData:
-    """Everything of somebody in these vaults."""
+    """Search the vaults called `names`. Only decryptable clicks are in `clicks`; damaged rows are in `parts` too."""
     found = SubjectData()
     for name in names:
         for date in vaults[name].dates():
@@ -51,7 +51,7 @@ def find_subject(
                 found.clicks += clicks.values()
     ids = found.ids | ({subject.value} if subject.kind == "click" else set())
     for name in names if ids else ():
-        add_postbacks(found.parts, name, vaults[name], ids=ids, words=found.identifying_texts)
+        add_postbacks(found.parts, name, vaults[name], ids=ids, texts=found.identifying_texts)
     for part in found.parts:
         with vaults[part.vault].reader(Date.fromisoformat(part.date)) as reader:
             counts = reader.search.counts(part.clicks, part.calls)
@@ -63,29 +63,29 @@ def find_subject(
 
 
 def add_postbacks(
-    parts: list[DayPart], name: VaultName, vault: Vault, *, ids: Collection[str], words: Collection[str]
+    parts: list[DayPart], name: VaultName, vault: Vault, *, ids: Collection[str], texts: Collection[str]
 ) -> None:
-    """Add what was called of these clicks to the parts of a vault. Postbacks lie in the day in which they arrived."""
-    its = {part.date: part for part in parts if part.vault == name}
+    """Add the postbacks about these clicks to the parts. A postback is stored in the day on which it arrived."""
+    by_date = {part.date: part for part in parts if part.vault == name}
     for date in vault.dates():
         with vault.reader(date) as reader:
-            calls = _calls_about(reader, ids, {*words, *(each for each in ids if id_time_ms(each) is not None)})
+            calls = _calls_about(reader, ids, {*texts, *(each for each in ids if id_time_ms(each) is not None)})
         if calls:
-            part = its.get(date.isoformat())
+            part = by_date.get(date.isoformat())
             if part is None:
                 part = DayPart(vault=name, date=date.isoformat(), clicks=[], calls=[], epoch_before=vault.epoch(date))
                 parts.append(part)
             part.calls = sorted({*part.calls, *calls})
 
 
-def _calls_about(reader: DayReader, ids: Collection[str], words: Collection[str]) -> list[int]:
-    """Numbers of the postbacks of a day that named one of these clicks. Of those that named none that is known here,
-    for example in a body that nobody could read, also the ones that speak of the person.
+def _calls_about(reader: DayReader, ids: Collection[str], texts: Collection[str]) -> list[int]:
+    """Numbers of the postbacks of a day that named one of these clicks. Of those that named no known click (because
+    their body could not be read, for example) also the ones that contain one of `texts`.
     """
-    strays = (row.seq for row in reader.inbox.newest(outcomes=STRAY) if not words_in(row.call).isdisjoint(words))
+    strays = (row.seq for row in reader.inbox.newest(outcomes=STRAY) if not words_in(row.call).isdisjoint(texts))
     return sorted({*reader.search.calls(ids), *strays})
 
 
 def _sent(reader: DayReader, clicks: Sequence[int]) -> Counter[str]:
-    """Deliveries that have left the house, by destination."""
+    """Number of deliveries with at least one attempt, by destination."""
     return Counter(row.destination for seq in clicks for row in reader.deliveries.of_click(seq) if row.attempts)

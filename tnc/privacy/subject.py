@@ -1,4 +1,4 @@
-"""Who is meant: the words by which somebody is looked for, and what a day holds of him."""
+"""Whose data is meant: a subject, the clicks of a day that belong to it, and the personal data in a click."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ _TOKENS: Final[dict[SubjectKind, Token]] = {
     "visitor": "visitor",
     "browser": "browser",
 }
-_MIN_DIFFERENT_BYTES: Final = 4  # bytes in a pseudonym: zeros with a small number behind them are in every file
-_MIN_LENGTH: Final = 8  # bytes of a value that cannot stand somewhere by chance
+_MIN_DIFFERENT_BYTES: Final = 4  # in a pseudonym: zeros with a small number behind them are in every file
+_MIN_LENGTH: Final = 8  # of a value that does not occur by chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Clicks that have `value`, made from `since_ms` up to, not including, `until_ms`.
+    """The clicks with `value`, made from `since_ms` up to, not including, `until_ms`.
 
-    An address means the clicks that were stored with it, and those that were stored with the network that is
-    kept of it where the person may not be: these may be of its neighbours, and nobody can tell them apart.
+    An IP address means the clicks that were stored with it, and those that were stored with its truncated network
+    because there was no consent. The latter may belong to other people in that network, which cannot be distinguished.
     """
 
     kind: SubjectKind
@@ -36,7 +36,7 @@ class Subject:
     until_ms: int = LATEST
 
     def values(self, *, exact_only: bool = False) -> list[str]:
-        """The forms in which the value is stored."""
+        """The forms in which the value is stored. `exact_only`: without the truncated network."""
         if self.kind != "ip":
             return [self.value]
         address = canonical_ip(self.value)
@@ -45,25 +45,25 @@ class Subject:
         return [address] if exact_only else [address, truncate_ip(address)]
 
     def clicks(self, reader: DayReader, *, exact_only: bool = False) -> Iterator[tuple[int, Click]]:
-        """(number, click) of one day."""
+        """(number, click) of the subject in one day."""
         for value in self.values(exact_only=exact_only):
             for seq, click in reader.search.clicks(_TOKENS[self.kind], value):
                 if self.since_ms <= click.clicked_at_ms < self.until_ms:
                     yield seq, click
 
     def damaged(self, reader: DayReader) -> list[int]:
-        """Numbers of one day's rows that are meant and cannot be read. When they were made nobody knows."""
+        """Numbers of the subject's rows that cannot be decrypted; whether they are in the period is not known."""
         return [seq for value in self.values() for seq in reader.search.damaged(_TOKENS[self.kind], value)]
 
 
 def is_stored_ip(text: str) -> bool:
-    """An address, or a network in the form in which it is kept."""
+    """Whether the text is an IP address, or a network as it is stored without consent."""
     base = text.partition("/")[0]
     return canonical_ip(text) is not None or (canonical_ip(base) is not None and truncate_ip(base) == text)
 
 
 def is_text(value: str) -> bool:
-    """Not bytes that a command line was given and that stand for no characters."""
+    """Whether the value is valid Unicode: arguments of a command may be bytes that are not."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -72,12 +72,12 @@ def is_text(value: str) -> bool:
 
 
 def personal_bytes(click: Click) -> set[bytes]:
-    """What a click knows of the person, as no file may hold it: text, and the bytes that pseudonyms stand for."""
+    """The personal data of a click in every form that no file may contain: text, and pseudonyms also as bytes."""
     return {value for _, value in named_personal_bytes(click)}
 
 
 def named_personal_bytes(click: Click) -> Iterator[tuple[str, bytes]]:
-    """The traces of a click, each with what it is."""
+    """The same with the kind of each."""
     visit = click.visit
     texts = {
         "click id": click.click_id,
@@ -88,7 +88,7 @@ def named_personal_bytes(click: Click) -> Iterator[tuple[str, bytes]]:
         "pseudonym": visit.visitor,
         "browser": visit.browser_id,
     }
-    if visit.mode != "cookieless":  # else it is a family of browsers, of which there are few
+    if visit.mode != "cookieless":  # else it is a reduced user agent, which many people share
         texts["user agent"] = visit.user_agent
     yield from ((name, text.encode()) for name, text in texts.items() if text and len(text) >= _MIN_LENGTH)
     for value in (*visit.subs.values(), *visit.params.values()):
@@ -100,10 +100,10 @@ def named_personal_bytes(click: Click) -> Iterator[tuple[str, bytes]]:
 
 
 def identifying_texts(click: Click) -> set[str]:
-    """Words by which a postback that names no click can be told to be about the person, in lower case.
+    """Lower-case texts that show that a postback without a known click id is about the person of this click.
 
-    Not an external id, a link or a user agent: visitors write these as they like, and whoever writes what every
-    network says would have all of it erased.
+    Not the external id, link or user agent: visitors can set these freely, and one who sets a common text of networks
+    would get other people's postbacks erased.
     """
     visit = click.visit
     values = (*visit.subs.values(), *visit.params.values())

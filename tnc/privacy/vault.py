@@ -1,4 +1,4 @@
-"""A set of day files from which clicks can be taken so that nothing of them stays: rows, keys and bytes."""
+"""Day files from which clicks can be removed completely: their rows, their keys, and their bytes on disk."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ ClickAndEvents = tuple[Click, list[Event]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClickRecords:
-    """A click with all that is told of it; numbers are those of the day it was read from."""
+    """A click with its events and deliveries. Events have the numbers of the day file they were read from."""
 
     click: Click
     events: Sequence[tuple[int, Event]]
@@ -41,7 +41,7 @@ _ROUNDS: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanResult:
-    """What could not be overwritten, and how much was looked through."""
+    """`hits` could not be overwritten; `scanner` knows how much was searched."""
 
     hits: Sequence[Hit]
     scanner: Scanner
@@ -61,7 +61,7 @@ class Vault:
 
     @contextmanager
     def reader(self, date: Date) -> Iterator[DayReader]:
-        """Raises NotFoundError when there is no such day, or no key for it any more."""
+        """Raises NotFoundError when the day or its key does not exist (any more)."""
         path = self.path(date)
         if not path.exists():
             raise NotFoundError(f"there are no clicks of {date}.")
@@ -69,7 +69,7 @@ class Vault:
             yield reader
 
     def epoch(self, date: Date) -> int | None:
-        """Of the day's keys; None when it has none (any more)."""
+        """The epoch of the day's keys; None without keys."""
         return self.keyring.epoch(self.workspace, date)
 
     def path(self, date: Date) -> Path:
@@ -84,20 +84,20 @@ class Vault:
         return self.workspace, date
 
     def insert(
-        self, date: Date, wholes: Sequence[ClickRecords], calls: Sequence[tuple[ClickId | None, InboxRow]] = ()
+        self, date: Date, records: Sequence[ClickRecords], calls: Sequence[tuple[ClickId | None, InboxRow]] = ()
     ) -> None:
-        """Add clicks with what is told of them, and postbacks with the click ids that they named.
+        """Add clicks with their events and deliveries, and postbacks with the click ids in them.
 
-        What is there already is not added again: all of it came in one transaction.
+        Clicks and postbacks that are there already are skipped, so that an interrupted move can be repeated.
         """
 
         def work(writer: DayWriter) -> None:
-            for whole in wholes:
-                if writer.find(whole.click.click_id) is None:
-                    _add(writer, whole)
-            there = {_said(row) for row in writer.inbox.newest()} if calls else set()
+            for each in records:
+                if writer.find(each.click.click_id) is None:
+                    _add(writer, each)
+            known = {_identity(row) for row in writer.inbox.newest()} if calls else set()
             for click_id, row in calls:
-                if _said(row) not in there:
+                if _identity(row) not in known:
                     token = None if click_id is None else writer.keys.token("click", click_id)
                     writer.inbox.add(replace(row, click=token))
 
@@ -108,51 +108,51 @@ class Vault:
         date: Date,
         part: DayPart,
         *,
-        left: Callable[[list[ClickAndEvents]], Sequence[ClickAndEvents]],
+        replacement: Callable[[list[ClickAndEvents]], Sequence[ClickAndEvents]],
         save_part: Callable[[], None],
     ) -> None:
-        """Replace the rows of a part by what is left of them, and puncture their keys.
+        """Replace the rows of a part by `replacement` of them, and puncture their keys.
 
-        `save_part` makes the part durable, with the numbers and bytes that were found, before anything
-        is lost: what is interrupted after it can be done again from the part alone. Clicks wait only for the
-        rows, and then while the file is opened with the keys that are left.
+        `save_part` makes the part durable, with the numbers and bytes that were collected, before anything is deleted:
+        an interrupted removal is repeated from the part alone. New clicks wait only while the rows are replaced, and
+        while the file is reopened with the remaining keys.
         """
         with self.reader(date) as reader:
-            if _note(part, reader.search):
+            if _collect(part, reader.search):
                 save_part()
 
         def rows(writer: DayWriter) -> None:
-            if _note(part, writer.search):  # something came since
+            if _collect(part, writer.search):  # more arrived since
                 save_part()
-            there = writer.search.present(part.clicks)
-            writer.purge.replace(there, part.calls, left(writer.purge.histories(there)))
+            present = writer.search.present(part.clicks)
+            writer.purge.replace(present, part.calls, replacement(writer.purge.histories(present)))
 
         self.exclusive(lambda days: days.transact(self._day(date), rows))
         self.keyring.puncture_day(*self._day(date), clicks=part.clicks, events=part.leaves)
         self.exclusive(lambda days: days.discard(self._day(date)))
 
     def empty_wal(self, date: Date, *, patience_seconds: float) -> None:
-        """Empty the write-ahead log. Raises PartlyDoneError when somebody reads an older state for longer than that."""
+        """Empty the write-ahead log. Raises PartlyDoneError if a reader of an older state blocks it for that long."""
 
         def work(days: Days) -> bool:
-            settled = days.writer(self._day(date)).purge.settle()
+            emptied = days.writer(self._day(date)).purge.settle()
             days.discard(self._day(date))
-            return settled
+            return emptied
 
         until = time.monotonic() + patience_seconds
         while not self.exclusive(work):
             if time.monotonic() > until:
                 raise PartlyDoneError(
-                    f"the keys are destroyed and the rows deleted, but somebody still reads an older state of {date}, "
-                    "so their bytes cannot be overwritten yet. It is done within a minute after he stops; end commands "
-                    "like `tnc clicks --follow`, then look again."
+                    f"the keys are destroyed and the rows deleted, but another process still reads an older state of "
+                    f"{date}, so their bytes cannot be overwritten yet. That is done within a minute after it ends; "
+                    "stop commands like `tnc clicks --follow`, then check again."
                 )
             time.sleep(_PAUSE_SECONDS)
 
     def overwrite_remains(
         self, date: Date, part: DayPart, values: Sequence[bytes], *, patience_seconds: float
     ) -> CleanResult:
-        """Overwrite what SQLite left of the rows of a part; `values` are looked for as well."""
+        """Overwrite the bytes that SQLite left of the rows of a part, and any of `values`."""
         with self.reader(date) as reader:
             scanner = Scanner([*values, *part.marks, *reader.search.unused(part.tokens)])
         hits: list[Hit] = []
@@ -161,10 +161,10 @@ class Vault:
             hits = scanner.scan(self.files(date))
             if not hits:
                 break
-            self.exclusive(lambda days, found=hits: self._scrub(days, date, found))  # type: ignore[misc]
+            self.exclusive(lambda days, found=hits: self._overwrite(days, date, found))  # type: ignore[misc]
         return CleanResult(hits=hits, scanner=scanner)
 
-    def _scrub(self, days: Days, date: Date, hits: Sequence[Hit]) -> None:
+    def _overwrite(self, days: Days, date: Date, hits: Sequence[Hit]) -> None:
         if days.writer(self._day(date)).purge.settle():
             days.discard(self._day(date))
             path = self.path(date)
@@ -172,30 +172,30 @@ class Vault:
 
 
 def read_records(reader: DayReader, clicks: Sequence[int], *, now_ms: int) -> Iterator[ClickRecords]:
-    """Nothing of them goes out any more: neither from where they are restricted, nor when that is lifted."""
+    """The records of these clicks, with open deliveries cancelled: they are not sent while restricted, nor later."""
     for seq in clicks:
         click = reader.click(seq)
         if click is not None:
             yield ClickRecords(
                 click=click,
                 events=list(zip(reader.search.events(seq), reader.events_of(seq), strict=True)),
-                deliveries=[_held_back(row, now_ms) for row in reader.deliveries.of_click(seq)],
+                deliveries=[_cancelled(row, now_ms) for row in reader.deliveries.of_click(seq)],
             )
 
 
-def _held_back(row: DeliveryRow, now_ms: int) -> DeliveryRow:
+def _cancelled(row: DeliveryRow, now_ms: int) -> DeliveryRow:
     if row.state not in OPEN_STATES:
         return row
     record = msgspec.structs.replace(row.record, reason="restricted")
     return replace(row, state="cancelled", done_at_ms=now_ms, record=record)
 
 
-def _add(writer: DayWriter, whole: ClickRecords) -> None:
-    """With new numbers throughout."""
-    click_seq = writer.add_click(whole.click)
-    events = {seq: writer.add_event(click_seq, event) for seq, event in whole.events}
+def _add(writer: DayWriter, records: ClickRecords) -> None:
+    """Add with new numbers."""
+    click_seq = writer.add_click(records.click)
+    events = {seq: writer.add_event(click_seq, event) for seq, event in records.events}
     first: dict[int, int] = {}
-    for row in whole.deliveries:
+    for row in records.deliveries:
         added = writer.deliveries.add(
             replace(
                 row,
@@ -207,16 +207,16 @@ def _add(writer: DayWriter, whole: ClickRecords) -> None:
         first.setdefault(row.first_seq, added.first_seq)
 
 
-def _said(row: InboxRow) -> tuple[int, bytes]:
-    """By which a postback is told from others."""
+def _identity(row: InboxRow) -> tuple[int, bytes]:
+    """What distinguishes a postback from all others."""
     return row.at_ms, msgspec.json.encode(row.call)
 
 
-def _note(part: DayPart, search: Search) -> bool:
-    """Note what tells of the clicks of a part; whether that is news."""
-    there = search.present(part.clicks)
+def _collect(part: DayPart, search: Search) -> bool:
+    """Collect the numbers and bytes of all rows of a part. True when there are new ones."""
+    present = search.present(part.clicks)
     before = (part.leaves, part.marks)
-    part.leaves = sorted({*part.leaves, *search.leaves(there, part.calls)})
-    part.marks = sorted({*part.marks, *search.marks(there, part.calls)})
-    part.tokens = search.tokens(there) if there else part.tokens
+    part.leaves = sorted({*part.leaves, *search.leaves(present, part.calls)})
+    part.marks = sorted({*part.marks, *search.marks(present, part.calls)})
+    part.tokens = search.tokens(present) if present else part.tokens
     return (part.leaves, part.marks) != before

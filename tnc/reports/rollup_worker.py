@@ -33,7 +33,7 @@ def archive(workspace: Workspace, columns: Columns, date: Date) -> None:
     try:
         with workspace.histories.day(date) as reader:
             columns.catch_up(workspace.id, date, reader, over=True)
-            columns.roll_up(workspace.id, date, reader.search.people())
+            columns.roll_up(workspace.id, date, reader.search.visitor_numbers())
     except NotFoundError:
         log.warning("a day was deleted before it was archived", extra={"date": date.isoformat()})
 

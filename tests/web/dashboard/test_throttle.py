@@ -104,9 +104,9 @@ def test_whoever_waits_as_told_may_try(pauses: list[int]) -> None:
 
 
 @pytest.mark.parametrize("strangers", [5_000])
-def test_memory_is_bounded_however_many_names_are_tried(strangers: int) -> None:
+def test_memory_is_bounded_however_many_names_are_tried(clicks_of_others: int) -> None:
     throttle = Throttle()
-    for number in range(strangers):
+    for number in range(clicks_of_others):
         throttle.failed(Who(str(number), str(number)), now_ms=number)
         throttle.wait_ms(Who(str(number), str(number)), now_ms=number * MINUTE_MS)
 

@@ -175,7 +175,7 @@ def _requests(installation: Installation) -> tuple[str, str, str, str]:
     requests.refresh_due_dates()
     mine = installation.visit(ip="24.48.1.1", query="fbclid=IwAR2abcdef")
     click = IdentityClaim(click=mine.click_id, ip="24.48.1.1", browser="")
-    named, _ = requests.submit("erasure", text="Please erase <b>me</b>.", contact="ann@example.com", named=click)
+    named, _ = requests.submit("erasure", text="Please erase <b>me</b>.", contact="ann@example.com", claim=click)
     requests.move(named.request_id, "acknowledged")
     closed = record(installation, "access", text="What is there?")
     requests.move(closed, "fulfilled", answer="Done.")

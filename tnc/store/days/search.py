@@ -74,8 +74,8 @@ class Search:
             f"select seq, sealed from clicks where {kind} = ? order by seq", (token,)
         ).fetchall()
 
-    def people(self) -> Iterator[tuple[int, int | None]]:
-        """(number, which of the day's visitors) of every click: numbers that mean nothing outside this call."""
+    def visitor_numbers(self) -> Iterator[tuple[int, int | None]]:
+        """(number, number of its visitor) of every click. Visitors get numbers for this call only."""
         known: dict[int, int] = {}
         for seq, token in self._database.execute("select seq, visitor from clicks"):
             yield seq, None if token is None else known.setdefault(token, len(known))

@@ -205,7 +205,7 @@ async def _ask(tracking: Tracking, asker: _Asker, given: Mapping[str, str]) -> N
             click=given["click"], ip=asker.facts.ip, browser=reduced_user_agent(agent.browser, agent.os)
         )
     request, link = await asyncio.to_thread(
-        tracking.services.privacy_requests.submit, kind, text=words, contact=contact, named=named
+        tracking.services.privacy_requests.submit, kind, text=words, contact=contact, claim=named
     )
     asker.said = Said(
         title="We have it",
