@@ -136,6 +136,7 @@ def test_a_crash_at_any_step_leaves_the_old_file_or_the_new_one(store: str, old:
             if store == "day":
                 schema.migrate(database)
         if store == "control":
+            remove_previous(previous_files(path))  # which may still be the file itself
             upgrade(path, schema)
         with opened(path) as database:
             assert (version(database), tables(database)) == (schema.version, tables(new))
@@ -197,11 +198,11 @@ def test_the_previous_file_is_kept_and_its_bytes_are_overwritten_when_it_is_remo
     (previous,) = previous_files(control)
     with opened(previous) as database:
         assert (previous.name, version(database), rows(database)) == ("control.db.v1", 1, before)
-    other = previous.with_name("other")
-    other.hardlink_to(previous)
-    remove_previous([previous, previous.with_name("gone")])
-    assert previous_files(control) == []
-    assert b"owner@example.com" not in other.read_bytes()
+    assert b"owner@example.com" in previous.read_bytes()
+    with previous.open("rb") as file:
+        remove_previous([previous, previous.with_name("gone")])
+        assert previous_files(control) == []
+        assert b"owner@example.com" not in file.read()
 
 
 def test_a_database_of_the_current_format_is_not_touched(control: Path) -> None:

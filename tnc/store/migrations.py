@@ -162,10 +162,11 @@ def replacing(path: Path, schema: Schema) -> Iterator[str]:
             ) from error
         yield "alone"
         version = schema.read_version(database, path)
+        # A copy that is cut off is thrown away, so its journal need not be on the disk, where rows would stay behind.
+        for pragma in ("journal_mode = memory", "synchronous = full", "secure_delete = on", "temp_store = memory"):
+            copy.execute(f"pragma {pragma}")
         database.backup(copy)
         yield "copied"
-        for pragma in ("journal_mode = delete", "synchronous = full", "secure_delete = on", "temp_store = memory"):
-            copy.execute(f"pragma {pragma}")
         yield from schema.migrating(copy)
         if (found := copy.execute("pragma integrity_check(1)").fetchone()[0]) != "ok":
             raise FailedError(f"the copy is damaged: {found}")
@@ -196,8 +197,10 @@ def remove_previous(files: Iterable[Path], *, kept_before_ms: int | None = None)
     """
     for file in files:
         with suppress(FileNotFoundError):  # another thread removed it
-            if kept_before_ms is None or file.stat().st_mtime_ns <= kept_before_ms * 1_000_000:
-                overwrite(file)
+            found = file.stat()
+            if kept_before_ms is None or found.st_mtime_ns <= kept_before_ms * 1_000_000:
+                if found.st_nlink == 1:  # else `upgrade` crashed before the new file took the place of this one
+                    overwrite(file)
                 file.unlink()
 
 
@@ -219,9 +222,9 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
 
 
 def _remove_copy(path: Path) -> None:
-    """Also its journal: SQLite would apply it to the next copy."""
-    for end in (_NEW, f"{_NEW}-journal", f"{_NEW}-wal", f"{_NEW}-shm"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
+    new = path.with_name(path.name + _NEW)
+    if new.exists():
+        remove_previous([new])
 
 
 def _sync(path: Path) -> None:
