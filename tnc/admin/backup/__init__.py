@@ -1,1 +1,1 @@
-"""backup."""
+"""Backups: how one is written, read and restored."""

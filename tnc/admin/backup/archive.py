@@ -1,11 +1,11 @@
-"""One file that holds a copy of everything and can be opened by nobody who lacks the keyring.
+"""The backup file: a copy of everything that only the keyring can decrypt.
 
-A ZIP of: for each day its sealed records with their numbers (no blind token, nothing that could be searched
-by), and sealed under the installation's key the control database and the sums of older days. No key is in it.
-What was erased since cannot be opened any more, in no copy: that is the whole of "erasure in backups".
+A ZIP. For each day it holds the sealed records with their numbers, without the blind tokens by which they are searched;
+and the control database and the sums of older days, sealed under the installation's key. It holds no key. An erasure
+destroys keys in the keyring, so it reaches the records in every backup without touching the files.
 
-A member `<vault>/<workspace>/<date>` is a row of messages, each its length and MessagePack: a table's name
-with the names of its columns, then its rows.
+A member `<vault>/<workspace>/<date>` is a sequence of messages, each a length and MessagePack: the name of a table with
+the names of its columns, then its rows.
 """
 
 import sqlite3
@@ -38,7 +38,7 @@ _LENGTH: Final = struct.Struct(">I")
 _MANIFEST: Final = "manifest.json"
 _CONTROL: Final = "control"
 _SUMS: Final = "sums"
-_SESSIONS: Final = ("sessions",)  # who is signed in is not worth a copy
+_SESSIONS: Final = ("sessions",)  # a restore signs everybody out
 
 Row = tuple[Any, ...]
 
@@ -57,7 +57,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table of one day: the columns that are kept, and their rows."""
+    """One table of one day: the columns in the backup, and their rows."""
 
     name: str
     columns: tuple[str, ...]
@@ -65,8 +65,8 @@ class Table:
 
 
 @contextmanager
-def told_by_the_disk() -> Iterator[None]:
-    """What a disk refuses is said in words."""
+def disk_errors() -> Iterator[None]:
+    """Turn an error of the disk into FailedError."""
     try:
         yield
     except (OSError, sqlite3.OperationalError) as error:
@@ -75,7 +75,7 @@ def told_by_the_disk() -> Iterator[None]:
 
 
 class BackupWriter:
-    """Writes a backup piece by piece; `finish` makes it whole. One that is left before that is no backup."""
+    """Writes a backup piece by piece; a file is no backup until `finish`."""
 
     def __init__(self, path: Path, control_key: bytes, workspace: WorkspaceId) -> None:
         self._zip = zipfile.ZipFile(path, "x", zipfile.ZIP_STORED)  # sealed bytes do not get smaller
@@ -89,17 +89,17 @@ class BackupWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        file, self._zip.fp = self._zip.fp, None  # so that it does not write its end to a disk that is full
+        file, self._zip.fp = self._zip.fp, None  # else closing writes a directory, also to a full disk
         if file is not None:
             file.close()
 
     def add_day(self, vault: VaultName, date: Date, path: Path) -> None:
-        """All tables of a day as they are now, without what could be searched by."""
+        """All tables of a day as they are now, without blind tokens."""
         with (
             closing(open_to_read(path)) as database,
             self._zip.open(f"{vault}/{self._workspace}/{date.isoformat()}", "w", force_zip64=True) as member,
         ):
-            database.execute("begin")  # one state of it, whatever is written meanwhile
+            database.execute("begin")  # one snapshot, while others write
             for table, columns in _kept_columns(database):
                 _write(member, [table, columns])
                 for row in database.execute(f"select {', '.join(columns)} from {table}"):
@@ -136,7 +136,7 @@ class BackupWriter:
 
 
 class BackupReader:
-    """A backup file. Raises InvalidError when it is none, RefusedError when a newer tnc wrote it."""
+    """Reads a backup file. Raises InvalidError when it is not a backup, RefusedError when a newer tnc wrote it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -155,7 +155,7 @@ class BackupReader:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """What cannot be read of it is said in words: InvalidError."""
+        """Turn errors of a damaged file into InvalidError."""
         try:
             yield
         except (zipfile.BadZipFile, EOFError, KeyError, msgspec.MsgspecError) as error:
@@ -191,7 +191,7 @@ class BackupReader:
 
 
 class _Rows:
-    """The rows of one table; afterwards `following` is the head of the next one."""
+    """The rows of one table; after the last one, `following` is the header of the next table."""
 
     def __init__(self, member: IO[bytes]) -> None:
         self._member = member
@@ -223,6 +223,6 @@ def _place(workspace: WorkspaceId, name: str) -> bytes:
 
 
 def _kept_columns(database: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
-    """Of each table the columns that are no blind tokens, by the data map."""
+    """Each table with its columns that are not blind tokens, by the data map."""
     for (table,) in database.execute("select name from sqlite_master where type = 'table' order by 1").fetchall():
         yield table, [each.column for each in entries("day files", table) if each.kind != "pseudonym"]

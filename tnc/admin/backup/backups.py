@@ -1,7 +1,7 @@
-"""Copies of everything that the keyring alone opens, and a new data directory from one of them.
+"""Creating, listing, verifying and restoring backups.
 
-A restore is the other half of every erasure and of every term: what the present keyring refuses, what is
-remembered as erased and what is too old does not come back.
+A restore leaves out what the current keyring cannot decrypt, clicks that were erased since, and what is older than its
+retention term.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from datetime import date as Date
 from pathlib import Path
 from typing import Any, Final
 
-from tnc.admin.backup.archive import ENDING, BackupReader, BackupWriter, Manifest, Table, told_by_the_disk
+from tnc.admin.backup.archive import ENDING, BackupReader, BackupWriter, Manifest, Table, disk_errors
 from tnc.admin.backup.restore import DayRestorer
 from tnc.admin.install import write_new
 from tnc.core.errors import InvalidError, NotFoundError, RefusedError
@@ -33,7 +33,7 @@ _SEALED: Final = ("clicks", "events", "deliveries", "inbox")
 
 
 class Backups:
-    """Of one house, beside a running server or without one."""
+    """The backups of a workspace, with or without a running server."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -45,7 +45,7 @@ class Backups:
         return self._workspace.paths.data / "backups"
 
     def create(self, folder: Path | None = None) -> dict[str, Any]:
-        """A new file in `folder`; whole or not there."""
+        """Write a backup into `folder`. If it fails, no file is left."""
         workspace = self._workspace
         place = folder or self.folder
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ class Backups:
         path = place / f"tnc-{workspace.id}-{now.translate({ord(':'): '', ord('-'): ''})}{ENDING}"
         begun = path.with_name(f"{path.name}.new")
         begun.unlink(missing_ok=True)
-        with told_by_the_disk():
+        with disk_errors():
             try:
                 manifest = self._write(begun, now)
                 begun.chmod(0o600)
@@ -96,7 +96,7 @@ class Backups:
         return found
 
     def verify(self, path: Path) -> dict[str, int]:
-        """Every record tried with the present keyring alone."""
+        """Try to decrypt every record with the current keyring, and count the results."""
         tried: Counter[str] = Counter(records=0, opened=0, refused=0)
         with closing(BackupReader(path)) as backup, backup.reading():
             for vault, keyring, _ in self._vaults():
@@ -109,7 +109,7 @@ class Backups:
     # -- put back
 
     def restore(self, path: Path, data: Path) -> dict[str, Any]:
-        """A new data directory with the present keyring and the same key file. Nothing here is changed."""
+        """Make a new data directory with the current keyring and the same key file. The current one is not changed."""
         workspace = self._workspace
         if data.exists() and any(data.iterdir()):
             raise RefusedError(f"{data} is not empty; restore into a new directory with --data DIR.")
@@ -119,13 +119,13 @@ class Backups:
             raise RefusedError(
                 "an erasure is not complete yet; start `tnc serve` once, or wait a minute, then restore."
             )
-        with closing(BackupReader(path)) as backup, told_by_the_disk(), backup.reading():
+        with closing(BackupReader(path)) as backup, disk_errors(), backup.reading():
             if backup.manifest.workspace != workspace.id:
                 raise InvalidError(f"this backup is of the workspace {backup.manifest.workspace!r}.")
             made = not data.exists()
             try:
                 told = self._restore_all(backup, Paths(data))
-            except BaseException:  # half a house is none
+            except BaseException:  # no half data directory is left
                 for left in [data] if made else list(data.iterdir()):
                     shutil.rmtree(left, ignore_errors=True)
                 raise
@@ -184,7 +184,7 @@ class Backups:
                 (place / Path(name).name).write_bytes(content)
 
     def _copy_keys(self, paths: Paths) -> None:
-        """The keyring as it is: whatever it refuses here, it refuses there."""
+        """Copy the current keyring: what it cannot decrypt here, it cannot decrypt there."""
         shutil.copytree(self._workspace.paths.ring, paths.ring)
         for folder in (paths.ring, *(path for path in paths.ring.rglob("*") if path.is_dir())):
             folder.chmod(0o700)

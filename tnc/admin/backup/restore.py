@@ -1,4 +1,4 @@
-"""Putting a day back from a backup: what the keyring still opens, with blind tokens made anew."""
+"""Restores one day from a backup: the records that the keyring can decrypt, with new blind tokens."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
@@ -25,16 +25,16 @@ _TOKENS: Final = ("click", "visitor", "address", "external", "browser")
 
 @dataclass(slots=True)
 class PutBack:
-    """What became of the records of a day."""
+    """How many clicks of a day were restored."""
 
     clicks: int = 0
-    refused: int = 0  # clicks that were erased, or that do not open
+    refused: int = 0  # erased, or not decrypted by the keyring
 
 
 class DayRestorer:
     """Writes one day file from rows of format `day_schema`, then migrates it to the current format.
 
-    `find_erased` names those of some clicks that were erased and must not come back.
+    `find_erased` returns which of some clicks were erased and must not be restored.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class DayRestorer:
         self._keys = keys
         self._find_erased = find_erased
         self._told = PutBack()
-        self._gone: set[int] = set()  # numbers of clicks that are not put back
+        self._gone: set[int] = set()  # numbers of clicks that are not restored
         self._clicks, self._inbox = sealer_of(keys, "clicks"), sealer_of(keys, "inbox")
 
     def put_back(self, tables: Iterable[Table]) -> PutBack:
@@ -68,7 +68,7 @@ class DayRestorer:
         return self._told
 
     def _fitting(self, table: Table) -> tuple[tuple[str, ...], Iterator[Row]]:
-        """Columns and rows as they go into the file; every row of `Table.rows` is read, fit or not."""
+        """The columns and rows to insert. Reads every row of `Table.rows`, also those that are left out."""
         match table.name:
             case "clicks":
                 return (*table.columns, *_TOKENS), self._clicks_of(table)

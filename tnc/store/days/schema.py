@@ -1,4 +1,4 @@
-"""The tables of a day file, and whether a file is one that we can use."""
+"""The tables of a day file, and how it is opened, migrated and finished."""
 
 import sqlite3
 from contextlib import closing
@@ -63,17 +63,17 @@ _PRAGMAS: Final = (
     "cache_size = -4000",
 )
 
-# Made when the day is over, so that the click path does not pay for them; until then these searches read the table.
+# Indexes made when the day is over, so that clicks do not pay for them. Until then these searches read the table.
 FINISHING: Final = ("visitor", "address", "external", "browser")
-"""The searches that are made quick when a day is over, and no new rows are expected."""
+"""The searches that get an index when a day is over."""
 
 
 def finish(path: Path, search: str) -> None:
-    """One step of `FINISHING`, on a day that its writer has let go: of a million clicks it takes seconds.
+    """Make the index of one search of `FINISHING`, while no writer has the file open. A million clicks take seconds.
 
-    Done once more, it does nothing.
+    Does nothing when it exists.
     """
-    # Never made: a file of a day that has just gone would be one without a key.
+    # Never create the file: that of a day that was just removed would have no key.
     with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, isolation_level=None)) as database:
         for pragma in ("synchronous = full", "secure_delete = on", "temp_store = memory"):
             database.execute(f"pragma {pragma}")
