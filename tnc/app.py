@@ -41,9 +41,7 @@ from tnc.tracking.tracker import Tracker
 from tnc.visitors.rate import ClickRate
 from tnc.web.control import control_app
 from tnc.web.dashboard import dashboard_app
-from tnc.web.dashboard.maildesk import MailDesk
-from tnc.web.dashboard.peopledesk import PeopleDesk
-from tnc.web.dashboard.queries import Desk
+from tnc.web.dashboard.queries import Queries
 from tnc.web.sockets import application, listening_socket, local_socket, site, tracking_site, url_of
 from tnc.web.tracking import Tracking
 
@@ -174,24 +172,23 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         await asyncio.to_thread(server.services.privacy_requests.refresh_due_dates)
         await server.live.prepare_days()
         older = server.live.remember_newest()
-        desk = Desk(
-            workspace,
-            tracking_base=url_of(entrance, settings.listen),
-            tracker=tracker,
-            click_log=click_log,
-            reporter=reporter,
-            mail=MailDesk(server.services, sender),
-            people=PeopleDesk(server.services),
-        )
         tracking = server.tracking()
-        passwords = Passwords(workspace.keys.pepper)
-        dashboard = dashboard_app(desk, workspace.accounts, passwords, world, hosts=(settings.dashboard.host,))
+        tracking_base = url_of(entrance, settings.listen)
+        queries = Queries(workspace, tracker, click_log.recording, tracking_base=tracking_base)
+        dashboard = dashboard_app(
+            server.services,
+            queries,
+            reports=reporter,
+            sender=sender,
+            passwords=Passwords(workspace.keys.pepper),
+            hosts=(settings.dashboard.host,),
+        )
         renewal = GeoUpdates(config, workspace)
         nightly = LeakSearchSchedule(config, workspace)
         jobs = jobs_of(server, renewal, nightly, reporter)
         commands: Commands = {
             **server.services.commands(),
-            "tracking": lambda: url_of(entrance, settings.listen),
+            "tracking": lambda: tracking_base,
             "jobs": jobs.told,
             "run-job": jobs.do,
         }
@@ -212,7 +209,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         stack.callback(remembering.cancel)
         stop = _stop_signal()
         remove_previous(previous)
-        ready(url_of(entrance, settings.listen), url_of(back, settings.dashboard))
+        ready(tracking_base, url_of(back, settings.dashboard))
         await stop.wait()
         log.info("stopping")
 

@@ -58,4 +58,4 @@ async def test_every_page_of_the_demo_opens(demo: Appliance) -> None:
                     todo.append(link)
 
     assert broken == {}
-    assert {"/clicks/ID", "/reports", "/campaigns", "/filters", "/destinations", "/people"} <= set(kinds)
+    assert {"/clicks/ID", "/reports", "/campaigns", "/filters", "/destinations", "/privacy/requests"} <= set(kinds)

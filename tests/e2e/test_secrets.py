@@ -213,14 +213,14 @@ def wrong_pages(owner: Owner, click: str) -> None:
     owner.open("/settings", headers={"Host": "stranger.example"})
     owner.open("/destinations/keyed/resume", form={}, headers={"Sec-Fetch-Site": "cross-site"})
     assert owner.open("/sign-in", form={"email": OWNER, "password": PASSWORD}) == 303
-    for path in ("/clicks/none", "/campaigns/none", "/destinations/none", "/people/none", "/nowhere", "/templates/none",
-                 f"/clicks/{click}ff", "/reports?by=none", "/clicks?from=none"):  # fmt: skip
+    for path in ("/clicks/none", "/campaigns/none", "/destinations/none", "/privacy/requests/none", "/nowhere",
+                 "/templates/none", f"/clicks/{click}ff", "/reports?by=none", "/clicks?from=none"):  # fmt: skip
         owner.open(path)
     owner.open("/destinations/keyed/replay", form={"delivery": "none"})
     owner.open("/destinations/meta-main/edit", form={"pixel": "", "access_token": TYPED_WRONG})
-    owner.open("/keeping", form={"clicks": "0", "password": TYPED_WRONG})
-    owner.open("/records", form={"receipt": "{"})
-    owner.open("/inbox/replay", form={"call": "none"})
+    owner.open("/privacy/retention", form={"clicks": "0", "password": TYPED_WRONG})
+    owner.open("/privacy/processing", form={"receipt": "{"})
+    owner.open("/postbacks/replay", form={"call": "none"})
 
 
 def commands(shop: Appliance, *only: str) -> dict[str, str]:
@@ -291,7 +291,7 @@ def test_marked_secrets_are_only_where_they_belong(shop: Appliance, receivers: R
     break_the_day(shop)
     broken = [sell(shop, clicks[0]), ask(shop, f"/click?cid={clicks[0]}"), ask(shop, "/conversion.gif")]
     pages += [answer for answer in broken if answer.status >= 400]
-    for path in ("/inbox", "/clicks", f"/clicks/{clicks[0]}", "/destinations", "/destinations/keyed", "/"):
+    for path in ("/postbacks", "/clicks", f"/clicks/{clicks[0]}", "/destinations", "/destinations/keyed", "/"):
         owner.open(path)
     broken_commands = commands(shop, "doctor", "inbox", "log keyed", "test keyed")
     shop.stop()

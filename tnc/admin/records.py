@@ -35,7 +35,7 @@ def processing(workspace: Workspace) -> dict[str, Any]:
         "purposes": [_purpose(each) for each in configuration.campaigns.values() if not each.archived],
         "people": "visitors who follow a link of these campaigns",
         "categories": categories(),
-        "receivers": list(_receivers(configuration)),
+        "receivers": list(receivers(configuration)),
         "retention": in_words(workspace.settings),
         "default_mode_elsewhere": workspace.settings.default_mode_elsewhere,
         "measures": [{"check": each.check, "state": each.state, "text": each.text} for each in examine(workspace)],
@@ -63,7 +63,7 @@ def categories() -> list[dict[str, str]]:
     ]
 
 
-def _receivers(configuration: Configuration) -> Iterator[dict[str, str]]:
+def receivers(configuration: Configuration) -> Iterator[dict[str, str]]:
     """Destinations, the postbacks of sources, and networks."""
     for destination in all_destinations(configuration).values():
         if not destination.archived:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from aiohttp import ClientResponse, ClientSession, CookieJar
 
-from tests.web.dashboard.installed import EMAIL, PASSWORD, Clock, Installation, installed
+from tests.web.dashboard.installed import EMAIL, PASSWORD, Installation, installed
 from tests.web.dashboard.week import Week, a_week
 
 FROM_HERE: Final = {"Sec-Fetch-Site": "same-origin"}
@@ -73,12 +73,6 @@ def fresh() -> Iterator[Installation]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """Of the dashboards that `stranger` opens."""
-    return Clock()
-
-
-@pytest.fixture
 async def browse() -> AsyncIterator[Callable[[str], Client]]:
     """Makes a client for an address."""
     sessions: list[ClientSession] = []
@@ -93,11 +87,11 @@ async def browse() -> AsyncIterator[Callable[[str], Client]]:
 
 
 @pytest.fixture
-def stranger(browse: Callable[[str], Client], clock: Clock) -> Open:
-    """Opens a dashboard of its own with a client that has not signed in; `parts` replace those of the server."""
+def stranger(browse: Callable[[str], Client]) -> Open:
+    """Opens a dashboard of its own with a client that has not signed in."""
 
     async def start(installation: Installation, **parts: Any) -> Client:
-        return browse(installation.serve(installation.dashboard(clock, **parts)))
+        return browse(installation.serve(installation.dashboard(**parts)))
 
     return start
 

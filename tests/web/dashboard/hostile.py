@@ -38,7 +38,7 @@ def hostile(text: str) -> Iterator[Hostile]:
         made.postback(real.click_id, status=text, event=text, txid=text)
         made.postback("0" * 28, status=text, x=text)
         _delivery(made, text)
-        request, _ = made.server.services.privacy_requests.submit("erasure", text=text, contact=text[:254])
+        request, _ = made.services.privacy_requests.submit("erasure", text=text, contact=text[:254])
         made.clock.now_ms = NOW_MS
         yield Hostile(made, text, click_id, real.click_id, request.request_id)
 
@@ -121,7 +121,7 @@ def _delivery(made: Installation, text: str) -> None:
     for number in (1, 2):
         sell(made, from_facebook(made, number), key=_configured_key(made))
         made.wait_until(lambda: count(made, "dead") == 1)
-    made.wait_until(lambda: made.server.services.destinations.statuses()[DestinationId("meta-main")].state == "stopped")
+    made.wait_until(lambda: made.services.destinations.statuses()[DestinationId("meta-main")].state == "stopped")
 
 
 def _configured_key(made: Installation) -> str:

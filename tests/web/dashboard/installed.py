@@ -19,6 +19,7 @@ from msgspec import json
 
 from tests.fakes import meta
 from tests.web.dashboard.places import write_city_database
+from tnc.admin.services import Services
 from tnc.app import Server, recording
 from tnc.campaigns.parse import read_toml
 from tnc.core.clock import DAY_MS, World
@@ -43,16 +44,14 @@ from tnc.visitors.geo import install
 from tnc.visitors.request import Request
 from tnc.visitors.user_agent import UserAgentReader
 from tnc.web.dashboard import dashboard_app
-from tnc.web.dashboard.maildesk import MailDesk
-from tnc.web.dashboard.peopledesk import PeopleDesk
-from tnc.web.dashboard.queries import Desk
+from tnc.web.dashboard.queries import Queries
 
 _T = TypeVar("_T")
 
 EMAIL: Final = "owner@example.com"
 PASSWORD: Final = "correct horse battery"
 NOW_MS: Final = 1_795_442_706_123  # 2026-11-23T14:05:06.123Z
-TRACKING: Final = "http://127.0.0.1:8080"
+TRACKING_BASE: Final = "http://127.0.0.1:8080"
 PHONE: Final = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Version/26.0 Mobile/15E148 Safari/604.1"
@@ -123,6 +122,10 @@ class Installation:
     cookie: dict[str, str] | None = None  # of who has signed in at `address`
     _shop: str = field(default="", repr=False)
 
+    @property
+    def services(self) -> Services:
+        return self.server.services
+
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """On the loop of the server."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
@@ -130,7 +133,7 @@ class Installation:
     # -- the owner
 
     def apply(self, toml: str) -> None:
-        self.server.services.configure.apply(toml.replace("https://meta.example", self._shop), file="shop.toml")
+        self.services.configure.apply(toml.replace("https://meta.example", self._shop), file="shop.toml")
 
     @property
     def configuration(self) -> Configuration:
@@ -222,7 +225,7 @@ class Installation:
 
     def import_clicks(self, *objects: dict[str, Any]) -> None:
         """Clicks from elsewhere, as `tnc import clicks` takes them."""
-        told = self.server.services.imports.add((json.encode(each) for each in objects), file="clicks.jsonl")
+        told = self.services.imports.add((json.encode(each) for each in objects), file="clicks.jsonl")
         assert told["refused"] == 0, told["errors"]
 
     # -- networks
@@ -230,26 +233,23 @@ class Installation:
     def postback(self, click_id: ClickId | str, **said: str) -> PostbackReply:
         params = {"cid": click_id, "key": "s3cret", **said}
         call = PostbackCall(method="GET", path="/postback", params=params, peer_ip="198.51.100.7")
-        return self.server.services.conversions.receive(call)
+        return self.services.conversions.receive(call)
 
     # -- the dashboard
 
-    def dashboard(self, clock: Clock | None = None, **parts: Any) -> web.Application:
-        """An application that is not yet served; `parts` are put in the place of the ones of the server."""
-        desk = Desk(
-            self.workspace,
-            **{
-                "tracking_base": TRACKING,
-                "tracker": self.server.tracker,
-                "click_log": self.server.click_log,
-                "reporter": self.reports,
-                "mail": MailDesk(self.server.services, self._sender),
-                "people": PeopleDesk(self.server.services),
-                **parts,
-            },
+    def dashboard(self, *, reports: ReportClient | None = None, tracking_base: str = TRACKING_BASE) -> web.Application:
+        """An application that is not yet served."""
+        queries = Queries(
+            self.workspace, self.server.tracker, self.server.click_log.recording, tracking_base=tracking_base
         )
-        world = (clock or self.clock).world()
-        return dashboard_app(desk, self.workspace.accounts, self.passwords, world, hosts=("track.example",))
+        return dashboard_app(
+            self.services,
+            queries,
+            reports=reports or self.reports,
+            sender=self._sender,
+            passwords=self.passwords,
+            hosts=("track.example",),
+        )
 
     def serve(self, app: web.Application) -> str:
         """The address of an application, which is there until the installation is closed."""

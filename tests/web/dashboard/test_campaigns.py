@@ -1,4 +1,4 @@
-"""Campaigns, said in sentences, with everything there is to copy."""
+"""Campaigns: their links, and what they do, in sentences."""
 
 import re
 from dataclasses import replace
@@ -12,17 +12,18 @@ from tnc.core.models import (
     CampaignId,
     Condition,
     Cost,
-    Filter,
     FilterId,
     Flow,
     FlowId,
     OfferId,
     WeightedOffer,
 )
-from tnc.web.dashboard import campaign_text as sentences
+from tnc.web.dashboard.campaign_text import action as action_text
+from tnc.web.dashboard.campaign_text import cost as cost_text
+from tnc.web.dashboard.campaign_text import effect, flow
 
 
-async def test_every_campaign_stands_with_its_link(owner: Open, shared: Installation) -> None:
+async def test_every_campaign_is_listed_with_its_link(owner: Open, shared: Installation) -> None:
     client = await owner(shared)
 
     text = await client.text("/campaigns")
@@ -36,10 +37,10 @@ async def test_every_campaign_stands_with_its_link(owner: Open, shared: Installa
 async def test_without_campaigns_it_says_what_to_do(owner: Open, bare: Installation) -> None:
     client = await owner(bare)
 
-    assert "No campaign yet" in await client.text("/campaigns")
+    assert "No campaigns yet" in await client.text("/campaigns")
 
 
-async def test_a_campaign_reads_like_sentences(owner: Open, shared: Installation) -> None:
+async def test_a_campaign_is_described_in_sentences(owner: Open, shared: Installation) -> None:
     client = await owner(shared)
 
     text = await client.text("/campaigns/summer")
@@ -49,27 +50,29 @@ async def test_a_campaign_reads_like_sentences(owner: Open, shared: Installation
     assert "100 conversions a day (UTC), then sandals" in text
     assert "0.02 USD a visit" in text
     assert "<strong>70 %</strong>" in text
-    assert "When no flow fits: answer with status 404." in text
-    assert "its own click id" in text
+    assert "When no flow matches: answer with status 404." in text
+    assert "the source&#39;s own click id" in text
 
 
-async def test_the_postback_to_paste_speaks_the_networks_language(owner: Open, shared: Installation) -> None:
+async def test_the_postback_url_has_the_networks_parameters(owner: Open, shared: Installation) -> None:
     client = await owner(shared)
 
     text = await client.text("/campaigns/summer")
 
     ours = "&amp;payout={payout}&amp;currency={currency}&amp;status={status}&amp;txid={transaction_id}"
     assert f'value="http://127.0.0.1:8080/postback?cid={{s2}}{ours}&amp;key=s3cret"' in text
-    assert f'value="http://127.0.0.1:8080/postback?cid={{id}}{ours}"' in text  # the cap's alternative has no network
+    assert (
+        f'value="http://127.0.0.1:8080/postback?cid={{id}}{ours}"' in text
+    )  # the offer that takes over has no network
 
 
-async def test_an_unknown_campaign_is_not_there(owner: Open, shared: Installation) -> None:
+async def test_an_unknown_campaign_is_404(owner: Open, shared: Installation) -> None:
     client = await owner(shared)
 
     answer = await client.get("/campaigns/winter")
 
     assert answer.status == 404
-    assert "There is no campaign of this id" in await answer.text()
+    assert "There is no campaign with this id" in await answer.text()
 
 
 async def test_offers_that_take_over_at_a_cap_are_listed(owner: Open, fresh: Installation) -> None:
@@ -90,70 +93,67 @@ def test_paused_and_missing_options_get_nothing() -> None:
         for name, weight, paused in (("shoes", 1, False), ("boots", 3, False), ("sandals", 5, True), ("gone", 7, False))
     )
 
-    told = sentences.flow(Flow(id=FlowId("f"), match="any", offers=options), CONFIGURATION)
+    text = flow(Flow(id=FlowId("f"), match="any", offers=options), CONFIGURATION)
 
-    assert [(each.id, each.share, each.note) for each in told.offers] == [
+    assert [(each.id, each.share, each.note) for each in text.offers] == [
         ("shoes", "25 %", ""),
         ("boots", "75 %", ""),
         ("sandals", "nothing", "paused"),
         ("gone", "nothing", "missing"),
     ]
-    assert told.when == "Everybody"
+    assert text.when == "All visits"
 
 
-def test_any_is_said_with_or() -> None:
+def test_any_is_written_as_or() -> None:
     when = (Condition(fact="os", operator="is", value="iOS"), Condition(fact="hour", operator="between", value=[22, 6]))
 
-    told = sentences.flow(Flow(id=FlowId("f"), match="any", when=when), CONFIGURATION)
+    text = flow(Flow(id=FlowId("f"), match="any", when=when), CONFIGURATION)
 
-    assert told.when == "When os is iOS or hour is between 22 and 6"
+    assert text.when == "When os is iOS or hour is between 22 and 6"
 
 
 @pytest.mark.parametrize(
     ("cost", "sentence"),
     [
-        (Cost(), "not counted"),
+        (Cost(), "none"),
         (Cost(model="cpc", amount=0.02), "0.02 USD a visit"),
         (Cost(model="cpm", amount=3), "3 USD a thousand visits"),
         (Cost(model="cpa", amount=5, currency="EUR"), "5 EUR a conversion"),
         (Cost(model="revshare", amount=0.25), "25.0 % of the revenue"),
         (Cost(model="auto"), "what the source sends with each visit"),
-        (Cost(model="auto", amount=0.1), "what the source sends with each visit, else 0.1 USD"),
+        (Cost(model="auto", amount=0.1), "what the source sends with each visit, otherwise 0.1 USD"),
     ],
 )
 def test_every_cost_has_a_sentence(cost: Cost, sentence: str) -> None:
-    assert sentences.cost(cost) == sentence
+    assert cost_text(cost) == sentence
 
 
 @pytest.mark.parametrize(
     ("action", "sentence"),
     [
         (Action(type="status", code=410), "answer with status 410"),
-        (Action(type="url", url="https://a.example"), "go to https://a.example"),
-        (Action(type="offer", offer=OfferId("shoes")), "go to the offer shoes"),
-        (Action(type="allow"), "let it pass"),
+        (Action(type="url", url="https://a.example"), "send to https://a.example"),
+        (Action(type="offer", offer=OfferId("shoes")), "send to the offer shoes"),
+        (Action(type="allow"), "let the visit pass"),
     ],
 )
 def test_every_action_has_a_sentence(action: Action, sentence: str) -> None:
-    assert sentences.action(action) == sentence
+    assert action_text(action) == sentence
 
 
-def test_a_filter_that_only_watches_says_so() -> None:
+def test_a_filter_that_only_logs_says_so() -> None:
     bots = CONFIGURATION.filters[FilterId("standard")]
 
-    def told(each: Filter) -> str:
-        return sentences.judgement(each)
-
-    assert told(replace(bots, mode="monitor")).endswith("noted, and nothing is stopped.")
-    assert told(replace(bots, action=Action(type="allow"))).endswith("noted, and nothing is stopped.")
-    assert told(replace(bots, paused=True)) == "It is switched off."
+    assert effect(replace(bots, mode="monitor")).endswith("log only, nothing is stopped.")
+    assert effect(replace(bots, action=Action(type="allow"))).endswith("log only, nothing is stopped.")
+    assert effect(replace(bots, paused=True)) == "It is switched off."
 
 
-async def test_what_nobody_set_up_is_left_out(owner: Open, shared: Installation) -> None:
+async def test_a_campaign_without_flows_has_no_postback_section(owner: Open, shared: Installation) -> None:
     client = await owner(shared)
 
     text = await client.text("/campaigns/spring")
 
-    assert "Everybody: answer with status 404." in text
-    assert "Postback to paste" not in text
+    assert "All visits: answer with status 404." in text
+    assert "Postback URL" not in text
     assert CampaignId("spring") in text

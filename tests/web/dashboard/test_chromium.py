@@ -1,4 +1,4 @@
-"""Every page in a real browser: silent, without barriers, at any size, in both colour schemes, without scripts."""
+"""Every page in a real browser: accessible, at any width, in both colour schemes, without scripts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +10,10 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.web.dashboard.browser import Browser, chromium
 from tests.web.dashboard.hostile import Hostile, hostile
-from tests.web.dashboard.installed import TRACKING
+from tests.web.dashboard.installed import TRACKING_BASE
 from tests.web.dashboard.test_hostile import ATTACKS
 from tests.web.dashboard.week import Week
-from tnc.web.dashboard.routes import ROUTES
+from tnc.web.dashboard.routes import MOVED, ROUTES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -24,7 +24,7 @@ PAGES = {
     "/clicks": ("/clicks", "/clicks?campaign=nowhere"),
     "/clicks/{click_id}": ("/clicks/{week.sale}", "/clicks/{week.bot}"),
     "/filters": ("/filters", "/filters?period=24h"),
-    "/inbox": ("/inbox", "/inbox?outcome=unmatched", "/inbox?outcome=ignored"),
+    "/postbacks": ("/postbacks", "/postbacks?outcome=unmatched", "/postbacks?outcome=ignored"),
     "/destinations": ("/destinations",),
     "/destinations/new": ("/destinations/new", "/destinations/new?type=postback"),
     "/destinations/{destination_id}": ("/destinations/meta-main", "/destinations/google-file"),
@@ -34,19 +34,19 @@ PAGES = {
     "/try": ("/try", "/try?campaign=summer&browser=curl&try=1"),
     "/reports": ("/reports", "/reports?by=country&by=device&by=day&period=30d"),
     "/settings": ("/settings",),
-    "/people": ("/people",),
-    "/people/{request_id}": (
-        "/people/{week.late}",
-        "/people/{week.named}",
-        "/people/{week.erased}",
-        "/people/{week.closed}",
+    "/privacy/requests": ("/privacy/requests",),
+    "/privacy/requests/{request_id}": (
+        "/privacy/requests/{week.late}",
+        "/privacy/requests/{week.named}",
+        "/privacy/requests/{week.erased}",
+        "/privacy/requests/{week.closed}",
     ),
-    "/keeping": ("/keeping",),
-    "/stored": ("/stored", "/stored?class=pii"),
-    "/records": ("/records", "/records?from=2026-11-01"),
+    "/privacy/retention": ("/privacy/retention",),
+    "/privacy/data-map": ("/privacy/data-map", "/privacy/data-map?class=pii"),
+    "/privacy/processing": ("/privacy/processing", "/privacy/processing?from=2026-11-01"),
     "/sign-in": ("/sign-in",),
 }
-NOT_PAGES = {"/reports.csv", "/static/{version}/{path:.+}"}
+NOT_PAGES = {"/reports.csv", "/static/{version}/{path:.+}", *MOVED}
 FAILING = ["/nothing", "/clicks?traffic=alien", "/reports?timezone=Mars", "/try?campaign=nowhere&try=1"]
 
 
@@ -86,11 +86,11 @@ def elsewhere(browser: Browser, made: Hostile) -> Iterator[Browser]:
     guest.driver.delete_all_cookies()
 
 
-def test_every_address_is_looked_at() -> None:
+def test_every_page_is_tested() -> None:
     assert {route.path for route in ROUTES if route.method == "GET"} - NOT_PAGES == set(PAGES)
 
 
-def test_pages_are_silent_and_without_barriers(browser: Browser, every_page: list[str]) -> None:
+def test_pages_are_accessible_and_log_nothing(browser: Browser, every_page: list[str]) -> None:
     for page in every_page:
         browser.open(page)
 
@@ -98,7 +98,7 @@ def test_pages_are_silent_and_without_barriers(browser: Browser, every_page: lis
         assert browser.barriers() == [], page
 
 
-def test_pages_are_readable_in_the_dark(browser: Browser, every_page: list[str]) -> None:
+def test_pages_have_enough_contrast_in_dark_mode(browser: Browser, every_page: list[str]) -> None:
     browser.look(scheme="dark")
     for page in every_page:
         browser.open(page)
@@ -107,7 +107,7 @@ def test_pages_are_readable_in_the_dark(browser: Browser, every_page: list[str])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_refusals_are_pages_without_barriers(browser: Browser, scheme: str) -> None:
+def test_error_pages_are_accessible(browser: Browser, scheme: str) -> None:
     browser.look(scheme=scheme)
     for page in FAILING:
         browser.open(page)
@@ -119,7 +119,7 @@ def test_refusals_are_pages_without_barriers(browser: Browser, scheme: str) -> N
 WIDTH = "return document.documentElement.scrollWidth"
 
 
-def test_pages_fit_every_screen_and_every_finger(browser: Browser, every_page: list[str]) -> None:
+def test_pages_fit_every_screen_width(browser: Browser, every_page: list[str]) -> None:
     for page in every_page:
         browser.open(page)
         for width in (1600, 768, 360):
@@ -133,7 +133,7 @@ def test_pages_fit_every_screen_and_every_finger(browser: Browser, every_page: l
         assert small == [], page
 
 
-def test_a_phone_has_no_barriers_either(browser: Browser) -> None:
+def test_pages_are_accessible_on_a_phone(browser: Browser) -> None:
     browser.look(width=360)
     for page in ("/", "/campaigns/summer", "/reports"):
         browser.open(page)
@@ -149,7 +149,7 @@ def test_the_chart_is_drawn_from_the_table(browser: Browser) -> None:
     assert not browser.all(".plot > svg")
 
 
-def test_the_keyboard_goes_past_the_navigation(browser: Browser) -> None:
+def test_the_keyboard_skips_the_navigation(browser: Browser) -> None:
     browser.open("/clicks")
     browser.press(Keys.TAB)
     assert browser.run("return document.activeElement.textContent") == "Skip to content"
@@ -160,7 +160,7 @@ def test_the_keyboard_goes_past_the_navigation(browser: Browser) -> None:
     assert browser.run("return document.getElementById('main').contains(document.activeElement)")
 
 
-def test_links_are_copied_even_where_the_clipboard_is_closed(browser: Browser) -> None:
+def test_links_are_copied_without_the_clipboard_api(browser: Browser) -> None:
     browser.open("/campaigns/summer")
     browser.run("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
 
@@ -168,10 +168,10 @@ def test_links_are_copied_even_where_the_clipboard_is_closed(browser: Browser) -
 
     said = WebDriverWait(browser.driver, 5).until(lambda _: browser.said())
     assert said in ("Copied", "Selected: press Control and C to copy")
-    assert browser.run("return getSelection().toString()") == f"{TRACKING}/summer"
+    assert browser.run("return getSelection().toString()") == f"{TRACKING_BASE}/summer"
 
 
-def test_a_filter_refills_the_page_and_keeps_the_address_true(browser: Browser) -> None:
+def test_a_filter_updates_the_page_and_its_address(browser: Browser) -> None:
     browser.open("/reports?by=campaign")
     heading = browser.one("h1")
     before = len(browser.all("#report tbody tr"))
@@ -187,7 +187,7 @@ def test_a_filter_refills_the_page_and_keeps_the_address_true(browser: Browser) 
     assert browser.complaints() == []
 
 
-def test_a_filter_that_is_refused_shows_the_refusal(browser: Browser) -> None:
+def test_a_refused_filter_shows_the_error(browser: Browser) -> None:
     browser.open("/reports")
     zone = browser.one("[name=timezone]")
     zone.clear()
@@ -204,7 +204,7 @@ def test_everything_works_without_scripts(address: str) -> None:
         browser.fill("email", "owner@example.com")
         browser.fill("password", "wrong horse battery")
         browser.follow("button.primary")
-        assert "do not belong together" in browser.one("[role=alert]").text
+        assert "do not match" in browser.one("[role=alert]").text
         browser.complaints()  # one about the status 401
         browser.fill("password", "correct horse battery")
         browser.follow("button.primary")
@@ -233,23 +233,23 @@ def test_everything_works_without_scripts(address: str) -> None:
         assert browser.path == "/sign-in"
 
 
-def test_hostile_words_run_nowhere(owners: Browser) -> None:
+def test_hostile_text_is_never_executed(owners: Browser) -> None:
     with hostile(" ".join(ATTACKS)) as made, elsewhere(owners, made) as browser:
-        click, request = f"/clicks/{made.click}", f"/people/{made.request}"
+        click, request = f"/clicks/{made.click}", f"/privacy/requests/{made.request}"
         for page in ("/", "/campaigns", "/campaigns/summer", "/clicks", click, "/reports?by=isp", "/settings", request):
             browser.open(page)
 
             assert browser.complaints() == [], page
 
 
-def test_a_template_shows_whole_sentences_and_a_table_to_read(browser: Browser) -> None:
+def test_a_template_shows_its_steps_and_its_toml(browser: Browser) -> None:
     browser.open("/templates/propellerads")
 
     assert "{click_id}, {clickid}." in browser.one("main").text
     assert browser.one("main pre").text.splitlines()[:2] == ["[[source]]", 'id = "propellerads"']
 
 
-def test_a_word_without_end_stays_on_the_screen(owners: Browser) -> None:
+def test_a_very_long_word_does_not_widen_the_page(owners: Browser) -> None:
     with hostile("W" * 200) as made, elsewhere(owners, made) as browser:
         for page in (
             "/",
@@ -258,13 +258,13 @@ def test_a_word_without_end_stays_on_the_screen(owners: Browser) -> None:
             "/clicks",
             f"/clicks/{made.click}",
             "/filters",
-            "/inbox",
+            "/postbacks",
             "/destinations",
             "/destinations/meta-main",
             "/destinations/meta-main/edit",
             "/try",
-            f"/people/{made.request}",
-            "/records?from=2026-11-01",
+            f"/privacy/requests/{made.request}",
+            "/privacy/processing?from=2026-11-01",
         ):
             browser.open(page)
             for width in (1280, 360):
@@ -273,13 +273,13 @@ def test_a_word_without_end_stays_on_the_screen(owners: Browser) -> None:
                 assert browser.run(WIDTH) <= width, page
 
 
-def test_a_sentence_of_the_inbox_is_read_without_scrolling(browser: Browser) -> None:
-    browser.open("/inbox")
+def test_sentences_of_the_postback_log_wrap(browser: Browser) -> None:
+    browser.open("/postbacks")
 
     assert browser.run("return getComputedStyle(document.querySelector('td.break')).whiteSpace") == "normal"
 
 
-def test_a_first_visit_is_light(browser: Browser) -> None:
+def test_a_first_visit_loads_less_than_150_kb(browser: Browser) -> None:
     browser.driver.execute_cdp_cmd("Network.clearBrowserCache", {})
     browser.open("/")
 

@@ -6,12 +6,12 @@ import pytest
 from msgspec import structs
 
 from tests.web.dashboard.conftest import Client, Open
-from tests.web.dashboard.installed import NOW_MS, Installation
+from tests.web.dashboard.installed import CONFIGURATION, NOW_MS, Installation
 from tests.web.dashboard.week import Week
 from tnc.core import fields
 from tnc.core.clock import new_id
 from tnc.core.models import SUBS, CampaignId, Click, ClickId, OfferId, Visit
-from tnc.web.dashboard import clicks as facts
+from tnc.web.dashboard.clicks import fact_groups
 
 ROW = re.compile(r'href="/clicks/([0-9a-z]+)"')
 OLDER = re.compile(r'href="(/clicks\?[^"]*before=[^"]+)" rel="next"')
@@ -39,12 +39,12 @@ async def test_paging_shows_every_click_once(owner: Open, fresh: Installation) -
     assert seen == [click.click_id for click in reversed(clicks)]
 
 
-async def test_paging_goes_on_by_the_time_where_the_last_click_was_erased(owner: Open, fresh: Installation) -> None:
+async def test_paging_continues_by_time_where_the_last_click_was_erased(owner: Open, fresh: Installation) -> None:
     clicks = [fresh.visit(ip=f"8.8.1.{number}", at_ms=NOW_MS - 60_000 + number) for number in range(60)]
     client = await owner(fresh)
     older = OLDER.search(await client.text("/clicks"))
     assert older is not None
-    eraser = fresh.server.services.eraser
+    eraser = fresh.services.eraser
     eraser.erase(eraser.subject(click=clicks[10].click_id))
 
     seen, _ = await rows_from(client, older[1].replace("&amp;", "&"))
@@ -56,7 +56,7 @@ async def test_paging_goes_on_by_the_time_where_the_last_click_was_erased(owner:
 @pytest.mark.parametrize(
     "query", ["campaign=summer&traffic=human", "campaign=autumn", "traffic=bot", "traffic=suspect", "traffic=prefetch"]
 )
-async def test_filters_hold_from_page_to_page(owner: Open, fresh: Installation, query: str) -> None:
+async def test_filters_stay_from_page_to_page(owner: Open, fresh: Installation, query: str) -> None:
     agents = (None, "curl/8.18.0", "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0")
     clicks = [
         click
@@ -82,15 +82,15 @@ async def test_filters_hold_from_page_to_page(owner: Open, fresh: Installation, 
 
 
 @pytest.mark.parametrize("query", ["traffic=alien", "before=x", "before=-1.a", "before=99999999999999999.a"])
-async def test_what_cannot_be_asked_is_said(owner: Open, shared: Installation, query: str) -> None:
+async def test_unknown_filters_are_refused(owner: Open, shared: Installation, query: str) -> None:
     client = await owner(shared)
 
     assert (await client.get(f"/clicks?{query}")).status == 422
 
 
-async def test_empty_logs_say_why(owner: Open, shared: Installation, bare: Installation) -> None:
+async def test_an_empty_log_says_why(owner: Open, shared: Installation, bare: Installation) -> None:
     client = await owner(shared)
-    assert "Nothing fits" in await client.text("/clicks?campaign=nowhere")
+    assert "No clicks match" in await client.text("/clicks?campaign=nowhere")
 
     empty = await owner(bare)
     assert "Open one of your tracking links" in await empty.text("/clicks")
@@ -111,19 +111,17 @@ async def test_a_click_is_explained(owner: Open, fresh: Installation) -> None:
         assert word in text
 
 
-async def test_a_stopped_click_went_nowhere(owner: Open, week: Week) -> None:
+async def test_a_stopped_click_was_sent_nowhere(owner: Open, week: Week) -> None:
     client = await owner(week.installation)
 
     text = await client.text(f"/clicks/{week.bot}")
 
-    assert "stopped by standard" in text
+    assert "stopped by Standard filter" in text
     assert '<span class="unknown">nowhere</span>' in text
     assert "datacenter is true: yes, it is true" in text
 
 
-async def test_a_click_from_elsewhere_is_shown_with_the_reason_why_nothing_explains_it(
-    owner: Open, fresh: Installation
-) -> None:
+async def test_an_imported_click_says_why_it_cannot_be_explained(owner: Open, fresh: Installation) -> None:
     click_id = new_id(NOW_MS - 1000, bytes(8))
     fresh.import_clicks(
         {"click_id": click_id, "clicked_at": "2026-11-23T14:05:05.123Z", "campaign": "summer", "country": "FR"}
@@ -137,7 +135,7 @@ async def test_a_click_from_elsewhere_is_shown_with_the_reason_why_nothing_expla
     assert ">FR<" in text
 
 
-async def test_a_decision_that_would_differ_today_is_shown_side_by_side(owner: Open, fresh: Installation) -> None:
+async def test_a_different_recomputed_decision_is_shown_side_by_side(owner: Open, fresh: Installation) -> None:
     [click] = fresh.decide([fresh.arriving("autumn")])
     fresh.record(structs.replace(click, offer=OfferId("shoes")))
     client = await owner(fresh)
@@ -145,11 +143,11 @@ async def test_a_decision_that_would_differ_today_is_shown_side_by_side(owner: O
     text = await client.text(f"/clicks/{click.click_id}")
 
     assert "Recomputed: different" in text
-    assert '<th scope="row">Offer</th><td class="break">shoes</td><td class="break">boots</td>' in text
+    assert '<th scope="row">Offer</th><td class="break">Running shoes</td><td class="break">Winter boots</td>' in text
 
 
 @pytest.mark.parametrize("click_id", ["nothing", new_id(NOW_MS, bytes(8))])
-async def test_an_unknown_click_is_not_there(owner: Open, shared: Installation, click_id: str) -> None:
+async def test_an_unknown_click_is_404(owner: Open, shared: Installation, click_id: str) -> None:
     client = await owner(shared)
 
     assert (await client.get(f"/clicks/{click_id}")).status == 404
@@ -164,17 +162,19 @@ def a_click(**subs: str) -> Click:
     )
 
 
-def test_every_public_fact_is_shown_once() -> None:
-    click = a_click(**dict.fromkeys(SUBS, "x"))
+def test_every_public_field_is_shown_once() -> None:
+    groups = fact_groups(a_click(**dict.fromkeys(SUBS, "x")), CONFIGURATION)
 
-    shown = [fact.name for group in facts.groups(click) for fact in group.facts]
+    shown = [fact.name for group in groups for fact in group.facts]
 
-    in_the_head = {"click_id", "clicked_at", "workspace", "destination"}
-    assert sorted(shown) == sorted({n for n, each in fields.FIELDS.items() if each.about.public} - in_the_head)
+    in_head = {"click_id", "clicked_at", "workspace", "destination"}
+    assert sorted(shown) == sorted({n for n, each in fields.FIELDS.items() if each.about.public} - in_head)
 
 
-def test_personal_facts_are_marked() -> None:
-    marked = {fact.name for group in facts.groups(a_click(sub1="x")) for fact in group.facts if fact.personal}
+def test_personal_data_is_marked() -> None:
+    groups = fact_groups(a_click(sub1="x"), CONFIGURATION)
+
+    marked = {fact.name for group in groups for fact in group.facts if fact.personal}
 
     assert {"ip", "user_agent", "referrer", "external_id", "visitor", "params", "sub1"} <= marked
     assert not {"country", "campaign", "device"} & marked

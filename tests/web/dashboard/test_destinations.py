@@ -1,4 +1,4 @@
-"""Destinations: how they stand, what was sent, what pressing a button does, and the form that makes one."""
+"""Conversion forwarding: status and deliveries of destinations, their buttons, and the form that makes one."""
 
 import re
 from typing import Any
@@ -27,34 +27,34 @@ def fail(installation: Installation, number: int) -> None:
     installation.wait_until(lambda: count(installation, "dead") > before)
 
 
-# ------------------------------------------------------------------------------------------- how they stand
+# --------------------------------------------------------------------------------------- status and deliveries
 
 
-async def test_each_destination_stands_with_its_state_in_words(owner: Open, shared: Installation) -> None:
+async def test_destinations_are_listed_with_their_status(owner: Open, shared: Installation) -> None:
     client = await owner(shared)
 
     text = await client.text("/destinations")
 
-    assert "Stopped, and nothing is lost: meta-190: Meta does not accept the access token" in text
+    assert "Stopped: meta-190: Meta does not accept the access token" in text
     counts = [f"{count(shared, state)} {state}" for state in ("queued", "done", "dropped", "dead")]
     assert ", ".join(counts) in text
-    assert "Sends." in text
+    assert "Sending." in text
 
 
-async def test_a_destination_says_how_it_stands(owner: Open, fresh: Installation) -> None:
+async def test_the_status_of_a_destination_is_a_sentence(owner: Open, fresh: Installation) -> None:
     client = await owner(fresh)
-    assert "<p>Sends.</p>" in await client.text("/destinations/meta-main")
+    assert "<p>Sending.</p>" in await client.text("/destinations/meta-main")
 
     fresh.meta.answer_next(429, headers={"Retry-After": "90"})
     sell(fresh, from_facebook(fresh, 1))
-    fresh.wait_until(lambda: fresh.server.services.destinations.statuses()[META].state == "waiting")
-    assert "it is asked again at 23 Nov 2026, 14:06:36." in await client.text("/destinations/meta-main")
+    fresh.wait_until(lambda: fresh.services.destinations.statuses()[META].state == "waiting")
+    assert "Next attempt at 23 Nov 2026, 14:06:36 UTC." in await client.text("/destinations/meta-main")
 
     fresh.apply(PAUSED.format("meta-main"))
-    assert "Paused: conversions wait in line. 1 in line." in await client.text("/destinations/meta-main")
+    assert "Paused: conversions are queued. 1 queued." in await client.text("/destinations/meta-main")
 
 
-async def test_a_destination_shows_its_log_its_answers_and_no_secret(owner: Open, shared: Installation) -> None:
+async def test_a_destination_shows_deliveries_and_replies_but_no_secret(owner: Open, shared: Installation) -> None:
     client = await owner(shared)
 
     text = await client.text("/destinations/meta-main")
@@ -62,12 +62,12 @@ async def test_a_destination_shows_its_log_its_answers_and_no_secret(owner: Open
     assert re.search(r"<code>cv_[0-9a-f]{28}</code>", text)
     assert "meta-100/2804003" in text
     assert "events_received" in text
-    assert "(kept)" in text
+    assert "set (not shown)" in text
     assert "EAAmetatoken" not in text
     assert "http://127.0.0.1:8080/-/feed/" in await client.text("/destinations/google-file")
 
 
-async def test_a_state_alone_is_shown_however_many_wait_in_front_of_it(owner: Open, fresh: Installation) -> None:
+async def test_deliveries_are_filtered_by_state_behind_however_many_others(owner: Open, fresh: Installation) -> None:
     fail(fresh, 1)
     stop(fresh)
     for number in range(60):
@@ -85,7 +85,7 @@ async def test_a_state_alone_is_shown_however_many_wait_in_front_of_it(owner: Op
     assert (await client.get("/destinations/meta-main?state=nonsense")).status == 422
 
 
-async def test_its_buttons_do_what_they_say(owner: Open, fresh: Installation) -> None:
+async def test_resume_and_replay_send_what_was_held_back(owner: Open, fresh: Installation) -> None:
     for number in (1, 2, 3):
         fail(fresh, number)
     stop(fresh)
@@ -103,17 +103,17 @@ async def test_its_buttons_do_what_they_say(owner: Open, fresh: Installation) ->
     fresh.wait_until(lambda: count(fresh, "done") == 4)
 
 
-async def test_a_test_event_is_shown_with_its_answer(owner: Open, fresh: Installation) -> None:
+async def test_a_test_event_is_shown_with_its_reply(owner: Open, fresh: Installation) -> None:
     client = await owner(fresh)
     taken = await (await client.post("/destinations/meta-main/test")).text()
     refuse_next(fresh, code=190)
 
     refused = await (await client.post("/destinations/meta-main/test")).text()
 
-    assert "The test event was taken" in taken
+    assert "The test event was accepted" in taken
     assert "events_received" in taken
     assert [event["event_id"] for event in fresh.meta.events] == re.findall(r"<code>(cv_test[0-9a-f]+)</code>", taken)
-    assert "The test event was not taken" in refused
+    assert "The test event was refused" in refused
     assert "meta-190" in refused
 
 
@@ -169,7 +169,7 @@ async def test_a_new_destination_is_live_with_its_campaigns(owner: Open, fresh: 
     assert fresh.changed_by == EMAIL
 
 
-async def test_a_change_keeps_the_secret_that_is_not_shown(owner: Open, fresh: Installation) -> None:
+async def test_editing_keeps_a_secret_that_is_left_empty(owner: Open, fresh: Installation) -> None:
     client = await owner(fresh)
     shown = await client.text("/destinations/meta-main/edit")
     form = {"name": "Meta", "pixel": "999", "access_token": "", "on": "sale", "share": "1", "consent": "unless-denied"}
@@ -183,7 +183,7 @@ async def test_a_change_keeps_the_secret_that_is_not_shown(owner: Open, fresh: I
     assert forwarding_of(fresh) == {}, "the box of its campaign was not ticked"
 
 
-async def test_a_refusal_stands_in_the_form_with_what_was_written(owner: Open, fresh: Installation) -> None:
+async def test_mistakes_are_shown_beside_their_fields(owner: Open, fresh: Installation) -> None:
     client = await owner(fresh)
     given = {"type": "meta", "id": "m2", "pixel": "!!", "access_token": "x", "share": "1"}
 
@@ -191,10 +191,20 @@ async def test_a_refusal_stands_in_the_form_with_what_was_written(owner: Open, f
 
     text = await answer.text()
     assert answer.status == 422
-    assert "pixel must be letters, digits" in text
-    assert 'value="!!"' in text
-    for wrong in ({"id": "meta-main"}, {"share": "half"}):
-        assert (await client.post("/destinations/new", given | {"pixel": "1"} | wrong)).status == 422
+    assert "Nothing was saved. Correct the marked fields." in text
+    assert '<span class="error" id="error-pixel">Pixel must be letters, digits' in text
+    assert 'value="!!" required autocomplete="off" spellcheck="false" aria-invalid="true"' in text
+    assert "[[" not in text
+    wrong = {
+        "id": ({"id": "meta-main"}, {"id": "M 2", "campaigns": "summer"}),
+        "share": ({"share": "half"}, {"share": "2"}),
+        "on": ({"on": ","},),
+    }
+    for key, forms in wrong.items():
+        for form in forms:
+            answer = await client.post("/destinations/new", given | {"pixel": "1"} | form)
+            assert answer.status == 422
+            assert re.findall(r'<span class="error" id="error-(\w+)">', await answer.text()) == [key]
     assert set(fresh.configuration.destinations) == {"meta-main", "google-file"}
 
 

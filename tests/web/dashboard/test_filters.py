@@ -27,57 +27,57 @@ def rows_of(text: str, table: str) -> list[tuple[str, ...]]:
     ]
 
 
-def visit(installation: Installation, *, judged: int, passing: int) -> None:
+def visit(installation: Installation, *, matched: int, others: int) -> None:
     """Visits of a bot in a data centre, and of people."""
-    for number in range(judged):
+    for number in range(matched):
         installation.visit(ip=DATACENTER, user_agent=f"curl/8.{number}")
-    for number in range(passing):
+    for number in range(others):
         installation.visit(ip=AMERICA, query=f"ext={number}")
     installation.clock.later(seconds=1)
 
 
 async def test_stopped_visits_are_counted_by_reason_and_campaign(owner: Open, fresh: Installation) -> None:
-    visit(fresh, judged=3, passing=3)
+    visit(fresh, matched=3, others=3)
     client = await owner(fresh)
 
     text = await client.text("/filters")
 
-    assert "3 visits were stopped, 0 only got the verdict" in text
-    assert rows_of(text, "Reasons of Standard filter") == [("Datacenter", "3", "0"), ("Traffic", "3", "0")]
+    assert "3 visits were stopped, 0 logged only" in text
+    assert rows_of(text, "Reasons of Standard filter") == [("Data-centre IP", "3", "0"), ("Traffic", "3", "0")]
     assert rows_of(text, "Campaigns of Standard filter") == [("Summer", "3", "0", "6")]
     assert "tnc reclassify standard --from 7d --dry-run" in text
 
 
-async def test_of_one_that_only_records_it_is_said_what_it_would_have_stopped(owner: Open, fresh: Installation) -> None:
+async def test_a_monitoring_filter_shows_what_it_would_have_stopped(owner: Open, fresh: Installation) -> None:
     fresh.apply(MONITOR)
-    visit(fresh, judged=2, passing=2)
+    visit(fresh, matched=2, others=2)
     client = await owner(fresh)
 
     text = await client.text("/filters?period=30d")
 
-    assert "0 visits were stopped, 2 would have been: they only got the verdict" in text
-    assert rows_of(text, "Reasons of Standard filter") == [("Datacenter", "0", "2"), ("Traffic", "0", "2")]
+    assert "0 visits were stopped, 2 would have been (log only)" in text
+    assert rows_of(text, "Reasons of Standard filter") == [("Data-centre IP", "0", "2"), ("Traffic", "0", "2")]
     assert "Would have been stopped" in text
     assert "mode = &#34;enforce&#34;" in text or 'mode = "enforce"' in text
 
 
-async def test_a_filter_that_judged_nobody_is_shown_with_who_uses_it(owner: Open, fresh: Installation) -> None:
+async def test_a_filter_without_matches_is_shown_with_its_campaigns(owner: Open, fresh: Installation) -> None:
     client = await owner(fresh)
 
     text = await client.text("/filters?period=nonsense")
 
-    assert "It has judged no visit in this time." in text
+    assert "No visit matched it in this period." in text
     assert rows_of(text, "Campaigns of Standard filter") == [("Summer", "0", "0", "0")]
 
 
-async def test_without_any_filter_the_standard_one_is_named(owner: Open, bare: Installation) -> None:
+async def test_without_filters_the_page_names_the_standard_one(owner: Open, bare: Installation) -> None:
     client = await owner(bare)
 
     assert "tnc template show standard" in await client.text("/filters")
 
 
-async def test_a_report_that_fails_is_said(owner: Open, shared: Installation) -> None:
-    client = await owner(shared, reporter=ReportClient(Path("/no/such/config.toml")))
+async def test_a_failed_report_is_shown(owner: Open, shared: Installation) -> None:
+    client = await owner(shared, reports=ReportClient(Path("/no/such/config.toml")))
 
     answer = await client.get("/filters")
 

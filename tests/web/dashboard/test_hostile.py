@@ -69,10 +69,10 @@ async def test_no_word_becomes_an_element(owner: Open, attack: str) -> None:
         pages = [
             "/", "/campaigns", "/campaigns/summer", "/clicks", f"/clicks/{made.click}", f"/clicks/{made.real}",
             "/try?campaign=summer&try=1&query=x=1", "/reports?by=isp&by=bot", "/reports?by=lander&by=flow", "/filters",
-            "/settings", "/inbox", "/destinations", "/destinations/meta-main", "/destinations/meta-main/edit",
-            "/people", f"/people/{made.request}", "/stored", "/records",
+            "/settings", "/postbacks", "/destinations", "/destinations/meta-main", "/destinations/meta-main/edit",
+            "/privacy/requests", f"/privacy/requests/{made.request}", "/privacy/data-map", "/privacy/processing",
         ]  # fmt: skip
-        silent = {"/reports?by=isp&by=bot", "/people", "/stored"}  # where none of the words is to be read
+        silent = {"/reports?by=isp&by=bot", "/privacy/requests", "/privacy/data-map"}  # none of the words is there
         named = "".join(each if each.isprintable() else "?" for each in attack)  # in a configuration
         cleaned = clean(attack)
 

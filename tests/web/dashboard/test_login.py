@@ -3,18 +3,18 @@
 import pytest
 
 from tests.web.dashboard.conftest import Client, Open
-from tests.web.dashboard.installed import EMAIL, PASSWORD, TRACKING, Clock, Installation
-from tnc.web.dashboard.login_throttle import CROWD_A_MINUTE, FREE_FAILURES, FREE_TRIES
+from tests.web.dashboard.installed import EMAIL, PASSWORD, TRACKING_BASE, Installation
+from tnc.web.dashboard.login_throttle import FREE_FAILURES, FREE_TRIES, FREQUENT_A_MINUTE
 from tnc.web.dashboard.middleware import hash_token
 
 RIGHT = {"email": EMAIL, "password": PASSWORD}
 WRONG = {"email": EMAIL, "password": "wrong horse battery"}
-CURTAINED = ["/", "/campaigns", "/campaigns/summer", "/clicks", "/clicks/x", "/try", "/reports", "/reports.csv",
+PROTECTED = ["/", "/campaigns", "/campaigns/summer", "/clicks", "/clicks/x", "/try", "/reports", "/reports.csv",
              "/settings", "/nothing"]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", CURTAINED)
-async def test_a_stranger_sees_the_door_alone(stranger: Open, shared: Installation, path: str) -> None:
+@pytest.mark.parametrize("path", PROTECTED)
+async def test_every_page_needs_a_session(stranger: Open, shared: Installation, path: str) -> None:
     client = await stranger(shared)
 
     answer = await client.get(path, allow_redirects=False)
@@ -23,10 +23,10 @@ async def test_a_stranger_sees_the_door_alone(stranger: Open, shared: Installati
     assert answer.headers["Location"].startswith("/sign-in")
 
 
-async def test_the_owner_gets_in_and_goes_where_the_link_led(stranger: Open, shared: Installation) -> None:
+async def test_after_the_sign_in_the_wanted_page_follows(stranger: Open, shared: Installation) -> None:
     client = await stranger(shared)
-    door = await client.get("/reports?by=country&timezone=Europe/Berlin")
-    assert 'value="/reports?by=country&amp;timezone=Europe/Berlin"' in await door.text()
+    form = await client.get("/reports?by=country&timezone=Europe/Berlin")
+    assert 'value="/reports?by=country&amp;timezone=Europe/Berlin"' in await form.text()
 
     answer = await client.post(
         "/sign-in", data=RIGHT | {"next": "/reports?by=country&timezone=Europe/Berlin"}, allow_redirects=False
@@ -39,7 +39,7 @@ async def test_the_owner_gets_in_and_goes_where_the_link_led(stranger: Open, sha
 @pytest.mark.parametrize(
     "elsewhere", ["//evil.example", "https://evil.example", "/\\evil.example", "\\\\evil", "/\nx", "javascript:x", ""]
 )
-async def test_nobody_is_sent_to_another_place(stranger: Open, shared: Installation, elsewhere: str) -> None:
+async def test_the_sign_in_leads_to_no_other_site(stranger: Open, shared: Installation, elsewhere: str) -> None:
     client = await stranger(shared)
 
     answer = await client.post("/sign-in", data=RIGHT | {"next": elsewhere}, allow_redirects=False)
@@ -47,16 +47,14 @@ async def test_nobody_is_sent_to_another_place(stranger: Open, shared: Installat
     assert answer.headers["Location"] == "/"
 
 
-async def test_the_cookie_is_out_of_reach_and_stored_as_a_hash(
-    stranger: Open, shared: Installation, clock: Clock
-) -> None:
+async def test_the_cookie_is_http_only_and_stored_as_a_hash(stranger: Open, shared: Installation) -> None:
     client = await stranger(shared)
 
     answer = await client.post("/sign-in", data=RIGHT, allow_redirects=False)
 
     cookie = answer.cookies["tnc_session"]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"], cookie["secure"]) == (True, "Lax", "/", "")
-    found = shared.workspace.accounts.find_session(hash_token(cookie.value), now_ms=clock.now_ms)
+    found = shared.workspace.accounts.find_session(hash_token(cookie.value), now_ms=shared.clock.now_ms)
     assert await found is not None
 
 
@@ -75,7 +73,7 @@ async def test_behind_tls_the_cookie_is_bound_to_it(stranger: Open, shared: Inst
     assert told == (True, True, "Lax", "/", ""), "what the prefix asks for, and out of reach of scripts"
 
 
-async def test_a_password_is_not_taken_over_an_open_wire(stranger: Open, shared: Installation) -> None:
+async def test_a_password_is_refused_over_plain_http(stranger: Open, shared: Installation) -> None:
     client = await stranger(shared)
 
     answer = await client.post("/sign-in", data=RIGHT, headers={"Host": "track.example"}, allow_redirects=False)
@@ -96,7 +94,7 @@ async def test_a_password_is_not_taken_over_an_open_wire(stranger: Open, shared:
     ],
     ids=["wrong", "unknown", "none", "empty", "long password", "long address"],
 )
-async def test_whatever_is_wrong_the_answer_is_the_same(
+async def test_the_answer_does_not_say_what_was_wrong(
     stranger: Open, shared: Installation, given: dict[str, str]
 ) -> None:
     client = await stranger(shared)
@@ -104,14 +102,12 @@ async def test_whatever_is_wrong_the_answer_is_the_same(
     answer = await client.post("/sign-in", data=given)
 
     assert answer.status == 401
-    assert "E-mail address and password do not belong together" in await answer.text()
+    assert "E-mail and password do not match" in await answer.text()
     assert not answer.cookies
 
 
-async def test_guessing_is_slowed_down_and_says_for_how_long(
-    stranger: Open, shared: Installation, clock: Clock
-) -> None:
-    client = await stranger(shared)
+async def test_guessing_is_slowed_down(stranger: Open, fresh: Installation) -> None:
+    client = await stranger(fresh)
     for _ in range(FREE_FAILURES):
         assert (await client.post("/sign-in", data=WRONG)).status == 401
 
@@ -119,12 +115,12 @@ async def test_guessing_is_slowed_down_and_says_for_how_long(
     assert (refused.status, refused.headers["Retry-After"]) == (429, "5")
     assert "Try again in 5 seconds" in await refused.text()
 
-    clock.later(seconds=5)
+    fresh.clock.later(seconds=5)
     assert (await client.post("/sign-in", data=RIGHT)).status == 200
 
 
-async def test_the_owner_gets_in_from_elsewhere_while_guesses_pour_in(stranger: Open, shared: Installation) -> None:
-    """Behind a proxy on this machine everybody comes from the same address, but for what the proxy says."""
+async def test_the_owner_can_sign_in_during_a_flood_of_guesses(stranger: Open, shared: Installation) -> None:
+    """Behind a proxy on this machine all requests have its address; the proxy names the client's."""
     client = await stranger(shared)
     flood = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}
     statuses = [(await client.post("/sign-in", data=WRONG, headers=flood)).status for _ in range(8)]
@@ -136,15 +132,15 @@ async def test_the_owner_gets_in_from_elsewhere_while_guesses_pour_in(stranger: 
     )
 
     assert statuses == [401] * FREE_FAILURES + [429] * 3
-    assert others.count(401) == CROWD_A_MINUTE - (FREE_FAILURES - FREE_TRIES)
+    assert others.count(401) == FREQUENT_A_MINUTE - (FREE_FAILURES - FREE_TRIES)
     assert answer.status == 303
 
 
-async def test_a_new_session_each_time(stranger: Open, shared: Installation) -> None:
+async def test_each_sign_in_makes_a_new_session(stranger: Open, shared: Installation) -> None:
     client = await stranger(shared)
 
     tokens = [
-        (await client.post("/sign-in", data=RIGHT, allow_redirects=False, headers=_here(client)))
+        (await client.post("/sign-in", data=RIGHT, allow_redirects=False, headers=_same_origin(client)))
         .cookies["tnc_session"]
         .value
         for _ in range(2)
@@ -154,11 +150,11 @@ async def test_a_new_session_each_time(stranger: Open, shared: Installation) -> 
     assert min(map(len, tokens)) >= 43
 
 
-async def test_signing_out_ends_the_session_at_once(owner: Open, shared: Installation) -> None:
-    client = await owner(shared, tracking_base=TRACKING)
+async def test_signing_out_ends_the_session(owner: Open, shared: Installation) -> None:
+    client = await owner(shared, tracking_base=TRACKING_BASE)
     token = next(cookie.value for cookie in client.session.cookie_jar)
 
-    answer = await client.post("/sign-out", headers=_here(client), allow_redirects=False)
+    answer = await client.post("/sign-out", headers=_same_origin(client), allow_redirects=False)
 
     assert (answer.status, answer.headers["Location"]) == (303, "/sign-in")
     assert answer.headers["Clear-Site-Data"] == '"cookies", "storage"'
@@ -166,15 +162,15 @@ async def test_signing_out_ends_the_session_at_once(owner: Open, shared: Install
     assert stolen.status == 303
 
 
-async def test_a_session_ends_when_nobody_uses_it(owner: Open, shared: Installation, clock: Clock) -> None:
-    client = await owner(shared, tracking_base=TRACKING)
-    clock.later(seconds=29 * 60)
+async def test_an_idle_session_ends(owner: Open, fresh: Installation) -> None:
+    client = await owner(fresh)
+    fresh.clock.later(seconds=29 * 60)
     assert (await client.get("/", allow_redirects=False)).status == 200
 
-    clock.later(seconds=31 * 60)
+    fresh.clock.later(seconds=31 * 60)
 
     assert (await client.get("/", allow_redirects=False)).status == 303
 
 
-def _here(client: Client) -> dict[str, str]:
+def _same_origin(client: Client) -> dict[str, str]:
     return {"Origin": client.address}

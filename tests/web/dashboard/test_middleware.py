@@ -1,4 +1,4 @@
-"""What a request passes before it reaches a page, and what each answer says to the browser."""
+"""What happens to every request before its page, and to every response after it."""
 
 import hashlib
 import io
@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from tests.web.dashboard.conftest import Client, Open
-from tests.web.dashboard.installed import EMAIL, PASSWORD, TRACKING, Installation
+from tests.web.dashboard.installed import EMAIL, PASSWORD, TRACKING_BASE, Installation
 from tnc.store.database import all_tables, connect_to_read
 from tnc.web.dashboard.middleware import SAFE_METHODS, is_our_host
 from tnc.web.dashboard.routes import ROUTES
@@ -22,18 +22,18 @@ from tnc.web.dashboard.routes import ROUTES
     ["localhost", "localhost:8400", "127.0.0.1:8400", "[::1]:8400", "[::1]", "192.168.1.5", "dash.example:443",
      "DASH.example"],
 )  # fmt: skip
-def test_our_names_are_answered(host: str) -> None:
+def test_own_host_names_are_allowed(host: str) -> None:
     assert is_our_host(host, frozenset({"dash.example"}))
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "dash.example.evil.example", "localhost.evil.example", "", "[::1", "a:b:c", "localhost:x"]
 )
-def test_other_names_are_not(host: str) -> None:
+def test_other_host_names_are_not(host: str) -> None:
     assert not is_our_host(host, frozenset({"dash.example"}))
 
 
-async def test_a_strangers_name_reads_no_page(owner: Open, shared: Installation) -> None:
+async def test_a_foreign_host_name_gets_no_page(owner: Open, shared: Installation) -> None:
     client = await owner(shared)
 
     answer = await client.get("/campaigns", headers={"Host": "rebound.example"})
@@ -59,7 +59,7 @@ async def test_a_strangers_name_reads_no_page(owner: Open, shared: Installation)
 async def test_forms_from_other_sites_are_refused(
     owner: Open, shared: Installation, headers: dict[str, str], status: int
 ) -> None:
-    client = await owner(shared, tracking_base=TRACKING)
+    client = await owner(shared, tracking_base=TRACKING_BASE)
     here = client.address
     sent = {name: here if value == "SELF" else value for name, value in headers.items()}
 
@@ -97,18 +97,23 @@ ELSEWHERE: list[dict[str, str]] = [
     {"Origin": "https://evil.example"},
     {"Origin": "null"},
     {"Sec-Fetch-Site": "cross-site", "Origin": "SELF"},
-    {},  # a cookie and not a word of where it comes from
+    {},  # a cookie, and nothing that says where the form comes from
 ]
 
 
 @pytest.mark.parametrize("headers", ELSEWHERE, ids=str)
-async def test_no_form_of_another_site_reaches_any_route_with_our_cookie(
+async def test_every_changing_route_refuses_forms_of_other_sites(
     owner: Open, fresh: Installation, headers: dict[str, str]
 ) -> None:
     client = await owner(fresh)
     here = client.address
     sent = {name: here if value == "SELF" else value for name, value in headers.items()}
-    known = {("POST", "/people/x/act"), ("POST", "/keeping"), ("POST", "/sign-in"), ("POST", "/sign-out")}
+    known = {
+        ("POST", "/privacy/requests/x/action"),
+        ("POST", "/privacy/retention"),
+        ("POST", "/sign-in"),
+        ("POST", "/sign-out"),
+    }
     assert known <= UNSAFE_ROUTES
     before = bytes_of(fresh)
 
@@ -117,19 +122,19 @@ async def test_no_form_of_another_site_reaches_any_route_with_our_cookie(
         assert answer.status == 403, f"{method} {path}"
         assert not answer.cookies
     for method in ("PUT", "PATCH", "DELETE"):  # that no route has
-        assert (await client.request(method, "/keeping", headers=sent)).status == 403
+        assert (await client.request(method, "/privacy/retention", headers=sent)).status == 403
 
     assert bytes_of(fresh) == before
-    assert (await client.get("/", allow_redirects=False)).status == 200, "and the session stands"
+    assert (await client.get("/", allow_redirects=False)).status == 200, "and the session goes on"
 
 
-def test_what_is_not_guarded_so_is_only_read(shared: Installation) -> None:
-    """Browsers send GET and HEAD with our cookie from anywhere."""
+def test_all_other_methods_only_read(shared: Installation) -> None:
+    """Browsers send GET and HEAD with the session cookie from any site."""
     assert {route.method for route in shared.dashboard().router.routes()} == {"GET", "HEAD", "POST"}
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/nothing", "/reports.csv", "/clicks"])
-async def test_every_answer_binds_the_browser(owner: Open, shared: Installation, path: str) -> None:
+async def test_every_response_has_security_headers(owner: Open, shared: Installation, path: str) -> None:
     client = await owner(shared)
 
     headers = (await client.get(path)).headers
@@ -157,7 +162,7 @@ async def test_static_files_stay_for_ever_under_their_version(stranger: Open, sh
 
 
 @pytest.mark.parametrize("path", ["nothing.css", "../middleware.py", "%2e%2e/middleware.py", "/etc/passwd", "vendor/"])
-async def test_nothing_but_static_files_is_there(stranger: Open, shared: Installation, path: str) -> None:
+async def test_only_static_files_are_served_there(stranger: Open, shared: Installation, path: str) -> None:
     client = await stranger(shared)
 
     answer = await client.get(f"/static/x/{path}", allow_redirects=False)
@@ -166,7 +171,7 @@ async def test_nothing_but_static_files_is_there(stranger: Open, shared: Install
     assert "def " not in await answer.text()
 
 
-async def test_a_page_that_breaks_says_so_and_shows_nothing_of_it(
+async def test_an_unexpected_error_is_logged_and_not_shown(
     browse: Callable[[str], Client], shared: Installation, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(_: web.Request) -> web.StreamResponse:
@@ -187,7 +192,7 @@ async def test_a_page_that_breaks_says_so_and_shows_nothing_of_it(
     assert reference.__dict__["reference"] in text
 
 
-async def test_an_endless_form_is_not_read(stranger: Open, shared: Installation) -> None:
+async def test_a_too_large_form_is_refused(stranger: Open, shared: Installation) -> None:
     client = await stranger(shared)
 
     form = io.BytesIO(b"email=" + b"x" * 2_000_000)
@@ -196,10 +201,29 @@ async def test_an_endless_form_is_not_read(stranger: Open, shared: Installation)
     assert answer.status == 413
 
 
-async def test_an_unknown_page_is_a_page(owner: Open, shared: Installation) -> None:
+async def test_an_unknown_address_is_a_404_page(owner: Open, shared: Installation) -> None:
     client = await owner(shared)
 
     answer = await client.get("/nothing")
 
     assert answer.status == 404
-    assert "Back to the overview" in await answer.text()
+    assert "Page not found" in await answer.text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("/inbox?outcome=new", "/postbacks?outcome=new"),
+        ("/people", "/privacy/requests"),
+        ("/people/0123456789", "/privacy/requests/0123456789"),
+        ("/keeping", "/privacy/retention"),
+        ("/stored?class=pii", "/privacy/data-map?class=pii"),
+        ("/records", "/privacy/processing"),
+    ],
+)
+async def test_addresses_of_earlier_versions_redirect(owner: Open, shared: Installation, old: str, new: str) -> None:
+    client = await owner(shared)
+
+    answer = await client.get(old, allow_redirects=False)
+
+    assert (answer.status, answer.headers["Location"]) == (301, new)

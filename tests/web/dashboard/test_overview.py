@@ -1,4 +1,4 @@
-"""The first page: today, the hours, and what to do when there is nothing yet."""
+"""The first page: today, the visits by hour, and what to do when there are none yet."""
 
 import re
 from pathlib import Path
@@ -8,10 +8,10 @@ from tests.web.dashboard.conftest import Open
 from tests.web.dashboard.installed import NOW_MS, Installation
 from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.reports.client import ReportClient
-from tnc.web.dashboard import overview as series
+from tnc.web.dashboard.overview import by_hour, first_hour_ms, summary
 
 
-async def test_today_stands_beside_yesterday_until_the_same_time(owner: Open, fresh: Installation) -> None:
+async def test_today_is_compared_with_yesterday_until_the_same_time(owner: Open, fresh: Installation) -> None:
     times = [NOW_MS - DAY_MS - number * 1000 for number in range(1, 5)]
     times += [NOW_MS - DAY_MS + HOUR_MS]  # yesterday, but later in the day
     times += [NOW_MS - number * 1000 for number in range(1, 8)]
@@ -25,7 +25,7 @@ async def test_today_stands_beside_yesterday_until_the_same_time(owner: Open, fr
     assert "Today until 14:05 UTC" in text
 
 
-async def test_the_hours_are_a_table_without_gaps(owner: Open, shared: Installation) -> None:
+async def test_every_hour_is_in_the_table(owner: Open, shared: Installation) -> None:
     client = await owner(shared)
 
     for period, hours in (("24h", 24), ("7d", 168), ("nonsense", 24)):
@@ -48,11 +48,11 @@ async def test_without_a_click_it_shows_the_link_to_click(owner: Open, fresh: In
 
     text = await client.text("/")
 
-    assert "Nobody has clicked yet" in text
+    assert "No clicks yet" in text
     assert 'value="http://127.0.0.1:8080/summer"' in text
 
 
-async def test_what_is_wrong_stands_on_top(owner: Open, fresh: Installation) -> None:
+async def test_problems_are_shown_on_top(owner: Open, fresh: Installation) -> None:
     fresh.workspace.settings.key.chmod(0o644)
     client = await owner(fresh)
 
@@ -60,7 +60,7 @@ async def test_what_is_wrong_stands_on_top(owner: Open, fresh: Installation) -> 
         assert "Others on this machine can read the key file" in await client.text(path)
 
 
-async def test_what_is_wrong_is_looked_for_again_after_half_a_minute(owner: Open, fresh: Installation) -> None:
+async def test_problems_are_examined_again_after_half_a_minute(owner: Open, fresh: Installation) -> None:
     client = await owner(fresh)
     assert "can read the key file" not in await client.text("/settings")
     fresh.workspace.settings.key.chmod(0o644)
@@ -71,27 +71,27 @@ async def test_what_is_wrong_is_looked_for_again_after_half_a_minute(owner: Open
     assert "can read the key file" in await client.text("/settings")
 
 
-async def test_a_report_that_fails_takes_nothing_else_away(owner: Open, fresh: Installation) -> None:
+async def test_a_failed_report_leaves_the_rest_of_the_page(owner: Open, fresh: Installation) -> None:
     fresh.workspace.settings.key.chmod(0o644)
-    client = await owner(fresh, reporter=ReportClient(Path("/no/such/config.toml")))
+    client = await owner(fresh, reports=ReportClient(Path("/no/such/config.toml")))
 
     text = await client.text("/")
 
     assert "can read the key file" in text
     assert "The report could not be made" in text
-    assert "Nobody has clicked yet" not in text
+    assert "No clicks yet" not in text
 
 
-def test_an_hour_that_nobody_came_in_is_an_hour() -> None:
-    first_ms = series.first_hour_ms(NOW_MS, 3)
+def test_hours_without_visits_are_counted_as_zero() -> None:
+    first_ms = first_hour_ms(NOW_MS, 3)
     rows: list[dict[str, Any]] = [{"hour": "2026-11-23T13:00", "visits": 4, "valid": 2}, {"hour": None, "visits": 9}]
 
-    hours = series.by_hour(rows, first_ms=first_ms, hours=3)
+    hours = by_hour(rows, first_ms=first_ms, hours=3)
 
     assert [(hour.visits, hour.valid, hour.height, hour.valid_height) for hour in hours] == [
         (0, 0, 0, 0),
         (4, 2, 100, 50),
         (0, 0, 0, 0),
     ]
-    assert series.summary(hours).startswith("4 visits; the busiest hour was 23 Nov 13:00 UTC with 4.")
-    assert series.summary(series.by_hour([], first_ms=first_ms, hours=3)) == "Nobody came in this time."
+    assert summary(hours).startswith("4 visits; the busiest hour was 23 Nov 13:00 UTC with 4.")
+    assert summary(by_hour([], first_ms=first_ms, hours=3)) == "No visits in this period."

@@ -6,7 +6,6 @@ from tests.web.dashboard.installed import NOW_MS
 from tests.web.dashboard.places import write_city_database
 from tnc.visitors.geo.database import Database
 from tnc.visitors.geo.geo import Geo
-from tnc.web.dashboard.ports import Attribution
 from tnc.web.dashboard.queries import attributions_of
 
 
@@ -21,4 +20,4 @@ def test_data_in_use_is_attributed_once_as_its_licence_asks(tmp_path: Path) -> N
 
     attributed = attributions_of(Geo([Database(file) for file in files]))
 
-    assert attributed == (Attribution(text="IP Geolocation by DB-IP", url="https://db-ip.com"),)
+    assert [(each.attribution, each.url) for each in attributed] == [("IP Geolocation by DB-IP", "https://db-ip.com")]

@@ -55,7 +55,7 @@ async def test_the_form_becomes_the_query(owner: Open, shared: Installation, que
     assert shared.reports.queries[-1] == asked
 
 
-async def test_totals_stand_first_and_agree_with_the_rows(owner: Open, shared: Installation) -> None:
+async def test_totals_come_first_and_are_the_sum_of_the_rows(owner: Open, shared: Installation) -> None:
     client = await owner(shared)
 
     text = await client.text("/reports?by=country&by=device&period=30d")
@@ -75,7 +75,7 @@ async def test_totals_stand_first_and_agree_with_the_rows(owner: Open, shared: I
         ("from=soon", "soon"),
     ],
 )
-async def test_mistakes_are_said_and_the_form_is_kept(
+async def test_mistakes_are_shown_and_the_form_is_kept(
     owner: Open, shared: Installation, query: str, complaint: str
 ) -> None:
     client = await owner(shared)
@@ -106,7 +106,7 @@ async def test_the_csv_has_every_row_and_figure(owner: Open, shared: Installatio
     assert {"country", "visits", "revenue", "roi"} <= rows[0].keys()
 
 
-async def test_a_long_report_is_cut_and_says_so(owner: Open, fresh: Installation) -> None:
+async def test_a_long_report_is_cut_after_500_rows(owner: Open, fresh: Installation) -> None:
     fresh.visits([fresh.arriving(at_ms=NOW_MS - hours * HOUR_MS) for hours in range(520, 0, -1)])
     client = await owner(fresh)
 
@@ -115,19 +115,19 @@ async def test_a_long_report_is_cut_and_says_so(owner: Open, fresh: Installation
     assert "These are the first 500 rows" in text
 
 
-async def test_a_long_table_lets_others_have_their_turn(
+async def test_rendering_a_long_table_lets_the_loop_serve_others(
     owner: Open, shared: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns, taken, parts_of = 0, list[int](), pages._parts
 
-    async def somebody_else() -> None:
+    async def spin() -> None:
         nonlocal turns
         while True:
             await asyncio.sleep(0)
             turns += 1
 
     async def begin() -> asyncio.Task[None]:
-        return asyncio.create_task(somebody_else())
+        return asyncio.create_task(spin())
 
     async def end() -> None:
         other.cancel()

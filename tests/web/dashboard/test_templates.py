@@ -11,7 +11,7 @@ async def test_templates_are_found_by_kind_and_by_the_address_of_an_offer(owner:
     assert (await client.text("/templates")).count('<tr><th scope="row">') > 150
     assert "PropellerAds" not in await client.text("/templates?type=network")
     assert "MaxBounty" in await client.text("/templates?url=https%3A%2F%2Ftrk.maxbounty.com%2F%3Faid%3D1")
-    assert "No network is known" in await client.text("/templates?url=https%3A%2F%2Fx.example%2F")
+    assert "No known network uses this URL" in await client.text("/templates?url=https%3A%2F%2Fx.example%2F")
 
 
 async def test_a_template_is_added_when_its_words_are_filled_in(owner: Open, fresh: Installation) -> None:
@@ -27,5 +27,5 @@ async def test_a_template_is_added_when_its_words_are_filled_in(owner: Open, fre
     assert made.postback is not None
     assert "YOUR_" not in made.postback.url
     assert fresh.changed_by == EMAIL
-    assert "There is a source of this id in your configuration" in await client.text("/templates/propellerads")
+    assert "Your configuration has a traffic source with this id" in await client.text("/templates/propellerads")
     assert (await client.get("/templates/nobody")).status == 404

@@ -1,4 +1,4 @@
-"""Guessing passwords gets slow, and nobody is locked out."""
+"""Guessing passwords is slowed down, and no account is locked."""
 
 import pytest
 from hypothesis import given
@@ -6,21 +6,21 @@ from hypothesis import strategies as st
 
 from tnc.core.clock import MINUTE_MS
 from tnc.web.dashboard.login_throttle import (
-    CROWD_A_MINUTE,
     FIRST_DELAY_MS,
     FREE_FAILURES,
     FREE_TRIES,
+    FREQUENT_A_MINUTE,
     LONGEST_DELAY_MS,
     OTHERS_A_MINUTE,
     WINDOW_MS,
+    Guesser,
     Throttle,
-    Who,
 )
 
-A, B = Who("a", "192.0.2.0/24"), Who("b", "198.51.100.0/24")
+A, B = Guesser("a", "192.0.2.0/24"), Guesser("b", "198.51.100.0/24")
 
 
-def test_the_sixth_try_waits_and_each_failure_doubles_the_wait() -> None:
+def test_each_failure_from_the_sixth_on_doubles_the_wait() -> None:
     throttle, now_ms, waits = Throttle(), 0, []
 
     for _ in range(FREE_FAILURES + 3):
@@ -31,7 +31,7 @@ def test_the_sixth_try_waits_and_each_failure_doubles_the_wait() -> None:
     assert waits == [0] * FREE_FAILURES + [FIRST_DELAY_MS, 2 * FIRST_DELAY_MS, 4 * FIRST_DELAY_MS]
 
 
-def test_a_success_and_a_quiet_quarter_of_an_hour_forgive() -> None:
+def test_a_success_and_fifteen_quiet_minutes_reset_the_wait() -> None:
     throttle = Throttle()
     for _ in range(10):
         throttle.failed(A, now_ms=0)
@@ -53,29 +53,29 @@ def test_one_accounts_failures_do_not_delay_another() -> None:
 
 
 @pytest.mark.parametrize("networks", [1, 2, 7, 5_000])
-def test_all_together_try_at_most_thirty_times_a_minute(networks: int) -> None:
+def test_all_together_may_try_thirty_times_a_minute(networks: int) -> None:
     throttle, tried = Throttle(), []
     for number in range(50 * 600):
-        who = Who(str(number), f"network {number % networks}")
-        if not throttle.wait_ms(who, now_ms=number * 20):
+        guesser = Guesser(str(number), f"network {number % networks}")
+        if not throttle.wait_ms(guesser, now_ms=number * 20):
             tried.append(number * 20)
 
     for minute in range(0, 540_000, 7_000):
-        assert sum(minute <= at < minute + MINUTE_MS for at in tried) <= OTHERS_A_MINUTE + CROWD_A_MINUTE == 30
+        assert sum(minute <= at < minute + MINUTE_MS for at in tried) <= OTHERS_A_MINUTE + FREQUENT_A_MINUTE == 30
 
 
-def test_a_flood_from_some_networks_leaves_the_door_open_for_others() -> None:
+def test_a_flood_from_a_few_networks_does_not_block_others() -> None:
     throttle, allowed = Throttle(), 0
     for number in range(50 * 600):
-        allowed += not throttle.wait_ms(Who(str(number), f"network {number % 3}"), now_ms=number * 20)
+        allowed += not throttle.wait_ms(Guesser(str(number), f"network {number % 3}"), now_ms=number * 20)
         if number == 100:
             assert throttle.wait_ms(B, now_ms=number * 20) == 0, "from the first second on"
 
-    assert allowed <= 10 * CROWD_A_MINUTE + 3 * FREE_TRIES
+    assert allowed <= 10 * FREQUENT_A_MINUTE + 3 * FREE_TRIES
     assert throttle.wait_ms(A, now_ms=10 * MINUTE_MS) == 0
 
 
-def test_who_mistypes_and_gets_in_is_no_flood() -> None:
+def test_failures_followed_by_a_sign_in_are_no_flood() -> None:
     throttle, then_ms = Throttle(), 10 * MINUTE_MS
     for number in range(40):
         now_ms = number * MINUTE_MS // 4
@@ -86,12 +86,12 @@ def test_who_mistypes_and_gets_in_is_no_flood() -> None:
             throttle.failed(A, now_ms=now_ms)
 
     for number in range(50 * 60):
-        throttle.wait_ms(Who(str(number), "a network"), now_ms=then_ms + number * 20)
+        throttle.wait_ms(Guesser(str(number), "a network"), now_ms=then_ms + number * 20)
     assert throttle.wait_ms(A, now_ms=then_ms + MINUTE_MS) == 0
 
 
 @given(st.lists(st.integers(min_value=0, max_value=5 * MINUTE_MS), max_size=200))
-def test_whoever_waits_as_told_may_try(pauses: list[int]) -> None:
+def test_after_the_wait_a_try_is_allowed(pauses: list[int]) -> None:
     throttle, now_ms = Throttle(), 0
     for pause in pauses:
         now_ms += pause
@@ -104,10 +104,10 @@ def test_whoever_waits_as_told_may_try(pauses: list[int]) -> None:
 
 
 @pytest.mark.parametrize("strangers", [5_000])
-def test_memory_is_bounded_however_many_names_are_tried(clicks_of_others: int) -> None:
+def test_memory_is_bounded(strangers: int) -> None:
     throttle = Throttle()
-    for number in range(clicks_of_others):
-        throttle.failed(Who(str(number), str(number)), now_ms=number)
-        throttle.wait_ms(Who(str(number), str(number)), now_ms=number * MINUTE_MS)
+    for number in range(strangers):
+        throttle.failed(Guesser(str(number), str(number)), now_ms=number)
+        throttle.wait_ms(Guesser(str(number), str(number)), now_ms=number * MINUTE_MS)
 
     assert (len(throttle._failures), len(throttle._tries)) == (1_000, 1_000)

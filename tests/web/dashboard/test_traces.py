@@ -1,4 +1,4 @@
-"""A trace is read verdict by verdict."""
+"""A trace is shown decision by decision."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.web.dashboard.installed import Installation
 from tnc.rules.decision import Step
 from tnc.tracking.explain import explain
-from tnc.web.dashboard.clicks import verdicts
+from tnc.web.dashboard.clicks import grouped
 
 steps = st.builds(
     Step,
@@ -15,12 +15,12 @@ steps = st.builds(
 )
 
 
-def test_answers_stand_under_their_verdict(fresh: Installation) -> None:
+def test_conditions_are_shown_under_the_decision_they_lead_to(fresh: Installation) -> None:
     click = fresh.visit()
 
     told = [
         (each.step.kind, [step.kind for step in each.details])
-        for each in verdicts(explain(fresh.workspace, click.click_id).trace)
+        for each in grouped(explain(fresh.workspace, click.click_id).trace)
     ]
 
     assert told == [
@@ -32,6 +32,6 @@ def test_answers_stand_under_their_verdict(fresh: Installation) -> None:
 
 @given(st.lists(steps))
 def test_no_step_is_lost(trace: list[Step]) -> None:
-    told = [step for each in verdicts(trace) for step in (*each.details, each.step)]
+    told = [step for each in grouped(trace) for step in (*each.details, each.step)]
 
     assert told == trace

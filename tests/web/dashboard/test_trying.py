@@ -43,7 +43,10 @@ async def test_the_form_becomes_the_visitor(owner: Open, shared: Installation) -
 
     assert "What would happen" in text
     assert "country is US or CA: yes, it is US" in text
-    told = [fact(text, name) for name in ("Address", "Browser", "Language", "Referrer", "Sub1", "External id")]
+    told = [
+        fact(text, name)
+        for name in ("IP address", "Browser", "Language", "Referrer", r"site \(sub1\)", "Source&#39;s click id")
+    ]
     assert told == [AMERICA, "Safari", "de", "https://news.example/", "12", "abc"]
     assert 'value="https://land.example/quiz?k=' in text
     assert len(list(shared.workspace.histories.newest())) == before, "nothing is recorded"
@@ -71,7 +74,7 @@ async def test_an_own_user_agent_wins_over_the_preset(owner: Open, shared: Insta
     assert fact(own, "User agent") == "mine/1"
 
 
-async def test_the_page_alone_tries_nobody(owner: Open, shared: Installation) -> None:
+async def test_opening_the_page_tries_nothing(owner: Open, shared: Installation) -> None:
     client = await owner(shared)
 
     text = await client.text("/try?campaign=autumn")
@@ -86,10 +89,10 @@ async def test_the_page_alone_tries_nobody(owner: Open, shared: Installation) ->
     [
         ({"campaign": "nowhere"}, 404, "no campaign &#39;nowhere&#39;"),
         ({"campaign": "summer", "time": "yesterday"}, 422, "is no time"),
-        ({"campaign": "summer", "ip": "203.0.113.300"}, 422, "is no address"),
+        ({"campaign": "summer", "ip": "203.0.113.300"}, 422, "203.0.113.300"),
     ],
 )
-async def test_mistakes_are_said_and_the_form_is_kept(
+async def test_mistakes_are_shown_and_the_form_is_kept(
     owner: Open, shared: Installation, params: dict[str, str], status: int, complaint: str
 ) -> None:
     client = await owner(shared)

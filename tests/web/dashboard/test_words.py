@@ -1,4 +1,4 @@
-"""How numbers, times and changes read."""
+"""How numbers, times, changes and names are shown."""
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ def test_a_duration_has_one_unit(seconds: int, text: str) -> None:
     assert words.duration(seconds) == text
 
 
-def test_figures_are_readable() -> None:
+def test_numbers_have_separators_and_few_digits() -> None:
     assert words.number(1234567) == "1,234,567"
     assert words.amount(1234.5) == "1,234.50"
     assert words.amount(0.0123) == "0.0123"
@@ -26,8 +26,10 @@ def test_figures_are_readable() -> None:
 
 
 def test_a_change_is_a_sign_and_a_sentence() -> None:
-    assert words.change(12, 10, money=False) == Change("up", "+2 (20.0 %)", "2 more than 10 before")
-    assert words.change(7.5, 10, money=True) == Change("down", f"{MINUS}2.50 (25.0 %)", "2.50 less than 10.00 before")
+    assert words.change(12, 10, money=False) == Change("up", "+2 (+20.0 %)", "2 more than 10 before")
+    assert words.change(7.5, 10, money=True) == Change(
+        "down", f"{MINUS}2.50 ({MINUS}25.0 %)", "2.50 less than 10.00 before"
+    )
     assert words.change(10, 10, money=False) == Change("same", "±0", "the same as 10 before")
     assert words.change(3, 0, money=False) == Change("up", "+3", "3 more than 0 before")
     assert words.change(None, 10, money=False) is None
@@ -43,19 +45,19 @@ def test_direction_and_sign_agree(now: int, before: int) -> None:
 
 @pytest.mark.parametrize(
     ("raw", "text"),
-    [(None, "unknown"), ("", "unknown"), (True, "yes"), (False, "no"), (("a", None), "a, unknown"), ((), NOTHING),
-     ({"a": "1", "b": "2"}, "a=1  b=2"), ({}, NOTHING), (0, "0"), ("x", "x")],
+    [(None, "unknown"), ("", "unknown"), (True, "yes"), (False, "no"), (("a", None), "a, unknown"), ((), "none"),
+     ({"a": "1", "b": "2"}, "a=1  b=2"), ({}, "none"), (0, "0"), ("x", "x")],
 )  # fmt: skip
-def test_every_kind_of_fact_is_text(raw: object, text: str) -> None:
+def test_every_kind_of_value_has_a_text(raw: object, text: str) -> None:
     assert words.value(raw) == text
 
 
-def test_a_clock_that_was_set_back_makes_no_future() -> None:
+def test_a_time_ahead_of_the_clock_is_just_now() -> None:
     assert words.ago(2_000, 1_000) == "just now"
     assert words.ago(1_000, 62_000) == "1 minute ago"
     assert words.moment(1_795_442_706_123) == "23 Nov 2026, 14:05:06"
 
 
-def test_a_refusal_begins_like_a_sentence() -> None:
+def test_an_error_begins_with_a_capital() -> None:
     assert words.sentence("the disk is full; make room.") == "The disk is full; make room."
     assert words.sentence("") == ""

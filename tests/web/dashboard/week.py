@@ -117,7 +117,7 @@ def sell(installation: Installation, click: Click, **said: str) -> None:
 
 
 def count(installation: Installation, state: str) -> int:
-    counts = installation.server.services.destinations.counts()
+    counts = installation.services.destinations.counts()
     return sum(number for (destination, its), number in counts.items() if (destination, its) == (META, state))
 
 
@@ -150,7 +150,7 @@ def stop(installation: Installation) -> None:
     """The token is refused once: until its owner acts, nothing is sent."""
     refuse_next(installation, code=190)
     sell(installation, from_facebook(installation, 3))
-    installation.wait_until(lambda: installation.server.services.destinations.statuses()[META].state == "stopped")
+    installation.wait_until(lambda: installation.services.destinations.statuses()[META].state == "stopped")
 
 
 def _calls(installation: Installation, sold: Click) -> None:
@@ -168,7 +168,7 @@ def _calls(installation: Installation, sold: Click) -> None:
 
 def _requests(installation: Installation) -> tuple[str, str, str, str]:
     """Ids of one that is late, one with a click id, one whose data was erased and one that is closed."""
-    requests, clock = installation.server.services.privacy_requests, installation.clock
+    requests, clock = installation.services.privacy_requests, installation.clock
     clock.now_ms -= 40 * DAY_MS
     late = record(installation, "erasure", text="Please erase <b>me</b>.")
     clock.now_ms += 40 * DAY_MS
@@ -183,7 +183,7 @@ def _requests(installation: Installation) -> tuple[str, str, str, str]:
 
 
 def record(installation: Installation, kind: RequestKind, *, text: str) -> str:
-    requests = installation.server.services.privacy_requests
+    requests = installation.services.privacy_requests
     made = requests.add(kind, channel="email", text=text, contact="ann@example.com")
     return str(made["request_id"])
 
@@ -193,6 +193,6 @@ def erased(installation: Installation) -> str:
     click = from_facebook(installation, 1)
     send(installation, click)
     request_id = record(installation, "erasure", text="Please erase <b>me</b>.")
-    eraser = installation.server.services.eraser
+    eraser = installation.services.eraser
     eraser.erase(eraser.subject(click=click.click_id), request_id=request_id)
     return request_id

@@ -1,35 +1,58 @@
-"""The owner's screen: what came, where it went, why, and what it earned."""
+"""The dashboard: what came in, where it was sent, why, and what it earned."""
 
 from collections.abc import AsyncIterator, Iterable
 
 from aiohttp import web
 
-from tnc.core.clock import World
+from tnc.admin.services import Services
 from tnc.core.passwords import Passwords
 from tnc.core.process import background_pool
-from tnc.store.accounts import Accounts
+from tnc.destinations.sender import Sender
+from tnc.reports.client import ReportClient
 from tnc.web.dashboard.assets import Assets
-from tnc.web.dashboard.keys import ACCOUNTS, APPLIANCE, ASSETS, HASHERS, HOSTS, PASSWORDS, TEMPLATES, THROTTLE, WORLD
+from tnc.web.dashboard.keys import (
+    ACCOUNTS,
+    ASSETS,
+    HASHERS,
+    HOSTS,
+    PASSWORDS,
+    QUERIES,
+    REPORTS,
+    SENDER,
+    SERVICES,
+    TEMPLATES,
+    THROTTLE,
+    WORLD,
+)
 from tnc.web.dashboard.login_throttle import Throttle
 from tnc.web.dashboard.middleware import MIDDLEWARES, add_headers
 from tnc.web.dashboard.pages import templates
-from tnc.web.dashboard.ports import Appliance
+from tnc.web.dashboard.queries import Queries
 from tnc.web.dashboard.routes import ROUTES
 
 
 def dashboard_app(
-    appliance: Appliance, accounts: Accounts, passwords: Passwords, world: World, *, hosts: Iterable[str] = ()
+    services: Services,
+    queries: Queries,
+    *,
+    reports: ReportClient,
+    sender: Sender,
+    passwords: Passwords,
+    hosts: Iterable[str] = (),
 ) -> web.Application:
-    """The dashboard as an application of its own, for its own listener.
+    """The dashboard as an application of its own, for its own listener. `sender` sends test events.
 
-    `hosts` are the names, beside loopback and numeric addresses, under which it is reached. Run it without
-    an access log: what is typed into "Try a visitor" stands in the address.
+    `hosts` are the names, beside loopback and numeric addresses, under which it is reached. Run it without an access
+    log: the query of "Try a visitor" holds what was typed.
     """
     app = web.Application(middlewares=MIDDLEWARES)
-    app[APPLIANCE] = appliance
-    app[ACCOUNTS] = accounts
+    app[SERVICES] = services
+    app[QUERIES] = queries
+    app[REPORTS] = reports
+    app[SENDER] = sender
+    app[ACCOUNTS] = services.workspace.accounts
     app[PASSWORDS] = passwords
-    app[WORLD] = world
+    app[WORLD] = services.workspace.world
     app[HOSTS] = frozenset(host.casefold() for host in hosts)
     app[THROTTLE] = Throttle()
     app[ASSETS] = Assets.load()

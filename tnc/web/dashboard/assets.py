@@ -1,4 +1,4 @@
-"""Style, scripts and pictures: read once, served from memory under an address that changes with them."""
+"""Style, scripts and pictures: read once, served from memory at an address that changes with their content."""
 
 import gzip
 import hashlib
@@ -23,7 +23,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assets:
-    """Every static file by its path. `version` is made from their contents."""
+    """Every static file by its path. `version` is a hash of all of them."""
 
     version: str
     files: Mapping[str, Asset]
@@ -39,13 +39,13 @@ class Assets:
         return cls(version=digest.hexdigest()[:12], files=files)
 
     def url(self, name: str) -> str:
-        """The address of a file that exists; a template that names another one is a mistake."""
+        """The address of a file. Raises LookupError where a template names one that does not exist."""
         if name not in self.files:
             raise LookupError(f"no static file {name!r}")
         return f"/static/{self.version}/{name}"
 
-    def answer(self, request: web.Request) -> web.Response:
-        """The file an address of any version asks for, or 404."""
+    def response(self, request: web.Request) -> web.Response:
+        """The file at an address of any version. Raises HTTPNotFound."""
         asset = self.files.get(request.match_info["path"])
         if asset is None:
             raise web.HTTPNotFound

@@ -1,29 +1,30 @@
-"""What a campaign does, said in sentences."""
+"""What a campaign does, in sentences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tnc.campaigns.destination_schema import all_destinations
 from tnc.core.models import Action, Campaign, Cap, Condition, Configuration, Cost, Filter, Flow, Lander, Offer, Source
 from tnc.rules.describe import describe_condition
 from tnc.web.dashboard.format import amount, percent, share
 
 _STICKY: Final = {
-    "none": "each visit is drawn anew",
-    "flow": "a visitor stays in the same flow",
-    "lander": "a visitor keeps the same lander",
-    "offer": "a visitor keeps the same offer",
+    "none": "a new choice at each visit",
+    "flow": "the same flow as before",
+    "lander": "the same lander as before",
+    "offer": "the same offer as before",
 }
 _REDIRECTS: Final = {
-    "meta": "a page that goes on (meta refresh)",
-    "double-meta": "two pages that go on, so that the referrer is hidden",
-    "js": "a page that goes on by script",
+    "meta": "a page with a meta refresh",
+    "double-meta": "two pages with a meta refresh, which hides the referrer",
+    "js": "a page that redirects by script",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One lander or offer of a flow with its part of the visits."""
+    """One lander or offer of a flow with its share of the visits."""
 
     id: str
     name: str
@@ -34,7 +35,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowSentence:
-    """`when` is who it is for; landers and offers are where they go."""
+    """`when` says which visits it takes; landers and offers are where they are sent."""
 
     id: str
     when: str
@@ -60,7 +61,7 @@ def flow(each: Flow, configuration: Configuration) -> FlowSentence:
     ]
     return FlowSentence(
         id=each.id,
-        when=f"When {_joined(each.when, word)}" if each.when else "Everybody",
+        when=f"When {_joined(each.when, word)}" if each.when else "All visits",
         paused=each.paused,
         landers=_choices(landers),
         offers=_choices(offers),
@@ -76,7 +77,7 @@ class _Option:
 
 
 def _choices(options: Sequence[_Option]) -> Sequence[Choice]:
-    """Paused ones get nothing, and the others their part."""
+    """Options that are paused, archived or missing get no visits; the others share all of them."""
     notes = [_note(option) for option in options]
     total = sum(option.weight for option, note in zip(options, notes, strict=True) if not note)
     return [
@@ -103,13 +104,13 @@ def _joined(when: Sequence[Condition], word: str) -> str:
     return f" {word} ".join(map(describe_condition, when))
 
 
-def judgement(each: Filter) -> str:
-    """What the filter does to a visit that any of its conditions fits."""
+def effect(each: Filter) -> str:
+    """What the filter does with a visit that matches any of its conditions."""
     if each.paused or each.archived:
         return "It is switched off."
     when = f"When {_joined(each.when, 'or')}"
     if each.mode == "monitor" or each.action.type == "allow":
-        return f"{when}: noted, and nothing is stopped."
+        return f"{when}: log only, nothing is stopped."
     return f"{when}: {action(each.action)}."
 
 
@@ -118,16 +119,16 @@ def action(each: Action) -> str:
         case "status":
             return f"answer with status {each.code or 404}"
         case "url":
-            return f"go to {each.url}"
+            return f"send to {each.url}"
         case "offer":
-            return f"go to the offer {each.offer}"
+            return f"send to the offer {each.offer}"
         case "allow":
-            return "let it pass"
+            return "let the visit pass"
 
 
 def payout(offer: Offer) -> str:
     if offer.payout == "from-postback":
-        return "as the postback says"
+        return "from the postback"
     return f"{amount(offer.payout)} {offer.currency}"
 
 
@@ -140,7 +141,7 @@ def cap(each: Cap | None) -> str:
 
 
 def cost(each: Cost) -> str:
-    priced = f"{each.amount:g} {each.currency}" if each.amount is not None else "an amount the source sends"
+    priced = f"{each.amount:g} {each.currency}" if each.amount is not None else "the amount that the source sends"
     match each.model:
         case "cpc":
             return f"{priced} a visit"
@@ -151,24 +152,28 @@ def cost(each: Cost) -> str:
         case "revshare":
             return f"{percent(each.amount)} of the revenue"
         case "auto":
-            return "what the source sends with each visit" + (f", else {priced}" if each.amount is not None else "")
+            return "what the source sends with each visit" + (
+                f", otherwise {priced}" if each.amount is not None else ""
+            )
         case "none":
-            return "not counted"
+            return "none"
 
 
-def terms(campaign: Campaign) -> Sequence[tuple[str, str]]:
-    """The rest of a campaign's set-up: name and sentence."""
+def settings(campaign: Campaign, configuration: Configuration) -> Sequence[tuple[str, str]]:
+    """The other settings of a campaign: name and text."""
+    destinations = all_destinations(configuration)
+    sent_to = [destinations[each].name if each in destinations else each for each in campaign.destinations]
     return [
         ("Cost", cost(campaign.cost)),
-        ("Unique", f"once in {campaign.uniqueness_hours} hours"),
+        ("Uniqueness", f"a visitor counts once in {campaign.uniqueness_hours} hours"),
         ("Redirect", _REDIRECTS.get(campaign.redirect, f"status {campaign.redirect}")),
-        ("Again", _STICKY[campaign.sticky]),
-        ("Sent on to", ", ".join(campaign.destinations) or "nobody"),
+        ("Returning visitor", _STICKY[campaign.sticky]),
+        ("Conversions sent to", ", ".join(sent_to) or "none"),
     ]
 
 
-def fills(source: Source) -> Sequence[tuple[str, str]]:
-    """What a traffic source should put into the link: its parameter, and what we take it for."""
-    named = [(source.click_id, "its own click id"), (source.cost, "what this visit costs")]
-    free = [(theirs, ours) for ours, theirs in source.params.items()]
+def parameters(source: Source) -> Sequence[tuple[str, str]]:
+    """What a traffic source has to fill into the link: its parameter, and what tnc reads from it."""
+    named = [(source.click_id, "the source's own click id"), (source.cost, "the cost of this click")]
+    free = [(theirs, f"{theirs} ({ours} in reports)") for ours, theirs in source.params.items()]
     return [(parameter, meaning) for parameter, meaning in (*named, *free) if parameter]

@@ -1,4 +1,4 @@
-"""Campaigns: their links to copy, and what each does, in sentences."""
+"""Campaigns: their links, and what each does, in campaign_text."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from aiohttp import web
 
 from tnc.core.errors import NotFoundError
 from tnc.core.models import Campaign, CampaignId, Configuration, Filter, Network, Offer
-from tnc.web.dashboard import campaign_text as sentences
-from tnc.web.dashboard.keys import APPLIANCE
+from tnc.web.dashboard import campaign_text
+from tnc.web.dashboard.keys import QUERIES, SERVICES
 from tnc.web.dashboard.pages import page
 
-_STANDS_FOR_CLICK: Final = ("{click_id}", "{raw:click_id}")
+_CLICK_ID_MACROS: Final = ("{click_id}", "{raw:click_id}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Postback:
-    """What to paste at a network so that sales come back. `echo` is our parameter in its offer's address."""
+    """The postback URL for a network. `echo` is the parameter in which its offer's URL carries our click id."""
 
     network: Network | None
     url: str
@@ -37,11 +37,10 @@ class Postback:
 
 async def index(request: web.Request) -> web.StreamResponse:
     """GET /campaigns"""
-    appliance = request.app[APPLIANCE]
-    _, configuration = await asyncio.to_thread(appliance.configuration)
-    base = appliance.tracking_base
+    _, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
+    base = request.app[QUERIES].tracking_base
     lines = [
-        Line(campaign=each, link=tracking_link(base, each), state=sentences.state(each))
+        Line(campaign=each, link=tracking_link(base, each), state=campaign_text.state(each))
         for each in configuration.campaigns.values()
     ]
     return page(
@@ -55,11 +54,11 @@ async def index(request: web.Request) -> web.StreamResponse:
 
 async def show(request: web.Request) -> web.StreamResponse:
     """GET /campaigns/{campaign_id}"""
-    appliance = request.app[APPLIANCE]
-    version, configuration = await asyncio.to_thread(appliance.configuration)
+    base = request.app[QUERIES].tracking_base
+    version, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
     campaign = configuration.campaigns.get(CampaignId(request.match_info["campaign_id"]))
     if campaign is None:
-        raise NotFoundError("There is no campaign of this id. All there are stand under Campaigns.")
+        raise NotFoundError("There is no campaign with this id; the page Campaigns lists all.")
     source = configuration.sources.get(campaign.source) if campaign.source else None
     offers = _offers_of(campaign, configuration)
     return page(
@@ -67,16 +66,16 @@ async def show(request: web.Request) -> web.StreamResponse:
         "campaign.html",
         campaign=campaign,
         version=version,
-        state=sentences.state(campaign),
-        link=tracking_link(appliance.tracking_base, campaign),
+        state=campaign_text.state(campaign),
+        link=tracking_link(base, campaign),
         source=source,
-        fills=sentences.fills(source) if source else (),
-        judged=_judged(campaign, configuration),
-        flows=[sentences.flow(each, configuration) for each in campaign.flows if not each.archived],
-        otherwise=sentences.action(campaign.otherwise),
-        terms=sentences.terms(campaign),
-        offers=[(each, sentences.payout(each), sentences.cap(each.cap)) for each in offers],
-        postbacks=_postbacks(appliance.tracking_base, offers, configuration),
+        parameters=campaign_text.parameters(source) if source else (),
+        filter=_filter(campaign, configuration),
+        flows=[campaign_text.flow(each, configuration) for each in campaign.flows if not each.archived],
+        otherwise=campaign_text.action(campaign.otherwise),
+        settings=campaign_text.settings(campaign, configuration),
+        offers=[(each, campaign_text.payout(each), campaign_text.cap(each.cap)) for each in offers],
+        postbacks=_postbacks(base, offers, configuration),
     )
 
 
@@ -84,16 +83,16 @@ def tracking_link(base: str, campaign: Campaign) -> str:
     return f"{base}/{quote(campaign.path)}"
 
 
-def _judged(campaign: Campaign, configuration: Configuration) -> tuple[Filter, str] | None:
+def _filter(campaign: Campaign, configuration: Configuration) -> tuple[Filter, str] | None:
     found = configuration.filters.get(campaign.filter) if campaign.filter else None
-    return (found, sentences.judgement(found)) if found else None
+    return (found, campaign_text.effect(found)) if found else None
 
 
 def _offers_of(campaign: Campaign, configuration: Configuration) -> Sequence[Offer]:
-    """The offers a visit may end at, each once, in the order of the flows; those behind a cap too."""
+    """The offers that a visit may reach, each once, in the order of the flows; also those that take over at a cap."""
     wanted = [offer.id for flow in campaign.flows if not flow.archived for offer in flow.offers]
     wanted += [campaign.otherwise.offer] if campaign.otherwise.offer else []
-    for offer_id in wanted:  # grows while it is read: the alternative may have one of its own
+    for offer_id in wanted:  # grows while it is read: an offer that takes over may have a cap of its own
         offer = configuration.offers.get(offer_id)
         if offer and offer.cap and offer.cap.then and offer.cap.then not in wanted:
             wanted.append(offer.cap.then)
@@ -117,9 +116,9 @@ def _postback(base: str, offer: Offer, network: Network | None) -> Postback:
 
 
 def _echo(url: str) -> str:
-    """The query parameter in which an offer's address carries our click id."""
+    """The query parameter in which an offer's URL carries our click id."""
     for pair in url.partition("?")[2].split("&"):
         name, _, value = pair.partition("=")
-        if value in _STANDS_FOR_CLICK:
+        if value in _CLICK_ID_MACROS:
             return name
     return "click_id"

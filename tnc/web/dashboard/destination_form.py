@@ -1,8 +1,9 @@
-"""Making a destination and changing it: a form with what its type needs, and where to find it."""
+"""Adding and editing a destination: a form with the keys of its platform, and where to find their values."""
 
 import asyncio
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from aiohttp import web
@@ -17,11 +18,15 @@ from tnc.core.models import Campaign, CampaignId, Configuration, Destination, De
 from tnc.core.shapes import Choice, MapOf
 from tnc.core.toml import inline
 from tnc.web.dashboard.destinations import find
-from tnc.web.dashboard.keys import APPLIANCE, USER
+from tnc.web.dashboard.format import label
+from tnc.web.dashboard.keys import SERVICES, USER
 from tnc.web.dashboard.pages import page
 
 Given = Mapping[str, str]
 
+_FILE: Final = "this form"
+# A line of the configuration's error message: the table, the key in it, and what is wrong.
+_MISTAKE: Final = re.compile(rf'{_FILE}: \[\[(\w+)\]\] (?:"[^"]*"|number \d+): (\w+)(?:[\[.]\S*)? (.*)')
 _FLAGS: Final = ("first", "paused")
 _BLANK: Final[Given] = {
     "id": "",
@@ -35,7 +40,7 @@ _BLANK: Final[Given] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One key of the type. A secret that is stored is never shown; left empty it is kept."""
+    """One key of the platform. A stored secret is never shown; a secret that is left empty stays as it is."""
 
     key: str
     text: str
@@ -46,40 +51,66 @@ class Field:
     choices: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What is typed into the form; `before` is the destination that is edited. `errors` by the key they are about."""
+
+    platform: Platform
+    given: Given
+    before: Destination | None = None
+    error: str | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+    def refused(self, error: TncError) -> "Form":
+        """With each mistake beside its field, as far as it is about one."""
+        found = [match.groups() for line in str(error).splitlines() if (match := _MISTAKE.fullmatch(line))]
+        mistakes = {key: f"{label(key)} {text}" for table, key, text in found if table == "destination"}
+        if mistakes:
+            # What else is wrong follows from these: campaigns name a destination that could not be made.
+            return replace(self, error="Nothing was saved. Correct the marked fields.", errors=mistakes)
+        return replace(self, error=str(error))
+
+
 async def new(request: web.Request) -> web.StreamResponse:
     """GET /destinations/new"""
-    _, configuration = await asyncio.to_thread(request.app[APPLIANCE].configuration)
-    return _form(request, configuration, _platform(request.query.get("type", "meta")), {}, None, error=None)
+    configuration = await _configuration(request)
+    return _page(request, configuration, Form(platform=_platform(request.query.get("type", "meta")), given={}))
 
 
 async def create(request: web.Request) -> web.StreamResponse:
     """POST /destinations/new"""
-    _, configuration = await asyncio.to_thread(request.app[APPLIANCE].configuration)
+    configuration = await _configuration(request)
     given = await _given(request)
-    platform = _platform(given.get("type", ""))
+    form = Form(platform=_platform(given.get("type", "")), given=given)
     if DestinationId(given.get("id", "")) in configuration.destinations:
-        error = "there is a destination of this id already; choose another, or change that one"
-        return _form(request, configuration, platform, given, None, error=error)
-    return await _apply(request, configuration, platform, given, None)
+        taken = {"id": "A destination has this id already: choose another one, or edit that destination."}
+        return _page(request, configuration, replace(form, error="Nothing was saved.", errors=taken))
+    return await _apply(request, configuration, form)
 
 
 async def edit(request: web.Request) -> web.StreamResponse:
     """GET /destinations/{destination_id}/edit"""
     configuration, found = await _own(request)
-    return _form(request, configuration, PLATFORMS[found.type], _written(found, configuration), found, error=None)
+    form = Form(platform=PLATFORMS[found.type], given=_written(found, configuration), before=found)
+    return _page(request, configuration, form)
 
 
 async def change(request: web.Request) -> web.StreamResponse:
     """POST /destinations/{destination_id}/edit"""
     configuration, found = await _own(request)
     given = {**await _given(request), "id": found.id}
-    return await _apply(request, configuration, PLATFORMS[found.type], given, found)
+    return await _apply(request, configuration, Form(platform=PLATFORMS[found.type], given=given, before=found))
+
+
+async def _configuration(request: web.Request) -> Configuration:
+    _, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
+    return configuration
 
 
 async def _own(request: web.Request) -> tuple[Configuration, Destination]:
     configuration, found = await find(request)
     if found.id not in configuration.destinations:
-        raise RefusedError("This is the postback of a source: change it there, in the configuration.")
+        raise RefusedError("This is the postback of a traffic source: change it there, in the configuration.")
     return configuration, found
 
 
@@ -90,22 +121,22 @@ async def _given(request: web.Request) -> dict[str, str]:
     return given
 
 
-async def _apply(
-    request: web.Request, configuration: Configuration, platform: Platform, given: Given, before: Destination | None
-) -> web.StreamResponse:
+async def _apply(request: web.Request, configuration: Configuration, form: Form) -> web.StreamResponse:
+    apply, by = request.app[SERVICES].configure.apply, request[USER].email
     try:
-        text = _toml(platform, given, before) + "\n" + _campaigns_toml(configuration, given)
-        await asyncio.to_thread(request.app[APPLIANCE].mail.apply, text, by=request[USER].email)
+        text = _toml(form) + "\n" + _campaigns_toml(configuration, form.given)
+        await asyncio.to_thread(apply, text, file=_FILE, by=by)
     except TncError as error:
-        return _form(request, configuration, platform, given, before, error=str(error))
-    raise web.HTTPSeeOther(f"/destinations/{given.get('id', '')}")
+        return _page(request, configuration, form.refused(error))
+    raise web.HTTPSeeOther(f"/destinations/{form.given.get('id', '')}")
 
 
-def _toml(platform: Platform, given: Given, before: Destination | None) -> str:
-    """The destination as its owner's file would say it. What the form does not show stays as it is."""
-    table = {} if before is None else dict(NOUNS["destination"].write(before))
-    table |= {"id": given.get("id", ""), "type": platform.type}
-    for key, secret in {"name": False, **{key: each.is_secret for key, each in _keys(platform).items()}}.items():
+def _toml(form: Form) -> str:
+    """The destination as in a configuration file. Keys that the form does not have stay as they are."""
+    given = form.given
+    table = {} if form.before is None else dict(NOUNS["destination"].write(form.before))
+    table |= {"id": given.get("id", ""), "type": form.platform.type}
+    for key, secret in {"name": False, **{key: each.is_secret for key, each in _keys(form.platform).items()}}.items():
         if value := given.get(key, ""):
             table[key] = value
         elif not secret:
@@ -118,31 +149,32 @@ def _toml(platform: Platform, given: Given, before: Destination | None) -> str:
 
 
 def _keys(platform: Platform) -> dict[str, PlatformKey]:
-    """The keys that a form can hold; tables are for the file."""
+    """The keys that the form has; tables are left to the configuration file."""
     return {key: each for key, each in platform.keys.items() if not isinstance(each.shape, MapOf)}
 
 
-def _share(text: str) -> float:
+def _share(text: str) -> float | str:
+    """What is no number is left to the configuration's own checks."""
     try:
         return float(text)
     except ValueError:
-        raise InvalidError(f"share must be a number from 0 to 1, not {text!r}") from None
+        return text
 
 
 def _campaigns_toml(configuration: Configuration, given: Given) -> str:
-    """The campaigns that begin or cease to tell it."""
+    """The campaigns that use the destination from now on, or no longer."""
     destination, wanted = DestinationId(given.get("id", "")), set(given.get("campaigns", "").split(","))
     changed: dict[CampaignId, Campaign] = {}
     for campaign in configuration.campaigns.values():
         others = tuple(each for each in campaign.destinations if each != destination)
-        told = (*others, destination) if campaign.id in wanted else others
-        if set(told) != set(campaign.destinations):
-            changed[campaign.id] = replace(campaign, destinations=told)
+        used = (*others, destination) if campaign.id in wanted else others
+        if set(used) != set(campaign.destinations):
+            changed[campaign.id] = replace(campaign, destinations=used)
     return export_toml(Configuration(campaigns=changed))
 
 
 def _written(destination: Destination, configuration: Configuration) -> dict[str, str]:
-    """What a form shows of a destination that is there."""
+    """The fields of the form for a destination."""
     written: dict[str, Any] = NOUNS["destination"].write(destination)
     shown = {key: value for key, value in written.items() if isinstance(value, str)}
     campaigns = [each.id for each in configuration.campaigns.values() if destination.id in each.destinations]
@@ -161,33 +193,26 @@ def _written(destination: Destination, configuration: Configuration) -> dict[str
 
 def _platform(text: str) -> Platform:
     if text not in PLATFORMS:
-        raise InvalidError(f"{text!r} is no type of destination; choose one of {', '.join(PLATFORMS)}")
+        raise InvalidError(f"{text!r} is no type of destination; choose one of {', '.join(PLATFORMS)}.")
     return PLATFORMS[text]
 
 
-def _form(
-    request: web.Request,
-    configuration: Configuration,
-    platform: Platform,
-    given: Given,
-    before: Destination | None,
-    *,
-    error: str | None,
-) -> web.StreamResponse:
+def _page(request: web.Request, configuration: Configuration, form: Form) -> web.StreamResponse:
     return page(
         request,
         "destination_edit.html",
-        status=200 if error is None else 422,
-        kind=platform.type,
-        kinds=tuple(PLATFORMS),
-        fields=_fields(platform, given, before),
-        given={**_BLANK, **given},
-        before=before,
-        consents=_choices("consent"),
+        status=200 if form.error is None else 422,
+        kind=form.platform.type,
+        kinds=[(each, each) for each in PLATFORMS],
+        fields=_fields(form),
+        given={**_BLANK, **form.given},
+        before=form.before,
+        consents=[(each, each.replace("-", " ")) for each in _choices("consent")],
         campaigns=[each for each in configuration.campaigns.values() if not each.archived],
-        told=set(given.get("campaigns", "").split(",")),
+        chosen=set(form.given.get("campaigns", "").split(",")),
         about={key: COMMON[key].text for key in ("on", "share", "first", "consent", "paused")},
-        error=error,
+        error=form.error,
+        errors=form.errors,
     )
 
 
@@ -196,16 +221,16 @@ def _choices(key: str) -> tuple[str, ...]:
     return shape.options if isinstance(shape, Choice) else ()
 
 
-def _fields(platform: Platform, given: Given, before: Destination | None) -> list[Field]:
+def _fields(form: Form) -> list[Field]:
     fields = []
-    for key, each in _keys(platform).items():
-        kept = each.is_secret and before is not None and key in before.settings
+    for key, each in _keys(form.platform).items():
+        kept = each.is_secret and form.before is not None and key in form.before.settings
         fields.append(
             Field(
                 key=key,
                 text=each.text,
                 where=each.where,
-                value="" if each.is_secret else given.get(key, str(each.default or "")),
+                value="" if each.is_secret else form.given.get(key, str(each.default or "")),
                 needed=each.needed and not kept,
                 secret=each.is_secret,
                 choices=each.shape.options if isinstance(each.shape, Choice) else (),

@@ -1,4 +1,4 @@
-"""Filters: what each one stopped or would have stopped, and why, before anybody switches one on."""
+"""Filters: what each one stopped or would have stopped, and why."""
 
 import asyncio
 from collections import Counter
@@ -10,13 +10,13 @@ from aiohttp import web
 
 from tnc.core.errors import TncError
 from tnc.core.models import Configuration, Filter
+from tnc.reports.client import ReportClient
 from tnc.reports.query import ReportQuery
 from tnc.rules import FILTER_REASON
-from tnc.web.dashboard import campaign_text as sentences
+from tnc.web.dashboard import campaign_text
 from tnc.web.dashboard import format as words
-from tnc.web.dashboard.keys import APPLIANCE
+from tnc.web.dashboard.keys import REPORTS, SERVICES
 from tnc.web.dashboard.pages import page
-from tnc.web.dashboard.ports import Appliance
 
 PERIODS: Final[Mapping[str, str]] = {"24h": "Last 24 hours", "7d": "Last 7 days", "30d": "Last 30 days"}
 
@@ -25,37 +25,36 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """Visits that were stopped, and visits that only got the verdict and went where they would have gone."""
+    """Visits that the filter stopped, and visits that it matched and let through."""
 
     name: str
     stopped: int = 0
-    noted: int = 0
+    logged: int = 0
     of: int | None = None  # all visits of the campaign
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """One filter. A visit may have several reasons."""
+class FilterResult:
+    """What one filter did. A visit may have several reasons."""
 
     filter: Filter
     state: str
     sentence: str
     stopped: int
-    noted: int
+    logged: int
     reasons: Sequence[Count]
     campaigns: Sequence[Count]
 
 
 async def show(request: web.Request) -> web.StreamResponse:
     """GET /filters"""
-    appliance = request.app[APPLIANCE]
     period = request.query.get("period", "7d")
     period = period if period in PERIODS else "7d"
-    _, configuration = await asyncio.to_thread(appliance.configuration)
+    _, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
     error: TncError | None = None
-    judged: Sequence[Judged] = ()
+    results: Sequence[FilterResult] = ()
     try:
-        judged = await _judged(appliance, configuration, period)
+        results = await _results(request.app[REPORTS], configuration, period)
     except TncError as refusal:
         error = refusal
     return page(
@@ -63,65 +62,67 @@ async def show(request: web.Request) -> web.StreamResponse:
         "filters.html",
         status=error.http_status if error else 200,
         error=error,
-        judged=judged,
+        results=results,
         period=period,
         periods=PERIODS,
     )
 
 
-async def _judged(appliance: Appliance, configuration: Configuration, period: str) -> Sequence[Judged]:
+async def _results(reports: ReportClient, configuration: Configuration, period: str) -> Sequence[FilterResult]:
     by = ("filter", "campaign", "reasons", "flow")
-    verdicts = await appliance.report(ReportQuery(by=by, start=period, where=("filter!=unknown",)))
-    everything = await appliance.report(ReportQuery(by=("campaign",), start=period))
+    matched = await reports.fetch(ReportQuery(by=by, start=period, where=("filter!=unknown",)))
+    everything = await reports.fetch(ReportQuery(by=("campaign",), start=period))
     visits = {str(row["campaign"]): int(row["visits"]) for row in everything["rows"]}
     return [
-        _of(judge, [row for row in verdicts["rows"] if row["filter"] == judge.id], visits, configuration)
-        for judge in configuration.filters.values()
-        if not judge.archived
+        _result(each, [row for row in matched["rows"] if row["filter"] == each.id], visits, configuration)
+        for each in configuration.filters.values()
+        if not each.archived
     ]
 
 
-def _of(judge: Filter, rows: Sequence[Row], visits: Mapping[str, int], configuration: Configuration) -> Judged:
+def _result(
+    filter_: Filter, rows: Sequence[Row], visits: Mapping[str, int], configuration: Configuration
+) -> FilterResult:
     campaigns = configuration.campaigns
-    using = [str(each.id) for each in campaigns.values() if each.filter == judge.id and not each.archived]
+    using = [str(each.id) for each in campaigns.values() if each.filter == filter_.id and not each.archived]
     names = {str(each.id): each.name for each in campaigns.values()}
     counted = _counts(rows, lambda row: [str(row["campaign"])])
     counted |= {name: (0, 0) for name in using if name not in counted}
-    return Judged(
-        filter=judge,
-        state=_state(judge),
-        sentence=sentences.judgement(judge),
+    return FilterResult(
+        filter=filter_,
+        state=_state(filter_),
+        sentence=campaign_text.effect(filter_),
         stopped=sum(stopped for stopped, _ in counted.values()),
-        noted=sum(noted for _, noted in counted.values()),
+        logged=sum(logged for _, logged in counted.values()),
         reasons=[
-            Count(name=words.label(name.removeprefix(FILTER_REASON)), stopped=stopped, noted=noted)
-            for name, (stopped, noted) in _counts(rows, _reasons).items()
+            Count(name=words.label(name.removeprefix(FILTER_REASON)), stopped=stopped, logged=logged)
+            for name, (stopped, logged) in _counts(rows, _reasons).items()
         ],
         campaigns=[
-            Count(name=names.get(name, name), stopped=stopped, noted=noted, of=visits.get(name, 0))
-            for name, (stopped, noted) in counted.items()
+            Count(name=names.get(name, name), stopped=stopped, logged=logged, of=visits.get(name, 0))
+            for name, (stopped, logged) in counted.items()
         ],
     )
 
 
 def _counts(rows: Iterable[Row], names_of: Callable[[Row], Iterable[str]]) -> dict[str, tuple[int, int]]:
-    """Visits by name, most first: stopped ones, which no flow got, and others."""
-    stopped, noted = Counter[str](), Counter[str]()
+    """Visits by name, most first: those that were stopped, which have no flow, and those that were let through."""
+    stopped, logged = Counter[str](), Counter[str]()
     for row in rows:
         for name in names_of(row):
-            (stopped if row["flow"] is None else noted)[name] += int(row["visits"])
-    both = stopped + noted
+            (stopped if row["flow"] is None else logged)[name] += int(row["visits"])
+    both = stopped + logged
     return {
-        name: (stopped[name], noted[name]) for name, _ in sorted(both.items(), key=lambda each: (-each[1], each[0]))
+        name: (stopped[name], logged[name]) for name, _ in sorted(both.items(), key=lambda each: (-each[1], each[0]))
     }
 
 
 def _reasons(row: Row) -> list[str]:
-    """Only those that the filter gave: the visit's own stand in the reports."""
+    """The conditions of the filter that matched; the other reasons of a visit are those of its traffic class."""
     return [reason for reason in str(row["reasons"] or "").split(",") if reason.startswith(FILTER_REASON)]
 
 
-def _state(judge: Filter) -> str:
-    if judge.paused:
+def _state(filter_: Filter) -> str:
+    if filter_.paused:
         return "paused"
-    return "records" if judge.mode == "monitor" or judge.action.type == "allow" else "stops"
+    return "monitor" if filter_.mode == "monitor" or filter_.action.type == "allow" else "enforce"

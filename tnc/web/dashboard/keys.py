@@ -1,4 +1,4 @@
-"""What handlers share: there is no other state."""
+"""What all handlers share: there is no other state."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -6,14 +6,20 @@ from typing import Final
 import jinja2
 from aiohttp import web
 
+from tnc.admin.services import Services
 from tnc.core.clock import World
 from tnc.core.passwords import Passwords
+from tnc.destinations.sender import Sender
+from tnc.reports.client import ReportClient
 from tnc.store.accounts import Accounts, User
 from tnc.web.dashboard.assets import Assets
 from tnc.web.dashboard.login_throttle import Throttle
-from tnc.web.dashboard.ports import Appliance
+from tnc.web.dashboard.queries import Queries
 
-APPLIANCE: Final = web.AppKey("APPLIANCE", Appliance)
+SERVICES: Final = web.AppKey("SERVICES", Services)
+QUERIES: Final = web.AppKey("QUERIES", Queries)
+REPORTS: Final = web.AppKey("REPORTS", ReportClient)
+SENDER: Final = web.AppKey("SENDER", Sender)
 ACCOUNTS: Final = web.AppKey("ACCOUNTS", Accounts)
 PASSWORDS: Final = web.AppKey("PASSWORDS", Passwords)
 THROTTLE: Final = web.AppKey("THROTTLE", Throttle)

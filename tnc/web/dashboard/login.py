@@ -13,7 +13,7 @@ from tnc.core.errors import RefusedError
 from tnc.store.accounts import ABSOLUTE_MS, User
 from tnc.web.dashboard.format import duration
 from tnc.web.dashboard.keys import ACCOUNTS, HASHERS, PASSWORDS, THROTTLE, USER, WORLD
-from tnc.web.dashboard.login_throttle import Who
+from tnc.web.dashboard.login_throttle import Guesser
 from tnc.web.dashboard.middleware import client_of, cookie_name, hash_token, is_https, session_of
 from tnc.web.dashboard.pages import page
 
@@ -28,12 +28,12 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 async def sign_in(request: web.Request) -> web.StreamResponse:
     """POST /sign-in"""
-    _refuse_open_wires(request)
+    _refuse_plain_http(request)
     form = await request.post()
     email, password, next_path = (str(form.get(name, "")) for name in ("email", "password", "next"))
     now_ms = request.app[WORLD].now_ms()
-    who = _who(request, email)
-    wait_ms = request.app[THROTTLE].wait_ms(who, now_ms=now_ms)
+    guesser = _guesser(request, email)
+    wait_ms = request.app[THROTTLE].wait_ms(guesser, now_ms=now_ms)
     if wait_ms:
         seconds = math.ceil(wait_ms / 1000)
         answer = _form(
@@ -47,23 +47,23 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
         return answer
     user = await _user_of(request, email.strip(), password)
     if user is None:
-        request.app[THROTTLE].failed(who, now_ms=now_ms)
-        error = "E-mail address and password do not belong together. Check both and try again."
+        request.app[THROTTLE].failed(guesser, now_ms=now_ms)
+        error = "E-mail and password do not match. Check both and try again."
         return _form(request, email=email, next_path=_local(next_path), error=error, status=401)
-    request.app[THROTTLE].succeeded(who)
-    return await _welcome(request, user, _local(next_path), now_ms)
+    request.app[THROTTLE].succeeded(guesser)
+    return await _open_session(request, user, _local(next_path), now_ms)
 
 
 async def confirm(request: web.Request, password: str) -> None:
-    """That it is really the one who signed in. Raises RefusedError; as slow for who guesses as signing in."""
+    """Check the password of the signed-in user. Raises RefusedError; guesses are slowed down as at the sign-in."""
     user, now_ms = request[USER], request.app[WORLD].now_ms()
-    who = _who(request, user.email)
-    if request.app[THROTTLE].wait_ms(who, now_ms=now_ms):
+    guesser = _guesser(request, user.email)
+    if request.app[THROTTLE].wait_ms(guesser, now_ms=now_ms):
         raise RefusedError("There were too many attempts. Try again in a few minutes.")
     if await _user_of(request, user.email, password) is None:
-        request.app[THROTTLE].failed(who, now_ms=now_ms)
-        raise RefusedError("This needs your password, and that was not it. Nothing was changed.")
-    request.app[THROTTLE].succeeded(who)
+        request.app[THROTTLE].failed(guesser, now_ms=now_ms)
+        raise RefusedError("This needs your password, and what you typed is not it. Nothing was changed.")
+    request.app[THROTTLE].succeeded(guesser)
 
 
 async def sign_out(request: web.Request) -> web.StreamResponse:
@@ -77,7 +77,7 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
     raise answer
 
 
-async def _welcome(request: web.Request, user: User, next_path: str, now_ms: int) -> web.StreamResponse:
+async def _open_session(request: web.Request, user: User, next_path: str, now_ms: int) -> web.StreamResponse:
     token = base64.urlsafe_b64encode(request.app[WORLD].token(32)).decode().rstrip("=")
     await request.app[ACCOUNTS].open_session(user, token_hash=hash_token(token), now_ms=now_ms)
     answer = web.HTTPSeeOther(next_path)
@@ -94,7 +94,7 @@ async def _welcome(request: web.Request, user: User, next_path: str, now_ms: int
 
 
 async def _user_of(request: web.Request, email: str, password: str) -> User | None:
-    """The user with this password; an unknown address takes as long as a wrong password."""
+    """The user with this password; an unknown e-mail address takes as long as a wrong password."""
     fits = len(email) <= _LONGEST_EMAIL and len(password) <= _LONGEST_PASSWORD
     found = await request.app[ACCOUNTS].find_user(email) if fits else None
     user, verifier = found or (None, None)
@@ -111,13 +111,13 @@ def _form(
 
 
 def _local(path: str) -> str:
-    """A path of ours to go on to; anything that a browser could read as another place becomes the first page."""
+    """The path to continue with; `/` for anything that a browser could read as another site."""
     plain = path.startswith("/") and path.isprintable() and "\\" not in path
     return path if plain and not path.startswith("//") and not urlsplit(path).netloc else "/"
 
 
-def _who(request: web.Request, email: str) -> Who:
-    return Who(hash_token(email.strip().casefold()).hex(), _network(request))
+def _guesser(request: web.Request, email: str) -> Guesser:
+    return Guesser(hash_token(email.strip().casefold()).hex(), _network(request))
 
 
 def _network(request: web.Request) -> str:
@@ -129,12 +129,12 @@ def _network(request: web.Request) -> str:
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 64), strict=False))
 
 
-def _refuse_open_wires(request: web.Request) -> None:
+def _refuse_plain_http(request: web.Request) -> None:
     name = urlsplit(f"//{request.host}").hostname or ""
     local = name == "localhost" or name.endswith(".localhost") or (name and _is_loopback(name))
     if not local and not is_https(request):
         raise RefusedError(
-            "Over plain HTTP your password could be read on its way. Open the dashboard with https, or through "
+            "Over plain HTTP others could read your password. Open the dashboard with https, or through "
             "a tunnel to this machine (ssh -L 8400:127.0.0.1:8400 SERVER) as http://localhost:8400."
         )
 

@@ -1,4 +1,4 @@
-"""How fast passwords may be tried: slower with every failure, never locked."""
+"""How fast passwords may be tried: slower after each failure, never locked."""
 
 from collections import OrderedDict, deque
 from typing import Final, NamedTuple, TypeVar
@@ -11,52 +11,52 @@ WINDOW_MS: Final = 15 * MINUTE_MS
 FREE_FAILURES: Final = 5
 FIRST_DELAY_MS: Final = 5_000
 LONGEST_DELAY_MS: Final = 120_000
-CROWD_A_MINUTE: Final = 20
+FREQUENT_A_MINUTE: Final = 20
 OTHERS_A_MINUTE: Final = 10
-FREE_TRIES: Final = 2  # of a network, before it is of the crowd
+FREE_TRIES: Final = 2  # of a network, before it counts as a frequent one
 _REMEMBERED: Final = 1_000  # more than all that these let through in WINDOW_MS
 
 
-class Who(NamedTuple):
-    """An account as seen from one network, so that a stranger's failures do not delay its owner elsewhere."""
+class Guesser(NamedTuple):
+    """An account tried from one network: failures elsewhere do not delay the owner of the account."""
 
     account: str
     network: str
 
 
 class Throttle:
-    """Counts sign-ins before their costly hash is made. Held in memory: a restart forgives.
+    """Counts sign-ins before their password is hashed, which is costly. Kept in memory: a restart resets it.
 
-    After five failures in 15 minutes each further one doubles the wait, up to two minutes. All together may try 30
-    times a minute. A third of that is kept for networks that have not tried twice in 15 minutes without getting in:
-    whoever floods the door from a few networks has the rest alone, and the owner comes in from his.
+    After five failures in 15 minutes each further failure doubles the wait, up to two minutes. All together may try 30
+    times a minute. A third of that is for networks that have not failed twice in the last 15 minutes: a flood from a
+    few networks uses up only the rest, and the owner can still sign in from elsewhere.
     """
 
     def __init__(self) -> None:
-        self._crowd: deque[int] = deque(maxlen=CROWD_A_MINUTE)
+        self._frequent: deque[int] = deque(maxlen=FREQUENT_A_MINUTE)
         self._others: deque[int] = deque(maxlen=OTHERS_A_MINUTE)
-        self._failures: OrderedDict[Who, deque[int]] = OrderedDict()
+        self._failures: OrderedDict[Guesser, deque[int]] = OrderedDict()
         self._tries: OrderedDict[str, deque[int]] = OrderedDict()
 
-    def wait_ms(self, who: Who, *, now_ms: int) -> int:
-        """How long until `who` may try: 0 means now, and counts as an attempt."""
-        is_crowd = len(_recent(self._tries.get(who.network), now_ms)) >= FREE_TRIES
-        attempts = self._crowd if is_crowd else self._others
-        wait = max(self._wait_of(who, now_ms), _wait_of_all(attempts, now_ms))
+    def wait_ms(self, guesser: Guesser, *, now_ms: int) -> int:
+        """How long until `guesser` may try; 0 means now, and counts as an attempt."""
+        is_frequent = len(_recent(self._tries.get(guesser.network), now_ms)) >= FREE_TRIES
+        attempts = self._frequent if is_frequent else self._others
+        wait = max(self._wait_of(guesser, now_ms), _wait_of_all(attempts, now_ms))
         if not wait:
             attempts.append(now_ms)
-            _note(self._tries, who.network, now_ms)
+            _note(self._tries, guesser.network, now_ms)
         return wait
 
-    def failed(self, who: Who, *, now_ms: int) -> None:
-        _note(self._failures, who, now_ms)
+    def failed(self, guesser: Guesser, *, now_ms: int) -> None:
+        _note(self._failures, guesser, now_ms)
 
-    def succeeded(self, who: Who) -> None:
-        self._failures.pop(who, None)
-        self._tries.pop(who.network, None)
+    def succeeded(self, guesser: Guesser) -> None:
+        self._failures.pop(guesser, None)
+        self._tries.pop(guesser.network, None)
 
-    def _wait_of(self, who: Who, now_ms: int) -> int:
-        recent = _recent(self._failures.get(who), now_ms)
+    def _wait_of(self, guesser: Guesser, now_ms: int) -> int:
+        recent = _recent(self._failures.get(guesser), now_ms)
         if len(recent) < FREE_FAILURES:
             return 0
         delay = min(FIRST_DELAY_MS << (len(recent) - FREE_FAILURES), LONGEST_DELAY_MS)

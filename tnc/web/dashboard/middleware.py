@@ -1,4 +1,4 @@
-"""What every request to the dashboard passes before its handler, and every answer after it."""
+"""What happens to every request before its handler, and to every response after it."""
 
 import hashlib
 import ipaddress
@@ -20,7 +20,7 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS: Final = ("/sign-in", "/static/")
 # RFC 9110, 7.2, without the user names that a URL could have: a browser sends none.
 _HOST: Final = re.compile(r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?")
-_HERE: Final = ("127.0.0.1", "::1")
+_LOOPBACK: Final = ("127.0.0.1", "::1")
 
 _HEADERS: Final = {
     "Content-Security-Policy": (
@@ -38,14 +38,14 @@ _HEADERS: Final = {
 
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    """Say what a browser may do with the answer; pages of a signed-in user stay in no cache."""
+    """Security headers; pages are not cached."""
     response.headers.update(_HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
 
 
 @web.middleware
 async def errors_become_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refusals are shown as they are; what nobody foresaw is logged under a reference and not shown."""
+    """Show errors of tnc with their own text; log all others under a reference, which is all that is shown of them."""
     try:
         return await handler(request)
     except TncError as error:
@@ -62,17 +62,17 @@ async def errors_become_pages(request: web.Request, handler: Handler) -> web.Str
 
 @web.middleware
 async def host_is_ours(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer to our own names alone: a stranger's name that points here would be read by his pages."""
+    """Refuse host names of others: pages of a site whose name points here could read the response (DNS rebinding)."""
     if not is_our_host(request.host, request.app[HOSTS]):
         raise RefusedError(
-            f"The dashboard does not answer to the name {request.host!r}. "
-            "Open it under its own address, or name this one as `dashboard` in config.toml."
+            f"The dashboard is not served under the name {request.host!r}. "
+            "Open it under its own address, or set this name as `dashboard` in config.toml."
         )
     return await handler(request)
 
 
 def is_our_host(host: str, allowed: frozenset[str]) -> bool:
-    """Loopback names, numeric addresses (which nobody can point elsewhere) and the configured names."""
+    """Loopback names, numeric addresses (which no DNS can point elsewhere) and the configured names."""
     found = _HOST.fullmatch(host.lower())
     if found is None:
         return False
@@ -90,7 +90,7 @@ def _is_address(name: str) -> bool:
 
 @web.middleware
 async def unsafe_is_same_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A form of another site must not act as our user; no secret in our own forms is needed for that."""
+    """Refuse forms of other sites, which would act as the signed-in user; own forms need no token for that."""
     if request.method not in SAFE_METHODS and not _same_origin(request):
         raise RefusedError("This form was sent by another site. Open the page here and send it again.")
     return await handler(request)
@@ -103,13 +103,13 @@ def _same_origin(request: web.Request) -> bool:
     origin = request.headers.get("Origin")
     if origin is not None:
         return urlsplit(origin).netloc == request.host
-    # No browser is that silent: without a cookie there is nothing to misuse, with one we refuse.
+    # Browsers send one of the two. Without a cookie there is nothing to misuse; with one it is refused.
     return "Cookie" not in request.headers
 
 
 @web.middleware
 async def signed_in(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Everything but the way in needs a session."""
+    """All but the sign-in and static files needs a session."""
     if request.path.startswith(OPEN_PATHS):
         return await handler(request)
     token_hash = session_of(request)
@@ -124,12 +124,12 @@ async def signed_in(request: web.Request, handler: Handler) -> web.StreamRespons
 
 def is_https(request: web.Request) -> bool:
     """Whether the browser speaks TLS to us, or to a proxy on this machine that says so."""
-    return request.secure or (request.headers.get("X-Forwarded-Proto") == "https" and request.remote in _HERE)
+    return request.secure or (request.headers.get("X-Forwarded-Proto") == "https" and request.remote in _LOOPBACK)
 
 
 def client_of(request: web.Request) -> str:
-    """The address that asks; behind a proxy on this machine the one that it saw, which it puts last."""
-    seen = ",".join(request.headers.getall("X-Forwarded-For", ())) if request.remote in _HERE else ""
+    """The client's IP address; behind a proxy on this machine the one that the proxy saw, which it puts last."""
+    seen = ",".join(request.headers.getall("X-Forwarded-For", ())) if request.remote in _LOOPBACK else ""
     return seen.rpartition(",")[2].strip() or request.remote or ""
 
 
@@ -139,7 +139,7 @@ def cookie_name(request: web.Request) -> str:
 
 
 def session_of(request: web.Request) -> bytes | None:
-    """What the session is stored under: the token itself never leaves the browser's cookie."""
+    """The hash under which the session is stored; the token itself is only in the browser's cookie."""
     token = request.cookies.get(cookie_name(request))
     return hash_token(token) if token else None
 

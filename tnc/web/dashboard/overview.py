@@ -1,4 +1,4 @@
-"""The first page: how today is going."""
+"""The first page: today compared with yesterday, and visits by hour."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -10,18 +10,18 @@ from aiohttp import web
 
 from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.errors import TncError
+from tnc.reports.client import ReportClient
 from tnc.reports.query import ReportQuery
 from tnc.web.dashboard import format as words
 from tnc.web.dashboard.campaigns import tracking_link
 from tnc.web.dashboard.format import Change
-from tnc.web.dashboard.keys import APPLIANCE, WORLD
+from tnc.web.dashboard.keys import QUERIES, REPORTS, SERVICES, WORLD
 from tnc.web.dashboard.pages import page
-from tnc.web.dashboard.ports import Answer, Appliance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hour:
-    """One hour, UTC. The heights are parts of the busiest hour, 0 to 100."""
+    """One hour, UTC. The heights are percentages of the busiest hour's visits."""
 
     start_ms: int
     visits: int
@@ -31,12 +31,12 @@ class Hour:
 
 
 def first_hour_ms(now_ms: int, hours: int) -> int:
-    """When the earliest of so many hours began, the present one included."""
+    """When the earliest of so many hours began; the present hour is the last of them."""
     return now_ms // HOUR_MS * HOUR_MS - (hours - 1) * HOUR_MS
 
 
 def by_hour(rows: Sequence[dict[str, Any]], *, first_ms: int, hours: int) -> Sequence[Hour]:
-    """Hours in which nobody came are hours too."""
+    """One entry for each hour, also for hours without visits."""
     found = {row["hour"]: row for row in rows}
     picked = [(at, found.get(_name(at), {})) for at in range(first_ms, first_ms + hours * HOUR_MS, HOUR_MS)]
     counts = [(at, int(row.get("visits") or 0), int(row.get("valid") or 0)) for at, row in picked]
@@ -58,50 +58,56 @@ def _name(at_ms: int) -> str:
 
 
 def summary(hours: Sequence[Hour]) -> str:
-    """The sentence that says what the picture shows."""
+    """What the chart shows, in a sentence."""
     total = sum(hour.visits for hour in hours)
     if not total:
-        return "Nobody came in this time."
+        return "No visits in this period."
     busiest = max(hours, key=lambda hour: hour.visits)
     when = datetime.fromtimestamp(busiest.start_ms / 1000, UTC)
     return (
         f"{total:,} visits; the busiest hour was {when:%-d %b %H:00} UTC with {busiest.visits:,}. "
-        "The last hour is still running."
+        "The last hour is not over yet."
     )
 
 
 PERIODS: Final[Mapping[str, tuple[str, int]]] = {"24h": ("Last 24 hours", 24), "7d": ("Last 7 days", 168)}
+# Name, whether it is money, and whether more of it is good (1), bad (-1) or neither (0).
 _FIGURES: Final = (
-    ("visits", False), ("valid", False), ("conversions", False), ("revenue", True), ("cost", True), ("profit", True),
+    ("visits", False, 0), ("valid", False, 1), ("conversions", False, 1), ("revenue", True, 1), ("cost", True, 0),
+    ("profit", True, 1),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
+    """A figure of today. `judgement` says whether the change is `good` or `bad`; empty for neither."""
+
     name: str
     text: str
+    is_loss: bool
     change: Change | None
+    judgement: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What the reports say: visits by the hour, and today beside yesterday until the same time."""
+    """Visits by hour, and the reports of today and of yesterday until the same time."""
 
     hours: Sequence[Hour]
-    today: Answer
-    yesterday: Answer
+    today: Mapping[str, Any]
+    yesterday: Mapping[str, Any]
 
 
 async def show(request: web.Request) -> web.StreamResponse:
-    """GET /: what is wrong stands on top, and a report that cannot be made is one of these things."""
-    appliance, now_ms = request.app[APPLIANCE], request.app[WORLD].now_ms()
+    """GET /: problems are on top, and a report that fails is one of them."""
+    queries, now_ms = request.app[QUERIES], request.app[WORLD].now_ms()
     period = request.query.get("period", "24h")
     period = period if period in PERIODS else "24h"
-    _, configuration = await asyncio.to_thread(appliance.configuration)
-    problems = [*await asyncio.to_thread(appliance.problems)]
+    _, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
+    problems = [*await asyncio.to_thread(queries.problems)]
     found: Figures | None = None
     try:
-        found = await _figures(appliance, now_ms, hours=PERIODS[period][1])
+        found = await _figures(request.app[REPORTS], now_ms, hours=PERIODS[period][1])
     except TncError as error:
         problems.append(str(error))
     active = [each for each in configuration.campaigns.values() if not each.archived and not each.paused]
@@ -116,34 +122,39 @@ async def show(request: web.Request) -> web.StreamResponse:
         periods=PERIODS,
         until=f"{datetime.fromtimestamp(now_ms / 1000, UTC):%H:%M} UTC",
         campaigns=configuration.campaigns,
-        first_link=tracking_link(appliance.tracking_base, active[0]) if active else None,
+        first_link=tracking_link(queries.tracking_base, active[0]) if active else None,
         quiet=found is not None and not any(hour.visits for hour in found.hours) and not found.today["rows"],
     )
 
 
-async def _figures(appliance: Appliance, now_ms: int, *, hours: int) -> Figures:
+async def _figures(reports: ReportClient, now_ms: int, *, hours: int) -> Figures:
     first_ms = first_hour_ms(now_ms, hours)
     midnight_ms = now_ms // DAY_MS * DAY_MS
-    hourly = await appliance.report(_between(("hour",), first_ms, now_ms))
-    today = await appliance.report(_between(("campaign",), midnight_ms, now_ms, sort="visits"))
-    yesterday = await appliance.report(_between(("day",), midnight_ms - DAY_MS, now_ms - DAY_MS))
+    hourly = await reports.fetch(_between(("hour",), first_ms, now_ms))
+    today = await reports.fetch(_between(("campaign",), midnight_ms, now_ms, sort="visits"))
+    yesterday = await reports.fetch(_between(("day",), midnight_ms - DAY_MS, now_ms - DAY_MS))
     drawn = by_hour(hourly["rows"], first_ms=first_ms, hours=hours)
     return Figures(hours=drawn, today=today, yesterday=yesterday)
 
 
 def _between(by: tuple[str, ...], start_ms: int, end_ms: int, *, sort: str | None = None) -> ReportQuery:
-    # The end is not included: one second more keeps the present one in.
+    # The end is not included, and times are whole seconds: one second more includes the present one.
     return ReportQuery(by=by, start=words.machine_time(start_ms), end=words.machine_time(end_ms + 1000), sort=sort)
 
 
 def _compare(found: Figures) -> Sequence[Figure]:
     now: Mapping[str, Any] = found.today["totals"]
     before: Mapping[str, Any] = found.yesterday["totals"]
-    return [
-        Figure(
-            name=name,
-            text=words.amount(now.get(name)) if is_money else words.number(now.get(name)),
-            change=words.change(now.get(name), before.get(name), money=is_money),
-        )
-        for name, is_money in _FIGURES
-    ]
+    return [_figure(name, now.get(name), before.get(name), money=money, more=more) for name, money, more in _FIGURES]
+
+
+def _figure(name: str, now: float | None, before: float | None, *, money: bool, more: int) -> Figure:
+    change = words.change(now, before, money=money)
+    direction = {"up": 1, "down": -1, "same": 0}[change.direction] if change else 0
+    return Figure(
+        name=name,
+        text=words.amount(now) if money else words.number(now),
+        is_loss=now is not None and now < 0,
+        change=change,
+        judgement={1: "good", -1: "bad", 0: ""}[direction * more],
+    )

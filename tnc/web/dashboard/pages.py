@@ -1,4 +1,4 @@
-"""Turning values into pages: the templates, and the few words they may use."""
+"""Renders pages from their templates."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -11,14 +11,14 @@ from aiohttp import web
 from tnc.core import fields
 from tnc.web.dashboard import format as words
 from tnc.web.dashboard.assets import Assets
-from tnc.web.dashboard.keys import APPLIANCE, TEMPLATES, USER, WORLD
+from tnc.web.dashboard.keys import QUERIES, SERVICES, TEMPLATES, USER, WORLD
 
 _SENTENCES: Final = {
-    403: ("Not allowed", "This is not for you, or not from here."),
-    404: ("Nothing here", "There is no such page. It may have been moved or archived, or it was never here."),
-    405: ("Not like this", "This address answers to another kind of request. Go back and try again."),
-    413: ("Too much", "The form was larger than the dashboard takes. Send less."),
-    500: ("Something broke", "The dashboard failed on this page. Clicks and redirects are not affected."),
+    403: ("Not allowed", "You may not do this, or the request came from another site."),
+    404: ("Page not found", "There is no such page. It may have been moved or archived."),
+    405: ("Method not allowed", "This address does not accept such a request. Go back and try again."),
+    413: ("Form too large", "The form is larger than the dashboard accepts. Send less."),
+    500: ("Internal error", "The dashboard failed on this page. Clicks and redirects are not affected."),
 }
 
 
@@ -26,7 +26,7 @@ _TURN_MS: Final = 1
 
 
 def templates(assets: Assets) -> jinja2.Environment:
-    """Everything is escaped, and a name that a handler forgot is a mistake instead of an empty place."""
+    """Everything is escaped, and a name that a handler did not pass is an error instead of an empty text."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -43,21 +43,22 @@ def templates(assets: Assets) -> jinja2.Environment:
         "machine_time": words.machine_time,
         "sentence": words.sentence,
         "label": words.label,
+        "word": words.word,
         "value": words.value,
         "money": lambda micros: words.amount(fields.money(micros)),
         "names": lambda things: [(each.id, each.name) for each in things],
-        "twice": lambda options: [(each, each) for each in options],
+        "twice": lambda options: [(each, words.word(each)) for each in options],
     }
     return environment
 
 
 def page(request: web.Request, template: str, *, status: int = 200, **values: object) -> web.Response:
-    """A page of its template's name. `user` is None for who has not signed in."""
+    """A page from a template. `user` is None before the sign-in."""
     return _html("".join(_parts(request, template, values)), status)
 
 
 async def long_page(request: web.Request, template: str, *, status: int = 200, **values: object) -> web.Response:
-    """Like `page`, for long tables: whoever clicks meanwhile has his turn every other millisecond."""
+    """Like `page`, for long tables: after each millisecond of rendering the loop serves clicks."""
     world, parts = request.app[WORLD], list[str]()
     turn_ends_ms = world.steady_ms() + _TURN_MS
     for part in _parts(request, template, values):
@@ -73,16 +74,16 @@ def _html(text: str, status: int) -> web.Response:
 
 
 def _parts(request: web.Request, template: str, values: Mapping[str, object]) -> Iterator[str]:
-    now_ms = request.app[WORLD].now_ms()
+    now_ms, user = request.app[WORLD].now_ms(), request.get(USER)
     return (
         request.app[TEMPLATES]
         .get_template(template)
         .generate(
             **values,
-            user=request.get(USER),
+            user=user,
             here=request.path,
-            overdue=request.app[APPLIANCE].people.overdue() if request.get(USER) else 0,
-            attributions=request.app[APPLIANCE].attributions() if request.get(USER) else (),
+            overdue=request.app[SERVICES].privacy_requests.overdue if user else 0,
+            attributions=request.app[QUERIES].attributions() if user else (),
             ago=lambda time_ms: words.ago(time_ms, now_ms),
         )
     )
@@ -91,6 +92,6 @@ def _parts(request: web.Request, template: str, values: Mapping[str, object]) ->
 def error_page(
     request: web.Request, status: int, sentence: str | None = None, *, reference: str | None = None
 ) -> web.Response:
-    """What went wrong and what to do, in the words of the refusal where there are some."""
+    """What went wrong and what to do: `sentence`, else a general one for the status."""
     title, general = _SENTENCES.get(status, ("That did not work", "The request could not be answered. Try again."))
     return page(request, "error.html", status=status, title=title, sentence=sentence or general, reference=reference)

@@ -1,4 +1,4 @@
-"""People: the register of requests, one request, how long things are kept, and what is stored at all."""
+"""Privacy: requests from visitors, data retention, the data map and the records of processing."""
 
 import asyncio
 import functools
@@ -7,51 +7,60 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date as Date
-from typing import Any, Final, get_args
+from typing import Any, Final, cast, get_args
 
 from aiohttp import web
 
+from tnc.admin import records
+from tnc.admin.services import Services
 from tnc.core.errors import InvalidError, NotFoundError, RefusedError, TncError
-from tnc.store.requests import Outcome
-from tnc.store.terms import start_ms
-from tnc.web.dashboard.keys import APPLIANCE, USER
+from tnc.privacy.data_map import map_json
+from tnc.privacy.export import export_zip, file_name
+from tnc.privacy.receipts import read_receipt
+from tnc.privacy.subject import Subject
+from tnc.store.requests import Channel, Outcome, RequestKind, State, following
+from tnc.store.terms import in_words, start_ms
+from tnc.web.dashboard.keys import SERVICES, USER
 from tnc.web.dashboard.login import confirm
 from tnc.web.dashboard.pages import page
-from tnc.web.dashboard.ports import People
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Stores = Sequence[Mapping[str, Any]]
 
 _WHO: Final = ("click", "ip", "external_id", "visitor")
-KINDS: Final = ("access", "erasure", "restriction", "objection", "rectification", "withdrawal", "question")
-CHANNELS: Final = ("email", "letter")
-_CONFIRMATION: Final = "erase"
-_NO_TERMS: Final = ("sure", "password")
+KINDS: Final[tuple[RequestKind, ...]] = get_args(RequestKind)
+CHANNELS: Final[tuple[Channel, ...]] = ("email", "letter")
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
-
-
-def _people(request: web.Request) -> People:
-    return request.app[APPLIANCE].people
+_CONFIRMATION: Final = "erase"
+_NO_PERIODS: Final = ("sure", "password")
 
 
 async def _form(request: web.Request) -> dict[str, str]:
     return {name: value.strip() for name, value in (await request.post()).items() if isinstance(value, str)}
 
 
-def _who(given: Mapping[str, str]) -> dict[str, str]:
-    """Who is meant, in the words that were filled in."""
+def _who(given: Mapping[str, str]) -> dict[str, Any]:
+    """By what the visitor is looked for: the fields that were filled in."""
     return {name: given[name] for name in _WHO if given.get(name)}
+
+
+def _day_ms(text: str) -> int:
+    try:
+        return start_ms(Date.fromisoformat(text))
+    except ValueError as error:
+        raise InvalidError(f"{text!r} is no day; write it like 2026-11-23.") from error
 
 
 # ------------------------------------------------------------------------------------------------- the register
 
 
 async def index(request: web.Request) -> web.StreamResponse:
-    """GET /people"""
-    requests = await asyncio.to_thread(_people(request).requests)
+    """GET /privacy/requests"""
+    requests = await asyncio.to_thread(request.app[SERVICES].privacy_requests.requests)
     waiting = [each for each in requests if each["days_left"] is not None]
     return page(
         request,
-        "people.html",
+        "privacy_requests.html",
         requests=requests,
         late=[each for each in waiting if each["overdue"]],
         waiting=waiting,
@@ -60,115 +69,155 @@ async def index(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def take_down(request: web.Request) -> web.StreamResponse:
-    """POST /people: a request that came by letter or e-mail."""
-    given = await _form(request)
-    if given.get("kind") not in KINDS or given.get("channel") not in CHANNELS:
-        raise InvalidError("choose what was asked for, and how it came.")
-    told = await asyncio.to_thread(
-        _people(request).take_down,
-        given["kind"],
-        channel=given["channel"],
-        text=given.get("text", ""),
-        contact=given.get("contact", ""),
-    )
-    raise web.HTTPSeeOther(f"/people/{told['request_id']}")
+async def record(request: web.Request) -> web.StreamResponse:
+    """POST /privacy/requests: a request that came by letter or e-mail."""
+    given, add = await _form(request), request.app[SERVICES].privacy_requests.add
+    kind = next((each for each in KINDS if each == given.get("kind")), None)
+    channel = next((each for each in CHANNELS if each == given.get("channel")), None)
+    if kind is None or channel is None:
+        raise InvalidError("choose the type of the request, and how you received it.")
+    text, contact = given.get("text", ""), given.get("contact", "")
+    added = await asyncio.to_thread(add, kind, channel=channel, text=text, contact=contact)
+    raise web.HTTPSeeOther(f"/privacy/requests/{added['request_id']}")
 
 
 # -------------------------------------------------------------------------------------------------- one request
 
 
 async def show(request: web.Request) -> web.StreamResponse:
-    """GET /people/{request_id}"""
-    return await _one(request)
+    """GET /privacy/requests/{request_id}"""
+    return await _page(request)
 
 
-async def _one(
+async def _page(
     request: web.Request,
     *,
-    found: Mapping[str, Any] | None = None,
+    stores: _Stores | None = None,
     receipt: Mapping[str, Any] | None = None,
-    said: str = "",
+    opted_out_until: str = "",
     error: TncError | None = None,
 ) -> web.StreamResponse:
-    people, request_id = _people(request), request.match_info["request_id"]
-    told = await asyncio.to_thread(people.request, request_id)
-    given = {} if request.method == "GET" else await _form(request)  # nobody is named in an address of ours
-    who = _who(given)
-    if told["click"] and not who:
-        who = {"click": told["click"]}
-    if who and found is None and receipt is None:
+    """`stores` is what is stored about the visitor; it is looked up where it is not given."""
+    services, request_id = request.app[SERVICES], request.match_info["request_id"]
+    found = await asyncio.to_thread(services.privacy_requests.request, request_id)
+    given = {} if request.method == "GET" else await _form(request)  # no visitor is named in an address of ours
+    who, visitors = _who(given), 1
+    if found["click"] and not who:
+        who = {"click": found["click"]}
+    if who and stores is None and receipt is None:
         with suppress(*(() if error is None else (TncError,))):
-            found = await asyncio.to_thread(people.find, who)
+            stores, visitors = await asyncio.to_thread(_find, services, who)
     return page(
         request,
-        "person.html",
+        "privacy_request.html",
         status=200 if error is None else error.http_status,
         error="" if error is None else str(error),
         given=defaultdict(str, given),
-        told=told,
-        following=people.following(told["state"]),
+        found=found,
+        following=following(found["state"]),
         who=who,
         typed={name: who.get(name, "") for name in _WHO},
-        found=found,
+        stores=stores,
+        visitors=visitors,
         receipt=None if receipt is None else json.dumps(receipt, indent=2),
         confirmation=_CONFIRMATION,
-        said=said,
+        opted_out_until=opted_out_until,
         outcomes=OUTCOMES,
     )
 
 
-def keeping_words(handler: _Handler) -> _Handler:
-    """A refusal is told on the page itself, where all that was typed still stands."""
+def _find(services: Services, who: Mapping[str, Any]) -> tuple[_Stores, int]:
+    """Rows by store, and how many visitors they are of."""
+    subject = services.eraser.subject(**who)
+    return services.eraser.find(subject)["stores"], services.eraser.count_visitors(subject)
+
+
+def _refusals_on_the_page(handler: _Handler) -> _Handler:
+    """A refusal is shown on the request's own page, which keeps what was typed."""
 
     @functools.wraps(handler)
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def handle(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
         except (InvalidError, RefusedError, NotFoundError) as error:
-            return await _one(request, error=error)
+            return await _page(request, error=error)
 
-    return answer
+    return handle
 
 
-@keeping_words
-async def move(request: web.Request) -> web.StreamResponse:
-    """POST /people/{request_id}/move: the next state, with its reason and what the person reads."""
+@_refusals_on_the_page
+async def change_status(request: web.Request) -> web.StreamResponse:
+    """POST /privacy/requests/{request_id}/status: with the reason for the register and the reply to the visitor."""
     given, request_id = await _form(request), request.match_info["request_id"]
     await asyncio.to_thread(
-        _people(request).move,
+        request.app[SERVICES].privacy_requests.move,
         request_id,
-        given.get("state", ""),
+        cast("State", given.get("state", "")),  # checked there against what may follow
         reason=given.get("reason", ""),
         answer=given.get("answer", ""),
     )
-    raise web.HTTPSeeOther(f"/people/{request_id}")
+    raise web.HTTPSeeOther(f"/privacy/requests/{request_id}")
 
 
-@keeping_words
-async def told(request: web.Request) -> web.StreamResponse:
-    """POST /people/{request_id}/told: what became of it at somebody who had been told before."""
+@_refusals_on_the_page
+async def record_outcome(request: web.Request) -> web.StreamResponse:
+    """POST /privacy/requests/{request_id}/receiver: what became of the visitor's data at a receiver."""
     given, request_id = await _form(request), request.match_info["request_id"]
-    await asyncio.to_thread(
-        _people(request).settle, request_id, receiver=given.get("receiver", ""), outcome=given.get("outcome", "")
-    )
-    raise web.HTTPSeeOther(f"/people/{request_id}")
+    outcome = cast("Outcome", given.get("outcome", ""))  # checked there against the known ones
+    settle = request.app[SERVICES].privacy_requests.record_outcome
+    await asyncio.to_thread(settle, request_id, receiver=given.get("receiver", ""), outcome=outcome)
+    raise web.HTTPSeeOther(f"/privacy/requests/{request_id}")
 
 
-@keeping_words
+@_refusals_on_the_page
 async def extend(request: web.Request) -> web.StreamResponse:
-    """POST /people/{request_id}/extend: more time, with the reason that the person reads."""
+    """POST /privacy/requests/{request_id}/deadline: a later one, with the reason that the visitor reads."""
     given, request_id = await _form(request), request.match_info["request_id"]
-    until_ms = _day_ms(given.get("until", ""))
-    await asyncio.to_thread(_people(request).extend, request_id, until_ms=until_ms, reason=given.get("reason", ""))
-    raise web.HTTPSeeOther(f"/people/{request_id}")
+    until_ms, reason = _day_ms(given.get("until", "")), given.get("reason", "")
+    extend_ = request.app[SERVICES].privacy_requests.extend
+    await asyncio.to_thread(extend_, request_id, until_ms=until_ms, reason=reason)
+    raise web.HTTPSeeOther(f"/privacy/requests/{request_id}")
 
 
-def _day_ms(text: str) -> int:
-    try:
-        return start_ms(Date.fromisoformat(text))
-    except ValueError as error:
-        raise InvalidError(f"{text!r} is no day; write it like 2026-11-23.") from error
+@_refusals_on_the_page
+async def act(request: web.Request) -> web.StreamResponse:
+    """POST /privacy/requests/{request_id}/action: find, copy, erase, object, restrict or unrestrict.
+
+    Erasing needs the word typed.
+    """
+    given, services = await _form(request), request.app[SERVICES]
+    eraser, who = services.eraser, _who(given)
+
+    def subject() -> Subject:
+        return eraser.subject(**who)
+
+    match given.get("do"):
+        case "find":
+            return await _page(request)
+        case "erase":
+            if given.get("confirmation") != _CONFIRMATION:
+                raise InvalidError(f"type the word {_CONFIRMATION} to confirm: erasing cannot be undone.")
+            request_id = request.match_info["request_id"]
+            receipt = await asyncio.to_thread(lambda: eraser.erase(subject(), request_id=request_id))
+            return await _page(request, receipt=receipt)
+        case "copy":
+            return _zip(*await asyncio.to_thread(_copy, services, who))
+        case "object":
+            objection = await asyncio.to_thread(lambda: eraser.object(subject()))
+            return await _page(request, opted_out_until=objection["until"][:10])
+        case "restrict":
+            moved = await asyncio.to_thread(lambda: eraser.restrict(subject()))
+        case "unrestrict":
+            moved = await asyncio.to_thread(lambda: eraser.unrestrict(subject()))
+        case _:
+            raise InvalidError("choose what to do.")
+    return await _page(request, stores=[{"store": each["store"], "count": each["after"]} for each in moved["stores"]])
+
+
+def _copy(services: Services, who: Mapping[str, Any]) -> tuple[str, bytes]:
+    """A name and a ZIP for the visitor."""
+    eraser, subject = services.eraser, services.eraser.subject(**who)
+    return file_name(eraser.told(subject)), export_zip(services.workspace, eraser.vaults, subject)
 
 
 def _zip(name: str, content: bytes) -> web.Response:
@@ -179,95 +228,62 @@ def _zip(name: str, content: bytes) -> web.Response:
     )
 
 
-@keeping_words
-async def act(request: web.Request) -> web.StreamResponse:
-    """POST /people/{request_id}/act: find, copy, erase, object, restrict or lift it; erasing needs the word typed."""
-    given, people = await _form(request), _people(request)
-    who = _who(given)
-    match given.get("do"):
-        case "find":
-            return await _one(request)
-        case "erase":
-            if given.get("confirmation") != _CONFIRMATION:
-                raise InvalidError(f"type the word {_CONFIRMATION} to confirm: it cannot be taken back.")
-            receipt = await asyncio.to_thread(people.erase, who, request_id=request.match_info["request_id"])
-            return await _one(request, receipt=receipt)
-        case "copy":
-            return _zip(*await asyncio.to_thread(people.copy, who))
-        case "object":
-            objected = await asyncio.to_thread(people.object, who)
-            return await _one(request, said=f"Visits of this person leave no trace until {objected['until'][:10]}.")
-        case "restrict":
-            found = await asyncio.to_thread(people.restrict, who)
-        case "unrestrict":
-            found = await asyncio.to_thread(people.unrestrict, who)
-        case _:
-            raise InvalidError("choose what is to be done.")
-    return await _one(request, found=_counted(found))
+# --------------------------------------------------------------------------------------------------- retention
 
 
-def _counted(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The stores as they are afterwards."""
-    stores: Sequence[Mapping[str, Any]] = told["stores"]
-    return {"stores": [{"store": each["store"], "count": each["after"]} for each in stores]}
+async def retention(request: web.Request) -> web.StreamResponse:
+    """GET /privacy/retention"""
+    return await _retention_page(request)
 
 
-# --------------------------------------------------------------------------------------------------- how long
-
-
-async def terms(request: web.Request) -> web.StreamResponse:
-    """GET /keeping"""
-    return await _terms(request)
-
-
-async def _terms(
+async def _retention_page(
     request: web.Request,
     given: Mapping[str, str] = {},
     *,
     wanted: Mapping[str, int] = {},
     error: TncError | None = None,
 ) -> web.StreamResponse:
-    people = _people(request)
-    told = await asyncio.to_thread(people.terms)
-    preview = await asyncio.to_thread(people.preview_terms, wanted) if wanted else None
+    service = request.app[SERVICES].retention
+    shown = await asyncio.to_thread(service.show)
+    preview = await asyncio.to_thread(service.set, wanted, dry_run=True) if wanted else None
     return page(
         request,
-        "keeping.html",
+        "retention.html",
         status=200 if error is None else error.http_status,
         error="" if error is None else str(error),
         given=defaultdict(str, given),
-        told=told,
+        shown=shown,
         preview=preview,
         wanted=wanted,
-        shorter=_is_shorter(told, wanted),
+        shorter=_is_shorter(shown, wanted),
     )
 
 
-def _is_shorter(told: Mapping[str, Any], wanted: Mapping[str, int]) -> bool:
-    return any(each["days"] > wanted[each["name"]] for each in told["terms"] if each["name"] in wanted)
+def _is_shorter(shown: Mapping[str, Any], wanted: Mapping[str, int]) -> bool:
+    return any(each["days"] > wanted[each["name"]] for each in shown["terms"] if each["name"] in wanted)
 
 
-async def set_terms(request: web.Request) -> web.StreamResponse:
-    """POST /keeping: first what would go, then, when that was seen, the change."""
-    given, people, wanted = await _form(request), _people(request), dict[str, int]()
+async def set_retention(request: web.Request) -> web.StreamResponse:
+    """POST /privacy/retention: first shows what would be deleted, then, confirmed, makes the change."""
+    given, service, wanted = await _form(request), request.app[SERVICES].retention, dict[str, int]()
     try:
         wanted = _wanted(given)
         if given.get("sure") != "yes":
-            return await _terms(request, given, wanted=wanted)
-        if _is_shorter(await asyncio.to_thread(people.terms), wanted):
+            return await _retention_page(request, given, wanted=wanted)
+        if _is_shorter(await asyncio.to_thread(service.show), wanted):
             await confirm(request, given.get("password", ""))
-        await asyncio.to_thread(people.set_terms, wanted, by=request[USER].email)
+        await asyncio.to_thread(service.set, wanted, by=request[USER].email)
     except InvalidError as error:
-        return await _terms(request, given, error=error)
+        return await _retention_page(request, given, error=error)
     except RefusedError as error:
-        return await _terms(request, given, wanted=wanted, error=error)
-    raise web.HTTPSeeOther("/keeping")
+        return await _retention_page(request, given, wanted=wanted, error=error)
+    raise web.HTTPSeeOther("/privacy/retention")
 
 
 def _wanted(given: Mapping[str, str]) -> dict[str, int]:
-    wanted = {name: _days(days) for name, days in given.items() if days and name not in _NO_TERMS}
+    wanted = {name: _days(days) for name, days in given.items() if days and name not in _NO_PERIODS}
     if not wanted:
-        raise InvalidError("write the days that are to change.")
+        raise InvalidError("fill in the number of days that you want to change.")
     return wanted
 
 
@@ -277,40 +293,49 @@ def _days(text: str) -> int:
     return int(text)
 
 
-# --------------------------------------------------------------------------------------------- what is stored
+# -------------------------------------------------------------------------------- the data map and the records
 
 
-async def stored(request: web.Request) -> web.StreamResponse:
-    """GET /stored"""
-    people = _people(request)
-    entries, receivers = await asyncio.gather(asyncio.to_thread(people.stored), asyncio.to_thread(people.receivers))
-    wanted = request.query.get("class", "")
+async def data_map(request: web.Request) -> web.StreamResponse:
+    """GET /privacy/data-map"""
+    workspace, wanted = request.app[SERVICES].workspace, request.query.get("class", "")
+    _, configuration = await asyncio.to_thread(workspace.configuration)
+    entries = map_json(in_words(workspace.settings))
     return page(
         request,
-        "stored.html",
+        "data_map.html",
         entries=[each for each in entries if not wanted or each["class"] == wanted],
         classes=sorted({each["class"] for each in entries}),
         wanted=wanted,
-        receivers=receivers,
+        receivers=list(records.receivers(configuration)),
     )
 
 
-# ------------------------------------------------------------------------------------------------- the records
-
-
-async def records(request: web.Request) -> web.StreamResponse:
-    """GET /records: of processing; with `from`, the kit for a breach."""
-    people, since, until = _people(request), request.query.get("from", ""), request.query.get("to", "")
-    found = await asyncio.to_thread(people.records)
+async def processing(request: web.Request) -> web.StreamResponse:
+    """GET /privacy/processing; with `from` also the draft of a notification of a breach."""
+    since, until = request.query.get("from", ""), request.query.get("to", "")
     breach = None
     if since:
-        breach = await asyncio.to_thread(people.breach, _day_ms(since), _day_ms(until) if until else None)
-    return page(request, "records.html", found=found, breach=breach, since=since, until=until, checked=None)
+        workspace = request.app[SERVICES].workspace
+        until_ms = _day_ms(until) if until else workspace.world.now_ms()
+        breach = await asyncio.to_thread(records.breach, workspace, since_ms=_day_ms(since), until_ms=until_ms)
+    return await _processing_page(request, breach=breach, since=since, until=until)
 
 
 async def check_receipt(request: web.Request) -> web.StreamResponse:
-    """POST /records: does a receipt hold, by the keys and stores as they are now?"""
-    people, given = _people(request), await _form(request)
-    found = await asyncio.to_thread(people.records)
-    checked = await asyncio.to_thread(people.check_receipt, given.get("receipt", ""))
-    return page(request, "records.html", found=found, breach=None, since="", until="", checked=checked)
+    """POST /privacy/processing: whether a receipt is valid, by the keys and stores as they are now."""
+    receipt = read_receipt((await _form(request)).get("receipt", ""))
+    checked = await asyncio.to_thread(request.app[SERVICES].eraser.verify, receipt)
+    return await _processing_page(request, checked=checked)
+
+
+async def _processing_page(
+    request: web.Request,
+    *,
+    breach: Mapping[str, Any] | None = None,
+    since: str = "",
+    until: str = "",
+    checked: Sequence[str] | None = None,
+) -> web.StreamResponse:
+    found = await asyncio.to_thread(records.processing, request.app[SERVICES].workspace)
+    return page(request, "processing.html", found=found, breach=breach, since=since, until=until, checked=checked)

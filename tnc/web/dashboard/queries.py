@@ -1,92 +1,81 @@
-"""The running appliance as the dashboard sees it: answers from the house, the tracker and the writer."""
+"""What pages show beyond the work of one service: the click log, a tried visitor, problems, and this installation."""
 
-from collections.abc import Iterator, Sequence
-from typing import cast
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from tnc import __version__
 from tnc.admin.doctor import problems
-from tnc.core.fields import rfc3339
-from tnc.core.models import Click, ClickHistory, ClickId, Configuration, WorkspaceId
-from tnc.reports.client import ReportClient
-from tnc.reports.query import ReportQuery
-from tnc.store.days.click_log import ClickLog
+from tnc.core.models import CampaignId, ClickHistory, ClickId, Traffic, WorkspaceId
+from tnc.store.days.click_log import Recording
 from tnc.store.days.writer import LATEST
 from tnc.store.workspace import Workspace
-from tnc.tracking.explain import TestVisitor, explain, try_visitor
+from tnc.tracking.explain import TestVisit, TestVisitor, try_visitor
 from tnc.tracking.setup import make_tracker
 from tnc.tracking.tracker import Tracker
-from tnc.visitors.geo.database import Licence
+from tnc.visitors.geo.database import Licence, SourceInfo
 from tnc.visitors.geo.geo import Geo
-from tnc.web.dashboard.ports import (
-    About,
-    AddressData,
-    Answer,
-    Attribution,
-    ClickQuestion,
-    Explanation,
-    Mail,
-    People,
-    TryRequest,
-    TryResult,
-)
 
-_LOOK_AGAIN_MS = 30_000
-_LOOKED_THROUGH = 100_000  # clicks that a filtered page of the log may read before it gives up
+_PROBLEMS_MS = 30_000
+_MOST_READ = 100_000  # clicks that are read for one filtered page of the log
 
 
-class Desk:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """`paths` by what is there; `key_days` is how many days of clicks have keys."""
+
+    version: str
+    workspace: WorkspaceId
+    paths: Mapping[str, str]
+    key_days: int
+    key_backup_at_ms: int | None
+    geo_sources: Sequence[SourceInfo]
+
+
+class Queries:
+    """All methods but `attributions` wait for the disk; every one may be called from any thread.
+
+    `tracking_base` is scheme and host of tracking links, without a slash at the end.
+    """
+
     def __init__(
-        self,
-        workspace: Workspace,
-        *,
-        tracking_base: str,
-        tracker: Tracker,
-        click_log: ClickLog,
-        reporter: ReportClient,
-        mail: Mail,
-        people: People,
+        self, workspace: Workspace, tracker: Tracker, recording: Callable[[], Recording], *, tracking_base: str
     ) -> None:
-        self.mail = mail
-        self.people = people
+        self.tracking_base = tracking_base
         self._workspace = workspace
-        self._base = tracking_base
         self._tracker = tracker
-        self._clicklog = click_log
-        self._reporter = reporter
+        self._recording = recording
         self._problems: list[str] = []
-        self._looked_at_ms = -_LOOK_AGAIN_MS
+        self._examined_at_ms = -_PROBLEMS_MS
+        self._examining = threading.Lock()
 
-    @property
-    def workspace(self) -> WorkspaceId:
-        return self._workspace.id
-
-    @property
-    def tracking_base(self) -> str:
-        return self._base
-
-    def configuration(self) -> tuple[int, Configuration]:
-        return self._workspace.configuration()
-
-    def history(self, click_id: ClickId) -> ClickHistory:
-        return self._workspace.histories.get(click_id)
-
-    def histories(self, question: ClickQuestion) -> Sequence[ClickHistory]:
+    def clicks(
+        self,
+        *,
+        limit: int,
+        after: tuple[int, ClickId] | None = None,
+        campaign: CampaignId | None = None,
+        traffic: Traffic | None = None,
+    ) -> list[ClickHistory]:
+        """The newest clicks, or those that the log has behind the click `after` (its time and its id)."""
         found: list[ClickHistory] = []
-        for number, history in enumerate(self._after(question.before)):
-            if number >= _LOOKED_THROUGH or len(found) >= question.limit:
+        for number, history in enumerate(self._log(after)):
+            if number >= _MOST_READ or len(found) >= limit:
                 break
-            if _answers(history.click, question):
+            click = history.click
+            if campaign in (None, click.campaign) and traffic in (None, click.visit.traffic):
                 found.append(history)
         return found
 
-    def _after(self, before: tuple[int, ClickId] | None) -> Iterator[ClickHistory]:
-        """The log behind a click, in the order of the log: several may have come in one millisecond, and imported ones
-        in any order. Behind a click that was erased since it goes on by the time.
+    def _log(self, after: tuple[int, ClickId] | None) -> Iterator[ClickHistory]:
+        """In the order of recording, newest first: several clicks may have one millisecond, and imported clicks any.
+
+        Behind a click that was erased meanwhile the log goes on by time.
         """
         histories = self._workspace.histories
-        if before is None:
+        if after is None:
             return histories.newest()
-        time_ms, click_id = before
+        time_ms, click_id = after
         date = histories.date_of(click_id)
         if date is None:
             return histories.newest(before_ms=time_ms)
@@ -95,83 +84,44 @@ class Desk:
         ends = {each: LATEST for each in histories.dates() if each < date}
         return histories.newest(ends=ends | {date: -1 if found is None else found[0] - 1})
 
-    def destination(self, click: Click) -> str | None:
-        return self._workspace.destination(click)
-
-    def explain(self, click_id: ClickId) -> Explanation:
-        explained = explain(self._workspace, click_id)
-        return Explanation(
-            recomputed=explained.recomputed,
-            destination=explained.destination,
-            same=explained.same,
-            trace=explained.trace,
-        )
-
-    def try_visitor(self, request: TryRequest) -> TryResult:
-        # A tracker of its own: what is tried must not be told by, nor change, who was really seen.
+    def try_visitor(self, campaign: CampaignId, visitor: TestVisitor) -> TestVisit:
+        """Raises NotFoundError, InvalidError."""
+        # A tracker of its own: a tried visitor must not be known from real visits, nor be remembered among them.
         tracker = make_tracker(self._workspace, self._tracker.uncounted_reader)
-        invented = TestVisitor(
-            ip=request.ip,
-            user_agent=request.user_agent,
-            query=request.query,
-            referrer=request.referrer,
-            language=request.language,
-            visited_at_ms=request.visited_at_ms,
-        )
-        tried = try_visitor(self._workspace, tracker, self._workspace.plan(request.campaign), invented)
-        return TryResult(
-            click=tried.arrival.click,
-            destination=tried.arrival.destination,
-            trace=tried.trace,
-        )
-
-    async def report(self, question: ReportQuery) -> Answer:
-        return cast("Answer", await self._reporter.fetch(question))
-
-    async def report_csv(self, question: ReportQuery) -> str:
-        return await self._reporter.fetch_csv(question)
+        return try_visitor(self._workspace, tracker, self._workspace.plan(campaign), visitor)
 
     def problems(self) -> Sequence[str]:
-        """Looked for anew after half a minute: a look takes half a second, and every page asks."""
-        now_ms = self._workspace.world.now_ms()
-        if not 0 <= now_ms - self._looked_at_ms < _LOOK_AGAIN_MS:
-            self._problems = problems(self._workspace, self._clicklog.recording())
-            self._looked_at_ms = now_ms
-        return self._problems
+        """What is wrong now, a sentence each with what to do. Examined at most every half minute: it takes half a
+        second, and several pages ask.
+        """
+        with self._examining:
+            now_ms = self._workspace.world.now_ms()
+            if not 0 <= now_ms - self._examined_at_ms < _PROBLEMS_MS:
+                self._problems = problems(self._workspace, self._recording())
+                self._examined_at_ms = now_ms
+            return self._problems
 
     def about(self) -> About:
-        paths, settings = self._workspace.paths, self._workspace.settings
+        workspace = self._workspace
+        backup = workspace.erasures.latest_escrow().wait()
         return About(
             version=__version__,
-            directories={"everything": str(paths.data), "clicks": str(paths.days), "key file": str(settings.key)},
-            keys=f"{sum(1 for _ in self._workspace.keyring.all_days(self.workspace))} days have keys, and they open.",
-            address_data=[
-                AddressData(
-                    name=each.name,
-                    kind=each.kind,
-                    built=None if each.built_ms is None else rfc3339(each.built_ms)[:10],
-                    licence=each.licence.name,
-                    attribution=_attribution(each.licence),
-                )
-                for each in self._tracker.reader.geo.sources()
-            ],
+            workspace=workspace.id,
+            paths={
+                "Data directory": str(workspace.paths.data),
+                "Clicks": str(workspace.paths.days),
+                "Key file": str(workspace.settings.key),
+            },
+            key_days=sum(1 for _ in workspace.keyring.all_days(workspace.id)),
+            key_backup_at_ms=None if backup is None else backup.made_at_ms,
+            geo_sources=self._tracker.reader.geo.sources(),
         )
 
-    def attributions(self) -> Sequence[Attribution]:
+    def attributions(self) -> tuple[Licence, ...]:
         return attributions_of(self._tracker.reader.geo)
 
 
-def attributions_of(geo: Geo) -> tuple[Attribution, ...]:
-    """What the licences of the data in use ask for, each sentence once."""
-    told = (_attribution(each.licence) for each in geo.sources())
-    return tuple(dict.fromkeys(each for each in told if each is not None))
-
-
-def _attribution(licence: Licence) -> Attribution | None:
-    return None if licence.attribution is None else Attribution(text=licence.attribution, url=licence.url)
-
-
-def _answers(click: Click, question: ClickQuestion) -> bool:
-    if question.campaign is not None and click.campaign != question.campaign:
-        return False
-    return question.traffic is None or click.visit.traffic == question.traffic
+def attributions_of(geo: Geo) -> tuple[Licence, ...]:
+    """The licences of the data in use that ask for an attribution on pages, each sentence once."""
+    licences = (each.licence for each in geo.sources())
+    return tuple({each.attribution: each for each in licences if each.attribution is not None}.values())

@@ -1,5 +1,6 @@
-"""Reports: any figure by any fact, as a page or as CSV."""
+"""Reports: figures by any dimensions, as a page or as CSV."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -7,12 +8,13 @@ from typing import Any, Final
 from aiohttp import web
 
 from tnc.core.errors import TncError
+from tnc.core.models import SUBS, Configuration
 from tnc.reports.dimensions import DIMENSIONS, METRICS
 from tnc.reports.query import ReportQuery
 from tnc.web.dashboard import format as words
-from tnc.web.dashboard.keys import APPLIANCE
+from tnc.web.dashboard.clicks import NONE_IF_EMPTY, name_of
+from tnc.web.dashboard.keys import REPORTS, SERVICES
 from tnc.web.dashboard.pages import long_page
-from tnc.web.dashboard.ports import Answer
 
 TIMES: Final = tuple(each.name for each in DIMENSIONS.values() if each.is_time)
 FACTS: Final = tuple(each.name for each in DIMENSIONS.values() if not each.is_time and each.name != "workspace")
@@ -20,7 +22,7 @@ COLUMNS: Final = tuple(
     METRICS[name]
     for name in (
         "visits", "valid", "unique_visits", "lander_clicks", "conversions", "cr", "revenue", "cost", "profit", "roi",
-        "epv",
+        "epv", "epc", "cpa",
     )
 )  # fmt: skip
 PERIODS: Final[Mapping[str, str]] = {
@@ -41,36 +43,52 @@ _MOST_ROWS: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """`names` are the values it stands for, `part` its visits in percent of the busiest row's."""
+class Name:
+    """The value of a dimension; `id` is that of a named thing whose name is the text."""
 
-    names: Sequence[str]
-    figures: Sequence[str]
+    text: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    text: str
+    is_loss: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """`part` is its visits in percent of those of the row with the most."""
+
+    names: Sequence[Name]
+    figures: Sequence[Figure]
     part: float
 
 
 async def show(request: web.Request) -> web.StreamResponse:
     """GET /reports"""
-    question = _question(request)
-    answer: Answer | None = None
+    query = _query(request)
+    _, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
+    result: Mapping[str, Any] | None = None
     error: TncError | None = None
     try:
-        answer = await request.app[APPLIANCE].report(question)
+        result = await request.app[REPORTS].fetch(query)
     except TncError as refusal:
         error = refusal
-    rows = answer["rows"] if answer else []
+    rows = result["rows"] if result else []
     return await long_page(
         request,
         "reports.html",
         status=error.http_status if error else 200,
-        question=question,
+        query=query,
+        labels=_labels(configuration, query.by),
         error=error,
-        answer=answer,
-        notes=answer.get("notes", ()) if answer else (),
+        result=result,
+        notes=result.get("notes", ()) if result else (),
         columns=COLUMNS,
-        rows=_rows(question.by, rows),
+        rows=_rows(query.by, rows, configuration),
         count=len(rows),
-        totals=_figures(answer["totals"]) if answer else (),
+        totals=_figures(result["totals"]) if result else (),
         more=len(rows) == _MOST_ROWS,
         times=TIMES,
         facts=FACTS,
@@ -84,15 +102,15 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 
 async def download(request: web.Request) -> web.StreamResponse:
-    """GET /reports.csv: the same question, every figure, unrounded."""
+    """GET /reports.csv: the same report with all rows and figures, unrounded."""
     return web.Response(
-        text=await request.app[APPLIANCE].report_csv(_question(request, limit=None)),
+        text=await request.app[REPORTS].fetch_csv(_query(request, limit=None)),
         content_type="text/csv",
         headers={"Content-Disposition": 'attachment; filename="report.csv"'},
     )
 
 
-def _question(request: web.Request, *, limit: int | None = _MOST_ROWS) -> ReportQuery:
+def _query(request: web.Request, *, limit: int | None = _MOST_ROWS) -> ReportQuery:
     query = request.query
     by = tuple(dict.fromkeys(name for name in query.getall("by", []) if name))[:_MOST_DIMENSIONS]
     campaign = query.get("campaign")
@@ -107,12 +125,22 @@ def _question(request: web.Request, *, limit: int | None = _MOST_ROWS) -> Report
     )
 
 
-def _rows(by: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
-    """Each when its turn on the page has come."""
+def _labels(configuration: Configuration, by: Sequence[str]) -> Mapping[str, str]:
+    """Dimensions by their names on pages. A free parameter has the names that sources give it: `site (sub1)`."""
+    labels = {name: words.label(name) for name in (*TIMES, *FACTS, *by)}
+    for sub in SUBS:
+        parameters = {each.params[sub]: None for each in configuration.sources.values() if sub in each.params}
+        if parameters:
+            labels[sub] = f"{', '.join(parameters)} ({sub})"
+    return labels
+
+
+def _rows(by: Sequence[str], rows: Sequence[Mapping[str, Any]], configuration: Configuration) -> Iterator[Row]:
+    """Made one by one, while the page is rendered."""
     most = max((row.get("visits") or 0 for row in rows), default=0) or 1
     return (
         Row(
-            names=[words.value(row.get(name)) for name in by],
+            names=[_name(dimension, row.get(dimension), configuration) for dimension in by],
             figures=_figures(row),
             part=round(100 * (row.get("visits") or 0) / most, 2),
         )
@@ -120,8 +148,21 @@ def _rows(by: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Iterator[Row]
     )
 
 
-def _figures(row: Mapping[str, Any]) -> Sequence[str]:
-    return [_SHOW[each.kind](row.get(each.name)) for each in COLUMNS]
+def _name(dimension: str, value: Any, configuration: Configuration) -> Name:
+    named = name_of(dimension, value, configuration)
+    if named is not None:
+        return Name(text=named, id=str(value) if named != value else "")
+    if dimension == "reasons" and value:
+        return Name(text=", ".join(map(words.reason, str(value).split(","))))
+    return Name(text=words.value(value, words.NONE if dimension in NONE_IF_EMPTY else words.UNKNOWN))
+
+
+def _figures(row: Mapping[str, Any]) -> Sequence[Figure]:
+    return [_figure(_SHOW[each.kind](row.get(each.name)), row.get(each.name)) for each in COLUMNS]
+
+
+def _figure(text: str, value: float | None) -> Figure:
+    return Figure(text=text, is_loss=value is not None and value < 0)
 
 
 _SHOW: Final = {"count": words.number, "money": words.amount, "price": words.amount, "ratio": words.percent}

@@ -1,27 +1,26 @@
-"""What is installed here, and whose data it stands on."""
+"""What is installed here, and what is wrong with it."""
 
 import asyncio
 
 from aiohttp import web
 
-from tnc.web.dashboard.keys import APPLIANCE
+from tnc.web.dashboard.keys import QUERIES, SERVICES
 from tnc.web.dashboard.pages import page
 
 
 async def show(request: web.Request) -> web.StreamResponse:
     """GET /settings"""
-    appliance = request.app[APPLIANCE]
+    queries = request.app[QUERIES]
     (version, _), about, problems = await asyncio.gather(
-        asyncio.to_thread(appliance.configuration),
-        asyncio.to_thread(appliance.about),
-        asyncio.to_thread(appliance.problems),
+        asyncio.to_thread(request.app[SERVICES].workspace.configuration),
+        asyncio.to_thread(queries.about),
+        asyncio.to_thread(queries.problems),
     )
     return page(
         request,
         "settings.html",
         about=about,
         problems=problems,
-        workspace=appliance.workspace,
-        tracking_base=appliance.tracking_base,
+        tracking_base=queries.tracking_base,
         config_version=version,
     )

@@ -1,4 +1,4 @@
-"""Try a visitor: the real decision for an invented person, with nothing recorded."""
+"""Try a visitor: the same decision as for a real click, with nothing recorded."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,11 +9,10 @@ from aiohttp import web
 from tnc.core import fields
 from tnc.core.errors import InvalidError, TncError
 from tnc.core.models import CampaignId
-from tnc.web.dashboard import clicks as facts
-from tnc.web.dashboard.clicks import verdicts
-from tnc.web.dashboard.keys import APPLIANCE
+from tnc.tracking.explain import TestVisit, TestVisitor
+from tnc.web.dashboard.clicks import fact_groups, grouped, outcome
+from tnc.web.dashboard.keys import QUERIES, SERVICES
 from tnc.web.dashboard.pages import page
-from tnc.web.dashboard.ports import TryRequest, TryResult
 
 BROWSERS: Final[Mapping[str, str]] = {
     "iPhone, Safari": (
@@ -41,47 +40,47 @@ _TEXTS: Final = ("campaign", "ip", "browser", "user_agent", "language", "referre
 
 async def show(request: web.Request) -> web.StreamResponse:
     """GET /try: the form; with a `try` parameter also what would happen."""
-    appliance = request.app[APPLIANCE]
-    _, configuration = await asyncio.to_thread(appliance.configuration)
+    _, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
     form = {name: request.query.get(name, "").strip() for name in _TEXTS}
-    result: TryResult | None = None
+    result: TestVisit | None = None
     error: TncError | None = None
     if "try" in request.query:
         try:
-            result = await asyncio.to_thread(appliance.try_visitor, _read(form))
+            campaign, visitor = CampaignId(form["campaign"]), _visitor(form)
+            result = await asyncio.to_thread(request.app[QUERIES].try_visitor, campaign, visitor)
         except TncError as refusal:
             error = refusal
+    click = result and result.arrival.click
     return page(
         request,
         "try.html",
         status=error.http_status if error else 200,
         campaigns=[each for each in configuration.campaigns.values() if not each.archived],
-        browsers=BROWSERS,
+        browsers=[(name, name) for name in BROWSERS],
         form=form,
         error=error,
         result=result,
-        outcome=result and facts.outcome(result.click, result.click.offer),
-        reasons=verdicts(result.trace) if result else (),
-        groups=facts.groups(result.click) if result else (),
+        outcome=click and outcome(click, click.offer, configuration),
+        decisions=grouped(result.trace) if result else (),
+        groups=fact_groups(click, configuration) if click else (),
     )
 
 
-def _read(form: Mapping[str, str]) -> TryRequest:
-    return TryRequest(
-        campaign=CampaignId(form["campaign"]),
+def _visitor(form: Mapping[str, str]) -> TestVisitor:
+    return TestVisitor(
         ip=form["ip"] or None,
         user_agent=form["user_agent"] or BROWSERS.get(form["browser"]),
         language=form["language"] or None,
         referrer=form["referrer"] or None,
-        query=form["query"].removeprefix("?"),
-        visited_at_ms=_read_time(form["time"]),
+        query=form["query"],
+        visited_at_ms=_time_ms(form["time"]),
     )
 
 
-def _read_time(text: str) -> int | None:
+def _time_ms(text: str) -> int | None:
     if not text:
         return None
     try:
         return fields.parse_rfc3339_ms(text)
     except ValueError as error:
-        raise InvalidError(f"{text!r} is no time; write one like 2026-11-23T14:05 (UTC)") from error
+        raise InvalidError(f"{text!r} is no time; write one like 2026-11-23T14:05 (UTC).") from error
