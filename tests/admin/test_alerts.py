@@ -11,8 +11,8 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from tests.fakes import meta
-from tests.fakes.relay import Relay as MailServer
-from tests.fakes.relay import certificate
+from tests.fakes.smtp_server import SmtpServer as MailServer
+from tests.fakes.smtp_server import certificate
 from tnc.admin.alerts import AlertMailer
 from tnc.admin.doctor import examine
 from tnc.admin.mail import Email, SmtpServer

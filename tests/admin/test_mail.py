@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.relay import Certificate, certificate
-from tests.fakes.relay import Relay as Server
+from tests.fakes.smtp_server import Certificate, certificate
+from tests.fakes.smtp_server import SmtpServer as Server
 from tnc.admin import mail
 from tnc.admin.mail import Email, SmtpServer, post, relay_of, written
 from tnc.core.errors import FailedError, InvalidError, RefusedError
@@ -125,7 +125,7 @@ async def test_a_refusal_of_the_mail_server_is_reported_with_its_code(
     assert await complaint(replace(to, recipients=("ada@example.com",))) == "refuses the recipients, [mail] to (550)."
 
     server.unknown = frozenset()
-    server.out_of_turn.append("554 5.7.1 tnc@example.com wrote mail-s3cret to ada@example.com")
+    server.planned.append("554 5.7.1 tnc@example.com wrote mail-s3cret to ada@example.com")
     assert await complaint(to) == "refuses the mail (554)."
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Tnc
-from tests.fakes.relay import Relay, certificate
+from tests.fakes.smtp_server import SmtpServer, certificate
 from tnc.core.settings import Settings
 
 MAIL = """
@@ -34,7 +34,7 @@ def test_mail_test_without_settings_says_what_to_write(tnc: Tnc) -> None:
 
 @pytest.mark.parametrize("password", ["mail-s3cret", "wrong"])
 def test_mail_test_sends_a_mail_or_says_why_not(tnc: Tnc, settings: Settings, tmp_path: Path, password: str) -> None:
-    server, own, secret = Relay(), certificate(tmp_path), tmp_path / "password"
+    server, own, secret = SmtpServer(), certificate(tmp_path), tmp_path / "password"
     secret.write_text(password)
     secret.chmod(0o600)
     with server.listening(own) as port:

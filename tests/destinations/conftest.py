@@ -1,4 +1,4 @@
-"""Receivers that are really listening, and a courier that really goes to them."""
+"""Receivers on real sockets, and a sender that sends to them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -18,12 +18,12 @@ from tnc.destinations.sender import DeliveryResult, Sender
 ALLOWED = ("127.0.0.1",)
 
 Listen = Callable[[web.Application], Awaitable[str]]
-Carry = Callable[[str, Sequence[Delivery]], Awaitable[list[DeliveryResult]]]
+Send = Callable[[str, Sequence[Delivery]], Awaitable[list[DeliveryResult]]]
 
 
 @pytest.fixture
 async def listen() -> AsyncIterator[Listen]:
-    """An application on a free port; its address."""
+    """Serve an application on a free port; returns its base URL."""
     servers: list[TestServer] = []
 
     async def start(app: web.Application) -> str:
@@ -44,7 +44,7 @@ async def sender() -> AsyncIterator[Sender]:
 
 
 def at(destination: Destination, address: str) -> Destination:
-    """The same destination, at another address."""
+    """The same destination with its requests sent to another base URL."""
     settings: dict[str, Any] = dict(destination.settings)
     if isinstance(url := settings.get("url"), str):
         settings["url"] = address + url.removeprefix("https://ads.example").removeprefix("https://own.example")
@@ -54,9 +54,9 @@ def at(destination: Destination, address: str) -> Destination:
 
 
 @pytest.fixture
-def carry(sender: Sender) -> Carry:
-    async def carry_to(address: str, batch: Sequence[Delivery]) -> list[DeliveryResult]:
+def send_all(sender: Sender) -> Send:
+    async def send_to(address: str, batch: Sequence[Delivery]) -> list[DeliveryResult]:
         moved = [replace(each, destination=at(each.destination, address)) for each in batch]
         return await sender.deliver(moved)
 
-    return carry_to
+    return send_to

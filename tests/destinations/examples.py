@@ -1,4 +1,4 @@
-"""One click, one conversion and one destination of each type, the same in every test here."""
+"""One click, one conversion and one destination of each type, for all tests of platforms and destinations."""
 
 import base64
 from dataclasses import replace
@@ -132,7 +132,7 @@ def delivery(
     to: str | Destination,
     *,
     of: Click = CLICK,
-    word: Conversion | None = None,
+    about: Conversion | None = None,
     kind: DeliveryKind = "convert",
     **more: Any,
 ) -> Delivery:
@@ -142,10 +142,10 @@ def delivery(
         destination=there,
         kind=kind,
         number=0 if kind == "convert" else 1,
-        conversion=conversion() if word is None else word,
+        conversion=conversion() if about is None else about,
         click=of,
         configuration=CONFIGURATION,
-        at_ms=(conversion() if word is None else word).history[-1].at_ms,
+        at_ms=(conversion() if about is None else about).history[-1].at_ms,
         consent=of.visit.consent,
         mode=of.visit.mode,
     )
@@ -153,7 +153,7 @@ def delivery(
 
 
 def refund(to: str | Destination) -> Delivery:
-    return delivery(to, word=conversion(SALE, REFUND), kind="retract")
+    return delivery(to, about=conversion(SALE, REFUND), kind="retract")
 
 
 MINIMAL = click({"params": {"gclid": GCLID, "msclkid": "f894f652ea334e739002f7167ab8f8e3"}, "visitor": None,

@@ -1,4 +1,4 @@
-"""The exact requests of one click and one conversion, and that strict receivers take each of them."""
+"""The exact request of each platform for one click and one conversion, and that a strict receiver accepts it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.destinations.conftest import Carry, Listen
+from tests.destinations.conftest import Listen, Send
 from tests.destinations.examples import (
     FBCLID,
     FULL,
@@ -34,75 +34,79 @@ NOW = NOW_MS / 1000
 
 
 @dataclass(frozen=True)
-class Place:
+class FakeReceiver:
     make: Callable[[], Any]
     app: Callable[[Any], web.Application]
 
 
-PLACES: dict[str, Place] = {
-    "meta": Place(lambda: meta.Meta(now=lambda: NOW), meta.app),
-    "tiktok": Place(lambda: tiktok.TikTok(now=lambda: NOW), tiktok.app),
-    "snapchat": Place(lambda: snapchat.Snapchat(now=lambda: NOW), snapchat.app),
-    "google-data-manager": Place(lambda: google_data_manager.DataManager(now=lambda: NOW), google_data_manager.app),
-    "google-ads": Place(lambda: google_ads.GoogleAds(now=lambda: NOW), google_ads.app),
-    "postback": Place(postback.Postback, postback.app),
-    "webhook": Place(lambda: webhook.Webhook(now=lambda: NOW, secret=WEBHOOK_SECRET), webhook.app),
+RECEIVERS: dict[str, FakeReceiver] = {
+    "meta": FakeReceiver(lambda: meta.Meta(now=lambda: NOW), meta.app),
+    "tiktok": FakeReceiver(lambda: tiktok.TikTok(now=lambda: NOW), tiktok.app),
+    "snapchat": FakeReceiver(lambda: snapchat.Snapchat(now=lambda: NOW), snapchat.app),
+    "google-data-manager": FakeReceiver(
+        lambda: google_data_manager.DataManager(now=lambda: NOW), google_data_manager.app
+    ),
+    "google-ads": FakeReceiver(lambda: google_ads.GoogleAds(now=lambda: NOW), google_ads.app),
+    "postback": FakeReceiver(postback.Postback, postback.app),
+    "webhook": FakeReceiver(lambda: webhook.Webhook(now=lambda: NOW, secret=WEBHOOK_SECRET), webhook.app),
 }
 OLD_SALE = change(at_ms=NOW_MS - 2 * DAY_MS)
 REFUNDED: dict[str, Any] = {"on": ("sale", "rejected")}
-REFUND_NAMES = {"snapchat": {"rejected": "CUSTOM_EVENT_1"}}  # Snapchat takes no names of its owner's
+REFUND_NAMES = {"snapchat": {"rejected": "CUSTOM_EVENT_1"}}  # Snapchat accepts only its own event names
 
 
 def refunded(of: str) -> Delivery:
-    """A sale of two days ago, taken back just now."""
-    word = conversion(OLD_SALE, REFUND)
-    return delivery(destination(of, **REFUNDED, events=REFUND_NAMES.get(of, {})), word=word, kind="retract")
+    """A refund of now for a sale of two days ago."""
+    changed = conversion(OLD_SALE, REFUND)
+    return delivery(destination(of, **REFUNDED, events=REFUND_NAMES.get(of, {})), about=changed, kind="retract")
 
 
-@pytest.mark.parametrize("of", PLACES)
+@pytest.mark.parametrize("of", RECEIVERS)
 @pytest.mark.parametrize("who", ["minimal", "full", "limited"])
-async def test_a_strict_receiver_takes_what_is_built(of: str, who: str, listen: Listen, carry: Carry) -> None:
-    receiver = PLACES[of].make()
-    address = await listen(PLACES[of].app(receiver))
+async def test_a_strict_receiver_accepts_every_kind_of_visitor(
+    of: str, who: str, listen: Listen, send_all: Send
+) -> None:
+    receiver = RECEIVERS[of].make()
+    address = await listen(RECEIVERS[of].app(receiver))
     visitor = {"minimal": MINIMAL, "full": FULL, "limited": LIMITED}[who]
 
-    [(_, outcome, _)] = await carry(address, [delivery(of, of=visitor)])
+    [(_, outcome, _)] = await send_all(address, [delivery(of, of=visitor)])
 
     assert receiver.refusals == []
     assert outcome.kind in ("done", "accepted")
 
 
-@pytest.mark.parametrize("of", [each for each in PLACES if each != "google-ads"])
-async def test_a_strict_receiver_takes_a_refund(of: str, listen: Listen, carry: Carry) -> None:
-    receiver = PLACES[of].make()
-    address = await listen(PLACES[of].app(receiver))
+@pytest.mark.parametrize("of", [each for each in RECEIVERS if each != "google-ads"])
+async def test_a_strict_receiver_accepts_a_refund(of: str, listen: Listen, send_all: Send) -> None:
+    receiver = RECEIVERS[of].make()
+    address = await listen(RECEIVERS[of].app(receiver))
 
-    [(_, outcome, _)] = await carry(address, [refunded(of)])
+    [(_, outcome, _)] = await send_all(address, [refunded(of)])
 
     assert receiver.refusals == []
     assert outcome.kind in ("done", "accepted")
     assert len(receiver.events) == 1
 
 
-async def test_google_ads_finds_the_conversion_that_a_refund_takes_back(listen: Listen, carry: Carry) -> None:
+async def test_a_refund_reaches_google_ads_with_the_id_of_the_conversion(listen: Listen, send_all: Send) -> None:
     receiver = google_ads.GoogleAds(now=lambda: NOW)
     address = await listen(google_ads.app(receiver))
 
-    await carry(address, [delivery("google-ads", word=conversion(OLD_SALE))])
-    [(_, outcome, _)] = await carry(address, [refunded("google-ads")])
+    await send_all(address, [delivery("google-ads", about=conversion(OLD_SALE))])
+    [(_, outcome, _)] = await send_all(address, [refunded("google-ads")])
 
     assert outcome.kind == "done"
     assert receiver.events[1]["adjustmentType"] == "RETRACTION"
     assert receiver.events[1]["orderId"] == receiver.events[0]["orderId"]
 
 
-async def test_a_corrected_payout_reaches_google_under_the_id_of_the_conversion(listen: Listen, carry: Carry) -> None:
+async def test_a_corrected_payout_reaches_google_ads_as_a_restatement(listen: Listen, send_all: Send) -> None:
     receiver = google_ads.GoogleAds(now=lambda: NOW)
     address = await listen(google_ads.app(receiver))
     corrected = conversion(OLD_SALE, change(payout_micros=8_000_000))
 
-    await carry(address, [delivery("google-ads", word=conversion(OLD_SALE))])
-    [(_, outcome, _)] = await carry(address, [delivery("google-ads", word=corrected, kind="adjust")])
+    await send_all(address, [delivery("google-ads", about=conversion(OLD_SALE))])
+    [(_, outcome, _)] = await send_all(address, [delivery("google-ads", about=corrected, kind="adjust")])
 
     assert outcome.kind == "done"
     assert receiver.events[1]["restatementValue"] == {"adjustedValue": 8, "currencyCode": "USD"}
@@ -115,7 +119,7 @@ def file_of(of: str, deliveries: list[Delivery]) -> str:
 
 
 @pytest.mark.parametrize(("of", "name"), [("google-csv", "google"), ("microsoft-csv", "microsoft")])
-def test_a_feed_is_a_file_that_the_platform_can_read(of: str, name: str) -> None:
+def test_a_file_is_accepted_by_a_strict_reader(of: str, name: str) -> None:
     text = file_of(of, [delivery(of, of=MINIMAL), delivery(of, of=FULL)])
 
     rows = feeds.read_feed(text, of=name, now=NOW)
@@ -124,11 +128,11 @@ def test_a_feed_is_a_file_that_the_platform_can_read(of: str, name: str) -> None
     assert [row["Conversion Value"] for row in rows] == ["12.5"] * 2
 
 
-def test_a_refunded_conversion_leaves_the_feed() -> None:
+def test_a_refunded_conversion_is_not_in_the_file() -> None:
     assert file_of("google-csv", [refund("google-csv")]).count("\n") == 2
 
 
-def test_a_feed_without_conversions_still_names_its_columns() -> None:
+def test_a_file_without_conversions_has_its_columns() -> None:
     assert feeds.read_feed(file_of("google-csv", []), of="google", now=NOW) == []
 
 
@@ -331,7 +335,7 @@ def test_a_preview_shows_the_exact_request(of: str) -> None:
     }
 
 
-def test_what_a_link_says_of_a_person_goes_hashed_and_only_after_a_yes() -> None:
+def test_customer_data_of_a_link_is_hashed_and_sent_with_consent_only() -> None:
     unasked = click({"params": FULL.visit.params, "consent": "unknown"})
 
     granted = preview(delivery("meta", of=FULL), NOW_MS)["body"]["data"][0]["user_data"]
@@ -347,7 +351,7 @@ def test_what_a_link_says_of_a_person_goes_hashed_and_only_after_a_yes() -> None
     [("US", "California", (1, 1000)), ("US", "TX", (1, 1005)), ("US", "US-RI", (1, 1013)), ("US", "New York", (0, 0)),
      ("US", None, (0, 0)), ("BR", "California", (0, 0))],
 )  # fmt: skip
-def test_limited_use_names_the_state_where_meta_knows_it(
+def test_limited_data_use_has_the_state_if_meta_supports_it(
     country: str, region: str | None, told: tuple[int, int]
 ) -> None:
     visitor = click({"mode": "limited", "consent": "unknown", "country": country, "region": region})
@@ -379,12 +383,12 @@ def test_a_limited_visitor_is_marked_for_snapchat() -> None:
     assert "data_processing_options" not in preview(delivery("snapchat"), NOW_MS)["body"]["data"][0]
 
 
-def test_a_visitor_without_limited_use_carries_no_trace_of_it() -> None:
+def test_other_visitors_are_sent_without_limited_data_use() -> None:
     assert "data_processing" not in str(preview(delivery("meta"), NOW_MS))
     assert "limited_data_use" not in str(preview(delivery("tiktok"), NOW_MS))
 
 
-def test_a_share_of_the_payout_is_the_value_everywhere() -> None:
+def test_share_applies_to_the_value_on_every_platform() -> None:
     half = {each: destination(each, share=0.5) for each in PLATFORMS}
 
     shown = [
@@ -394,39 +398,39 @@ def test_a_share_of_the_payout_is_the_value_everywhere() -> None:
     assert all("6.25" in each and "12.5" not in each for each in shown)
 
 
-def test_a_purchase_without_a_payout_is_worth_nothing_instead_of_being_refused() -> None:
+def test_a_purchase_without_a_payout_has_value_0() -> None:
     unpaid = conversion(change(payout_micros=None, currency=None))
 
-    event = preview(delivery("meta", word=unpaid), NOW_MS)["body"]["data"][0]
+    event = preview(delivery("meta", about=unpaid), NOW_MS)["body"]["data"][0]
 
     assert event["custom_data"] == {"value": 0, "currency": "USD"}
 
 
-def test_the_owners_page_stands_in_for_the_tracking_address() -> None:
+def test_page_replaces_the_tracking_link() -> None:
     own = destination("tiktok", {"page": "https://shop.example/thanks"})
 
     assert preview(delivery(own), NOW_MS)["body"]["data"][0]["page"] == {"url": "https://shop.example/thanks"}
 
 
-def test_an_event_wins_over_its_status_and_a_refund_over_both() -> None:
+def test_an_event_name_wins_over_a_status_and_a_refund_over_both() -> None:
     named = destination("meta", on=("sale", "rejected"), events={"deposit": "Subscribe", "rejected": "Refund"})
     deposit, upsell = change(event="deposit"), change(event="upsell")
 
     names = [
-        preview(delivery(named, word=conversion(*word)), NOW_MS)["body"]["data"][0]["event_name"]
+        preview(delivery(named, about=conversion(*word)), NOW_MS)["body"]["data"][0]["event_name"]
         for word in [(deposit,), (upsell,), (deposit, change(event="deposit", status="rejected"))]
     ]
 
     assert names == ["Subscribe", "Purchase", "Refund"]
 
 
-def test_meta_gets_a_proof_of_the_app_secret_when_there_is_one() -> None:
+def test_an_app_secret_adds_a_proof_for_meta() -> None:
     body = preview(delivery(destination("meta", {"app_secret": "appsecret"})), NOW_MS)["body"]
 
     assert body["appsecret_proof"] == "acce5526f85aac5657dc95d35403e8f407aaa8745559ef293322d1b179697c99"
 
 
-def test_a_test_click_is_only_validated_by_google() -> None:
+def test_a_test_click_is_only_validated() -> None:
     test = click(test=True)
 
     for each in ("google-data-manager", "google-ads"):

@@ -1,4 +1,4 @@
-"""Nothing is told to a receiver whose certificate nobody vouches for (fault 14 of a peer: checks switched off)."""
+"""Nothing is sent to, or downloaded from, a server whose certificate is not trusted."""
 
 import datetime as dt
 import io
@@ -23,7 +23,7 @@ from tnc.destinations.http import open_session, send
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:
-    """Right in everything, but that the receiver vouches for itself."""
+    """A TLS context with a self-signed certificate that is otherwise correct."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ads.example")])
     today = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -49,38 +49,42 @@ def self_signed(folder: Path) -> ssl.SSLContext:
 
 
 @pytest.fixture
-async def impostor(tmp_path: Path) -> AsyncIterator[tuple[str, list[str]]]:
-    """The address of such a receiver, and what it heard."""
-    heard: list[str] = []
+async def untrusted(tmp_path: Path) -> AsyncIterator[tuple[str, list[str]]]:
+    """A receiver with such a certificate: its URL, and the bodies that it got."""
+    bodies: list[str] = []
 
-    async def hear(request: web.Request) -> web.Response:
-        heard.append(await request.text())
+    async def take(request: web.Request) -> web.Response:
+        bodies.append(await request.text())
         return web.Response(text="ok")
 
     app = web.Application()
-    app.add_routes([web.route("*", "/{path:.*}", hear)])
+    app.add_routes([web.route("*", "/{path:.*}", take)])
     server = TestServer(app, scheme="https")
     await server.start_server(ssl=self_signed(tmp_path))
-    yield str(server.make_url("/pb")), heard
+    yield str(server.make_url("/pb")), bodies
     await server.close()
 
 
-async def test_a_delivery_is_not_made_to_an_impostor(impostor: tuple[str, list[str]]) -> None:
-    address, heard = impostor
+async def test_a_delivery_is_not_sent_to_a_receiver_with_an_untrusted_certificate(
+    untrusted: tuple[str, list[str]],
+) -> None:
+    address, bodies = untrusted
     request = HttpRequest(method="POST", url=address, body=b"{}", secrets=("s3cret-of-the-owner",))
 
     async with open_session(ALLOWED) as session:
         answer = await send(request, session, ALLOWED)
 
     assert (answer.trouble, answer.status) == ("tls", 0)
-    assert heard == []
+    assert bodies == []
 
 
-async def test_a_file_is_not_fetched_from_an_impostor(impostor: tuple[str, list[str]]) -> None:
-    address, heard = impostor
+async def test_a_file_is_not_downloaded_from_a_server_with_an_untrusted_certificate(
+    untrusted: tuple[str, list[str]],
+) -> None:
+    address, bodies = untrusted
 
     async with fetching(address, ()) as fetch:
         with pytest.raises(FailedError, match="its certificate is not one to trust"):
             await fetch(address, headers={}, target=io.BytesIO(), max_bytes=1 << 20)
 
-    assert heard == []
+    assert bodies == []

@@ -1,4 +1,4 @@
-"""May it be sent at all: every reason of the contract, and consent before everything."""
+"""Which events are due at a destination, and every reason not to send one."""
 
 from typing import Any
 
@@ -10,16 +10,16 @@ from tests.destinations.examples import NOW_MS, REFUND, SALE, change, click, con
 from tnc.campaigns.platforms.base import Delivery
 from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.core.clock import DAY_MS
-from tnc.core.models import Consent, Destination, Mode
-from tnc.destinations.eligibility import CONSENT_FIRST, skip_reason
+from tnc.core.models import Consent, ConversionChange, DeliveryKind, Destination, Mode
+from tnc.destinations.eligibility import CONSENT_FIRST, due_event, skip_reason
 
 
-def asked(of: Delivery) -> str | None:
+def reason_of(of: Delivery) -> str | None:
     return skip_reason(of, NOW_MS)
 
 
 @pytest.mark.parametrize(
-    ("visit", "why"),
+    ("visit", "reason"),
     [
         ({}, None),
         ({"consent": "unknown"}, None),
@@ -35,24 +35,24 @@ def asked(of: Delivery) -> str | None:
         ({"traffic": "suspect"}, "not-human"),
     ],
 )
-def test_the_visitor_decides(visit: dict[str, Any], why: str | None) -> None:
-    assert asked(delivery("meta", of=click(visit))) == why
+def test_consent_mode_and_traffic_of_the_visitor_count(visit: dict[str, Any], reason: str | None) -> None:
+    assert reason_of(delivery("meta", of=click(visit))) == reason
 
 
 @pytest.mark.parametrize("to", PLATFORMS)
-def test_a_limited_visitor_reaches_only_those_who_then_serve_us(to: str) -> None:
+def test_a_limited_visitor_is_sent_only_to_platforms_with_a_limited_mode(to: str) -> None:
     limited = click({"mode": "limited", "consent": "unknown"})
 
-    assert asked(delivery(to, of=limited)) == (
+    assert reason_of(delivery(to, of=limited)) == (
         None if to in ("meta", "tiktok", "snapchat", "webhook") else "consent-denied"
     )
 
 
-def test_a_destination_may_ask_for_a_yes_everywhere() -> None:
+def test_require_granted_needs_consent_everywhere() -> None:
     strict = destination("meta", consent="require-granted")
 
-    assert asked(delivery(strict, of=click({"consent": "unknown"}))) == "consent-unknown"
-    assert asked(delivery(strict)) is None
+    assert reason_of(delivery(strict, of=click({"consent": "unknown"}))) == "consent-unknown"
+    assert reason_of(delivery(strict)) is None
 
 
 @given(
@@ -62,110 +62,161 @@ def test_a_destination_may_ask_for_a_yes_everywhere() -> None:
     st.sampled_from(sorted(PLATFORMS)),
     st.sampled_from(["unless-denied", "require-granted"]),
 )
-def test_nothing_of_a_european_leaves_without_a_yes(
+def test_nothing_of_a_european_visitor_is_sent_without_consent(
     country: str, consent: Consent, mode: Mode, to: str, policy: Any
 ) -> None:
     visitor = click({"country": country, "consent": consent, "mode": mode})
 
-    assert asked(delivery(destination(to, consent=policy), of=visitor)) in ("consent-unknown", "consent-denied")
+    assert reason_of(delivery(destination(to, consent=policy), of=visitor)) in ("consent-unknown", "consent-denied")
 
 
-def test_a_consent_that_was_withdrawn_since_the_click_counts() -> None:
-    assert asked(delivery("meta", consent="denied")) == "consent-denied"
+def test_consent_withdrawn_after_the_click_counts() -> None:
+    assert reason_of(delivery("meta", consent="denied")) == "consent-denied"
 
 
-def test_only_chosen_statuses_and_events_go() -> None:
+def test_only_chosen_statuses_and_events_are_sent() -> None:
     lead = conversion(change(status="lead"))
     deposit = conversion(change(status="lead", event="deposit"))
     unmapped = conversion(change(status=None, status_word="hold"))
 
-    assert asked(delivery("meta", word=lead)) == "status-not-chosen"
-    assert asked(delivery(destination("meta", on=("lead",)), word=lead)) is None
-    assert asked(delivery(destination("meta", on=("deposit",)), word=deposit)) is None
-    assert asked(delivery("meta", word=unmapped)) == "status-not-chosen"
+    assert reason_of(delivery("meta", about=lead)) == "status-not-chosen"
+    assert reason_of(delivery(destination("meta", on=("lead",)), about=lead)) is None
+    assert reason_of(delivery(destination("meta", on=("deposit",)), about=deposit)) is None
+    assert reason_of(delivery("meta", about=unmapped)) == "status-not-chosen"
 
 
-def test_a_refund_is_a_correction_to_google_and_must_be_chosen_elsewhere() -> None:
-    word = conversion(SALE, REFUND)
+def test_a_refund_must_be_chosen_where_corrections_are_not_taken() -> None:
+    changed = conversion(SALE, REFUND)
 
-    assert asked(delivery("google-ads", word=word, kind="retract")) is None
-    assert asked(delivery("meta", word=word, kind="retract")) == "status-not-chosen"
-    assert asked(delivery(destination("meta", on=("sale", "rejected")), word=word, kind="retract")) is None
+    assert reason_of(delivery("google-ads", about=changed, kind="retract")) is None
+    assert reason_of(delivery("meta", about=changed, kind="retract")) == "status-not-chosen"
+    assert reason_of(delivery(destination("meta", on=("sale", "rejected")), about=changed, kind="retract")) is None
 
 
 BOT = click({"traffic": "bot"})
 
 
-def test_a_refund_of_what_is_there_goes_out_whoever_it_was() -> None:
-    word = conversion(SALE, REFUND)
+def test_a_refund_of_a_sent_sale_is_sent_for_bots_too() -> None:
+    changed = conversion(SALE, REFUND)
     chosen = destination("meta", on=("sale", "rejected"))
     receivers: list[str | Destination] = ["google-ads", "google-data-manager", "webhook", chosen]
 
     for to in receivers:
-        assert asked(delivery(to, of=BOT, word=word, kind="retract", receiver_may_know=True)) is None
-        assert asked(delivery(to, of=BOT, word=word, kind="retract")) == "not-human"
-        assert asked(delivery(to, of=BOT)) == "not-human"
+        assert reason_of(delivery(to, of=BOT, about=changed, kind="retract", receiver_may_know=True)) is None
+        assert reason_of(delivery(to, of=BOT, about=changed, kind="retract")) == "not-human"
+        assert reason_of(delivery(to, of=BOT)) == "not-human"
     first = destination("google-ads", first=True)
-    assert asked(delivery(first, word=word, kind="retract", nth=2, receiver_may_know=True)) is None
+    assert reason_of(delivery(first, about=changed, kind="retract", nth=2, receiver_may_know=True)) is None
 
 
-def test_another_payout_of_what_is_there_is_corrected_and_another_status_is_news() -> None:
+def test_a_bots_sent_conversion_is_corrected_but_gets_no_new_status() -> None:
     lead_then_sale = conversion(change(status="lead"), change(status="sale", at_ms=NOW_MS - 100))
     both = destination("postback", on=("lead", "sale"))
 
-    assert asked(delivery("webhook", of=BOT, word=lead_then_sale, kind="adjust", receiver_may_know=True)) is None
-    assert asked(delivery(both, of=BOT, word=lead_then_sale, kind="adjust", receiver_may_know=True)) == "not-human"
+    assert reason_of(delivery("webhook", of=BOT, about=lead_then_sale, kind="adjust", receiver_may_know=True)) is None
+    assert reason_of(delivery(both, of=BOT, about=lead_then_sale, kind="adjust", receiver_may_know=True)) == "not-human"
 
 
-def test_no_refund_goes_out_against_the_visitor_s_word() -> None:
-    word = conversion(SALE, REFUND)
+def test_a_refund_is_not_sent_without_consent() -> None:
+    changed = conversion(SALE, REFUND)
 
     assert (
-        asked(delivery("webhook", word=word, kind="retract", receiver_may_know=True, consent="denied"))
+        reason_of(delivery("webhook", about=changed, kind="retract", receiver_may_know=True, consent="denied"))
         == "consent-denied"
     )
     assert (
-        asked(delivery("webhook", of=BOT, word=word, kind="retract", receiver_may_know=True, mode="none"))
+        reason_of(delivery("webhook", of=BOT, about=changed, kind="retract", receiver_may_know=True, mode="none"))
         == "consent-denied"
     )
 
 
 def test_a_refunded_deposit_is_not_a_second_deposit() -> None:
-    word = conversion(change(event="deposit"), change(event="deposit", status="rejected"))
+    changed = conversion(change(event="deposit"), change(event="deposit", status="rejected"))
 
-    assert asked(delivery(destination("meta", on=("deposit",)), word=word, kind="retract")) == "status-not-chosen"
+    assert (
+        reason_of(delivery(destination("meta", on=("deposit",)), about=changed, kind="retract")) == "status-not-chosen"
+    )
 
 
-def test_only_the_first_conversion_of_a_click_where_that_is_asked_for() -> None:
+def test_first_skips_later_conversions_of_a_click() -> None:
     first = destination("postback", first=True)
 
-    assert asked(delivery(first, nth=1)) is None
-    assert asked(delivery(first, nth=2)) == "not-first"
-    assert asked(delivery("postback", nth=2)) is None
+    assert reason_of(delivery(first, nth=1)) is None
+    assert reason_of(delivery(first, nth=2)) == "not-first"
+    assert reason_of(delivery("postback", nth=2)) is None
 
 
 @pytest.mark.parametrize(
-    ("to", "days", "why"),
+    ("to", "days", "reason"),
     [("meta", 7, "too-old"), ("meta", 6, None), ("tiktok", 30, None), ("snapchat", 7, "too-old"), ("snapchat", 6, None),
      ("google-ads", 91, "too-old"), ("google-csv", 89, None), ("postback", 400, None)],
 )  # fmt: skip
-def test_what_a_platform_would_refuse_as_too_old_stays_here(to: str, days: int, why: str | None) -> None:
+def test_a_conversion_that_the_platform_would_refuse_by_its_age_is_skipped(
+    to: str, days: int, reason: str | None
+) -> None:
     old = conversion(change(at_ms=NOW_MS - days * DAY_MS))
 
-    assert asked(delivery(to, word=old)) == why
+    assert reason_of(delivery(to, about=old)) == reason
 
 
-def test_a_paused_or_archived_destination_gets_nothing() -> None:
-    assert asked(delivery(destination("meta", paused=True))) == "paused"
-    assert asked(delivery(destination("meta", archived=True))) == "paused"
+def test_a_paused_or_archived_destination_is_skipped() -> None:
+    assert reason_of(delivery(destination("meta", paused=True))) == "paused"
+    assert reason_of(delivery(destination("meta", archived=True))) == "paused"
 
 
-def test_a_visit_that_the_filter_stopped_is_not_told_as_a_person() -> None:
-    assert asked(delivery("meta", of=click(stopped=True))) == "not-human"
+def test_a_visit_stopped_by_a_filter_is_skipped() -> None:
+    assert reason_of(delivery("meta", of=click(stopped=True))) == "not-human"
 
 
-def test_consent_is_the_reason_that_is_named_first() -> None:
+def test_consent_is_the_first_reason() -> None:
     hopeless = click({"consent": "denied", "traffic": "bot", "params": {}})
     lead = conversion(change(status="lead", at_ms=NOW_MS - 400 * DAY_MS))
 
-    assert asked(delivery(destination("google-ads", paused=True), of=hopeless, word=lead)) == "consent-denied"
+    assert reason_of(delivery(destination("google-ads", paused=True), of=hopeless, about=lead)) == "consent-denied"
+
+
+# ------------------------------------------------------------------------------------------ due events
+
+LEAD_CHANGE = change(status="lead", at_ms=NOW_MS - 9_000)
+SALE_CHANGE = change(at_ms=NOW_MS - 8_000)
+MORE = change(payout_micros=20_000_000, at_ms=NOW_MS - 7_000)
+REFUND_CHANGE = change(status="rejected", at_ms=NOW_MS - 6_000)
+AGAIN = change(status="sale", at_ms=NOW_MS - 5_000)
+UNMAPPED = change(status=None, status_word="hold", at_ms=NOW_MS - 4_000)
+META, BOTH = destination("meta"), destination("meta", on=("lead", "sale", "rejected"))
+GOOGLE, FILE = destination("google-data-manager"), destination("google-csv")
+
+
+def events_of(to: Destination, *changes: ConversionChange) -> list[tuple[str, int]]:
+    """Kind and number of every event that is due while these changes come in one after the other."""
+    made: list[DeliveryKind] = []
+    due: list[tuple[str, int]] = []
+    for count in range(1, len(changes) + 1):
+        found = due_event(to, PLATFORMS[to.type], conversion(*changes[:count]), made)
+        if found is not None:
+            assert found.at_ms == changes[count - 1].at_ms
+            made.append(found.kind)
+            due.append((found.kind, found.number))
+    return due
+
+
+@pytest.mark.parametrize(
+    ("to", "changes", "wanted"),
+    [
+        (META, [SALE_CHANGE], [("convert", 0)]),
+        (META, [LEAD_CHANGE], []),
+        (META, [LEAD_CHANGE, SALE_CHANGE], [("convert", 0)]),
+        (META, [SALE_CHANGE, MORE], [("convert", 0)]),
+        (META, [SALE_CHANGE, REFUND_CHANGE], [("convert", 0)]),
+        (BOTH, [LEAD_CHANGE, SALE_CHANGE, REFUND_CHANGE], [("convert", 0), ("adjust", 1), ("retract", 2)]),
+        (GOOGLE, [SALE_CHANGE, MORE, REFUND_CHANGE], [("convert", 0), ("adjust", 1), ("retract", 2)]),
+        (GOOGLE, [SALE_CHANGE, SALE_CHANGE], [("convert", 0)]),
+        (GOOGLE, [SALE_CHANGE, REFUND_CHANGE, REFUND_CHANGE], [("convert", 0), ("retract", 1)]),
+        (GOOGLE, [SALE_CHANGE, REFUND_CHANGE, AGAIN], [("convert", 0), ("retract", 1), ("adjust", 2)]),
+        (GOOGLE, [LEAD_CHANGE, REFUND_CHANGE], []),
+        (GOOGLE, [SALE_CHANGE, UNMAPPED], [("convert", 0)]),
+        (FILE, [SALE_CHANGE, MORE, REFUND_CHANGE], [("convert", 0)]),
+    ],
+)
+def test_each_change_makes_the_event_due_that_the_destination_takes(to: Destination, changes: Any, wanted: Any) -> None:
+    assert events_of(to, *changes) == wanted

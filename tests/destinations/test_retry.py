@@ -1,4 +1,4 @@
-"""Waits are never negative, never without end, and a day of outage stays cheap."""
+"""Waits between attempts, the circuit breaker, and when a delivery is given up."""
 
 from dataclasses import dataclass, field
 from random import Random
@@ -19,7 +19,7 @@ FAILED = retry("http-503")
 
 
 @given(st.integers(1, 10_000), chances, st.one_of(st.none(), st.integers(0, DAY_MS)), st.floats(0.001, 1))
-def test_a_wait_is_never_negative_never_too_long_and_never_shorter_than_asked(
+def test_a_wait_is_between_what_was_asked_for_and_the_cap(
     attempts: int, chance: float, asked: int | None, scale: float
 ) -> None:
     outcome = Outcome(kind="retry", after_ms=asked)
@@ -43,7 +43,7 @@ def test_a_day_of_outage_costs_a_delivery_at_most_40_attempts(dice: st.DataObjec
 
 @dataclass
 class Outage:
-    """A queue, its breaker and a receiver that is down for a day, with a clock that jumps to the next event."""
+    """Deliveries to a receiver that is down for a day; the clock jumps from one attempt to the next."""
 
     dice: Random
     waiting: list[int]  # when each delivery may go again
@@ -65,7 +65,7 @@ class Outage:
 
 
 @pytest.mark.parametrize("queued", [1, 10, 500])
-def test_a_receiver_that_is_down_for_a_day_is_asked_at_most_200_times(queued: int) -> None:
+def test_a_receiver_that_is_down_for_a_day_gets_at_most_200_requests(queued: int) -> None:
     for seed in range(20):
         outage = Outage(Random(seed), [0] * queued)
 
@@ -91,17 +91,17 @@ def test_ten_failures_in_a_row_open_the_breaker_and_one_success_closes_it() -> N
     assert probing.after(done(), 30_000) == CircuitBreaker()
 
 
-def test_more_than_half_of_the_last_fifty_opens_it_too() -> None:
+def test_failures_of_most_of_the_last_50_open_the_breaker() -> None:
     breaker = CircuitBreaker()
-    for place in range(49):
-        breaker = breaker.after(FAILED if place % 2 else done(), 0)
+    for number in range(49):
+        breaker = breaker.after(FAILED if number % 2 else done(), 0)
     assert breaker.may_send(0)
 
     assert breaker.after(FAILED, 0).may_send(0)
     assert not breaker.after(FAILED, 0).after(done(), 0).after(FAILED, 0).after(FAILED, 0).may_send(0)
 
 
-def test_probes_grow_to_a_quarter_of_an_hour() -> None:
+def test_waits_between_probes_grow_to_15_minutes() -> None:
     breaker, now = CircuitBreaker(), 0
     for _ in range(30):
         breaker = breaker.sending().after(FAILED, now)
@@ -110,7 +110,7 @@ def test_probes_grow_to_a_quarter_of_an_hour() -> None:
     assert breaker.sending().after(FAILED, now).not_before_ms - now == 15 * MINUTE_MS
 
 
-def test_requests_that_left_before_the_breaker_opened_do_not_lengthen_the_wait() -> None:
+def test_requests_sent_before_the_breaker_opened_do_not_lengthen_the_wait() -> None:
     breaker = CircuitBreaker()
     for _ in range(14):
         breaker = breaker.after(FAILED, 0)
@@ -118,7 +118,7 @@ def test_requests_that_left_before_the_breaker_opened_do_not_lengthen_the_wait()
     assert breaker.openings == 1
 
 
-def test_a_refused_credential_stops_everything_until_the_operator_acts() -> None:
+def test_a_refused_credential_stops_the_destination_until_it_is_resumed() -> None:
     stopped = CircuitBreaker().after(stop("meta-190"), 0)
 
     assert not stopped.may_send(10**15)
@@ -134,7 +134,7 @@ def test_a_late_success_does_not_undo_a_stop() -> None:
     assert not breaker.after(stop("meta-190"), 0).after(done(), 0).may_send(10**15)
 
 
-def test_a_receiver_that_asks_for_thirty_seconds_gets_them_unscaled() -> None:
+def test_retry_after_is_kept_unscaled() -> None:
     answer = Answer(status=429, headers={"retry-after": "30"})
 
     held = CircuitBreaker().after(throttled("http-429", answer), 1_000, scale=0.001)
@@ -143,7 +143,7 @@ def test_a_receiver_that_asks_for_thirty_seconds_gets_them_unscaled() -> None:
     assert held.may_send(31_000)
 
 
-def test_a_delivery_that_is_refused_says_nothing_against_the_receiver() -> None:
+def test_refused_events_do_not_open_the_breaker() -> None:
     breaker = CircuitBreaker()
     for _ in range(100):
         breaker = breaker.after(drop("meta-100"), 0)
@@ -151,7 +151,7 @@ def test_a_delivery_that_is_refused_says_nothing_against_the_receiver() -> None:
     assert breaker.may_send(0)
 
 
-def test_deliveries_are_given_up_when_the_platform_would_not_take_them_any_more() -> None:
+def test_deliveries_expire_when_the_platform_would_refuse_them() -> None:
     at = delivery("meta").at_ms
 
     assert expires_ms(delivery("meta"), NOW_MS) == at + 6 * DAY_MS + 20 * HOUR_MS
@@ -161,10 +161,10 @@ def test_deliveries_are_given_up_when_the_platform_would_not_take_them_any_more(
         assert expires_ms(delivery(each), NOW_MS) == NOW_MS + 3 * DAY_MS
 
 
-def test_a_conversion_from_the_future_waits_for_its_time_and_a_correction_for_its_day() -> None:
+def test_a_future_conversion_and_an_early_correction_wait() -> None:
     early = conversion(change(at_ms=NOW_MS + HOUR_MS))
 
     assert first_attempt_ms(delivery("meta"), NOW_MS) == NOW_MS
-    assert first_attempt_ms(delivery("meta", word=early), NOW_MS) == NOW_MS + HOUR_MS - MINUTE_MS
+    assert first_attempt_ms(delivery("meta", about=early), NOW_MS) == NOW_MS + HOUR_MS - MINUTE_MS
     correction = first_attempt_ms(refund("google-ads"), NOW_MS)
     assert correction == refund("google-ads").first_event_ms + DAY_MS

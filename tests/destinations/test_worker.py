@@ -1,4 +1,4 @@
-"""The outbox at work: nothing lost, nothing twice without need, nothing that was not allowed."""
+"""The delivery worker: no delivery is lost, sent twice without need, or sent without consent."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 
 from tests.destinations.conftest import Listen, at
 from tests.destinations.examples import destination
-from tests.destinations.office import DATE, Clocks, Office, Versions, sending_to
+from tests.destinations.harness import DATE, Clocks, Harness, Versions, sending_to
 from tests.fakes import google_data_manager, meta, postback, tiktok, webhook
 from tnc.core.clock import HOUR_MS, MINUTE_MS
 from tnc.core.models import MAIN, Destination, Event, FilterChange, FilterId, LabelChange
@@ -19,7 +19,7 @@ from tnc.store.keys.puncturable import PuncturedError
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """The test's own time limit is what ends it."""
+    """Wait; the timeout of the test ends it."""
     while not holds():
         await asyncio.sleep(0.005)
 
@@ -35,9 +35,9 @@ def versions() -> Versions:
 
 
 @pytest.fixture
-def office(tmp_path: Path, clocks: Clocks, versions: Versions) -> Office:
+def harness(tmp_path: Path, clocks: Clocks, versions: Versions) -> Harness:
     (tmp_path / "ring").mkdir()
-    return Office(tmp_path, clocks, versions)
+    return Harness(tmp_path, clocks, versions)
 
 
 @pytest.fixture
@@ -47,29 +47,31 @@ def source(clocks: Clocks) -> postback.Postback:
 
 @pytest.fixture
 async def to_source(listen: Listen, source: postback.Postback, versions: Versions) -> Destination:
-    """A postback destination at a fake, live in every campaign."""
+    """A postback destination at a fake receiver, configured for the campaign."""
     found = at(destination("postback", on=("sale", "rejected")), await listen(postback.app(source)))
     versions.all.append(sending_to(found))
     return found
 
 
-# ------------------------------------------------------------------------------------------ on the way
+# ------------------------------------------------------------------------------------------ sending
 
 
-async def test_a_conversion_is_sent_at_once_and_known_to_be(
-    office: Office, source: postback.Postback, to_source: Destination
+async def test_a_conversion_is_sent_at_once_and_marked_done(
+    harness: Harness, source: postback.Postback, to_source: Destination
 ) -> None:
-    async with office.open():
-        await office.say(await office.click())
-        await until(lambda: office.states() == ["done"])
+    async with harness.open():
+        await harness.convert(await harness.click())
+        await until(lambda: harness.states() == ["done"])
 
-    [row] = office.rows()
+    [row] = harness.rows()
     assert source.events == [{"id": "ext-4711", "rev": "12.5", "st": "sale"}]
     assert (row.attempts, row.record.status, row.record.answer, row.record.request) == (1, 200, "OK", None)
 
 
-async def test_every_destination_of_the_campaign_is_told(office: Office, listen: Listen, versions: Versions) -> None:
-    now = lambda: office.clocks.wall_ms / 1000  # noqa: E731 - what a clock is here
+async def test_a_conversion_is_sent_to_every_destination_of_the_campaign(
+    harness: Harness, listen: Listen, versions: Versions
+) -> None:
+    now = lambda: harness.clocks.wall_ms / 1000  # noqa: E731 - the fakes take a clock as a function
     receivers = [meta.Meta(now=now), tiktok.TikTok(now=now), webhook.Webhook(now=now)]
     apps = [meta.app, tiktok.app, webhook.app]
     addresses = [await listen(app(fake)) for app, fake in zip(apps, receivers, strict=True)]  # type: ignore[operator]
@@ -77,9 +79,9 @@ async def test_every_destination_of_the_campaign_is_told(office: Office, listen:
     found = [at(destination(kind), address) for kind, address in zip(kinds, addresses, strict=True)]
     versions.all.append(sending_to(*found))
 
-    async with office.open():
-        recorded = await office.say(await office.click())
-        await until(lambda: office.states() == ["done"] * 3)
+    async with harness.open():
+        recorded = await harness.convert(await harness.click())
+        await until(lambda: harness.states() == ["done"] * 3)
 
     assert recorded.outcome is not None
     assert recorded.outcome.after is not None
@@ -89,105 +91,105 @@ async def test_every_destination_of_the_campaign_is_told(office: Office, listen:
     assert receivers[2].events[0]["id"] == event_id
 
 
-async def test_many_go_together_where_the_platform_takes_many(
-    office: Office, listen: Listen, versions: Versions
+async def test_deliveries_are_batched_where_the_platform_takes_batches(
+    harness: Harness, listen: Listen, versions: Versions
 ) -> None:
-    receiver = meta.Meta(now=lambda: office.clocks.wall_ms / 1000)
+    receiver = meta.Meta(now=lambda: harness.clocks.wall_ms / 1000)
     versions.all.append(sending_to(at(destination("meta"), await listen(meta.app(receiver)))))
 
-    async with office.open():
-        clicks = [await office.click() for _ in range(60)]
+    async with harness.open():
+        clicks = [await harness.click() for _ in range(60)]
         for each in clicks:
-            await office.say(each, wake=False)
-    async with office.open():
-        await until(lambda: office.states() == ["done"] * 60)
+            await harness.convert(each, notify=False)
+    async with harness.open():
+        await until(lambda: harness.states() == ["done"] * 60)
 
     assert len(receiver.events) == 60
     assert receiver.requests <= ceil(60 / LARGEST_BATCH)
 
 
-async def test_what_was_left_open_goes_after_the_next_start(
-    office: Office, source: postback.Postback, to_source: Destination
+async def test_a_delivery_that_was_being_sent_at_a_kill_is_sent_after_the_next_start(
+    harness: Harness, source: postback.Postback, to_source: Destination
 ) -> None:
-    async with office.open():
-        await office.say(await office.click(), wake=False)
-        [row] = office.rows()
-        # As a process leaves it that is killed while it sends.
-        await office.log.run((MAIN, DATE), lambda writer: writer.deliveries.claim([row.seq]))
-        assert office.states() == ["sending"]
+    async with harness.open():
+        await harness.convert(await harness.click(), notify=False)
+        [row] = harness.rows()
+        # The state after a kill while it is being sent.
+        await harness.click_log.run((MAIN, DATE), lambda writer: writer.deliveries.claim([row.seq]))
+        assert harness.states() == ["sending"]
 
-    async with office.open():
-        await until(lambda: office.states() == ["done"])
+    async with harness.open():
+        await until(lambda: harness.states() == ["done"])
 
     assert len(source.events) == 1
 
 
-async def test_the_same_word_said_fifty_times_at_once_is_told_once(
-    office: Office, source: postback.Postback, to_source: Destination
+async def test_fifty_equal_postbacks_at_once_are_one_delivery(
+    harness: Harness, source: postback.Postback, to_source: Destination
 ) -> None:
-    async with office.open():
-        click = await office.click()
-        said = await asyncio.gather(*(office.say(click, txid="T-1") for _ in range(50)))
-        await until(lambda: office.states() == ["done"])
+    async with harness.open():
+        click = await harness.click()
+        recorded = await asyncio.gather(*(harness.convert(click, txid="T-1") for _ in range(50)))
+        await until(lambda: harness.states() == ["done"])
 
-    answers = [each.outcome.answer for each in said if each.outcome is not None]
+    answers = [each.outcome.answer for each in recorded if each.outcome is not None]
     assert sorted(answers) == ["duplicate"] * 49 + ["ok"]
     assert len(source.events) == 1
 
 
-async def test_a_later_word_waits_for_the_earlier_one(
-    office: Office, source: postback.Postback, to_source: Destination, clocks: Clocks
+async def test_a_refund_waits_for_the_delivery_of_its_sale(
+    harness: Harness, source: postback.Postback, to_source: Destination, clocks: Clocks
 ) -> None:
     source.answer_next(500, times=1)
-    async with office.open():
-        click = await office.click()
-        await office.say(click, txid="T-1")
-        await until(lambda: source.requests == 1 and office.states() == ["queued"])
-        await office.say(click, txid="T-1", status_words=("rejected",))
-        await until(lambda: office.states() == ["queued", "queued"])
+    async with harness.open():
+        click = await harness.click()
+        await harness.convert(click, txid="T-1")
+        await until(lambda: source.requests == 1 and harness.states() == ["queued"])
+        await harness.convert(click, txid="T-1", status_words=("rejected",))
+        await until(lambda: harness.states() == ["queued", "queued"])
         assert source.requests == 1
 
-        await office.later(10_000)
-        await until(lambda: office.states() == ["done", "done"])
+        await harness.pass_time(10_000)
+        await until(lambda: harness.states() == ["done", "done"])
 
     assert [event["st"] for event in source.events] == ["sale", "rejected"]
 
 
-# ------------------------------------------------------------------------------------------ in trouble
+# ------------------------------------------------------------------------------------------ failures
 
 
-async def test_what_failed_goes_again_later_with_the_same_id(
-    office: Office, listen: Listen, versions: Versions, clocks: Clocks
+async def test_a_failed_delivery_is_sent_again_later_with_the_same_id(
+    harness: Harness, listen: Listen, versions: Versions, clocks: Clocks
 ) -> None:
     receiver = webhook.Webhook(now=lambda: clocks.wall_ms / 1000)
     seen: list[str] = []
     receiver.answer_next(503, times=2)
     versions.all.append(sending_to(at(destination("webhook"), await listen(webhook.app(receiver)))))
 
-    async with office.open():
-        await office.say(await office.click())
+    async with harness.open():
+        await harness.convert(await harness.click())
         for number in (1, 2):
-            await until(lambda number=number: receiver.requests == number and office.states() == ["queued"])  # type: ignore[misc]
-            seen.append(office.rows()[0].event_id)
-            await office.later(20_000)
-        await until(lambda: office.states() == ["done"])
+            await until(lambda number=number: receiver.requests == number and harness.states() == ["queued"])  # type: ignore[misc]
+            seen.append(harness.rows()[0].event_id)
+            await harness.pass_time(20_000)
+        await until(lambda: harness.states() == ["done"])
 
-    [row] = office.rows()
+    [row] = harness.rows()
     assert (row.attempts, [*seen, receiver.events[0]["id"]]) == (3, [row.event_id] * 3)
 
 
-async def test_a_refusal_is_dead_with_its_reason_and_what_was_said(
-    office: Office, listen: Listen, versions: Versions
+async def test_a_refused_delivery_is_dead_with_reason_request_and_answer(
+    harness: Harness, listen: Listen, versions: Versions
 ) -> None:
-    receiver = meta.Meta(now=lambda: office.clocks.wall_ms / 1000)
+    receiver = meta.Meta(now=lambda: harness.clocks.wall_ms / 1000)
     receiver.answer_next(400, {"error": {"code": 100, "error_subcode": 2804003, "message": "too old EAAmetatoken"}})
     versions.all.append(sending_to(at(destination("meta"), await listen(meta.app(receiver)))))
 
-    async with office.open():
-        await office.say(await office.click())
-        await until(lambda: office.states() == ["dead"])
+    async with harness.open():
+        await harness.convert(await harness.click())
+        await until(lambda: harness.states() == ["dead"])
 
-    [row] = office.rows()
+    [row] = harness.rows()
     assert row.record.reason is not None
     assert "2804003" in row.record.reason
     assert row.record.status == 400
@@ -198,315 +200,315 @@ async def test_a_refusal_is_dead_with_its_reason_and_what_was_said(
 
 
 async def test_a_refused_token_stops_the_destination_after_one_request(
-    office: Office, listen: Listen, versions: Versions
+    harness: Harness, listen: Listen, versions: Versions
 ) -> None:
-    receiver = meta.Meta(now=lambda: office.clocks.wall_ms / 1000, token="the new one")
+    receiver = meta.Meta(now=lambda: harness.clocks.wall_ms / 1000, token="the new one")
     stale = at(destination("meta"), await listen(meta.app(receiver)))
     versions.all.append(sending_to(stale))
 
-    async with office.open():
+    async with harness.open():
         for _ in range(20):
-            await office.say(await office.click())
-        await until(lambda: office.stop_of(stale) is not None)
-        requests, states = receiver.requests, set(office.states())
+            await harness.convert(await harness.click())
+        await until(lambda: harness.stop_of(stale) is not None)
+        requests, states = receiver.requests, set(harness.states())
 
     assert requests <= 2
     assert states == {"queued"}
-    assert office.outbox.statuses()[stale.id].state == "stopped"
+    assert harness.worker.statuses()[stale.id].state == "stopped"
 
 
-async def test_a_stop_outlives_a_restart_and_ends_with_a_new_token(
-    office: Office, listen: Listen, versions: Versions
+async def test_a_stopped_destination_stays_stopped_over_a_restart_until_it_has_a_new_token(
+    harness: Harness, listen: Listen, versions: Versions
 ) -> None:
-    receiver = meta.Meta(now=lambda: office.clocks.wall_ms / 1000, token="the new one")
+    receiver = meta.Meta(now=lambda: harness.clocks.wall_ms / 1000, token="the new one")
     address = await listen(meta.app(receiver))
     stale = at(destination("meta"), address)
     versions.all.append(sending_to(stale))
-    async with office.open():
-        await office.say(await office.click())
-        await until(lambda: office.stop_of(stale) is not None)
-    async with office.open():
-        await office.say(await office.click())
-        await until(lambda: office.outbox.statuses()[stale.id].waiting == 2)
+    async with harness.open():
+        await harness.convert(await harness.click())
+        await until(lambda: harness.stop_of(stale) is not None)
+    async with harness.open():
+        await harness.convert(await harness.click())
+        await until(lambda: harness.worker.statuses()[stale.id].waiting == 2)
         assert receiver.requests == 1
 
         versions.all.append(sending_to(at(destination("meta", {"access_token": "the new one"}), address)))
-        office.outbox.configured()
-        await until(lambda: office.states() == ["done", "done"])
-        await until(lambda: office.stop_of(stale) is None)
+        harness.worker.configured()
+        await until(lambda: harness.states() == ["done", "done"])
+        await until(lambda: harness.stop_of(stale) is None)
 
     assert receiver.refusals == []
 
 
-async def test_a_token_that_was_renewed_while_nothing_ran_ends_a_stop(
-    office: Office, listen: Listen, versions: Versions
+async def test_a_token_renewed_while_nothing_ran_resumes_the_destination(
+    harness: Harness, listen: Listen, versions: Versions
 ) -> None:
-    receiver = meta.Meta(now=lambda: office.clocks.wall_ms / 1000, token="the new one")
+    receiver = meta.Meta(now=lambda: harness.clocks.wall_ms / 1000, token="the new one")
     address = await listen(meta.app(receiver))
     stale = at(destination("meta"), address)
     versions.all.append(sending_to(stale))
-    async with office.open():
-        await office.say(await office.click())
-        await until(lambda: office.stop_of(stale) is not None)
+    async with harness.open():
+        await harness.convert(await harness.click())
+        await until(lambda: harness.stop_of(stale) is not None)
 
     versions.all.append(sending_to(at(destination("meta", {"access_token": "the new one"}), address)))
-    async with office.open():
-        await until(lambda: office.states() == ["done"])
+    async with harness.open():
+        await until(lambda: harness.states() == ["done"])
 
 
-async def test_nobody_is_asked_while_he_wants_to_be_left_alone(
-    office: Office, source: postback.Postback, to_source: Destination, clocks: Clocks
+async def test_nothing_is_sent_before_retry_after_is_over(
+    harness: Harness, source: postback.Postback, to_source: Destination, clocks: Clocks
 ) -> None:
     source.answer_next(429, headers={"Retry-After": "30"})
-    async with office.open():
-        await office.say(await office.click())
-        await until(lambda: office.outbox.statuses()[to_source.id].state == "waiting")
-        await office.say(await office.click())
-        await office.later(29_000)
-        await until(lambda: office.outbox.statuses()[to_source.id].waiting == 2)
+    async with harness.open():
+        await harness.convert(await harness.click())
+        await until(lambda: harness.worker.statuses()[to_source.id].state == "waiting")
+        await harness.convert(await harness.click())
+        await harness.pass_time(29_000)
+        await until(lambda: harness.worker.statuses()[to_source.id].waiting == 2)
         assert source.requests == 1
 
-        await office.later(1_000)
-        await until(lambda: office.states() == ["done", "done"])
+        await harness.pass_time(1_000)
+        await until(lambda: harness.states() == ["done", "done"])
 
 
-async def test_a_restart_does_not_shorten_the_wait_of_those_behind(
-    office: Office, source: postback.Postback, to_source: Destination
+async def test_a_restart_does_not_shorten_retry_after_for_queued_deliveries(
+    harness: Harness, source: postback.Postback, to_source: Destination
 ) -> None:
     source.answer_next(429, headers={"Retry-After": "30"})
-    async with office.open():
-        await office.say(await office.click())
-        await until(lambda: office.outbox.statuses()[to_source.id].state == "waiting")
-        await office.say(await office.click())
-    async with office.open():
-        await until(lambda: office.outbox.statuses()[to_source.id].waiting == 2)
-        await office.say(await office.click())
-        await office.later(29_000)
-        standing = office.outbox.statuses()[to_source.id]
-        assert (standing.state, standing.until_ms) == ("waiting", office.clocks.wall_ms + 1_000)
+    async with harness.open():
+        await harness.convert(await harness.click())
+        await until(lambda: harness.worker.statuses()[to_source.id].state == "waiting")
+        await harness.convert(await harness.click())
+    async with harness.open():
+        await until(lambda: harness.worker.statuses()[to_source.id].waiting == 2)
+        await harness.convert(await harness.click())
+        await harness.pass_time(29_000)
+        status = harness.worker.statuses()[to_source.id]
+        assert (status.state, status.until_ms) == ("waiting", harness.clocks.wall_ms + 1_000)
         assert source.requests == 1
 
-        await office.later(1_000)
-        await until(lambda: office.states() == ["done"] * 3)
+        await harness.pass_time(1_000)
+        await until(lambda: harness.states() == ["done"] * 3)
 
 
-async def test_what_merely_failed_keeps_nobody_waiting_after_a_restart(
-    office: Office, source: postback.Postback, to_source: Destination
+async def test_after_a_restart_a_failed_delivery_does_not_hold_up_others(
+    harness: Harness, source: postback.Postback, to_source: Destination
 ) -> None:
     source.answer_next(503, headers={"Retry-After": "30"})
-    async with office.open():
-        await office.say(await office.click())
-        await until(lambda: source.requests == 1 and office.states() == ["queued"])
-        await office.say(await office.click(), wake=False)
-    async with office.open():
-        await until(lambda: office.states() == ["queued", "done"])
+    async with harness.open():
+        await harness.convert(await harness.click())
+        await until(lambda: source.requests == 1 and harness.states() == ["queued"])
+        await harness.convert(await harness.click(), notify=False)
+    async with harness.open():
+        await until(lambda: harness.states() == ["queued", "done"])
 
 
 @pytest.mark.parametrize("jump_ms", [HOUR_MS, -HOUR_MS])
-async def test_a_clock_that_jumps_changes_no_wait(
-    office: Office, source: postback.Postback, to_source: Destination, clocks: Clocks, jump_ms: int
+async def test_a_changed_wall_clock_changes_no_wait(
+    harness: Harness, source: postback.Postback, to_source: Destination, clocks: Clocks, jump_ms: int
 ) -> None:
     source.answer_next(429, headers={"Retry-After": "30"})
-    async with office.open():
-        await office.say(await office.click())
-        await until(lambda: office.outbox.statuses()[to_source.id].state == "waiting")
+    async with harness.open():
+        await harness.convert(await harness.click())
+        await until(lambda: harness.worker.statuses()[to_source.id].state == "waiting")
 
-        await office.later(0)
+        await harness.pass_time(0)
         clocks.wall_ms += jump_ms
-        await office.later(29_000)
+        await harness.pass_time(29_000)
         await asyncio.sleep(0)
         assert source.requests == 1
-        await office.later(1_500)
-        await until(lambda: office.states() == ["done"])
+        await harness.pass_time(1_500)
+        await until(lambda: harness.states() == ["done"])
 
 
-async def test_what_is_too_late_is_given_up_with_a_reason(
-    office: Office, source: postback.Postback, to_source: Destination, clocks: Clocks
+async def test_an_expired_delivery_is_dead_with_a_reason(
+    harness: Harness, source: postback.Postback, to_source: Destination, clocks: Clocks
 ) -> None:
     source.answer_next(500)
-    async with office.open():
-        await office.say(await office.click())
-        await until(lambda: office.states() == ["queued"] and source.requests == 1)
-        await office.later(80 * HOUR_MS)
-        await until(lambda: office.states() == ["dead"])
+    async with harness.open():
+        await harness.convert(await harness.click())
+        await until(lambda: harness.states() == ["queued"] and source.requests == 1)
+        await harness.pass_time(80 * HOUR_MS)
+        await until(lambda: harness.states() == ["dead"])
 
-    assert office.rows()[0].record.reason == "expired"
+    assert harness.rows()[0].record.reason == "expired"
     assert source.requests == 1
 
 
-# ------------------------------------------------------------------------------------------ what may go
+# ------------------------------------------------------------------------------------------ eligibility
 
 
-async def test_a_visitor_who_said_no_is_told_of_to_nobody(
-    office: Office, source: postback.Postback, to_source: Destination
+async def test_without_consent_nothing_is_sent(
+    harness: Harness, source: postback.Postback, to_source: Destination
 ) -> None:
-    async with office.open():
-        await office.say(await office.click(consent="denied"))
-        await office.say(await office.click())
-        await until(lambda: office.states() == ["dropped", "done"])
+    async with harness.open():
+        await harness.convert(await harness.click(consent="denied"))
+        await harness.convert(await harness.click())
+        await until(lambda: harness.states() == ["dropped", "done"])
 
-    dropped = office.rows()[0].record
+    dropped = harness.rows()[0].record
     assert (dropped.reason, dropped.request, dropped.answer) == ("consent-denied", None, None)
     assert source.requests == 1
 
 
-async def test_a_withdrawal_calls_everything_back_at_once(
-    office: Office, source: postback.Postback, to_source: Destination, clocks: Clocks
+async def test_withdrawn_consent_cancels_all_queued_deliveries(
+    harness: Harness, source: postback.Postback, to_source: Destination, clocks: Clocks
 ) -> None:
     source.answer_next(429, headers={"Retry-After": "30"})
 
     def withdraw(writer: DayWriter) -> int:
-        return sum(writer.deliveries.cancel(row.click_seq, reason="withdrawn", now_ms=0) for row in office.rows())
+        return sum(writer.deliveries.cancel(row.click_seq, reason="withdrawn", now_ms=0) for row in harness.rows())
 
-    async with office.open():
+    async with harness.open():
         for _ in range(100):
-            await office.say(await office.click())
-        await until(lambda: office.outbox.statuses()[to_source.id].state == "waiting")
-        await until(lambda: set(office.states()) == {"queued"})
+            await harness.convert(await harness.click())
+        await until(lambda: harness.worker.statuses()[to_source.id].state == "waiting")
+        await until(lambda: set(harness.states()) == {"queued"})
 
-        called_back = await office.log.run((MAIN, DATE), withdraw)
-        await office.later(MINUTE_MS)
-        await until(lambda: office.outbox.statuses()[to_source.id].waiting == 0)
+        cancelled = await harness.click_log.run((MAIN, DATE), withdraw)
+        await harness.pass_time(MINUTE_MS)
+        await until(lambda: harness.worker.statuses()[to_source.id].waiting == 0)
 
-    assert called_back == 100
-    assert set(office.states()) == {"cancelled"}
+    assert cancelled == 100
+    assert set(harness.states()) == {"cancelled"}
     assert source.requests == 1
 
 
-async def test_who_objects_is_told_of_to_nobody_whatever_was_in_line_or_comes(
-    office: Office, source: postback.Postback, to_source: Destination, clocks: Clocks
+async def test_after_an_opt_out_neither_queued_nor_new_conversions_are_sent(
+    harness: Harness, source: postback.Postback, to_source: Destination, clocks: Clocks
 ) -> None:
     source.answer_next(429, headers={"Retry-After": "30"})
-    async with office.open():
-        await office.say(click := await office.click(visitor="aa"))
-        await until(lambda: office.outbox.statuses()[to_source.id].state == "waiting")
-        office.objecting.add("aa")
-        await office.say(click, txid="another")
-        await office.say(await office.click(visitor="bb"))
-        await office.later(31_000)
-        await until(lambda: "queued" not in office.states() and "sending" not in office.states())
+    async with harness.open():
+        await harness.convert(click := await harness.click(visitor="aa"))
+        await until(lambda: harness.worker.statuses()[to_source.id].state == "waiting")
+        harness.opted_out.add("aa")
+        await harness.convert(click, txid="another")
+        await harness.convert(await harness.click(visitor="bb"))
+        await harness.pass_time(31_000)
+        await until(lambda: "queued" not in harness.states() and "sending" not in harness.states())
 
-    assert office.states() == ["cancelled", "cancelled", "done"]
-    assert {row.record.reason for row in office.rows()[:2]} == {"consent-denied"}
+    assert harness.states() == ["cancelled", "cancelled", "done"]
+    assert {row.record.reason for row in harness.rows()[:2]} == {"consent-denied"}
     assert source.requests == 2
 
 
-LATER_WORDS: list[Event] = [
+LATER_LABELS: list[Event] = [
     LabelChange(at_ms=0, traffic="bot", reasons=("webdriver",)),
     FilterChange(at_ms=0, by=FilterId("strict"), filter=FilterId("strict"), stopped=True),
 ]
 
 
-@pytest.mark.parametrize("word", LATER_WORDS)
-async def test_who_turns_out_to_be_no_person_on_the_way_is_told_of_to_nobody(
-    office: Office, source: postback.Postback, to_source: Destination, word: Event
+@pytest.mark.parametrize("label", LATER_LABELS)
+async def test_a_click_labelled_as_bot_while_queued_is_not_sent(
+    harness: Harness, source: postback.Postback, to_source: Destination, label: Event
 ) -> None:
     source.answer_next(500)
 
-    def find_out(writer: DayWriter) -> None:
-        [row] = office.rows()
-        writer.add_event(row.click_seq, word)
+    def add_label(writer: DayWriter) -> None:
+        [row] = harness.rows()
+        writer.add_event(row.click_seq, label)
 
-    async with office.open():
-        await office.say(await office.click())
-        await until(lambda: office.states() == ["queued"] and source.requests == 1)
-        await office.log.run((MAIN, DATE), find_out)
-        await office.later(MINUTE_MS)
-        await until(lambda: office.states() == ["dropped"])
+    async with harness.open():
+        await harness.convert(await harness.click())
+        await until(lambda: harness.states() == ["queued"] and source.requests == 1)
+        await harness.click_log.run((MAIN, DATE), add_label)
+        await harness.pass_time(MINUTE_MS)
+        await until(lambda: harness.states() == ["dropped"])
 
-    assert office.rows()[0].record.reason == "not-human"
+    assert harness.rows()[0].record.reason == "not-human"
     assert source.requests == 1
 
 
-@pytest.mark.parametrize("word", LATER_WORDS)
-async def test_who_turns_out_to_be_no_person_after_his_sale_was_told_is_refunded_there(
-    office: Office, source: postback.Postback, to_source: Destination, word: Event
+@pytest.mark.parametrize("label", LATER_LABELS)
+async def test_a_click_labelled_as_bot_after_its_sale_was_sent_can_still_be_refunded(
+    harness: Harness, source: postback.Postback, to_source: Destination, label: Event
 ) -> None:
-    async with office.open():
-        sold = await office.click()
-        await office.say(sold, txid="T-1")
-        await until(lambda: office.states() == ["done"])
-        [row] = office.rows()
-        await office.log.run((MAIN, DATE), lambda writer: writer.add_event(row.click_seq, word))
-        await office.say(sold, txid="T-1", status_words=("rejected",))
-        await office.say(sold, txid="T-2")  # a sale of nobody
-        await until(lambda: office.states() == ["done", "done", "dropped"])
+    async with harness.open():
+        click_id = await harness.click()
+        await harness.convert(click_id, txid="T-1")
+        await until(lambda: harness.states() == ["done"])
+        [row] = harness.rows()
+        await harness.click_log.run((MAIN, DATE), lambda writer: writer.add_event(row.click_seq, label))
+        await harness.convert(click_id, txid="T-1", status_words=("rejected",))
+        await harness.convert(click_id, txid="T-2")  # a new sale of a bot
+        await until(lambda: harness.states() == ["done", "done", "dropped"])
 
     assert [event["st"] for event in source.events] == ["sale", "rejected"]
-    assert office.rows()[2].record.reason == "not-human"
+    assert harness.rows()[2].record.reason == "not-human"
 
 
-async def test_what_was_never_sent_needs_no_refund(
-    office: Office, source: postback.Postback, to_source: Destination, versions: Versions
+async def test_a_refund_of_a_bots_sale_that_was_never_sent_is_not_sent(
+    harness: Harness, source: postback.Postback, to_source: Destination, versions: Versions
 ) -> None:
     live = versions.all[-1]
     versions.all.append(
         sending_to(at(destination("postback", on=("sale", "rejected"), paused=True), "https://a.example"))
     )
-    async with office.open():
-        sold = await office.click()
-        await office.say(sold, txid="T-1")
-        [row] = office.rows()
-        await office.log.run((MAIN, DATE), lambda writer: writer.add_event(row.click_seq, LATER_WORDS[0]))
-        await office.say(sold, txid="T-1", status_words=("rejected",))
+    async with harness.open():
+        click_id = await harness.click()
+        await harness.convert(click_id, txid="T-1")
+        [row] = harness.rows()
+        await harness.click_log.run((MAIN, DATE), lambda writer: writer.add_event(row.click_seq, LATER_LABELS[0]))
+        await harness.convert(click_id, txid="T-1", status_words=("rejected",))
         versions.all.append(live)
-        office.outbox.configured()
-        await until(lambda: office.states() == ["dropped", "dropped"])
+        harness.worker.configured()
+        await until(lambda: harness.states() == ["dropped", "dropped"])
 
     assert source.requests == 0
 
 
-async def test_what_was_erased_on_the_way_leaves_nothing(
-    office: Office, source: postback.Postback, to_source: Destination, clocks: Clocks
+async def test_a_queued_delivery_that_was_erased_is_not_sent(
+    harness: Harness, source: postback.Postback, to_source: Destination, clocks: Clocks
 ) -> None:
     source.answer_next(500)
 
     def erase(writer: DayWriter) -> None:
-        [row] = office.rows()
+        [row] = harness.rows()
         writer._database.execute("delete from deliveries where seq = ?", (row.seq,))
         assert writer.keys.events.puncture(row.seq)
         with pytest.raises(PuncturedError):
             writer.keys.events.leaf(row.seq)
 
-    async with office.open():
-        await office.say(await office.click())
-        await until(lambda: office.states() == ["queued"] and source.requests == 1)
-        await office.log.run((MAIN, DATE), erase)
-        await office.later(MINUTE_MS)
-        await until(lambda: office.outbox.statuses()[to_source.id].waiting == 0)
+    async with harness.open():
+        await harness.convert(await harness.click())
+        await until(lambda: harness.states() == ["queued"] and source.requests == 1)
+        await harness.click_log.run((MAIN, DATE), erase)
+        await harness.pass_time(MINUTE_MS)
+        await until(lambda: harness.worker.statuses()[to_source.id].waiting == 0)
 
-    assert office.rows() == []
+    assert harness.rows() == []
     assert source.requests == 1
 
 
-async def test_a_pause_holds_what_comes_and_loses_nothing(
-    office: Office, source: postback.Postback, to_source: Destination, versions: Versions
+async def test_a_paused_destination_queues_conversions_until_it_is_resumed(
+    harness: Harness, source: postback.Postback, to_source: Destination, versions: Versions
 ) -> None:
     live = versions.all[-1]
     versions.all.append(sending_to(at(destination("postback", paused=True), "https://ads.example")))
-    async with office.open():
-        await office.say(await office.click())
-        assert office.outbox.statuses()[to_source.id].state == "paused"
-        assert office.states() == ["queued"]
+    async with harness.open():
+        await harness.convert(await harness.click())
+        assert harness.worker.statuses()[to_source.id].state == "paused"
+        assert harness.states() == ["queued"]
 
         versions.all.append(live)
-        office.outbox.configured()
-        await until(lambda: office.states() == ["done"])
+        harness.worker.configured()
+        await until(lambda: harness.states() == ["done"])
 
 
-async def test_google_is_asked_what_became_of_what_it_took(
-    office: Office, listen: Listen, versions: Versions, clocks: Clocks
+async def test_an_accepted_delivery_is_done_once_google_confirms_it(
+    harness: Harness, listen: Listen, versions: Versions, clocks: Clocks
 ) -> None:
     receiver = google_data_manager.DataManager(now=lambda: clocks.wall_ms / 1000)
     address = await listen(google_data_manager.app(receiver))
     versions.all.append(sending_to(at(destination("google-data-manager"), address)))
 
-    async with office.open():
-        await office.say(await office.click())
-        await until(lambda: office.states() == ["accepted"])
-        while office.states() != ["done"]:
-            await office.later(HOUR_MS)
+    async with harness.open():
+        await harness.convert(await harness.click())
+        await until(lambda: harness.states() == ["accepted"])
+        while harness.states() != ["done"]:
+            await harness.pass_time(HOUR_MS)
             await asyncio.sleep(0.02)
 
-    assert office.rows()[0].attempts == 1
+    assert harness.rows()[0].attempts == 1
     assert len(receiver.events) == 1

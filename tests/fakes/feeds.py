@@ -22,7 +22,7 @@ COLUMNS = {
 
 
 def read_feed(text: str, *, of: str, now: float) -> list[dict[str, Any]]:
-    """Its rows, `Conversion Time` as a moment. Raises BadError."""
+    """The rows, with `Conversion Time` as a datetime. Raises BadError."""
     first, _, rest = text.partition("\n")
     zone = re.fullmatch(r"Parameters:TimeZone=(\+0000|[A-Za-z]+(?:/[A-Za-z_]+)+)", first)
     need(zone is not None, "line 1", "no time zone")

@@ -1,4 +1,4 @@
-"""A strict stand-in for the upload of click conversions and their adjustments in the Google Ads API."""
+"""A strict fake of the upload of click conversions and their adjustments in the Google Ads API."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

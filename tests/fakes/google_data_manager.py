@@ -1,4 +1,4 @@
-"""A strict stand-in for Google's Data Manager API: takes first, and says later what became of it."""
+"""A strict fake of Google's Data Manager API: it accepts first and reports the result later."""
 
 from collections import Counter
 from dataclasses import dataclass, field

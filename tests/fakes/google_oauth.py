@@ -1,4 +1,4 @@
-"""The part of Google that gives out short-lived tokens, for both of its conversion APIs."""
+"""Google's OAuth token endpoint, for both of its conversion APIs."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""A strict stand-in for Meta's Conversions API."""
+"""A strict fake of Meta's Conversions API."""
 
 import hmac
 import re
@@ -83,7 +83,7 @@ BODY = table(
     {"access_token": text(), "appsecret_proof": HASH, "test_event_code": text(r"TEST[0-9]+"), "partner_agent": text()},
 )
 
-# Alone, or in part, these say too little about who it was.
+# Meta refuses events whose user_data has only these, or some of these.
 TOO_LITTLE = (
     {"ct", "country", "st", "zp", "ge", "client_user_agent"},
     {"db", "client_user_agent"},

@@ -1,4 +1,4 @@
-"""A receiver that answers in every way that a receiver should not."""
+"""A receiver whose answers are malformed, endless, slow or redirects."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A strict stand-in for a traffic source that takes postbacks, and answers 200 to everything as many do."""
+"""A strict fake of a traffic source's postback, which answers 200 to everything as many do."""
 
 import re
 from dataclasses import dataclass

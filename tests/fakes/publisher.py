@@ -1,4 +1,4 @@
-"""A publisher of geo data that answers in every way that a real one might, on a port of its own."""
+"""A fake publisher of geo data, with every answer that a real one might give."""
 
 import asyncio
 import hashlib
@@ -16,7 +16,7 @@ Page = Callable[[Head, Writer], None] | bytes
 
 
 def page(content: bytes) -> Callable[[Head, Writer], None]:
-    """A file with an ETag: 304 for who has it already."""
+    """A file with an ETag: 304 for a client that has it."""
     etag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
 
     def answer(head: Head, writer: Writer) -> None:
@@ -36,20 +36,20 @@ def redirect(location: str) -> Callable[[Head, Writer], None]:
 
 
 def half(content: bytes) -> Callable[[Head, Writer], None]:
-    """Announces all of it, sends half of it, hangs up."""
+    """Announces the whole length, sends half and closes the connection."""
     return lambda _, writer: writer.write(
         f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content[: len(content) // 2]
     )
 
 
 def endless(_: Head, writer: Writer) -> None:
-    """More than anybody asked for, without a length."""
+    """Far too much, without a length."""
     writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + b"9.9.9.9\n" * (1 << 20))
 
 
 @dataclass
 class Publisher:
-    """`pages` by path and query; what is not there is 404. `asked` are the heads that came."""
+    """`pages` by path and query; others are 404. `asked` are the requests' heads."""
 
     pages: dict[str, Page] = field(default_factory=dict)
     asked: list[tuple[str, Head]] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Publisher:
 
 @contextmanager
 def in_a_thread(publisher: Publisher) -> Iterator[Publisher]:
-    """For commands, which have a loop of their own."""
+    """In a thread, for commands, which have an event loop of their own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -98,7 +98,7 @@ def in_a_thread(publisher: Publisher) -> Iterator[Publisher]:
 
 
 def standard_pages(city: bytes, asn: bytes, lists: Mapping[str, bytes]) -> dict[str, Page]:
-    """What the standard sources have, by the path at which a mirror has it; `lists` by what they mean."""
+    """The files of the standard sources, by their path at a mirror; `lists` by kind."""
     pages: dict[str, Page] = {}
     for wanted in standard_sources(0):
         for download in (each for way in wanted.alternatives for each in way):

@@ -1,4 +1,4 @@
-"""What all the fakes share: a clock, a count of requests, answers to be given out of turn, and a way to be started."""
+"""What all fakes share: a clock, a count of requests, planned answers, and starting one by hand."""
 
 import argparse
 import asyncio
@@ -18,20 +18,20 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(kw_only=True)
 class Receiver:
-    """`events` holds what was taken, in order; `out_of_turn` answers come before any checking."""
+    """`events` are the accepted ones, in order. `planned` answers are given first, before any checking."""
 
     now: Callable[[], float] = time.time
     requests: int = 0
     events: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
-    out_of_turn: deque[web.Response] = field(default_factory=deque)
+    planned: deque[web.Response] = field(default_factory=deque)
 
     def answer_next(
         self, status: int, body: Any = "", headers: dict[str, str] | None = None, *, times: int = 1
     ) -> None:
         written = body if isinstance(body, str) else json.dumps(body)
         for _ in range(times):
-            self.out_of_turn.append(web.Response(status=status, text=written, headers=headers))
+            self.planned.append(web.Response(status=status, text=written, headers=headers))
 
     def app(self, routes: list[web.RouteDef]) -> web.Application:
         @web.middleware
@@ -39,7 +39,7 @@ class Receiver:
             if request.path == "/_received":
                 return await handler(request)
             self.requests += 1
-            return self.out_of_turn.popleft() if self.out_of_turn else await handler(request)
+            return self.planned.popleft() if self.planned else await handler(request)
 
         async def received(_request: web.Request) -> web.Response:
             return web.json_response({"requests": self.requests, "events": self.events, "refusals": self.refusals})
@@ -53,7 +53,7 @@ class Receiver:
 
 
 async def read_json(request: web.Request) -> Any:
-    """The body; None for what is no JSON or does not say that it is."""
+    """The body; None if it is not JSON, or has another content type."""
     if request.content_type != "application/json":
         return None
     try:
@@ -63,15 +63,15 @@ async def read_json(request: web.Request) -> Any:
 
 
 def start(make_app: Callable[[], web.Application], name: str) -> None:
-    """`python -m tests.fakes.NAME --port 9001`; GET /_received shows what came."""
-    parser = argparse.ArgumentParser(description=f"A strict stand-in for {name}.")
+    """`python -m tests.fakes.NAME --port 9001`; GET /_received shows what was received."""
+    parser = argparse.ArgumentParser(description=f"A strict fake of {name}.")
     parser.add_argument("--port", type=int, required=True)
     web.run_app(make_app(), host="127.0.0.1", port=parser.parse_args().port)
 
 
 @contextmanager
 def in_a_thread(app: web.Application) -> Iterator[str]:
-    """For tests of programs that have a loop of their own, or none; the address of the receiver."""
+    """Serve in a thread, for tests without an event loop of their own; yields the base URL."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

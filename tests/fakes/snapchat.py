@@ -1,6 +1,6 @@
-"""A strict stand-in for Snapchat's Conversions API v3.
+"""A strict fake of Snapchat's Conversions API v3.
 
-Snap documents that a refusal names codes, but not which there are: those here are made up.
+Snap documents that a refusal has error codes, but not which: those here are made up.
 """
 
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ BODY = table({"data": listing(table({}, {}), least=1, most=2000)})
 
 @dataclass(kw_only=True)
 class Snapchat(Receiver):
-    """`tests` are events that were only validated."""
+    """`tests` are the events that were only validated."""
 
     pixel: str = "1ec32188-754e-4be2-8e55-c949a984a39f"
     token: str = "snaptoken"

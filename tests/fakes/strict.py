@@ -1,4 +1,4 @@
-"""Checks for receivers that take nothing on trust: a body is described once, and what is not described is refused."""
+"""Checks for strict receivers: a body is described once, and whatever is not described is refused."""
 
 import ipaddress
 import re
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 Check = Callable[[str, Any], None]
-"""(where in the body, what stands there); raises BadError."""
+"""(path in the body, value); raises BadError."""
 
 
 class BadError(Exception):
@@ -88,7 +88,7 @@ HTTP_URL = text(r"https?://[^\s/]+(/\S*)?")
 
 
 def plain(pattern: str = r"(?s).+") -> Check:
-    """A text that must not be a hash: hashing it makes it useless."""
+    """A text that must not be hashed: the platform could not use it."""
     form = text(pattern)
 
     def check(where: str, value: Any) -> None:

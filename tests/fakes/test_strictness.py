@@ -1,4 +1,4 @@
-"""The fakes are as strict as the platforms: one wrong thing in a good body, and it is refused."""
+"""The fakes are as strict as the platforms: they refuse a good body with one mistake."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -104,7 +104,7 @@ ADS: dict[str, Any] = {
 
 
 def put(path: str, value: Any) -> Mutation:
-    """`data.0.event_time`: that value there, or `...` for nothing there."""
+    """A mutation: set the value at a path like `data.0.event_time`, or remove it with `...`."""
 
     def mutate(body: Any) -> Any:
         *way, last = [int(each) if each.isdigit() else each for each in path.split(".")]

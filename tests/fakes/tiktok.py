@@ -1,4 +1,4 @@
-"""A strict stand-in for TikTok's Events API 2.0: HTTP 200 whatever happens, and a code that tells."""
+"""A strict fake of TikTok's Events API 2.0: always HTTP 200, with a code in the body."""
 
 from dataclasses import dataclass
 from typing import Any

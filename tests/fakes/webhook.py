@@ -1,4 +1,4 @@
-"""A strict stand-in for an owner's own system that takes Standard Webhooks."""
+"""A strict fake of an owner's own system that accepts Standard Webhooks."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""What each platform's answers mean, by its own codes."""
+"""What each platform's answers mean, by its own error codes."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ def answer(status: int, body: Any, **headers: str) -> Answer:
     return Answer(status=status, headers={k.replace("_", "-"): v for k, v in headers.items()}, body=written.encode())
 
 
-def judged(to: str, of: Answer, **settings: str) -> Outcome:
+def read(to: str, of: Answer, **settings: str) -> Outcome:
     return PLATFORMS[to].read_answer(of, destination(to, settings))
 
 
@@ -30,7 +30,7 @@ HTML = "<!doctype html><title>Service</title>"
 
 
 @pytest.mark.parametrize(
-    ("of", "outcome"),
+    ("of", "kind"),
     [
         (answer(200, {"events_received": 1, "messages": [], "fbtrace_id": "Ab"}), "done"),
         (answer(200, HTML), "retry"),
@@ -54,30 +54,30 @@ HTML = "<!doctype html><title>Service</title>"
         (answer(400, meta_error(105)), "drop"),
     ],
 )
-def test_meta_is_judged_by_its_codes(of: Answer, outcome: str) -> None:
-    assert judged("meta", of).kind == outcome
+def test_meta_answers_by_error_code(of: Answer, kind: str) -> None:
+    assert read("meta", of).kind == kind
 
 
-def test_a_reason_names_codes_and_never_what_the_message_says() -> None:
-    outcome = judged("meta", answer(400, meta_error(100, 2804003)))
+def test_a_reason_has_the_codes_and_not_the_message() -> None:
+    outcome = read("meta", answer(400, meta_error(100, 2804003)))
 
     assert outcome.reason == "meta-100/2804003"
 
 
 @pytest.mark.parametrize(
-    ("code", "outcome"),
+    ("code", "kind"),
     [(0, "done"), (20001, "split"), (40000, "drop"), (40002, "drop"), (40001, "stop"), (40003, "drop"),
      (40061, "drop"), (40062, "drop"), (40100, "throttled"), (40132, "throttled"), (40102, "stop"), (40104, "stop"),
      (40105, "stop"), (40202, "retry"), (50000, "retry"), (50002, "retry"), (51010, "retry")],
 )  # fmt: skip
-def test_tiktok_says_200_and_means_its_code(code: int, outcome: str) -> None:
-    assert judged("tiktok", answer(200, {"code": code, "message": "", "request_id": "r", "data": {}})).kind == outcome
+def test_tiktok_answers_200_with_a_code_in_the_body(code: int, kind: str) -> None:
+    assert read("tiktok", answer(200, {"code": code, "message": "", "request_id": "r", "data": {}})).kind == kind
 
 
-@pytest.mark.parametrize(("of", "outcome"), [(answer(200, HTML), "retry"), (answer(503, HTML), "retry"),
+@pytest.mark.parametrize(("of", "kind"), [(answer(200, HTML), "retry"), (answer(503, HTML), "retry"),
                                              (answer(429, ""), "throttled")])  # fmt: skip
-def test_tiktok_without_a_code_is_judged_by_its_status(of: Answer, outcome: str) -> None:
-    assert judged("tiktok", of).kind == outcome
+def test_tiktok_without_a_code_counts_by_status(of: Answer, kind: str) -> None:
+    assert read("tiktok", of).kind == kind
 
 
 def snap_refusal(status: int, *codes: Any) -> Answer:
@@ -102,16 +102,16 @@ def snap_refusal(status: int, *codes: Any) -> Answer:
         (snap_refusal(500, "E1"), "retry"),
     ],
 )
-def test_snapchat_answers_by_status_and_by_the_word_in_the_body(of: Answer, kind: str) -> None:
-    assert judged("snapchat", of).kind == kind
+def test_snapchat_answers_by_status_and_by_valid_or_invalid_in_the_body(of: Answer, kind: str) -> None:
+    assert read("snapchat", of).kind == kind
 
 
 def test_a_refusal_of_snapchat_is_logged_by_its_codes() -> None:
     logs = {"status": "INVALID", "event_logs": [{"errors": {"codes": ["E7"]}}, {"errors": {"codes": ["E8", "E7"]}}]}
 
-    assert judged("snapchat", snap_refusal(400, "E1", "for a.person@example.com", 7)).reason == "snapchat-E1"
-    assert judged("snapchat", answer(400, logs)).reason == "snapchat-E7 snapchat-E8"
-    assert judged("snapchat", snap_refusal(400)).reason == "http-400: invalid"
+    assert read("snapchat", snap_refusal(400, "E1", "for a.person@example.com", 7)).reason == "snapchat-E1"
+    assert read("snapchat", answer(400, logs)).reason == "snapchat-E7 snapchat-E8"
+    assert read("snapchat", snap_refusal(400)).reason == "http-400: invalid"
 
 
 def google_error(status: int, word: str, *reasons: str) -> Answer:
@@ -121,7 +121,7 @@ def google_error(status: int, word: str, *reasons: str) -> Answer:
 
 
 @pytest.mark.parametrize(
-    ("of", "outcome"),
+    ("of", "kind"),
     [
         (answer(200, {"requestId": "r1", "fieldWarnings": []}), "accepted"),
         (answer(200, HTML), "retry"),
@@ -136,8 +136,8 @@ def google_error(status: int, word: str, *reasons: str) -> Answer:
         (answer(502, HTML), "retry"),
     ],
 )
-def test_data_manager_takes_now_and_judges_later(of: Answer, outcome: str) -> None:
-    assert judged("google-data-manager", of).kind == outcome
+def test_data_manager_accepts_first(of: Answer, kind: str) -> None:
+    assert read("google-data-manager", of).kind == kind
 
 
 def status_of(word: str, *reasons: str) -> Answer:
@@ -146,7 +146,7 @@ def status_of(word: str, *reasons: str) -> Answer:
 
 
 @pytest.mark.parametrize(
-    ("of", "outcome"),
+    ("of", "kind"),
     [
         (status_of("PROCESSING"), "accepted"),
         (status_of("SUCCESS"), "done"),
@@ -163,8 +163,8 @@ def status_of(word: str, *reasons: str) -> Answer:
         (answer(200, HTML), "retry"),
     ],
 )
-def test_data_managers_later_word_is_final(of: Answer, outcome: str) -> None:
-    assert read_status(of).kind == outcome
+def test_data_manager_reports_the_result_later(of: Answer, kind: str) -> None:
+    assert read_status(of).kind == kind
 
 
 def test_a_click_too_recent_for_google_waits_six_hours() -> None:
@@ -193,7 +193,7 @@ def rows_of(*rows: tuple[int | None, str]) -> Answer:
 
 
 def test_google_ads_names_the_rows_that_failed() -> None:
-    outcome = judged(
+    outcome = read(
         "google-ads",
         rows_of((None, "EXPIRED_EVENT"), (2, "ORDER_ID_ALREADY_IN_USE"), (3, "TOO_RECENT_EVENT"),
                 (4, "NO_CONVERSION_ACTION_FOUND")),
@@ -210,7 +210,7 @@ def ads_failure(status: int, kind: str, code: str) -> Answer:
 
 
 @pytest.mark.parametrize(
-    ("of", "outcome"),
+    ("of", "kind"),
     [
         (answer(200, {"results": [{"gclid": "x"}]}), "done"),
         (answer(200, HTML), "retry"),
@@ -219,32 +219,32 @@ def ads_failure(status: int, kind: str, code: str) -> Answer:
         (google_error(400, "INVALID_ARGUMENT"), "drop"),
     ],
 )
-def test_google_ads_refuses_whole_requests_too(of: Answer, outcome: str) -> None:
-    assert judged("google-ads", of).kind == outcome
+def test_google_ads_may_refuse_the_whole_request(of: Answer, kind: str) -> None:
+    assert read("google-ads", of).kind == kind
 
 
 @pytest.mark.parametrize(
-    ("status", "outcome"),
+    ("status", "kind"),
     [(200, "done"), (204, "done"), (301, "stop"), (302, "stop"), (400, "drop"), (401, "stop"), (403, "stop"),
      (404, "drop"), (408, "retry"), (422, "drop"), (429, "throttled"), (500, "retry"), (503, "retry")],
 )  # fmt: skip
-def test_a_plain_receiver_is_judged_by_its_status(status: int, outcome: str) -> None:
-    assert judged("postback", answer(status, "")).kind == outcome
-    assert judged("webhook", answer(status, "")).kind == outcome
+def test_postbacks_and_webhooks_count_by_status(status: int, kind: str) -> None:
+    assert read("postback", answer(status, "")).kind == kind
+    assert read("webhook", answer(status, "")).kind == kind
 
 
-def test_a_webhook_that_is_gone_stops() -> None:
-    assert judged("webhook", answer(410, "")).kind == "stop"
+def test_a_webhook_that_is_gone_stops_the_destination() -> None:
+    assert read("webhook", answer(410, "")).kind == "stop"
 
 
 @pytest.mark.parametrize(
-    ("text", "outcome"), [("OK 1", "done"), ("error: no such click", "drop"), ("<html>maintenance", "retry")]
+    ("text", "kind"), [("OK 1", "done"), ("error: no such click", "drop"), ("<html>maintenance", "retry")]
 )
-def test_the_owner_may_say_which_words_mean_what(text: str, outcome: str) -> None:
-    assert judged("postback", answer(200, text), success="^ok", failure="error").kind == outcome
+def test_success_and_failure_patterns_decide_about_an_answer_with_status_200(text: str, kind: str) -> None:
+    assert read("postback", answer(200, text), success="^ok", failure="error").kind == kind
 
 
-def test_retry_after_is_seconds_or_a_date_against_the_answers_own_clock() -> None:
+def test_retry_after_is_seconds_or_a_date_relative_to_the_date_header() -> None:
     date, later = "Mon, 23 Nov 2026 14:00:00 GMT", "Mon, 23 Nov 2026 14:01:30 GMT"
 
     assert retry_after_ms(answer(429, "", retry_after="30")) == 30_000
@@ -255,7 +255,7 @@ def test_retry_after_is_seconds_or_a_date_against_the_answers_own_clock() -> Non
     assert retry_after_ms(answer(429, "")) is None
 
 
-def test_no_answer_is_tried_again_but_a_forbidden_address_is_not() -> None:
+def test_without_an_answer_only_a_forbidden_address_stops_the_destination() -> None:
     assert without_answer(Answer(trouble="dns")).kind == "retry"
     assert without_answer(Answer(trouble="timeout")).kind == "retry"
     assert without_answer(Answer(trouble="forbidden-address")).kind == "stop"

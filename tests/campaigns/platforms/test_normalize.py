@@ -1,4 +1,4 @@
-"""Each platform hashes its own form of a value: the vectors of the facts, and what the forms have in common."""
+"""Values are normalised before hashing as each platform documents it."""
 
 import pytest
 from hypothesis import given
@@ -40,11 +40,13 @@ VECTORS: list[tuple[Normalizer, str, str | None, str | None]] = [
 
 
 @pytest.mark.parametrize(("form", "given_text", "country", "wanted"), VECTORS)
-def test_a_value_has_one_form(form: Normalizer, given_text: str, country: str | None, wanted: str | None) -> None:
+def test_a_value_is_normalised_as_the_platform_documents(
+    form: Normalizer, given_text: str, country: str | None, wanted: str | None
+) -> None:
     assert form(given_text, country) == wanted
 
 
-def test_a_country_hashes_to_metas_own_example() -> None:
+def test_a_country_hashes_to_the_example_in_metas_documentation() -> None:
     code = normalize.country_code(" US ")
 
     assert code is not None
@@ -52,7 +54,7 @@ def test_a_country_hashes_to_metas_own_example() -> None:
 
 
 @pytest.mark.parametrize("text", ["USA", "India", "", "U1"])
-def test_a_country_that_is_no_code_is_not_sent(text: str) -> None:
+def test_a_country_name_is_not_sent(text: str) -> None:
     assert normalize.country_code(text) is None
 
 
@@ -63,21 +65,21 @@ FORMS: list[Normalizer] = [
 
 
 @given(st.sampled_from(FORMS), st.text(max_size=40), st.sampled_from([None, "US", "GB"]))
-def test_a_form_is_its_own_form(form: Normalizer, text: str, country: str | None) -> None:
+def test_normalising_twice_changes_nothing(form: Normalizer, text: str, country: str | None) -> None:
     once = form(text, country)
 
     assert once is None or form(once, country) == once
 
 
 @given(st.text(max_size=30))
-def test_a_number_is_digits_with_a_country_code_or_nothing(text: str) -> None:
+def test_a_phone_number_is_digits_with_a_country_code_or_none(text: str) -> None:
     digits = normalize.phone(text)
 
     assert digits is None or (digits.isascii() and digits.isdigit() and not digits.startswith("0"))
     assert normalize.e164(text) == (None if digits is None else f"+{digits}")
 
 
-def test_states_are_known_by_code_and_by_name_in_their_own_country_only() -> None:
+def test_states_are_recognised_in_their_own_country_only() -> None:
     assert [state_code("US", each) for each in ("CA", "california", "US-CA", " District of Columbia ")] == [
         "CA", "CA", "CA", "DC",
     ]  # fmt: skip

@@ -1,6 +1,4 @@
-"""A strict stand-in for a mail server: nothing before STARTTLS, nothing without a password, nothing that is not seven
-bits in short lines.
-"""
+"""A strict fake SMTP server: it refuses mail before STARTTLS, without a password, with 8-bit or with long lines."""
 
 import email
 import email.policy
@@ -26,14 +24,14 @@ NEEDED = ("From", "To", "Subject", "Date", "Message-ID")
 
 
 @dataclass(kw_only=True)
-class Relay:
-    """`taken` holds what was taken, in order; `out_of_turn` answers come before any checking."""
+class SmtpServer:
+    """`taken` are the accepted mails, in order. `planned` answers are given first, before any checking."""
 
     user: str = "tnc"
     password: str = "mail-s3cret"
     taken: list[EmailMessage] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
-    out_of_turn: list[str] = field(default_factory=list)
+    planned: list[str] = field(default_factory=list)
     unknown: frozenset[str] = frozenset()  # recipients that are refused
     connections: int = 0
 
@@ -55,8 +53,8 @@ class Relay:
         return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        if self.out_of_turn:
-            return self.out_of_turn.pop(0)
+        if self.planned:
+            return self.planned.pop(0)
         content = envelope.original_content or b""
         wrong = self._wrong_with(content)
         if wrong is not None:
@@ -86,7 +84,7 @@ class Relay:
 
     @contextmanager
     def listening(self, certificate: "Certificate", *, implicit: bool = False, starttls: bool = True) -> Iterator[int]:
-        """The port, on localhost. Behind implicit TLS nobody is asked for a password."""
+        """Serve on localhost; yields the port. With implicit TLS no password is asked for."""
         context = certificate.context()
         controller = Controller(
             self,
@@ -118,7 +116,7 @@ def _free_port() -> int:
 
 @dataclass(frozen=True)
 class Certificate:
-    """Of `localhost`, signed by an authority of its own."""
+    """A certificate of `localhost`, signed by an authority of its own."""
 
     authority: Path
     chain: Path
@@ -130,7 +128,7 @@ class Certificate:
 
 
 def certificate(folder: Path, name: str = "localhost") -> Certificate:
-    """Files in a folder, made now."""
+    """Make the files in a folder."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An authority of our own")])
     now = datetime.now(UTC)

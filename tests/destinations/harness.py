@@ -1,4 +1,4 @@
-"""A post office: real day files, the real writer, the real outbox, and a world whose clocks a test moves."""
+"""Deliveries with real day files, the real writer and the real worker, and clocks that a test moves."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ NETWORK = Caller(origin="postback")
 
 @dataclass(slots=True)
 class Clocks:
-    """The wall's and the steady one, apart, so that the first can jump."""
+    """The wall clock and the steady one. They are apart, so that a test can change the wall clock alone."""
 
     wall_ms: int = NOW_MS
     steady_ms: int = 5_000_000
@@ -49,7 +49,7 @@ class Clocks:
 
 @dataclass(slots=True)
 class Versions:
-    """The configurations that were live, the last of them now."""
+    """All configuration versions; the last one is live."""
 
     all: list[Configuration] = field(default_factory=lambda: [Configuration()])
 
@@ -69,52 +69,52 @@ def sending_to(*destinations: Destination) -> Configuration:
     )
 
 
-class Office:
+class Harness:
     def __init__(self, data: Path, clocks: Clocks, versions: Versions) -> None:
         self.data = data
         self.clocks = clocks
         self.versions = versions
         self.world = clocks.world()
         self.numbers = count(1)
-        self.objecting: set[str | None] = set()  # pseudonyms
+        self.opted_out: set[str | None] = set()  # pseudonyms
         self.histories = ClickHistories(data / "days", keyring(data), MAIN)
         self.stopped_destinations: StoppedDestinations
-        self.log: ClickLog
-        self.outbox: DeliveryWorker
+        self.click_log: ClickLog
+        self.worker: DeliveryWorker
 
     async def click(self, **visit: Any) -> ClickId:
         click = amended(CLICK, click_id=f"click-{next(self.numbers)}", visit=amended(CLICK.visit, **visit))
-        await self.log.run((MAIN, DATE), lambda writer: writer.add_click(click))
+        await self.click_log.run((MAIN, DATE), lambda writer: writer.add_click(click))
         return click.click_id
 
-    async def say(self, click_id: ClickId, *, wake: bool = True, **more: Any) -> RecordedConversion:
-        """A word about a conversion, as a server stores it; the outbox is told unless it is to find out by itself."""
-        said: dict[str, Any] = {"status_words": ("sale",), "payout_micros": 12_500_000, "currency": "USD"} | more
+    async def convert(self, click_id: ClickId, *, notify: bool = True, **more: Any) -> RecordedConversion:
+        """Record a postback about a click as the server does. With `notify` the worker hears of it at once."""
+        given: dict[str, Any] = {"status_words": ("sale",), "payout_micros": 12_500_000, "currency": "USD"} | more
 
         def record(writer: DayWriter) -> RecordedConversion:
             return record_conversion(
                 writer,
-                Incoming(click_id=click_id, **said),
+                Incoming(click_id=click_id, **given),
                 configuration=self.versions.all[-1],
                 caller=NETWORK,
                 now_ms=self.clocks.wall_ms,
                 new_id=lambda: ConversionId(f"v{next(self.numbers)}"),
             )
 
-        recorded = await self.log.run((MAIN, DATE), record)
-        if wake:
-            self.outbox.add(DATE, recorded.deliveries)
+        recorded = await self.click_log.run((MAIN, DATE), record)
+        if notify:
+            self.worker.add(DATE, recorded.deliveries)
         return recorded
 
-    async def later(self, ms: int) -> None:
-        """Time passes, once everything that is under way has come to an end."""
-        while any(queue.running for queue in self.outbox._queues.values()):
+    async def pass_time(self, ms: int) -> None:
+        """Once no request is under way, move the clocks."""
+        while any(queue.running for queue in self.worker._queues.values()):
             await asyncio.sleep(0.005)
         self.clocks.pass_ms(ms)
-        self.outbox.configured()  # whatever wakes it
+        self.worker.configured()  # wakes it
 
     def rows(self) -> list[DeliveryRow]:
-        """What is on disk, oldest first."""
+        """All deliveries on disk, oldest first."""
         _, configuration = self.versions.configuration()
         with self.histories.day(DATE) as reader:
             found = [row for each in configuration.destinations for row in reader.deliveries.newest(each)]
@@ -128,26 +128,26 @@ class Office:
         return stopped_destinations.get(DestinationId(destination.id))
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["Office"]:
-        """The writer and the outbox at work; may be opened again, as after a restart."""
+    async def open(self) -> AsyncIterator["Harness"]:
+        """Run the writer and the worker. Opening it again is a restart."""
         async with AsyncExitStack() as stack:
             self.stopped_destinations = StoppedDestinations(stack.enter_context(control_database(self.data)))
-            self.log = ClickLog(Days(self.data / "days", keyring(self.data)))
-            self.log.start()
-            stack.push_async_callback(self.log.close)
+            self.click_log = ClickLog(Days(self.data / "days", keyring(self.data)))
+            self.click_log.start()
+            stack.push_async_callback(self.click_log.close)
             session = await stack.enter_async_context(open_session(ALLOWED))
-            self.outbox = DeliveryWorker(
+            self.worker = DeliveryWorker(
                 workspace=MAIN,
-                click_log=self.log,
+                click_log=self.click_log,
                 histories=self.histories,
                 stopped_destinations=self.stopped_destinations,
                 batch_sender=BatchSender(
                     sender=Sender(session, self.world, ALLOWED),
                     world=self.world,
                     scale=1.0,
-                    objected=lambda click: click.visit.visitor in self.objecting,
+                    objected=lambda click: click.visit.visitor in self.opted_out,
                 ),
                 versions=self.versions,
             )
-            await stack.enter_async_context(self.outbox.running())
+            await stack.enter_async_context(self.worker.running())
             yield self
