@@ -281,7 +281,7 @@ async def test_a_restart_does_not_shorten_retry_after_for_queued_deliveries(
         await until(lambda: harness.worker.statuses()[to_source.id].state == "waiting")
         await harness.convert(await harness.click())
     async with harness.open():
-        await until(lambda: harness.worker.statuses()[to_source.id].waiting == 2)
+        await until(lambda: harness.worker.statuses()[to_source.id].state == "waiting")
         await harness.convert(await harness.click())
         await harness.pass_time(29_000)
         status = harness.worker.statuses()[to_source.id]
