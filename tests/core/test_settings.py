@@ -430,6 +430,7 @@ def test_a_missing_secret_is_refused_by_its_place(tmp_path: Path) -> None:
         "env:META_TOKEN": "the environment variable META_TOKEN is not set or empty",
         f"file:{tmp_path}/none": f"{tmp_path}/none cannot be read (No such file or directory)",
         f"file:{tmp_path}/bytes": f"{tmp_path}/bytes is not text",
+        "file:/dev/zero": "/dev/zero is larger than 10000 bytes; a secret is short",
     }
     for reference, sentence in cases.items():
         with pytest.raises(InvalidError) as refused:

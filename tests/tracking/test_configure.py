@@ -9,6 +9,7 @@ import pytest
 
 from tnc.admin.services import Services
 from tnc.core.clock import World
+from tnc.core.errors import InvalidError
 from tnc.core.settings import Settings
 from tnc.store.days.files import Days
 from tnc.store.days.transactions import OfflineWriter
@@ -62,3 +63,12 @@ def test_an_apply_without_changes_makes_no_version(services: Services) -> None:
     again = services.configure.apply(OTHER, file="other.toml")
 
     assert (again["version"], again["changed"]) == (1, False)
+
+
+@pytest.mark.parametrize("reference", ["env:PATH", "file:/etc/hostname", "file:/dev/zero", " file:/etc/hostname"])
+def test_a_reference_is_refused_where_no_command_line_reads_it(services: Services, reference: str) -> None:
+    text = WITH_SECRET.replace("env:HOOK", reference)
+
+    for act in (services.configure.plan, services.configure.apply):
+        with pytest.raises(InvalidError, match="is read only by `tnc apply` on the owner's machine"):
+            act(text, file="this form")

@@ -40,7 +40,7 @@ def plan(asker: CliContext, file: str | None, prune: bool, version: int | None, 
     _one(file, version)
     with asker.reading() as services:
         if file is not None:
-            planned = services.configure.plan(read_file(file), file=Path(file).name, prune=prune)
+            planned = services.configure.plan(read_file(file), file=Path(file).name, prune=prune, secret=resolve_secret)
         else:
             planned = services.configure.plan_version(version or 0)
     if as_json:

@@ -307,6 +307,9 @@ def _key_file(folder: Path, text: str, environment: Mapping[str, str]) -> Path:
 # -------------------------------------------------------------------------------------------------- secrets
 
 
+_LARGEST_SECRET_BYTES: Final = 10_000
+
+
 def resolve_secret(reference: str, *, environment: Mapping[str, str] = ENVIRONMENT) -> str:
     """The secret of `env:NAME` or `file:/path`. Raises InvalidError; its text never holds the secret."""
     kind, _, where = reference.partition(":")
@@ -316,11 +319,24 @@ def resolve_secret(reference: str, *, environment: Mapping[str, str] = ENVIRONME
             raise InvalidError(f"the environment variable {where} is not set or empty")
         return secret
     try:
-        return Path(where).read_text(encoding="utf-8").rstrip("\r\n")
+        with Path(where).open("rb") as file:
+            content = file.read(_LARGEST_SECRET_BYTES + 1)
+        if len(content) > _LARGEST_SECRET_BYTES:
+            raise InvalidError(f"{where} is larger than {_LARGEST_SECRET_BYTES} bytes; a secret is short")
+        return content.decode().rstrip("\r\n")
     except OSError as error:
         raise InvalidError(f"{where} cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except UnicodeDecodeError as error:
         raise InvalidError(f"{where} is not text") from error
+
+
+def refuse_secret_reference(reference: str) -> str:
+    """For texts from elsewhere than this command line, whose `file:` and `env:` the server would read.
+
+    Raises InvalidError.
+    """
+    kind = reference.partition(":")[0]
+    raise InvalidError(f"{kind}: is read only by `tnc apply` on the owner's machine; type the secret itself here")
 
 
 def closed_secret(reference: str) -> str:

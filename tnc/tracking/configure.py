@@ -10,7 +10,7 @@ from tnc.campaigns.export import to_document
 from tnc.campaigns.parse import read_toml
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.models import Configuration
-from tnc.core.settings import resolve_secret
+from tnc.core.settings import refuse_secret_reference
 from tnc.rules import needed_facts
 from tnc.rules.compile import conditions_by_place
 from tnc.rules.review_parity import SINGLES_OUT, refusal_text
@@ -41,7 +41,7 @@ class Configure:
         self._listener = listener
         self._applying = threading.Lock()  # two applies at once would start from the same version, and one be lost
 
-    def plan(self, text: str, *, file: str, prune: bool = False, secret: Resolve = resolve_secret) -> Planned:
+    def plan(self, text: str, *, file: str, prune: bool = False, secret: Resolve = refuse_secret_reference) -> Planned:
         """What `apply` would change. Raises InvalidError that names every mistake."""
         _, current = self._workspace.configuration()
         wanted = read_toml(
@@ -89,11 +89,12 @@ class Configure:
         file: str,
         prune: bool = False,
         by: str = "command line",
-        secret: Resolve = resolve_secret,
+        secret: Resolve = refuse_secret_reference,
     ) -> dict[str, Any]:
         """Store a new version, all or nothing, or none when nothing changes; returns its number and the diff.
 
-        `secret` reads "env:NAME" and "file:/path".
+        `secret` reads "env:NAME" and "file:/path"; without it they are refused, because a server would read them with
+        its own rights for whoever has a session.
         """
         return self._make_version(lambda: self.plan(text, file=file, prune=prune, secret=secret), by=by)
 
