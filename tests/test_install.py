@@ -97,7 +97,7 @@ def test_the_service_is_refused_to_others_than_root_before_anything_changes() ->
     with SCRIPT.open("rb") as script:
         refused = subprocess.run(
             ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh"],
-            stdin=script, cwd="/", capture_output=True, text=True, check=False, timeout=55,
+            stdin=script, cwd="/", capture_output=True, text=True, check=False, timeout=240,
         )  # fmt: skip
     assert refused.returncode == 1
     assert "no    root" in refused.stdout

@@ -111,7 +111,7 @@ def ask(
     body: bytes | None = None,
 ) -> Answer:
     """One request, no redirect followed. Without a user agent that is named it is a desktop browser's."""
-    connection = http.client.HTTPConnection(*appliance.tracking, timeout=20)
+    connection = http.client.HTTPConnection(*appliance.tracking, timeout=120)
     agent = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"}
     try:
         connection.request(method, target, body=body, headers=agent | (headers or {}))

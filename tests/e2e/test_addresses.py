@@ -5,13 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.shop import Stream, ask, click_of, told
 from tests.visitors.shared import needed
 from tnc.admin.bench.appliance import Appliance
-
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 CITY = "geo/dbip-city-sample-ipv4.mmdb"
 WALTHAM = {"X-Forwarded-For": "50.224.126.45"}
@@ -22,7 +18,7 @@ def city(appliance: Appliance) -> object:
     return told(appliance, "click", click_of(ask(appliance, "/summer", headers=WALTHAM)))["city"]
 
 
-def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+def until(holds: Callable[[], bool], seconds: float = 240) -> None:
     end, pause = time.monotonic() + seconds, threading.Event()
     while not holds():
         assert time.monotonic() < end

@@ -14,8 +14,6 @@ from tests.e2e.shop import all_clicks, told
 from tests.web.dashboard.browser import Browser, chromium
 from tnc.admin.bench.appliance import Appliance
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
-
 RULES = '<script type="speculationrules">{{"KIND": [{{"urls": ["{link}"], "eagerness": "immediate"}}]}}</script>'
 # What a page says to have a link fetched before anybody clicks it.
 AHEAD = {

@@ -13,8 +13,6 @@ import pytest
 from tests.e2e.shop import Answer, all_clicks, ask, click_of, newest, postback, printed, recorded, told
 from tnc.admin.bench.appliance import Appliance
 
-pytestmark = pytest.mark.e2e
-
 
 def test_a_click_is_sent_on_stored_explained_converted_and_reported(appliance: Appliance) -> None:
     answer = ask(

@@ -5,12 +5,8 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.shop import ask, click_of, postback, printed, recorded
 from tnc.admin.bench.appliance import Appliance
-
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 DAY = 24.0
 TREES = {"clicks": "clicks", "events": "events", "deliveries": "events", "inbox": "events"}

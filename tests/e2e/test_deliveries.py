@@ -22,8 +22,6 @@ from tests.fakes.receiver import Handler, in_a_thread
 from tnc.admin.bench.appliance import Appliance
 from tnc.core.errors import FailedError
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-
 KILLS = 4
 SECRETS = ("EAAmetatoken", "bmV2ZXIgc2hvd24gYW55d2hlcmU", "s3cretkey", "ext-", "fbclid-")
 HOOK = "whsec_bmV2ZXIgc2hvd24gYW55d2hlcmUgYXQgYWxs"
@@ -152,7 +150,7 @@ class Network:
         return self.answered
 
 
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+def until(holds: Callable[[], bool], seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it did not come to that"

@@ -13,8 +13,6 @@ from tests.e2e.shop import ask, click_of, newest, printed, recorded, told
 from tnc.admin.bench.appliance import Appliance
 from tnc.admin.bench.load import is_whole
 
-pytestmark = pytest.mark.e2e
-
 HOSTILE = {
     "terminal escapes": b"\x1b[2J\x1b]0;owned\x07",
     "control characters": bytes(range(1, 32)) + b"\x7f",
@@ -42,7 +40,7 @@ each_hostile = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def raw(appliance: Appliance, request: bytes) -> bytes:
     """What comes back for these very bytes; nothing when the connection is closed without a word."""
     answer = b""
-    with socket.create_connection(appliance.tracking, timeout=20) as connection:
+    with socket.create_connection(appliance.tracking, timeout=120) as connection:
         connection.sendall(request)
         while not is_whole(answer):
             part = connection.recv(65_536)
@@ -175,7 +173,7 @@ def test_a_second_question_mark_separates_parameters(shared: Appliance) -> None:
     ids=lambda text: text[:24].decode("latin-1").encode("unicode_escape").decode(),
 )  # fmt: skip
 def test_malformed_http_does_not_disturb_other_clicks(shared: Appliance, text: bytes) -> None:
-    with socket.create_connection(shared.tracking, timeout=20) as connection:
+    with socket.create_connection(shared.tracking, timeout=120) as connection:
         try:
             connection.sendall(text)
             connection.shutdown(socket.SHUT_WR)
@@ -205,7 +203,7 @@ def test_postbacks_of_any_bytes_are_answered(shared: Appliance) -> None:
 @pytest.mark.parametrize("which", ["tracking", "dashboard"])
 @pytest.mark.parametrize("asked", [b"GET /?key=marked-word HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nmarked-word\r\n\r\n"])
 def test_an_unreadable_value_is_not_repeated_in_the_reply(shared: Appliance, which: str, asked: bytes) -> None:
-    with socket.create_connection(getattr(shared, which), timeout=10) as connection:
+    with socket.create_connection(getattr(shared, which), timeout=120) as connection:
         connection.sendall(asked)
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))
 

@@ -17,8 +17,6 @@ from tests.e2e.shop import Stream, all_clicks, ask, click_of, recorded, told
 from tnc.admin.bench.appliance import Appliance
 from tnc.core.errors import FailedError
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
-
 
 def hashes(folder: Path) -> dict[str, str]:
     return {

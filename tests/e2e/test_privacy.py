@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.shop import Stream, ask, click_of, postback, recorded, told
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.appliance import Appliance, cpu_seconds
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0 zz-CANARY-UA"
 CANARY = {"User-Agent": AGENT, "Referer": "https://canary-referrer.example/page"}
@@ -195,8 +195,8 @@ def test_logs_hold_no_personal_data_at_any_level(stopped: Appliance, monkeypatch
 
 
 def test_a_visitor_with_the_cookie_sees_downloads_and_erases_their_data_at_once(appliance: Appliance) -> None:
-    """See it, take a copy, erase it: no account, no script, no third party."""
-    begun = time.monotonic()
+    """No account, no script, no third party, and little work for the server."""
+    before = cpu_seconds(appliance.pid)
     first = ask(appliance, "/summer?ext=canary-mine&tnc_consent=granted", headers=CANARY)
     cookie = {"Cookie": first.headers["set-cookie"].partition(";")[0]} | CANARY
     ask(appliance, "/summer?ext=canary-mine&tnc_consent=granted", headers=cookie)
@@ -208,7 +208,7 @@ def test_a_visitor_with_the_cookie_sees_downloads_and_erases_their_data_at_once(
     erased = ask(appliance, "/privacy", method="POST", headers=form, body=b"do=erase&sure=yes")
     after = ask(appliance, "/privacy", method="POST", headers=form, body=b"do=show")
 
-    assert time.monotonic() - begun < 10
+    assert cpu_seconds(appliance.pid) - before < 5
     assert re.findall(r'(?:src|href|action)="(?:https?:)?//', page.body) == []
     assert "<strong>2</strong> visits are stored" in shown.body
     assert copy.headers["content-type"] == "application/zip"
@@ -253,7 +253,7 @@ def test_an_erasure_waits_for_a_reader_and_then_completes_by_itself(appliance: A
     assert told(appliance, "privacy", "find", "--click", click)["stores"][0]["count"] == 0, "its key is gone already"
 
     reader.close()
-    thread.join(60)
+    thread.join(240)
 
     assert asking[0].returncode == 0
     assert json.loads(asking[0].stdout)["scan"]["found_in"] == []

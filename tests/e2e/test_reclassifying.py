@@ -2,12 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.shop import ask, click_of, told
 from tnc.admin.bench.appliance import Appliance
-
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 FILTER = """
 [[filter]]

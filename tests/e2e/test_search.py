@@ -1,18 +1,15 @@
-"""The search for words in the clear, over the whole demo and beside a running server."""
+"""The search for personal data in plain text: in the whole demo, and beside a running server."""
 
 import subprocess
 import sys
 import time
 from pathlib import Path
-
-import pytest
+from statistics import median
 
 from tests.e2e.shop import ask, printed
 from tests.store.records import PERSONAL
 from tnc.admin.bench.appliance import Appliance
 from tnc.admin.demo.traffic import CAMPAIGN_FILE
-
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
 def test_the_leak_search_finds_nothing_in_the_demo_but_a_planted_user_agent(tmp_path: Path) -> None:
@@ -45,12 +42,17 @@ def test_the_leak_search_finds_nothing_in_the_demo_but_a_planted_user_agent(tmp_
 
 def test_clicks_are_answered_during_the_leak_search(appliance: Appliance) -> None:
     child = (sys.executable, "-m", "tnc.privacy.leak_worker", str(appliance.config), "changed")
+
+    def wait() -> float:
+        before = time.monotonic()
+        assert ask(appliance, "/summer").status == 302
+        return time.monotonic() - before
+
+    idle = median(wait() for _ in range(50))
     waits = []
     with subprocess.Popen(child) as searching:
         while searching.poll() is None:
-            before = time.monotonic()
-            assert ask(appliance, "/summer").status == 302
-            waits.append(time.monotonic() - before)
+            waits.append(wait())
         assert searching.returncode == 0
 
-    assert sorted(waits)[len(waits) // 2] < 0.5
+    assert median(waits) < 0.5 + 5 * idle

@@ -18,8 +18,6 @@ from tests.fakes import meta, postback, webhook
 from tests.fakes.receiver import in_a_thread
 from tnc.admin.bench.appliance import Appliance
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-
 TOKEN = "EAAmarked0token"
 API_KEY = "marked1api1key"
 HEADER = "marked2header"
@@ -105,7 +103,7 @@ class Owner:
     addresses: list[str] = field(default_factory=list)  # where we sent him on
 
     def open(self, path: str, *, form: dict[str, str] | None = None, headers: dict[str, str] | None = None) -> int:
-        connection = http.client.HTTPConnection(*self.shop.dashboard, timeout=20)
+        connection = http.client.HTTPConnection(*self.shop.dashboard, timeout=120)
         sent = {"Cookie": self.cookie, "User-Agent": AGENT}
         body = None
         if form is not None:

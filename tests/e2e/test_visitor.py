@@ -1,4 +1,4 @@
-"""What a running server makes of visitors: crawlers, prefetches, floods, and headers that nobody should send."""
+"""How a running server classifies visits: crawlers, prefetches, floods and hostile headers."""
 
 import json
 import os
@@ -14,10 +14,8 @@ import pytest
 
 from tests.e2e.shop import Stream, all_clicks, ask, click_of, told
 from tests.visitors.shared import cases
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.appliance import Appliance, cpu_seconds
 from tnc.visitors.user_agent import UserAgentReader
-
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 JUDGED = """
 [[offer]]
@@ -60,7 +58,7 @@ CRAWLERS: list[dict[str, Any]] = [
 
 
 def judged(appliance: Appliance, folder: Path) -> None:
-    """A campaign whose filter stops bots, data centres and VPNs, and lists that call everybody one."""
+    """A campaign whose filter stops bots, data centres and VPNs, and lists that flag most networks as both."""
     for kind in ("datacenter", "vpn"):
         file = folder / f"{kind}.txt"
         file.write_text("\n".join(NETWORKS))
@@ -141,10 +139,10 @@ def test_hostile_headers_are_answered_and_stored_and_do_not_reach_the_log(applia
     said = [case["bytes_latin1"] for case in [*hostile, *cases("ua/hostile.json")]]
     said = [text for text in said if not set(text) & set("\r\n\0")]
     for text in said:
-        started = time.perf_counter()
+        before = cpu_seconds(appliance.pid)
         answer = ask(appliance, "/summer", headers={"User-Agent": text.encode("latin-1")})
         assert answer.status == 302, text[:50]
-        assert time.perf_counter() - started < 1
+        assert cpu_seconds(appliance.pid) - before < 0.5, text[:50]
     shown = appliance.command("clicks", "--limit", str(len(said))).stdout
 
     assert len(shown.splitlines()) == len(said)
@@ -204,11 +202,11 @@ def test_a_click_opens_no_file_and_no_network_connection(appliance: Appliance, t
 
     calls = [line for line in trace.read_text().splitlines() if re.search(r"\b(?:openat?|connect)\(", line)]
     assert not [line for line in calls if "AF_INET" in line]
-    assert len(calls) < 20, calls  # what else a server does in these seconds, and far fewer than visitors
+    assert len(calls) < 50, calls  # of its jobs in these seconds; far fewer than the 200 clicks
 
 
 def _is_traced(pid: int) -> bool:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         if "TracerPid:\t0" not in Path(f"/proc/{pid}/status").read_text():
             return True

@@ -282,7 +282,6 @@ def test_an_erasure_is_partly_done_while_a_reader_is_open(full: SmallWorkspace) 
     assert '"found_in": []' in document[0]
 
 
-@pytest.mark.timeout(180)
 def test_a_killed_erasure_completes_at_the_next_start(tmp_path: Path) -> None:
     with small_workspace(tmp_path / "begun") as made:
         made.clicks_of_others(4)

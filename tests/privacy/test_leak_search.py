@@ -19,8 +19,6 @@ from tnc.privacy.leak_search import LeakSearch, vaults_to_search
 from tnc.privacy.retention import Retention
 from tnc.store.days.writer import day_path
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -32,8 +32,6 @@ from tnc.store.days.writer import day_path
 from tnc.store.requests import RequestKind
 from tnc.store.terms import TERMS, days_of
 
-pytestmark = pytest.mark.timeout(240)  # sums are made by a child that lets everybody else go first
-
 FIRST_MS = noon_ms(DAYS[0]) // DAY_MS * DAY_MS
 TERM = 90 * DAY_MS
 

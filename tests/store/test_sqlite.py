@@ -159,7 +159,7 @@ def test_closing_ends_all_threads_and_leaves_one_file(tmp_path: Path) -> None:
     database.close()
 
     for thread in set(threading.enumerate()) - before:
-        thread.join(1)
+        thread.join(60)
     assert set(threading.enumerate()) <= before
     assert [path.name for path in tmp_path.iterdir()] == ["a.db"]
 

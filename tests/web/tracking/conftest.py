@@ -123,7 +123,7 @@ class Shop:
                 writer.write(piece)
                 await writer.drain()
                 await asyncio.sleep(pause)
-            return await asyncio.wait_for(reader.read(), 10)
+            return await asyncio.wait_for(reader.read(), 120)
         finally:
             writer.close()
 

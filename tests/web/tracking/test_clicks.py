@@ -111,7 +111,7 @@ async def test_a_second_request_before_the_first_reply_closes_the_connection(sho
     writer.write(request("/summer?n=2"))
     text = b""
     with suppress(ConnectionResetError):
-        text = await asyncio.wait_for(reader.read(), 10)
+        text = await asyncio.wait_for(reader.read(), 120)
     writer.close()
 
     assert text.count(b"HTTP/1.1 302") <= 2
