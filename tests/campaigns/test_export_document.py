@@ -57,3 +57,11 @@ def test_keys_that_only_a_newer_version_knows_are_left_out() -> None:
 def test_an_invalid_document_is_refused(document: bytes) -> None:
     with pytest.raises(FailedError, match=r"^this version of the configuration cannot be read \(.*\); roll back to "):
         from_document(document)
+
+
+def test_a_destination_of_a_type_that_only_a_newer_version_knows_is_refused_by_name() -> None:
+    def change_type(document: dict[str, Any]) -> None:
+        document["destinations"]["meta-main"]["type"] = "hologram"
+
+    with pytest.raises(FailedError, match=r"^destination meta-main is of the type 'hologram', which .*it knows meta, "):
+        changed(change_type)

@@ -347,19 +347,19 @@ def test_customer_data_of_a_link_is_hashed_and_sent_with_consent_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("country", "region", "told"),
+    ("country", "region", "codes"),
     [("US", "California", (1, 1000)), ("US", "TX", (1, 1005)), ("US", "US-RI", (1, 1013)), ("US", "New York", (0, 0)),
      ("US", None, (0, 0)), ("BR", "California", (0, 0))],
 )  # fmt: skip
 def test_limited_data_use_has_the_state_if_meta_supports_it(
-    country: str, region: str | None, told: tuple[int, int]
+    country: str, region: str | None, codes: tuple[int, int]
 ) -> None:
     visitor = click({"mode": "limited", "consent": "unknown", "country": country, "region": region})
 
     event = preview(delivery("meta", of=visitor), NOW_MS)["body"]["data"][0]
 
     assert event["data_processing_options"] == ["LDU"]
-    assert (event["data_processing_options_country"], event["data_processing_options_state"]) == told
+    assert (event["data_processing_options_country"], event["data_processing_options_state"]) == codes
     assert "external_id" not in event["user_data"]
 
 
@@ -417,8 +417,8 @@ def test_an_event_name_wins_over_a_status_and_a_refund_over_both() -> None:
     deposit, upsell = change(event="deposit"), change(event="upsell")
 
     names = [
-        preview(delivery(named, about=conversion(*word)), NOW_MS)["body"]["data"][0]["event_name"]
-        for word in [(deposit,), (upsell,), (deposit, change(event="deposit", status="rejected"))]
+        preview(delivery(named, about=conversion(*changes)), NOW_MS)["body"]["data"][0]["event_name"]
+        for changes in [(deposit,), (upsell,), (deposit, change(event="deposit", status="rejected"))]
     ]
 
     assert names == ["Subscribe", "Purchase", "Refund"]

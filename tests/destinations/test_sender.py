@@ -125,7 +125,7 @@ async def test_data_manager_is_asked_for_the_result_of_an_accepted_request(liste
     receiver = google_data_manager.DataManager(now=lambda: NOW, processing=1)
     address = await listen(google_data_manager.app(receiver))
     moved = at(destination("google-data-manager"), address)
-    bad = delivery(moved, of=click({"params": {"gclid": "bad-gclid-of-nobody"}}))
+    bad = delivery(moved, of=click({"params": {"gclid": "bad-gclid"}}))
     batch = [delivery(moved), bad]
     [(_, taken, _), _] = await sender.deliver(batch)
     assert taken.receipt is not None
@@ -156,12 +156,12 @@ async def test_retry_after_of_a_throttled_request_is_kept(listen: Listen, send_a
 async def test_a_postback_encodes_each_value_and_reads_the_answer(listen: Listen, send_all: Send) -> None:
     receiver = postback.Postback(known_ids=frozenset({"a&b=c d/é"}))
     address = await listen(postback.app(receiver))
-    words = {"success": "^OK", "failure": "^ERROR"}
+    patterns = {"success": "^OK", "failure": "^ERROR"}
 
     [(_, known, _)] = await send_all(
-        address, [delivery(destination("postback", words), of=click({"external_id": "a&b=c d/é"}))]
+        address, [delivery(destination("postback", patterns), of=click({"external_id": "a&b=c d/é"}))]
     )
-    [(_, unknown, _)] = await send_all(address, [delivery(destination("postback", words))])
+    [(_, unknown, _)] = await send_all(address, [delivery(destination("postback", patterns))])
 
     assert receiver.events == [{"id": "a&b=c d/é", "rev": "12.5", "st": "sale"}]
     assert (known.kind, unknown.kind) == ("done", "drop")

@@ -48,7 +48,7 @@ class SmtpServer:
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         if address in self.unknown:
-            return f"550 5.1.1 <{address}>: nobody of that name lives here"
+            return f"550 5.1.1 <{address}>: no such mailbox"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

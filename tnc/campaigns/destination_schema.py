@@ -49,14 +49,14 @@ COMMON: Final = keys_of(
     name=Key(shape=NAME, text="display name"),
     type=Key(shape=Choice(tuple(PLATFORMS)), text="which platform; decides which other keys there are"),
     on=Key(shape=ListOf(SHORT_TEXT, least=1), text="statuses and event names that are sent"),
-    events=Key(shape=MapOf(SHORT_TEXT, SHORT_TEXT), text="our word for a status or event, and theirs"),
+    events=Key(shape=MapOf(SHORT_TEXT, SHORT_TEXT), text="our status or event, and the platform's name for it"),
     first=Key(shape=Flag(), text="send only the first conversion of a click"),
     share=Key(shape=Number(0, 1), text="part of the payout that is sent as value"),
     consent=Key(
         shape=Choice(("unless-denied", "require-granted")),
         text="when it may be sent; in the EEA, the UK and Switzerland only with consent, whatever is set here",
     ),
-    base_url=Key(shape=_BASE, text="replaces scheme, host and path prefix of the type's own address"),
+    base_url=Key(shape=_BASE, text="replaces scheme, host and path prefix of the platform's own URL"),
     paused=Key(shape=Flag(), text="keeps it and sends nothing"),
     archived=Key(shape=Flag(), text="hides it and sends nothing"),
 )

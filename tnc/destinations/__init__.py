@@ -1,1 +1,1 @@
-"""What leaves the house: conversions on their way to ad platforms, sources and the owner's own systems."""
+"""Sends conversions to ad platforms, traffic sources and the owner's own systems."""

@@ -129,11 +129,11 @@ def limits(intent: Intent, configuration: Configuration, keyring: Mapping[str, A
 
 def _sent(intent: Intent, configuration: Configuration) -> Iterator[str]:
     for destination, count in sorted(intent.sent.items()):
-        what = afterwards(destination, configuration)
+        what = advice_after_erasure(destination, configuration)
         yield f"{count} reports of conversions had been sent to {destination} before: {what}"
 
 
-def afterwards(destination: str, configuration: Configuration) -> str:
+def advice_after_erasure(destination: str, configuration: Configuration) -> str:
     """What the owner can still do about conversions that were sent to a destination."""
     found = all_destinations(configuration).get(DestinationId(destination))
     return WRITE_TO_RECEIVER if found is None else PLATFORMS[found.type].receiver.after_erasure

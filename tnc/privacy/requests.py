@@ -245,7 +245,7 @@ class PrivacyRequests:
                     "reports": its.reports,
                     "outcome": its.outcome,
                     "at": rfc3339(its.at_ms) if its.outcome else None,
-                    "what": receipts.afterwards(name, self._workspace.configuration()[1]),
+                    "what": receipts.advice_after_erasure(name, self._workspace.configuration()[1]),
                 }
                 for name, its in request.words.receivers.items()
             ],

@@ -114,10 +114,10 @@ def test_a_refusal_of_snapchat_is_logged_by_its_codes() -> None:
     assert read("snapchat", snap_refusal(400)).reason == "http-400: invalid"
 
 
-def google_error(status: int, word: str, *reasons: str) -> Answer:
+def google_error(status: int, code: str, *reasons: str) -> Answer:
     violations = [{"field": "events[0]", "reason": each} for each in reasons]
     details = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}]
-    return answer(status, {"error": {"code": status, "message": "No.", "status": word, "details": details}})
+    return answer(status, {"error": {"code": status, "message": "No.", "status": code, "details": details}})
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,11 @@ def test_data_manager_accepts_first(of: Answer, kind: str) -> None:
     assert read("google-data-manager", of).kind == kind
 
 
-def status_of(word: str, *reasons: str) -> Answer:
+def status_of(status: str, *reasons: str) -> Answer:
     counts = [{"reason": f"PROCESSING_ERROR_REASON_{each}", "recordCount": "1"} for each in reasons]
-    return answer(200, {"requestStatusPerDestination": [{"requestStatus": word, "errorInfo": {"errorCounts": counts}}]})
+    return answer(
+        200, {"requestStatusPerDestination": [{"requestStatus": status, "errorInfo": {"errorCounts": counts}}]}
+    )
 
 
 @pytest.mark.parametrize(
