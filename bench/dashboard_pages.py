@@ -58,7 +58,16 @@ class Dashboard:
     def __enter__(self) -> Self:
         made = self._appliance
         free = ("--listen", "127.0.0.1:0", "--dashboard", "127.0.0.1:0")
-        words = (*made.python, "init", "--data", str(made.data), *free, "--owner-email", EMAIL, "--owner-password-stdin")
+        words = (
+            *made.python,
+            "init",
+            "--data",
+            str(made.data),
+            *free,
+            "--owner-email",
+            EMAIL,
+            "--owner-password-stdin",
+        )
         subprocess.run(words, input=PASSWORD + "\n", capture_output=True, text=True, check=True)
         made.apply(CAMPAIGN_FILE)
         made.serve()

@@ -168,7 +168,7 @@ def written(path: Path, clicks: list[Click]) -> float:
         clicks=PuncturableKey.from_root(os.urandom(32)),
         events=PuncturableKey.from_root(os.urandom(32)),
         token_key=os.urandom(32),
-        words=b"",
+        dictionary=b"",
     )
     with closing(DayWriter(path, keys)) as writer:
         begun = time.process_time()
@@ -218,7 +218,7 @@ def plant(made: Appliance, days: int) -> None:
     world, chance = World(), random.Random(7)
     with (
         Workspace(settings.load(made.config), world, to_write=False) as workspace,
-        closing(Days(workspace.paths.days, workspace.keyring, workspace.words)) as files,
+        closing(Days(workspace.paths.days, workspace.keyring, workspace.dictionary)) as files,
     ):
         original = next(iter(workspace.histories.newest())).click
         for number in range(OF_THE_PERSON):
@@ -247,7 +247,7 @@ def sums(made: Appliance, *, days_later: int = 0) -> None:
     later = World(now_ms=lambda: world.now_ms() + days_later * DAY_MS)
     with (
         Workspace(settings.load(made.config), later, to_write=True) as workspace,
-        closing(Days(workspace.paths.days, workspace.keyring, workspace.words)) as files,
+        closing(Days(workspace.paths.days, workspace.keyring, workspace.dictionary)) as files,
     ):
         for date in workspace.histories.dates():
             if date < utc_date(world.now_ms()):
@@ -281,7 +281,7 @@ def let_go(made: Appliance, given: argparse.Namespace) -> None:
     first, lock, commits = utc_date(World().now_ms()) - timedelta(days=given.days), threading.Lock(), Commits()
     with (
         Workspace(settings.load(made.config), World(), to_write=True) as workspace,
-        closing(Days(workspace.paths.days, workspace.keyring, workspace.words)) as files,
+        closing(Days(workspace.paths.days, workspace.keyring, workspace.dictionary)) as files,
     ):
 
         class Locked(OfflineWriter):

@@ -75,7 +75,7 @@ def fill(config: Path, days_ago: int, number: int) -> int:
     world, chance = World(), random.Random(days_ago)
     with (
         Workspace(settings.load(config), world, to_write=False) as workspace,
-        closing(Days(workspace.paths.days, workspace.keyring, workspace.words)) as days,
+        closing(Days(workspace.paths.days, workspace.keyring, workspace.dictionary)) as days,
     ):
         originals = [history.click for history, _ in zip(workspace.histories.newest(), range(2_000), strict=False)]
         start_ms = world.now_ms() // DAY_MS * DAY_MS - days_ago * DAY_MS

@@ -41,7 +41,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     key.write_text(new_key_text())
     world = World()
     with Workspace.create(Settings(data=tmp_path / "data", key=key), world) as workspace:
-        workspace.turn_salts()
+        workspace.rotate_salts()
         async with recording(workspace) as log, open_session(()) as session:
             yield Server(workspace, log, make_tracker(workspace, visit_reader(workspace)), Sender(session, world, ()))
 

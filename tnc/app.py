@@ -105,7 +105,7 @@ class Server:
 @asynccontextmanager
 async def recording(workspace: Workspace) -> AsyncIterator[ClickLog]:
     warm_up_msgspec()
-    click_log = ClickLog(Days(workspace.paths.days, workspace.keyring, workspace.words))
+    click_log = ClickLog(Days(workspace.paths.days, workspace.keyring, workspace.dictionary))
     click_log.start()
     try:
         yield click_log
@@ -133,7 +133,7 @@ def run_startup_work(workspace: Workspace) -> None:
     Waits for the control database, so it runs in a thread.
     """
     for ring in (workspace.keyring, workspace.restricted_keyring):
-        ring.mend()
+        ring.recover()
     with closing(Days(workspace.paths.days, workspace.keyring)) as days:
         services = Services(workspace, OfflineWriter(days))
         services.keys.complete_change()
@@ -143,7 +143,7 @@ def run_startup_work(workspace: Workspace) -> None:
             log.warning("an erasure waits for a reader")  # its keys are gone; a job goes on with it
         services.retention.run()
     workspace.check_keys()
-    workspace.turn_salts()
+    workspace.rotate_salts()
 
 
 @asynccontextmanager

@@ -353,7 +353,7 @@ async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
             mail_ca_file=str(own.authority),
         )
         workspace = stack.enter_context(Workspace.create(settings, World()))
-        workspace.turn_salts()
+        workspace.rotate_salts()
         log = await stack.enter_async_context(recording(workspace))
         session = await stack.enter_async_context(open_session(("127.0.0.1",)))
         sender = Sender(session, workspace.world, ("127.0.0.1",))

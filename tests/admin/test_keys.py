@@ -75,7 +75,7 @@ def test_an_interrupted_key_rotation_loses_nothing(full: SmallWorkspace, done: i
     line, kek, _ = new_line("file", secret=None)
     replace_lines(full.workspace.settings.key, line, former)
     ring = full.workspace.keyring
-    ring.take_key(kek)
+    ring.use_key(kek)
     for file in list(ring._all_files())[:done]:
         file.write(file.read())
 
@@ -145,7 +145,7 @@ def test_a_damaged_key_is_reported(full: SmallWorkspace) -> None:
     problems = Keys(full.workspace).verify()["problems"]
 
     assert "damaged" in problems[0]
-    assert "Put back the newest copy of the folder `ring`" in problems[0]
+    assert "Restore the newest copy of the folder `ring`" in problems[0]
 
 
 # ---------------------------------------------------------------------------------------------------- the copy

@@ -13,7 +13,7 @@ from tnc.store.keys.keyring import new_key_text
     [
         (("--owner-email", "nobody"), "not an e-mail address"),
         (("--listen", "everywhere"), "an address and a port"),
-        (("--key", "{folder}/broken"), "it must hold 64 hexadecimal digits"),
+        (("--key", "{folder}/broken"), "it must contain 64 hexadecimal digits"),
         (("--key", "{folder}/broken/key"), "broken cannot be made: File exists; choose another place"),
     ],
 )

@@ -70,7 +70,7 @@ def visits(tnc: Tnc, settings: Settings) -> Visits:
             Workspace(settings, World(), to_write=True) as workspace,
             closing(Days(workspace.paths.days, workspace.keyring)) as days,
         ):
-            workspace.turn_salts()
+            workspace.rotate_salts()
             tracker = make_tracker(workspace, visit_reader(workspace))
             clicks: list[str] = []
             for ip, user_agent in visitors:

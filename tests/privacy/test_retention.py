@@ -105,7 +105,10 @@ def test_archived_days_cannot_show_whether_a_person_came(full: SmallWorkspace) -
     assert full.report("campaign", "day")["rows"] == before["rows"]
     assert set(full.workspace.keyring.epochs()) == {"installation", "main/keys", *(f"main/{date}" for date in DAYS[1:])}
     full.now_ms = FIRST_MS + TERM
-    assert {Date.fromisoformat(day) - DAYS[0] for day in full.workspace.turn_salts()} == {timedelta(90), timedelta(91)}
+    assert {Date.fromisoformat(day) - DAYS[0] for day in full.workspace.rotate_salts()} == {
+        timedelta(90),
+        timedelta(91),
+    }
     for file in ArchivedDay(full.workspace.paths.columns / MAIN, DAYS[0]).all_files:
         columns = duckdb.execute(f"describe select * from '{file}'").fetchall()
         texts = {name for name, kind, *_ in columns if kind == "VARCHAR"}
@@ -184,7 +187,7 @@ def test_a_key_half_destroyed_by_a_power_cut_is_overwritten(full: SmallWorkspace
     ring = full.workspace.paths.ring / MAIN / "2026-11-22"
     ring.rename(ring.with_name("2026-11-22.gone"))
 
-    full.workspace.keyring.sweep()
+    full.workspace.keyring.finish_destroying()
 
     assert [path.name for path in ring.parent.iterdir() if "2026-11-22" in path.name] == []
 
@@ -367,8 +370,8 @@ def _signed_in(full: SmallWorkspace) -> Callable[[], int]:
 
 
 def _salts(full: SmallWorkspace) -> Callable[[], int]:
-    today = full.workspace.turn_salts()[DAYS[-1].isoformat()]
-    return lambda: list(full.workspace.turn_salts().values()).count(today)
+    today = full.workspace.rotate_salts()[DAYS[-1].isoformat()]
+    return lambda: list(full.workspace.rotate_salts().values()).count(today)
 
 
 def _erased(table: str) -> Callable[[SmallWorkspace], Callable[[], int]]:

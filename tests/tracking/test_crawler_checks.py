@@ -96,7 +96,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         days = Days(workspace.paths.days, workspace.keyring)
         Services(workspace, OfflineWriter(days)).configure.apply(SHOP, file="shop.toml")
         days.close()
-        workspace.turn_salts()
+        workspace.rotate_salts()
         async with recording(workspace) as log:
             tracker, names = make_tracker(workspace, visit_reader(workspace)), Names()
             checks = CrawlerChecks(tracker, log, workspace.agents.crawlers, resolve=names)

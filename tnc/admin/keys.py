@@ -86,7 +86,7 @@ class Keys:
                 "that file. Nothing was changed."
             ) from error
         for ring in self._rings:
-            ring.take_key(kek)
+            ring.use_key(kek)
         files = self._finish(line)
         told = {"files": files, "kind": kind, "key_file": str(path)}
         return told if other_half is None else told | {"other_half": other_half}
@@ -101,7 +101,7 @@ class Keys:
         files = sum(ring.reseal() for ring in self._rings)
         replace_lines(self._workspace.settings.key, line)
         for ring in self._rings:
-            ring.forget_former_key()
+            ring.drop_former_key()
         return files
 
     def escrow(self, path: str) -> dict[str, Any]:

@@ -131,7 +131,7 @@ class CliContext:
             Workspace(settings, self.world, to_write=False) as reading,
             locked(reading.paths),
             Workspace(settings, self.world, to_write=True) as workspace,
-            closing(Days(workspace.paths.days, workspace.keyring, workspace.words)) as days,
+            closing(Days(workspace.paths.days, workspace.keyring, workspace.dictionary)) as days,
         ):
             yield Services(workspace, OfflineWriter(days))
 

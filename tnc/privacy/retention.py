@@ -169,7 +169,7 @@ class Retention:
             remove_day_folder(self._columns, date)
         for path in self._writer.exclusive(lambda files: files.leftovers(workspace.id)):
             remove(path)
-        workspace.keyring.sweep()
+        workspace.keyring.finish_destroying()
         if days:
             log.info("days let go", extra={"count": len(days)})
             self._listener.keys_renewed()

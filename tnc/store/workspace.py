@@ -26,7 +26,7 @@ from tnc.store.days.history import ClickHistories
 from tnc.store.days.writer import utc_date
 from tnc.store.erasures import Erasures
 from tnc.store.keys.keyring import Keyring, read_key, read_keys
-from tnc.store.keys.records import words_of
+from tnc.store.keys.records import dictionary_of
 from tnc.store.opt_outs import OptOuts
 from tnc.store.requests import RequestRegister
 from tnc.store.stopped import StoppedDestinations
@@ -218,12 +218,12 @@ class Workspace:
         version = self.latest_version()
         return version, self.plans(version).configuration
 
-    def words(self) -> bytes:
+    def dictionary(self) -> bytes:
         """The owner's ids, which the records of a new day need not say again."""
         _, present = self.configuration()
         flows = {flow.id for campaign in present.campaigns.values() for flow in campaign.flows}
         tables = (present.filters, present.landers, present.networks, present.sources, present.offers)
-        return words_of(chain(sorted(flows), *tables, present.campaigns))
+        return dictionary_of(chain(sorted(flows), *tables, present.campaigns))
 
     def version(self, number: int) -> Configuration:
         return self.plans(number).configuration
@@ -273,9 +273,9 @@ class Workspace:
         found.take(self.erasures.opt_outs(now_ms=self.world.now_ms()).wait())
         return found
 
-    def turn_salts(self) -> dict[str, bytes]:
+    def rotate_salts(self) -> dict[str, bytes]:
         """Salts of yesterday, today and tomorrow; older ones are destroyed."""
-        return self.keyring.turn_salts(self.id, utc_date(self.world.now_ms()))
+        return self.keyring.rotate_salts(self.id, utc_date(self.world.now_ms()))
 
 
 @asynccontextmanager

@@ -110,7 +110,7 @@ class LiveState:
 
     def turn_day(self) -> None:
         """Take up salts and keys of today and tomorrow ahead of midnight, and drop opt-outs that have expired."""
-        self._tracker.take_salts(self._workspace.turn_salts())
+        self._tracker.take_salts(self._workspace.rotate_salts())
         self.objected()
         self._wait(self.prepare_days())
 

@@ -1,4 +1,4 @@
-"""Keys: there, whole, and never made anew over something that is there."""
+"""The keyring: keys are made once, read back, and never replaced by new ones."""
 
 import shutil
 import stat
@@ -41,7 +41,7 @@ def test_a_new_key_is_read_back(tmp_path: Path) -> None:
     assert new_key_text() != new_key_text()
 
 
-def test_a_missing_key_file_is_refused_and_none_is_made(tmp_path: Path) -> None:
+def test_a_missing_key_file_is_refused_and_not_created(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match=r"is missing.*makes no new one") as refused:
         read_key(tmp_path / "key")
 
@@ -50,7 +50,7 @@ def test_a_missing_key_file_is_refused_and_none_is_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "00" * 31, "00" * 33, "zz" * 32, "é" * 64], ids=str)
-def test_a_key_file_that_holds_no_key_is_refused_without_showing_it(tmp_path: Path, text: str) -> None:
+def test_a_key_file_without_a_key_is_refused_and_not_quoted(tmp_path: Path, text: str) -> None:
     path = tmp_path / "key"
     path.write_text(text, encoding="utf-8")
 
@@ -60,10 +60,10 @@ def test_a_key_file_that_holds_no_key_is_refused_without_showing_it(tmp_path: Pa
     assert not text or text not in str(refused.value)
 
 
-# ------------------------------------------------------------------------------------- nothing is made anew
+# ---------------------------------------------------------------------------- existing keys are never replaced
 
 
-def test_keys_are_the_same_each_time_they_are_opened(tmp_path: Path, ring: Keyring) -> None:
+def test_keys_are_read_back_by_another_keyring(tmp_path: Path, ring: Keyring) -> None:
     day = ring.create_day(MAIN, DATE)
 
     again = keyring(tmp_path)
@@ -74,7 +74,7 @@ def test_keys_are_the_same_each_time_they_are_opened(tmp_path: Path, ring: Keyri
     assert again.day(MAIN, DATE).token_key == day.token_key
 
 
-def test_every_key_is_another_one(ring: Keyring) -> None:
+def test_all_keys_differ(ring: Keyring) -> None:
     ring.create_workspace(OTHER)
     days = [ring.create_day(workspace, DATE + timedelta(days=n)) for workspace in (MAIN, OTHER) for n in range(2)]
     installation, workspaces = ring.installation(), [ring.workspace(each) for each in (MAIN, OTHER)]
@@ -94,7 +94,7 @@ AGAIN: dict[str, Callable[[Keyring], object]] = {
 
 
 @pytest.mark.parametrize("make", AGAIN.values(), ids=AGAIN)
-def test_what_is_there_is_never_made_again(tmp_path: Path, ring: Keyring, make: Callable[[Keyring], object]) -> None:
+def test_existing_keys_are_not_replaced(tmp_path: Path, ring: Keyring, make: Callable[[Keyring], object]) -> None:
     ring.create_day(MAIN, DATE)
     before = hashes(tmp_path)
 
@@ -104,7 +104,7 @@ def test_what_is_there_is_never_made_again(tmp_path: Path, ring: Keyring, make: 
     assert hashes(tmp_path) == before
 
 
-def test_key_files_are_for_their_owner_only(tmp_path: Path, ring: Keyring) -> None:
+def test_key_files_are_readable_by_their_owner_only(tmp_path: Path, ring: Keyring) -> None:
     ring.create_day(MAIN, DATE)
 
     for path in tmp_path.rglob("*"):
@@ -116,7 +116,7 @@ def test_key_files_are_for_their_owner_only(tmp_path: Path, ring: Keyring) -> No
 OPEN: dict[str, tuple[str, Callable[[Keyring], object]]] = {
     "installation": ("installation", Keyring.installation),
     "workspace": ("main/keys", lambda ring: ring.workspace(MAIN)),
-    "salts": ("main/keys", lambda ring: ring.turn_salts(MAIN, DATE)),
+    "salts": ("main/keys", lambda ring: ring.rotate_salts(MAIN, DATE)),
     "day": ("main/2026-11-24", lambda ring: ring.day(MAIN, DATE)),
 }
 each_file = pytest.mark.parametrize(("name", "use"), OPEN.values(), ids=OPEN)
@@ -155,7 +155,7 @@ def test_a_damaged_file_is_refused(
 
     assert isinstance(error, FailedError)
     assert "damaged" in str(error)
-    assert "Put back" in str(error)
+    assert "Restore" in str(error)
 
 
 @each_file
@@ -167,7 +167,7 @@ def test_a_missing_file_is_refused(tmp_path: Path, ring: Keyring, name: str, use
 
 
 @pytest.mark.parametrize("place", [(MAIN, DATE + timedelta(days=1)), (OTHER, DATE)], ids=["day", "workspace"])
-def test_keys_put_in_the_place_of_others_do_not_open(
+def test_a_key_file_does_not_open_under_another_day_or_workspace(
     tmp_path: Path, ring: Keyring, place: tuple[WorkspaceId, Date]
 ) -> None:
     ring.create_day(MAIN, DATE)
@@ -178,7 +178,7 @@ def test_keys_put_in_the_place_of_others_do_not_open(
     assert isinstance(refused(tmp_path, lambda ring: ring.day(*place)), RefusedError)
 
 
-def test_a_recorded_day_without_its_key_gets_no_new_one(tmp_path: Path, ring: Keyring) -> None:
+def test_a_recorded_day_without_its_key_gets_no_new_key(tmp_path: Path, ring: Keyring) -> None:
     days = Days(tmp_path / "days", ring)
     days.transact((MAIN, DATE), lambda writer: writer.count("clicks lost", 1))
     days.close()
@@ -208,15 +208,15 @@ def test_a_punctured_day_stays_punctured(tmp_path: Path, ring: Keyring) -> None:
     assert again.events.leaf(5) == keys.events.leaf(5)
 
 
-def test_the_words_of_a_day_stay_with_its_keys(tmp_path: Path, ring: Keyring) -> None:
-    ring.create_day(MAIN, DATE, words=b"summer shoes")
+def test_the_dictionary_of_a_day_stays_with_its_keys(tmp_path: Path, ring: Keyring) -> None:
+    ring.create_day(MAIN, DATE, dictionary=b"summer shoes")
 
     ring.puncture_day(MAIN, DATE, clicks=[5], events=[])
 
-    assert keyring(tmp_path).day(MAIN, DATE).words == b"summer shoes"
+    assert keyring(tmp_path).day(MAIN, DATE).dictionary == b"summer shoes"
 
 
-def test_a_destroyed_day_is_gone_from_file_and_memory(tmp_path: Path, ring: Keyring) -> None:
+def test_destroyed_day_keys_are_gone_from_file_and_memory(tmp_path: Path, ring: Keyring) -> None:
     ring.create_day(MAIN, DATE)
     path = tmp_path / "ring" / MAIN / DATE.isoformat()
     with path.open("rb") as still_open:
@@ -240,7 +240,7 @@ def test_days_are_listed_oldest_first(ring: Keyring) -> None:
     assert list(ring.all_days(MAIN)) == sorted(dates)
 
 
-def test_a_copy_of_a_days_keys_is_its_own(ring: Keyring) -> None:
+def test_open_day_gives_an_independent_copy(ring: Keyring) -> None:
     ring.create_day(MAIN, DATE)
 
     ring.open_day(MAIN, DATE).clicks.puncture(1)
@@ -274,7 +274,7 @@ def test_tokens_differ_by_day_and_by_kind(tmp_path: Path) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(-400, 400) | st.integers(-2, 2), min_size=1, max_size=8))
-def test_there_are_salts_for_today_and_tomorrow_whatever_the_clock_does(
+def test_salts_of_today_and_tomorrow_exist_even_when_the_clock_jumps(
     tmp_path_factory: pytest.TempPathFactory, days: list[int]
 ) -> None:
     ring = keyring(tmp_path_factory.mktemp("salts"))
@@ -282,7 +282,7 @@ def test_there_are_salts_for_today_and_tomorrow_whatever_the_clock_does(
     before: dict[str, bytes] = {}
 
     for today in (DATE + timedelta(days=n) for n in days):
-        salts = ring.turn_salts(MAIN, today)
+        salts = ring.rotate_salts(MAIN, today)
 
         near = {(today + timedelta(days=n)).isoformat() for n in (-1, 0, 1)}
         assert set(salts) <= near
@@ -293,21 +293,21 @@ def test_there_are_salts_for_today_and_tomorrow_whatever_the_clock_does(
         before = salts
 
 
-def test_turning_within_the_day_writes_nothing(tmp_path: Path, ring: Keyring) -> None:
-    ring.turn_salts(MAIN, DATE)
+def test_rotating_salts_twice_a_day_writes_nothing(tmp_path: Path, ring: Keyring) -> None:
+    ring.rotate_salts(MAIN, DATE)
     before = hashes(tmp_path)
 
-    ring.turn_salts(MAIN, DATE)
+    ring.rotate_salts(MAIN, DATE)
 
     assert hashes(tmp_path) == before
 
 
-def test_a_salt_that_was_turned_is_gone_from_the_bytes_of_the_file(tmp_path: Path, ring: Keyring) -> None:
-    ring.turn_salts(MAIN, DATE)
+def test_a_rotated_salt_is_overwritten_in_the_file(tmp_path: Path, ring: Keyring) -> None:
+    ring.rotate_salts(MAIN, DATE)
     path = tmp_path / "ring" / MAIN / "keys"
     former = path.read_bytes()
 
-    after_two_days = ring.turn_salts(MAIN, DATE + timedelta(days=2))
+    after_two_days = ring.rotate_salts(MAIN, DATE + timedelta(days=2))
 
     assert DATE.isoformat() not in after_two_days
     head = len(b"tnc-ring-1\n") + 4
@@ -315,10 +315,10 @@ def test_a_salt_that_was_turned_is_gone_from_the_bytes_of_the_file(tmp_path: Pat
     assert not any(former[at : at + 16] in now for at in range(head, len(former) - 16))
 
 
-def test_turning_the_salts_keeps_the_other_keys(ring: Keyring) -> None:
+def test_rotating_salts_keeps_the_other_keys(ring: Keyring) -> None:
     before = ring.workspace(MAIN)
 
-    ring.turn_salts(MAIN, DATE)
+    ring.rotate_salts(MAIN, DATE)
 
     after = ring.workspace(MAIN)
     assert (after.cookie_key, after.tomb_key) == (before.cookie_key, before.tomb_key)

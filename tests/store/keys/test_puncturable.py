@@ -1,4 +1,4 @@
-"""The puncturable key: every leaf answers until it is punctured, and no trace of it is left then."""
+"""The puncturable key: every leaf can be derived until it is punctured, and then no ancestor of it remains."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def by_definition(seq: int) -> bytes:
 
 
 @given(leaves, leaves)
-def test_a_punctured_leaf_is_refused_and_every_other_answers(punctured: list[int], asked: list[int]) -> None:
+def test_a_punctured_leaf_is_refused_and_every_other_is_derived(punctured: list[int], asked: list[int]) -> None:
     key = PuncturableKey.from_root(ROOT)
     for seq in punctured:
         key.puncture(seq)
@@ -45,20 +45,20 @@ def test_no_ancestor_of_a_punctured_leaf_remains(punctured: list[int]) -> None:
         key.puncture(seq)
 
     ancestors = {(depth, seq >> (DEPTH - depth)) for seq in punctured for depth in range(DEPTH + 1)}
-    assert not key.places & ancestors
+    assert not key.positions & ancestors
 
 
 @given(leaves)
-def test_the_frontier_covers_exactly_what_was_not_punctured(punctured: list[int]) -> None:
+def test_the_frontier_covers_exactly_the_leaves_that_are_not_punctured(punctured: list[int]) -> None:
     key = PuncturableKey.from_root(ROOT)
     for seq in punctured:
         key.puncture(seq)
 
-    assert sum(1 << (DEPTH - depth) for depth, _ in key.places) == (1 << DEPTH) - len(set(punctured))
+    assert sum(1 << (DEPTH - depth) for depth, _ in key.positions) == (1 << DEPTH) - len(set(punctured))
 
 
 @given(leaves)
-def test_the_gaps_are_exactly_what_was_punctured(punctured: list[int]) -> None:
+def test_the_gaps_are_exactly_the_punctured_leaves(punctured: list[int]) -> None:
     key = PuncturableKey.from_root(bytes(32))
     for seq in punctured:
         key.puncture(seq)
@@ -66,24 +66,24 @@ def test_the_gaps_are_exactly_what_was_punctured(punctured: list[int]) -> None:
     assert [seq for first, last in key.gaps() for seq in range(first, last + 1)] == sorted(set(punctured))
 
 
-def test_of_a_tree_that_is_gone_all_is_a_gap() -> None:
+def test_an_empty_frontier_is_one_gap() -> None:
     assert PuncturableKey([]).gaps() == [(0, (1 << DEPTH) - 1)]
     assert PuncturableKey.from_root(bytes(32)).gaps() == []
 
 
 @given(leaves, leaves)
-def test_a_key_that_was_written_and_read_is_the_same(punctured: list[int], asked: list[int]) -> None:
+def test_a_key_is_the_same_after_dump_and_load(punctured: list[int], asked: list[int]) -> None:
     key = PuncturableKey.from_root(ROOT)
     for seq in punctured:
         key.puncture(seq)
 
     again = PuncturableKey.load(key.dump())
 
-    assert again.places == key.places
+    assert again.positions == key.positions
     assert all(again.leaf(seq) == key.leaf(seq) for seq in asked if seq not in punctured)
 
 
-def test_puncturing_twice_changes_nothing_more() -> None:
+def test_puncturing_twice_changes_nothing() -> None:
     key = PuncturableKey.from_root(ROOT)
 
     assert key.puncture(7)
@@ -94,7 +94,7 @@ def test_puncturing_twice_changes_nothing_more() -> None:
 
 
 @pytest.mark.parametrize("seq", [-1, 1 << DEPTH])
-def test_there_is_no_leaf_outside_the_tree(seq: int) -> None:
+def test_a_number_outside_the_tree_is_refused(seq: int) -> None:
     with pytest.raises(ValueError, match="no such leaf"):
         PuncturableKey.from_root(ROOT).leaf(seq)
 
@@ -109,4 +109,4 @@ def test_the_published_vectors_hold() -> None:
         assert key.leaf(int(seq)).hex() == leaf
     for seq in VECTORS["punctured"]:
         key.puncture(seq)
-    assert sorted([depth, number] for depth, number in key.places) == VECTORS["frontier_after_puncture"]
+    assert sorted([depth, number] for depth, number in key.positions) == VECTORS["frontier_after_puncture"]

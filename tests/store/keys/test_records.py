@@ -1,4 +1,4 @@
-"""A record comes back as it was from its own place, and from no other."""
+"""A record is read back unchanged from its own place, and does not open in any other."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from tnc.core.errors import FailedError, InvalidError
 from tnc.core.models import MAIN, Click, ConversionChange, LanderClick, WorkspaceId
 from tnc.store.keys import records as sealing
 from tnc.store.keys.puncturable import PuncturableKey, PuncturedError
-from tnc.store.keys.records import Sealer, words_of
+from tnc.store.keys.records import Sealer, dictionary_of
 
 ROOT = b"r" * 32
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "records.json").read_text())
@@ -43,20 +43,20 @@ def sealer(
     workspace: WorkspaceId = MAIN,
     date: Date = DATE,
     table: str = "clicks",
-    words: bytes = b"",
+    dictionary: bytes = b"",
 ) -> Sealer:
-    return Sealer(PuncturableKey.from_root(root), workspace=workspace, date=date, table=table, words=words)
+    return Sealer(PuncturableKey.from_root(root), workspace=workspace, date=date, table=table, dictionary=dictionary)
 
 
 @given(clicks, st.integers(0, 2**28 - 1))
-def test_every_click_comes_back_as_it_was(click: Click, seq: int) -> None:
+def test_clicks_round_trip(click: Click, seq: int) -> None:
     assert sealer().open_click(seq, sealer().seal(seq, click)) == click
 
 
 @given(
     st.builds(LanderClick, at_ms=st.integers(0, 1 << 45), offer=st.none() | texts, number=st.none() | st.integers(1, 9))
 )
-def test_every_lander_click_comes_back_as_it_was(event: LanderClick) -> None:
+def test_lander_clicks_round_trip(event: LanderClick) -> None:
     assert sealer(table="events").open_event(7, sealer(table="events").seal(7, event)) == event
 
 
@@ -70,7 +70,7 @@ def test_every_lander_click_comes_back_as_it_was(event: LanderClick) -> None:
         txid=st.none() | texts,
     )
 )
-def test_every_word_about_a_conversion_comes_back_as_it_was(event: ConversionChange) -> None:
+def test_conversion_changes_round_trip(event: ConversionChange) -> None:
     assert sealer(table="events").open_event(7, sealer(table="events").seal(7, event)) == event
 
 
@@ -85,7 +85,7 @@ def test_every_word_about_a_conversion_comes_back_as_it_was(event: ConversionCha
     ],
     ids=["row", "day", "workspace", "table", "key"],
 )
-def test_a_record_does_not_open_elsewhere(seq: int, place: dict[str, Any]) -> None:
+def test_a_record_does_not_open_in_another_place(seq: int, place: dict[str, Any]) -> None:
     sealed = sealer().seal(7, canary_click())
 
     with pytest.raises(FailedError, match="damaged or moved"):
@@ -103,19 +103,19 @@ def test_a_record_with_one_bit_changed_does_not_open(data: st.DataObject) -> Non
 
 
 @pytest.mark.parametrize("length", [0, 1, 12, 27])
-def test_a_stump_of_a_record_does_not_open(length: int) -> None:
+def test_a_truncated_record_does_not_open(length: int) -> None:
     with pytest.raises(FailedError):
         sealer().open_click(7, sealer().seal(7, canary_click())[:length])
 
 
-def test_the_same_click_never_looks_the_same_twice() -> None:
+def test_the_same_click_is_sealed_differently_each_time() -> None:
     seals = {sealer().seal(7, canary_click()) for _ in range(50)}
 
     assert len(seals) == 50
     assert not any(needle in sealed for sealed in seals for needle in NEEDLES.values())
 
 
-def test_the_row_that_was_erased_neither_opens_nor_can_be_sealed_again() -> None:
+def test_an_erased_row_can_neither_be_opened_nor_sealed() -> None:
     tree = PuncturableKey.from_root(ROOT)
     own = Sealer(tree, workspace=MAIN, date=DATE, table="clicks")
     sealed = own.seal(7, canary_click())
@@ -129,29 +129,29 @@ def test_the_row_that_was_erased_neither_opens_nor_can_be_sealed_again() -> None
 
 
 @given(clicks, st.lists(texts, max_size=5))
-def test_a_click_comes_back_whatever_the_words_of_its_day_are(click: Click, ids: list[str]) -> None:
-    words = words_of(ids)
+def test_clicks_round_trip_with_any_dictionary(click: Click, ids: list[str]) -> None:
+    dictionary = dictionary_of(ids)
 
-    assert sealer(words=words).open_click(7, sealer(words=words).seal(7, click)) == click
+    assert sealer(dictionary=dictionary).open_click(7, sealer(dictionary=dictionary).seal(7, click)) == click
 
 
-def test_the_words_of_a_day_make_its_records_smaller() -> None:
-    words = words_of(["an-offer-with-a-long-name", "summer-sale-of-the-north"])
+def test_the_dictionary_of_a_day_makes_its_records_smaller() -> None:
+    dictionary = dictionary_of(["an-offer-with-a-long-name", "summer-sale-of-the-north"])
     click = replace(canary_click(), campaign="summer-sale-of-the-north", offer="an-offer-with-a-long-name")
 
-    assert len(sealer(words=words).seal(7, click)) < len(sealer().seal(7, click)) - 20
+    assert len(sealer(dictionary=dictionary).seal(7, click)) < len(sealer().seal(7, click)) - 20
 
 
-def test_a_great_many_words_are_cut() -> None:
-    assert len(words_of(f"campaign-{number}" for number in range(100_000))) <= 4_096
+def test_a_dictionary_is_cut_to_4_kb() -> None:
+    assert len(dictionary_of(f"campaign-{number}" for number in range(100_000))) <= 4_096
 
 
-def test_what_could_not_be_opened_again_is_not_sealed() -> None:
+def test_a_record_that_is_too_large_to_open_is_not_sealed() -> None:
     with pytest.raises(InvalidError, match="too large"):
         sealer().seal(7, canary_click(params={"q": "x" * (1 << 20)}))
 
 
-def test_the_dictionary_is_the_one_that_records_were_written_with() -> None:
+def test_the_shared_dictionary_is_unchanged() -> None:
     there = hashlib.sha256((Path(sealing.__file__).with_name("records.dictionary")).read_bytes()).hexdigest()
 
     assert there == VECTORS["construction"]["dictionary_sha256"], "another dictionary is another FORMAT"

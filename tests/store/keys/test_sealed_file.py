@@ -1,4 +1,4 @@
-"""Key files: whole after a crash at any point, and the old content gone."""
+"""Key files: complete after a crash at any point, and the old content overwritten."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tnc.core.errors import FailedError, RefusedError
-from tnc.store.keys.sealed_file import SlotFile, _slots, mend, overwrite
+from tnc.store.keys.sealed_file import SlotFile, _slots, overwrite, recover
 
 KEK = b"k" * 32
 
@@ -20,7 +20,7 @@ def slot_file(folder: Path, kek: bytes = KEK, context: str = "day|main|2026-11-2
     return SlotFile(folder / "ring" / "2026-11-24", kek=kek, context=context)
 
 
-def test_the_published_file_is_read_like_that(tmp_path: Path) -> None:
+def test_the_published_vector_is_read(tmp_path: Path) -> None:
     vector = json.loads((Path(__file__).parents[2] / "vectors" / "ring.json").read_text(encoding="utf-8"))
     size, slot = vector["slot_size"], bytes.fromhex(vector["second_slot"])
     whole = b"tnc-ring-1\n" + size.to_bytes(4, "big") + bytes(size) + slot + bytes(size - len(slot))
@@ -35,7 +35,7 @@ def test_the_published_file_is_read_like_that(tmp_path: Path) -> None:
     assert int.from_bytes(second[32:40], "big") == vector["epoch"]
 
 
-def test_an_epoch_that_was_changed_opens_nothing(tmp_path: Path) -> None:
+def test_a_file_with_a_changed_epoch_does_not_open(tmp_path: Path) -> None:
     file = slot_file(tmp_path)
     file.write(b"one")
     file.write(b"two")
@@ -55,7 +55,7 @@ class CrashError(Exception):
     pass
 
 
-def test_what_was_written_is_read(tmp_path: Path) -> None:
+def test_content_is_read_back(tmp_path: Path) -> None:
     file = slot_file(tmp_path)
 
     for content in (b"one", b"two", b"three" * 5000, b""):
@@ -63,14 +63,14 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         assert slot_file(tmp_path).read() == content
 
 
-def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+def test_the_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     file = slot_file(tmp_path)
     file.write(b"one")
 
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
 
 
-def test_no_byte_of_the_former_content_remains(tmp_path: Path) -> None:
+def test_the_former_content_is_overwritten(tmp_path: Path) -> None:
     file = slot_file(tmp_path)
     file.write(b"one")
     former = file.path.read_bytes()
@@ -83,14 +83,14 @@ def test_no_byte_of_the_former_content_remains(tmp_path: Path) -> None:
     assert [path.name for path in file.path.parent.iterdir()] == ["2026-11-24"]
 
 
-def test_another_key_is_refused_in_words(tmp_path: Path) -> None:
+def test_another_key_is_refused_with_a_reason(tmp_path: Path) -> None:
     slot_file(tmp_path).write(b"one")
 
     with pytest.raises(RefusedError, match="another installation's key"):
         slot_file(tmp_path, kek=b"x" * 32).read()
 
 
-def test_a_file_put_in_the_place_of_another_day_does_not_open(tmp_path: Path) -> None:
+def test_a_file_of_another_day_does_not_open(tmp_path: Path) -> None:
     slot_file(tmp_path).write(b"one")
 
     with pytest.raises(RefusedError):
@@ -111,7 +111,7 @@ def test_a_file_whose_slots_are_both_damaged_is_refused_and_left_as_it_is(tmp_pa
 
 
 @pytest.mark.parametrize("content", [b"two", b"two" * 20_000], ids=["in place", "into a larger file"])
-def test_a_crash_at_any_step_leaves_the_old_or_the_new(
+def test_a_crash_at_any_step_leaves_the_old_or_the_new_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     steps = ("pwrite", "fsync", "link", "replace", "open", "unlink")
@@ -136,7 +136,7 @@ def test_a_crash_at_any_step_leaves_the_old_or_the_new(
                 slot_file(folder).write(content)
 
         assert slot_file(folder).read() in (b"one", content)
-        mend(folder / "ring")
+        recover(folder / "ring")
         assert [path.name for path in folder.glob("ring/*")] == ["2026-11-24"]
         assert len(_slots(slot_file(folder).path.read_bytes())) == 1, "and none of the former content"
         assert slot_file(folder).read() in (b"one", content)
@@ -144,8 +144,8 @@ def test_a_crash_at_any_step_leaves_the_old_or_the_new(
         assert slot_file(folder).read() == b"three"
 
 
-def test_a_disk_that_takes_only_a_part_leaves_the_old(tmp_path: Path) -> None:
-    """The kernel writes up to a limit and tells so by a smaller number, like a disk with a few pages left."""
+def test_a_partial_write_leaves_the_old_content(tmp_path: Path) -> None:
+    """The kernel writes up to a limit and returns the smaller number, like a disk that is nearly full."""
     file = slot_file(tmp_path)
     file.write(b"one")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -161,7 +161,7 @@ def test_a_disk_that_takes_only_a_part_leaves_the_old(tmp_path: Path) -> None:
     assert file.read() == b"two" * 20_000
 
 
-def test_who_reads_beside_the_writer_leaves_him_what_is_to_be_overwritten(
+def test_a_reader_does_not_remove_what_the_writer_is_to_overwrite(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = slot_file(tmp_path)
@@ -192,7 +192,7 @@ def test_who_reads_beside_the_writer_leaves_him_what_is_to_be_overwritten(
     assert wiped == [former]
 
 
-def test_destroying_leaves_nothing(tmp_path: Path) -> None:
+def test_destroying_leaves_no_file(tmp_path: Path) -> None:
     file = slot_file(tmp_path)
     file.write(b"one")
 

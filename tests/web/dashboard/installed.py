@@ -307,7 +307,7 @@ def installed(toml: str = SHOP, *, clock: Clock | None = None) -> Iterator[Insta
         with Workspace(settings, world, to_write=True, loop=loop) as workspace:
             workspace.agents = _agents()
             _add_address_data(workspace, Path(folder), clock.now_ms)
-            workspace.turn_salts()
+            workspace.rotate_salts()
             tracker = make_tracker(workspace, visit_reader(workspace))
             stack = AsyncExitStack()
             try:

@@ -152,7 +152,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     key.write_text(new_key_text())
     settings = Settings(data=tmp_path / "data", key=key)
     with Workspace.create(settings, world) as workspace:
-        workspace.turn_salts()
+        workspace.rotate_salts()
         tracker = make_tracker(workspace, visit_reader(workspace), visit_reader(workspace, ClickRate()))
         async with recording(workspace) as log, open_session(()) as session:
             server = Server(workspace, log, tracker, Sender(session, world, ()))

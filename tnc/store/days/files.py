@@ -62,11 +62,11 @@ class LentError(UnavailableError):
 class Days:
     """The day files as their one writer holds them: opened when needed, the least used closed again."""
 
-    def __init__(self, folder: Path, keyring: Keyring, words: Callable[[], bytes] = bytes) -> None:
+    def __init__(self, folder: Path, keyring: Keyring, dictionary: Callable[[], bytes] = bytes) -> None:
         """`words` are those that the records of a new day need not say again."""
         self.folder = folder
         self._keyring = keyring
-        self._words = words
+        self._dictionary = dictionary
         self._open: OrderedDict[Day, DayWriter] = OrderedDict()
         self._numbers: dict[Day, Numbers] = {}
         self._lent: set[Day] = set()
@@ -108,7 +108,7 @@ class Days:
                     f"there are clicks of {day[1]} but no key for them in {self._keyring.folder}; put the newest copy "
                     "of that folder back."
                 ) from None
-            return self._keyring.create_day(*day, words=self._words())
+            return self._keyring.create_day(*day, dictionary=self._dictionary())
 
     def sealer(self, day: Day) -> ClickSealer:
         """For another thread: makes rows of a day with keys of its own and the writer's numbers."""

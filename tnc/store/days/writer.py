@@ -436,7 +436,7 @@ class DayWriter:
 def sealer_of(keys: DayKeys, table: Table) -> Sealer:
     """What seals a table. Clicks have a tree of their own, all that came later shares another."""
     tree = keys.clicks if table == "clicks" else keys.events
-    return Sealer(tree, workspace=keys.workspace, date=keys.date, table=table, words=keys.words)
+    return Sealer(tree, workspace=keys.workspace, date=keys.date, table=table, dictionary=keys.dictionary)
 
 
 def _latest(database: sqlite3.Connection, table: str) -> int:

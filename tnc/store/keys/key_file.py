@@ -1,14 +1,13 @@
-"""The key-encryption key: where it comes from, and how it is changed.
+"""The key file, which holds the key-encryption key: how it is read and changed.
 
-A key file holds one line:
+It has one line, in one of three forms:
 
-    64 hexadecimal digits          the key itself (a systemd credential is such a file, too)
-    passphrase SALT                the key is made from a passphrase, by scrypt
-    split HALF                     the key is this half and another one, bit by bit; neither says anything alone
+    64 hexadecimal digits          the key itself (a systemd credential can be such a file)
+    passphrase SALT                scrypt derives the key from a passphrase
+    split HALF                     the key is the XOR of this half and another one; one half alone says nothing
 
-The passphrase or the other half comes from the environment (`TNC_KEY_SECRET`) or from a file that it names
-(`TNC_KEY_SECRET_FILE`, for example a credential). While a key is being changed the file holds two lines, the new
-one and the old one, and both open.
+The passphrase or the other half comes from the environment variable `TNC_KEY_SECRET`, or from the file that
+`TNC_KEY_SECRET_FILE` names. While the key is being changed, the file has two lines, the new key and the old one.
 """
 
 import hashlib
@@ -21,12 +20,12 @@ from typing import Final, Literal
 from tnc.core import crypto
 from tnc.core.errors import InvalidError, RefusedError
 from tnc.core.settings import ENVIRONMENT
-from tnc.store.keys.sealed_file import overwrite, write_whole
+from tnc.store.keys.sealed_file import overwrite, write_all
 
 KeyKind = Literal["file", "passphrase", "split"]
 
-_SCRYPT: Final = {"n": 1 << 17, "r": 8, "p": 1, "maxmem": 1 << 28}  # 0.4 s and 128 MB for each try
-_WRONG: Final = "the key file {path} is not whole: it must hold 64 hexadecimal digits."
+_SCRYPT: Final = {"n": 1 << 17, "r": 8, "p": 1, "maxmem": 1 << 28}  # 0.4 s and 128 MB for each attempt
+_WRONG: Final = "the key file {path} is not complete: it must contain 64 hexadecimal digits."
 
 
 def new_key_text() -> str:
@@ -34,21 +33,21 @@ def new_key_text() -> str:
 
 
 def read_key(path: Path) -> bytes:
-    """The key that seals. Raises RefusedError or InvalidError that says what to do."""
+    """The key that seals. Raises RefusedError, InvalidError."""
     return read_keys(path)[0]
 
 
 def read_keys(path: Path, *, environment: Mapping[str, str] = ENVIRONMENT) -> tuple[bytes, ...]:
-    """The key that seals, and while it is being changed the former one, too."""
+    """The key that seals; while it is being changed, the former one as second."""
     try:
         lines = path.read_text(encoding="ascii").split("\n")
     except FileNotFoundError:
         raise RefusedError(
-            f"the key file {path} is missing; without it the data cannot be read, and tnc makes no new one over data "
-            "that is there. Put the file back from your own copy."
+            f"the key file {path} is missing; without it the data cannot be read, and tnc makes no new one for "
+            "existing data. Restore the file from your own copy."
         ) from None
     except (OSError, ValueError) as error:
-        raise InvalidError(f"the key file {path} cannot be read: it must hold 64 hexadecimal digits.") from error
+        raise InvalidError(f"the key file {path} cannot be read: it must contain 64 hexadecimal digits.") from error
     return tuple(_key(line.strip(), path, environment) for line in lines if line.strip()) or _refuse(path)
 
 
@@ -77,41 +76,43 @@ def _hex(text: str, path: Path) -> bytes:
     try:
         key = bytes.fromhex(text)
     except ValueError as error:
-        raise InvalidError(f"the key file {path} cannot be read: it must hold 64 hexadecimal digits.") from error
+        raise InvalidError(f"the key file {path} cannot be read: it must contain 64 hexadecimal digits.") from error
     if len(key) != crypto.KEY_BYTES:
         raise InvalidError(_WRONG.format(path=path))
     return key
 
 
 def _secret(path: Path, environment: Mapping[str, str]) -> str:
-    """The passphrase or the other half."""
+    """The passphrase or the other half. Raises RefusedError."""
     found = environment.get("TNC_KEY_SECRET", "")
     file = environment.get("TNC_KEY_SECRET_FILE")
     if not found and file:
         try:
             found = Path(file).read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise RefusedError(f"{file} cannot be read ({error.strerror}): it must hold what opens {path}.") from error
+            raise RefusedError(
+                f"{file} cannot be read ({error.strerror}): it must contain the secret for {path}."
+            ) from error
     if not found:
         raise RefusedError(
-            f"the key file {path} needs a secret that is not on this disk: put it into the environment as "
-            "TNC_KEY_SECRET, or into a file that TNC_KEY_SECRET_FILE names."
+            f"the key file {path} needs a secret that is not in it: set TNC_KEY_SECRET in the environment, or name a "
+            "file with the secret in TNC_KEY_SECRET_FILE."
         )
     return found
 
 
-# ------------------------------------------------------------------------------------------------- changing it
+# -- changing the key
 
 
 def new_line(kind: KeyKind, *, secret: str | None) -> tuple[str, bytes, str | None]:
-    """A line for a key file, the key it stands for, and the half to take away. Raises InvalidError."""
+    """A line for a key file, its key, and for a split key the half to store elsewhere. Raises InvalidError."""
     match kind:
         case "file":
             key = secrets.token_bytes(crypto.KEY_BYTES)
             return key.hex(), key, None
         case "passphrase":
             if secret is None or len(secret) < 12:
-                raise InvalidError("the passphrase is too short: 12 characters are the least.")
+                raise InvalidError("the passphrase is too short; use at least 12 characters.")
             salt = secrets.token_bytes(crypto.KEY_BYTES)
             key = hashlib.scrypt(secret.encode(), salt=salt, dklen=32, **_SCRYPT)
             return f"passphrase {salt.hex()}", key, None
@@ -121,12 +122,12 @@ def new_line(kind: KeyKind, *, secret: str | None) -> tuple[str, bytes, str | No
 
 
 def replace_lines(path: Path, *lines: str) -> None:
-    """Write a key file anew, whole or not at all; the former one is overwritten."""
+    """Replace a key file atomically; the former one is overwritten."""
     new, old = path.with_name(f"{path.name}.new"), path.with_name(f"{path.name}.old")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb", buffering=0):
-        write_whole(descriptor, "".join(f"{line}\n" for line in lines).encode())
+        write_all(descriptor, "".join(f"{line}\n" for line in lines).encode())
         os.fsync(descriptor)
     old.unlink(missing_ok=True)
     os.link(path, old)

@@ -1,11 +1,11 @@
-"""The keys: one file a day and workspace, one for the workspace itself, one for the installation.
+"""The keyring: one key file per day and workspace, one per workspace, one for the installation.
 
-    KEK (key file outside the data)
-     +- ring/<workspace>/<date>   the day's two trees (clicks, events) and its token key
-     +- ring/<workspace>/keys     cookie key, and the salts of the visitors without a cookie
-     +- ring/installation         sealing key of the control database, pepper of the passwords
+    key-encryption key (key file outside the data directory)
+     +- ring/<workspace>/<date>   the day's two trees (clicks, events), its token key and its dictionary
+     +- ring/<workspace>/keys     cookie key, tombstone key, and the salts for visitors without a cookie
+     +- ring/installation         keys of the control database and of receipts, pepper of the passwords
 
-Nothing here is ever made anew over something that is there: a file that does not open is refused.
+Existing keys are never replaced by new ones: a file that does not open is an error.
 """
 
 import secrets
@@ -24,7 +24,7 @@ from tnc.core.errors import FailedError, NotFoundError, RefusedError
 from tnc.core.models import WorkspaceId
 from tnc.store.keys.key_file import new_key_text, read_key, read_keys
 from tnc.store.keys.puncturable import PuncturableKey
-from tnc.store.keys.sealed_file import SlotFile, mend, sweep
+from tnc.store.keys.sealed_file import SlotFile, finish_destroying, recover
 
 __all__ = [
     "DayKeys", "InstallationKeys", "Keyring", "Token", "WorkspaceKeys", "new_key_text", "read_key", "read_keys",
@@ -38,7 +38,7 @@ class _DayContent(msgspec.Struct):
     clicks: bytes
     events: bytes
     token_key: bytes
-    words: bytes = b""
+    dictionary: bytes = msgspec.field(name="words", default=b"")
 
 
 class _WorkspaceContent(msgspec.Struct):
@@ -55,27 +55,27 @@ class _InstallationContent(msgspec.Struct):
 
 @dataclass(slots=True)
 class DayKeys:
-    """What opens one day of one workspace."""
+    """The keys of one day of one workspace. Its trees are not thread-safe."""
 
     workspace: WorkspaceId
     date: Date
     clicks: PuncturableKey
     events: PuncturableKey
     token_key: bytes
-    words: bytes = b""  # what its records need not say again: see `Sealer`
+    dictionary: bytes = b""  # ids that the records of the day refer to; see `Sealer`
     _hashes: dict[str, Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # Begun once for each kind: a click makes five tokens, and the key is most of what there is to hash.
+        # One hash per kind, copied for each token: a click has five tokens, and the key is most of the input.
         self._hashes = {
             kind: blake2b(digest_size=_TOKEN_BYTES, key=self.token_key, person=kind.encode())
             for kind in get_args(Token)
         }
 
     def token(self, kind: Token, value: str) -> int:
-        """A blind token: 48 bits that stand for `value` on this day only, as long as the day's key lives.
+        """A blind token: 48 bits that stand for `value` on this day only, and mean nothing without the day's key.
 
-        Whoever finds a row by it opens the record and compares, so a chance hit is harmless.
+        Callers open the records that they find by it and compare, so a collision is harmless.
         """
         hashed = self._hashes[kind].copy()
         hashed.update(value.encode())
@@ -97,21 +97,21 @@ class InstallationKeys:
 
 
 class Keyring:
-    """All keys of one installation, opened on demand and kept."""
+    """All keys of one installation, opened on demand. Day keys stay in memory."""
 
     def __init__(self, folder: Path, kek: bytes, former: bytes | None = None) -> None:
-        """`former` is another key-encryption key that opens too, while it is being changed."""
+        """`kek` is the key-encryption key; `former` opens files too, while the key is being changed."""
         self.folder = folder
         self._kek = kek
         self._former = former
-        self._changing = threading.RLock()  # one at a time reads a file and writes it back
+        self._changing = threading.RLock()  # a file is read and written back by one thread at a time
         self._days: dict[tuple[WorkspaceId, Date], DayKeys] = {}
 
     def _file(self, name: str, context: str) -> SlotFile:
         return SlotFile(self.folder / name, kek=self._kek, context=context, former=self._former)
 
     def _all_files(self) -> Iterator[SlotFile]:
-        """Every file of the ring that holds keys."""
+        """Every file with keys."""
         if self._installation_file().exists():
             yield self._installation_file()
         for folder in sorted(path for path in self.folder.glob("*") if (path / "keys").exists() or any(_days_in(path))):
@@ -121,50 +121,51 @@ class Keyring:
             yield from (self._day_file(workspace, date) for date in self.all_days(workspace))
 
     def examine(self) -> int:
-        """Open every file; how many there are. Raises what the first one refuses with."""
+        """Open every file; how many there are. Raises the error of the first one that does not open."""
         return sum(1 for file in self._all_files() if file.read() is not None)
 
     def epochs(self) -> dict[str, int]:
-        """How often each file was written, by its name in the folder: every erasure and every other key makes a next
-        one, and a copy of an earlier one still opens what was erased since.
+        """How often each file was written, by its path in the folder.
+
+        An erasure writes a file anew, so a copy with a lower number opens what was erased since.
         """
         files = (file for file in self._all_files() if file.path.name != "intent")
         return {str(file.path.relative_to(self.folder)): file.generation() for file in files}
 
     def key_epoch(self) -> int:
-        """How many key-encryption keys there have been: only another one has the installation's file written."""
+        """The number of key-encryption keys so far: only a change of the key writes the installation's file again."""
         return self._installation_file().generation()
 
     def epoch(self, workspace: WorkspaceId, date: Date) -> int | None:
-        """Of the file of a day; None when there is none (any more)."""
+        """How often the file of a day was written; None when there is no such file."""
         file = self._day_file(workspace, date)
         return file.generation() if file.exists() else None
 
-    def take_key(self, kek: bytes) -> None:
-        """Seal with another key from now on; the present one opens what `reseal` has not done yet."""
+    def use_key(self, kek: bytes) -> None:
+        """Seal with another key from now on; the current one opens files that `reseal` has not reached yet."""
         with self._changing:
             self._kek, self._former = kek, self._kek
 
     def reseal(self) -> int:
-        """Seal every file under the key that seals; how many there are."""
+        """Write every file again, sealed with the current key; how many there are."""
         with self._changing:
             files = list(self._all_files())
             for file in files:
                 file.write(file.read())
         return len(files)
 
-    def forget_former_key(self) -> None:
+    def drop_former_key(self) -> None:
         self._former = None
 
-    def sweep(self) -> None:
-        """Finish destroying what was being destroyed when a crash came."""
+    def finish_destroying(self) -> None:
+        """Complete deletions that a crash interrupted."""
         for folder in self._folders():
-            sweep(folder)
+            finish_destroying(folder)
 
-    def mend(self) -> None:
-        """At a start, when nobody writes yet: also finish replacing what was being replaced."""
+    def recover(self) -> None:
+        """At a start, before anything is written: complete deletions and replacements that a crash interrupted."""
         for folder in self._folders():
-            mend(folder)
+            recover(folder)
 
     def _folders(self) -> list[Path]:
         return [path for path in (self.folder, *self.folder.glob("*")) if path.is_dir()]
@@ -175,10 +176,10 @@ class Keyring:
         return self._file("installation", "installation")
 
     def create(self) -> None:
-        """Keys of a new installation; refused where there are some."""
+        """Make the keys of a new installation. Raises RefusedError where there are keys."""
         file = self._installation_file()
         if file.exists():
-            raise RefusedError(f"there are keys in {self.folder} already; nothing was changed.")
+            raise RefusedError(f"{self.folder} already contains keys; nothing was changed.")
         content = _InstallationContent(*(secrets.token_bytes(32) for _ in range(3)))
         file.write(msgspec.msgpack.encode(content))
 
@@ -187,7 +188,7 @@ class Keyring:
         if not file.exists():
             raise RefusedError(
                 f"the keyring {self.folder} is missing; without it the data cannot be read. Nothing was changed. "
-                "Put back the folder from your own copy, or `tnc init` a new data directory elsewhere."
+                "Restore the folder from your own copy, or make a new data directory elsewhere with `tnc init`."
             )
         content = _decode(file, _InstallationContent)
         return InstallationKeys(content.control_key, content.pepper, content.receipt_key)
@@ -201,7 +202,7 @@ class Keyring:
         file = self._workspace_file(workspace)
         if not file.exists():
             raise NotFoundError(
-                f"there is no workspace {workspace!r}: {file.path} is missing. If it is known here, put back the "
+                f"there is no workspace {workspace!r}: {file.path} is missing. If it should exist, restore the "
                 "newest copy of the folder `ring`."
             )
         return _decode(file, _WorkspaceContent)
@@ -213,13 +214,13 @@ class Keyring:
     def create_workspace(self, workspace: WorkspaceId) -> None:
         file = self._workspace_file(workspace)
         if file.exists():
-            raise RefusedError(f"the workspace {workspace!r} has keys already; nothing was changed.")
+            raise RefusedError(f"the workspace {workspace!r} already has keys; nothing was changed.")
         file.write(msgspec.msgpack.encode(_WorkspaceContent(secrets.token_bytes(32), secrets.token_bytes(32), {})))
 
-    def turn_salts(self, workspace: WorkspaceId, today: Date) -> dict[str, bytes]:
-        """The salts of yesterday, today and tomorrow by ISO date; makes what is missing of the last two.
+    def rotate_salts(self, workspace: WorkspaceId, today: Date) -> dict[str, bytes]:
+        """The salts of yesterday, today and tomorrow by ISO date; makes the last two where they are missing.
 
-        Older ones are destroyed for ever. Tomorrow's is there ahead, so that midnight waits for no disk.
+        Older ones are destroyed for good. Tomorrow's is made ahead, so that no click waits for the disk at midnight.
         """
         with self._changing:
             content = self._workspace_content(workspace)
@@ -235,7 +236,7 @@ class Keyring:
             return salts
 
     def intent_file(self, workspace: WorkspaceId) -> SlotFile:
-        """Where an erasure is written down before it begins: gone with it, as keys are, and in no backup."""
+        """The journal of an erasure that is under way; destroyed like a key when it is done, and in no backup."""
         return self._file(f"{workspace}/intent", f"intent|{workspace}")
 
     # -- a day
@@ -248,43 +249,43 @@ class Keyring:
         return self._day_file(workspace, date).exists()
 
     def day(self, workspace: WorkspaceId, date: Date) -> DayKeys:
-        """The keys of a day that has some; raises NotFoundError otherwise."""
+        """The keys of a day, kept in memory. Raises NotFoundError."""
         keys = self._days.get((workspace, date))
         if keys is None:
             keys = self._days[workspace, date] = self.open_day(workspace, date)
         return keys
 
     def open_day(self, workspace: WorkspaceId, date: Date) -> DayKeys:
-        """Like `day`, but a copy of the caller's own: the trees of `DayKeys` are not for two threads."""
+        """The keys of a day for the caller alone, since the trees are not thread-safe. Raises NotFoundError."""
         file = self._day_file(workspace, date)
         if not file.exists():
-            raise NotFoundError(f"the keyring holds no key for {date} of workspace {workspace!r}.")
+            raise NotFoundError(f"the keyring has no key for {date} of workspace {workspace!r}.")
         content = _decode(file, _DayContent)
         clicks, events = PuncturableKey.load(content.clicks), PuncturableKey.load(content.events)
-        return DayKeys(workspace, date, clicks, events, content.token_key, content.words)
+        return DayKeys(workspace, date, clicks, events, content.token_key, content.dictionary)
 
-    def create_day(self, workspace: WorkspaceId, date: Date, *, words: bytes = b"") -> DayKeys:
-        """New keys for a new day, durable before this returns."""
+    def create_day(self, workspace: WorkspaceId, date: Date, *, dictionary: bytes = b"") -> DayKeys:
+        """Make the keys of a new day; durable when this returns. Raises RefusedError where there are keys."""
         if self.has_day(workspace, date):
-            raise RefusedError(f"{date} of workspace {workspace!r} has keys already.")
+            raise RefusedError(f"{date} of workspace {workspace!r} already has keys.")
         clicks, events = (PuncturableKey.from_root(secrets.token_bytes(32)) for _ in range(2))
-        keys = DayKeys(workspace, date, clicks, events, secrets.token_bytes(32), words)
+        keys = DayKeys(workspace, date, clicks, events, secrets.token_bytes(32), dictionary)
         self.save_day(keys)
         self._days[workspace, date] = keys
         return keys
 
     def save_day(self, keys: DayKeys) -> None:
-        content = _DayContent(keys.clicks.dump(), keys.events.dump(), keys.token_key, keys.words)
+        content = _DayContent(keys.clicks.dump(), keys.events.dump(), keys.token_key, keys.dictionary)
         self._day_file(keys.workspace, keys.date).write(msgspec.msgpack.encode(content))
 
     def puncture_day(self, workspace: WorkspaceId, date: Date, *, clicks: Iterable[int], events: Iterable[int]) -> None:
-        """Make these leaves underivable for ever, durable before this returns; keys opened before are old ones."""
+        """Puncture these leaves; durable when this returns. `DayKeys` that were opened before still derive them."""
         with self._changing:
             keys = self.open_day(workspace, date)
             punctured = [keys.clicks.puncture(seq) for seq in clicks] + [keys.events.puncture(seq) for seq in events]
             if any(punctured):
                 self.save_day(keys)
-            else:  # a crash may have come between the writing of the new keys and the end of the old ones
+            else:  # a crash may have come between the write of the new keys and the overwriting of the old ones
                 self._day_file(workspace, date).finish_replacing()
             self._days.pop((workspace, date), None)
 
@@ -310,5 +311,5 @@ def _decode(file: SlotFile, kind: type[_T]) -> _T:
         return msgspec.msgpack.decode(file.read(), type=kind)
     except msgspec.MsgspecError as error:
         raise FailedError(
-            f"the key file {file.path} opens but does not hold keys; it was written by another version of tnc."
+            f"the key file {file.path} opens but contains no keys; it was written by another version of tnc."
         ) from error

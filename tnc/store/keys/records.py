@@ -1,8 +1,8 @@
-"""Records: a click or an event as the bytes that go to disk, and back.
+"""Records: a click or an event to the bytes that are stored, and back.
 
-JSON of the non-empty fields, compressed with a dictionary (what all clicks say, and the owner's own words),
-sealed under the one-time key of its sequence number. The place (workspace, day, table, number, format) is bound
-in, so a record that is moved to another row, day or workspace does not open.
+A record is the JSON of the non-empty fields, compressed with a dictionary (text that all clicks share, and the ids of
+the workspace), sealed with the one-time key of its sequence number. Its place (format, workspace, day, table, number)
+is authenticated, so a record that is moved to another row, day or workspace does not open.
 """
 
 from collections.abc import Iterable
@@ -24,60 +24,60 @@ from tnc.store.keys.puncturable import PuncturableKey, PuncturedError
 _T = TypeVar("_T", bound=Struct)
 
 FORMAT: Final = 1
-_LEARNT: Final = Path(__file__).with_name("records.dictionary").read_bytes()
-_MOST_BYTES: Final = 1 << 20
-_USUAL_BYTES: Final = 1_000
-_MOST_WORDS: Final = 4_096
-# Without zstd's four magic bytes: what the bytes are is known, and there is one frame for every click.
+_SHARED_DICTIONARY: Final = Path(__file__).with_name("records.dictionary").read_bytes()
+_MAX_BYTES: Final = 1 << 20
+_TYPICAL_BYTES: Final = 1_000
+_MAX_DICTIONARY_BYTES: Final = 4_096
+# Without zstd's four magic bytes, which every click would store.
 _MAGICLESS: Final = zstandard.FORMAT_ZSTD1_MAGICLESS
 
 
 @lru_cache(maxsize=8)
-def _dictionary(words: bytes) -> zstandard.ZstdCompressionDict:
-    """What all clicks say, and after it, where it is cheapest to point to, what these say."""
-    return zstandard.ZstdCompressionDict(_LEARNT + words)
+def _zstd_dictionary(of_day: bytes) -> zstandard.ZstdCompressionDict:
+    """The shared dictionary, then that of the day: references to the end of a dictionary are the shortest."""
+    return zstandard.ZstdCompressionDict(_SHARED_DICTIONARY + of_day)
 
 
-def words_of(ids: Iterable[str]) -> bytes:
-    """The owner's own words, as the records of a day may leave them out."""
-    return " ".join(ids).encode()[:_MOST_WORDS]
+def dictionary_of(ids: Iterable[str]) -> bytes:
+    """A dictionary for the records of a day: ids of the workspace, up to 4 kB."""
+    return " ".join(ids).encode()[:_MAX_DICTIONARY_BYTES]
 
 
 class Sealer:
-    """Seals and opens the rows of one table of one day. Not for two threads at once.
+    """Seals and opens the rows of one table of one day. Not thread-safe.
 
-    `words` are those of the day's keys: they stand for the owner's ids, which so need not be in every record.
+    `dictionary` is `DayKeys.dictionary` of that day: records refer to it where they repeat an id of the workspace.
     """
 
     def __init__(
-        self, tree: PuncturableKey, *, workspace: WorkspaceId, date: Date, table: str, words: bytes = b""
+        self, tree: PuncturableKey, *, workspace: WorkspaceId, date: Date, table: str, dictionary: bytes = b""
     ) -> None:
         self._tree = tree
-        self._chance = RandomBytes()
+        self._random = RandomBytes()
         self._place = f"tnc record {FORMAT}|{workspace}|{date}|{table}|".encode()
         self._where = f"{table} of {date} in workspace {workspace!r}"
         self._encoder = msgspec.json.Encoder()
-        dictionary = _dictionary(words)
+        zstd_dictionary = _zstd_dictionary(dictionary)
         settings = zstandard.ZstdCompressionParameters.from_level(
-            3, source_size=_USUAL_BYTES, dict_size=len(dictionary), format=_MAGICLESS, write_dict_id=False
+            3, source_size=_TYPICAL_BYTES, dict_size=len(zstd_dictionary), format=_MAGICLESS, write_dict_id=False
         )
-        self._compressor = zstandard.ZstdCompressor(dict_data=dictionary, compression_params=settings)
-        self._decompressor = zstandard.ZstdDecompressor(dict_data=dictionary, format=_MAGICLESS)
+        self._compressor = zstandard.ZstdCompressor(dict_data=zstd_dictionary, compression_params=settings)
+        self._decompressor = zstandard.ZstdDecompressor(dict_data=zstd_dictionary, format=_MAGICLESS)
 
     def seal(self, seq: int, record: Struct) -> bytes:
-        """Raises InvalidError for a record larger than 1 MB, which could not be opened again."""
+        """Raises InvalidError for a record of more than 1 MB, which `open` would refuse."""
         text = self._encoder.encode(record)
-        if len(text) > _MOST_BYTES:
-            raise InvalidError(f"a record of {len(text)} bytes is too large to keep; the most is {_MOST_BYTES}.")
+        if len(text) > _MAX_BYTES:
+            raise InvalidError(f"a record of {len(text)} bytes is too large to store; the maximum is {_MAX_BYTES}.")
         packed = self._compressor.compress(text)
-        return crypto.seal(self._tree.leaf(seq), packed, self._place + b"%d" % seq, chance=self._chance)
+        return crypto.seal(self._tree.leaf(seq), packed, self._place + b"%d" % seq, chance=self._random)
 
     def open(self, seq: int, sealed: bytes, kind: type[_T]) -> _T:
-        """The record of a row. Raises PuncturedError when it was erased, FailedError when it was tampered with."""
+        """The record of a row. Raises PuncturedError when it was erased, FailedError when it was changed or moved."""
         return msgspec.json.decode(self._open(seq, sealed), type=kind)
 
     def opens(self, seq: int, sealed: bytes) -> bool:
-        """Whether the record of a row can be read at all."""
+        """Whether the record of a row can be decrypted."""
         try:
             self._open(seq, sealed)
         except (PuncturedError, FailedError):
@@ -90,7 +90,7 @@ class Sealer:
             packed = crypto.unseal(key, sealed, self._place + b"%d" % seq)
         except crypto.CannotOpenError as error:
             raise FailedError(f"row {seq} of {self._where} does not open: it was damaged or moved.") from error
-        return self._decompressor.decompress(packed, max_output_size=_MOST_BYTES)
+        return self._decompressor.decompress(packed, max_output_size=_MAX_BYTES)
 
     def open_click(self, seq: int, sealed: bytes) -> Click:
         return self.open(seq, sealed, Click)

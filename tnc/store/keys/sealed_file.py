@@ -1,10 +1,10 @@
 """A small sealed file that can be replaced so that the old content is gone from the disk.
 
-The habit of writing a new file and renaming it leaves the old key in freed blocks. So there are two fixed
-slots in one file: the new content goes to the idle slot and is synced, then the other slot is overwritten
-with chance and synced. A crash at any point leaves one whole slot; the highest generation that opens wins.
+Writing a new file and renaming it would leave the old key in freed blocks. So one file has two fixed slots: the new
+content is written to the idle slot and synced, then the other slot is overwritten with random bytes and synced. A
+crash at any point leaves one complete slot; the highest generation that opens is the content.
 
-Layout: magic, slot size, then two slots of [sha256 of the rest | generation | length | sealed | chance].
+Layout: magic, slot size, then two slots of [sha256 of the rest | generation | length | sealed | random bytes].
 """
 
 import hashlib
@@ -26,9 +26,9 @@ GONE = ".gone"
 
 
 class SlotFile:
-    """Content of any length under `kek`, bound to `context` (for example workspace and date).
+    """Content of any length, sealed with `kek` and bound to `context` (for example workspace and date).
 
-    While a key is being changed, `former` opens what was not sealed anew yet.
+    While the key-encryption key is being changed, `former` opens files that are not sealed with the new one yet.
     """
 
     def __init__(self, path: Path, *, kek: bytes, context: str, former: bytes | None = None) -> None:
@@ -50,17 +50,19 @@ class SlotFile:
         return hashlib.sha256(body).digest() + body
 
     def generation(self) -> int:
-        """How often it was written. It stands in the clear and is bound to what is sealed."""
+        """How often the file was written: stored unencrypted, and bound to the sealed content."""
         slots = _slots(self.path.read_bytes())
         return slots[0][0] if slots else 0
 
     def read(self) -> bytes:
-        """The newest content. Raises RefusedError when the key is not its key, FailedError when it is damaged."""
-        slots = _slots(self.path.read_bytes()) or _slots(self.path.read_bytes())  # it may just be written
+        """The newest content. Raises RefusedError when the key is not the file's, FailedError when it is damaged."""
+        slots = _slots(self.path.read_bytes()) or _slots(
+            self.path.read_bytes()
+        )  # read again: it may have been in the middle of a write
         if not slots:
             raise FailedError(
-                f"the key file {self.path} is damaged: neither of its two slots is whole. Nothing was changed. "
-                "Put back the newest copy of the folder `ring`, then start again."
+                f"the key file {self.path} is damaged: neither of its two slots is complete. Nothing was changed. "
+                "Restore the newest copy of the folder `ring`, then start again."
             )
         generation, _, sealed = slots[0]
         try:
@@ -70,7 +72,7 @@ class SlotFile:
                 return SlotFile(self.path, kek=self._former, context=self._context.decode()).read()
             raise RefusedError(
                 f"the key does not open {self.path}: it is another installation's key, or the file was swapped. "
-                "Nothing was changed. Name the right key file in config.toml (`key = ...`)."
+                "Nothing was changed. Write the right key file into config.toml (`key = ...`)."
             ) from error
 
     def write(self, content: bytes) -> None:
@@ -97,14 +99,14 @@ class SlotFile:
         return self.path.with_name(self.path.name + _OLD)
 
     def _create(self, content: bytes, needed: int, *, generation: int) -> None:
-        """A new file, whole or not at all; a smaller one in its place is wiped, also after a crash between."""
-        size = -(-needed * 2 // _SLOT_STEP) * _SLOT_STEP  # room to grow, so that this is rare
+        """Create the file, or replace one whose slots are too small, atomically; the smaller one is overwritten."""
+        size = -(-needed * 2 // _SLOT_STEP) * _SLOT_STEP  # twice what is needed, so that this is rare
         new = self.path.with_name(self.path.name + ".new")
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb", buffering=0):
             head = _MAGIC + _SIZE.pack(size)
-            write_whole(descriptor, head + self._slot(generation, content, size) + secrets.token_bytes(size))
+            write_all(descriptor, head + self._slot(generation, content, size) + secrets.token_bytes(size))
             os.fsync(descriptor)
         if self.path.exists():
             os.link(self.path, self._leftover)
@@ -113,23 +115,23 @@ class SlotFile:
         self.finish_replacing()
 
     def finish_replacing(self) -> None:
-        """What a crash cut off; see `finish_replacing`."""
+        """Overwrite the previous content if a crash left it; see the function of this name."""
         finish_replacing(self.path)
 
     def destroy(self) -> None:
-        """Overwrite and unlink: what only this file could open is gone.
+        """Overwrite and unlink the file: nothing can open what only its keys opened.
 
-        It loses its name first: a crash leaves a file that is there or one that is not, never half of one.
+        It is renamed first: after a crash the file is either there and complete, or gone.
         """
         self.finish_replacing()
         if self.path.exists():
             self.path.replace(self.path.with_name(self.path.name + GONE))
             _sync_folder(self.path.parent)
-        sweep(self.path.parent)
+        finish_destroying(self.path.parent)
 
 
-def sweep(folder: Path) -> None:
-    """Overwrite what a crash left of files that were being destroyed."""
+def finish_destroying(folder: Path) -> None:
+    """Overwrite and unlink files whose destruction a crash interrupted."""
     gone = sorted(folder.glob(f"*{GONE}"))
     for path in gone:
         overwrite(path)
@@ -139,13 +141,13 @@ def sweep(folder: Path) -> None:
 
 
 def finish_replacing(path: Path) -> None:
-    """Overwrite what a crash left of the former content: a smaller file, or the slot that was to be overwritten.
+    """Overwrite the previous content if a crash left it: a smaller file, or the slot that was to be overwritten.
 
-    By the one who writes alone: a reader beside him would take the name of the smaller file away before its bytes are.
+    Only for the process that writes: called by a reader, it could unlink a smaller file before the writer overwrote it.
     """
     old = path.with_name(path.name + _OLD)
     if old.exists():
-        if not old.samefile(path):  # the same: a crash came before the new file took its place
+        if not old.samefile(path):  # the same file: the crash came before the new one was renamed
             overwrite(old)
         old.unlink()
         _sync_folder(path.parent)
@@ -156,38 +158,38 @@ def finish_replacing(path: Path) -> None:
             _put(file.fileno(), slots[1][1], size, secrets.token_bytes(size))
 
 
-def mend(folder: Path) -> None:
-    """Finish all that a crash cut off in a folder, at a start."""
+def recover(folder: Path) -> None:
+    """At a start: complete what a crash interrupted in a folder."""
     for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix == ".new":  # it never came to hold
+        if path.is_file() and path.suffix == ".new":  # never renamed, so never in use
             overwrite(path)
             path.unlink()
         elif path.is_file() and path.suffix not in (_OLD, GONE):
             finish_replacing(path)
-    sweep(folder)
+    finish_destroying(folder)
 
 
 def _slots(text: bytes) -> list[tuple[int, int, bytes]]:
-    """(generation, index, sealed) of each whole slot, newest first."""
+    """(generation, index, sealed content) of each complete slot, newest first."""
     if not text.startswith(_MAGIC) or len(text) < _START:
         return []
     (size,) = _SIZE.unpack_from(text, len(_MAGIC))
-    whole = []
+    complete = []
     for index in (0, 1):
         slot = text[_START + index * size : _START + (index + 1) * size]
         if len(slot) == size and hashlib.sha256(slot[32:]).digest() == slot[:32]:
             generation, length = _HEAD.unpack_from(slot, 32)
-            whole.append((generation, index, slot[32 + _HEAD.size : 32 + _HEAD.size + length]))
-    return sorted(whole, reverse=True)
+            complete.append((generation, index, slot[32 + _HEAD.size : 32 + _HEAD.size + length]))
+    return sorted(complete, reverse=True)
 
 
 def _put(descriptor: int, index: int, size: int, slot: bytes) -> None:
-    write_whole(descriptor, slot, at=_START + index * size)
+    write_all(descriptor, slot, at=_START + index * size)
     os.fsync(descriptor)
 
 
-def write_whole(descriptor: int, content: bytes, *, at: int = 0) -> None:
-    """All of it, or OSError: a disk that is nearly full takes the first part and says nothing."""
+def write_all(descriptor: int, content: bytes, *, at: int = 0) -> None:
+    """Write everything or raise OSError: a disk that is nearly full accepts the first part without an error."""
     done = 0
     while done < len(content):
         done += os.pwrite(descriptor, content[done:], at + done)
@@ -195,7 +197,7 @@ def write_whole(descriptor: int, content: bytes, *, at: int = 0) -> None:
 
 def overwrite(path: Path) -> None:
     with path.open("r+b", buffering=0) as file:
-        write_whole(file.fileno(), secrets.token_bytes(path.stat().st_size))
+        write_all(file.fileno(), secrets.token_bytes(path.stat().st_size))
         os.fsync(file.fileno())
 
 
