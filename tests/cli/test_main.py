@@ -1,5 +1,7 @@
 """Addresses tell the reviewers of ad platforms from people as surely as names do: none may be asked for alone."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,18 @@ def test_a_condition_on_other_ip_addresses_is_accepted(tnc: Tnc, tmp_path: Path,
     file.write_text(flow(condition))
 
     assert tnc("apply", str(file)).code == 0
+
+
+def test_a_command_loads_only_the_libraries_it_needs() -> None:
+    program = (
+        "import sys; sys.argv = ['tnc', 'version']\nfrom tnc.cli.main import main\n"
+        "try: main()\nfinally: print(*sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert {"tnc", "click"} <= loaded
+    assert loaded.isdisjoint(
+        {"aiohttp", "asyncio", "sqlite3", "aiosqlite", "duckdb", "msgspec", "cryptography", "jinja2"}
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from tnc.admin.backup.backups import Backups
-from tnc.cli.main import CliContext, print_json, with_json
+from tnc.cli.context import CliContext, print_json, with_context, with_json
 
 
 @click.group()
@@ -16,7 +16,7 @@ def backup() -> None:
 @backup.command("create")
 @click.argument("folder", required=False, metavar="DIR")
 @with_json
-@click.pass_obj
+@with_context
 def create(asker: CliContext, folder: str | None, as_json: bool) -> None:
     """Make one, in DIR or in the data directory's own folder. Keys are not in it: keep copies of them elsewhere."""
     with asker.workspace() as workspace:
@@ -30,7 +30,7 @@ def create(asker: CliContext, folder: str | None, as_json: bool) -> None:
 @backup.command("list")
 @click.argument("folder", required=False, metavar="DIR")
 @with_json
-@click.pass_obj
+@with_context
 def list_(asker: CliContext, folder: str | None, as_json: bool) -> None:
     """Those in DIR, or in the data directory's own folder; newest first."""
     with asker.workspace() as workspace:
@@ -45,7 +45,7 @@ def list_(asker: CliContext, folder: str | None, as_json: bool) -> None:
 @backup.command("verify")
 @click.argument("file", metavar="FILE")
 @with_json
-@click.pass_obj
+@with_context
 def verify(asker: CliContext, file: str, as_json: bool) -> None:
     """Try every record with the present keyring alone."""
     with asker.workspace() as workspace:
@@ -60,7 +60,7 @@ def verify(asker: CliContext, file: str, as_json: bool) -> None:
 @click.argument("file", metavar="FILE")
 @click.option("--data", required=True, metavar="DIR", help="The new data directory.")
 @with_json
-@click.pass_obj
+@with_context
 def restore(asker: CliContext, file: str, data: str, as_json: bool) -> None:
     """A new data directory from a backup, without what was erased since and what is too old."""
     with asker.workspace() as workspace:

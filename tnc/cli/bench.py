@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tnc.admin.bench.measure import Figures, measure
-from tnc.cli.main import CliContext, print_json, with_json
+from tnc.cli.context import CliContext, print_json, with_context, with_json
 from tnc.core import settings
 from tnc.core.errors import TncError
 
@@ -15,7 +15,7 @@ from tnc.core.errors import TncError
 @click.command()
 @click.option("--seconds", type=click.FloatRange(0.5, 600), default=5.0, help="How long each measure takes; else 5.")
 @with_json
-@click.pass_obj
+@with_context
 def bench(asker: CliContext, seconds: float, as_json: bool) -> None:
     """What this machine can take, tried on a data directory of its own."""
     with tempfile.TemporaryDirectory(prefix="tnc-bench-", dir=_disk(asker)) as folder:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tnc.cli.main import CliContext, plain, print_json, print_json_line, with_json
+from tnc.cli.context import CliContext, plain, print_json, print_json_line, with_context, with_json
 from tnc.core.errors import InvalidError, PartlyDoneError
 from tnc.core.fields import FIELDS, Where, click_json, parse_where
 from tnc.core.models import ClickHistory, ClickId
@@ -25,7 +25,7 @@ def shown(workspace: Workspace, history: ClickHistory) -> dict[str, Any]:
 @click.command("click")
 @click.argument("click_id", metavar="ID")
 @with_json
-@click.pass_obj
+@with_context
 def one(asker: CliContext, click_id: str, as_json: bool) -> None:
     """One click in full, with its conversions."""
     with asker.workspace() as workspace:
@@ -66,7 +66,7 @@ def _conversion(told: dict[str, Any]) -> str:
 @click.option("--where", "conditions", multiple=True, metavar="K=V", help="Only these; repeatable.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many; 20 when they are not printed as JSON.")
 @with_json
-@click.pass_obj
+@with_context
 def many(asker: CliContext, follow: bool, conditions: Sequence[str], limit: int | None, as_json: bool) -> None:
     """The click log, newest first."""
     wheres = [parse_where(each, _NAMES) for each in conditions]
@@ -118,7 +118,7 @@ def import_() -> None:
 @import_.command("clicks")
 @click.argument("file")
 @with_json
-@click.pass_obj
+@with_context
 def import_clicks(asker: CliContext, file: str, as_json: bool) -> None:
     """Clicks as JSON, an object a line; running it twice adds nothing."""
     try:

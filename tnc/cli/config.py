@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from tnc.campaigns.export import export_tables, export_toml
-from tnc.cli.main import CliContext, print_json, read_file, with_json
+from tnc.cli.context import CliContext, print_json, read_file, with_context, with_json
 from tnc.core.errors import InvalidError
 from tnc.core.fields import rfc3339
 from tnc.core.settings import resolve_secret
@@ -34,7 +34,7 @@ def _one(file: str | None, version: int | None) -> None:
 
 @click.command()
 @from_file_or_version
-@click.pass_obj
+@with_context
 def plan(asker: CliContext, file: str | None, prune: bool, version: int | None, as_json: bool) -> None:
     """Show what `apply` would change."""
     _one(file, version)
@@ -62,7 +62,7 @@ def apply_text(asker: CliContext, text: str, name: str, *, prune: bool) -> dict[
 
 @click.command()
 @from_file_or_version
-@click.pass_obj
+@with_context
 def apply(asker: CliContext, file: str | None, prune: bool, version: int | None, as_json: bool) -> None:
     """Make a configuration live, all or nothing."""
     _one(file, version)
@@ -79,7 +79,7 @@ def apply(asker: CliContext, file: str | None, prune: bool, version: int | None,
 
 @click.command()
 @with_json
-@click.pass_obj
+@with_context
 def versions(asker: CliContext, as_json: bool) -> None:
     """Every version of the configuration: when, by whom, and what changed."""
     with asker.workspace() as workspace:
@@ -106,7 +106,7 @@ def versions(asker: CliContext, as_json: bool) -> None:
 @click.command()
 @click.option("--version", type=int, help="An older version instead of the present one.")
 @with_json
-@click.pass_obj
+@with_context
 def export(asker: CliContext, version: int | None, as_json: bool) -> None:
     """Print the configuration as TOML; applying it changes nothing."""
     with asker.workspace() as workspace:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from tnc.cli.main import CliContext, plain, print_json, print_json_line, read_file, with_json
+from tnc.cli.context import CliContext, plain, print_json, print_json_line, read_file, with_context, with_json
 from tnc.core.errors import InvalidError, PartlyDoneError
 from tnc.store.days.inbox import UNMATCHED
 from tnc.tracking.conversions.inbox import call_json
@@ -24,7 +24,7 @@ def conversion() -> None:
 @click.option("--event", help="A custom event beside the sale, like deposit.")
 @click.option("--txid", help="The network's own id of the transaction.")
 @with_json
-@click.pass_obj
+@with_context
 def add(asker: CliContext, /, click_id: str, as_json: bool, **given: str | None) -> None:
     """Record a conversion, or correct one."""
     params = {"cid": click_id, **{name: value for name, value in given.items() if value is not None}}
@@ -39,7 +39,7 @@ def add(asker: CliContext, /, click_id: str, as_json: bool, **given: str | None)
 @click.argument("file")
 @click.option("--dry-run", is_flag=True, help="Say what would become of each line, and store nothing.")
 @with_json
-@click.pass_obj
+@with_context
 def import_(asker: CliContext, file: str, dry_run: bool, as_json: bool) -> None:
     """Conversions as CSV, one a line; running it twice adds nothing."""
     told = asker.call("conversion-import", text=read_file(file), dry_run=dry_run)
@@ -65,7 +65,7 @@ def _print_import(told: dict[str, Any], name: str) -> None:
 @click.option("--unmatched", is_flag=True, help="Only calls that did not match.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many; 20 when they are not printed as JSON.")
 @with_json
-@click.pass_obj
+@with_context
 def inbox(asker: CliContext, unmatched: bool, limit: int | None, as_json: bool) -> None:
     """Every call as it came, newest first; with --json one object a line."""
     with asker.reading() as services:
@@ -82,7 +82,7 @@ def inbox(asker: CliContext, unmatched: bool, limit: int | None, as_json: bool) 
 @click.option("--call", "call_id", metavar="C", help="One call, as `inbox` names it.")
 @click.option("--unmatched", is_flag=True, help="All calls that did not match.")
 @with_json
-@click.pass_obj
+@with_context
 def replay(asker: CliContext, call_id: str | None, unmatched: bool, as_json: bool) -> None:
     """Hear calls again, after what was wrong with them was mended."""
     if unmatched == (call_id is not None):

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tnc.cli.main import CliContext, plain, print_json, print_json_line, with_json
+from tnc.cli.context import CliContext, plain, print_json, print_json_line, with_context, with_json
 from tnc.core.errors import FailedError, InvalidError
 from tnc.core.models import Destination
 from tnc.destinations.http import open_session
@@ -23,7 +23,7 @@ def destination() -> None:
 
 @destination.command("list")
 @with_json
-@click.pass_obj
+@with_context
 def list_(asker: CliContext, as_json: bool) -> None:
     """All destinations, and how they stand."""
     server = asker.server()
@@ -54,7 +54,7 @@ def in_words(standing: dict[str, Any]) -> str:
 @destination.command("show")
 @click.argument("destination_id", metavar="ID")
 @with_json
-@click.pass_obj
+@with_context
 def show(asker: CliContext, destination_id: str, as_json: bool) -> None:
     """One destination: how it stands, its settings without secrets, its last answers."""
     server = asker.server()
@@ -82,7 +82,7 @@ def show(asker: CliContext, destination_id: str, as_json: bool) -> None:
 @click.option("--click", "click_id", required=True, metavar="CLICK", help="The click whose conversion would be sent.")
 @click.option("--conversion", "conversion_id", metavar="CONVERSION", help="Which of them; else the last.")
 @with_json
-@click.pass_obj
+@with_context
 def preview(asker: CliContext, destination_id: str, click_id: str, conversion_id: str | None, as_json: bool) -> None:
     """What would be sent, byte for byte, without sending it."""
     with asker.reading() as services:
@@ -102,7 +102,7 @@ def preview(asker: CliContext, destination_id: str, click_id: str, conversion_id
 @destination.command("test")
 @click.argument("destination_id", metavar="ID")
 @with_json
-@click.pass_obj
+@with_context
 def test(asker: CliContext, destination_id: str, as_json: bool) -> None:
     """Send one marked test event now."""
     with asker.reading() as services:
@@ -127,7 +127,7 @@ async def _send_test(workspace: Workspace, destination: Destination) -> Destinat
 @click.argument("destination_id", metavar="ID")
 @click.option("--limit", type=click.IntRange(1), help="At most so many; 20 when they are not printed as JSON.")
 @with_json
-@click.pass_obj
+@with_context
 def log(asker: CliContext, destination_id: str, limit: int | None, as_json: bool) -> None:
     """Deliveries, newest first; with --json one object a line."""
     with asker.reading() as services:
@@ -151,7 +151,7 @@ def _line(told: dict[str, Any]) -> str:
 @click.option("--delivery", "delivery_id", metavar="D", help="One delivery, as `log` names it.")
 @click.option("--dead", is_flag=True, help="All that were given up or refused.")
 @with_json
-@click.pass_obj
+@with_context
 def replay(asker: CliContext, destination_id: str, delivery_id: str | None, dead: bool, as_json: bool) -> None:
     """Send again, under the same event ids."""
     if dead == (delivery_id is not None):
@@ -166,7 +166,7 @@ def replay(asker: CliContext, destination_id: str, delivery_id: str | None, dead
 @destination.command("resume")
 @click.argument("destination_id", metavar="ID")
 @with_json
-@click.pass_obj
+@with_context
 def resume(asker: CliContext, destination_id: str, as_json: bool) -> None:
     """Let a destination that stopped go again."""
     told = asker.call("destination-resume", destination=destination_id)

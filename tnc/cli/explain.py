@@ -6,7 +6,7 @@ from datetime import date as Date
 import click
 import msgspec
 
-from tnc.cli.main import CliContext, plain, print_json, print_json_line, with_json
+from tnc.cli.context import CliContext, plain, print_json, print_json_line, with_context, with_json
 from tnc.core.errors import InvalidError
 from tnc.core.fields import parse_rfc3339_ms
 from tnc.core.models import CampaignId, ClickId
@@ -26,7 +26,7 @@ from tnc.tracking.setup import make_tracker, visit_reader
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Any other header; repeatable.")
 @click.option("--at", "time", help="Time of the visit, like 2026-11-24T22:30Z; else now.")
 @with_json
-@click.pass_obj
+@with_context
 def try_(
     asker: CliContext, /, campaign: str, headers: Sequence[str], time: str | None, as_json: bool, **visitor: str
 ) -> None:
@@ -67,7 +67,7 @@ def _time_ms(text: str) -> int:
 @click.command("explain")
 @click.argument("click_ids", nargs=-1, required=True, metavar="ID...")
 @with_json
-@click.pass_obj
+@with_context
 def explain_(asker: CliContext, click_ids: Sequence[str], as_json: bool) -> None:
     """Why a click went where it went, decided again from what was stored."""
     with asker.workspace() as workspace:
@@ -90,7 +90,7 @@ def explain_(asker: CliContext, click_ids: Sequence[str], as_json: bool) -> None
 @click.option("--dry-run", is_flag=True, help="Say how many would change, and change nothing.")
 @click.option("--undo", is_flag=True, help="Take back what the filter said later.")
 @with_json
-@click.pass_obj
+@with_context
 def reclassify_(
     asker: CliContext, /, filter_id: str, start: str | None, end: str | None, dry_run: bool, undo: bool, as_json: bool
 ) -> None:

@@ -1,4 +1,4 @@
-"""`tnc init`, `tnc doctor`, `tnc version`: the appliance itself."""
+"""`tnc init` and `tnc doctor`: the appliance itself."""
 
 import sys
 from collections.abc import Sequence
@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from tnc import __version__
 from tnc.admin.doctor import examine
 from tnc.admin.install import initialise, owner
-from tnc.cli.main import CliContext, print_json, with_json
+from tnc.cli.context import CliContext, print_json, with_context, with_json
 from tnc.core.clock import World
 from tnc.core.settings import Settings, read_setting
 
@@ -59,7 +58,7 @@ def init(
 
 @click.command()
 @with_json
-@click.pass_obj
+@with_context
 @click.pass_context
 def doctor(ctx: click.Context, asker: CliContext, as_json: bool) -> None:
     """Every check with its fix; exit 1 if one fails."""
@@ -74,13 +73,3 @@ def doctor(ctx: click.Context, asker: CliContext, as_json: bool) -> None:
             click.echo(f"{mark}  {each.check:18} {each.text}" + (f"\n{'':28}{each.fix}" if each.fix else ""))
     if any(each.state == "failed" for each in findings):
         ctx.exit(1)
-
-
-@click.command()
-@with_json
-def version(as_json: bool) -> None:
-    """The version of tnc."""
-    if as_json:
-        print_json({"version": __version__})
-    else:
-        click.echo(__version__)

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from tnc.admin.geo_updates import renew
-from tnc.cli.main import CliContext, plain, print_json, with_json
+from tnc.cli.context import CliContext, plain, print_json, with_context, with_json
 from tnc.core.errors import FailedError, PartlyDoneError
 from tnc.core.process import lower_priority
 from tnc.visitors.geo.install import add as add_file
@@ -22,7 +22,7 @@ from tnc.visitors.user_agent import UserAgentReader
 @click.command()
 @click.argument("address")
 @with_json
-@click.pass_obj
+@with_context
 def ip(asker: CliContext, address: str, as_json: bool) -> None:
     """What is known of an address, and which data says so."""
     with asker.workspace() as workspace:
@@ -59,7 +59,7 @@ def ipdb() -> None:
 
 @ipdb.command("list")
 @with_json
-@click.pass_obj
+@with_context
 def list_(asker: CliContext, as_json: bool) -> None:
     """What is installed: kind, age, licence, attribution, and what failed to be renewed."""
     with asker.workspace() as workspace:
@@ -85,7 +85,7 @@ def _age(each: dict[str, Any]) -> str:
 @click.argument("file")
 @click.option("--kind", type=click.Choice(get_args(NetworkKind)), help="What a plain list of prefixes means.")
 @with_json
-@click.pass_obj
+@with_context
 def add(asker: CliContext, file: str, kind: NetworkKind | None, as_json: bool) -> None:
     """Install a database, or a list of networks with its meaning."""
     with asker.workspace() as workspace:
@@ -105,7 +105,7 @@ def add(asker: CliContext, file: str, kind: NetworkKind | None, as_json: bool) -
 @ipdb.command()
 @click.option("--due", "only_due", is_flag=True, help="Only what is older than it should be, with low priority.")
 @with_json
-@click.pass_obj
+@with_context
 def update(asker: CliContext, only_due: bool, as_json: bool) -> None:
     """Fetch new geo data; whatever goes wrong, what is there stays in use."""
     if only_due:
@@ -140,7 +140,7 @@ def _failure(report: UpdateReport) -> str:
 @ipdb.command()
 @click.argument("name")
 @with_json
-@click.pass_obj
+@with_context
 def remove(asker: CliContext, name: str, as_json: bool) -> None:
     """Take data away; what only it knew becomes unknown."""
     with asker.workspace() as workspace:

@@ -3,13 +3,13 @@
 import click
 
 from tnc.admin.remote import Remote
-from tnc.cli.main import CliContext, plain, print_json, with_json
+from tnc.cli.context import CliContext, plain, print_json, with_context, with_json
 from tnc.core.errors import RefusedError
 
 
 @click.command()
 @with_json
-@click.pass_obj
+@with_context
 def jobs(asker: CliContext, as_json: bool) -> None:
     """What the machine does by itself: how often, how the last turn went, when the next one is."""
     told = _server(asker).call("jobs")
@@ -25,7 +25,7 @@ def jobs(asker: CliContext, as_json: bool) -> None:
 @click.command()
 @click.argument("job")
 @with_json
-@click.pass_obj
+@with_context
 def run(asker: CliContext, job: str, as_json: bool) -> None:
     """Do a JOB now, and wait until it is done; `tnc jobs` names them."""
     told = _server(asker).call("run-job", job=job)

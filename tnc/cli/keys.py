@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tnc.cli.main import CliContext, print_json, with_json
+from tnc.cli.context import CliContext, print_json, with_context, with_json
 from tnc.core.errors import FailedError
 
 
@@ -16,7 +16,7 @@ def keys() -> None:
 
 @keys.command("status")
 @with_json
-@click.pass_obj
+@with_context
 def status(asker: CliContext, as_json: bool) -> None:
     """Where the key comes from, how many days have keys, and whether the copy elsewhere is behind."""
     with asker.reading() as services:
@@ -38,7 +38,7 @@ def status(asker: CliContext, as_json: bool) -> None:
 
 @keys.command("verify")
 @with_json
-@click.pass_obj
+@with_context
 def verify(asker: CliContext, as_json: bool) -> None:
     """Open every file of the keyring; exit 1 when one does not open or a day has none."""
     with asker.reading() as services:
@@ -57,7 +57,7 @@ def verify(asker: CliContext, as_json: bool) -> None:
 )
 @click.option("--secret-stdin", is_flag=True, help="Read the new passphrase from standard input.")
 @with_json
-@click.pass_obj
+@with_context
 def rotate(asker: CliContext, kind: str, secret_stdin: bool, as_json: bool) -> None:
     """A new key for the keyring; no record is written anew. With `split` it prints the half to take away, once."""
     secret = sys.stdin.readline().rstrip("\r\n") if secret_stdin else None
@@ -73,7 +73,7 @@ def rotate(asker: CliContext, kind: str, secret_stdin: bool, as_json: bool) -> N
 @keys.command("escrow")
 @click.argument("file", metavar="FILE")
 @with_json
-@click.pass_obj
+@with_context
 def escrow(asker: CliContext, file: str, as_json: bool) -> None:
     """Copy the keyring for another place; the key file closes it. Destroy the copy before: it opens what was erased."""
     told = asker.call("keys-escrow", path=str(Path(file).resolve()))

@@ -5,7 +5,7 @@ import asyncio
 import click
 
 from tnc.admin.mail import Email, post, relay_of
-from tnc.cli.main import CliContext, print_json, with_json
+from tnc.cli.context import CliContext, print_json, with_context, with_json
 from tnc.core.clock import ID_RANDOM_BYTES, new_id
 from tnc.core.errors import InvalidError
 
@@ -17,7 +17,7 @@ def mail() -> None:
 
 @mail.command("test")
 @with_json
-@click.pass_obj
+@with_context
 def test(asker: CliContext, as_json: bool) -> None:
     """Send a mail by the settings in config.toml, or say what is wrong with them."""
     relay = relay_of(asker.settings())

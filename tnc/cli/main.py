@@ -1,30 +1,19 @@
-"""What all commands share: the configuration file, exit codes, and printing."""
+"""The table of commands, and what all of them share: the option --config and exit codes.
+
+It imports little: each command brings what it needs, so `tnc version` starts in a fraction of a second.
+"""
 
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 
-from tnc.admin.remote import Json, Remote
-from tnc.admin.services import Services
-from tnc.core import settings as appliance_settings
-from tnc.core.clock import World
-from tnc.core.errors import InvalidError, RefusedError, TncError
-from tnc.core.logging import set_up_logs
-from tnc.core.settings import Settings
-from tnc.store.days.files import Days
-from tnc.store.days.transactions import OfflineWriter, ReadOnly
-from tnc.store.workspace import Workspace, locked
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-_LINE_ENDS: Final = {ord(sign): f"\\u{ord(sign):04x}" for sign in "\x85\u2028\u2029"}
-
+from tnc import __version__
+from tnc.core.errors import TncError
 
 # Where each command lives. Loaded when it is called: a server must not carry the libraries of a report.
 COMMANDS: Final[Mapping[str, str]] = {
@@ -57,7 +46,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "template": "tnc.cli.templates:template",
     "try": "tnc.cli.explain:try_",
     "ua": "tnc.cli.ipdata:ua",
-    "version": "tnc.cli.init:version",
+    "version": "tnc.cli.main:version",
     "versions": "tnc.cli.config:versions",
 }
 
@@ -93,103 +82,14 @@ class _Group(click.Group):
 def group(ctx: click.Context, config: str | None) -> None:
     """The click tracker for your own server."""
     os.umask(0o077)  # whatever is made here is its owner's alone
-    ctx.obj = CliContext(config)
+    ctx.obj = config
 
 
-class CliContext:
-    """Opens what a command needs, when it needs it."""
-
-    def __init__(self, config: str | None) -> None:
-        self.config = config
-        self.world = World()
-
-    def config_file(self) -> Path:
-        return appliance_settings.find(self.config)
-
-    def settings(self) -> Settings:
-        settings = appliance_settings.load(self.config_file())
-        set_up_logs(settings.log_level)
-        return settings
-
-    @contextmanager
-    def workspace(self) -> Iterator[Workspace]:
-        """To read, with or without a running server."""
-        with Workspace(self.settings(), self.world, to_write=False) as workspace:
-            yield workspace
-
-    @contextmanager
-    def reading(self) -> Iterator[Services]:
-        """Services that only read, with or without a running server."""
-        with self.workspace() as workspace:
-            yield Services(workspace, ReadOnly())
-
-    @contextmanager
-    def writing(self) -> Iterator[Services]:
-        """Services that may write, while no server runs. Raises RefusedError when one does."""
-        settings = self.settings()
-        with (
-            Workspace(settings, self.world, to_write=False) as reading,
-            locked(reading.paths),
-            Workspace(settings, self.world, to_write=True) as workspace,
-            closing(Days(workspace.paths.days, workspace.keyring, workspace.dictionary)) as days,
-        ):
-            yield Services(workspace, OfflineWriter(days))
-
-    def call(self, command: str, **given: Json) -> Json:
-        """One of `Services.commands`: done by the running server, else here."""
-        server = self.server()
-        if server is not None:
-            return server.call(command, **given)
-        with self.writing() as services:
-            return services.commands()[command](**given)
-
-    def server(self) -> Remote | None:
-        """The running server of this data directory, if there is one."""
-        with self.workspace() as workspace:
-            remote = Remote(workspace.paths.socket)
-        return remote if remote.answers() else None
-
-
-def with_json(command: _F) -> _F:
-    """The option that every command has which prints data."""
-    return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(command)
-
-
-def print_json(told: object) -> None:
-    click.echo(json.dumps(told, ensure_ascii=False, indent=2))
-
-
-def print_json_line(told: object) -> None:
-    """A line for every reader: some take more signs for the end of a line than JSON Lines does."""
-    click.echo(json.dumps(told, ensure_ascii=False).translate(_LINE_ENDS))
-
-
-def read_file(path: str) -> str:
-    """The text of a file. Raises InvalidError when it cannot be read."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InvalidError(f"{path} is not UTF-8 text.") from error
-
-
-def write_outside(data: Path, path: Path, content: bytes) -> None:
-    """A file for its owner alone, and not below the data directory, where nothing may lie in clear."""
-    if data.resolve() in path.parents:
-        raise RefusedError(f"{path} lies in the data directory, where nothing may lie in clear; name another place.")
-    try:
-        path.unlink(missing_ok=True)  # it may be readable by others
-        path.write_bytes(content)
-    except OSError as error:
-        raise InvalidError(f"{path} cannot be written: {error.strerror}.") from error
-
-
-def plain(text: object) -> str:
-    """Text from outside for a terminal: what could move the cursor or change colours is made visible."""
-    if text is None:
-        return "unknown"
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text))
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def version(as_json: bool) -> None:
+    """The version of tnc."""
+    click.echo(json.dumps({"version": __version__}, indent=2) if as_json else __version__)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import click
 
 from tnc.admin.records import breach as breach_of
 from tnc.admin.records import processing
-from tnc.cli.main import CliContext, plain, print_json, read_file, with_json, write_outside
+from tnc.cli.context import CliContext, plain, print_json, read_file, with_context, with_json, write_outside
 from tnc.core.errors import FailedError, PartlyDoneError
 from tnc.privacy.data_map import map_json
 from tnc.privacy.export import export_zip, file_name
@@ -63,7 +63,7 @@ def _print_stores(told: dict[str, Any], *, as_json: bool) -> None:
 @privacy.command("find")
 @who
 @with_json
-@click.pass_obj
+@with_context
 def find(asker: CliContext, /, as_json: bool, **given: Any) -> None:
     """How much is stored of a person, by store."""
     with asker.reading() as services:
@@ -76,7 +76,7 @@ def find(asker: CliContext, /, as_json: bool, **given: Any) -> None:
 @who
 @click.option("--request", "request_id", metavar="ID", help="The request of the register that this grants.")
 @with_json
-@click.pass_obj
+@with_context
 def erase(asker: CliContext, /, request_id: str | None, as_json: bool, **given: Any) -> None:  # noqa: ARG001 - always JSON
     """Erase a person, everywhere and in every backup, and print the receipt; totals of reports stay."""
     receipt = asker.call("erase", request_id=request_id, **subject_of(asker, **given))
@@ -92,7 +92,7 @@ def erase(asker: CliContext, /, request_id: str | None, as_json: bool, **given: 
 @who
 @click.option("--out", metavar="PATH", help="Where to write it; else a new file here.")
 @with_json
-@click.pass_obj
+@with_context
 def export(asker: CliContext, /, out: str | None, as_json: bool, **given: Any) -> None:
     """A copy of everything stored about a person, as a ZIP; the same bytes when it is made twice."""
     with asker.reading() as services:
@@ -110,7 +110,7 @@ def export(asker: CliContext, /, out: str | None, as_json: bool, **given: Any) -
 @privacy.command("restrict")
 @who
 @with_json
-@click.pass_obj
+@with_context
 def restrict(asker: CliContext, /, as_json: bool, **given: Any) -> None:
     """Keep a person's clicks beyond their term, and out of reports, exports and deliveries."""
     _print_stores(asker.call("restrict", **subject_of(asker, **given)), as_json=as_json)
@@ -119,7 +119,7 @@ def restrict(asker: CliContext, /, as_json: bool, **given: Any) -> None:
 @privacy.command("unrestrict")
 @who
 @with_json
-@click.pass_obj
+@with_context
 def unrestrict(asker: CliContext, /, as_json: bool, **given: Any) -> None:
     """Put restricted clicks back; what has outlived its term is erased."""
     _print_stores(asker.call("unrestrict", **subject_of(asker, **given)), as_json=as_json)
@@ -128,7 +128,7 @@ def unrestrict(asker: CliContext, /, as_json: bool, **given: Any) -> None:
 @privacy.command("object")
 @who
 @with_json
-@click.pass_obj
+@with_context
 def object_(asker: CliContext, /, as_json: bool, **given: Any) -> None:
     """From now on this visitor leaves no trace; what is stored stays until it is erased."""
     told = asker.call("object", **subject_of(asker, **given))
@@ -141,7 +141,7 @@ def object_(asker: CliContext, /, as_json: bool, **given: Any) -> None:
 @privacy.command("verify")
 @click.argument("receipt", metavar="RECEIPT")
 @with_json
-@click.pass_obj
+@with_context
 def verify(asker: CliContext, receipt: str, as_json: bool) -> None:
     """Check a receipt against the keys and stores as they are now; exit 1 when it does not hold."""
     given = read_receipt(read_file(receipt))
@@ -157,7 +157,7 @@ def verify(asker: CliContext, receipt: str, as_json: bool) -> None:
 
 @privacy.command("scan")
 @with_json
-@click.pass_obj
+@with_context
 @click.pass_context
 def scan(ctx: click.Context, asker: CliContext, as_json: bool) -> None:
     """Look through every file for what must not be in the clear; exit 1 when there is some."""
@@ -181,7 +181,7 @@ def scan(ctx: click.Context, asker: CliContext, as_json: bool) -> None:
 
 @privacy.command("map")
 @with_json
-@click.pass_obj
+@with_context
 def map_(asker: CliContext, as_json: bool) -> None:
     """Every column of every store: what it says of people, how it is erased, how long it lives."""
     told = map_json(in_words(asker.settings()))
@@ -199,7 +199,7 @@ def map_(asker: CliContext, as_json: bool) -> None:
 @privacy.command("requests")
 @click.option("--overdue", is_flag=True, help="Only those that are late; exit 1 when there are some.")
 @with_json
-@click.pass_obj
+@with_context
 @click.pass_context
 def requests(ctx: click.Context, asker: CliContext, overdue: bool, as_json: bool) -> None:
     """The register: what people asked for, and until when it must be answered."""
@@ -243,7 +243,7 @@ def _print_request(told: dict[str, Any], *, as_json: bool) -> None:
 @click.option("--contact", default="", help="Where to answer.")
 @who
 @with_json
-@click.pass_obj
+@with_context
 def add(asker: CliContext, /, kind: str, channel: str, text: str, contact: str, as_json: bool, **given: Any) -> None:
     """Take down a request that came by letter or e-mail: access, erasure, restriction, objection, ..."""
     meant = {name: value for name, value in subject_of(asker, **given).items() if value}
@@ -254,7 +254,7 @@ def add(asker: CliContext, /, kind: str, channel: str, text: str, contact: str, 
 @request.command("show")
 @click.argument("request_id", metavar="ID")
 @with_json
-@click.pass_obj
+@with_context
 def show(asker: CliContext, request_id: str, as_json: bool) -> None:
     """One request with its steps."""
     with asker.reading() as services:
@@ -268,7 +268,7 @@ def show(asker: CliContext, request_id: str, as_json: bool) -> None:
 @click.option("--reason", default="", help="Needed when it is denied or only partly fulfilled.")
 @click.option("--answer", default="", help="What the person reads on his status page.")
 @with_json
-@click.pass_obj
+@with_context
 def move(asker: CliContext, request_id: str, state: str, reason: str, answer: str, as_json: bool) -> None:
     """The next state: acknowledged, needs_identity, verified, approved, fulfilled, denied, ..."""
     told = asker.call("request-move", request_id=request_id, state=state, reason=reason, answer=answer)
@@ -280,7 +280,7 @@ def move(asker: CliContext, request_id: str, state: str, reason: str, answer: st
 @click.argument("receiver", metavar="RECEIVER")
 @click.argument("outcome", metavar="OUTCOME", type=click.Choice(get_args(Outcome)))
 @with_json
-@click.pass_obj
+@with_context
 def told_(asker: CliContext, request_id: str, receiver: str, outcome: str, as_json: bool) -> None:
     """What became of it at somebody who had been told before: deleted, retracted, limited, letter, impossible."""
     told = asker.call("request-told", request_id=request_id, receiver=receiver, outcome=outcome)
@@ -292,7 +292,7 @@ def told_(asker: CliContext, request_id: str, receiver: str, outcome: str, as_js
 @click.option("--until", "until", required=True, metavar="DATE", help="At most two further months.")
 @click.option("--reason", required=True, help="Told to the person.")
 @with_json
-@click.pass_obj
+@with_context
 def extend(asker: CliContext, request_id: str, until: str, reason: str, as_json: bool) -> None:
     """More time, with its reason, before it is due."""
     until_ms = moment_ms(until, now_ms=asker.world.now_ms(), zone=ZoneInfo("UTC"), name="until")
@@ -302,7 +302,7 @@ def extend(asker: CliContext, request_id: str, until: str, reason: str, as_json:
 
 @click.command()
 @with_json
-@click.pass_obj
+@with_context
 def ropa(asker: CliContext, as_json: bool) -> None:
     """Records of processing, made from the present configuration and the checks of this installation."""
     with asker.workspace() as workspace:
@@ -338,7 +338,7 @@ def breach() -> None:
 @click.option("--from", "since", required=True, metavar="T", help="When it began, as far as that is known.")
 @click.option("--to", "until", default="now", metavar="T", help="When it ended; else now.")
 @with_json
-@click.pass_obj
+@with_context
 def report(asker: CliContext, since: str, until: str, as_json: bool) -> None:
     """Whom it concerns, how many, which data, until when the authority must be told, and a draft."""
     now_ms, utc = asker.world.now_ms(), ZoneInfo("UTC")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from tnc.cli.main import CliContext, print_json, with_json
+from tnc.cli.context import CliContext, print_json, with_context, with_json
 from tnc.core.errors import InvalidError
 from tnc.core.process import lower_priority
 from tnc.reports.columns.columns import Columns
@@ -25,7 +25,7 @@ from tnc.reports.run import run_report
 @click.option("--currency", metavar="C", help="Convert money to it.")
 @click.option("--csv", "as_csv", is_flag=True, help="CSV on stdout.")
 @with_json
-@click.pass_obj
+@with_context
 def report(asker: CliContext, /, as_csv: bool, as_json: bool, **asked: Sequence[str] | str | int | None) -> None:
     """Numbers by any dimensions; totals are of the clicks, not of the rows."""
     if as_csv and as_json:

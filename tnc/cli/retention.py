@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from tnc.cli.main import CliContext, plain, print_json, with_json
+from tnc.cli.context import CliContext, plain, print_json, with_context, with_json
 from tnc.core.errors import InvalidError, RefusedError
 from tnc.reports.query import moment_ms
 
@@ -19,7 +19,7 @@ def retention() -> None:
 
 @retention.command("show")
 @with_json
-@click.pass_obj
+@with_context
 def show(asker: CliContext, as_json: bool) -> None:
     """Every term, and what goes next."""
     with asker.reading() as services:
@@ -42,7 +42,7 @@ def show(asker: CliContext, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_json
-@click.pass_obj
+@with_context
 def set_(asker: CliContext, terms: Sequence[str], dry_run: bool, yes: bool, as_json: bool) -> None:
     """Change terms of this workspace, like clicks=30; says first what goes by it."""
     wanted = dict(_term(each) for each in terms)
@@ -64,7 +64,7 @@ def _term(text: str) -> tuple[str, int]:
 @click.option("--as-of", metavar="TIME", help="As if it were then.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @with_json
-@click.pass_obj
+@with_context
 def run(asker: CliContext, as_of: str | None, dry_run: bool, as_json: bool) -> None:
     """Let go what has reached its term; a running server does it by itself."""
     given: dict[str, Any] = {"dry_run": dry_run}

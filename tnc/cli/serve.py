@@ -8,13 +8,13 @@ import click
 import uvloop
 
 from tnc.app import serve as serve_appliance
-from tnc.cli.main import CliContext
+from tnc.cli.context import CliContext, with_context
 
 log = logging.getLogger(__name__)
 
 
 @click.command()
-@click.pass_obj
+@with_context
 def serve(asker: CliContext) -> None:
     """Run the appliance in the foreground; SIGTERM stops it, nothing lost."""
 

@@ -12,8 +12,8 @@ from tnc.admin.services import Services
 from tnc.app import tracking_alone
 from tnc.campaigns.destination_schema import destinations_of
 from tnc.campaigns.platforms.registry import CLICK_IDS
+from tnc.cli.context import CliContext, plain, print_json, with_context, with_json
 from tnc.cli.conversions import conversion
-from tnc.cli.main import CliContext, plain, print_json, with_json
 from tnc.core.clock import MINUTE_MS
 from tnc.core.errors import FailedError
 from tnc.core.fields import money
@@ -133,7 +133,7 @@ class Walk:
 @conversion.command("simulate")
 @click.argument("campaign_id", metavar="CAMPAIGN")
 @with_json
-@click.pass_obj
+@with_context
 def simulate(asker: CliContext, campaign_id: str, as_json: bool) -> None:
     """A signed test click and postback through the real path, step by step; counted nowhere."""
     server = asker.server()

@@ -18,7 +18,7 @@ from tnc.campaigns.templates.catalogue import (
 )
 from tnc.campaigns.templates.render import placeholders, render
 from tnc.cli.config import apply_text
-from tnc.cli.main import CliContext, plain, print_json, with_json
+from tnc.cli.context import CliContext, plain, print_json, with_context, with_json
 from tnc.core.errors import InvalidError, RefusedError
 
 _DOMAIN = click.option("--domain", default="YOUR-DOMAIN", help="Your tracking domain, for the comments.")
@@ -77,7 +77,7 @@ def show(template_id: str, domain: str, as_json: bool) -> None:
 @click.option("--set", "given", multiple=True, metavar="WORD=VALUE", help="Fill in a YOUR_... word; repeatable.")
 @_DOMAIN
 @with_json
-@click.pass_obj
+@with_context
 def apply(asker: CliContext, template_id: str, given: Sequence[str], domain: str, as_json: bool) -> None:
     """Make it part of the configuration; refused while a YOUR_... word is open or its id is taken."""
     found = find_filter(template_id) or find_template(template_id)
