@@ -218,8 +218,16 @@ class Workspace:
         version = self.latest_version()
         return version, self.plans(version).configuration
 
+    async def load_configuration(self) -> tuple[int, Configuration]:
+        """`configuration` for coroutines. A version that is not compiled yet is compiled in a thread."""
+        version = await self.versions.latest(self.id)
+        plans = self._plans.get(version)
+        if plans is None:
+            plans = await asyncio.to_thread(self.plans, version)
+        return version, plans.configuration
+
     def dictionary(self) -> bytes:
-        """The owner's ids, which the records of a new day need not say again."""
+        """The ids of the present configuration, for the records of a new day."""
         _, present = self.configuration()
         flows = {flow.id for campaign in present.campaigns.values() for flow in campaign.flows}
         tables = (present.filters, present.landers, present.networks, present.sources, present.offers)

@@ -1,6 +1,5 @@
 """Campaigns: their links, and what each does, in campaign_text."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -37,7 +36,7 @@ class Postback:
 
 async def index(request: web.Request) -> web.StreamResponse:
     """GET /campaigns"""
-    _, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
+    _, configuration = await request.app[SERVICES].workspace.load_configuration()
     base = request.app[QUERIES].tracking_base
     lines = [
         Line(campaign=each, link=tracking_link(base, each), state=campaign_text.state(each))
@@ -55,7 +54,7 @@ async def index(request: web.Request) -> web.StreamResponse:
 async def show(request: web.Request) -> web.StreamResponse:
     """GET /campaigns/{campaign_id}"""
     base = request.app[QUERIES].tracking_base
-    version, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
+    version, configuration = await request.app[SERVICES].workspace.load_configuration()
     campaign = configuration.campaigns.get(CampaignId(request.match_info["campaign_id"]))
     if campaign is None:
         raise NotFoundError("There is no campaign with this id; the page Campaigns lists all.")

@@ -36,7 +36,7 @@ async def index(request: web.Request) -> web.StreamResponse:
     campaign, traffic = request.query.get("campaign") or None, _traffic(request.query.get("traffic"))
     after = _read_cursor(request.query.get("before"))
     (_, configuration), histories = await asyncio.gather(
-        asyncio.to_thread(request.app[SERVICES].workspace.configuration),
+        request.app[SERVICES].workspace.load_configuration(),
         asyncio.to_thread(
             request.app[QUERIES].clicks,
             limit=_PAGE + 1,
@@ -70,7 +70,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     workspace, click_id = request.app[SERVICES].workspace, ClickId(request.match_info["click_id"])
     history = await asyncio.to_thread(workspace.histories.get, click_id)
     (_, configuration), destination, (explanation, unexplained) = await asyncio.gather(
-        asyncio.to_thread(workspace.configuration),
+        workspace.load_configuration(),
         asyncio.to_thread(workspace.destination, history.click),
         asyncio.to_thread(_explain, workspace, click_id),
     )

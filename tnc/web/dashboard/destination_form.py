@@ -103,7 +103,7 @@ async def change(request: web.Request) -> web.StreamResponse:
 
 
 async def _configuration(request: web.Request) -> Configuration:
-    _, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
+    _, configuration = await request.app[SERVICES].workspace.load_configuration()
     return configuration
 
 

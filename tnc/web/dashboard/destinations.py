@@ -26,7 +26,7 @@ async def index(request: web.Request) -> web.StreamResponse:
     """GET /destinations"""
     services = request.app[SERVICES]
     (_, configuration), statuses, counts = await asyncio.gather(
-        asyncio.to_thread(services.workspace.configuration),
+        services.workspace.load_configuration(),
         asyncio.to_thread(services.destinations.statuses),
         asyncio.to_thread(services.destinations.counts),
     )
@@ -73,7 +73,7 @@ async def replay(request: web.Request) -> web.StreamResponse:
 
 async def find(request: web.Request) -> tuple[Configuration, Destination]:
     """The destination in the address. Raises NotFoundError."""
-    _, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
+    _, configuration = await request.app[SERVICES].workspace.load_configuration()
     found = all_destinations(configuration).get(DestinationId(request.match_info["destination_id"]))
     if found is None:
         raise NotFoundError("There is no such destination; the page Conversion forwarding lists all.")

@@ -1,6 +1,5 @@
 """Filters: what each one stopped or would have stopped, and why."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +49,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     """GET /filters"""
     period = request.query.get("period", "7d")
     period = period if period in PERIODS else "7d"
-    _, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
+    _, configuration = await request.app[SERVICES].workspace.load_configuration()
     error: TncError | None = None
     results: Sequence[FilterResult] = ()
     try:

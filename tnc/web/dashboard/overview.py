@@ -103,7 +103,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     queries, now_ms = request.app[QUERIES], request.app[WORLD].now_ms()
     period = request.query.get("period", "24h")
     period = period if period in PERIODS else "24h"
-    _, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
+    _, configuration = await request.app[SERVICES].workspace.load_configuration()
     problems = [*await asyncio.to_thread(queries.problems)]
     found: Figures | None = None
     try:

@@ -22,7 +22,7 @@ async def index(request: web.Request) -> web.StreamResponse:
     services, wanted = request.app[SERVICES], request.query.get("outcome", "")
     rows, (_, configuration) = await asyncio.gather(
         asyncio.to_thread(services.conversions.rows, outcomes=_outcomes(wanted), limit=_SHOWN),
-        asyncio.to_thread(services.workspace.configuration),
+        services.workspace.load_configuration(),
     )
     return page(
         request,

@@ -299,7 +299,7 @@ def _days(text: str) -> int:
 async def data_map(request: web.Request) -> web.StreamResponse:
     """GET /privacy/data-map"""
     workspace, wanted = request.app[SERVICES].workspace, request.query.get("class", "")
-    _, configuration = await asyncio.to_thread(workspace.configuration)
+    _, configuration = await workspace.load_configuration()
     entries = map_json(in_words(workspace.settings))
     return page(
         request,

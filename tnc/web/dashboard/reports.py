@@ -1,6 +1,5 @@
 """Reports: figures by any dimensions, as a page or as CSV."""
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -68,7 +67,7 @@ class Row:
 async def show(request: web.Request) -> web.StreamResponse:
     """GET /reports"""
     query = _query(request)
-    _, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
+    _, configuration = await request.app[SERVICES].workspace.load_configuration()
     result: Mapping[str, Any] | None = None
     error: TncError | None = None
     try:

@@ -12,7 +12,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     """GET /settings"""
     queries = request.app[QUERIES]
     (version, _), about, problems = await asyncio.gather(
-        asyncio.to_thread(request.app[SERVICES].workspace.configuration),
+        request.app[SERVICES].workspace.load_configuration(),
         asyncio.to_thread(queries.about),
         asyncio.to_thread(queries.problems),
     )

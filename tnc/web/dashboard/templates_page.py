@@ -53,7 +53,7 @@ async def apply(request: web.Request) -> web.StreamResponse:
 
 async def _page(request: web.Request, words: Mapping[str, str], *, error: str | None) -> web.StreamResponse:
     template = find_template(request.match_info["template_id"])
-    _, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
+    _, configuration = await request.app[SERVICES].workspace.load_configuration()
     return page(
         request,
         "template.html",

@@ -40,7 +40,7 @@ _TEXTS: Final = ("campaign", "ip", "browser", "user_agent", "language", "referre
 
 async def show(request: web.Request) -> web.StreamResponse:
     """GET /try: the form; with a `try` parameter also what would happen."""
-    _, configuration = await asyncio.to_thread(request.app[SERVICES].workspace.configuration)
+    _, configuration = await request.app[SERVICES].workspace.load_configuration()
     form = {name: request.query.get(name, "").strip() for name in _TEXTS}
     result: TestVisit | None = None
     error: TncError | None = None
