@@ -47,7 +47,7 @@ async def test_a_campaign_is_described_in_sentences(owner: Open, shared: Install
 
     assert "When country is US or CA and device is mobile" in text
     assert "When traffic is bot or datacenter is true: answer with status 404." in text
-    assert "100 conversions a day (UTC), then sandals" in text
+    assert "100 conversions a day (UTC), then Sandals" in text
     assert "0.02 USD a visit" in text
     assert "<strong>70 %</strong>" in text
     assert "When no flow matches: answer with status 404." in text

@@ -51,7 +51,7 @@ async def test_the_status_of_a_destination_is_a_sentence(owner: Open, fresh: Ins
     assert "Next attempt at 23 Nov 2026, 14:06:36 UTC." in await client.text("/destinations/meta-main")
 
     fresh.apply(PAUSED.format("meta-main"))
-    assert "Paused: conversions are queued. 1 queued." in await client.text("/destinations/meta-main")
+    assert "Paused. 1 delivery is queued." in await client.text("/destinations/meta-main")
 
 
 async def test_a_destination_shows_deliveries_and_replies_but_no_secret(owner: Open, shared: Installation) -> None:

@@ -43,7 +43,7 @@ async def test_stopped_visits_are_counted_by_reason_and_campaign(owner: Open, fr
     text = await client.text("/filters")
 
     assert "3 visits were stopped, 0 logged only" in text
-    assert rows_of(text, "Reasons of Standard filter") == [("Data-centre IP", "3", "0"), ("Traffic", "3", "0")]
+    assert rows_of(text, "Reasons of Standard filter") == [("Data-centre IP", "3", "0"), ("Traffic is bot", "3", "0")]
     assert rows_of(text, "Campaigns of Standard filter") == [("Summer", "3", "0", "6")]
     assert "tnc reclassify standard --from 7d --dry-run" in text
 
@@ -56,7 +56,7 @@ async def test_a_monitoring_filter_shows_what_it_would_have_stopped(owner: Open,
     text = await client.text("/filters?period=30d")
 
     assert "0 visits were stopped, 2 would have been (log only)" in text
-    assert rows_of(text, "Reasons of Standard filter") == [("Data-centre IP", "0", "2"), ("Traffic", "0", "2")]
+    assert rows_of(text, "Reasons of Standard filter") == [("Data-centre IP", "0", "2"), ("Traffic is bot", "0", "2")]
     assert "Would have been stopped" in text
     assert "mode = &#34;enforce&#34;" in text or 'mode = "enforce"' in text
 

@@ -27,7 +27,7 @@ TAGS = frozenset(
         """
         a body button caption code datalist dd details div dl dt figcaption figure footer form h1 h2 h3 head header html
         input label li link main meta nav ol optgroup option p pre rect script section select small span strong summary
-        svg table tbody td textarea th thead time title tr ul use
+        svg table tbody td textarea th thead time title tr ul use wbr
         """,
     )
 )

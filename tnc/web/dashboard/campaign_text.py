@@ -132,11 +132,12 @@ def payout(offer: Offer) -> str:
     return f"{amount(offer.payout)} {offer.currency}"
 
 
-def cap(each: Cap | None) -> str:
+def cap(each: Cap | None, configuration: Configuration) -> str:
     if each is None:
         return "no cap"
     per = "in total" if each.per == "total" else f"a {each.per} ({each.timezone})"
-    then = f", then {each.then}" if each.then else ""
+    other = None if each.then is None else configuration.offers.get(each.then)
+    then = f", then {other.name if other else each.then}" if each.then else ""
     return f"{each.conversions:,} conversions {per}{then}"
 
 

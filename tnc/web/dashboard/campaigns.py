@@ -73,7 +73,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         flows=[campaign_text.flow(each, configuration) for each in campaign.flows if not each.archived],
         otherwise=campaign_text.action(campaign.otherwise),
         settings=campaign_text.settings(campaign, configuration),
-        offers=[(each, campaign_text.payout(each), campaign_text.cap(each.cap)) for each in offers],
+        offers=[(each, campaign_text.payout(each), campaign_text.cap(each.cap, configuration)) for each in offers],
         postbacks=_postbacks(base, offers, configuration),
     )
 

@@ -48,6 +48,7 @@ class Field:
     value: str
     needed: bool
     secret: bool
+    stored: bool  # a secret that is kept when the field is left empty
     choices: tuple[str, ...] = ()
 
 
@@ -224,15 +225,16 @@ def _choices(key: str) -> tuple[str, ...]:
 def _fields(form: Form) -> list[Field]:
     fields = []
     for key, each in _keys(form.platform).items():
-        kept = each.is_secret and form.before is not None and key in form.before.settings
+        stored = each.is_secret and form.before is not None and key in form.before.settings
         fields.append(
             Field(
                 key=key,
                 text=each.text,
                 where=each.where,
                 value="" if each.is_secret else form.given.get(key, str(each.default or "")),
-                needed=each.needed and not kept,
+                needed=each.needed and not stored,
                 secret=each.is_secret,
+                stored=stored,
                 choices=each.shape.options if isinstance(each.shape, Choice) else (),
             )
         )

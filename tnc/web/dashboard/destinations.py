@@ -118,14 +118,14 @@ def _state(wanted: str) -> DeliveryState | None:
 
 
 def in_words(status: DestinationStatus) -> str:
-    """`Sending.`, `Next attempt at 23 Nov 2026, 14:05:06 UTC.`, `Stopped: meta-190 ...`"""
+    """`Sending.`, `... Next attempt at 23 Nov 2026, 14:05:06 UTC.`, `Paused.`, `Stopped: meta-190: ...`"""
     match status:
         case DestinationStatus(state="stopped", reason=reason):
-            return f"Stopped: {(reason or 'the reason is not known').rstrip('.')}. Conversions are queued."
+            return f"Stopped: {(reason or 'the reason is not known').rstrip('.')}."
         case DestinationStatus(state="waiting", until_ms=until_ms) if until_ms is not None:
             return f"The receiver does not accept deliveries now. Next attempt at {words.moment(until_ms)} UTC."
         case DestinationStatus(state="paused"):
-            return "Paused: conversions are queued."
+            return "Paused."
         case _:
             return "Sending."
 

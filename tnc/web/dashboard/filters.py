@@ -12,6 +12,7 @@ from tnc.core.models import Configuration, Filter
 from tnc.reports.client import ReportClient
 from tnc.reports.query import ReportQuery
 from tnc.rules import FILTER_REASON
+from tnc.rules.describe import describe_condition
 from tnc.web.dashboard import campaign_text
 from tnc.web.dashboard import format as words
 from tnc.web.dashboard.keys import REPORTS, SERVICES
@@ -94,7 +95,7 @@ def _result(
         stopped=sum(stopped for stopped, _ in counted.values()),
         logged=sum(logged for _, logged in counted.values()),
         reasons=[
-            Count(name=words.label(name.removeprefix(FILTER_REASON)), stopped=stopped, logged=logged)
+            Count(name=_condition(filter_, name.removeprefix(FILTER_REASON)), stopped=stopped, logged=logged)
             for name, (stopped, logged) in _counts(rows, _reasons).items()
         ],
         campaigns=[
@@ -102,6 +103,14 @@ def _result(
             for name, (stopped, logged) in counted.items()
         ],
     )
+
+
+def _condition(filter_: Filter, fact: str) -> str:
+    """The conditions of the filter on a fact: `Traffic is bot`; of a yes-or-no fact its name: `Data-centre IP`."""
+    conditions = [each for each in filter_.when if each.fact == fact]
+    if all(each.value in (True, [True]) for each in conditions):
+        return words.label(fact)
+    return words.sentence(" or ".join(map(describe_condition, conditions)))
 
 
 def _counts(rows: Iterable[Row], names_of: Callable[[Row], Iterable[str]]) -> dict[str, tuple[int, int]]:

@@ -108,6 +108,7 @@ _LABELS: Final = {
     "vpn": "VPN",
     "gpc": "Global Privacy Control",
     "datacenter": "Data-centre IP",
+    "traffic": "Traffic class",
     "url": "URL",
     "external_id": "Source's click id",
     "unique_campaign": "First visit to the campaign",
@@ -130,18 +131,19 @@ _LABELS: Final = {
     "on": "Sent on",
     "share": "Share of the payout",
     "consent": "Consent",
-    "first": "Only the first conversion of a click",
+    "first": "First only",
     "token_url": "Token URL",
 }
 
 _WORDS: Final[Mapping[str, str]] = {
-    "command line": "command line",
+    "page": "privacy page",
     "email": "e-mail",
     "unmapped": "unknown status",
     "monitor": "log only",
-    "confirmed": "documented and tested",
+    "awaiting_downstream": "awaiting receivers",
+    "confirmed": "documented by the vendor",
     "corroborated": "two sources agree",
-    "reported": "documented by the network",
+    "reported": "one public source",
     "memory": "unverified",
 }
 

@@ -21,7 +21,7 @@ COLUMNS: Final = tuple(
     METRICS[name]
     for name in (
         "visits", "valid", "unique_visits", "lander_clicks", "conversions", "cr", "revenue", "cost", "profit", "roi",
-        "epv", "epc", "cpa",
+        "epv", "epc",
     )
 )  # fmt: skip
 PERIODS: Final[Mapping[str, str]] = {
