@@ -54,8 +54,8 @@ def full(tmp_path: Path) -> Iterator[SmallWorkspace]:
         yield made
 
 
-def counts(told: dict[str, object]) -> dict[str, int]:
-    return {each["store"]: each["count"] for each in told["stores"]}  # type: ignore[attr-defined]
+def counts(found: dict[str, object]) -> dict[str, int]:
+    return {each["store"]: each["count"] for each in found["stores"]}  # type: ignore[attr-defined]
 
 
 # ------------------------------------------------------------------------------------------------- looking
@@ -171,8 +171,8 @@ def test_reports_by_owner_dimensions_do_not_change(full: SmallWorkspace) -> None
     questions = list(product(bys, ("UTC", "Asia/Kolkata"), ("click", "conversion")))
 
     def reports() -> dict[Any, Any]:
-        told = {asked: full.report(*asked[0], timezone=asked[1], time=asked[2]) for asked in questions}
-        return {asked: (each["totals"], each["rows"]) for asked, each in told.items()}
+        found = {asked: full.report(*asked[0], timezone=asked[1], time=asked[2]) for asked in questions}
+        return {asked: (each["totals"], each["rows"]) for asked, each in found.items()}
 
     before = reports()
     eraser = full.eraser()
@@ -366,9 +366,9 @@ def test_restricted_clicks_are_erased_with_their_events_and_deliveries(full: Sma
 
     receipt = eraser.erase(subject)
 
-    told = {each["store"]: (each["before"], each["after"]) for each in receipt["stores"]}
-    assert told["postbacks"] == (before["postbacks"], 0)
-    assert told["restricted clicks"] == (15, 0)
+    found = {each["store"]: (each["before"], each["after"]) for each in receipt["stores"]}
+    assert found["postbacks"] == (before["postbacks"], 0)
+    assert found["restricted clicks"] == (15, 0)
     assert full.leaks() == []
     assert full.report("campaign", "day")["totals"] == totals["totals"]
 
@@ -471,8 +471,8 @@ def test_a_postback_answered_before_an_erasure_is_not_stored_after_it(full: Smal
 def test_postbacks_without_a_click_that_name_the_person_are_erased(
     full: SmallWorkspace, params: dict[str, str]
 ) -> None:
-    his = {"sub1": "jane.canary@person.example"}
-    full.record(canary_click(OURS, at_ms=noon_ms(DAYS[0]), visitor="9" * 32, subs=his))
+    subs = {"sub1": "jane.canary@person.example"}
+    full.record(canary_click(OURS, at_ms=noon_ms(DAYS[0]), visitor="9" * 32, subs=subs))
 
     def strays(writer: DayWriter) -> None:
         writer.inbox.add(call("unknown-click", params))
@@ -486,9 +486,9 @@ def test_postbacks_without_a_click_that_name_the_person_are_erased(
     eraser.erase(subject)
 
     with zipfile.ZipFile(io.BytesIO(copied)) as archive:
-        told = [each["params"] for each in json.loads(archive.read("postbacks.json"))]
-    # Whoever shares an address, or writes another's into a link, must not read what is told of that one.
-    assert told == ([params] if OURS in str(params).lower() else [])
+        found = [each["params"] for each in json.loads(archive.read("postbacks.json"))]
+    # A person who shares an IP address, or puts another's e-mail address into a link, must not get their postbacks.
+    assert found == ([params] if OURS in str(params).lower() else [])
     assert len(calls_of(full)) == before - 1
     assert params not in [row.call.params for row in calls_of(full)]
 

@@ -38,7 +38,7 @@ def disk(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
 
 def test_a_disk_image_has_no_erased_data(disk: tuple[Path, Path]) -> None:
     image, mounted = disk
-    with small_workspace(mounted / "house") as made:
+    with small_workspace(mounted / "workspace") as made:
         made.clicks_of_others(40)
         made.canary_clicks()
         ring = made.workspace.paths.ring / MAIN
@@ -73,7 +73,7 @@ def narrow(tmp_path: Path) -> Iterator[Path]:
 
 def test_an_erasure_on_a_full_disk_completes_when_there_is_space(narrow: Path) -> None:
     ballast = narrow / "ballast"
-    with small_workspace(narrow / "house") as made:
+    with small_workspace(narrow / "workspace") as made:
         made.clicks_of_others(40)
         ids = set(made.canary_clicks())
         others = made.click_ids() - ids
@@ -86,7 +86,7 @@ def test_an_erasure_on_a_full_disk_completes_when_there_is_space(narrow: Path) -
             eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
         ballast.unlink()
 
-    with small_workspace(narrow / "house") as made:
+    with small_workspace(narrow / "workspace") as made:
         made.eraser().resume()
         eraser = made.eraser()
         assert made.click_ids() - ids == others

@@ -24,9 +24,9 @@ def all_erased(day: Day) -> Day:
     left = Day()
     for seq, click in day.numbered_clicks:
         events = [event for _, of, event in day.numbered_events if of == seq]
-        rest, told = remainder(click, events, ClickId(f"rest-{seq}"))
-        number = left.add(rest)
-        for event in told:
+        anonymous, result = remainder(click, events, ClickId(f"rest-{seq}"))
+        number = left.add(anonymous)
+        for event in result:
             left.happen(number, event)
     return left
 
@@ -35,9 +35,9 @@ def report(columns: Columns, day: Day, *by: str, **asked: Any) -> dict[str, Any]
     """`columns` must have no clicks of another day."""
     reports = Reports(columns, open_day=lambda _workspace, _date: day, dates=lambda _workspace: [DATE])
     given_ = {"start": str(DATE), "end": "2026-04-05"} | asked
-    wanted = ReportQuery(by=by, **given_).resolve(MAIN, 0)
-    told = reports.run(wanted, Exchange(home="USD", rates={"USD": 1.0, "EUR": 2.0})).to_json()
-    return {"rows": told["rows"], "totals": told["totals"]}
+    query = ReportQuery(by=by, **given_).resolve(MAIN, 0)
+    result = reports.run(query, Exchange(home="USD", rates={"USD": 1.0, "EUR": 2.0})).to_json()
+    return {"rows": result["rows"], "totals": result["totals"]}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -50,8 +50,8 @@ def test_sums_by_owner_dimensions_do_not_change(tmp_path: Path, seed: int) -> No
     bys = ((), ("campaign", "offer", "network", "source", "lander"), ("filter", "action"), ("hour",))
     with Columns(tmp_path / "before") as before, Columns(tmp_path / "after") as after:
         for by, timezone, time in product(bys, ("UTC", "Asia/Kathmandu"), ("click", "conversion")):
-            told = report(before, day, *by, timezone=timezone, time=time)
-            assert report(after, erased, *by, timezone=timezone, time=time) == told
+            result = report(before, day, *by, timezone=timezone, time=time)
+            assert report(after, erased, *by, timezone=timezone, time=time) == result
 
 
 def test_visitor_dimensions_read_erased(tmp_path: Path) -> None:

@@ -80,8 +80,8 @@ def test_overdue_requests_are_counted(full: SmallWorkspace) -> None:
     assert full.workspace.register.late(request.due_at_ms - 1).wait() == []
     assert [each.request_id for each in full.workspace.register.late(request.due_at_ms).wait()] == [request.request_id]
     full.now_ms = request.due_at_ms + 1
-    (told,) = privacy_requests(full).requests()
-    assert (told["overdue"], told["days_left"]) == (True, -1)
+    (entry,) = privacy_requests(full).requests()
+    assert (entry["overdue"], entry["days_left"]) == (True, -1)
 
 
 # --------------------------------------------------------------------------------------------------- states
@@ -133,12 +133,12 @@ def test_a_denial_needs_a_reason(full: SmallWorkspace, state: str) -> None:
 
 
 def test_a_second_request_is_a_duplicate(full: SmallWorkspace) -> None:
-    desk = privacy_requests(full)
+    privacy = privacy_requests(full)
     who = {"visitor": PERSONAL["visitor"]}
 
-    first = desk.add("erasure", channel="letter", who=who)
-    second = desk.add("erasure", channel="email", who=who)
-    other = desk.add("access", channel="email", who=who)
+    first = privacy.add("erasure", channel="letter", who=who)
+    second = privacy.add("erasure", channel="email", who=who)
+    other = privacy.add("access", channel="email", who=who)
 
     assert (first["duplicate_of"], second["duplicate_of"], other["duplicate_of"]) == (None, first["request_id"], None)
 
@@ -147,30 +147,30 @@ def test_a_second_request_is_a_duplicate(full: SmallWorkspace) -> None:
 
 
 def test_the_cookie_is_enough_evidence(full: SmallWorkspace) -> None:
-    desk, browser = privacy_requests(full), PERSONAL["browser_id"]
-    held = desk.stored_visits(browser)
+    privacy, browser = privacy_requests(full), PERSONAL["browser_id"]
+    held = privacy.stored_visits(browser)
     assert (held.clicks, held.conversions) == (6, 3)
 
-    receipt = desk.erase(browser)
+    receipt = privacy.erase(browser)
 
     assert {each["after"] for each in receipt["stores"]} == {0}
-    assert desk.stored_visits(browser).clicks == 0
-    (told,) = desk.requests()
-    assert (told["kind"], told["receipt_id"]) == ("erasure", receipt["receipt_id"])
-    assert [step["state"] for step in told["steps"][:3]] == ["received", "verified", "executing"]
-    assert told["evidence"] == "the cookie of the browser"
+    assert privacy.stored_visits(browser).clicks == 0
+    (entry,) = privacy.requests()
+    assert (entry["kind"], entry["receipt_id"]) == ("erasure", receipt["receipt_id"])
+    assert [step["state"] for step in entry["steps"][:3]] == ["received", "verified", "executing"]
+    assert entry["evidence"] == "the cookie of the browser"
 
 
 def test_a_request_is_found_by_the_secret_of_its_link_only(full: SmallWorkspace) -> None:
-    desk = privacy_requests(full)
-    request, link = desk.submit("question", text="Who are you?", contact="ann@example.com")
+    privacy = privacy_requests(full)
+    request, link = privacy.submit("question", text="Who are you?", contact="ann@example.com")
 
-    found = desk.by_link(link)
+    found = privacy.by_link(link)
 
     assert found is not None
     assert found.request_id == request.request_id
     assert len(link) == 32
-    assert desk.by_link("0" * 32) is None
+    assert privacy.by_link("0" * 32) is None
 
 
 def test_texts_of_requests_are_encrypted(full: SmallWorkspace) -> None:
@@ -196,103 +196,103 @@ def test_an_unknown_request_is_named(full: SmallWorkspace) -> None:
         privacy_requests(full).submit("revenge", text="now", contact="")  # type: ignore[arg-type]
 
 
-# ------------------------------------------------------------------------------------------ who had been told
+# ----------------------------------------------------------------------------------- receivers of conversions
 
 
 def test_an_erasure_is_not_fulfilled_while_a_receiver_has_not_answered(full: SmallWorkspace) -> None:
     """The canary's conversions were sent to meta-main."""
-    desk = privacy_requests(full)
+    privacy = privacy_requests(full)
 
-    receipt = desk.erase(PERSONAL["browser_id"])
+    receipt = privacy.erase(PERSONAL["browser_id"])
 
-    (told,) = desk.requests()
-    assert (told["state"], told["receipt_id"]) == ("awaiting_downstream", receipt["receipt_id"])
-    assert [(each["name"], each["reports"], each["outcome"]) for each in told["receivers"]] == [("meta-main", 3, None)]
+    (entry,) = privacy.requests()
+    assert (entry["state"], entry["receipt_id"]) == ("awaiting_downstream", receipt["receipt_id"])
+    assert [(each["name"], each["reports"], each["outcome"]) for each in entry["receivers"]] == [("meta-main", 3, None)]
     with pytest.raises(InvalidError, match="meta-main had been told before"):
-        desk.move(told["request_id"], "fulfilled")
+        privacy.move(entry["request_id"], "fulfilled")
     with pytest.raises(InvalidError, match="reason"):
-        desk.move(told["request_id"], "partly_fulfilled")
+        privacy.move(entry["request_id"], "partly_fulfilled")
 
-    settled = desk.record_outcome(told["request_id"], receiver="meta-main", outcome="letter")
+    settled = privacy.record_outcome(entry["request_id"], receiver="meta-main", outcome="letter")
     assert settled["steps"][-1]["reason"] == "meta-main: letter"
-    assert desk.move(told["request_id"], "fulfilled")["state"] == "fulfilled"
+    assert privacy.move(entry["request_id"], "fulfilled")["state"] == "fulfilled"
 
 
 def test_an_impossible_receiver_makes_the_request_partly_fulfilled(full: SmallWorkspace) -> None:
-    desk = privacy_requests(full)
-    desk.erase(PERSONAL["browser_id"])
-    (told,) = desk.requests()
+    privacy = privacy_requests(full)
+    privacy.erase(PERSONAL["browser_id"])
+    (entry,) = privacy.requests()
 
-    desk.record_outcome(told["request_id"], receiver="meta-main", outcome="impossible")
+    privacy.record_outcome(entry["request_id"], receiver="meta-main", outcome="impossible")
 
     with pytest.raises(InvalidError, match="partly_fulfilled"):
-        desk.move(told["request_id"], "fulfilled")
-    assert desk.move(told["request_id"], "partly_fulfilled", reason="Meta deletes no events")["closed_at"]
+        privacy.move(entry["request_id"], "fulfilled")
+    assert privacy.move(entry["request_id"], "partly_fulfilled", reason="Meta deletes no events")["closed_at"]
     with pytest.raises(InvalidError, match="closed"):
-        desk.record_outcome(told["request_id"], receiver="meta-main", outcome="letter")
+        privacy.record_outcome(entry["request_id"], receiver="meta-main", outcome="letter")
 
 
 def test_unknown_receivers_and_outcomes_are_refused(full: SmallWorkspace) -> None:
-    desk = privacy_requests(full)
-    desk.erase(PERSONAL["browser_id"])
-    (told,) = desk.requests()
+    privacy = privacy_requests(full)
+    privacy.erase(PERSONAL["browser_id"])
+    (entry,) = privacy.requests()
 
     with pytest.raises(NotFoundError, match="told was meta-main"):
-        desk.record_outcome(told["request_id"], receiver="tiktok-main", outcome="letter")
+        privacy.record_outcome(entry["request_id"], receiver="tiktok-main", outcome="letter")
     with pytest.raises(InvalidError, match="there are deleted"):
-        desk.record_outcome(told["request_id"], receiver="meta-main", outcome=cast("Outcome", "forgotten"))
+        privacy.record_outcome(entry["request_id"], receiver="meta-main", outcome=cast("Outcome", "forgotten"))
 
 
 def test_an_erasure_by_the_owner_fulfils_its_request(full: SmallWorkspace) -> None:
-    desk, eraser = privacy_requests(full), full.eraser()
-    request = desk.add("erasure", channel="letter")["request_id"]
+    privacy, eraser = privacy_requests(full), full.eraser()
+    request = privacy.add("erasure", channel="letter")["request_id"]
 
     receipt = eraser.erase(eraser.subject(click="canary-2026-11-22-0001", only=True), request_id=request)
 
-    told = desk.request(request)
-    assert (told["state"], told["receipt_id"]) == ("fulfilled", receipt["receipt_id"])
-    assert [step["state"] for step in told["steps"]] == ["received", "approved", "executing", "fulfilled"]
+    entry = privacy.request(request)
+    assert (entry["state"], entry["receipt_id"]) == ("fulfilled", receipt["receipt_id"])
+    assert [step["state"] for step in entry["steps"]] == ["received", "approved", "executing", "fulfilled"]
 
 
 def test_an_unverified_request_erases_nothing(full: SmallWorkspace) -> None:
-    desk, eraser = privacy_requests(full), full.eraser()
-    request = desk.add("erasure", channel="letter")["request_id"]
-    desk.move(request, "needs_identity")
+    privacy, eraser = privacy_requests(full), full.eraser()
+    request = privacy.add("erasure", channel="letter")["request_id"]
+    privacy.move(request, "needs_identity")
 
     with pytest.raises(InvalidError, match="cannot become approved"):
         eraser.erase(eraser.subject(visitor=PERSONAL["visitor"]), request_id=request)
 
-    assert desk.stored_visits(PERSONAL["browser_id"]).clicks == 6
+    assert privacy.stored_visits(PERSONAL["browser_id"]).clicks == 6
 
 
 def test_a_request_is_not_fulfilled_while_its_erasure_is_partly_done(full: SmallWorkspace) -> None:
-    desk, eraser = privacy_requests(full), full.eraser()
-    request = desk.add("erasure", channel="letter")["request_id"]
+    privacy, eraser = privacy_requests(full), full.eraser()
+    request = privacy.add("erasure", channel="letter")["request_id"]
     reader = sqlite3.connect(f"file:{day_path(full.data / 'days', MAIN, DAYS[1])}?mode=ro", uri=True)
     reader.execute("begin")
     reader.execute("select count(*) from clicks").fetchone()
 
     with pytest.raises(PartlyDoneError):
         eraser.erase(eraser.subject(visitor=PERSONAL["visitor"]), request_id=request, patience_seconds=0.1)
-    assert desk.request(request)["state"] == "executing"
+    assert privacy.request(request)["state"] == "executing"
     reader.close()
     eraser.complete()
 
-    assert desk.request(request)["state"] == "awaiting_downstream"
+    assert privacy.request(request)["state"] == "awaiting_downstream"
 
 
 # -------------------------------------------------------------------------------------------------- their end
 
 
 def test_questions_and_requests_have_their_own_retention(full: SmallWorkspace) -> None:
-    desk = privacy_requests(full)
+    privacy = privacy_requests(full)
     for kind in ("question", "access"):
-        request, _ = desk.submit(kind, text="Well?", contact="")
-        desk.move(request.request_id, "fulfilled")
+        request, _ = privacy.submit(kind, text="Well?", contact="")
+        privacy.move(request.request_id, "fulfilled")
     keeper = Retention(full.workspace, full.writer, roll_up_days=lambda _settings, _dates: None)
     keeper.set({"support": 30})
 
     keeper.run(as_of_ms=NOW_MS + 31 * DAY_MS)
-    assert [each["kind"] for each in desk.requests()] == ["access"]
+    assert [each["kind"] for each in privacy.requests()] == ["access"]
     keeper.run(as_of_ms=NOW_MS + 731 * DAY_MS)
-    assert desk.requests() == []
+    assert privacy.requests() == []

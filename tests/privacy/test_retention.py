@@ -48,10 +48,10 @@ def retention(full: SmallWorkspace) -> Retention:
     return Retention(full.workspace, full.writer)
 
 
-def without_sums(full: SmallWorkspace, told: list[Date] | None = None) -> Retention:
+def without_sums(full: SmallWorkspace, rolled: list[Date] | None = None) -> Retention:
     def roll_up_days(_settings: Settings, dates: Sequence[Date]) -> None:
-        if told is not None:
-            told.extend(dates)
+        if rolled is not None:
+            rolled.extend(dates)
 
     return Retention(full.workspace, full.writer, roll_up_days=roll_up_days)
 
@@ -61,9 +61,9 @@ def test_a_day_is_deleted_when_its_first_moment_reaches_the_term(full: SmallWork
     assert before["days"] == []
     assert full.workspace.histories.dates() == list(DAYS)
 
-    told = without_sums(full).run(as_of_ms=FIRST_MS + TERM)
+    result = without_sums(full).run(as_of_ms=FIRST_MS + TERM)
 
-    assert told["days"] == [{"date": "2026-11-22", "clicks": 14}]
+    assert result["days"] == [{"date": "2026-11-22", "clicks": 14}]
     assert full.workspace.histories.dates() == list(DAYS[1:])
     with pytest.raises(NotFoundError):
         full.workspace.histories.get(ClickId("stranger-2026-11-22-000001"))
@@ -135,9 +135,9 @@ def test_a_dry_run_reports_the_same_and_deletes_nothing(full: SmallWorkspace) ->
 def test_after_months_switched_off_all_due_days_are_deleted(full: SmallWorkspace) -> None:
     rolled: list[Date] = []
 
-    told = without_sums(full, rolled).run(as_of_ms=NOW_MS + 200 * DAY_MS)
+    result = without_sums(full, rolled).run(as_of_ms=NOW_MS + 200 * DAY_MS)
 
-    assert [each["date"] for each in told["days"]] == [date.isoformat() for date in DAYS]
+    assert [each["date"] for each in result["days"]] == [date.isoformat() for date in DAYS]
     assert rolled == list(DAYS)
     assert full.workspace.histories.dates() == []
     assert list(full.workspace.keyring.all_days(MAIN)) == []
