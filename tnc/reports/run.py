@@ -106,7 +106,7 @@ class Reports:
         dates = self._catch_up(query)
         archived = self._archived(query)
         with self._columns.reading(query.workspace, dates) as live:
-            return compute(self._columns.duck, query, live, exchange, archived)
+            return _query_columns(self._columns.duck, query, live, exchange, archived)
 
     def _archived(self, query: ResolvedQuery) -> dict[Date, ArchivedDay]:
         """The archived days that the query needs."""
@@ -129,7 +129,7 @@ class Reports:
         return live
 
 
-def compute(
+def _query_columns(
     duck: Duck,
     query: ResolvedQuery,
     live: Mapping[Date, DayFolder],
