@@ -58,8 +58,8 @@ FAULTS: Final[dict[str, tuple[str, ...]]] = {
         "e2e/test_browser.py::test_a_prefetch_is_no_visit_and_the_click_after_it_is_one",
     ),
     "14. certificates were not checked": (
-        "destinations/test_certificates.py::test_a_delivery_is_not_made_to_an_impostor",
-        "destinations/test_certificates.py::test_a_file_is_not_fetched_from_an_impostor",
+        "destinations/test_certificates.py::test_a_delivery_is_not_sent_to_a_receiver_with_an_untrusted_certificate",
+        "destinations/test_certificates.py::test_a_file_is_not_downloaded_from_a_server_with_an_untrusted_certificate",
     ),
     "15. a second installation deleted files": (
         "test_install.py::test_the_demo_is_prepared_by_one_command_and_stays_as_it_is_by_the_next",
@@ -70,7 +70,7 @@ FAULTS: Final[dict[str, tuple[str, ...]]] = {
         "cli/test_ipdata.py::test_a_partly_failed_update_exits_5_and_the_list_says_why",
     ),
     "17. what failed once was never tried again": (  # certificates there; tnc gets none yet
-        "destinations/test_worker.py::test_what_failed_goes_again_later_with_the_same_id",
+        "destinations/test_worker.py::test_a_failed_delivery_is_sent_again_later_with_the_same_id",
         "admin/test_jobs.py::test_a_job_that_fails_runs_again_and_does_not_keep_others_from_running",
     ),
     "18. the page shipped without its newest parts": (
