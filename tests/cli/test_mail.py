@@ -46,6 +46,6 @@ def test_mail_test_sends_a_mail_or_says_why_not(tnc: Tnc, settings: Settings, tm
         assert done.err.splitlines()[-1] == f"tnc: localhost:{port} refuses [mail] user and password (535)."
         return
     assert done.json == {"host": "localhost", "taken": 1, "refused": 0}
-    assert again.out == f"localhost:{port} took it for 1 of 1; look into the inbox, and spam.\n"
-    assert [message["Subject"] for message in server.taken] == ["[tnc] a test"] * 2
+    assert again.out == f"localhost:{port} accepted it for 1 of 1; look into the spam folder too.\n"
+    assert [message["Subject"] for message in server.taken] == ["[tnc] Test"] * 2
     assert server.refusals == []

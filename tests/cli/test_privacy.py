@@ -258,7 +258,7 @@ def test_a_change_of_retention_shows_the_old_and_the_new_time(clicked: Tnc) -> N
 
     assert "clicks would be kept 30 days (before: 90)" in would
     assert "clicks is kept 30 days (before: 90)" in done
-    assert "command line: clicks 90 -> 30 days; 0 days with 0 clicks went" in clicked("retention", "show").out
+    assert "command line: clicks 90 -> 30 days; 0 days with 0 clicks deleted" in clicked("retention", "show").out
 
 
 def test_a_shorter_retention_deletes_as_shown_and_a_longer_one_restores_nothing(clicked: Tnc, tmp_path: Path) -> None:
@@ -343,7 +343,7 @@ def test_plain_text_in_a_file_is_reported_until_it_is_gone(clicked: Tnc, setting
 
     left.unlink()
     again = clicked("privacy", "scan")
-    assert (again.code, "none is in the clear" in again.out) == (0, True)
+    assert (again.code, "none found in plain text" in again.out) == (0, True)
     (clean,) = words_in_the_clear(clicked)
     assert (clean["state"], f"on {TODAY}" in clean["text"]) == ("ok", True)
 

@@ -209,7 +209,7 @@ def test_times_are_written_as_in_reports(tnc: Tnc, shop: Callable[..., Done], vi
         (("nothing",), 3, "there is no filter 'nothing'; there are: strict."),
         (("strict", "--from", "soon"), 2, "from is 'soon', which is no time"),
         (("strict", "--from", "today", "--to", "2020-01-01"), 2, "the time ends before it begins"),
-        (("strict", "--dry-run", "--undo"), 2, "--dry-run and --undo cannot both be"),
+        (("strict", "--dry-run", "--undo"), 2, "--dry-run and --undo cannot be used together"),
     ],
 )
 def test_invalid_arguments_are_refused(

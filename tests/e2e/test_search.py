@@ -31,7 +31,7 @@ def test_the_leak_search_finds_nothing_in_the_demo_but_a_planted_user_agent(tmp_
         # As `./install.sh --demo` leaves it for its owner.
         (appliance.data / "sign-in").write_text("listen=127.0.0.1:8080\nemail=owner.of.the.demo@example.com\n")
 
-        assert "none is in the clear" in printed(appliance, "privacy", "scan")
+        assert "none found in plain text" in printed(appliance, "privacy", "scan")
 
         (appliance.data / "columns" / "core.1234").write_bytes(b"\0" * 70_000 + PERSONAL["user_agent"].encode())
         done = appliance.command("privacy", "scan")

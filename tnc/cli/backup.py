@@ -1,4 +1,4 @@
-"""`tnc backup`: copies that the keyring alone opens."""
+"""`tnc backup`: backups, which only the keyring can decrypt."""
 
 from pathlib import Path
 
@@ -10,35 +10,35 @@ from tnc.cli.context import CliContext, print_json, with_context, with_json
 
 @click.group()
 def backup() -> None:
-    """Copies of everything, while the server runs; what was erased cannot be opened in any of them."""
+    """Back up everything while the server runs; erased visitors cannot be decrypted in any backup."""
 
 
 @backup.command("create")
 @click.argument("folder", required=False, metavar="DIR")
 @with_json
 @with_context
-def create(asker: CliContext, folder: str | None, as_json: bool) -> None:
-    """Make one, in DIR or in the data directory's own folder. Keys are not in it: keep copies of them elsewhere."""
-    with asker.workspace() as workspace:
-        told = Backups(workspace).create(None if folder is None else Path(folder).resolve())
+def create(context: CliContext, folder: str | None, as_json: bool) -> None:
+    """Create a backup in DIR, or in the data directory. It contains no keys: keep copies of them elsewhere."""
+    with context.workspace() as workspace:
+        result = Backups(workspace).create(None if folder is None else Path(folder).resolve())
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        click.echo(f"{told['file']}: {told['clicks']} clicks, sha256 {told['sha256']}")
+        click.echo(f"{result['file']}: {result['clicks']} clicks, sha256 {result['sha256']}")
 
 
 @backup.command("list")
 @click.argument("folder", required=False, metavar="DIR")
 @with_json
 @with_context
-def list_(asker: CliContext, folder: str | None, as_json: bool) -> None:
-    """Those in DIR, or in the data directory's own folder; newest first."""
-    with asker.workspace() as workspace:
-        told = Backups(workspace).all_files(None if folder is None else Path(folder))
+def list_(context: CliContext, folder: str | None, as_json: bool) -> None:
+    """List the backups in DIR, or in the data directory; newest first."""
+    with context.workspace() as workspace:
+        result = Backups(workspace).all_files(None if folder is None else Path(folder))
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    for each in told:
+    for each in result:
         click.echo(f"{each['made_at']}  {each['clicks']:>9} clicks  {each['bytes']:>12} bytes  {each['file']}")
 
 
@@ -46,14 +46,16 @@ def list_(asker: CliContext, folder: str | None, as_json: bool) -> None:
 @click.argument("file", metavar="FILE")
 @with_json
 @with_context
-def verify(asker: CliContext, file: str, as_json: bool) -> None:
-    """Try every record with the present keyring alone."""
-    with asker.workspace() as workspace:
-        told = Backups(workspace).verify(Path(file))
+def verify(context: CliContext, file: str, as_json: bool) -> None:
+    """Try to decrypt every record with the current keyring."""
+    with context.workspace() as workspace:
+        result = Backups(workspace).verify(Path(file))
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        click.echo(f"{told['opened']} of {told['records']} records open; {told['refused']} are refused")
+        click.echo(
+            f"{result['opened']} of {result['records']} records can be decrypted; {result['refused']} are refused"
+        )
 
 
 @backup.command("restore")
@@ -61,12 +63,12 @@ def verify(asker: CliContext, file: str, as_json: bool) -> None:
 @click.option("--data", required=True, metavar="DIR", help="The new data directory.")
 @with_json
 @with_context
-def restore(asker: CliContext, file: str, data: str, as_json: bool) -> None:
-    """A new data directory from a backup, without what was erased since and what is too old."""
-    with asker.workspace() as workspace:
-        told = Backups(workspace).restore(Path(file), Path(data).resolve())
+def restore(context: CliContext, file: str, data: str, as_json: bool) -> None:
+    """Create a data directory from a backup, without what was erased since or is past its retention time."""
+    with context.workspace() as workspace:
+        result = Backups(workspace).restore(Path(file), Path(data).resolve())
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    click.echo(f"restored {told['clicks']} clicks into {told['data']}; {told['refused']} were erased")
-    click.echo(f"next   tnc --config {told['config']} serve")
+    click.echo(f"restored {result['clicks']} clicks into {result['data']}; {result['refused']} were erased since")
+    click.echo(f"next   tnc --config {result['config']} serve")

@@ -1,4 +1,4 @@
-"""`tnc bench`: what this machine can take."""
+"""`tnc bench`: measures this machine."""
 
 import tempfile
 from dataclasses import asdict
@@ -13,12 +13,14 @@ from tnc.core.errors import TncError
 
 
 @click.command()
-@click.option("--seconds", type=click.FloatRange(0.5, 600), default=5.0, help="How long each measure takes; else 5.")
+@click.option(
+    "--seconds", type=click.FloatRange(0.5, 600), default=5.0, help="Duration of each measurement; default 5."
+)
 @with_json
 @with_context
-def bench(asker: CliContext, seconds: float, as_json: bool) -> None:
-    """What this machine can take, tried on a data directory of its own."""
-    with tempfile.TemporaryDirectory(prefix="tnc-bench-", dir=_disk(asker)) as folder:
+def bench(context: CliContext, seconds: float, as_json: bool) -> None:
+    """Measure what this machine can take, on a temporary data directory."""
+    with tempfile.TemporaryDirectory(prefix="tnc-bench-", dir=_disk(context)) as folder:
         figures = measure(Path(folder), seconds)
     if as_json:
         print_json(asdict(figures))
@@ -26,26 +28,26 @@ def bench(asker: CliContext, seconds: float, as_json: bool) -> None:
         click.echo(_text(figures))
 
 
-def _disk(asker: CliContext) -> Path | None:
-    """Beside the data directory, if there is one: recording is as fast as the disk it is on."""
+def _disk(context: CliContext) -> Path | None:
+    """The folder of the data directory, if there is one: recording is as fast as its disk."""
     try:
-        return settings.load(asker.config_file()).data.parent
+        return settings.load(context.config_file()).data.parent
     except TncError:
         return None
 
 
 def _text(figures: Figures) -> str:
     lines = {
-        "clicks": f"{figures.clicks_per_second:,.0f} a second, each on disk before it is answered",
-        "processor": f"{figures.cpu_us_per_click:.0f} us a click",
-        "latency": f"{figures.p50_ms:.2f} ms, 99 of 100 within {figures.p99_ms:.2f} ms, at {figures.at_per_second:,.0f}"
-        " clicks a second",
+        "clicks": f"{figures.clicks_per_second:,.0f} per second, each on disk before its reply",
+        "processor": f"{figures.cpu_us_per_click:.0f} us per click",
+        "latency": f"{figures.p50_ms:.2f} ms, p99 {figures.p99_ms:.2f} ms, at {figures.at_per_second:,.0f}"
+        " clicks per second",
         "report": f"{figures.report_ms:.0f} ms over {figures.clicks:,} clicks;"
-        f" {figures.first_report_ms:.0f} ms the first time, which makes their columns",
+        f" {figures.first_report_ms:.0f} ms the first time, when it makes the columns",
         "start": f"{figures.start_ms:.0f} ms to the first click",
         "memory": f"{figures.memory_mb:.0f} MB",
-        "disk": f"{figures.bytes_per_click:.0f} bytes a click",
+        "disk": f"{figures.bytes_per_click:.0f} bytes per click",
         "failed": f"{figures.failed}",
     }
-    told = [f"{name:11} {text}" for name, text in lines.items()]
-    return "\n".join([*told, "The crowd ran on this machine too and took its share of it."])
+    result = [f"{name:11} {text}" for name, text in lines.items()]
+    return "\n".join([*result, "The load generator ran on this machine too and used a part of it."])

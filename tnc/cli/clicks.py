@@ -26,20 +26,20 @@ def shown(workspace: Workspace, history: ClickHistory) -> dict[str, Any]:
 @click.argument("click_id", metavar="ID")
 @with_json
 @with_context
-def one(asker: CliContext, click_id: str, as_json: bool) -> None:
-    """One click in full, with its conversions."""
-    with asker.workspace() as workspace:
-        told = shown(workspace, workspace.histories.get(ClickId(click_id)))
+def one(context: CliContext, click_id: str, as_json: bool) -> None:
+    """Print one click in full, with its conversions."""
+    with context.workspace() as workspace:
+        result = shown(workspace, workspace.histories.get(ClickId(click_id)))
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    for name, value in told.items():
+    for name, value in result.items():
         if value not in (None, [], {}):
             _print_fact(name, value)
 
 
 def _print_fact(name: str, value: Any) -> None:
-    """`value` in a line; each conversion in one of its own."""
+    """Print a fact on one line; conversions on a line each."""
     match value:
         case bool():
             lines = ["yes" if value else "no"]
@@ -55,56 +55,56 @@ def _print_fact(name: str, value: Any) -> None:
         click.echo(f"{heading:18} {plain(line)}")
 
 
-def _conversion(told: dict[str, Any]) -> str:
-    payout = None if told["payout"] is None else f"{told['payout']} {told['currency']}"
-    parts = (told["converted_at"], told["conversion_id"], told["status"], told["event"], payout, told["txid"])
+def _conversion(result: dict[str, Any]) -> str:
+    payout = None if result["payout"] is None else f"{result['payout']} {result['currency']}"
+    parts = (result["converted_at"], result["conversion_id"], result["status"], result["event"], payout, result["txid"])
     return "  ".join(str(part) for part in parts if part is not None)
 
 
 @click.command("clicks")
-@click.option("--follow", is_flag=True, help="Go on printing as clicks arrive.")
-@click.option("--where", "conditions", multiple=True, metavar="K=V", help="Only these; repeatable.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many; 20 when they are not printed as JSON.")
+@click.option("--follow", is_flag=True, help="Wait for new clicks and print them.")
+@click.option("--where", "conditions", multiple=True, metavar="K=V", help="Only clicks with this value; repeatable.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many; default 20, with --json all.")
 @with_json
 @with_context
-def many(asker: CliContext, follow: bool, conditions: Sequence[str], limit: int | None, as_json: bool) -> None:
-    """The click log, newest first."""
+def many(context: CliContext, follow: bool, conditions: Sequence[str], limit: int | None, as_json: bool) -> None:
+    """Print the click log, newest first."""
     wheres = [parse_where(each, _NAMES) for each in conditions]
     most = limit or (None if as_json else 20)
-    with asker.workspace() as workspace:
+    with context.workspace() as workspace:
         ends = workspace.histories.ends() if follow else None
-        for told in islice(_matching(workspace, wheres, workspace.histories.newest(ends=ends)), most):
-            _print(told, as_json=as_json)
+        for result in islice(_matching(workspace, wheres, workspace.histories.newest(ends=ends)), most):
+            _print(result, as_json=as_json)
         while ends is not None:
             time.sleep(_PAUSE_SECONDS)
             before, ends = ends, {**ends, **workspace.histories.ends(days=2)}
-            for told in _matching(workspace, wheres, workspace.histories.between(before, ends)):
-                _print(told, as_json=as_json)
+            for result in _matching(workspace, wheres, workspace.histories.between(before, ends)):
+                _print(result, as_json=as_json)
 
 
 def _matching(
     workspace: Workspace, wheres: Sequence[Where], histories: Iterable[ClickHistory]
 ) -> Iterator[dict[str, Any]]:
-    """The JSON of those that answer every condition."""
+    """The JSON of the clicks that match every condition."""
     for history in histories:
-        told = shown(workspace, history)
-        if all(where.holds(told) for where in wheres):
-            yield told
+        result = shown(workspace, history)
+        if all(where.holds(result) for where in wheres):
+            yield result
 
 
-def _print(told: dict[str, Any], *, as_json: bool) -> None:
+def _print(result: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json_line(told)
+        print_json_line(result)
         return
-    sales = len(told["conversions"])
+    sales = len(result["conversions"])
     columns = (
-        told["clicked_at"],
-        told["click_id"],
-        told["campaign"],
-        told["country"] or "--",
-        told["device"] or "unknown",
-        told["traffic"],
-        told["offer"] or told["lander"] or told["action"],
+        result["clicked_at"],
+        result["click_id"],
+        result["campaign"],
+        result["country"] or "--",
+        result["device"] or "unknown",
+        result["traffic"],
+        result["offer"] or result["lander"] or result["action"],
         f"{sales} conversion{'s' if sales != 1 else ''}" if sales else "",
     )
     click.echo("  ".join(plain(column) for column in columns).rstrip())
@@ -112,31 +112,31 @@ def _print(told: dict[str, Any], *, as_json: bool) -> None:
 
 @click.group("import")
 def import_() -> None:
-    """Past clicks from elsewhere."""
+    """Import past clicks of another tracker."""
 
 
 @import_.command("clicks")
 @click.argument("file")
 @with_json
 @with_context
-def import_clicks(asker: CliContext, file: str, as_json: bool) -> None:
-    """Clicks as JSON, an object a line; running it twice adds nothing."""
+def import_clicks(context: CliContext, file: str, as_json: bool) -> None:
+    """Import clicks as JSON Lines; importing a file twice adds nothing."""
     try:
         lines = Path(file).read_bytes().split(b"\n")
     except OSError as error:
         raise InvalidError(f"{file} cannot be read: {error.strerror}.") from error
-    server = asker.server()
+    server = context.server()
     name = Path(file).name
     if server is not None:
-        told = server.import_clicks(lines, file=name)
+        result = server.import_clicks(lines, file=name)
     else:
-        with asker.writing() as services:
-            told = services.imports.add(lines, file=name)
+        with context.writing() as services:
+            result = services.imports.add(lines, file=name)
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        click.echo(f"{told['added']} added, {told['known']} known already, {told['refused']} refused")
-    for line in told["errors"]:
+        click.echo(f"{result['added']} added, {result['known']} already known, {result['refused']} refused")
+    for line in result["errors"]:
         click.echo(line, err=True)
-    if told["refused"]:
-        raise PartlyDoneError(f"{told['refused']} of {told['read']} lines were refused; the others are in.")
+    if result["refused"]:
+        raise PartlyDoneError(f"{result['refused']} of {result['read']} lines were refused; the others were imported.")

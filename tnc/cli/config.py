@@ -1,4 +1,4 @@
-"""`tnc plan`, `tnc apply`, `tnc versions`, `tnc export`: the owner's configuration as text."""
+"""`tnc plan`, `tnc apply`, `tnc versions`, `tnc export`: the configuration as text."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +16,10 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def from_file_or_version(command: _F) -> _F:
-    """What to apply: a file, or an older version again."""
+    """Adds the arguments of plan and apply: a file, or an older version."""
     for decorate in (
         with_json,
-        click.option("--version", type=int, metavar="N", help="Instead of a file: go back to a version."),
+        click.option("--version", type=int, metavar="N", help="Go back to this version, in place of a file."),
         click.option("--prune", is_flag=True, help="Also archive what the file does not name."),
         click.argument("file", required=False),
     ):
@@ -35,10 +35,10 @@ def _one(file: str | None, version: int | None) -> None:
 @click.command()
 @from_file_or_version
 @with_context
-def plan(asker: CliContext, file: str | None, prune: bool, version: int | None, as_json: bool) -> None:
+def plan(context: CliContext, file: str | None, prune: bool, version: int | None, as_json: bool) -> None:
     """Show what `apply` would change."""
     _one(file, version)
-    with asker.reading() as services:
+    with context.reading() as services:
         if file is not None:
             planned = services.configure.plan(read_file(file), file=Path(file).name, prune=prune, secret=resolve_secret)
         else:
@@ -49,40 +49,42 @@ def plan(asker: CliContext, file: str | None, prune: bool, version: int | None, 
         click.echo(planned.text)
 
 
-def apply_text(asker: CliContext, text: str, name: str, *, prune: bool) -> dict[str, Any]:
-    """Make a text live. Its secrets are read here: a server has another environment, and other rights."""
+def apply_text(context: CliContext, text: str, name: str, *, prune: bool) -> dict[str, Any]:
+    """Apply a text. Its secrets are read here, because the server has other rights and another environment."""
     secrets: dict[str, str] = {}
-    with asker.reading() as services:
+    with context.reading() as services:
         services.configure.plan(
             text, file=name, prune=prune, secret=lambda name: secrets.setdefault(name, resolve_secret(name))
         )
-    told: dict[str, Any] = asker.call("apply", text=text, file=name, prune=prune, secrets=secrets)
-    return told
+    result: dict[str, Any] = context.call("apply", text=text, file=name, prune=prune, secrets=secrets)
+    return result
 
 
 @click.command()
 @from_file_or_version
 @with_context
-def apply(asker: CliContext, file: str | None, prune: bool, version: int | None, as_json: bool) -> None:
-    """Make a configuration live, all or nothing."""
+def apply(context: CliContext, file: str | None, prune: bool, version: int | None, as_json: bool) -> None:
+    """Apply a configuration file, all or nothing."""
     _one(file, version)
     if file is None:
-        told = asker.call("roll-back", version=version or 0)
+        result = context.call("roll-back", version=version or 0)
     else:
-        told = apply_text(asker, read_file(file), Path(file).name, prune=prune)
+        result = apply_text(context, read_file(file), Path(file).name, prune=prune)
     if as_json:
-        print_json({key: value for key, value in told.items() if key != "text"})
+        print_json({key: value for key, value in result.items() if key != "text"})
     else:
-        click.echo(told["text"])
-        click.echo(f"version {told['version']} is live" if told["changed"] else f"still version {told['version']}")
+        click.echo(result["text"])
+        click.echo(
+            f"version {result['version']} is live" if result["changed"] else f"still version {result['version']}"
+        )
 
 
 @click.command()
 @with_json
 @with_context
-def versions(asker: CliContext, as_json: bool) -> None:
-    """Every version of the configuration: when, by whom, and what changed."""
-    with asker.workspace() as workspace:
+def versions(context: CliContext, as_json: bool) -> None:
+    """List the versions of the configuration: when, by whom, and what changed."""
+    with context.workspace() as workspace:
         known = workspace.versions.all_versions(workspace.id).wait()
     if as_json:
         print_json(
@@ -104,12 +106,12 @@ def versions(asker: CliContext, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--version", type=int, help="An older version instead of the present one.")
+@click.option("--version", type=int, help="An older version; default: the current one.")
 @with_json
 @with_context
-def export(asker: CliContext, version: int | None, as_json: bool) -> None:
+def export(context: CliContext, version: int | None, as_json: bool) -> None:
     """Print the configuration as TOML; applying it changes nothing."""
-    with asker.workspace() as workspace:
+    with context.workspace() as workspace:
         configuration = workspace.configuration()[1] if version is None else workspace.plans(version).configuration
     if as_json:
         print_json(export_tables(configuration))

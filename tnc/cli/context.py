@@ -27,7 +27,7 @@ _LINE_ENDS: Final = {ord(sign): f"\\u{ord(sign):04x}" for sign in "\x85\u2028\u2
 
 
 class CliContext:
-    """Opens what a command needs, when it needs it."""
+    """Opens the settings and the workspace when a command needs them."""
 
     def __init__(self, config: str | None) -> None:
         self.config = config
@@ -43,7 +43,7 @@ class CliContext:
 
     @contextmanager
     def workspace(self) -> Iterator[Workspace]:
-        """To read, with or without a running server."""
+        """Read only, with or without a running server."""
         with Workspace(self.settings(), self.world, to_write=False) as workspace:
             yield workspace
 
@@ -55,7 +55,7 @@ class CliContext:
 
     @contextmanager
     def writing(self) -> Iterator[Services]:
-        """Services that may write, while no server runs. Raises RefusedError when one does."""
+        """Services that may write. Raises RefusedError while a server runs."""
         settings = self.settings()
         with (
             Workspace(settings, self.world, to_write=False) as reading,
@@ -66,7 +66,7 @@ class CliContext:
             yield Services(workspace, OfflineWriter(days))
 
     def call(self, command: str, **given: Json) -> Json:
-        """One of `Services.commands`: done by the running server, else here."""
+        """Run one of `Services.commands` in the running server, or here if there is none."""
         server = self.server()
         if server is not None:
             return server.call(command, **given)
@@ -74,7 +74,7 @@ class CliContext:
             return services.commands()[command](**given)
 
     def server(self) -> Remote | None:
-        """The running server of this data directory, if there is one."""
+        """The running server of this data directory, or None."""
         with self.workspace() as workspace:
             remote = Remote(workspace.paths.socket)
         return remote if remote.answers() else None
@@ -92,17 +92,17 @@ def with_context(command: Callable[Concatenate[CliContext, _P], _R]) -> Callable
 
 
 def with_json(command: _F) -> _F:
-    """The option that every command has which prints data."""
+    """Adds --json: every command that prints data has it."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(command)
 
 
-def print_json(told: object) -> None:
-    click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+def print_json(result: object) -> None:
+    click.echo(json.dumps(result, ensure_ascii=False, indent=2))
 
 
-def print_json_line(told: object) -> None:
-    """A line for every reader: some take more signs for the end of a line than JSON Lines does."""
-    click.echo(json.dumps(told, ensure_ascii=False).translate(_LINE_ENDS))
+def print_json_line(result: object) -> None:
+    """One object on one line. Unicode line breaks are escaped, because some readers split lines at them."""
+    click.echo(json.dumps(result, ensure_ascii=False).translate(_LINE_ENDS))
 
 
 def read_file(path: str) -> str:
@@ -116,18 +116,20 @@ def read_file(path: str) -> str:
 
 
 def write_outside(data: Path, path: Path, content: bytes) -> None:
-    """A file for its owner alone, and not below the data directory, where nothing may lie in clear."""
+    """Write a file that only its owner can read. Refuses the data directory, which must not hold plain text."""
     if data.resolve() in path.parents:
-        raise RefusedError(f"{path} lies in the data directory, where nothing may lie in clear; name another place.")
+        raise RefusedError(
+            f"{path} is in the data directory, which must not hold unencrypted data; name another place."
+        )
     try:
-        path.unlink(missing_ok=True)  # it may be readable by others
+        path.unlink(missing_ok=True)  # the old file may be readable by others
         path.write_bytes(content)
     except OSError as error:
         raise InvalidError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def plain(text: object) -> str:
-    """Text from outside for a terminal: what could move the cursor or change colours is made visible."""
+    """Text from outside for a terminal; escapes what could move the cursor or change colours."""
     if text is None:
         return "unknown"
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text))

@@ -1,4 +1,4 @@
-"""`tnc conversion`: conversions by hand and in bulk, the postback inbox, and the way of one tried out."""
+"""`tnc conversion`: conversions by hand and from CSV, and the postback log."""
 
 from pathlib import Path
 from typing import Any
@@ -13,85 +13,87 @@ from tnc.tracking.conversions.inbox import call_json
 
 @click.group()
 def conversion() -> None:
-    """Conversions by hand and in bulk; the same path as a postback."""
+    """Conversions by hand and from CSV, the postback log, and test conversions."""
 
 
 @conversion.command("add")
 @click.option("--click", "click_id", required=True, metavar="ID", help="The click that converted.")
-@click.option("--payout", help="A plain decimal like 12.5; else the offer's.")
-@click.option("--currency", help="ISO 4217; else the offer's.")
-@click.option("--status", help="lead, sale, rejected, or a word of the network; else sale.")
-@click.option("--event", help="A custom event beside the sale, like deposit.")
-@click.option("--txid", help="The network's own id of the transaction.")
+@click.option("--payout", help="A plain decimal like 12.5; default: the offer's.")
+@click.option("--currency", help="ISO 4217 code; default: the offer's.")
+@click.option("--status", help="lead, sale, rejected, or a status of the network; default: sale.")
+@click.option("--event", help="A custom event in addition to the sale, like deposit.")
+@click.option("--txid", help="The network's transaction id.")
 @with_json
 @with_context
-def add(asker: CliContext, /, click_id: str, as_json: bool, **given: str | None) -> None:
+def add(context: CliContext, /, click_id: str, as_json: bool, **given: str | None) -> None:
     """Record a conversion, or correct one."""
     params = {"cid": click_id, **{name: value for name, value in given.items() if value is not None}}
-    told = asker.call("conversion-add", params=params)
+    result = context.call("conversion-add", params=params)
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        click.echo(f"{told['answer']}: {told['note']}")
+        click.echo(f"{result['answer']}: {result['note']}")
 
 
 @conversion.command("import")
 @click.argument("file")
-@click.option("--dry-run", is_flag=True, help="Say what would become of each line, and store nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the result of each line, and store nothing.")
 @with_json
 @with_context
-def import_(asker: CliContext, file: str, dry_run: bool, as_json: bool) -> None:
-    """Conversions as CSV, one a line; running it twice adds nothing."""
-    told = asker.call("conversion-import", text=read_file(file), dry_run=dry_run)
+def import_(context: CliContext, file: str, dry_run: bool, as_json: bool) -> None:
+    """Import conversions from CSV, one per line; importing a file twice adds nothing."""
+    result = context.call("conversion-import", text=read_file(file), dry_run=dry_run)
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        _print_import(told, Path(file).name)
-    if told["invalid"] or told["unknown-click"]:
-        unfit = told["invalid"] + told["unknown-click"]
-        raise PartlyDoneError(f"{unfit} of {told['read']} lines could not be used; the others are in order.")
+        _print_import(result, Path(file).name)
+    if result["invalid"] or result["unknown-click"]:
+        unfit = result["invalid"] + result["unknown-click"]
+        raise PartlyDoneError(f"{unfit} of {result['read']} lines could not be used; the others were imported.")
 
 
-def _print_import(told: dict[str, Any], name: str) -> None:
-    for line in told["lines"]:
+def _print_import(result: dict[str, Any], name: str) -> None:
+    for line in result["lines"]:
         click.echo(f"{name}, line {line['line']}: {line['outcome']}. {plain(line['note'] or '')}".rstrip())
-    if told["unused_columns"]:
-        click.echo(f"not used: {', '.join(map(plain, told['unused_columns']))}", err=True)
-    counts = [f"{told[each]} {each}" for each in ("new", "changed", "duplicate", "unmapped", "ignored") if told[each]]
-    click.echo(("would be: " if told["dry_run"] else "") + (", ".join(counts) or "nothing new"))
+    if result["unused_columns"]:
+        click.echo(f"not used: {', '.join(map(plain, result['unused_columns']))}", err=True)
+    counts = [
+        f"{result[each]} {each}" for each in ("new", "changed", "duplicate", "unmapped", "ignored") if result[each]
+    ]
+    click.echo(("would be: " if result["dry_run"] else "") + (", ".join(counts) or "nothing new"))
 
 
 @conversion.command("inbox")
-@click.option("--unmatched", is_flag=True, help="Only calls that did not match.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many; 20 when they are not printed as JSON.")
+@click.option("--unmatched", is_flag=True, help="Only postbacks that did not match.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many; default 20, with --json all.")
 @with_json
 @with_context
-def inbox(asker: CliContext, unmatched: bool, limit: int | None, as_json: bool) -> None:
-    """Every call as it came, newest first; with --json one object a line."""
-    with asker.reading() as services:
+def inbox(context: CliContext, unmatched: bool, limit: int | None, as_json: bool) -> None:
+    """Print the postback log, newest first; with --json one object per line."""
+    with context.reading() as services:
         outcomes = UNMATCHED if unmatched else None
         for date, row in services.conversions.rows(outcomes=outcomes, limit=limit or (None if as_json else 20)):
-            told = call_json(date, row)
+            result = call_json(date, row)
             if as_json:
-                print_json_line(told)
+                print_json_line(result)
             else:
-                click.echo(f"{told['at']}  {told['call_id']:16} {told['outcome']:14} {plain(told['note'])}")
+                click.echo(f"{result['at']}  {result['call_id']:16} {result['outcome']:14} {plain(result['note'])}")
 
 
 @conversion.command("replay")
-@click.option("--call", "call_id", metavar="C", help="One call, as `inbox` names it.")
-@click.option("--unmatched", is_flag=True, help="All calls that did not match.")
+@click.option("--call", "call_id", metavar="C", help="One postback, by the name that `inbox` prints.")
+@click.option("--unmatched", is_flag=True, help="All postbacks that did not match.")
 @with_json
 @with_context
-def replay(asker: CliContext, call_id: str | None, unmatched: bool, as_json: bool) -> None:
-    """Hear calls again, after what was wrong with them was mended."""
+def replay(context: CliContext, call_id: str | None, unmatched: bool, as_json: bool) -> None:
+    """Process postbacks again, after the cause of their failure was fixed."""
     if unmatched == (call_id is not None):
         raise InvalidError(
-            "say which calls to hear again: --call C for one, or --unmatched for all that did not match."
+            "name the postbacks to process again: --call C for one, or --unmatched for all that did not match."
         )
-    told = asker.call("conversion-replay", call=call_id)
+    result = context.call("conversion-replay", call=call_id)
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in told["outcomes"].items())
-        click.echo(f"{told['replayed']} heard again" + (f": {outcomes}" if outcomes else ""))
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in result["outcomes"].items())
+        click.echo(f"{result['replayed']} processed again" + (f": {outcomes}" if outcomes else ""))

@@ -1,4 +1,4 @@
-"""`tnc destination`: where conversions are sent on to, and what became of them."""
+"""`tnc destination`: conversion forwarding, and the log of deliveries."""
 
 import asyncio
 import json
@@ -18,24 +18,24 @@ from tnc.store.workspace import Workspace
 
 @click.group()
 def destination() -> None:
-    """Where conversions are sent on to: ad platforms, sources, systems of your own."""
+    """Conversion forwarding to ad platforms, traffic sources and your own systems."""
 
 
 @destination.command("list")
 @with_json
 @with_context
-def list_(asker: CliContext, as_json: bool) -> None:
-    """All destinations, and how they stand."""
-    server = asker.server()
+def list_(context: CliContext, as_json: bool) -> None:
+    """List all destinations with their status."""
+    server = context.server()
     if server is not None:
-        told = server.call("destination-list")
+        result = server.call("destination-list")
     else:
-        with asker.reading() as services:
-            told = services.destinations.listed()
+        with context.reading() as services:
+            result = services.destinations.listed()
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    for each in told:
+    for each in result:
         counts = ", ".join(f"{count} {state}" for state, count in each["deliveries"].items()) or "nothing sent yet"
         click.echo(f"{each['id']:24} {each['type']:20} {in_words(each)}\n{'':24} {counts}")
 
@@ -55,47 +55,49 @@ def in_words(standing: dict[str, Any]) -> str:
 @click.argument("destination_id", metavar="ID")
 @with_json
 @with_context
-def show(asker: CliContext, destination_id: str, as_json: bool) -> None:
-    """One destination: how it stands, its settings without secrets, its last answers."""
-    server = asker.server()
+def show(context: CliContext, destination_id: str, as_json: bool) -> None:
+    """Show one destination: its status, its settings without secrets, its last deliveries."""
+    server = context.server()
     if server is not None:
-        told = server.call("destination-show", destination=destination_id)
+        result = server.call("destination-show", destination=destination_id)
     else:
-        with asker.reading() as services:
-            told = services.destinations.shown(destination_id)
+        with context.reading() as services:
+            result = services.destinations.shown(destination_id)
     if as_json:
-        print_json(told)
+        print_json(result)
         return
     for name in ("id", "name", "type"):
-        click.echo(f"{name:10} {plain(told[name])}")
-    click.echo(f"{'state':10} {in_words(told)}")
-    for name, value in told["settings"].items():
+        click.echo(f"{name:10} {plain(result[name])}")
+    click.echo(f"{'state':10} {in_words(result)}")
+    for name, value in result["settings"].items():
         click.echo(f"{name:18} {plain(value)}")
-    if told["file"] is not None:
-        click.echo(f"file       https://YOUR-TRACKING-DOMAIN{told['file']}")
-    for each in told["last"]:
+    if result["file"] is not None:
+        click.echo(f"file       https://YOUR-TRACKING-DOMAIN{result['file']}")
+    for each in result["last"]:
         click.echo(_line(each))
 
 
 @destination.command("preview")
 @click.argument("destination_id", metavar="ID")
 @click.option("--click", "click_id", required=True, metavar="CLICK", help="The click whose conversion would be sent.")
-@click.option("--conversion", "conversion_id", metavar="CONVERSION", help="Which of them; else the last.")
+@click.option(
+    "--conversion", "conversion_id", metavar="CONVERSION", help="Which of its conversions; default: the last."
+)
 @with_json
 @with_context
-def preview(asker: CliContext, destination_id: str, click_id: str, conversion_id: str | None, as_json: bool) -> None:
-    """What would be sent, byte for byte, without sending it."""
-    with asker.reading() as services:
-        told = services.destinations.preview(destination_id, click_id, conversion_id)
+def preview(context: CliContext, destination_id: str, click_id: str, conversion_id: str | None, as_json: bool) -> None:
+    """Show what would be sent, byte for byte, without sending it."""
+    with context.reading() as services:
+        result = services.destinations.preview(destination_id, click_id, conversion_id)
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    click.echo("would be sent" if told["send"] else f"would not be sent: {told['why']}")
-    if told["method"] is not None:
-        click.echo(f"{told['method']} {told['url']}")
-        for name, value in told["headers"].items():
+    click.echo("would be sent" if result["send"] else f"would not be sent: {result['why']}")
+    if result["method"] is not None:
+        click.echo(f"{result['method']} {result['url']}")
+        for name, value in result["headers"].items():
             click.echo(f"{name}: {value}")
-        body = told["body"]
+        body = result["body"]
         click.echo("" if body is None else body if isinstance(body, str) else json.dumps(body, indent=2))
 
 
@@ -103,17 +105,17 @@ def preview(asker: CliContext, destination_id: str, click_id: str, conversion_id
 @click.argument("destination_id", metavar="ID")
 @with_json
 @with_context
-def test(asker: CliContext, destination_id: str, as_json: bool) -> None:
+def test(context: CliContext, destination_id: str, as_json: bool) -> None:
     """Send one marked test event now."""
-    with asker.reading() as services:
+    with context.reading() as services:
         found = services.destinations.get(destination_id)
         tested = asyncio.run(_send_test(services.workspace, found))
     if as_json:
         print_json(tested.json(found))
     elif tested.ok:
-        click.echo(f"taken: {tested.event_id}" + (f"\n{tested.note}" if tested.note else ""))
+        click.echo(f"accepted: {tested.event_id}" + (f"\n{tested.note}" if tested.note else ""))
     if not tested.ok:
-        raise FailedError(f"{found.id} did not take it ({tested.error}): {plain(tested.answer or 'no answer')}")
+        raise FailedError(f"{found.id} did not accept it ({tested.error}): {plain(tested.answer or 'no reply')}")
 
 
 async def _send_test(workspace: Workspace, destination: Destination) -> DestinationTest:
@@ -125,52 +127,54 @@ async def _send_test(workspace: Workspace, destination: Destination) -> Destinat
 
 @destination.command("log")
 @click.argument("destination_id", metavar="ID")
-@click.option("--limit", type=click.IntRange(1), help="At most so many; 20 when they are not printed as JSON.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many; default 20, with --json all.")
 @with_json
 @with_context
-def log(asker: CliContext, destination_id: str, limit: int | None, as_json: bool) -> None:
-    """Deliveries, newest first; with --json one object a line."""
-    with asker.reading() as services:
+def log(context: CliContext, destination_id: str, limit: int | None, as_json: bool) -> None:
+    """List deliveries, newest first; with --json one object per line."""
+    with context.reading() as services:
         found = services.destinations.get(destination_id)
         for date, row in services.destinations.rows(found.id, limit=limit or (None if as_json else 20)):
-            told = delivery_json(date, row)
+            result = delivery_json(date, row)
             if as_json:
-                print_json_line(told)
+                print_json_line(result)
             else:
-                click.echo(_line(told))
+                click.echo(_line(result))
 
 
-def _line(told: dict[str, Any]) -> str:
-    reason = f"  {plain(told['error'])}" if told["error"] else ""
-    attempts = f"{told['attempts']} attempt{'s' if told['attempts'] != 1 else ''}"
-    return f"{told['created_at']}  {told['delivery_id']:18} {told['kind']:8} {told['state']:10} {attempts}{reason}"
+def _line(result: dict[str, Any]) -> str:
+    reason = f"  {plain(result['error'])}" if result["error"] else ""
+    attempts = f"{result['attempts']} attempt{'s' if result['attempts'] != 1 else ''}"
+    return (
+        f"{result['created_at']}  {result['delivery_id']:18} {result['kind']:8} {result['state']:10} {attempts}{reason}"
+    )
 
 
 @destination.command("replay")
 @click.argument("destination_id", metavar="ID")
-@click.option("--delivery", "delivery_id", metavar="D", help="One delivery, as `log` names it.")
-@click.option("--dead", is_flag=True, help="All that were given up or refused.")
+@click.option("--delivery", "delivery_id", metavar="D", help="One delivery, by the name that `log` prints.")
+@click.option("--dead", is_flag=True, help="All deliveries that were refused or given up.")
 @with_json
 @with_context
-def replay(asker: CliContext, destination_id: str, delivery_id: str | None, dead: bool, as_json: bool) -> None:
-    """Send again, under the same event ids."""
+def replay(context: CliContext, destination_id: str, delivery_id: str | None, dead: bool, as_json: bool) -> None:
+    """Send deliveries again, with the same event ids."""
     if dead == (delivery_id is not None):
-        raise InvalidError("say what to send again: --delivery D for one, or --dead for all that are dead.")
-    told = asker.call("destination-replay", destination=destination_id, delivery=delivery_id)
+        raise InvalidError("name what to send again: --delivery D for one delivery, or --dead for all dead ones.")
+    result = context.call("destination-replay", destination=destination_id, delivery=delivery_id)
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        click.echo(f"{told['replayed']} in line again")
+        click.echo(f"{result['replayed']} queued again")
 
 
 @destination.command("resume")
 @click.argument("destination_id", metavar="ID")
 @with_json
 @with_context
-def resume(asker: CliContext, destination_id: str, as_json: bool) -> None:
-    """Let a destination that stopped go again."""
-    told = asker.call("destination-resume", destination=destination_id)
+def resume(context: CliContext, destination_id: str, as_json: bool) -> None:
+    """Start a stopped destination again."""
+    result = context.call("destination-resume", destination=destination_id)
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        click.echo(f"{told['destination']}: {told['state']}")
+        click.echo(f"{result['destination']}: {result['state']}")

@@ -1,4 +1,4 @@
-"""`tnc try`, `tnc explain`, `tnc reclassify`: where a visitor would go, why one went there, what a filter says now."""
+"""`tnc try`, `tnc explain`, `tnc reclassify`: decisions for test visitors and past clicks."""
 
 from collections.abc import Sequence
 from datetime import date as Date
@@ -18,19 +18,19 @@ from tnc.tracking.setup import make_tracker, visit_reader
 
 @click.command("try")
 @click.argument("campaign")
-@click.option("--ip", help="Address of the visitor.")
-@click.option("--user-agent", help="The browser's own words.")
-@click.option("--query", default="", help="What stands behind the ? of the link, like 'a=1&b=2'.")
-@click.option("--referrer", help="Page the visitor comes from.")
+@click.option("--ip", help="IP address of the visitor.")
+@click.option("--user-agent", help="User agent of the browser.")
+@click.option("--query", default="", help="Query of the link, like 'a=1&b=2'.")
+@click.option("--referrer", help="URL of the page that the visitor comes from.")
 @click.option("--language", help="Accept-Language, like 'de-DE,de;q=0.9'.")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Any other header; repeatable.")
-@click.option("--at", "time", help="Time of the visit, like 2026-11-24T22:30Z; else now.")
+@click.option("--at", "time", help="Time of the visit, like 2026-11-24T22:30Z; default: now.")
 @with_json
 @with_context
 def try_(
-    asker: CliContext, /, campaign: str, headers: Sequence[str], time: str | None, as_json: bool, **visitor: str
+    context: CliContext, /, campaign: str, headers: Sequence[str], time: str | None, as_json: bool, **visitor: str
 ) -> None:
-    """What would happen to this visitor. Nothing is recorded."""
+    """Show what would happen to this visitor. Nothing is recorded."""
     invented = TestVisitor(
         ip=visitor["ip"],
         user_agent=visitor["user_agent"],
@@ -40,7 +40,7 @@ def try_(
         headers=dict(_header(each) for each in headers),
         visited_at_ms=None if time is None else _time_ms(time),
     )
-    with asker.workspace() as workspace:
+    with context.workspace() as workspace:
         plan = workspace.plan(CampaignId(campaign))
         tried = try_visitor(workspace, make_tracker(workspace, visit_reader(workspace)), plan, invented)
     if as_json:
@@ -68,9 +68,9 @@ def _time_ms(text: str) -> int:
 @click.argument("click_ids", nargs=-1, required=True, metavar="ID...")
 @with_json
 @with_context
-def explain_(asker: CliContext, click_ids: Sequence[str], as_json: bool) -> None:
-    """Why a click went where it went, decided again from what was stored."""
-    with asker.workspace() as workspace:
+def explain_(context: CliContext, click_ids: Sequence[str], as_json: bool) -> None:
+    """Show why a click went where it went, decided again from the stored data."""
+    with context.workspace() as workspace:
         for click_id in click_ids:
             explained = explain(workspace, ClickId(click_id))
             if as_json:
@@ -85,23 +85,23 @@ def explain_(asker: CliContext, click_ids: Sequence[str], as_json: bool) -> None
 
 @click.command("reclassify")
 @click.argument("filter_id", metavar="FILTER")
-@click.option("--from", "start", metavar="T", help="Included: a date, a time, today, 7d; else all that is kept.")
-@click.option("--to", "end", metavar="T", help="Not included; else now.")
-@click.option("--dry-run", is_flag=True, help="Say how many would change, and change nothing.")
-@click.option("--undo", is_flag=True, help="Take back what the filter said later.")
+@click.option("--from", "start", metavar="T", help="Included: a date, a time, today, 7d; default: all stored clicks.")
+@click.option("--to", "end", metavar="T", help="Excluded; default: now.")
+@click.option("--dry-run", is_flag=True, help="Show how many would change, and change nothing.")
+@click.option("--undo", is_flag=True, help="Go back to the results recorded at the time of the click.")
 @with_json
 @with_context
 def reclassify_(
-    asker: CliContext, /, filter_id: str, start: str | None, end: str | None, dry_run: bool, undo: bool, as_json: bool
+    context: CliContext, /, filter_id: str, start: str | None, end: str | None, dry_run: bool, undo: bool, as_json: bool
 ) -> None:
-    """Try a filter's present conditions on past clicks. Verdicts and reports change, where a click went does not."""
+    """Apply a filter's current conditions to past clicks: results and reports change, destinations do not."""
     if dry_run and undo:
-        raise InvalidError("--dry-run and --undo cannot both be; leave one away.")
+        raise InvalidError("--dry-run and --undo cannot be used together.")
 
     def write(date: Date, changes: Sequence[Change]) -> None:
-        asker.call("reclassify", date=date.isoformat(), changes=msgspec.to_builtins(changes))
+        context.call("reclassify", date=date.isoformat(), changes=msgspec.to_builtins(changes))
 
-    with asker.workspace() as workspace:
+    with context.workspace() as workspace:
         result = reclassify(workspace, filter_id, start=start, end=end, undo=undo, write=None if dry_run else write)
     if as_json:
         print_json(result.to_json())

@@ -15,11 +15,19 @@ from tnc.core.settings import Settings, read_setting
 
 @click.command()
 @click.option("--data", required=True, metavar="DIR", help="The new data directory.")
-@click.option("--key", metavar="FILE", help="The key file, outside the data directory; else DIR.key beside it.")
-@click.option("--listen", default="127.0.0.1:8080", metavar="HOST:PORT", help="Tracking; [::]:80 answers IPv4 too.")
-@click.option("--dashboard", default="127.0.0.1:8400", metavar="HOST:PORT", help="Dashboard.")
-@click.option("--trusted-proxy", "proxies", multiple=True, metavar="CIDR", help="Whose X-Forwarded-For counts.")
-@click.option("--owner-email", metavar="E", help="Who signs in to the dashboard first.")
+@click.option("--key", metavar="FILE", help="The key file, outside the data directory; default: DIR.key beside it.")
+@click.option(
+    "--listen", default="127.0.0.1:8080", metavar="HOST:PORT", help="Address for tracking; [::]:80 answers IPv4 too."
+)
+@click.option("--dashboard", default="127.0.0.1:8400", metavar="HOST:PORT", help="Address for the dashboard.")
+@click.option(
+    "--trusted-proxy",
+    "proxies",
+    multiple=True,
+    metavar="CIDR",
+    help="Proxy whose X-Forwarded-For is trusted; repeatable.",
+)
+@click.option("--owner-email", metavar="E", help="E-mail address of the first owner.")
 @click.option("--owner-password-stdin", is_flag=True, help="Read the owner's password from standard input.")
 @with_json
 def init(
@@ -32,7 +40,7 @@ def init(
     owner_password_stdin: bool,
     as_json: bool,
 ) -> None:
-    """Make a data directory: settings, keys, stores, first owner."""
+    """Create a data directory with settings, keys, databases and the first owner."""
     folder = Path(data).resolve()
     settings = Settings(
         data=folder,
@@ -44,15 +52,15 @@ def init(
     password = sys.stdin.readline().rstrip("\r\n") if owner_password_stdin else None
     first = owner(owner_email, password)
     config = initialise(settings, first, World())
-    told = {"config": str(config), "key": str(settings.key), "email": first.email}
+    result = {"config": str(config), "key": str(settings.key), "email": first.email}
     if first.invented:
-        told["password"] = first.password
+        result["password"] = first.password
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    click.echo(f"made {folder}")
-    click.echo(f"keys   {settings.key}: keep a copy of it elsewhere; without it nobody can read the data, not even you")
-    click.echo(f"owner  {first.email}" + (f", password {first.password} (shown this once)" if first.invented else ""))
+    click.echo(f"created {folder}")
+    click.echo(f"keys   {settings.key}: keep a copy elsewhere; without it nobody can decrypt the data, not even you")
+    click.echo(f"owner  {first.email}" + (f", password {first.password} (shown only once)" if first.invented else ""))
     click.echo(f"next   tnc --config {config} serve")
 
 
@@ -60,13 +68,13 @@ def init(
 @with_json
 @with_context
 @click.pass_context
-def doctor(ctx: click.Context, asker: CliContext, as_json: bool) -> None:
-    """Every check with its fix; exit 1 if one fails."""
-    with asker.workspace() as workspace:
+def doctor(ctx: click.Context, context: CliContext, as_json: bool) -> None:
+    """Run every check and print a fix for each problem; exit code 1 if one fails."""
+    with context.workspace() as workspace:
         findings = examine(workspace)
     if as_json:
-        told = [{"check": each.check, "state": each.state, "text": each.text, "fix": each.fix} for each in findings]
-        print_json(told)
+        result = [{"check": each.check, "state": each.state, "text": each.text, "fix": each.fix} for each in findings]
+        print_json(result)
     else:
         for each in findings:
             mark = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}[each.state]

@@ -1,4 +1,4 @@
-"""`tnc ip`, `tnc ua`, `tnc ipdb`: what is known of a visitor, and by which data."""
+"""`tnc ip`, `tnc ua`, `tnc ipdb`: visitor data, and geo and IP data."""
 
 import asyncio
 from pathlib import Path
@@ -23,51 +23,51 @@ from tnc.visitors.user_agent import UserAgentReader
 @click.argument("address")
 @with_json
 @with_context
-def ip(asker: CliContext, address: str, as_json: bool) -> None:
-    """What is known of an address, and which data says so."""
-    with asker.workspace() as workspace:
-        told = describe_ip(workspace.geo(), address)
+def ip(context: CliContext, address: str, as_json: bool) -> None:
+    """Show what is known about an IP address, and from which data."""
+    with context.workspace() as workspace:
+        result = describe_ip(workspace.geo(), address)
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    sources: dict[str, dict[str, str | None]] = told.pop("sources")
-    for name, value in told.items():
+    sources: dict[str, dict[str, str | None]] = result.pop("sources")
+    for name, value in result.items():
         source = sources.get(name)
         by = "" if source is None else f"   {source['name']}" + (f" of {source['built']}" if source["built"] else "")
         click.echo(f"{name:12} {plain(', '.join(value) if isinstance(value, list) else value)}{by}".rstrip())
-    if told["city"] is None and "city" not in sources:
-        click.echo("note: cities, networks and VPNs come with geo data: `tnc ipdb update`", err=True)
+    if result["city"] is None and "city" not in sources:
+        click.echo("note: cities, networks and VPNs need geo and IP data; type: tnc ipdb update", err=True)
 
 
 @click.command()
 @click.argument("user_agent", metavar="'USER AGENT'")
 @with_json
 def ua(user_agent: str, as_json: bool) -> None:
-    """What a user agent says, and the pattern that gives a bot away."""
-    told = describe_user_agent(UserAgentReader(), user_agent)
+    """Show device, system and browser of a user agent, and the pattern that matched a bot."""
+    result = describe_user_agent(UserAgentReader(), user_agent)
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    for name, value in told.items():
+    for name, value in result.items():
         click.echo(f"{name:16} {plain(value)}")
 
 
 @click.group()
 def ipdb() -> None:
-    """Geo data; a running server uses what is new without a restart."""
+    """Geo and IP data; a running server uses new data without a restart."""
 
 
 @ipdb.command("list")
 @with_json
 @with_context
-def list_(asker: CliContext, as_json: bool) -> None:
-    """What is installed: kind, age, licence, attribution, and what failed to be renewed."""
-    with asker.workspace() as workspace:
-        told = workspace.addresses.describe(workspace.world.now_ms())
+def list_(context: CliContext, as_json: bool) -> None:
+    """List the installed data: kind, age, licence, attribution, and failed updates."""
+    with context.workspace() as workspace:
+        result = workspace.addresses.describe(workspace.world.now_ms())
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    for each in told:
+    for each in result:
         click.echo(f"{plain(each['name']):24} {each['kind']:12} {_age(each):22} {each['licence']}")
         for line in (each["attribution"], each["url"], each["problem"]):
             if line:
@@ -86,31 +86,31 @@ def _age(each: dict[str, Any]) -> str:
 @click.option("--kind", type=click.Choice(get_args(NetworkKind)), help="What a plain list of prefixes means.")
 @with_json
 @with_context
-def add(asker: CliContext, file: str, kind: NetworkKind | None, as_json: bool) -> None:
-    """Install a database, or a list of networks with its meaning."""
-    with asker.workspace() as workspace:
+def add(context: CliContext, file: str, kind: NetworkKind | None, as_json: bool) -> None:
+    """Install a database, or a list of networks of a kind."""
+    with context.workspace() as workspace:
         now_ms = workspace.world.now_ms()
         added = add_file(workspace.addresses, Path(file), kind=kind, now_ms=now_ms)
-        told = workspace.addresses.describe_one(added.file.name, now_ms)
+        result = workspace.addresses.describe_one(added.file.name, now_ms)
     if as_json:
-        print_json({**told, "warnings": list(added.warnings)})
+        print_json({**result, "warnings": list(added.warnings)})
     else:
-        size = f"{told['entries']} networks" if added.file.is_list else f"{told['bytes']} bytes"
-        unfit = f", {told['unfit']} lines could not be read" if told["unfit"] else ""
-        click.echo(f"{plain(told['name'])}: {told['kind']}, {size}{unfit}")
+        size = f"{result['entries']} networks" if added.file.is_list else f"{result['bytes']} bytes"
+        unfit = f", {result['unfit']} lines could not be read" if result["unfit"] else ""
+        click.echo(f"{plain(result['name'])}: {result['kind']}, {size}{unfit}")
     for warning in added.warnings:
         click.echo(f"warning: {warning}", err=True)
 
 
 @ipdb.command()
-@click.option("--due", "only_due", is_flag=True, help="Only what is older than it should be, with low priority.")
+@click.option("--due", "only_due", is_flag=True, help="Only what is out of date, with low priority.")
 @with_json
 @with_context
-def update(asker: CliContext, only_due: bool, as_json: bool) -> None:
-    """Fetch new geo data; whatever goes wrong, what is there stays in use."""
+def update(context: CliContext, only_due: bool, as_json: bool) -> None:
+    """Download new geo and IP data; on errors the installed data stays in use."""
     if only_due:
         lower_priority()
-    with asker.workspace() as workspace:
+    with context.workspace() as workspace:
         report = asyncio.run(
             renew(workspace.settings, workspace.addresses, workspace.world.now_ms(), all_of_it=not only_due),
         )
@@ -124,15 +124,15 @@ def update(asker: CliContext, only_due: bool, as_json: bool) -> None:
 
 def _print(report: UpdateReport) -> None:
     for name in report.renewed:
-        click.echo(f"{name}: new")
+        click.echo(f"{name}: updated")
     for name in report.unchanged:
-        click.echo(f"{name}: still the present one")
+        click.echo(f"{name}: unchanged")
     for why in list(report.failed.values())[1:]:
         click.echo(why, err=True)
 
 
 def _failure(report: UpdateReport) -> str:
-    """One sentence: the cause of the first, and how many share its fate."""
+    """One sentence: the first reason, and the number of other failures."""
     first, *others = report.failed.values()
     return f"{first}; {len(others)} other downloads failed too" if others else first
 
@@ -141,9 +141,9 @@ def _failure(report: UpdateReport) -> str:
 @click.argument("name")
 @with_json
 @with_context
-def remove(asker: CliContext, name: str, as_json: bool) -> None:
-    """Take data away; what only it knew becomes unknown."""
-    with asker.workspace() as workspace:
+def remove(context: CliContext, name: str, as_json: bool) -> None:
+    """Remove data; facts that only this data knew become unknown."""
+    with context.workspace() as workspace:
         remove_data(workspace.addresses, name)
     if as_json:
         print_json({"removed": name})

@@ -1,4 +1,4 @@
-"""`tnc jobs` and `tnc run`: what the running server does by itself, and doing one of it now."""
+"""`tnc jobs` and `tnc run`: the scheduled jobs of the running server."""
 
 import click
 
@@ -10,14 +10,14 @@ from tnc.core.errors import RefusedError
 @click.command()
 @with_json
 @with_context
-def jobs(asker: CliContext, as_json: bool) -> None:
-    """What the machine does by itself: how often, how the last turn went, when the next one is."""
-    told = _server(asker).call("jobs")
+def jobs(context: CliContext, as_json: bool) -> None:
+    """List the scheduled jobs: interval, result of the last run, time of the next one."""
+    result = _server(context).call("jobs")
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    width = max(len(each["job"]) for each in told)
-    for each in told:
+    width = max(len(each["job"]) for each in result)
+    for each in result:
         click.echo(f"{each['job']:<{width}}  {each['does']}")
         click.echo(f"{'':<{width}}  {_last(each)}, next in {_span(each['next_in_seconds'])}")
 
@@ -26,25 +26,25 @@ def jobs(asker: CliContext, as_json: bool) -> None:
 @click.argument("job")
 @with_json
 @with_context
-def run(asker: CliContext, job: str, as_json: bool) -> None:
-    """Do a JOB now, and wait until it is done; `tnc jobs` names them."""
-    told = _server(asker).call("run-job", job=job)
+def run(context: CliContext, job: str, as_json: bool) -> None:
+    """Run a JOB now and wait until it is done; `tnc jobs` lists them."""
+    result = _server(context).call("run-job", job=job)
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        click.echo(f"{told['job']}: done in {told['took_ms']} ms")
+        click.echo(f"{result['job']}: done in {result['took_ms']} ms")
 
 
-def _server(asker: CliContext) -> Remote:
-    server = asker.server()
+def _server(context: CliContext) -> Remote:
+    server = context.server()
     if server is None:
-        raise RefusedError("no server runs here, and it is the server that does these things; type: tnc serve")
+        raise RefusedError("no server is running, and only a running server has jobs; type: tnc serve")
     return server
 
 
 def _last(job: dict[str, object]) -> str:
     if job["last_at"] is None:
-        return "not done yet"
+        return "not run yet"
     return f"{'FAILED' if job['failed'] else 'done'} {plain(job['last_at'])} in {job['took_ms']} ms"
 
 

@@ -11,27 +11,29 @@ from tnc.core.errors import FailedError
 
 @click.group()
 def keys() -> None:
-    """The keyring: without it nobody can read the data, not even you."""
+    """The encryption keys: without them nobody can read the data, not even you."""
 
 
 @keys.command("status")
 @with_json
 @with_context
-def status(asker: CliContext, as_json: bool) -> None:
-    """Where the key comes from, how many days have keys, and whether the copy elsewhere is behind."""
-    with asker.reading() as services:
-        told = services.keys.status()
+def status(context: CliContext, as_json: bool) -> None:
+    """Show where the key comes from, how many days have keys, and whether the key backup is up to date."""
+    with context.reading() as services:
+        result = services.keys.status()
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    click.echo(f"key file   {told['key_file']} ({told['kind']})")
-    click.echo(f"days       {told['days']} have keys, and {told['restricted_days']} of restricted clicks")
-    click.echo(f"epoch      {told['key_epoch']} of the key; --json tells those of every file")
-    escrow = told["escrow"]
+    click.echo(f"key file   {result['key_file']} ({result['kind']})")
+    click.echo(f"days       {result['days']} have keys, and {result['restricted_days']} of restricted clicks")
+    click.echo(f"epoch      {result['key_epoch']} of the key; --json prints those of every file")
+    escrow = result["escrow"]
     if escrow is None:
-        click.echo("escrow     none: a lost keyring is lost data; type: tnc keys escrow FILE")
+        click.echo("escrow     none: without a copy, a lost keyring is lost data; type: tnc keys escrow FILE")
     elif escrow["opens_what_was_erased"]:
-        click.echo(f"escrow     of {escrow['made_at']} still opens what was erased since: make a new one, destroy it")
+        click.echo(
+            f"escrow     of {escrow['made_at']} can decrypt what was erased since: make a new one and destroy it"
+        )
     else:
         click.echo(f"escrow     of {escrow['made_at']} is up to date")
 
@@ -39,45 +41,51 @@ def status(asker: CliContext, as_json: bool) -> None:
 @keys.command("verify")
 @with_json
 @with_context
-def verify(asker: CliContext, as_json: bool) -> None:
-    """Open every file of the keyring; exit 1 when one does not open or a day has none."""
-    with asker.reading() as services:
-        told = services.keys.verify()
+def verify(context: CliContext, as_json: bool) -> None:
+    """Open every file of the keyring; exit code 1 if one cannot be opened or a day has no key."""
+    with context.reading() as services:
+        result = services.keys.verify()
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        click.echo(f"{told['files']} files of the keyring open")
-    if told["problems"]:
-        raise FailedError(" ".join(told["problems"]))
+        click.echo(f"{result['files']} files of the keyring can be opened")
+    if result["problems"]:
+        raise FailedError(" ".join(result["problems"]))
 
 
 @keys.command("rotate")
 @click.option(
-    "--to", "kind", type=click.Choice(("file", "passphrase", "split")), default="file", help="Where it comes from then."
+    "--to",
+    "kind",
+    type=click.Choice(("file", "passphrase", "split")),
+    default="file",
+    help="Where the new key is kept.",
 )
 @click.option("--secret-stdin", is_flag=True, help="Read the new passphrase from standard input.")
 @with_json
 @with_context
-def rotate(asker: CliContext, kind: str, secret_stdin: bool, as_json: bool) -> None:
-    """A new key for the keyring; no record is written anew. With `split` it prints the half to take away, once."""
+def rotate(context: CliContext, kind: str, secret_stdin: bool, as_json: bool) -> None:
+    """Encrypt the keyring with a new key; no record is rewritten. `split` prints the half that you keep, once."""
     secret = sys.stdin.readline().rstrip("\r\n") if secret_stdin else None
-    told = asker.call("keys-rotate", kind=kind, secret=secret)
+    result = context.call("keys-rotate", kind=kind, secret=secret)
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    click.echo(f"{told['files']} files of the keyring are closed by a new key now; keep a copy of {told['key_file']}")
-    if "other_half" in told:
-        click.echo(f"other half {told['other_half']}: give it at each start as TNC_KEY_SECRET; it is shown this once")
+    click.echo(
+        f"{result['files']} files of the keyring are encrypted with a new key; keep a copy of {result['key_file']}"
+    )
+    if "other_half" in result:
+        click.echo(f"other half {result['other_half']}: give it at each start as TNC_KEY_SECRET; it is shown only once")
 
 
 @keys.command("escrow")
 @click.argument("file", metavar="FILE")
 @with_json
 @with_context
-def escrow(asker: CliContext, file: str, as_json: bool) -> None:
-    """Copy the keyring for another place; the key file closes it. Destroy the copy before: it opens what was erased."""
-    told = asker.call("keys-escrow", path=str(Path(file).resolve()))
+def escrow(context: CliContext, file: str, as_json: bool) -> None:
+    """Copy the keyring, encrypted with the key file. Destroy older copies: they can decrypt what was erased."""
+    result = context.call("keys-escrow", path=str(Path(file).resolve()))
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        click.echo(f"{told['file']}: sha256 {told['sha256']}")
+        click.echo(f"{result['file']}: sha256 {result['sha256']}")

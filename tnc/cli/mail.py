@@ -1,4 +1,4 @@
-"""`tnc mail`: what needs its owner, by mail."""
+"""`tnc mail`: alerts by e-mail."""
 
 import asyncio
 
@@ -12,23 +12,23 @@ from tnc.core.errors import InvalidError
 
 @click.group()
 def mail() -> None:
-    """Mail about what needs you."""
+    """Alerts by e-mail."""
 
 
 @mail.command("test")
 @with_json
 @with_context
-def test(asker: CliContext, as_json: bool) -> None:
-    """Send a mail by the settings in config.toml, or say what is wrong with them."""
-    relay = relay_of(asker.settings())
+def test(context: CliContext, as_json: bool) -> None:
+    """Send a test mail with the settings of config.toml, or say what is wrong with them."""
+    relay = relay_of(context.settings())
     if relay is None:
-        raise InvalidError(f"no mail is set up: write host, from and to below [mail] in {asker.config_file()}.")
-    now_ms = asker.world.now_ms()
+        raise InvalidError(f"no mail is set up: write host, from and to below [mail] in {context.config_file()}.")
+    now_ms = context.world.now_ms()
     letter = Email(
-        message_id=f"test-{new_id(now_ms, asker.world.token(ID_RANDOM_BYTES))}",
+        message_id=f"test-{new_id(now_ms, context.world.token(ID_RANDOM_BYTES))}",
         at_ms=now_ms,
-        subject="[tnc] a test",
-        text="Alerts of your tracker reach you like this one.",
+        subject="[tnc] Test",
+        text="This is a test. Alerts of your tracker are sent like this mail.",
     )
     refused = asyncio.run(post(letter, relay))
     taken = len(relay.recipients) - refused
@@ -36,5 +36,5 @@ def test(asker: CliContext, as_json: bool) -> None:
         print_json({"host": relay.host, "taken": taken, "refused": refused})
     else:
         click.echo(
-            f"{relay.host}:{relay.port} took it for {taken} of {taken + refused}; look into the inbox, and spam."
+            f"{relay.host}:{relay.port} accepted it for {taken} of {taken + refused}; look into the spam folder too."
         )

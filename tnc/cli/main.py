@@ -15,7 +15,7 @@ import click
 from tnc import __version__
 from tnc.core.errors import TncError
 
-# Where each command lives. Loaded when it is called: a server must not carry the libraries of a report.
+# Module and function of each command. Imported when it is called: a server must not load the libraries of reports.
 COMMANDS: Final[Mapping[str, str]] = {
     "apply": "tnc.cli.config:apply",
     "bench": "tnc.cli.bench:bench",
@@ -52,7 +52,7 @@ COMMANDS: Final[Mapping[str, str]] = {
 
 
 class _Group(click.Group):
-    """Commands by the table above. Refusals end as one sentence and their exit code, never as a traceback."""
+    """The commands of the table above. A TncError is printed as one sentence and sets the exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
         return sorted(COMMANDS)
@@ -71,7 +71,7 @@ class _Group(click.Group):
         except TncError as error:
             click.echo(f"tnc: {error}", err=True)
             ctx.exit(error.exit_code)
-        except BrokenPipeError:  # `| head` has seen enough
+        except BrokenPipeError:  # the reader, like `| head`, has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
 
@@ -81,7 +81,7 @@ class _Group(click.Group):
 @click.pass_context
 def group(ctx: click.Context, config: str | None) -> None:
     """The click tracker for your own server."""
-    os.umask(0o077)  # whatever is made here is its owner's alone
+    os.umask(0o077)  # files are readable by their owner only
     ctx.obj = config
 
 

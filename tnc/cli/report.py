@@ -1,4 +1,4 @@
-"""`tnc report`: the numbers."""
+"""`tnc report`: reports by any dimensions."""
 
 from collections.abc import Sequence
 
@@ -14,24 +14,29 @@ from tnc.reports.run import run_report
 
 @click.command()
 @click.option("--by", multiple=True, metavar="D[,D...]", help="Dimensions, like campaign,country or day.")
-@click.option("--metrics", multiple=True, metavar="M,...", help="Only these; else all.")
+@click.option("--metrics", multiple=True, metavar="M,...", help="Only these metrics; default: all.")
 @click.option("--from", "start", metavar="T", help="Included: a date, a time, today, yesterday, 7d, 30d, this-month.")
-@click.option("--to", "end", metavar="T", help="Not included; else now.")
+@click.option("--to", "end", metavar="T", help="Excluded; default: now.")
 @click.option("--where", multiple=True, metavar="'K=V'", help="K=V[,V], K!=V, K~TEXT, K>N, K<N; repeatable.")
-@click.option("--timezone", default="UTC", metavar="TZ", help="Of days, hours and dates.")
-@click.option("--time", type=click.Choice(("click", "conversion")), default="click", help="What conversions count by.")
+@click.option("--timezone", default="UTC", metavar="TZ", help="Time zone of days, hours and dates.")
+@click.option(
+    "--time",
+    type=click.Choice(("click", "conversion")),
+    default="click",
+    help="Whether conversions count at the click or at the conversion.",
+)
 @click.option("--sort", metavar="M", help="Metric or dimension to sort by.")
 @click.option("--limit", type=int, metavar="N", help="At most so many rows.")
-@click.option("--currency", metavar="C", help="Convert money to it.")
-@click.option("--csv", "as_csv", is_flag=True, help="CSV on stdout.")
+@click.option("--currency", metavar="C", help="Convert money to this currency.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @with_json
 @with_context
-def report(asker: CliContext, /, as_csv: bool, as_json: bool, **asked: Sequence[str] | str | int | None) -> None:
-    """Numbers by any dimensions; totals are of the clicks, not of the rows."""
+def report(context: CliContext, /, as_csv: bool, as_json: bool, **asked: Sequence[str] | str | int | None) -> None:
+    """Print a report by any dimensions; totals are counted from the clicks, not from the rows."""
     if as_csv and as_json:
-        raise InvalidError("--csv and --json cannot both be; leave one away.")
+        raise InvalidError("--csv and --json cannot be used together.")
     lower_priority()
-    with asker.workspace() as workspace, Columns(workspace.paths.columns) as columns:
+    with context.workspace() as workspace, Columns(workspace.paths.columns) as columns:
         result = run_report(workspace, columns, ReportQuery(**asked))  # type: ignore[arg-type]
     if as_json:
         print_json(result.to_json())

@@ -14,76 +14,78 @@ from tnc.reports.query import moment_ms
 
 @click.group()
 def retention() -> None:
-    """What is kept how long; change it, or let go now what has reached its term."""
+    """How long everything is kept; change it, or delete now what is past its retention time."""
 
 
 @retention.command("show")
 @with_json
 @with_context
-def show(asker: CliContext, as_json: bool) -> None:
-    """Every term, and what goes next."""
-    with asker.reading() as services:
-        told = services.retention.show()
+def show(context: CliContext, as_json: bool) -> None:
+    """Show the retention times, what is deleted next, and the log of changes."""
+    with context.reading() as services:
+        result = services.retention.show()
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    for each in told["terms"]:
+    for each in result["terms"]:
         click.echo(f"{each['name']:24} {each['days']:>5} days  {each['text']}")
-    click.echo(f"\nThe oldest day goes at {told['goes_at']}." if told["goes_at"] else "\nNothing is kept yet.")
-    for each in told["changes"]:
+    click.echo(
+        f"\nThe oldest day is deleted at {result['goes_at']}." if result["goes_at"] else "\nNo clicks are stored yet."
+    )
+    for each in result["changes"]:
         change = f"{each['name']} {each['before']} -> {each['after']} days"
         click.echo(
-            f"{each['at']}  {plain(each['by'])}: {change}; {each['days']} days with {each['clicks']} clicks went"
+            f"{each['at']}  {plain(each['by'])}: {change}; {each['days']} days with {each['clicks']} clicks deleted"
         )
 
 
 @retention.command("set")
 @click.argument("terms", nargs=-1, required=True, metavar="NAME=DAYS...")
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_json
 @with_context
-def set_(asker: CliContext, terms: Sequence[str], dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Change terms of this workspace, like clicks=30; says first what goes by it."""
+def set_(context: CliContext, terms: Sequence[str], dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Change retention times of this workspace, like clicks=30; first shows what would be deleted."""
     wanted = dict(_term(each) for each in terms)
     if not dry_run and not yes and sys.stdin.isatty():
-        _print(asker.call("retention-set", terms=wanted, dry_run=True), as_json=False)
+        _print(context.call("retention-set", terms=wanted, dry_run=True), as_json=False)
         if not click.confirm("Change it?", err=True):
             raise RefusedError("nothing was changed.")
-    _print(asker.call("retention-set", terms=wanted, dry_run=dry_run), as_json=as_json)
+    _print(context.call("retention-set", terms=wanted, dry_run=dry_run), as_json=as_json)
 
 
 def _term(text: str) -> tuple[str, int]:
     name, _, days = text.partition("=")
     if not days.isdecimal():
-        raise InvalidError(f"{text!r} is no term; write NAME=DAYS like clicks=30.")
+        raise InvalidError(f"{text!r} is not a retention time; write NAME=DAYS like clicks=30.")
     return name, int(days)
 
 
 @retention.command("run")
-@click.option("--as-of", metavar="TIME", help="As if it were then.")
+@click.option("--as-of", metavar="TIME", help="Act as if it were this time.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @with_json
 @with_context
-def run(asker: CliContext, as_of: str | None, dry_run: bool, as_json: bool) -> None:
-    """Let go what has reached its term; a running server does it by itself."""
+def run(context: CliContext, as_of: str | None, dry_run: bool, as_json: bool) -> None:
+    """Delete what is past its retention time; a running server does this by itself."""
     given: dict[str, Any] = {"dry_run": dry_run}
     if as_of is not None:
-        given["as_of_ms"] = moment_ms(as_of, now_ms=asker.world.now_ms(), zone=ZoneInfo("UTC"), name="as-of")
-    _print(asker.call("retention-run", **given), as_json=as_json)
+        given["as_of_ms"] = moment_ms(as_of, now_ms=context.world.now_ms(), zone=ZoneInfo("UTC"), name="as-of")
+    _print(context.call("retention-run", **given), as_json=as_json)
 
 
-def _print(told: dict[str, Any], *, as_json: bool) -> None:
+def _print(result: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    for name, days in told.get("set", {}).items():
-        change = "would be" if told["dry_run"] else "is"
-        click.echo(f"{name.removesuffix('_days')} {change} kept {days} days (before: {told['before'][name]})")
-    verb = "would go" if told["dry_run"] else "went"
-    for each in told["days"]:
+    for name, days in result.get("set", {}).items():
+        change = "would be" if result["dry_run"] else "is"
+        click.echo(f"{name.removesuffix('_days')} {change} kept {days} days (before: {result['before'][name]})")
+    verb = "would be deleted" if result["dry_run"] else "deleted"
+    for each in result["days"]:
         click.echo(f"{each['date']}: {each['clicks']} clicks {verb}")
-    for date in told["rollups"]:
+    for date in result["rollups"]:
         click.echo(f"{date}: sums {verb}")
-    for name, count in told["expired"].items():
+    for name, count in result["expired"].items():
         click.echo(f"{count} {name} {verb}")

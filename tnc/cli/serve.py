@@ -1,4 +1,4 @@
-"""`tnc serve`: apart from the others, so that nothing is in its memory that it does not need."""
+"""`tnc serve`: in a module of its own, so that the server loads nothing that it does not need."""
 
 import asyncio
 import logging
@@ -15,15 +15,15 @@ log = logging.getLogger(__name__)
 
 @click.command()
 @with_context
-def serve(asker: CliContext) -> None:
-    """Run the appliance in the foreground; SIGTERM stops it, nothing lost."""
+def serve(context: CliContext) -> None:
+    """Run the server in the foreground; SIGTERM stops it without losing anything."""
 
     def ready(tracking: str, dashboard: str) -> None:
         click.echo(f"ready tracking={tracking} dashboard={dashboard}")
         sys.stdout.flush()
 
-    settings = asker.settings()
+    settings = context.settings()
     for setting in settings.ignored:
         log.warning("a setting in config.toml has no effect any more; remove it", extra={"setting": setting})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve_appliance(asker.config_file().resolve(), settings, asker.world, ready=ready))
+        runner.run(serve_appliance(context.config_file().resolve(), settings, context.world, ready=ready))

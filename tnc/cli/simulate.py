@@ -1,4 +1,4 @@
-"""`tnc conversion simulate`: one click and one postback through the real path, step by step, counted nowhere."""
+"""`tnc conversion simulate`: a test click and a test postback through every real step, not counted."""
 
 import asyncio
 import http.client
@@ -36,21 +36,21 @@ class Step:
 
 @dataclass(slots=True)
 class Walk:
-    """The steps so far; `base` is where the tracking listener answers."""
+    """The steps so far; `base` is the URL of the tracking listener."""
 
     workspace: Workspace
     base: str
     campaign: Campaign
     steps: list[Step] = field(default_factory=list)
     click_id: str | None = None
-    mark: str = ""  # by which the click is found again
+    mark: str = ""  # a parameter by which the click is found in the log
 
     def note(self, step: str, text: str, *, ok: bool = True) -> bool:
         self.steps.append(Step(step, ok, text))
         return ok
 
     def ask(self, path: str, said: dict[str, str]) -> tuple[int, str, str]:
-        """Status, place to go on to, text."""
+        """Status, Location header and body."""
         token = signature(self.workspace.keys.control_key, self.workspace.world.now_ms())
         url = urlsplit(self.base)
         connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=20)
@@ -63,26 +63,28 @@ class Walk:
         finally:
             connection.close()
 
-    # -- the steps, in their order; each says whether the way goes on
+    # -- the steps, in their order; each returns whether the next one can follow
 
     def go(self) -> None:
-        """As far as the way goes."""
+        """Take the steps until one fails."""
         for step in (self.visit, self.record, self.lander, self.postback, self.convert, self.send_on):
             if not step():
                 return
-        self.note("not counted", "Reports, caps, uniqueness and destinations know nothing of it.")
+        self.note("not counted", "Reports, caps, uniqueness and destinations ignore it.")
 
     def visit(self) -> bool:
         self.mark = self.workspace.world.token(8).hex()
         status, onward, _ = self.ask(f"/{self.campaign.path}", {"tnc_walk": self.mark} | self._from_an_ad())
         if onward:
-            return self.note("click", f"A visitor of /{self.campaign.path} is sent to {urlsplit(onward).hostname}.")
+            return self.note(
+                "click", f"A visitor of /{self.campaign.path} is redirected to {urlsplit(onward).hostname}."
+            )
         if status == 200:
-            return self.note("click", f"A visitor of /{self.campaign.path} gets a page that sends him on.")
-        return self.note("click", f"A visitor of /{self.campaign.path} is answered with {status} and goes nowhere.")
+            return self.note("click", f"A visitor of /{self.campaign.path} gets a page that redirects.")
+        return self.note("click", f"A visitor of /{self.campaign.path} gets status {status} and no redirect.")
 
     def _from_an_ad(self) -> dict[str, str]:
-        """What a visitor who agreed would bring along from any of the platforms."""
+        """The parameters of a visitor with consent, with a click id of every platform."""
         source = self.workspace.configuration()[1].sources.get(self.campaign.source) if self.campaign.source else None
         own = [source.click_id] if source is not None and source.click_id else []
         return {"tnc_consent": "granted", **dict.fromkeys((*CLICK_IDS, *own), "tnc-trial")}
@@ -93,7 +95,7 @@ class Walk:
             if found.test and found.visit.params.get("tnc_walk") == self.mark:
                 self.click_id = found.click_id
                 where = found.offer or found.lander or f"nowhere: `tnc explain {found.click_id}` says why"
-                return self.note("record", f"The click is in the log as {found.click_id}, meant for {where}.")
+                return self.note("record", f"The click is in the log as {found.click_id}, sent to {where}.")
         return self.note("record", "The click is not in the log: see `tnc doctor`.", ok=False)
 
     def lander(self) -> bool:
@@ -101,12 +103,12 @@ class Walk:
             return True
         status, onward, _ = self.ask("/click", {"cid": self.history.click.click_id})
         if onward:
-            return self.note("lander", f"The lander's button leads to {urlsplit(onward).hostname}.")
-        return self.note("lander", f"The lander's button is answered with {status}: the flow has no offer.", ok=False)
+            return self.note("lander", f"The lander's button redirects to {urlsplit(onward).hostname}.")
+        return self.note("lander", f"The lander's button gets status {status}: the flow has no offer.", ok=False)
 
     def postback(self) -> bool:
         status, _, text = self.ask("/postback", {"cid": self.history.click.click_id, "txid": f"trial-{self.mark}"})
-        return self.note("postback", f"A postback is answered with {status} {text}.", ok=status == 200)
+        return self.note("postback", f"The postback gets {status} {text}.", ok=status == 200)
 
     def convert(self) -> bool:
         conversions = self.history.conversions
@@ -114,14 +116,14 @@ class Walk:
             return self.note("conversion", "The click has no conversion: see `tnc doctor`.", ok=False)
         earned = money(conversions[0].payout_micros)
         worth = "without a payout" if earned is None else f"of {earned} {conversions[0].currency}"
-        return self.note("conversion", f"It became a {conversions[0].status} {worth}.")
+        return self.note("conversion", f"The click has a {conversions[0].status} {worth}.")
 
     def send_on(self) -> bool:
-        """What each destination would be told: a trial is told to none."""
+        """What each destination would be sent; nothing is sent."""
         forwarding = Services(self.workspace, ReadOnly()).destinations
         for each in destinations_of(self.workspace.configuration()[1], self.campaign):
-            told = forwarding.preview(each.id, self.history.click.click_id)
-            text = "would be told of it" if told["send"] else f"would not be told of it: {told['why']}"
+            result = forwarding.preview(each.id, self.history.click.click_id)
+            text = "would get it" if result["send"] else f"would not get it: {result['why']}"
             self.note("destination", f"{each.id} {text}.")
         return True
 
@@ -134,15 +136,15 @@ class Walk:
 @click.argument("campaign_id", metavar="CAMPAIGN")
 @with_json
 @with_context
-def simulate(asker: CliContext, campaign_id: str, as_json: bool) -> None:
-    """A signed test click and postback through the real path, step by step; counted nowhere."""
-    server = asker.server()
+def simulate(context: CliContext, campaign_id: str, as_json: bool) -> None:
+    """Send a signed test click and postback through every real step; not counted."""
+    server = context.server()
     if server is not None:
-        with asker.workspace() as workspace:
+        with context.workspace() as workspace:
             walk = Walk(workspace, _nearby(server.call("tracking")), _campaign(workspace, campaign_id))
             walk.go()
     else:
-        with asker.writing() as services:
+        with context.writing() as services:
             workspace = services.workspace
             walk = asyncio.run(_walk_alone(workspace, _campaign(workspace, campaign_id)))
     ok = all(step.ok for step in walk.steps)
@@ -153,7 +155,7 @@ def simulate(asker: CliContext, campaign_id: str, as_json: bool) -> None:
         for step in walk.steps:
             click.echo(f"{'ok    ' if step.ok else 'FAILED'}  {step.step:12} {plain(step.text)}")
     if not ok:
-        raise FailedError("the way is not open; the last step says where it ends.")
+        raise FailedError("the test failed; the last step says where.")
 
 
 def _campaign(workspace: Workspace, campaign_id: str) -> Campaign:
@@ -161,7 +163,7 @@ def _campaign(workspace: Workspace, campaign_id: str) -> Campaign:
 
 
 def _nearby(base: str) -> str:
-    """A listener on all addresses, asked on this machine's own."""
+    """The loopback address of a listener on all addresses."""
     return base.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 

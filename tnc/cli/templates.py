@@ -1,4 +1,4 @@
-"""`tnc template`: ready sources, networks and filters."""
+"""`tnc template`: ready-made sources, networks and filters."""
 
 from collections.abc import Container, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ _DOMAIN = click.option("--domain", default="YOUR-DOMAIN", help="Your tracking do
 
 @click.group()
 def template() -> None:
-    """Ready sources, networks and filters, with how well each is known."""
+    """Ready-made sources, networks and filters, with how well each is documented."""
 
 
 def _kind(found: Template | FilterTemplate) -> str:
@@ -44,10 +44,10 @@ def _json(found: Template | FilterTemplate) -> dict[str, Any]:
 
 @template.command("list")
 @click.option("--type", "kind", type=click.Choice(["source", "network", "filter"]), help="Only these.")
-@click.option("--url", metavar="OFFER_URL", help="Only the networks that this offer's address may come from.")
+@click.option("--url", metavar="OFFER_URL", help="Only the networks that this offer URL may belong to.")
 @with_json
 def list_(kind: str | None, url: str | None, as_json: bool) -> None:
-    """What there is, or whose an offer's address is."""
+    """List the templates, or the networks that an offer URL may belong to."""
     found: Sequence[Template | FilterTemplate]
     found = (*all_templates(), *all_filters()) if url is None else recognise(url)
     found = [each for each in found if kind in (None, _kind(each))]
@@ -63,7 +63,7 @@ def list_(kind: str | None, url: str | None, as_json: bool) -> None:
 @_DOMAIN
 @with_json
 def show(template_id: str, domain: str, as_json: bool) -> None:
-    """One of them as TOML, with what to do at the other side."""
+    """Print one as TOML, with what to set up in the ad account or network."""
     found = find_filter(template_id) or find_template(template_id)
     text = found.toml if isinstance(found, FilterTemplate) else render(found, domain=domain)
     if as_json:
@@ -74,29 +74,29 @@ def show(template_id: str, domain: str, as_json: bool) -> None:
 
 @template.command("apply")
 @click.argument("template_id", metavar="ID")
-@click.option("--set", "given", multiple=True, metavar="WORD=VALUE", help="Fill in a YOUR_... word; repeatable.")
+@click.option("--set", "given", multiple=True, metavar="WORD=VALUE", help="Fill in a YOUR_... placeholder; repeatable.")
 @_DOMAIN
 @with_json
 @with_context
-def apply(asker: CliContext, template_id: str, given: Sequence[str], domain: str, as_json: bool) -> None:
-    """Make it part of the configuration; refused while a YOUR_... word is open or its id is taken."""
+def apply(context: CliContext, template_id: str, given: Sequence[str], domain: str, as_json: bool) -> None:
+    """Add it to the configuration; refused if a YOUR_... placeholder is left or its id exists."""
     found = find_filter(template_id) or find_template(template_id)
     words = _words(given)
     text = found.toml if isinstance(found, FilterTemplate) else render(found, domain=domain, values=words)
-    with asker.workspace() as workspace:
+    with context.workspace() as workspace:
         _, configuration = workspace.configuration()
     taken: dict[str, Container[str]]
     taken = {"source": configuration.sources, "network": configuration.networks, "filter": configuration.filters}
     if found.id in taken[_kind(found)]:
         raise RefusedError(
-            f"there is a {_kind(found)} {found.id!r} already, which this would replace; "
-            f"`tnc template show {found.id}` prints it for you to take what you need."
+            f"there is a {_kind(found)} {found.id!r} already; "
+            f"`tnc template show {found.id}` prints the template, so that you can copy what you need."
         )
-    told = apply_text(asker, text, f"{found.id}.toml", prune=False)
+    result = apply_text(context, text, f"{found.id}.toml", prune=False)
     if as_json:
-        print_json({key: value for key, value in told.items() if key != "text"})
+        print_json({key: value for key, value in result.items() if key != "text"})
         return
-    click.echo(told["text"])
+    click.echo(result["text"])
     for line in text.splitlines():
         if line.startswith("#"):
             click.echo(plain(line.removeprefix("# ")))
@@ -105,5 +105,5 @@ def apply(asker: CliContext, template_id: str, given: Sequence[str], domain: str
 def _words(given: Sequence[str]) -> dict[str, str]:
     words = dict(each.partition("=")[::2] for each in given)
     if not all(words.values()):
-        raise InvalidError("--set takes a word of the template and its value, like --set YOUR_KEY=abc.")
+        raise InvalidError("--set takes a placeholder of the template and its value, like --set YOUR_KEY=abc.")
     return words
