@@ -119,7 +119,7 @@ async def test_exclusive_work_waits_while_a_day_is_detached(server: Server) -> N
 
     lending = asyncio.create_task(server.click_log.detach(day, works))
     await asyncio.to_thread(lent.wait)
-    waiting = asyncio.create_task(asyncio.to_thread(server.writer.exclusive, lambda days: days.discard(day)))
+    waiting = asyncio.create_task(asyncio.to_thread(server.writer.exclusive, lambda days: days.close_day(day)))
     await asyncio.sleep(0.3)
     assert not waiting.done()
 

@@ -135,7 +135,10 @@ def test_record_numbers_are_not_reused_after_a_restore(full: SmallWorkspace, tmp
         with again.workspace.histories.day(DAYS[0]) as reader:
             last = reader.latest()
         writer = again.days.writer((MAIN, DAYS[0]))
-        assert min(writer._numbers["clicks"].take() - last[0], writer._numbers["events"].take() - last[1]) > 0
+        assert (
+            min(writer._numbers["clicks"].next_number() - last[0], writer._numbers["events"].next_number() - last[1])
+            > 0
+        )
 
 
 def test_days_past_their_retention_are_not_restored(full: SmallWorkspace, tmp_path: Path) -> None:

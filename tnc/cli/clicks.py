@@ -72,13 +72,13 @@ def many(context: CliContext, follow: bool, conditions: Sequence[str], limit: in
     wheres = [parse_where(each, _NAMES) for each in conditions]
     most = limit or (None if as_json else 20)
     with context.workspace() as workspace:
-        ends = workspace.histories.ends() if follow else None
-        for result in islice(_matching(workspace, wheres, workspace.histories.newest(ends=ends)), most):
+        last_clicks = workspace.histories.last_clicks() if follow else None
+        for result in islice(_matching(workspace, wheres, workspace.histories.newest(last_clicks=last_clicks)), most):
             _print(result, as_json=as_json)
-        while ends is not None:
+        while last_clicks is not None:
             time.sleep(_PAUSE_SECONDS)
-            before, ends = ends, {**ends, **workspace.histories.ends(days=2)}
-            for result in _matching(workspace, wheres, workspace.histories.between(before, ends)):
+            before, last_clicks = last_clicks, {**last_clicks, **workspace.histories.last_clicks(days=2)}
+            for result in _matching(workspace, wheres, workspace.histories.between(before, last_clicks)):
                 _print(result, as_json=as_json)
 
 

@@ -19,8 +19,8 @@ from tnc.destinations.eligibility import skip_reason
 from tnc.destinations.enqueue import delivery_of
 from tnc.destinations.retry import EXPIRED, after_request, ended, skipped
 from tnc.destinations.sender import RECEIVER_FAILED, DeliveryResult, Exchange, Sender
-from tnc.store.days.deliveries import DeliveryRow, Waiting
-from tnc.store.days.history import ClickHistories, click_now
+from tnc.store.days.deliveries import DeliveryRow, OpenDelivery
+from tnc.store.days.history import ClickHistories, shared_click
 from tnc.store.days.writer import DayReader, DayWriter
 
 log = logging.getLogger(__name__)
@@ -31,9 +31,9 @@ SealedRow = tuple[DeliveryRow, bytes | None]
 """A row and its sealed record; None: the writer seals it."""
 
 
-def write_results(writer: DayWriter, rows: Iterable[SealedRow]) -> list[Waiting]:
+def write_results(writer: DayWriter, rows: Iterable[SealedRow]) -> list[OpenDelivery]:
     """Store what became of deliveries; returns those that are open still, and those that waited for them."""
-    waiting: list[Waiting] = []
+    waiting: list[OpenDelivery] = []
     for row, sealed in rows:
         before = writer.deliveries.state(row.seq)
         if before is None or (before not in OPEN_STATES and row.state in OPEN_STATES):
@@ -43,9 +43,9 @@ def write_results(writer: DayWriter, rows: Iterable[SealedRow]) -> list[Waiting]
             continue  # its key is destroyed, and the row not yet deleted
         writer.deliveries.put(row, record)
         if row.state in OPEN_STATES:
-            waiting.append(Waiting(seq=row.seq, destination=row.destination, next_at_ms=row.next_at_ms))
+            waiting.append(OpenDelivery(seq=row.seq, destination=row.destination, next_at_ms=row.next_at_ms))
         else:
-            waiting += writer.deliveries.behind(row)
+            waiting += writer.deliveries.waiting_behind(row)
     return waiting
 
 
@@ -136,7 +136,7 @@ def _load(reader: DayReader, seq: int) -> LoadedDelivery | None:
     events = reader.events_of(row.click_seq, up_to=row.event_seq)
     return LoadedDelivery(
         row=row,
-        click=click_now(reader, row.click_seq),
+        click=shared_click(reader, row.click_seq),
         changes=[each for each in events if isinstance(each, ConversionChange)],
         receiver_may_know=_receiver_may_know(reader, row),
     )
@@ -146,7 +146,7 @@ def _receiver_may_know(reader: DayReader, row: DeliveryRow) -> bool:
     if row.seq == row.first_seq:
         return False
     earlier = (each for each in reader.deliveries.of_click(row.click_seq) if each.seq < row.seq)
-    return any(each.may_be_there for each in earlier if each.first_seq == row.first_seq)
+    return any(each.may_have_arrived for each in earlier if each.first_seq == row.first_seq)
 
 
 LARGEST_BATCH: Final = 25

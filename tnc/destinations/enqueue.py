@@ -48,7 +48,7 @@ def enqueue(
         due = due_event(destination, platform, conversion, [row.kind for row in earlier])
         if due is not None:
             delivery = _delivery(destination, due, conversion, nth=nth, click=click, configuration=configuration)
-            delivery = replace(delivery, receiver_may_know=any(row.may_be_there for row in earlier))
+            delivery = replace(delivery, receiver_may_know=any(row.may_have_arrived for row in earlier))
             row = _row(delivery, click_seq, event_seq, now_ms)
             made.append(writer.deliveries.add(replace(row, first_seq=earlier[0].first_seq) if earlier else row))
     return [row for row in made if row.state == "queued"]

@@ -37,7 +37,7 @@ from tnc.destinations.enqueue import delivery_of
 from tnc.destinations.preview import example_sale, preview
 from tnc.destinations.worker import DestinationStatus
 from tnc.store.days.deliveries import DeliveryRow
-from tnc.store.days.history import click_now, relabelled
+from tnc.store.days.history import relabelled, shared_click
 from tnc.store.days.transactions import Writer, in_portions
 from tnc.store.days.writer import DayReader, DayWriter
 from tnc.store.workspace import Workspace
@@ -277,7 +277,7 @@ class DestinationService:
             found = reader.find(click_id)
             rows = [] if found is None else reader.deliveries.of_click(found[0])
         return any(
-            row.may_be_there
+            row.may_have_arrived
             for row in rows
             if row.destination == destination.id and row.record.conversion_id == conversion.conversion_id
         )
@@ -367,7 +367,7 @@ def _chosen(history: ClickHistory, conversion_id: str | None) -> tuple[int, Conv
 
 def _with_present_conversion(reader: DayReader, row: DeliveryRow, configuration: Configuration) -> Delivery | None:
     """The delivery of a row, with its conversion as it is now; None when its click is gone."""
-    click = click_now(reader, row.click_seq)
+    click = shared_click(reader, row.click_seq)
     if click is None:
         return None
     changes = [each for each in reader.events_of(row.click_seq) if isinstance(each, ConversionChange)]

@@ -25,7 +25,7 @@ from tnc.destinations.batch import LARGEST_BATCH, BatchSender, DeliveryLoader, S
 from tnc.destinations.destination_queue import BATCHED, PROMPT, DestinationQueue, QueueKey
 from tnc.destinations.retry import IN_ALL
 from tnc.store.days.click_log import ClickLog
-from tnc.store.days.deliveries import DeliveryRow, Waiting
+from tnc.store.days.deliveries import DeliveryRow, OpenDelivery
 from tnc.store.days.history import ClickHistories
 from tnc.store.days.writer import DayWriter
 from tnc.store.stopped import StoppedDestination, StoppedDestinations
@@ -108,7 +108,7 @@ class DeliveryWorker:
                 task.cancel()
             await asyncio.to_thread(self._loader.close)
 
-    def add(self, date: Date, waiting: Iterable[Waiting | DeliveryRow]) -> None:
+    def add(self, date: Date, waiting: Iterable[OpenDelivery | DeliveryRow]) -> None:
         """Deliveries that were just stored as open."""
         self._add(date, waiting, self._ahead_ms())
 
@@ -116,7 +116,7 @@ class DeliveryWorker:
         """How far the steady clock is ahead of the wall clock, which times on disk are of."""
         return self._world.steady_ms() - self._world.now_ms()
 
-    def _add(self, date: Date, waiting: Iterable[Waiting | DeliveryRow], ahead_ms: int) -> None:
+    def _add(self, date: Date, waiting: Iterable[OpenDelivery | DeliveryRow], ahead_ms: int) -> None:
         for each in waiting:
             self._queue(each.destination).add(QueueKey(date, each.seq), each.next_at_ms + ahead_ms)
         self._wake.set()
@@ -197,19 +197,19 @@ class DeliveryWorker:
             last = -1
             while waiting := await asyncio.to_thread(self._open_of, date, last):
                 if last < 0:
-                    await self._durably(date, _void_leases)
+                    await self._durably(date, _requeue_interrupted)
                 self.add(date, waiting)
                 last = waiting[-1].seq
             if last >= 0:
                 self._keep_waits(await asyncio.to_thread(self._waits_of, date))
 
-    def _open_of(self, date: Date, after: int) -> list[Waiting]:
+    def _open_of(self, date: Date, after: int) -> list[OpenDelivery]:
         with self._histories.day(date) as reader:
             return reader.deliveries.waiting(after=after, most=_LOADED_AT_ONCE)
 
     def _waits_of(self, date: Date) -> Mapping[DestinationId, int]:
         with self._histories.day(date) as reader:
-            return reader.deliveries.left_alone(self._world.now_ms())
+            return reader.deliveries.throttled_until(self._world.now_ms())
 
     def _keep_waits(self, until: Mapping[DestinationId, int]) -> None:
         """At most `LONGEST_WAIT_MS` each, because the wall clock may have been changed while nothing ran."""
@@ -314,12 +314,12 @@ class DeliveryWorker:
                 await asyncio.sleep(_DISK_SECONDS)
 
 
-def _release(writer: DayWriter, *, seqs: Sequence[int], next_at_ms: int) -> list[Waiting]:
+def _release(writer: DayWriter, *, seqs: Sequence[int], next_at_ms: int) -> list[OpenDelivery]:
     return writer.deliveries.release(seqs, next_at_ms=next_at_ms)
 
 
-def _void_leases(writer: DayWriter) -> None:
-    writer.deliveries.void_leases()
+def _requeue_interrupted(writer: DayWriter) -> None:
+    writer.deliveries.requeue_interrupted()
 
 
 class ThreadsafeOutbox:

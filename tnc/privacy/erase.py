@@ -26,7 +26,7 @@ from tnc.privacy.search import SubjectData, add_postbacks, find_subject
 from tnc.privacy.subject import Subject, is_stored_ip, is_text, personal_bytes
 from tnc.privacy.vault import ClickAndEvents, ClickRecords, Vault, read_records
 from tnc.reports.columns.day_folder import remove_day_folder
-from tnc.store.days.files import Days, date_in
+from tnc.store.days.files import Days, date_in_path
 from tnc.store.days.schema import migrate, needs_migration
 from tnc.store.days.transactions import Writer
 from tnc.store.migrations import previous_files, remove_previous
@@ -303,7 +303,7 @@ class Eraser:
         paths = self._workspace.paths
         dates = {part.date for part in intent.days}
         for path in paths.files():
-            date = date_in(path.relative_to(paths.data))
+            date = date_in_path(path.relative_to(paths.data))
             if path not in seen and (date is None or date in dates):
                 yield path
 

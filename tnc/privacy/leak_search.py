@@ -142,7 +142,7 @@ class LeakSearch:
         for date, vault in days:
             try:
                 with vault.reader(date) as reader:
-                    if rows := reader.search.without_keys():
+                    if rows := reader.search.count_without_keys():
                         self._found[self._name(vault.path(date)), ROW_WITHOUT_KEY] = rows
                     if newest is None and reader.latest()[0] >= 0:  # tomorrow's file is made ahead, empty
                         newest = date

@@ -18,7 +18,7 @@ from tnc.core.settings import Settings
 from tnc.reports.client import roll_up_days
 from tnc.reports.columns.archive import ArchivedDay, archived_dates, remove_archived
 from tnc.reports.columns.day_folder import column_dates, remove_day_folder
-from tnc.store.days.files import count_clicks, remove
+from tnc.store.days.files import count_clicks, remove_in_steps
 from tnc.store.days.transactions import Writer
 from tnc.store.days.writer import day_path
 from tnc.store.migrations import previous_files, remove_previous
@@ -165,10 +165,10 @@ class Retention:
         for date in days:
             self._listener.day_retiring(date)
             for path in self._writer.exclusive(lambda files, date=date: files.drop((workspace.id, date))):  # type: ignore[misc]
-                remove(path)
+                remove_in_steps(path)
             remove_day_folder(self._columns, date)
-        for path in self._writer.exclusive(lambda files: files.leftovers(workspace.id)):
-            remove(path)
+        for path in self._writer.exclusive(lambda files: files.removed_files(workspace.id)):
+            remove_in_steps(path)
         workspace.keyring.finish_destroying()
         if days:
             log.info("days let go", extra={"count": len(days)})

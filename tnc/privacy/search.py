@@ -10,7 +10,7 @@ from tnc.core.models import Click
 from tnc.privacy.journal import DayPart, VaultName
 from tnc.privacy.subject import Subject, identifying_texts
 from tnc.privacy.vault import Vault
-from tnc.store.days.inbox import STRAY, words_in
+from tnc.store.days.inbox import STRAY, texts_in
 from tnc.store.days.writer import DayReader
 
 
@@ -82,8 +82,8 @@ def _calls_about(reader: DayReader, ids: Collection[str], texts: Collection[str]
     """Numbers of the postbacks of a day that named one of these clicks. Of those that named no known click (because
     their body could not be read, for example) also the ones that contain one of `texts`.
     """
-    strays = (row.seq for row in reader.inbox.newest(outcomes=STRAY) if not words_in(row.call).isdisjoint(texts))
-    return sorted({*reader.search.calls(ids), *strays})
+    strays = (row.seq for row in reader.inbox.newest(outcomes=STRAY) if not texts_in(row.call).isdisjoint(texts))
+    return sorted({*reader.search.postbacks(ids), *strays})
 
 
 def _sent(reader: DayReader, clicks: Sequence[int]) -> Counter[str]:

@@ -129,14 +129,14 @@ class Vault:
 
         self.exclusive(lambda days: days.transact(self._day(date), rows))
         self.keyring.puncture_day(*self._day(date), clicks=part.clicks, events=part.leaves)
-        self.exclusive(lambda days: days.discard(self._day(date)))
+        self.exclusive(lambda days: days.close_day(self._day(date)))
 
     def empty_wal(self, date: Date, *, patience_seconds: float) -> None:
         """Empty the write-ahead log. Raises PartlyDoneError if a reader of an older state blocks it for that long."""
 
         def work(days: Days) -> bool:
-            emptied = days.writer(self._day(date)).purge.settle()
-            days.discard(self._day(date))
+            emptied = days.writer(self._day(date)).purge.empty_wal()
+            days.close_day(self._day(date))
             return emptied
 
         until = time.monotonic() + patience_seconds
@@ -165,8 +165,8 @@ class Vault:
         return CleanResult(hits=hits, scanner=scanner)
 
     def _overwrite(self, days: Days, date: Date, hits: Sequence[Hit]) -> None:
-        if days.writer(self._day(date)).purge.settle():
-            days.discard(self._day(date))
+        if days.writer(self._day(date)).purge.empty_wal():
+            days.close_day(self._day(date))
             path = self.path(date)
             overwrite_unused(path, (hit for hit in hits if hit.path == path))
 

@@ -109,7 +109,7 @@ class ClickImport:
             click, events = each
             if writer.find(click.click_id) is not None:
                 return False
-            writer.add_story(click, events)
+            writer.add_with_events(click, events)
             return True
 
         day = (self._workspace.id, date)

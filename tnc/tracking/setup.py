@@ -48,7 +48,7 @@ def make_tracker(workspace: Workspace, uncounted_reader: VisitReader, reader: Vi
 def recount_caps(workspace: Workspace, caps: Caps, offers: Collection[OfferId]) -> Recount:
     """Count the recorded conversions of these offers in their current cap periods."""
     since_ms = caps.since_ms(offers, workspace.world.now_ms())
-    up_to = workspace.histories.last_words() if offers else {}
+    up_to = workspace.histories.last_events() if offers else {}
     conversions = [
         (history.offer, conversion.converted_at_ms)
         for history in workspace.histories.converted_since(since_ms, up_to=up_to)

@@ -18,7 +18,7 @@ from tnc.core.clock import DAY_MS
 from tnc.core.errors import NotFoundError, UnavailableError
 from tnc.core.models import MAIN
 from tnc.store.days.click_log import ClickLog, Day, Days
-from tnc.store.days.files import LentError
+from tnc.store.days.files import DetachedError
 from tnc.store.days.schema import FINISHING, finish
 from tnc.store.days.writer import DayWriter, all_dates, day_path
 
@@ -364,10 +364,10 @@ async def test_while_a_day_is_lent_its_own_wait_and_others_do_not(tmp_path: Path
         assert not coming.done()
         for wants_it in (
             lambda days: days.writer(TODAY),
-            lambda days: days.discard(TODAY),
+            lambda days: days.close_day(TODAY),
             lambda days: days.drop(TODAY),
         ):
-            with pytest.raises(LentError, match="try again in a few seconds"):
+            with pytest.raises(DetachedError, match="try again in a few seconds"):
                 await log.exclusive(wants_it)
 
         go_on.set()

@@ -235,21 +235,21 @@ def test_among_imported_clicks_all_are_looked_at(tmp_path: Path, opened: list[in
 
 def test_what_is_recorded_from_one_moment_to_another_comes_once_whatever_time_it_bears(tmp_path: Path) -> None:
     asked = histories(tmp_path)
-    nothing = asked.ends()
+    nothing = asked.last_clicks()
     record(tmp_path, canary_click("first"))
-    first = asked.ends()
+    first = asked.last_clicks()
     record(tmp_path, canary_click("same moment"))
     record(tmp_path, canary_click("earlier", at_ms=NOON_MS - 1))
     record(tmp_path, canary_click("tomorrow", at_ms=NOON_MS + DAY_MS))
-    then = asked.ends()
+    then = asked.last_clicks()
     record(tmp_path, canary_click("later"))
 
     assert [told.click.click_id for told in asked.between(nothing, first)] == ["first"]
     assert [told.click.click_id for told in asked.between(first, then)] == ["same moment", "earlier", "tomorrow"]
     assert list(asked.between(then, then)) == []
-    assert [told.click.click_id for told in asked.newest(ends=first)] == ["first"]
-    assert [told.click.click_id for told in asked.newest(ends=nothing)] == []
-    assert {**first, **asked.ends(days=1)} == {DATE: 0, utc_date(NOON_MS + DAY_MS): 0}
+    assert [told.click.click_id for told in asked.newest(last_clicks=first)] == ["first"]
+    assert [told.click.click_id for told in asked.newest(last_clicks=nothing)] == []
+    assert {**first, **asked.last_clicks(days=1)} == {DATE: 0, utc_date(NOON_MS + DAY_MS): 0}
 
 
 def test_the_newest_click_of_any_of_ones_pseudonyms_is_found_across_midnight(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from tests.store.records import (
 )
 from tnc.core.errors import FailedError, RefusedError
 from tnc.core.models import MAIN, ClickId, ConversionChange, ConversionId, LanderClick, OfferId, WorkspaceId
-from tnc.store.days.files import remove
+from tnc.store.days.files import remove_in_steps
 from tnc.store.days.schema import DAY, FINISHING, finish
 from tnc.store.days.writer import DayWriter, all_dates, day_path, utc_date
 
@@ -189,7 +189,7 @@ class Machine:
 
         self.writer.begin()
         with pytest.raises(KeyError):
-            self.writer.apart(work)
+            self.writer.in_savepoint(work)
         self.writer.commit()
 
     def erase_newest(self) -> None:
@@ -475,7 +475,7 @@ def test_a_large_file_goes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "truncate", noted)
 
-    remove(path)
+    remove_in_steps(path)
 
     assert sizes == [24, 8, 0]
     assert not path.exists()

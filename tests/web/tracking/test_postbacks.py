@@ -358,7 +358,7 @@ async def test_an_unreadable_postback_is_found_by_the_click_id_in_it(shop_with_n
     [row] = await inbox(shop, 1)
     assert (answer.status, row.outcome) == (400, "invalid")
     with shop.workspace.histories.day(shop.workspace.histories.dates()[0]) as reader:
-        assert reader.search.calls([named]) == [row.seq]
+        assert reader.search.postbacks([named]) == [row.seq]
 
 
 async def test_an_unreadable_postback_for_an_erased_click_is_not_stored(shop_with_network: Shop) -> None:

@@ -12,20 +12,20 @@ from tnc.store.days.writer import ClickRow, ClickSealer, DayWriter
 
 
 @dataclass(slots=True)
-class Job:
+class WriteJob:
     day: Day
     work: Callable[[DayWriter], Any]
     future: "asyncio.Future[Any]"
 
 
-class Done(Protocol):
+class ClickCallback(Protocol):
     """Told once, on the loop, what became of a click: durable, or in line, or given up and counted."""
 
     def __call__(self, *, durable: bool) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
-class Put:
+class PendingClick:
     """A click in line: sealed on the loop, where a sealer of its day was ready, else as it is.
 
     `done` is called once, on the loop; None when its visitor went on already.
@@ -33,19 +33,19 @@ class Put:
 
     day: Day
     row: ClickRow | Callable[[], Click]
-    done: Done | None
+    done: ClickCallback | None
     sealer: ClickSealer | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class BatchResult:
     """What became of a batch: clicks with whether they are durable, other work with what it gave or why not."""
 
-    clicks: list[tuple[Put, bool]]
-    jobs: list[tuple[Job, Any, BaseException | None]]
+    clicks: list[tuple[PendingClick, bool]]
+    jobs: list[tuple[WriteJob, Any, BaseException | None]]
 
 
-def settle(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+def resolve(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
     if future.done():
         return  # given up by its caller
     if error is None:
@@ -60,7 +60,7 @@ _SECONDS_FOR_EACH_PER_SECOND: Final = 1.5e-6
 _LOOKED_AT: Final = 32
 
 
-class Gathering:
+class CommitDelay:
     """Times are seconds of a clock that never jumps."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Gathering:
     def arrived(self, at_s: float) -> None:
         self._arrivals.append(at_s)
 
-    def pause_s(self) -> float:
+    def delay_s(self) -> float:
         """How long what is in line should still wait; 0: not at all."""
         if len(self._arrivals) < _LOOKED_AT:
             return 0.0

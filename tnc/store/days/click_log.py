@@ -23,15 +23,16 @@ from tnc.core.clock import DAY_MS
 from tnc.core.errors import TncError, UnavailableError
 from tnc.core.models import Click, WorkspaceId
 from tnc.core.process import background_pool
-from tnc.store.days.batch import Done, Gathering, Job, Put, Written, settle
+from tnc.store.days.batch import BatchResult, ClickCallback, CommitDelay, PendingClick, WriteJob, resolve
 from tnc.store.days.files import Day, Days
 from tnc.store.days.writer import ClickRow, ClickSealer, DayWriter, utc_date
 
-__all__ = ["WAITING_LIMIT", "ClickLog", "Day", "Days", "Done", "Recording"]
+__all__ = ["WAITING_LIMIT", "ClickCallback", "ClickLog", "Day", "Days", "Recording"]
 
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
+_Item = PendingClick | WriteJob
 
 WAITING_LIMIT: Final = 50_000
 """Clicks kept in memory while the disk refuses: about 100 MB at the very most."""
@@ -57,21 +58,21 @@ class ClickLog:
     def __init__(self, days: Days, *, waiting_limit: int = WAITING_LIMIT) -> None:
         self._days = days
         self._limit = waiting_limit
-        self._line: list[Put | Job] = []  # what came since the last batch was handed over
-        self._gathering = Gathering()
+        self._incoming: list[_Item] = []  # what came since the last batch was handed over
+        self._delay = CommitDelay()
         self._handing_over = False
         self._writing = False
-        self._batches: queue.SimpleQueue[list[Put | Job] | None] = queue.SimpleQueue()  # holds one at most
-        self._errands: queue.SimpleQueue[tuple[Callable[[Days], Any], asyncio.Future[Any]]] = queue.SimpleQueue()
-        self._waiting: deque[Put] = deque()
-        self._held: dict[Day, list[Put | Job]] = {}  # what came for days that are lent
+        self._batches: queue.SimpleQueue[list[_Item] | None] = queue.SimpleQueue()  # holds one at most
+        self._exclusive_work: queue.SimpleQueue[tuple[Callable[[Days], Any], asyncio.Future[Any]]] = queue.SimpleQueue()
+        self._retry_later: deque[PendingClick] = deque()
+        self._held: dict[Day, list[_Item]] = {}  # what came for days that are lent
         self._lost = 0
         self._count = 0
-        self._lost_told = 0
+        self._lost_stored = 0
         self._failing: str | None = None
         self._failed_at = 0.0
         self._busy_since: float | None = None
-        self._outstanding: set[Put] = set()
+        self._outstanding: set[PendingClick] = set()
         self._sealers: dict[tuple[WorkspaceId, int], ClickSealer] = {}  # by workspace and number of the day
         self._thread = threading.Thread(target=self._run, name="click log", daemon=True)
 
@@ -80,18 +81,18 @@ class ClickLog:
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._thread.start()
-        self._watch = self._loop.call_later(_STALL_SECONDS / 3, self._look_for_stall)
+        self._watch = self._loop.call_later(_STALL_SECONDS / 3, self._check_stall)
 
     async def close(self) -> None:
         """Write what is there and stop; what the disk still refuses is counted as lost."""
         self._watch.cancel()
-        line, self._line = self._line, []
+        line, self._incoming = self._incoming, []
         self._batches.put(line)
         self._batches.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def recording(self) -> Recording:
-        return Recording(failing=self._failing, waiting=len(self._waiting), lost=self._lost, written=self._count)
+        return Recording(failing=self._failing, waiting=len(self._retry_later), lost=self._lost, written=self._count)
 
     async def put(self, workspace: WorkspaceId, click: Click) -> bool:
         """Record a click. True: it is durable. False: it waits in memory, or was given up and counted."""
@@ -104,19 +105,21 @@ class ClickLog:
         self.submit(workspace, click.clicked_at_ms, lambda: click, done)
         return await future
 
-    def submit(self, workspace: WorkspaceId, clicked_at_ms: int, make: Callable[[], Click], done: Done) -> None:
+    def submit(
+        self, workspace: WorkspaceId, clicked_at_ms: int, make: Callable[[], Click], done: ClickCallback
+    ) -> None:
         """Like `put`, for whoever needs no task: `done` is called on the loop, once, perhaps at once.
 
         `make` gives the click as it may be kept, when its batch is sealed.
         """
-        if len(self._line) > self._limit:
+        if len(self._incoming) > self._limit:
             self._lost += 1
             done(durable=False)
             return
         number = clicked_at_ms // DAY_MS
         ready = self._sealers.get((workspace, number))
         day = (workspace, utc_date(clicked_at_ms)) if ready is None else ready.day
-        put = Put(day, make, done, ready)
+        put = PendingClick(day, make, done, ready)
         self._outstanding.add(put)
         self._queue(put)
 
@@ -158,7 +161,7 @@ class ClickLog:
         Raises what `work` raises (its changes undone), and UnavailableError when the disk refuses.
         """
         future: asyncio.Future[_T] = self._loop.create_future()
-        self._queue(Job(day, work, future))
+        self._queue(WriteJob(day, work, future))
         return await future
 
     async def exclusive(self, work: Callable[[Days], _T]) -> _T:
@@ -167,7 +170,7 @@ class ClickLog:
         Clicks wait meanwhile, so it must be short. Raises what `work` raises.
         """
         future: asyncio.Future[_T] = self._loop.create_future()
-        self._errands.put((work, future))
+        self._exclusive_work.put((work, future))
         self._batches.put([])  # so that the thread looks up
         return await future
 
@@ -181,11 +184,11 @@ class ClickLog:
             with background_pool() as thread:
                 return await self._loop.run_in_executor(thread, work)
         finally:
-            await self.exclusive(partial(self._take_back, day))
+            await self.exclusive(partial(self._reattach, day))
 
-    def _queue(self, item: Put | Job) -> None:
-        self._line.append(item)
-        self._gathering.arrived(self._loop.time())
+    def _queue(self, item: _Item) -> None:
+        self._incoming.append(item)
+        self._delay.arrived(self._loop.time())
         if not self._handing_over and not self._writing:
             self._hand_over_soon()
 
@@ -195,22 +198,22 @@ class ClickLog:
         Woken for each, it would take turns with the loop at every click and write them singly.
         """
         self._handing_over = True
-        pause_s = self._gathering.pause_s()
-        if pause_s:
-            self._loop.call_later(pause_s, self._hand_over)
+        delay_s = self._delay.delay_s()
+        if delay_s:
+            self._loop.call_later(delay_s, self._hand_over)
         else:
             self._loop.call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
         self._handing_over = False
-        if self._line and not self._writing:
-            line, self._line = self._line, []
-            batch = [item for item in line if isinstance(item, Job) or self._seal(item)]
+        if self._incoming and not self._writing:
+            line, self._incoming = self._incoming, []
+            batch = [item for item in line if isinstance(item, WriteJob) or self._seal(item)]
             self._writing = bool(batch)
             if batch:
                 self._batches.put(batch)
 
-    def _seal(self, put: Put) -> bool:
+    def _seal(self, put: PendingClick) -> bool:
         """Seal a click here, where a sealer is ready; False: it cannot be kept.
 
         All of a batch one after the other: the cipher's and the compressor's tables are in the processor's
@@ -219,37 +222,37 @@ class ClickLog:
         if put.sealer is not None and not isinstance(put.row, tuple):
             row = self._sealed(put.sealer.row, put.row)
             if row is None:
-                self._let_go(put, durable=False)
+                self._release(put, durable=False)
                 return False
             put.row = row
         return True
 
-    def _look_for_stall(self) -> None:
+    def _check_stall(self) -> None:
         """A commit that hangs must not keep visitors waiting: they go on, their clicks stay in line."""
         since = self._busy_since
         if since is not None and time.monotonic() - since > _STALL_SECONDS:
             self._failing = self._failing or "the disk does not answer"
             for put in tuple(self._outstanding):
-                self._let_go(put, durable=False)
-        self._watch = self._loop.call_later(_STALL_SECONDS / 3, self._look_for_stall)
+                self._release(put, durable=False)
+        self._watch = self._loop.call_later(_STALL_SECONDS / 3, self._check_stall)
 
-    def _let_go(self, put: Put, *, durable: bool) -> None:
+    def _release(self, put: PendingClick, *, durable: bool) -> None:
         self._outstanding.discard(put)
         done, put.done = put.done, None
         if done is not None:  # else the stall watch has let it go
             done(durable=durable)
 
-    def _answer(self, written: Written) -> None:
+    def _take_result(self, written: BatchResult) -> None:
         self._writing = False
-        if self._gathering.pause_s():
+        if self._delay.delay_s():
             self._hand_over_soon()
         else:
             self._hand_over()  # the disk is at work while these are answered
         self._count += len(written.clicks)
         for put, durable in written.clicks:
-            self._let_go(put, durable=durable)
+            self._release(put, durable=durable)
         for job, result, error in written.jobs:
-            settle(job.future, result, error)
+            resolve(job.future, result, error)
 
     # -- in the thread
 
@@ -259,69 +262,71 @@ class ClickLog:
             self._busy_since = time.monotonic()
             written = self._write(batch)
             if batch:
-                self._loop.call_soon_threadsafe(self._answer, written)
-            while not self._errands.empty():
-                self._do_errand(*self._errands.get())
+                self._loop.call_soon_threadsafe(self._take_result, written)
+            while not self._exclusive_work.empty():
+                self._do_exclusive(*self._exclusive_work.get())
             self._busy_since = None
             batch = self._next_batch()
         held = [item for items in self._held.values() for item in items]
         for day in self._held:
             self._days.reattach(day)
         if held:
-            self._loop.call_soon_threadsafe(self._answer, self._write(held))
-        if self._waiting:
+            self._loop.call_soon_threadsafe(self._take_result, self._write(held))
+        if self._retry_later:
             self._failed_at = 0.0
             self._write([])
-        if self._waiting:
-            self._lost += len(self._waiting)
-            log.error("clicks lost at shutdown", extra={"count": len(self._waiting)})
+        if self._retry_later:
+            self._lost += len(self._retry_later)
+            log.error("clicks lost at shutdown", extra={"count": len(self._retry_later)})
         self._days.close()
 
-    def _take_back(self, day: Day, days: Days) -> None:
+    def _reattach(self, day: Day, days: Days) -> None:
         days.reattach(day)
         for item in self._held.pop(day, ()):
             self._loop.call_soon_threadsafe(self._queue, item)
 
-    def _do_errand(self, work: Callable[[Days], Any], future: "asyncio.Future[Any]") -> None:
+    def _do_exclusive(self, work: Callable[[Days], Any], future: "asyncio.Future[Any]") -> None:
         result, error = None, None
         try:
             result = work(self._days)
         except Exception as raised:  # noqa: BLE001 - it belongs to whoever asked for the work
             error = raised
-        self._loop.call_soon_threadsafe(settle, future, result, error)
+        self._loop.call_soon_threadsafe(resolve, future, result, error)
 
-    def _next_batch(self) -> list[Put | Job] | None:
+    def _next_batch(self) -> list[_Item] | None:
         """What was handed over; nothing when it is time to try again with what waits; None to stop."""
         try:
-            return self._batches.get(timeout=_RETRY_SECONDS if self._waiting else None)
+            return self._batches.get(timeout=_RETRY_SECONDS if self._retry_later else None)
         except queue.Empty:
             return []
 
-    def _write(self, batch: list[Put | Job]) -> Written:
-        if self._waiting and time.monotonic() - self._failed_at >= _RETRY_SECONDS:
-            batch = [*self._waiting, *batch]
-            self._waiting.clear()
-        by_day: dict[Day, list[Put | Job]] = {}
+    def _write(self, batch: list[_Item]) -> BatchResult:
+        if self._retry_later and time.monotonic() - self._failed_at >= _RETRY_SECONDS:
+            batch = [*self._retry_later, *batch]
+            self._retry_later.clear()
+        by_day: dict[Day, list[_Item]] = {}
         for item in batch:
             by_day.setdefault(item.day, []).append(item)
-        for day in [day for day in by_day if self._days.is_lent(day)]:
+        for day in [day for day in by_day if self._days.is_detached(day)]:
             self._held.setdefault(day, []).extend(by_day.pop(day))
         days = [self._write_day(day, items) for day, items in by_day.items()]
         return (
             days[0]
             if len(days) == 1
-            else Written([click for each in days for click in each.clicks], [job for each in days for job in each.jobs])
+            else BatchResult(
+                [click for each in days for click in each.clicks], [job for each in days for job in each.jobs]
+            )
         )
 
-    def _write_day(self, day: Day, items: list[Put | Job]) -> Written:
-        if self._waiting and self._failing and time.monotonic() - self._failed_at < _RETRY_SECONDS:
+    def _write_day(self, day: Day, items: list[_Item]) -> BatchResult:
+        if self._retry_later and self._failing and time.monotonic() - self._failed_at < _RETRY_SECONDS:
             return self._refuse(items, self._failing)
         try:
             writer = self._days.writer(day)
         except (sqlite3.Error, OSError, TncError) as error:
             return self._fail(day, items, error)
-        clicks = [item for item in items if isinstance(item, Put)]
-        jobs = [item for item in items if isinstance(item, Job)]
+        clicks = [item for item in items if isinstance(item, PendingClick)]
+        jobs = [item for item in items if isinstance(item, WriteJob)]
         try:
             written = self._commit(writer, clicks, jobs)
         except (sqlite3.Error, OSError) as error:
@@ -331,53 +336,53 @@ class ClickLog:
             self._failing = None
         return written
 
-    def _commit(self, writer: DayWriter, clicks: list[Put], jobs: list[Job]) -> Written:
+    def _commit(self, writer: DayWriter, clicks: list[PendingClick], jobs: list[WriteJob]) -> BatchResult:
         """One transaction for all of it; clicks alone need but one statement."""
         sealed = [item.row if isinstance(item.row, tuple) else self._sealed(writer.seal, item.row) for item in clicks]
         for item, row in zip(clicks, sealed, strict=True):
             item.row = row or item.row  # tried again, it is the same row
         rows = [row for row in sealed if row is not None]
         kept = [(item, row is not None) for item, row in zip(clicks, sealed, strict=True)]
-        if not jobs and self._lost == self._lost_told:
+        if not jobs and self._lost == self._lost_stored:
             writer.commit_rows(rows)
-            return Written(kept, [])
+            return BatchResult(kept, [])
         writer.begin()
         writer.add_rows(rows)
         done = [self._do(writer, job) for job in jobs]
-        if self._lost > self._lost_told:
-            writer.count("clicks lost", self._lost - self._lost_told)
+        if self._lost > self._lost_stored:
+            writer.count("clicks lost", self._lost - self._lost_stored)
         writer.commit()
-        self._lost_told = self._lost
-        return Written(kept, done)
+        self._lost_stored = self._lost
+        return BatchResult(kept, done)
 
     @staticmethod
-    def _do(writer: DayWriter, job: Job) -> tuple[Job, Any, BaseException | None]:
+    def _do(writer: DayWriter, job: WriteJob) -> tuple[WriteJob, Any, BaseException | None]:
         try:
-            return job, writer.apart(job.work), None
+            return job, writer.in_savepoint(job.work), None
         except (sqlite3.Error, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - it belongs to whoever asked for the work
             return job, None, error
 
-    def _fail(self, day: Day, items: list[Put | Job], error: Exception) -> Written:
+    def _fail(self, day: Day, items: list[_Item], error: Exception) -> BatchResult:
         reason = f"{type(error).__name__}: {error}" if isinstance(error, TncError) else str(error)
         if self._failing is None:
             log.error("clicks cannot be recorded", extra={"reason": reason})
         self._failing = reason
         self._failed_at = time.monotonic()
-        self._days.discard(day)
+        self._days.close_day(day)
         return self._refuse(items, reason)
 
-    def _refuse(self, items: Iterable[Put | Job], reason: str) -> Written:
+    def _refuse(self, items: Iterable[_Item], reason: str) -> BatchResult:
         """Clicks stay in line as far as memory allows, their visitors go on; other work is sent back."""
-        refused = Written([], [])
+        refused = BatchResult([], [])
         for item in items:
-            if isinstance(item, Job):
+            if isinstance(item, WriteJob):
                 refused.jobs.append((item, None, UnavailableError(f"could not be stored: {reason}")))
                 continue
             refused.clicks.append((item, False))
-            if len(self._waiting) < self._limit:
-                self._waiting.append(Put(item.day, item.row, None))
+            if len(self._retry_later) < self._limit:
+                self._retry_later.append(PendingClick(item.day, item.row, None))
             else:
                 self._lost += 1
         return refused

@@ -80,7 +80,7 @@ class DeliveryRow:
     record: DeliveryRecord
 
     @property
-    def may_be_there(self) -> bool:
+    def may_have_arrived(self) -> bool:
         """Whether its receiver has it, or was given it without our having heard what became of it."""
         lost_sight_of = self.attempts > 0 and self.state in ("queued", "sending", "dropped")
         return lost_sight_of or self.state in ("accepted", "done")
@@ -92,7 +92,7 @@ class DeliveryRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class OpenDelivery:
     """What an outbox remembers of an open delivery."""
 
     seq: int
@@ -107,15 +107,15 @@ class Deliveries:
         self._database = database
         self._sealer = sealer
 
-    def waiting(self, *, after: int, most: int) -> list[Waiting]:
+    def waiting(self, *, after: int, most: int) -> list[OpenDelivery]:
         """So many of those that are open, by their numbers, from the one after that."""
         rows = self._database.execute(
             f"select seq, destination, next_at_ms from deliveries where seq > ? and {_OPEN} order by seq limit ?",
             (after, most),
         )
-        return [Waiting(seq=seq, destination=destination, next_at_ms=at) for seq, destination, at in rows]
+        return [OpenDelivery(seq=seq, destination=destination, next_at_ms=at) for seq, destination, at in rows]
 
-    def left_alone(self, now_ms: int) -> dict[DestinationId, int]:
+    def throttled_until(self, now_ms: int) -> dict[DestinationId, int]:
         """Whose receivers asked for a wait that is not over yet, and until when."""
         rows = self._database.execute(
             "select seq, destination, next_at_ms, sealed from deliveries"
@@ -238,14 +238,14 @@ class DeliveryWriter(Deliveries):
         )
         return [seq for seq in seqs if seq in claimed]
 
-    def release(self, seqs: Sequence[int], *, next_at_ms: int) -> list[Waiting]:
+    def release(self, seqs: Sequence[int], *, next_at_ms: int) -> list[OpenDelivery]:
         """What was claimed and could not be carried at all is in line again."""
         rows = self._database.execute(
             "update deliveries set state = 'queued', next_at_ms = ?"
             " where seq in (select value from json_each(?)) and state = 'sending' returning seq, destination",
             (next_at_ms, json.dumps(seqs)),
         ).fetchall()
-        return [Waiting(seq=seq, destination=destination, next_at_ms=next_at_ms) for seq, destination in rows]
+        return [OpenDelivery(seq=seq, destination=destination, next_at_ms=next_at_ms) for seq, destination in rows]
 
     def change(self, row: DeliveryRow) -> None:
         """Store what became of it, sealed here."""
@@ -264,16 +264,16 @@ class DeliveryWriter(Deliveries):
         state: DeliveryState | None = None if found is None else found[0]
         return state
 
-    def behind(self, row: DeliveryRow) -> list[Waiting]:
+    def waiting_behind(self, row: DeliveryRow) -> list[OpenDelivery]:
         """Later words about the same conversion that waited for this one."""
         rows = self._database.execute(
             "select seq, destination, next_at_ms from deliveries"
             " where click_seq = ? and first_seq = ? and seq > ? and state = 'queued'",
             (row.click_seq, row.first_seq, row.seq),
         )
-        return [Waiting(seq=seq, destination=destination, next_at_ms=at) for seq, destination, at in rows]
+        return [OpenDelivery(seq=seq, destination=destination, next_at_ms=at) for seq, destination, at in rows]
 
-    def void_leases(self) -> None:
+    def requeue_interrupted(self) -> None:
         """What a process that is gone was sending is in line again."""
         self._database.execute("update deliveries set state = 'queued' where state = 'sending'")
 

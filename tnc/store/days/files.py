@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from tnc.core.errors import NotFoundError, RefusedError, UnavailableError
 from tnc.core.models import WorkspaceId
-from tnc.store.days.writer import ClickSealer, DayWriter, Numbers, day_path
+from tnc.store.days.writer import ClickSealer, DayWriter, SequenceNumbers, day_path
 from tnc.store.keys.keyring import DayKeys, Keyring
 from tnc.store.keys.sealed_file import GONE
 
@@ -33,7 +33,7 @@ def count_clicks(path: Path) -> int:
         return 0
 
 
-def remove(path: Path) -> None:
+def remove_in_steps(path: Path) -> None:
     """Unlink a large file a piece at a time.
 
     At once, the file system frees all its blocks in one transaction, for which the commits of clicks wait: measured on
@@ -47,7 +47,7 @@ def remove(path: Path) -> None:
     path.unlink()
 
 
-def date_in(path: Path) -> str | None:
+def date_in_path(path: Path) -> str | None:
     """The day to which a file belongs, by its name or that of a folder."""
     for part in path.parts:
         with suppress(ValueError):
@@ -55,7 +55,7 @@ def date_in(path: Path) -> str | None:
     return None
 
 
-class LentError(UnavailableError):
+class DetachedError(UnavailableError):
     """Somebody else has the day's file for some seconds."""
 
 
@@ -68,15 +68,15 @@ class Days:
         self._keyring = keyring
         self._dictionary = dictionary
         self._open: OrderedDict[Day, DayWriter] = OrderedDict()
-        self._numbers: dict[Day, Numbers] = {}
-        self._lent: set[Day] = set()
+        self._numbers: dict[Day, SequenceNumbers] = {}
+        self._detached: set[Day] = set()
 
     def writer(self, day: Day) -> DayWriter:
         """The writer of a day; makes its keys and then its file when it is new. Raises LentError."""
         self._check_here(day)
         found = self._open.get(day)
         if found is None:
-            numbers = self._numbers.setdefault(day, Numbers())
+            numbers = self._numbers.setdefault(day, SequenceNumbers())
             found = self._open[day] = DayWriter(day_path(self.folder, *day), self._keys(day), numbers)
             while len(self._open) > _OPEN_DAYS:
                 self._open.popitem(last=False)[1].close()
@@ -88,14 +88,14 @@ class Days:
 
         A crash on the way leaves a file without a key, which the next call takes away.
         """
-        self.discard(day)
+        self.close_day(day)
         self._numbers.pop(day, None)
         self._keyring.destroy_day(*day)
         path = day_path(self.folder, *day)
         files = [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))]
         return [file.replace(file.with_name(file.name + GONE)) for file in files if file.exists()]
 
-    def leftovers(self, workspace: WorkspaceId) -> list[Path]:
+    def removed_files(self, workspace: WorkspaceId) -> list[Path]:
         """Files that were taken out of sight before a crash."""
         return sorted((self.folder / workspace).glob(f"*{GONE}"))
 
@@ -129,20 +129,20 @@ class Days:
 
     def detach(self, day: Day) -> None:
         """Let somebody else have a day's file to write, until it is taken back. Raises LentError when somebody has."""
-        self.discard(day)
-        self._lent.add(day)
+        self.close_day(day)
+        self._detached.add(day)
 
     def reattach(self, day: Day) -> None:
-        self._lent.discard(day)
+        self._detached.discard(day)
 
-    def is_lent(self, day: Day) -> bool:
-        return day in self._lent
+    def is_detached(self, day: Day) -> bool:
+        return day in self._detached
 
     def _check_here(self, day: Day) -> None:
-        if day in self._lent:
-            raise LentError(f"the clicks of {day[1]} are being put in order; try again in a few seconds.")
+        if day in self._detached:
+            raise DetachedError(f"the clicks of {day[1]} are being put in order; try again in a few seconds.")
 
-    def discard(self, day: Day) -> None:
+    def close_day(self, day: Day) -> None:
         """Close a day; the next use opens it anew. Raises LentError: whoever asks wants nobody to have it open."""
         self._check_here(day)
         found = self._open.pop(day, None)

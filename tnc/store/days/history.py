@@ -26,7 +26,7 @@ from tnc.core.models import (
 )
 from tnc.core.process import yield_gil
 from tnc.store.days.schema import needs_migration
-from tnc.store.days.writer import FOREIGN, LABEL, LATEST, DayReader, all_dates, day_path, utc_date
+from tnc.store.days.writer import FOREIGN_IDS, LABEL, LATEST, DayReader, all_dates, day_path, utc_date
 from tnc.store.keys.keyring import Keyring
 
 
@@ -52,7 +52,7 @@ def relabelled(click: Click, events: Iterable[Event]) -> Click:
     return click
 
 
-def as_told(click: Click, events: Iterable[Event]) -> Click:
+def as_shared(click: Click, events: Iterable[Event]) -> Click:
     """The click as others may be told of it: by what it is called now, and by its visitor's last word on consent."""
     events = list(events)
     click = relabelled(click, events)
@@ -84,7 +84,7 @@ def click_history(click: Click, events: list[Event]) -> ClickHistory:
     )
 
 
-Ends = Mapping[Date, int]
+LastClicks = Mapping[Date, int]
 """The number of the last click of each day."""
 
 
@@ -105,10 +105,10 @@ def _state(file: Path) -> tuple[int, int]:
     return (found.st_mtime_ns, found.st_size) if found.st_size else (0, 0)
 
 
-def click_now(day: DayReader, seq: int) -> Click | None:
+def shared_click(day: DayReader, seq: int) -> Click | None:
     """A click of a day as others may be told of it now; None when it is gone."""
     click = day.click(seq)
-    return None if click is None else as_told(click, day.events_of(seq, kind=LABEL))
+    return None if click is None else as_shared(click, day.events_of(seq, kind=LABEL))
 
 
 class ClickHistories:
@@ -157,7 +157,7 @@ class ClickHistories:
             if date < utc_date(since_ms):
                 return
             with self.day(date) as reader:
-                most = math.inf if reader.number(FOREIGN) else _TOO_OLD_IN_A_ROW
+                most = math.inf if reader.number(FOREIGN_IDS) else _TOO_OLD_IN_A_ROW
                 too_old = 0
                 for _, click in yield_gil(reader.newest_clicks()):
                     if click.clicked_at_ms >= since_ms:
@@ -184,7 +184,7 @@ class ClickHistories:
         if known is None or known[0] != stamp:
             try:
                 with self.day(date) as reader:
-                    known = self._foreign[date] = (stamp, bool(reader.number(FOREIGN)))
+                    known = self._foreign[date] = (stamp, bool(reader.number(FOREIGN_IDS)))
             except NotFoundError:
                 return False
         return known[1]
@@ -209,34 +209,34 @@ class ClickHistories:
             "there is no such click: it was never recorded here, is older than the retention, or was erased."
         )
 
-    def newest(self, *, before_ms: int | None = None, ends: Ends | None = None) -> Iterator[ClickHistory]:
+    def newest(self, *, before_ms: int | None = None, last_clicks: LastClicks | None = None) -> Iterator[ClickHistory]:
         """All clicks but what is left of erased ones, newest first; with `ends` those up to there."""
         for date in reversed(self.dates()):
             if before_ms is not None and date > utc_date(before_ms):
                 continue
             with self.day(date) as reader:
-                for seq, click in reader.newest_clicks(None if ends is None else ends.get(date, -1) + 1):
+                for seq, click in reader.newest_clicks(None if last_clicks is None else last_clicks.get(date, -1) + 1):
                     if not click.erased and (before_ms is None or click.clicked_at_ms < before_ms):
                         yield click_history(click, reader.events_of(seq))
 
-    def ends(self, *, days: int = 0) -> Ends:
+    def last_clicks(self, *, days: int = 0) -> LastClicks:
         """What has been recorded up to now; with `days` only of so many of the newest."""
-        ends: dict[Date, int] = {}
+        last_clicks: dict[Date, int] = {}
         for date in self.dates()[-days:]:
             try:
                 with self.day(date) as reader:
-                    ends[date] = reader.latest()[0]
+                    last_clicks[date] = reader.latest()[0]
             except NotFoundError:
                 continue
-        return ends
+        return last_clicks
 
-    def between(self, ends: Ends, later: Ends) -> Iterator[ClickHistory]:
+    def between(self, last_clicks: LastClicks, later: LastClicks) -> Iterator[ClickHistory]:
         """What was recorded from one to the other, oldest first, whatever time it bears."""
         for date, last in later.items():
-            if last == ends.get(date, -1):
+            if last == last_clicks.get(date, -1):
                 continue
             with self.day(date) as reader:
-                for seq, click in reader.clicks(ends.get(date, -1)):
+                for seq, click in reader.clicks(last_clicks.get(date, -1)):
                     if seq > last:
                         break
                     if not click.erased:
@@ -256,7 +256,7 @@ class ClickHistories:
                 continue
         return max(found, key=lambda click: click.clicked_at_ms, default=None)
 
-    def last_words(self) -> dict[Date, int]:
+    def last_events(self) -> dict[Date, int]:
         """The number of the last word of each day about its clicks; -1 where there is none."""
         found = {}
         for date in self.dates():

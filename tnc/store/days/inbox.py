@@ -59,14 +59,14 @@ class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
     replays: int = 0
 
 
-def ids_told(params: Mapping[str, str]) -> set[str]:
+def click_ids_in(params: Mapping[str, str]) -> set[str]:
     """What looks like a click id anywhere in a call: a network may send it under a name that nobody knows."""
     return {each for pair in params.items() for text in pair for each in ids_in(text)}
 
 
-def words_in(call: Call) -> set[str]:
+def texts_in(call: Call) -> set[str]:
     """Words of what was said in a call, in lower case, by which it can be told to be about somebody."""
-    return ids_told(call.params) | {word for value in call.params.values() for word in _WORD.findall(value.lower())}
+    return click_ids_in(call.params) | {word for value in call.params.values() for word in _WORD.findall(value.lower())}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,7 +80,7 @@ class Search:
         for seq, token in self._database.execute("select seq, visitor from clicks"):
             yield seq, None if token is None else known.setdefault(token, len(known))
 
-    def calls(self, clicks: Iterable[str]) -> list[int]:
+    def postbacks(self, clicks: Iterable[str]) -> list[int]:
         """Numbers of the postbacks of this day that named one of these click ids."""
         tokens = [self._keys.token("click", each) for each in clicks]
         rows = self._database.execute(f"select seq from inbox where click {_AMONG}", (json.dumps(tokens),))
@@ -96,7 +96,7 @@ class Search:
         rows = self._database.execute(f"select seq from clicks where seq {_AMONG}", (json.dumps(clicks),))
         return [seq for (seq,) in rows]
 
-    def leaves(self, clicks: Sequence[int], calls: Sequence[int]) -> list[int]:
+    def leaves(self, clicks: Sequence[int], postbacks: Sequence[int]) -> list[int]:
         """Numbers in the events' tree that seal what is told of these clicks: of `calls` the postbacks'."""
         listed = json.dumps(clicks)
         told = [
@@ -104,7 +104,7 @@ class Search:
             for table in self.tables()
             for (seq,) in self._database.execute(f"select seq from {table} where click_seq {_AMONG}", (listed,))
         ]
-        return sorted({*told, *calls})
+        return sorted({*told, *postbacks})
 
     def tables(self) -> list[str]:
         """Every table whose rows tell of a click: a new one needs no word here."""
@@ -114,7 +114,7 @@ class Search:
         )
         return [name for (name,) in rows.fetchall()]
 
-    def counts(self, clicks: Sequence[int], calls: Sequence[int]) -> Counter[str]:
+    def counts(self, clicks: Sequence[int], postbacks: Sequence[int]) -> Counter[str]:
         """How many rows of each kind there are of these numbers."""
         listed = json.dumps(clicks)
         found: Counter[str] = Counter()
@@ -123,12 +123,12 @@ class Search:
             ("lander clicks", "select count(*) from events where kind = 1 and click_seq", listed),
             ("conversions", "select count(*) from events where kind = 2 and click_seq", listed),
             ("deliveries", "select count(*) from deliveries where click_seq", listed),
-            ("postbacks", "select count(*) from inbox where seq", json.dumps(calls)),
+            ("postbacks", "select count(*) from inbox where seq", json.dumps(postbacks)),
         ):
             found[store] = int(self._database.execute(f"{sql} {_AMONG}", (numbers,)).fetchone()[0])
         return found
 
-    def without_keys(self) -> int:
+    def count_without_keys(self) -> int:
         """How many rows there are whose key was destroyed: they should have gone with it."""
         return sum(
             int(self._database.execute(f"select count(*) from {table} where seq between ? and ?", gap).fetchone()[0])
@@ -137,7 +137,7 @@ class Search:
             for table in tables
         )
 
-    def marks(self, clicks: Sequence[int], calls: Sequence[int]) -> list[bytes]:
+    def marks(self, clicks: Sequence[int], postbacks: Sequence[int]) -> list[bytes]:
         """The bytes by which these rows, and what is told of them, can be told from all others in the file."""
         listed = json.dumps(clicks)
         sealed = [
@@ -146,7 +146,7 @@ class Search:
                 ("select sealed from clicks where seq", listed),
                 ("select sealed from events where click_seq", listed),
                 ("select sealed from deliveries where click_seq", listed),
-                ("select sealed from inbox where seq", json.dumps(calls)),
+                ("select sealed from inbox where seq", json.dumps(postbacks)),
             )
             for (row,) in self._database.execute(f"{sql} {_AMONG}", (numbers,))
         ]

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, TypeVar
 from tnc.core.clock import World
 from tnc.core.errors import UnavailableError
 from tnc.store.days.click_log import ClickLog, Day, Days
-from tnc.store.days.files import LentError
+from tnc.store.days.files import DetachedError
 from tnc.store.days.writer import DayWriter
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class ServerWriter:
         while True:
             try:
                 return asyncio.run_coroutine_threadsafe(self._click_log.exclusive(work), self._loop).result()
-            except LentError:
+            except DetachedError:
                 time.sleep(_DETACHED_SECONDS)
 
     def later(self, day: Day, work: Callable[[DayWriter], object], /) -> None:

@@ -28,7 +28,7 @@ from tnc.store.keys.records import Sealer
 _RESERVE: Final = 16_384  # numbers reserved at a time: so many are passed over at each start
 
 
-class Numbers:
+class SequenceNumbers:
     """Hands out the numbers of one table of one day, each once; safe for several threads.
 
     They are reserved ahead of the rows that use them: whatever a crash took with it, the next start hands out
@@ -46,7 +46,7 @@ class Numbers:
             self._next = max(self._next, number)
             self._reserved = number
 
-    def take(self) -> int:
+    def next_number(self) -> int:
         with self._lock:
             number = self._next
             self._next = number + 1
@@ -97,17 +97,19 @@ class Purge:
         rows = self._database.execute("select seq, sealed from events where click_seq = ? order by seq", (click_seq,))
         return [self._events.open_event(seq, sealed) for seq, sealed in rows.fetchall()]
 
-    def replace(self, clicks: Sequence[int], calls: Sequence[int], left: Iterable[tuple[Click, list[Event]]]) -> None:
+    def replace(
+        self, clicks: Sequence[int], postbacks: Sequence[int], left: Iterable[tuple[Click, list[Event]]]
+    ) -> None:
         """Take these clicks and calls out, and put in what is left of them."""
         listed = json.dumps(clicks)
         for table in self._search.tables():
             self._database.execute(f"delete from {table} where click_seq {_AMONG}", (listed,))
         self._database.execute(f"delete from clicks where seq {_AMONG}", (listed,))
-        self._database.execute(f"delete from inbox where seq {_AMONG}", (json.dumps(calls),))
+        self._database.execute(f"delete from inbox where seq {_AMONG}", (json.dumps(postbacks),))
         for click, events in left:
             self._add(click, events)
 
-    def settle(self) -> bool:
+    def empty_wal(self) -> bool:
         """Outside a transaction: the write-ahead log is emptied into the file. False while somebody still reads
         an older state of it; then what was deleted is not gone yet.
         """
@@ -124,7 +126,7 @@ _T = TypeVar("_T")
 
 Table = Literal["clicks", "events", "deliveries", "inbox"]
 
-FOREIGN: Final = "foreign ids"
+FOREIGN_IDS: Final = "foreign ids"
 """The name of a day's number that is not 0 where clicks came from elsewhere: their ids may not tell their day."""
 
 LANDER, CONVERSION, LABEL = 1, 2, 3
@@ -260,14 +262,14 @@ ClickRow = tuple[int, bytes, int, int | None, int | None, int | None, int | None
 class ClickSealer:
     """Makes the rows of a day's clicks. Its keys are its own: a tree is not for two threads at once."""
 
-    def __init__(self, keys: DayKeys, numbers: Numbers) -> None:
+    def __init__(self, keys: DayKeys, numbers: SequenceNumbers) -> None:
         self.day = (keys.workspace, keys.date)
         self._keys = keys
         self._numbers = numbers
         self._sealer = sealer_of(keys, "clicks")
 
     def row(self, click: Click) -> ClickRow:
-        seq = self._numbers.take()
+        seq = self._numbers.next_number()
         return (seq, self._sealer.seal(seq, click), *tokens_of(click, self._keys))
 
 
@@ -286,7 +288,7 @@ def tokens_of(click: Click, keys: DayKeys) -> tuple[int, int | None, int | None,
 class DayWriter:
     """The one connection that commits to a day, and the one that checkpoints it (SQLite's WAL-reset bug)."""
 
-    def __init__(self, path: Path, keys: DayKeys, clicks: Numbers | None = None) -> None:
+    def __init__(self, path: Path, keys: DayKeys, clicks: SequenceNumbers | None = None) -> None:
         self.keys = keys
         self.path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -295,8 +297,8 @@ class DayWriter:
         self.deliveries = DeliveryWriter(self._database, sealer_of(keys, "deliveries"), self._event_number)
         self.inbox = InboxWriter(self._database, sealer_of(keys, "inbox"), self._event_number)
         self.search = Search(self._database, keys, self._clicks)
-        self.purge = Purge(self._database, self._clicks, self._events, self.search, self.add_story)
-        self._numbers = {"clicks": clicks or Numbers(), "events": Numbers()}
+        self.purge = Purge(self._database, self._clicks, self._events, self.search, self.add_with_events)
+        self._numbers = {"clicks": clicks or SequenceNumbers(), "events": SequenceNumbers()}
         self._sealer = ClickSealer(keys, self._numbers["clicks"])
         self._start_numbers()
 
@@ -329,7 +331,7 @@ class DayWriter:
     def close(self) -> None:
         self._database.close()
 
-    def apart(self, work: Callable[["DayWriter"], _T]) -> _T:
+    def in_savepoint(self, work: Callable[["DayWriter"], _T]) -> _T:
         """Do `work` within the open transaction so that its failure undoes its own changes only."""
         self._database.execute("savepoint apart")
         try:
@@ -368,12 +370,12 @@ class DayWriter:
 
     def add_click(self, click: Click) -> int:
         if click.imported:
-            self.set_number(FOREIGN, 1)
+            self.set_number(FOREIGN_IDS, 1)
         row = self.seal(click)
         self.add_rows([row])
         return row[0]
 
-    def add_story(self, click: Click, events: Iterable[Event]) -> None:
+    def add_with_events(self, click: Click, events: Iterable[Event]) -> None:
         """A click with what became of it."""
         seq = self.add_click(click)
         for event in events:
@@ -411,7 +413,7 @@ class DayWriter:
     def _event_number(self) -> int:
         """Within a transaction: of the next row that the events' tree seals, whatever table it stands in."""
         self._reserve("events")
-        return self._numbers["events"].take()
+        return self._numbers["events"].next_number()
 
     def add_event(self, click_seq: int, event: Event) -> int:
         seq = self._event_number()

@@ -231,5 +231,5 @@ def _undone(writer: DayWriter, work: Callable[[DayWriter], _T]) -> _T:
         raise _UndoneError
 
     with suppress(_UndoneError):
-        writer.apart(tried)
+        writer.in_savepoint(tried)
     return results[0]

@@ -18,7 +18,7 @@ from tnc.core.clock import ID_RANDOM_BYTES, new_id
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.fields import rfc3339
 from tnc.core.models import ClickId, ConversionId
-from tnc.store.days.inbox import STRAY, UNMATCHED, Call, CallOutcome, InboxRow, Origin, ids_told
+from tnc.store.days.inbox import STRAY, UNMATCHED, Call, CallOutcome, InboxRow, Origin, click_ids_in
 from tnc.store.days.transactions import Writer
 from tnc.store.days.writer import DayWriter, utc_date
 from tnc.store.workspace import Workspace
@@ -275,7 +275,7 @@ def _change(row: InboxRow, writer: DayWriter) -> None:
 
 def _clicks_in(row: InboxRow, click_id: ClickId | None) -> set[ClickId]:
     """The clicks a postback may be about: the one it names, and when it matched none every text like a click id."""
-    strays = map(ClickId, ids_told(row.call.params)) if row.outcome in STRAY else ()
+    strays = map(ClickId, click_ids_in(row.call.params)) if row.outcome in STRAY else ()
     return {*strays, *([] if click_id is None else [click_id])}
 
 

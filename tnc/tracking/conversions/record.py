@@ -10,7 +10,7 @@ from typing import Literal
 from tnc.core.models import Click, Configuration, ConversionChange, ConversionId, OfferId
 from tnc.destinations.enqueue import enqueue
 from tnc.store.days.deliveries import DeliveryRow
-from tnc.store.days.history import as_told, click_history
+from tnc.store.days.history import as_shared, click_history
 from tnc.store.days.writer import DayWriter
 from tnc.tracking.conversions.networks import network_of, refusal
 from tnc.tracking.conversions.postback import Incoming
@@ -98,7 +98,7 @@ def store_change(
     deliveries = enqueue(
         writer,
         click_seq=click_seq,
-        click=as_told(click, writer.events_of(click_seq)),
+        click=as_shared(click, writer.events_of(click_seq)),
         changes=changes,
         event_seq=event_seq,
         configuration=configuration,

@@ -82,7 +82,7 @@ class Queries:
         with histories.day(date) as reader:
             found = reader.find(click_id)
         ends = {each: LATEST for each in histories.dates() if each < date}
-        return histories.newest(ends=ends | {date: -1 if found is None else found[0] - 1})
+        return histories.newest(last_clicks=ends | {date: -1 if found is None else found[0] - 1})
 
     def try_visitor(self, campaign: CampaignId, visitor: TestVisitor) -> TestVisit:
         """Raises NotFoundError, InvalidError."""
