@@ -273,7 +273,7 @@ class Installation:
     def wait_until(self, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 20
         while not holds():
-            assert time.monotonic() < deadline, "it did not come about"
+            assert time.monotonic() < deadline, self.services.destinations.listed()
             time.sleep(0.005)
 
 

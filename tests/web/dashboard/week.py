@@ -138,6 +138,10 @@ def from_facebook(installation: Installation, number: int) -> Click:
 
 def send(installation: Installation, click: Click) -> None:
     sell(installation, click)
+    wait_until_sent(installation)
+
+
+def wait_until_sent(installation: Installation) -> None:
     installation.wait_until(lambda: not count(installation, "queued") + count(installation, "sending"))
 
 
@@ -169,6 +173,7 @@ def _calls(installation: Installation, sold: Click) -> None:
 def _requests(installation: Installation) -> tuple[str, str, str, str]:
     """Ids of one that is late, one with a click id, one whose data was erased and one that is closed."""
     requests, clock = installation.services.privacy_requests, installation.clock
+    wait_until_sent(installation)  # the receiver has the same clock, and takes nothing from the future
     clock.now_ms -= 40 * DAY_MS
     late = record(installation, "erasure", text="Please erase <b>me</b>.")
     clock.now_ms += 40 * DAY_MS
