@@ -1,4 +1,5 @@
 """Devices, systems and browsers from user agents and hints; frozen or hidden values are unknown."""
+# ruff: noqa: E501 - user agents are long
 
 import time
 from typing import Any
@@ -108,3 +109,32 @@ def test_brands_with_quotes_commas_and_other_parameters_are_read() -> None:
 def test_a_reduced_user_agent_has_browser_and_system_only() -> None:
     assert reduced_user_agent("Chrome", "Windows") == "Chrome on Windows"
     assert reduced_user_agent(None, None) == "Unknown on unknown"
+
+
+FACEBOOK = (
+    "[FBAN/FB4A;FBAV/436.0.0.35.101;FBLC/en_US;FBMF/samsung;FBPN/com.facebook.katana;FBDV/SM-A536U;FBSV/13;FBCA/x:;]"
+)
+WEBVIEW = "AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/120.0 Mobile Safari/537.36"
+HARMONY = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/114.0.0.0 Safari/537.36 ArkWeb/4.1.6.1 Mobile HuaweiBrowser/5.0.4.300"
+
+
+UNUSUAL = {
+    FACEBOOK: "mobile Samsung SM-A536U Android 13",
+    f"Dalvik/2.1.0 (Linux; U; Android 13; SM-A536U Build/TP1A) {FACEBOOK}": "mobile Samsung SM-A536U Android 13",
+    f"Mozilla/5.0 (Linux; Android 12; moto g(50) 5G Build/S1R; wv) {WEBVIEW}": "mobile Motorola g(50) 5G Android 12",
+    f"Mozilla/5.0 (Linux; Android 11; moto e(7) plus) {WEBVIEW}": "mobile Motorola e(7) plus Android 11",
+    f"Mozilla/5.0 (Linux; Android 14; motorola edge 40 neo Build/U) {WEBVIEW}": "mobile Motorola edge 40 neo Android 14",
+    f"Mozilla/5.0 (Phone; OpenHarmony 5.0) {HARMONY}": "mobile Huawei None OpenHarmony 5",
+    f"Mozilla/5.0 (Tablet; OpenHarmony 5.0) {HARMONY}": "tablet Huawei None OpenHarmony 5",
+    f"Mozilla/5.0 (PC; OpenHarmony 5.0) {HARMONY.replace(' Mobile', '')}": "desktop None None OpenHarmony 5",
+    f"Mozilla/5.0 (Linux; Android 10; HarmonyOS; NOH-AN00; HMSCore 6.13) {HARMONY}": "mobile Huawei NOH-AN00 Android 10",
+}
+
+
+@pytest.mark.parametrize(("user_agent", "expected"), UNUSUAL.items())
+def test_unusual_devices_have_the_right_model_and_system(user_agent: str, expected: str) -> None:
+    facts = AGENTS.read(user_agent)
+
+    agent = facts.agent
+    assert f"{agent.device} {agent.brand} {agent.model} {agent.os} {agent.os_version}" == expected
+    assert facts.claim is None

@@ -71,6 +71,7 @@ class UserAgentReader:
     def _read(self, user_agent: str, hint_headers: tuple[str, ...]) -> UserAgentFacts:
         if not user_agent.strip():
             return NO_USER_AGENT
+        user_agent = _with_facebook_device(user_agent)
         parsed = self._parse(user_agent)
         hints = read_hints(hint_headers) if hint_headers else None
         agent = self._with_hints(parsed, hints) if hints else parsed
@@ -85,6 +86,10 @@ class UserAgentReader:
     def _parse(self, user_agent: str) -> UserAgent:
         browser, system = self._parser.parse_user_agent(user_agent), self._parser.parse_os(user_agent)
         os = os_name(system.family) if system else None
+        os_version = _os_version(os, system.major, system.minor, user_agent) if system else None
+        harmony = _OPEN_HARMONY.search(user_agent)
+        if harmony is not None:
+            os, os_version = "OpenHarmony", harmony[1]
         device = device_of(user_agent)
         brand, model = self._brand_and_model(user_agent) if device != "desktop" or os == "macOS" else (None, None)
         return UserAgent(
@@ -92,7 +97,7 @@ class UserAgentReader:
             brand=brand,
             model=model,
             os=os,
-            os_version=_os_version(os, system.major, system.minor, user_agent) if system else None,
+            os_version=os_version,
             browser=browser_name(browser.family) if browser else None,
             browser_version=browser.major if browser else None,
         )
@@ -102,7 +107,7 @@ class UserAgentReader:
         found = self._parser.parse_device(user_agent)
         if found is None or found.brand in _NO_BRANDS or "; K)" in user_agent:
             return None, None
-        return found.brand, found.model
+        return found.brand, _model(found.model, user_agent)
 
     def _with_hints(self, agent: UserAgent, hints: ClientHints) -> UserAgent:
         os = _PLATFORMS.get(hints.platform, agent.os)
@@ -197,6 +202,34 @@ _BRANDS: Final = {
     "HeadlessChrome": "HeadlessChrome",
 }
 
+_OPEN_HARMONY: Final = re.compile(r"; OpenHarmony (\d+)")
+_MODEL_NUMBER: Final = re.compile(r"; ?([A-Z0-9]{3,}-[A-Z0-9]+) ?[;)]")
+
+
+def _model(model: str | None, user_agent: str) -> str | None:
+    """ua-parser's model without what follows it in the user agent: some models hold brackets, where it goes astray."""
+    if model == "Browser":  # of HuaweiBrowser, which is no device
+        number = _MODEL_NUMBER.search(user_agent)
+        return number[1] if number else None
+    if model is None:
+        return None
+    return model.partition(" Build/")[0].partition(";")[0].removeprefix("rola ").strip() or None
+
+
+_FACEBOOK_FIELD: Final = re.compile(r"(FB[A-Z]{2})/([^;\]]*)")
+
+
+def _with_facebook_device(user_agent: str) -> str:
+    """Facebook's apps on Android send their fields alone, `FBDV/SM-A536U;FBSV/13`: as the user agent of that device."""
+    if "FBDV/" not in user_agent or "Mozilla/" in user_agent or "Android" in user_agent:
+        return user_agent
+    fields = dict(_FACEBOOK_FIELD.findall(user_agent))
+    if fields.get("FBSN", "Android") != "Android":
+        return user_agent
+    system = f"Linux; Android {fields.get('FBSV', '')}; {fields['FBDV']}"
+    return f"Mozilla/5.0 ({system}) AppleWebKit/537.36 Mobile {user_agent}"[:MAX_USER_AGENT]
+
+
 _NO_BRANDS: Final = frozenset(
     {None, "Generic", "Generic_Android", "Generic_Android_Tablet", "Generic_Inettv", "Spider", "Generic_Feature_Phone"}
 )
@@ -232,7 +265,7 @@ _TABLET: Final = (
 )
 _PHONE: Final = (
     r"iphone|ipod|\bmobi|windows phone|iemobile|blackberry|\bbb10\b|opera (?:mini|mobi)|symbian|series ?[346]0|nokia"
-    r"|\bmidp\b|\bcldc\b|kaios|j2me|up\.browser|phone\b|bada/|brew"
+    r"|\bmidp\b|\bcldc\b|kaios|j2me|up\.browser|phone\b|bada/|brew|dalvik/"  # apps on Android never say "Mobile"
 )
 _COMPUTER: Final = r"mozilla|windows|macintosh|mac ?os|x11|linux|cros|bsd|solaris|darwin"
 # The first match counts: browsers of televisions say "Mobile" too, those of consoles say "Windows". An
