@@ -254,7 +254,7 @@ def sums(made: Appliance, *, days_later: int = 0) -> None:
                 for search in FINISHING:
                     finish(day_path(workspace.paths.days, workspace.id, date), search)
         files.close()
-        Services(workspace, OfflineWriter(files)).retention.keep_sums()
+        Services(workspace, OfflineWriter(files)).retention.archive_sums()
     print(f"sums that outlive the days, made ahead: {time.perf_counter() - begun:.0f} s", flush=True)
 
 

@@ -128,7 +128,7 @@ async def tracking_alone(workspace: Workspace) -> AsyncIterator[str]:
 
 
 def run_startup_work(workspace: Workspace) -> None:
-    """Finish what a crash cut off, remove what has outlived its term, check the keys: before anything is served.
+    """Before anything is served: complete what a crash cut off, remove what has reached its term, check the keys.
 
     Waits for the control database, so it runs in a thread.
     """
@@ -140,7 +140,7 @@ def run_startup_work(workspace: Workspace) -> None:
         try:
             services.eraser.resume(patience_seconds=_START_PATIENCE_SECONDS)
         except PartlyDoneError:
-            log.warning("an erasure waits for a reader")  # its keys are gone; a job goes on with it
+            log.warning("an erasure waits for a reader of a day file")  # its keys are destroyed; a job completes it
         services.retention.run()
     workspace.check_keys()
     workspace.rotate_salts()
@@ -254,8 +254,8 @@ def jobs_of(server: Server, renewal: GeoUpdates, nightly: LeakSearchSchedule, re
                 services.privacy_requests.refresh_due_dates,
             ),
             Job("alerts", "mail what needs the owner", MINUTE, alerting.look),
-            Job("retention", "let go what has reached its term", MINUTE, services.retention.keep_to_terms),
-            Job("sums", "make the sums that outlive their clicks", HOUR, services.retention.keep_sums),
+            Job("retention", "let go what has reached its term", MINUTE, services.retention.remove_expired),
+            Job("sums", "make the sums that outlive their clicks", HOUR, services.retention.archive_sums),
             Job(
                 "search",
                 "each night, start to look for what is in the clear",

@@ -52,7 +52,7 @@ def test_a_clean_workspace_has_no_findings(full: SmallWorkspace) -> None:
     eraser.erase(eraser.subject(click="canary-2026-11-24-0001", only=True))
     eraser.object(eraser.subject(visitor=CANARY_VISITOR))
     full.days.close()
-    Retention(full.workspace, full.writer).keep_sums()
+    Retention(full.workspace, full.writer).archive_sums()
 
     found = search(full)
 

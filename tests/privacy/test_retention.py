@@ -279,7 +279,7 @@ def test_sums_have_their_own_term(full: SmallWorkspace) -> None:
 def test_sums_are_made_ahead_and_not_repeated(full: SmallWorkspace) -> None:
     full.days.close()
     keeper = retention(full)
-    keeper.keep_sums()
+    keeper.archive_sums()
     columns = full.workspace.paths.columns / MAIN
     assert archived_dates(columns) == list(DAYS[:2]), "of days that are over"
 
@@ -292,7 +292,7 @@ def test_sums_are_made_ahead_and_not_repeated(full: SmallWorkspace) -> None:
 def test_sums_are_made_again_after_new_events(full: SmallWorkspace) -> None:
     full.days.close()
     keeper = retention(full)
-    keeper.keep_sums()
+    keeper.archive_sums()
     for path in ArchivedDay(full.workspace.paths.columns / MAIN, DAYS[0]).all_files:
         os.utime(path, (1, 1))
 
@@ -413,10 +413,10 @@ def test_every_term_deletes_what_it_names(full: SmallWorkspace, term: str) -> No
     keeper = without_sums(full)
 
     full.now_ms = NOW_MS + (days_of(term, full.workspace.settings) - 1) * DAY_MS
-    keeper.keep_to_terms()
+    keeper.remove_expired()
     before = count()
     full.now_ms += DAY_MS + 1
-    keeper.keep_to_terms()
+    keeper.remove_expired()
 
     assert before > 0
     assert count() == 0

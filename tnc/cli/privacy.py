@@ -99,7 +99,7 @@ def export(context: CliContext, /, out: str | None, as_json: bool, **given: Any)
         workspace, eraser = services.workspace, services.eraser
         subject = eraser.subject(**subject_of(context, **given))
         content = export_zip(workspace, eraser.vaults, subject)
-        path = Path(out or file_name(eraser.told(subject))).resolve()
+        path = Path(out or file_name(eraser.hashed(subject))).resolve()
         write_outside(workspace.paths.data, path, content)
     if as_json:
         print_json({"file": str(path)})

@@ -1,7 +1,7 @@
-"""Erasure, restriction, objection: what the house does when a person asks for it.
+"""Erasure, restriction and objection.
 
-Every change is written down before it begins (`tnc.privacy.journal`) and done in steps that can be done again,
-so a promise survives a crash: `resume` is called at every start, before anything is served.
+Every erasure and restriction is written to a journal before it begins (`tnc.privacy.journal`) and consists of steps
+that can be repeated. `resume` is called at every start before anything is served, so a crash loses none.
 """
 
 import threading
@@ -19,7 +19,7 @@ from tnc.core.models import ClickId
 from tnc.privacy import receipts
 from tnc.privacy.byte_scan import Hit, Scanner
 from tnc.privacy.journal import DayPart, Intent, Journal, Kind, VaultName
-from tnc.privacy.objections import keep_objection
+from tnc.privacy.objections import store_objection
 from tnc.privacy.receipts import what_is_wrong
 from tnc.privacy.remainder import remainder
 from tnc.privacy.search import SubjectData, add_postbacks, find_subject
@@ -45,7 +45,7 @@ class Eraser:
     def __init__(self, workspace: Workspace, writer: Writer, listener: Listener = NO_LISTENER) -> None:
         self._workspace = workspace
         self._listener = listener
-        self._turn = threading.Lock()
+        self._running = threading.Lock()
         self._journal = Journal(workspace.keyring.intent_file(workspace.id))
         self.vaults: dict[VaultName, Vault] = {
             "days": Vault(
@@ -63,7 +63,7 @@ class Eraser:
         }
 
     def _restricted_exclusive(self, work: Callable[[Days], _T]) -> _T:
-        """Nobody but us writes there, and never two at once."""
+        """Only this class writes there, one operation at a time."""
         days = Days(self._workspace.paths.restricted, self._workspace.restricted_keyring)
         try:
             return work(days)
@@ -72,13 +72,13 @@ class Eraser:
 
     def migrate_restricted(self) -> None:
         """Migrate the files of restricted clicks to the current format."""
-        with self._turn:
+        with self._running:
             vault = self.vaults["restricted"]
             for path in map(vault.path, vault.dates()):
                 if needs_migration(path):
                     migrate(path)
 
-    # -- who is meant
+    # -- the subject
 
     def subject(
         self,
@@ -91,25 +91,25 @@ class Eraser:
         since_ms: int | None = None,
         until_ms: int | None = None,
     ) -> Subject:
-        """Exactly one of them. A click stands for the visitor who made it, unless `only` it is meant."""
+        """Takes exactly one of click, ip, external_id and visitor. A click means its visitor, or only that click."""
         given = {"click": click, "ip": ip, "external-id": external_id, "visitor": visitor}
-        named = [(kind, value) for kind, value in given.items() if value]
-        if len(named) != 1:
-            raise InvalidError("say who is meant with exactly one of --click, --ip, --external-id and --visitor.")
-        ((kind, value),) = named
+        present = [(kind, value) for kind, value in given.items() if value]
+        if len(present) != 1:
+            raise InvalidError("name them with exactly one of --click, --ip, --external-id and --visitor.")
+        ((kind, value),) = present
         if not is_text(value):
-            raise InvalidError(f"what was given as --{kind} is no text.")
+            raise InvalidError(f"the value of --{kind} is not valid text.")
         if kind == "ip" and not is_stored_ip(value):
             raise InvalidError(
-                f"{value!r} is no address; write one like 203.0.113.7, or a network as it is kept, like 203.0.113.0/24."
+                f"{value!r} is no IP address; write one like 203.0.113.7, or a stored network like 203.0.113.0/24."
             )
         if since_ms is not None and until_ms is not None and since_ms >= until_ms:
             raise InvalidError("--from must be before --to.")
         bounds = {name: at for name, at in (("since_ms", since_ms), ("until_ms", until_ms)) if at is not None}
         if kind == "click" and not only:
-            its_visitor = self._visitor_of(ClickId(value))
-            if its_visitor is not None:
-                return Subject(kind="visitor", value=its_visitor, **bounds)
+            visitor_of_click = self._visitor_of(ClickId(value))
+            if visitor_of_click is not None:
+                return Subject(kind="visitor", value=visitor_of_click, **bounds)
         return Subject(kind=kind, value=value, **bounds)  # type: ignore[arg-type]
 
     def _visitor_of(self, click_id: ClickId) -> str | None:
@@ -121,22 +121,22 @@ class Eraser:
                     return found[1].visit.visitor
         return None
 
-    def told(self, subject: Subject) -> str:
-        """The subject without a word about the person."""
+    def hashed(self, subject: Subject) -> str:
+        """`kind:hash`, which names a subject in receipts and requests without personal data."""
         return f"{subject.kind}:{self._workspace.erasures.hash(subject.kind, subject.value).hex()}"
 
-    # -- looking
+    # -- finding
 
     def find(self, subject: Subject) -> dict[str, Any]:
-        """How much there is, by store."""
+        """Number of records by store."""
         counts = find_subject(self.vaults, subject).counts
         return {
-            "subject": self.told(subject),
+            "subject": self.hashed(subject),
             "stores": [{"store": store, "count": counts[store]} for store in STORES],
         }
 
     def count_visitors(self, subject: Subject) -> int:
-        """How many visitors are meant: of an address it may be many."""
+        """Number of visitors of a subject: an IP address may have many."""
         found = find_subject(self.vaults, subject)
         return len(found.visitors) + any(click.visit.visitor is None for click in found.clicks)
 
@@ -145,12 +145,13 @@ class Eraser:
     def erase(
         self, subject: Subject, *, request_id: str | None = None, patience_seconds: float = PATIENCE_SECONDS
     ) -> dict[str, Any]:
-        """Erase, and give the receipt. Raises PartlyDoneError when a reader keeps the bytes; it is done later.
+        """Erase the data of a subject and return the receipt.
 
-        A request of the register goes along, and ends with it unless somebody else had been told before.
+        Raises PartlyDoneError when a reader still has an older state of a file open; a job completes it. The request
+        `request_id` is closed with it, unless its receivers must be informed first.
         """
-        with self._turn, self._journal.reporting_disk_errors():
-            self._finish_what_was_begun(patience_seconds)
+        with self._running, self._journal.reporting_disk_errors():
+            self._complete_begun(patience_seconds)
             found = find_subject(self.vaults, subject)
             intent = self._intent("erase", subject, found)
             if request_id is not None:
@@ -164,37 +165,37 @@ class Eraser:
     def _intent(self, kind: Kind, subject: Subject, found: SubjectData) -> Intent:
         erasures = self._workspace.erasures
         ids = {click.click_id for click in found.clicks} | ({subject.value} if subject.kind == "click" else set())
-        buried = [erasures.hash("click", each) for each in sorted(ids)] if kind == "erase" and found.parts else []
+        tombstones = [erasures.hash("click", each) for each in sorted(ids)] if kind == "erase" and found.parts else []
         for part in found.parts:
             part.epoch_before = self.vaults[part.vault].epoch(Date.fromisoformat(part.date))
         return Intent(
             kind=kind,
             receipt_id=new_id(self._workspace.world.now_ms(), self._workspace.world.token(8)),
-            subject=self.told(subject),
+            subject=self.hashed(subject),
             cut=subject.kind == "ip",
             requested_at_ms=self._workspace.world.now_ms(),
-            tombstones=buried,
+            tombstones=tombstones,
             values=sorted({trace for click in found.clicks for trace in personal_bytes(click)})
             if kind == "erase"
             else [],
             before={store: found.counts[store] for store in STORES},
             sent=dict(found.sent),
             days=found.parts,
-            ids=sorted(ids) if buried else [],
-            words=sorted(found.identifying_texts) if buried else [],
+            ids=sorted(ids) if tombstones else [],
+            words=sorted(found.identifying_texts) if tombstones else [],
         )
 
     def resume(self, *, patience_seconds: float = PATIENCE_SECONDS) -> bool:
-        """Complete what was begun before a crash; whether there was something."""
-        with self._turn, self._journal.reporting_disk_errors():
-            return self._finish_what_was_begun(patience_seconds)
+        """Complete an erasure or restriction that a crash cut off; returns whether there was one."""
+        with self._running, self._journal.reporting_disk_errors():
+            return self._complete_begun(patience_seconds)
 
     def complete(self) -> None:
-        """Go on with what waits for a reader."""
+        """As a job: complete what waits for a reader."""
         with suppress(PartlyDoneError):
             self.resume()
 
-    def _finish_what_was_begun(self, patience_seconds: float) -> bool:
+    def _complete_begun(self, patience_seconds: float) -> bool:
         intent = self._journal.read()
         if intent is not None:
             self._carry_out(intent, patience_seconds)
@@ -203,42 +204,42 @@ class Eraser:
     def _carry_out(self, intent: Intent, patience_seconds: float) -> dict[str, Any]:
         remove_previous(previous_files(self._workspace.paths.control))
         if intent.kind == "erase":
-            self._bury(intent)
-            self._take_in_calls(intent)
+            self._add_tombstones(intent)
+            self._add_late_postbacks(intent)
         for part in intent.days:
-            self._move(intent, part)
+            self._move_part(intent, part)
         self._listener.keys_renewed()
         for part in intent.days:
             if part.vault == "days":
                 remove_day_folder(self._workspace.paths.columns / self._workspace.id, Date.fromisoformat(part.date))
         scanned = self._scan(intent, patience_seconds)
-        done = self._conclude(intent, scanned)
+        result = self._result(intent, scanned)
         self._journal.clear()
-        return done
+        return result
 
-    def _bury(self, intent: Intent) -> None:
+    def _add_tombstones(self, intent: Intent) -> None:
         days = days_of("tombstones", self._workspace.settings)
         expires_at_ms = intent.requested_at_ms + days * DAY_MS
         self._workspace.erasures.add_tombstones(intent.tombstones, expires_at_ms=expires_at_ms).wait()
 
-    def _take_in_calls(self, intent: Intent) -> None:
-        """Postbacks that came since it was looked for them. No more of them come: the clicks are buried."""
+    def _add_late_postbacks(self, intent: Intent) -> None:
+        """Include postbacks that came since the search. The tombstones keep out any later ones."""
         if intent.ids:
             days = self.vaults["days"]
-            days.exclusive(lambda _days: None)  # after it, what was being written when they were buried can be read
+            days.exclusive(lambda _days: None)  # waits for writes that began before the tombstones were stored
             add_postbacks(intent.days, "days", days, ids=intent.ids, texts=intent.words)
             self._journal.write(intent)
 
-    def _is_there(self, part: DayPart) -> bool:
-        """A day may have gone by its term since."""
+    def _still_exists(self, part: DayPart) -> bool:
+        """Whether the day has not been removed by the retention since."""
         return Date.fromisoformat(part.date) in self.vaults[part.vault].dates()
 
     def _scan(self, intent: Intent, patience_seconds: float) -> dict[str, Any]:
-        """Look through everything for the person's words, and overwrite what is left in the day files."""
+        """Search all files for personal values, and overwrite what is left of them in the day files."""
         hits: list[Hit] = []
         scanners = [Scanner(intent.values)]
         seen: set[Path] = set()
-        for part in filter(self._is_there, intent.days):
+        for part in filter(self._still_exists, intent.days):
             vault, date = self.vaults[part.vault], Date.fromisoformat(part.date)
             cleaned = vault.overwrite_remains(date, part, intent.values, patience_seconds=patience_seconds)
             hits += cleaned.hits
@@ -251,43 +252,43 @@ class Eraser:
             "found_in": sorted({str(hit.path.relative_to(self._workspace.paths.data)) for hit in hits}),
         }
 
-    def _move(self, intent: Intent, part: DayPart) -> None:
-        """Take a part out of its day, after what stays of it was put where it belongs."""
-        if part.done or not self._is_there(part):
+    def _move_part(self, intent: Intent, part: DayPart) -> None:
+        """Remove the clicks of a part from their day, after what stays of them was stored."""
+        if part.done or not self._still_exists(part):
             return
         date = Date.fromisoformat(part.date)
         source = self.vaults[part.vault]
-        beside: VaultName = "restricted" if part.vault == "days" else "days"
+        other: VaultName = "restricted" if part.vault == "days" else "days"
         if intent.kind != "erase" or part.vault == "restricted":
-            self._put_beside(intent, part, beside)
-        stays = intent.kind == "erase" and part.vault == "days"
+            self._copy_part(intent, part, other)
+        leaves_remainder = intent.kind == "erase" and part.vault == "days"
         source.remove_clicks(
             date,
             part,
-            replacement=lambda histories: self._remainders(intent, histories) if stays else [],
+            replacement=lambda histories: self._remainders(intent, histories) if leaves_remainder else [],
             save_part=lambda: self._journal.write(intent),
         )
         part.done, part.epoch_after = True, source.epoch(date)
         self._journal.write(intent)
 
-    def _put_beside(self, intent: Intent, part: DayPart, beside: VaultName) -> None:
-        """Copy a part into the other vault; into a day that has gone by its term nothing goes back."""
+    def _copy_part(self, intent: Intent, part: DayPart, to: VaultName) -> None:
+        """Copy a part, or its remainder after an erasure, into the other vault; not into a day that was removed."""
         date = Date.fromisoformat(part.date)
-        if beside == "days" and date not in self.vaults["days"].dates():
+        if to == "days" and date not in self.vaults["days"].dates():
             return
         with self.vaults[part.vault].reader(date) as reader:
-            wholes = list(read_records(reader, part.clicks, now_ms=self._workspace.world.now_ms()))
+            records = list(read_records(reader, part.clicks, now_ms=self._workspace.world.now_ms()))
             calls = [row for seq in part.calls if (row := reader.inbox.find(seq))]
         if intent.kind != "erase":
-            self.vaults[beside].insert(date, wholes, [(click_named(row.call.params), row) for row in calls])
+            self.vaults[to].insert(date, records, [(click_named(row.call.params), row) for row in calls])
             return
-        left = self._remainders(intent, [(each.click, [event for _, event in each.events]) for each in wholes])
-        self.vaults[beside].insert(
+        left = self._remainders(intent, [(each.click, [event for _, event in each.events]) for each in records])
+        self.vaults[to].insert(
             date, [ClickRecords(click=click, events=list(enumerate(events)), deliveries=()) for click, events in left]
         )
 
     def _remainders(self, intent: Intent, histories: Sequence[ClickAndEvents]) -> list[ClickAndEvents]:
-        """Their ids are made from ours under the workspace's key: the same again after a crash, and nobody's."""
+        """What stays of clicks for totals. New ids are keyed hashes of the old ones, the same again after a crash."""
         erasures = self._workspace.erasures
         return [
             remainder(
@@ -299,7 +300,7 @@ class Eraser:
         ]
 
     def _other_files(self, intent: Intent, seen: set[Path]) -> Iterator[Path]:
-        """Every file of the data directory but the owner's own words and days in which there was nothing."""
+        """All files of the data directory except those of the owner and of days in which nothing was found."""
         paths = self._workspace.paths
         dates = {part.date for part in intent.days}
         for path in paths.files():
@@ -307,10 +308,10 @@ class Eraser:
             if path not in seen and (date is None or date in dates):
                 yield path
 
-    # -- what is said of it
+    # -- the receipt
 
-    def _conclude(self, intent: Intent, scanned: dict[str, Any]) -> dict[str, Any]:
-        after = self._left_of(intent)
+    def _result(self, intent: Intent, scanned: dict[str, Any]) -> dict[str, Any]:
+        after = self._count_left(intent)
         stores = [{"store": store, "before": intent.before[store], "after": after[store]} for store in STORES]
         if intent.kind != "erase":
             return {"subject": intent.subject, "kind": intent.kind, "stores": stores}
@@ -343,7 +344,7 @@ class Eraser:
             ).wait()
         return receipt
 
-    def _left_of(self, intent: Intent) -> Counter[str]:
+    def _count_left(self, intent: Intent) -> Counter[str]:
         left: Counter[str] = Counter()
         for part in intent.days:
             with suppress(NotFoundError), self.vaults[part.vault].reader(Date.fromisoformat(part.date)) as reader:
@@ -354,33 +355,34 @@ class Eraser:
         return left
 
     def verify(self, receipt: Mapping[str, Any]) -> list[str]:
-        """What does not hold of a receipt now; nothing when all does."""
+        """What in a receipt is not true any more; empty when all is."""
         return what_is_wrong(receipt, self._workspace.public_key, self.vaults)
 
     # -- restriction and objection
 
     def restrict(self, subject: Subject) -> dict[str, Any]:
-        """Out of reports, exports and deliveries, and kept beyond its term, until it is lifted."""
+        """Keep clicks out of reports, exports and deliveries, beyond their retention, until it is lifted."""
         return self._move_between("restrict", subject, "days")
 
     def unrestrict(self, subject: Subject) -> dict[str, Any]:
-        """Back to where it was; what has outlived its term meanwhile is erased."""
+        """Put restricted clicks back; those whose retention has ended meanwhile are erased."""
         return self._move_between("unrestrict", subject, "restricted")
 
     def _move_between(
         self, kind: Literal["restrict", "unrestrict"], subject: Subject, source: VaultName
     ) -> dict[str, Any]:
-        with self._turn, self._journal.reporting_disk_errors():
-            self._finish_what_was_begun(PATIENCE_SECONDS)
+        with self._running, self._journal.reporting_disk_errors():
+            self._complete_begun(PATIENCE_SECONDS)
             intent = self._intent(kind, subject, find_subject(self.vaults, subject, (source,)))
             self._journal.write(intent)
             return self._carry_out(intent, PATIENCE_SECONDS)
 
     def object(self, subject: Subject) -> dict[str, Any]:
-        """From now on the person's visits leave no trace, and nobody is told of those that were. Of a browser, which
-        keeps that it opted out by itself, only the latter.
+        """Store an objection: later visits are not recorded, and waiting deliveries are cancelled.
 
-        Raises RefusedError when nobody could be told again.
+        For a subject of kind "browser", whose opt-out cookie does the former, only the latter.
+
+        Raises RefusedError when nothing is stored by which the visitor could be recognized.
         """
-        told = keep_objection(self._workspace, self.vaults, subject, self._listener)
-        return {"subject": self.told(subject), **told}
+        result = store_objection(self._workspace, self.vaults, subject, self._listener)
+        return {"subject": self.hashed(subject), **result}

@@ -1,4 +1,4 @@
-"""Objection: from now on a person leaves no trace, and nobody is told of what there is."""
+"""Objection: later visits of a person are not recorded, and waiting deliveries about them are cancelled."""
 
 from collections.abc import Mapping
 from datetime import date as Date
@@ -17,10 +17,10 @@ from tnc.store.workspace import Workspace
 from tnc.tracking.listener import Listener
 
 
-def keep_objection(
+def store_objection(
     workspace: Workspace, vaults: Mapping[VaultName, Vault], subject: Subject, listener: Listener
 ) -> dict[str, Any]:
-    """Raises RefusedError when nobody could be told again."""
+    """Raises RefusedError when nothing is stored by which the visitor could be recognized."""
     now_ms, found = workspace.world.now_ms(), find_subject(vaults, subject)
     if subject.kind == "ip":
         kind, values, term = "address", frozenset(subject.values(exact_only=True)), "objections by address"
@@ -31,20 +31,18 @@ def keep_objection(
         values |= {subject.value} if subject.kind == "visitor" else set()
     if not values:
         raise RefusedError(
-            "nothing is stored by which this visitor could be told again, so his objection cannot be kept here; "
-            "he can opt out himself on the page /privacy of any tracking domain."
+            "nothing is stored by which this visitor could be recognized, so their objection cannot be stored; "
+            "they can opt out themselves on the page /privacy of any tracking domain."
         )
     days = days_of(term, workspace.settings)
     workspace.erasures.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS).wait()
     listener.objected()
-    called_back = sum(
-        _call_back(workspace, vaults["days"], part, now_ms) for part in found.parts if part.vault == "days"
-    )
-    return {"objections": len(values), "until": rfc3339(now_ms + days * DAY_MS), "called_back": called_back}
+    cancelled = sum(_cancel(workspace, vaults["days"], part, now_ms) for part in found.parts if part.vault == "days")
+    return {"objections": len(values), "until": rfc3339(now_ms + days * DAY_MS), "called_back": cancelled}
 
 
-def _call_back(workspace: Workspace, vault: Vault, part: DayPart, now_ms: int) -> int:
-    """What was to be told of these clicks is not; how much that was."""
+def _cancel(workspace: Workspace, vault: Vault, part: DayPart, now_ms: int) -> int:
+    """Cancel the waiting deliveries of these clicks; returns how many."""
 
     def cancel(writer: DayWriter) -> int:
         return sum(writer.deliveries.cancel(seq, reason="consent-denied", now_ms=now_ms) for seq in part.clicks)

@@ -106,7 +106,7 @@ class PrivacyRequests:
             kind,
             channel="page",
             now_ms=now_ms,
-            subject=self._eraser.told(subject),
+            subject=self._eraser.hashed(subject),
             evidence=_COOKIE_EVIDENCE,
         ).wait()
         return register.move(request.request_id, "verified", now_ms=now_ms, actor="tnc").wait()
@@ -141,7 +141,7 @@ class PrivacyRequests:
             channel=channel,
             now_ms=self._workspace.world.now_ms(),
             words=Words(text=text.strip(), contact=contact.strip(), click=claim.click_id if claim else ""),
-            subject=None if subject is None else self._eraser.told(subject),
+            subject=None if subject is None else self._eraser.hashed(subject),
             evidence=evidence,
             link=link,
         ).wait()

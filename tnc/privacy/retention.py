@@ -1,7 +1,7 @@
-"""The end of what has been kept long enough: whole days go by their keys, everything else by its own term.
+"""Retention: removes days whose clicks are old enough, and everything else whose term has ended.
 
-A day goes when its first moment is as old as clicks are kept, so no click is ever older than that. Its key is
-destroyed first, which is what makes every copy unreadable; its files follow.
+A day is removed when its first moment is as old as the retention of clicks, so no click is ever older. Its key is
+destroyed first, which makes every copy unreadable; its files follow.
 """
 
 import logging
@@ -45,15 +45,15 @@ class Retention:
         self._writer = writer
         self._listener = listener
         self._roll_up_days = roll_up_days
-        self._turn = threading.Lock()
+        self._running = threading.Lock()
 
-    # -- what holds
+    # -- the terms
 
     def show(self) -> dict[str, Any]:
-        """Every term with its days, and what goes next."""
+        """Every term with its days, and when the oldest day is removed."""
         workspace = self._workspace
         dates = workspace.histories.dates()
-        goes_ms = start_ms(dates[0]) + days_of("clicks", workspace.settings) * DAY_MS if dates else None
+        removed_at_ms = start_ms(dates[0]) + days_of("clicks", workspace.settings) * DAY_MS if dates else None
         return {
             "workspace": workspace.id,
             "terms": [
@@ -66,24 +66,24 @@ class Retention:
                 for name, term in TERMS.items()
             ],
             "oldest": dates[0].isoformat() if dates else None,
-            "goes_at": None if goes_ms is None else rfc3339(goes_ms),
-            "changes": [_told(each) for each in workspace.terms.changes(_CHANGES_SHOWN).wait()],
+            "goes_at": None if removed_at_ms is None else rfc3339(removed_at_ms),
+            "changes": [_change_json(each) for each in workspace.terms.changes(_CHANGES_SHOWN).wait()],
         }
 
-    # -- change it
+    # -- changes of terms
 
     def set(self, terms: Mapping[str, Any], *, dry_run: bool = False, by: str = "command line") -> dict[str, Any]:
-        """Change terms, and let go at once what they no longer keep. What has gone does not come back.
+        """Change terms, and remove at once what has reached a shorter one; a longer one brings nothing back.
 
-        Who it was stays, with what was told before: `by` is an e-mail address of the dashboard.
+        The change is logged with what it removed; `by` is the e-mail address of a dashboard user, or the command line.
         """
         wanted = read_terms(terms)
         workspace = self._workspace
         before = {name: getattr(workspace.settings, name) for name in wanted}
         settings, now_ms = with_days(workspace.settings, wanted), workspace.world.now_ms()
-        told = self._run(settings, now_ms, dry_run=True)
+        result = self._run(settings, now_ms, dry_run=True)
         if not dry_run:
-            gone = told["days"]
+            removed = result["days"]
             changes = [
                 TermChange(
                     at_ms=now_ms,
@@ -91,37 +91,37 @@ class Retention:
                     setting=name,
                     days_before=before[name],
                     days_after=days,
-                    gone_days=len(gone),
-                    gone_clicks=sum(each["clicks"] for each in gone),
+                    gone_days=len(removed),
+                    gone_clicks=sum(each["clicks"] for each in removed),
                 )
                 for name, days in wanted.items()
                 if days != before[name]
             ]
             workspace.terms.put(wanted, changes).wait()
             workspace.take_terms()
-            told = self._run(settings, now_ms, dry_run=False)
-        return {"set": wanted, "before": before, **told}
+            result = self._run(settings, now_ms, dry_run=False)
+        return {"set": wanted, "before": before, **result}
 
-    # -- let go
+    # -- removal
 
     def run(self, *, as_of_ms: int | None = None, dry_run: bool = False) -> dict[str, Any]:
-        """Let go what has reached its term, or tell what would go."""
+        """Remove what has reached its term; with `dry_run` only report it."""
         at_ms = self._workspace.world.now_ms() if as_of_ms is None else as_of_ms
         return self._run(self._workspace.settings, at_ms, dry_run=dry_run)
 
-    def keep_to_terms(self) -> None:
-        """As a job: now."""
+    def remove_expired(self) -> None:
+        """As a job."""
         self.run()
 
     def _run(self, settings: Settings, at_ms: int, *, dry_run: bool) -> dict[str, Any]:
         receipts_ms = at_ms - days_of("receipts", settings) * DAY_MS
         closed_ms = [at_ms - days_of(term, settings) * DAY_MS for term in ("requests", "support")]
-        with self._turn:
+        with self._running:
             days = [date for date in self._known_days() if is_over(date, "clicks", settings, at_ms)]
             sums = [date for date in archived_dates(self._columns) if is_over(date, "rollups", settings, at_ms)]
             expired = self._workspace.erasures.expired(now_ms=at_ms, receipts_before_ms=receipts_ms).wait()
             expired |= {"requests": self._workspace.register.count_closed_before(*closed_ms).wait()}
-            told = {
+            result = {
                 "as_of": rfc3339(at_ms),
                 "dry_run": dry_run,
                 "days": [{"date": date.isoformat(), "clicks": self._count(date)} for date in days],
@@ -129,15 +129,15 @@ class Retention:
                 "expired": expired | {"sessions": self._workspace.accounts.count_ended_sessions(now_ms=at_ms).wait()},
             }
             if not dry_run:
-                self._keep_sums([date for date in days if not is_over(date, "rollups", settings, at_ms)])
-                self._drop(days)
+                self._archive_sums([date for date in days if not is_over(date, "rollups", settings, at_ms)])
+                self._remove_days(days)
                 for date in sums:
                     remove_archived(self._columns, date)
                 self._workspace.erasures.expire(now_ms=at_ms, receipts_before_ms=receipts_ms).wait()
                 self._workspace.register.drop_closed_before(*closed_ms).wait()
                 self._workspace.accounts.drop_ended_sessions(now_ms=at_ms).wait()
                 self._remove_previous(at_ms, at_once=any(expired.values()))
-        return told
+        return result
 
     def _remove_previous(self, at_ms: int, *, at_once: bool) -> None:
         """Remove the copy of the control database from before a migration: after a day, or at once when a row in it has
@@ -151,7 +151,7 @@ class Retention:
         return self._workspace.paths.columns / self._workspace.id
 
     def _known_days(self) -> list[Date]:
-        """Days that have a file, a key or columns: a crash may have left only one of them."""
+        """Days that have a file, a key or columns; a crash may have left only one of them."""
         keyed = self._workspace.keyring.all_days(self._workspace.id)
         return sorted({*self._workspace.histories.dates(), *keyed, *column_dates(self._columns)})
 
@@ -159,8 +159,8 @@ class Retention:
         path = day_path(self._workspace.paths.days, self._workspace.id, date)
         return count_clicks(path) if path.exists() else 0
 
-    def _drop(self, days: Sequence[Date]) -> None:
-        """Key, name, bytes and columns of each; also what a crash left of earlier ones."""
+    def _remove_days(self, days: Sequence[Date]) -> None:
+        """Remove key, files and columns of each day, and what a crash left of earlier ones."""
         workspace = self._workspace
         for date in days:
             self._listener.day_retiring(date)
@@ -171,36 +171,36 @@ class Retention:
             remove_in_steps(path)
         workspace.keyring.finish_destroying()
         if days:
-            log.info("days let go", extra={"count": len(days)})
+            log.info("days removed by retention", extra={"count": len(days)})
             self._listener.keys_renewed()
 
-    def keep_sums(self) -> None:
-        """Make the sums of days that are over ahead of their end: once, and again on their last day."""
+    def archive_sums(self) -> None:
+        """As a job: archive the totals of past days ahead of their removal, once, and again on their last day."""
         now_ms = self._workspace.world.now_ms()
         last_ms = now_ms - (days_of("clicks", self._workspace.settings) - 1) * DAY_MS
         over = [date for date in self._workspace.histories.dates() if start_ms(date) + DAY_MS <= now_ms]
         due = [date for date in over if start_ms(date) <= last_ms or not ArchivedDay(self._columns, date).is_complete()]
-        self._keep_sums(due)
+        self._archive_sums(due)
 
-    def _keep_sums(self, days: Sequence[Date]) -> None:
-        """Sums that cannot be made are lost: a promise to let go does not wait for them."""
-        due = [date for date in days if self._count(date) and not self._has_present_sums(date)]
+    def _archive_sums(self, days: Sequence[Date]) -> None:
+        """A failure is only logged: the removal of clicks does not wait for totals."""
+        due = [date for date in days if self._count(date) and not self._has_current_sums(date)]
         if not due:
             return
         try:
             self._roll_up_days(self._workspace.settings, due)
         except (TncError, OSError):
-            log.exception("sums of days could not be kept")
+            log.exception("the totals of days could not be archived")
 
-    def _has_present_sums(self, date: Date) -> bool:
-        """Whether nothing was written to a day since its sums were made."""
+    def _has_current_sums(self, date: Date) -> bool:
+        """Whether nothing was written to a day since its totals were archived."""
         made_ns = ArchivedDay(self._columns, date).made_ns()
         path = day_path(self._workspace.paths.days, self._workspace.id, date)
         files = [each for each in (path, path.with_name(f"{path.name}-wal")) if each.exists() and each.stat().st_size]
         return made_ns is not None and all(each.stat().st_mtime_ns < made_ns for each in files)
 
 
-def _told(change: TermChange) -> dict[str, Any]:
+def _change_json(change: TermChange) -> dict[str, Any]:
     return {
         "at": rfc3339(change.at_ms),
         "by": change.made_by,

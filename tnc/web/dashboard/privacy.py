@@ -217,7 +217,7 @@ async def act(request: web.Request) -> web.StreamResponse:
 def _copy(services: Services, who: Mapping[str, Any]) -> tuple[str, bytes]:
     """A name and a ZIP for the visitor."""
     eraser, subject = services.eraser, services.eraser.subject(**who)
-    return file_name(eraser.told(subject)), export_zip(services.workspace, eraser.vaults, subject)
+    return file_name(eraser.hashed(subject)), export_zip(services.workspace, eraser.vaults, subject)
 
 
 def _zip(name: str, content: bytes) -> web.Response:
