@@ -1,34 +1,34 @@
 #!/bin/sh
-# Brings tnc up: a demo on this machine, its tests, or the service on a server. `./install.sh --help` says how.
+# Installs tnc: a demo on this machine, its tests, or the service on a server. See `./install.sh --help`.
 #
-# Everything stands in functions and the last line calls main, so a copy that was cut off does nothing at all.
-# The environment is `.venv` beside this file, made from a lock file with the hash of every package in it.
+# Everything is in functions and the last line calls main, so a truncated copy does nothing at all.
+# The environment is `.venv` beside this file, made from a lock file with the hash of every package.
 set -eu
 
 usage() {
     cat <<'TEXT'
 tnc, the click tracker for your own server
 
-  ./install.sh --demo [--no-serve]     everything to a running tracker with 30 days of invented traffic, as any user
+  ./install.sh --demo [--no-serve]     a running tracker with 30 days of generated traffic, as any user
   ./install.sh --test [pytest args]    every test of the project
-  ./install.sh                         as root: the service on this server; again: the upgrade, with a way back
-  ./install.sh --check                 what this server has and lacks; changes nothing
-  ./install.sh --uninstall [--purge]   takes the service away; the data stays unless --purge
+  ./install.sh                         as root: installs the service; again: upgrades it, with a roll-back
+  ./install.sh --check                 checks the requirements of the service; changes nothing
+  ./install.sh --uninstall [--purge]   removes the service; keeps the data unless --purge
   ./install.sh --help                  this page
 
 Environment variables
-  TNC_VENV            a Python environment that already has the packages; used as it is
-  TNC_DEMO_LISTEN     where the demo's tracking listens (127.0.0.1:8080), TNC_DEMO_DASHBOARD its dashboard (127.0.0.1:8400)
-  TNC_LISTEN          where the service's tracking listens ([::]:80), TNC_DASHBOARD its dashboard (127.0.0.1:8400)
-  TNC_TRUSTED_PROXY   the proxy whose X-Forwarded-For counts, as address/bits; none unless given
-  TNC_OWNER_EMAIL     who may sign in first (owner@HOST)
+  TNC_VENV            an existing Python environment with the packages; used as it is
+  TNC_DEMO_LISTEN     address of the demo's tracking (127.0.0.1:8080); TNC_DEMO_DASHBOARD of its dashboard (127.0.0.1:8400)
+  TNC_LISTEN          address of the service's tracking ([::]:80); TNC_DASHBOARD of its dashboard (127.0.0.1:8400)
+  TNC_TRUSTED_PROXY   the proxy whose X-Forwarded-For is trusted, as address/bits; default: none
+  TNC_OWNER_EMAIL     e-mail address of the first owner (owner@HOST)
 TEXT
 }
 
 say() { printf '%s\n' "$*"; }
 step() { printf '\n== %s\n' "$*"; }
 
-# The reason and, where there is one, the next thing to type.
+# Prints the reason and, if there is one, what to type next.
 die() {
     printf '\ninstall.sh: %s\n' "$*" >&2
     exit 1
@@ -37,7 +37,7 @@ die() {
 is_root() { [ "$(id -u)" -eq 0 ]; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# An environment, or a release, that was not finished is never left behind: the next run would trust it.
+# An unfinished environment or release is always removed, because the next run would use it.
 UNFINISHED=''
 WORK=''
 cleanup() {
@@ -51,14 +51,14 @@ APT_READY=''
 apt_install() {
     is_root && has apt-get || return 1
     if [ -z "$APT_READY" ]; then
-        apt-get update -qq >/dev/null 2>&1 || say "apt-get update failed; trying with the lists that are here."
+        apt-get update -qq >/dev/null 2>&1 || say "apt-get update failed; trying with the existing package lists."
         APT_READY=yes
     fi
     say "Installing $* with apt-get" >&2
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$WORK/apt.log" 2>&1
 }
 
-# Prints the first Python from 3.11 to 3.14 that can make environments.
+# Prints the first Python from 3.11 to 3.14 that can create virtual environments.
 find_python() {
     for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
         found=$(command -v "$candidate") || continue
@@ -74,22 +74,22 @@ need_python() {
     find_python && return 0
     if apt_install python3 python3-venv && find_python; then return 0; fi
     if apt_install python3.11 python3.11-venv && find_python; then return 0; fi
-    die "no Python from 3.11 to 3.14 with its venv module is here. On Debian 12 and Ubuntu 24.04 or newer type, as root:
+    die "there is no Python from 3.11 to 3.14 with its venv module. On Debian 12 and Ubuntu 24.04 or newer type, as root:
     apt-get install python3 python3-venv
 then run this again."
 }
 
-# Makes or completes $VENV from the lock of this kind, `run` or `dev`; a second time it only looks at a stamp.
+# Creates or completes $VENV from the lock file of this kind, `run` or `dev`; a second time it only checks a stamp.
 prepare_environment() {
     kind=$1
     if [ -n "${TNC_VENV:-}" ]; then
         VENV=$TNC_VENV
-        [ -x "$VENV/bin/python" ] || die "TNC_VENV is $VENV, and there is no bin/python in it."
+        [ -x "$VENV/bin/python" ] || die "TNC_VENV is $VENV, which has no bin/python."
         return 0
     fi
     lock=$ROOT/requirements.lock
     if [ "$kind" = dev ]; then lock=$ROOT/requirements-dev.lock; fi
-    [ -f "$lock" ] || die "$(basename "$lock") is not beside install.sh. Run install.sh from a complete copy of tnc."
+    [ -f "$lock" ] || die "$(basename "$lock") is missing beside install.sh. Run install.sh from a complete copy of tnc."
     stamp=$VENV/tnc-environment
     wanted="$kind $(cksum <"$lock") $VENV"
     if [ -f "$stamp" ] && ! "$VENV/bin/python" -c '' 2>/dev/null; then rm -f "$stamp"; fi
@@ -98,25 +98,25 @@ prepare_environment() {
     started=$(date +%s)
     if [ ! -f "$stamp" ]; then
         python=$(need_python)
-        step "Making $VENV with $python"
+        step "Creating $VENV with $python"
         UNFINISHED=$VENV
         rm -rf "$VENV"
         "$python" -m venv "$VENV" >"$WORK/venv.log" 2>&1 || {
             cat "$WORK/venv.log" >&2
-            die "$python could not make $VENV. Is the disk full, or the folder read-only?"
+            die "$python could not create $VENV. Is the disk full, or the folder read-only?"
         }
     fi
     rm -f "$stamp"
     UNFINISHED=$VENV
-    step "Installing the packages of $(basename "$lock"), each checked against its hash"
+    step "Installing the packages of $(basename "$lock") and checking their hashes"
     "$VENV/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --only-binary :all: \
         --require-hashes -r "$lock" >"$WORK/pip.log" 2>&1 || {
         tail -n 15 "$WORK/pip.log" >&2
-        die "the packages could not be installed; the lines above are pip's. Check the network (and HTTPS_PROXY, if you need
-one) and run this again. Nothing was left half-done."
+        die "the packages could not be installed; see the output of pip above. Check the network (and HTTPS_PROXY, if you need
+a proxy) and run this again. Nothing was left half-installed."
     }
     link_tnc
-    # The lock with the test tools holds everything of the plain one.
+    # The lock file with the test tools contains everything of the plain one.
     if [ "$kind" = dev ]; then
         printf '%s\nrun %s %s\n' "$wanted" "$(cksum <"$ROOT/requirements.lock")" "$VENV" >"$stamp"
     else
@@ -147,11 +147,13 @@ run_tests() {
         program=$package
         if [ "$package" = chromium-driver ]; then program=chromedriver; fi
         if has "$program" || ! is_root || ! has apt-get; then continue; fi
-        apt_install "$package" || say "$package could not be installed; the tests that need it are skipped and say so."
+        apt_install "$package" || say "$package could not be installed; the tests that need it are skipped."
     done
     cd "$ROOT"
-    # A process for each core: one alone would need a quarter of an hour, most of it waiting.
-    "$VENV/bin/python" -m pytest --numprocesses auto --maxprocesses 4 "$@"
+    # One process more than there are cores, because many tests wait; at most four, because each starts servers.
+    workers=$(($(nproc) + 1))
+    if [ "$workers" -gt 4 ]; then workers=4; fi
+    "$VENV/bin/python" -m pytest --numprocesses "$workers" --dist worksteal "$@"
 }
 
 # ------------------------------------------------------------------------------------------- --demo
@@ -160,8 +162,8 @@ run_demo() {
     prepare_environment run
     cd "$ROOT"
     if [ ! -e demo-data ]; then make_demo; fi
-    [ -f demo-data/sign-in ] || die "demo-data/ is here, but it is not a demo that this script finished. Look what is in it;
-to make it anew type: rm -r demo-data demo-data.key"
+    [ -f demo-data/sign-in ] || die "demo-data/ exists, but this script did not finish it. Look at what is in it;
+to create it again, type: rm -r demo-data demo-data.key"
     if [ ! -f demo-data/filled ]; then fill_demo; fi
     welcome
     if [ "$SERVE" = yes ]; then
@@ -171,21 +173,21 @@ to make it anew type: rm -r demo-data demo-data.key"
 }
 
 make_demo() {
-    step "Making demo-data/"
+    step "Creating demo-data/"
     listen=${TNC_DEMO_LISTEN:-127.0.0.1:8080}
     dashboard=${TNC_DEMO_DASHBOARD:-127.0.0.1:8400}
     password=$("$VENV/bin/python" -c 'import secrets; print(secrets.token_urlsafe(12))')
     say "$password" | tnc init --data demo-data --listen "$listen" --dashboard "$dashboard" \
         --owner-email owner@example.com --owner-password-stdin >"$WORK/init.log" || {
         cat "$WORK/init.log" >&2
-        die "demo-data/ could not be made; the line above says why."
+        die "demo-data/ could not be created; see the line above."
     }
     (umask 077 && printf 'listen=%s\ndashboard=%s\nemail=owner@example.com\npassword=%s\n' \
         "$listen" "$dashboard" "$password" >demo-data/sign-in)
 }
 
 fill_demo() {
-    step "An example campaign and 30 days of invented traffic"
+    step "Adding an example campaign and 30 days of generated traffic"
     tnc --config demo-data/config.toml apply tnc/admin/demo/campaign.toml
     "$VENV/bin/python" -m tnc.admin.demo >"$WORK/traffic.jsonl"
     tnc --config demo-data/config.toml import clicks "$WORK/traffic.jsonl"
@@ -201,14 +203,14 @@ welcome() {
 == tnc is ready
 
   Click this link           $tracking/shoes?ext=first-click&site=news.example&creative=blue
-  and see it here           http://$(remembered dashboard)
+  see it in the click log   http://$(remembered dashboard)
   sign in as                $(remembered email)
   with the password         $(remembered password)
 
-  The same in a terminal    .venv/bin/tnc --config demo-data/config.toml clicks --limit 1
+  the click in a terminal   .venv/bin/tnc --config demo-data/config.toml clicks --limit 1
   why it went there         .venv/bin/tnc --config demo-data/config.toml explain CLICK_ID
-  the sale comes back       curl '$tracking/postback?cid=CLICK_ID&status=sale&payout=12.5'
-  the first report          .venv/bin/tnc --config demo-data/config.toml report --by offer --from 30d
+  send the sale's postback  curl '$tracking/postback?cid=CLICK_ID&status=sale&payout=12.5'
+  see the first report      .venv/bin/tnc --config demo-data/config.toml report --by offer --from 30d
 
 TEXT
 }
@@ -266,19 +268,19 @@ CODE
 is_installed() { [ -f "$ETC/config.toml" ]; }
 
 check_server() {
-    step "Looking at this server"
+    step "Checking this server"
     check "complete copy of tnc" "run install.sh from a complete copy of tnc" files_are_here
     check "root" "run this as root, for example: sudo ./install.sh" is_root
     check "systemd 247 or newer" "tnc runs under systemd; on another system use --demo or start 'tnc serve' yourself" has_systemd
-    check "64-bit x86 or ARM" "there are no packages for $(uname -m)" has_machine
+    check "64-bit x86 or ARM" "tnc has no packages for $(uname -m)" has_machine
     check "glibc 2.34 or newer" "use Debian 12, Ubuntu 22.04 or newer" has_glibc
     check "512 MB of memory" "use a server with more memory" has_memory
-    check "1 GB free in /opt" "make room first" has_disk
-    check "the clock" "it says $(date); set it first: timedatectl set-ntp true" clock_is_sane
+    check "1 GB free in /opt" "free some disk space first" has_disk
+    check "the clock" "it says $(date); set it first, for example: timedatectl set-ntp true" clock_is_sane
     check "Python 3.11 or newer" "install python3 and python3-venv" installs_python
     if ! is_installed; then
         listen=${TNC_LISTEN:-$(default_listen)}
-        check "port of $listen" "something else listens there; to stand behind it: TNC_LISTEN=127.0.0.1:8080 TNC_TRUSTED_PROXY=127.0.0.1/32 ./install.sh" port_is_free "$listen"
+        check "port of $listen" "another program listens there; to run behind it: TNC_LISTEN=127.0.0.1:8080 TNC_TRUSTED_PROXY=127.0.0.1/32 ./install.sh" port_is_free "$listen"
     fi
 }
 
@@ -287,20 +289,20 @@ default_listen() { if [ -e /proc/net/if_inet6 ]; then say '[::]:80'; else say '0
 install_service() {
     check_server
     [ -z "$FAILED" ] || die "this server is not ready: see the lines marked 'no'. Nothing was changed."
-    # The service must not depend on a Python in somebody's home.
+    # The service must not depend on a Python in a home directory.
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     build_release
     if ! is_installed; then
         first_install
     elif [ ! -e "$OPT/current" ]; then
         start_service
-        say "tnc runs again, with the settings of $ETC and the data of $DATA."
+        say "tnc runs again with the settings in $ETC and the data in $DATA."
     else
         upgrade_service
     fi
 }
 
-# A release is a folder of its own, named by what is in it; `current` points at the one that runs.
+# Each release has its own folder, named by its contents; `current` points to the one that runs.
 build_release() {
     version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$ROOT/tnc/__init__.py")
     content=$(cd "$ROOT" && find tnc requirements.lock -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-12)
@@ -328,7 +330,7 @@ point_current() {
 }
 
 first_install() {
-    step "Making the user tnc, $ETC and $DATA"
+    step "Creating the user tnc, $ETC and $DATA"
     id tnc >/dev/null 2>&1 || useradd --system --user-group --home-dir "$DATA" --no-create-home --shell /usr/sbin/nologin tnc
     install -d -o tnc -g tnc -m 0750 "$ETC"
     install -d -o tnc -g tnc -m 0700 "$DATA"
@@ -338,9 +340,9 @@ first_install() {
         as_tnc init --data "$DATA" --key "$ETC/key" --listen "${TNC_LISTEN:-$(default_listen)}" \
             --dashboard "${TNC_DASHBOARD:-127.0.0.1:8400}" ${TNC_TRUSTED_PROXY:+--trusted-proxy "$TNC_TRUSTED_PROXY"} \
             ${TNC_OWNER_EMAIL:+--owner-email "$TNC_OWNER_EMAIL"} >"$WORK/init.log"
-        grep -v '^next' "$WORK/init.log" # which would name settings that move in a moment
+        grep -v '^next' "$WORK/init.log" # it names the settings file, which is moved below
     fi
-    # The settings live in /etc, so the path of the data must be whole.
+    # The settings file is in /etc, so the path of the data must be absolute.
     sed "s#^data = .*#data = \"$DATA\"#" "$DATA/config.toml" >"$ETC/config.toml.new"
     chown tnc:tnc "$ETC/config.toml.new"
     chmod 0640 "$ETC/config.toml.new"
@@ -351,17 +353,17 @@ first_install() {
     host=$(hostname -f 2>/dev/null || hostname)
     cat <<TEXT
 
-== tnc runs
+== tnc is running
 
-  The dashboard listens on this server only. From your own computer:
+  The dashboard listens on this server only. On your own computer type:
       ssh -L 8400:${TNC_DASHBOARD:-127.0.0.1:8400} root@$host      then open http://127.0.0.1:8400
-  Sign in with the e-mail and the one-time password printed above.
+  Sign in with the e-mail address and the password printed above.
 
-  Countries are known already. Cities, networks and VPNs are being fetched: tnc ipdb list shows what there is,
-  and if nothing comes, tnc ipdb update says why.
+  Country data is built in. City, network and VPN data is being downloaded: tnc ipdb list shows what is installed,
+  and tnc ipdb update shows errors.
 
   Settings  $ETC/config.toml       Data  $DATA       Key  $ETC/key
-  Copy $ETC/key to a safe place away from this server: without it no backup can be read.
+  Copy $ETC/key to a safe place away from this server: without it nothing can be decrypted, not even backups.
 TEXT
 }
 
@@ -371,20 +373,20 @@ start_service() {
     write_unit || true
     systemctl enable --quiet tnc
     systemctl restart tnc
-    wait_until_up || die "tnc does not come up. Its last words: journalctl -u tnc -n 50"
+    wait_until_up || die "tnc does not start. See its log: journalctl -u tnc -n 50"
 }
 
 upgrade_service() {
     previous=$(readlink "$OPT/current" || true)
     if [ "$previous" = "$RELEASE" ] && ! write_unit && systemctl is-active --quiet tnc; then
-        say "This version is installed and running. Nothing to do."
+        say "This version is already installed and running."
         return 0
     fi
     step "Upgrading to $(basename "$RELEASE")"
     before=$DATA.before-upgrade
     used=$(du -sk "$DATA" | cut -f1)
     [ "$(df -Pk "$(dirname "$DATA")" | sed -n '2s/^[^ ]* *[0-9]* *[0-9]* *\([0-9]*\).*/\1/p')" -gt $((used + 100000)) ] ||
-        die "not enough room for the copy of $DATA ($used kB) that an upgrade makes first. Nothing was changed."
+        die "there is not enough disk space for the copy of $DATA ($used kB) that an upgrade makes first. Nothing was changed."
     systemctl stop tnc
     rm -rf "$before"
     cp -a --reflink=auto "$DATA" "$before"
@@ -393,10 +395,10 @@ upgrade_service() {
     write_unit || true
     systemctl restart tnc || true
     if wait_until_up; then
-        # It holds the keyring of that moment, with which what is erased later could still be read.
+        # The copy contains the old keyring, which could decrypt what is erased later.
         rm -rf "$before"
         remove_old_releases "$previous"
-        say "tnc $(basename "$RELEASE") runs."
+        say "tnc $(basename "$RELEASE") is running."
         return 0
     fi
     journalctl -u tnc -n 20 --no-pager >&2 || true
@@ -406,9 +408,10 @@ upgrade_service() {
     mv "$before" "$DATA"
     point_current "$previous"
     systemctl restart tnc
-    wait_until_up || die "neither the new version nor the one before comes up. The data is in $DATA; see journalctl -u tnc"
-    die "the new version did not come up; the one before runs again with the data of before. Its lines are above; what it
-left is in $DATA.failed: look, then delete it, because what you erase from now on could still be read there."
+    wait_until_up || die "neither the new version nor the previous one starts. The data is in $DATA; see journalctl -u tnc"
+    die "the new version did not start; the previous one runs again with the data from before the upgrade. The log of the new
+version is above, its data is in $DATA.failed. Delete that folder after you have looked at it, because it can decrypt what
+you erase from now on."
 }
 
 remove_old_releases() {
@@ -419,7 +422,7 @@ remove_old_releases() {
 
 as_tnc() { (cd / && runuser -u tnc -- "$OPT/current/.venv/bin/python" -m tnc "$@"); }
 
-# Run by root, the command must not leave files that the service cannot open: it becomes the service's user.
+# Run as root, the command switches to the user of the service, so that it creates no files that the service cannot open.
 write_command() {
     cat >"$COMMAND" <<TEXT
 #!/bin/sh
@@ -455,14 +458,14 @@ sys.exit(connection.getresponse().status != 200)
 CODE
 }
 
-# Succeeds when the unit had to be written, fails when it already was as it should be.
-# Beside the service and once: from then on it does so by itself. That nothing can be fetched keeps nobody from working.
+# The first download of geo and IP data, in the background; later the server does this by itself.
 fetch_address_data() {
     systemd-run --quiet --collect --unit=tnc-address-data --uid=tnc --gid=tnc --nice=10 \
         --setenv=TNC_CONFIG="$ETC/config.toml" "$OPT/current/.venv/bin/python" -m tnc ipdb update >/dev/null 2>&1 ||
-        say "Address data is not being fetched. Type: tnc ipdb update"
+        say "Geo and IP data is not being downloaded. Type: tnc ipdb update"
 }
 
+# Succeeds if it changed the unit file, fails if that was up to date.
 write_unit() {
     cat >"$WORK/tnc.service" <<TEXT
 [Unit]
@@ -487,7 +490,7 @@ LimitNOFILE=65536
 UMask=0077
 Environment=PYTHONDONTWRITEBYTECODE=1
 
-# What it may do: open ports 80 and 443, talk over the network, write its own data. Nothing else.
+# The service may only open ports 80 and 443, use the network and write its own data.
 AmbientCapabilities=CAP_NET_BIND_SERVICE
 CapabilityBoundingSet=CAP_NET_BIND_SERVICE
 NoNewPrivileges=yes
@@ -534,9 +537,9 @@ uninstall_service() {
     if [ "$PURGE" = yes ]; then
         rm -rf "$ETC" "$DATA" "$DATA.before-upgrade" "$DATA.failed"
         if id tnc >/dev/null 2>&1; then userdel tnc; fi
-        say "tnc, its data, its key and its user are gone."
+        say "tnc, its data, its key and its user are removed."
     else
-        say "tnc is gone. Its data is still in $DATA, its settings and key in $ETC; ./install.sh brings it back,
+        say "tnc is removed. Its data is still in $DATA, its settings and key in $ETC; ./install.sh installs it again,
 ./install.sh --uninstall --purge deletes them."
     fi
 }
@@ -556,7 +559,7 @@ main() {
     esac
     if [ "$action" != --test ] && [ $# -gt 0 ]; then
         usage >&2
-        printf '\ninstall.sh: %s takes no "%s".\n' "$action" "$1" >&2
+        printf '\ninstall.sh: %s does not take "%s".\n' "$action" "$1" >&2
         exit 2
     fi
     WORK=$(mktemp -d)
@@ -575,7 +578,7 @@ main() {
     '') install_service ;;
     *)
         usage >&2
-        printf '\ninstall.sh: there is no "%s".\n' "$action" >&2
+        printf '\ninstall.sh: unknown option "%s".\n' "$action" >&2
         exit 2
         ;;
     esac
