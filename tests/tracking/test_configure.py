@@ -15,6 +15,8 @@ from tnc.store.days.files import Days
 from tnc.store.days.transactions import OfflineWriter
 from tnc.store.keys.keyring import new_key_text
 from tnc.store.workspace import Workspace
+from tnc.tracking.setup import make_tracker, visit_reader
+from tnc.visitors.request import Request
 
 WITH_SECRET = """
 [[destination]]
@@ -72,3 +74,36 @@ def test_a_reference_is_refused_where_no_command_line_reads_it(services: Service
     for act in (services.configure.plan, services.configure.apply):
         with pytest.raises(InvalidError, match="is read only by `tnc apply` on the owner's machine"):
             act(text, file="this form")
+
+
+CAMPAIGN = """
+[[source]]
+id = "ads"
+params = { sub1 = "PARAMETER" }
+[[campaign]]
+id = "summer"
+source = "ads"
+otherwise = { type = "url", url = "https://shop.example/VERSION" }
+"""
+
+
+def test_a_click_records_the_version_that_decided_it(services: Services) -> None:
+    """A configuration may go live between the look for the campaign and the decision."""
+    workspace = services.workspace
+    texts = [CAMPAIGN.replace("VERSION", each).replace("PARAMETER", f"site{each}") for each in ("1", "2")]
+    services.configure.apply(texts[0], file="1.toml")
+    workspace.rotate_salts()
+    tracker = make_tracker(workspace, visit_reader(workspace))
+    plan = tracker.plans.by_path["summer"]
+    services.configure.apply(texts[1], file="2.toml")
+    tracker.take_plans(workspace.plans(2))
+    now_ms = workspace.world.now_ms()
+    request = Request.of(
+        [], host="a", target="/summer?site1=x&site2=y", peer="203.0.113.9", secure=False, arrived_at_ms=now_ms
+    )
+
+    arrival = tracker.arrive(plan, request)
+
+    click = arrival.click
+    assert (arrival.destination, click.config_version, click.visit.subs) == ("https://shop.example/1", 1, {"sub1": "x"})
+    assert workspace.destination(click) == arrival.destination

@@ -55,7 +55,7 @@ def compile_configuration(configuration: Configuration, version: int) -> Plans:
     offers = {identity: _offer(offer, configuration) for identity, offer in configuration.offers.items()}
     landers = {identity: _lander(lander) for identity, lander in configuration.landers.items()}
     by_id = {
-        identity: _Compiler(campaign, configuration, landers, offers).plan()
+        identity: _Compiler(campaign, configuration, version, landers, offers).plan()
         for identity, campaign in configuration.campaigns.items()
     }
     by_path: dict[str, Plan] = {}
@@ -133,6 +133,7 @@ class _Compiler:
 
     campaign: Campaign
     configuration: Configuration
+    version: int
     landers: Landers
     offers: Offers
     bits: dict[str, int] = field(default_factory=dict)
@@ -148,6 +149,7 @@ class _Compiler:
         return Plan(
             campaign=campaign,
             configuration=self.configuration,
+            version=self.version,
             onward="page" if campaign.redirect in _PAGES else "redirect",
             closed=self._closed(),
             filters=filters,

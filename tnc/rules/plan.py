@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from tnc.core.models import Campaign, Click, Configuration, FilterId, NetworkId, OfferId, Visit
+from tnc.core.models import Campaign, Click, Configuration, FilterId, NetworkId, OfferId, Source, Visit
 from tnc.rules.conditions import CompiledCondition
 from tnc.rules.decision import Decision, Trace
 from tnc.rules.flows import (
@@ -56,6 +56,7 @@ class Plan:
 
     campaign: Campaign
     configuration: Configuration
+    version: int  # of the configuration
     onward: Literal["redirect", "page"]  # how visitors are sent on
     closed: str | None  # why the campaign takes no visits, as a reason code
     filters: tuple[FilterRoute, ...]  # none or one
@@ -64,6 +65,10 @@ class Plan:
     landers: Landers
     offer_routes: Offers
     offers: frozenset[OfferId]
+
+    @property
+    def source(self) -> Source | None:
+        return None if self.campaign.source is None else self.configuration.sources.get(self.campaign.source)
 
     # ---------------------------------------------------------------------------------- a visit
 

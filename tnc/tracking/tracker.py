@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tnc.core.clock import World
 from tnc.core.errors import InvalidError
-from tnc.core.models import Campaign, Click, OfferId, Source, Visit, WorkspaceId
+from tnc.core.models import Campaign, Click, OfferId, Visit, WorkspaceId
 from tnc.core.money import micros, read_amount, read_currency
 from tnc.rules import Decision, Plan, Plans, destination_check
 from tnc.rules.decision import Trace
@@ -82,9 +82,6 @@ class Tracker:
         self.plans = plans
         return recount
 
-    def source_of(self, campaign: Campaign) -> Source | None:
-        return None if campaign.source is None else self.plans.configuration.sources.get(campaign.source)
-
     # -- the visitor
 
     def salt(self, date: Date) -> bytes:
@@ -124,7 +121,7 @@ class Tracker:
         now_ms = request.arrived_at_ms
         campaign = plan.campaign
         reader = self.reader if remember else self.uncounted_reader
-        facts = reader.facts(request, self.source_of(campaign))
+        facts = reader.facts(request, plan.source)
         identity = self.identify(facts, now_ms)
         if self.opt_outs.include(identity.visitor, facts.ip):
             facts = replace(facts, mode="none")
@@ -225,7 +222,7 @@ class Tracker:
             stopped=decision.stopped,
             cost_micros=cost_micros,
             currency=currency,
-            config_version=self.plans.version,
+            config_version=plan.version,
             capped=tuple(sorted(full & plan.offers)) if full else (),
             added_reasons=decision.reasons,
             witness=decision.witness,
