@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.store.invented import DATE, Day, any_day
+from tests.reports.invented_days import DATE, Day, any_day
 from tests.store.records import PERSONAL, canary_click
 from tnc.core.clock import QUARTER_MS
 from tnc.core.models import MAIN, ClickId, FilterChange, FilterId, LabelChange

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.store.invented import Day
+from tests.reports.invented_days import Day
 from tnc.core.conversions import fold
 from tnc.core.fields import FIELDS
 from tnc.core.models import Click, ConversionChange, LanderClick

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.reports.invented_days import DATE, Day, any_day, click, conversion, day_start_ms
 from tests.reports.recount import metrics, recount
-from tests.store.invented import DATE, Day, any_day, click, conversion, day_start_ms
 from tnc.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.fields import money

@@ -1,4 +1,4 @@
-"""A visit full of personal facts, and a search for them in every byte of a folder."""
+"""A visit full of personal data, and a search for it in every file of a folder."""
 
 import hashlib
 import ipaddress
@@ -60,7 +60,7 @@ NEEDLES: Final = _needles()
 
 
 def leaks(folder: Path) -> list[str]:
-    """Which personal facts stand in clear in which files: `file: fact`."""
+    """Personal data that files contain in plain text: `file: value`."""
     return [
         f"{path.name}: {name}"
         for path in sorted(folder.rglob("*"))

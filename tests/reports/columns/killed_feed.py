@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.store.invented import DATE, Day, any_day
+from tests.reports.invented_days import DATE, Day, any_day
 from tnc.core.models import MAIN
 from tnc.reports.columns.columns import Columns
 

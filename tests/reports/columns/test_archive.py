@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.store.invented import DATE, Day, any_day, day_start_ms
-from tests.store.invented import click as invented_click
+from tests.reports.invented_days import DATE, Day, any_day, day_start_ms
+from tests.reports.invented_days import click as invented_click
 from tnc.core.clock import DAY_MS
 from tnc.core.models import MAIN, CampaignId
 from tnc.reports.columns.archive import (

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.store.invented import click
+from tests.reports.invented_days import click
 from tnc.core.models import Click
 from tnc.reports.columns.cardinality import CardinalityCheck, ValueShape, Verdict, shape_of
 

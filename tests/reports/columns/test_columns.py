@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.reports.columns.killed_feed import whole_day
-from tests.store.invented import DATE, Day, any_day, click, conversion, day_start_ms
+from tests.reports.invented_days import DATE, Day, any_day, click, conversion, day_start_ms
 from tnc.core.fields import DIMENSION_FIELDS, FIELDS
 from tnc.core.models import MAIN, Click, LanderClick, LanderId, NetworkId, OfferId
 from tnc.reports.columns.columns import Columns

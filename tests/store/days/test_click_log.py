@@ -1,4 +1,4 @@
-"""The writer: in order, in groups, durable before it answers, and patient with a disk that refuses."""
+"""The click log: group commits in order, durable before the redirect, and retries when the disk refuses."""
 
 import asyncio
 import os
@@ -49,14 +49,14 @@ async def put(log: ClickLog, *numbers: int) -> list[bool]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Wait for the writer's thread; the test's own time limit is what ends it."""
+    """Wait for the writer's thread; the time limit of the test ends this."""
     while not holds():
         await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
 async def busy_writer(log: ClickLog) -> AsyncIterator[None]:
-    """The writer's thread stands still within a transaction until the block is left."""
+    """The writer's thread blocks within a transaction until the block ends."""
     entered, go_on = threading.Event(), threading.Event()
 
     def work(_: DayWriter) -> None:
@@ -75,21 +75,21 @@ async def busy_writer(log: ClickLog) -> AsyncIterator[None]:
 # ------------------------------------------------------------------------------------------------- recording
 
 
-async def test_a_click_that_was_answered_is_on_disk(tmp_path: Path) -> None:
+async def test_a_click_is_on_disk_when_its_visitor_is_redirected(tmp_path: Path) -> None:
     async with running(tmp_path) as log:
         assert await log.put(MAIN, canary_click())
 
         assert stored(tmp_path) == [canary_click().click_id]
 
 
-async def test_two_hundred_at_once_are_all_stored_in_their_order(tmp_path: Path) -> None:
+async def test_200_clicks_at_once_are_stored_in_order(tmp_path: Path) -> None:
     async with running(tmp_path) as log:
         assert await put(log, *range(200)) == [True] * 200
 
         assert stored(tmp_path) == names(*range(200))
 
 
-async def test_what_arrives_during_a_commit_is_the_next_commit(tmp_path: Path) -> None:
+async def test_clicks_that_arrive_during_a_commit_are_the_next_commit(tmp_path: Path) -> None:
     statements: list[str] = []
     async with running(tmp_path) as log:
         async with busy_writer(log):
@@ -108,7 +108,7 @@ async def log_statements(log: ClickLog, statements: list[str]) -> None:
     writer._database.set_trace_callback(statements.append)
 
 
-async def test_clicks_around_midnight_go_to_their_own_days(tmp_path: Path) -> None:
+async def test_clicks_around_midnight_are_stored_in_their_own_days(tmp_path: Path) -> None:
     async with running(tmp_path) as log:
         clicks = [numbered(n, at_ms=NOON_MS + n * DAY_MS // 2) for n in range(14)]
 
@@ -118,7 +118,7 @@ async def test_clicks_around_midnight_go_to_their_own_days(tmp_path: Path) -> No
     assert stored(tmp_path) == names(0)
 
 
-async def test_a_prepared_day_takes_its_clicks_as_any_other(tmp_path: Path) -> None:
+async def test_clicks_of_a_prepared_day_are_stored_like_others(tmp_path: Path) -> None:
     async with running(tmp_path) as log:
         await put(log, 0)
         await log.prepare([TODAY, (MAIN, DATE + timedelta(days=1))])
@@ -130,10 +130,10 @@ async def test_a_prepared_day_takes_its_clicks_as_any_other(tmp_path: Path) -> N
     assert stored(tmp_path) == names(*range(52))
 
 
-# ---------------------------------------------------------------------------------------------------- other work
+# ---------------------------------------------------------------------------------------------------------- jobs
 
 
-async def test_work_returns_what_it_found(tmp_path: Path) -> None:
+async def test_run_returns_the_result_of_the_work(tmp_path: Path) -> None:
     async with running(tmp_path) as log:
         await put(log, 1)
 
@@ -143,7 +143,7 @@ async def test_work_returns_what_it_found(tmp_path: Path) -> None:
     assert found[1] == numbered(1)
 
 
-async def test_work_that_fails_undoes_its_own_changes_only(tmp_path: Path) -> None:
+async def test_failed_work_undoes_only_its_own_changes(tmp_path: Path) -> None:
     def half(writer: DayWriter) -> None:
         writer.add_click(numbered(666))
         writer.count("half", 1)
@@ -175,7 +175,7 @@ async def test_counting_is_durable(tmp_path: Path) -> None:
             assert reader.number("heads") == 30
 
 
-async def test_a_click_that_cannot_be_sealed_is_counted_and_stops_nobody(tmp_path: Path) -> None:
+async def test_a_click_that_cannot_be_sealed_is_counted_and_does_not_affect_others(tmp_path: Path) -> None:
     async with running(tmp_path) as log:
         too_large = canary_click(params={"q": "x" * (2 << 20)})
 
@@ -196,7 +196,7 @@ async def test_a_click_that_cannot_be_sealed_is_counted_and_stops_nobody(tmp_pat
 
 @contextmanager
 def held(data: Path) -> Iterator[None]:
-    """Somebody else holds the day's write lock."""
+    """Another connection holds the write lock of the day."""
     with sqlite3.connect(day_path(data / "days", MAIN, DATE), isolation_level=None) as other:
         other.execute("begin immediate")
         yield
@@ -205,7 +205,7 @@ def held(data: Path) -> Iterator[None]:
 
 @contextmanager
 def no_folder(data: Path) -> Iterator[None]:
-    """The day's folder cannot be made: a file is in its place."""
+    """The folder of the day cannot be created: a file has its name."""
     place = data / "days" / MAIN
     place.parent.mkdir(exist_ok=True)
     place.write_bytes(b"")
@@ -213,7 +213,7 @@ def no_folder(data: Path) -> Iterator[None]:
     place.unlink()
 
 
-async def test_while_the_disk_refuses_visitors_go_on_and_clicks_wait(tmp_path: Path) -> None:
+async def test_visitors_are_redirected_and_clicks_wait_while_the_disk_refuses(tmp_path: Path) -> None:
     async with running(tmp_path) as log:
         await put(log, 1)
         with held(tmp_path):
@@ -232,9 +232,7 @@ async def test_while_the_disk_refuses_visitors_go_on_and_clicks_wait(tmp_path: P
 
 
 @pytest.mark.parametrize("prepared", [False, True])
-async def test_clicks_keep_their_order_and_none_is_doubled_however_often_it_refuses(
-    tmp_path: Path, *, prepared: bool
-) -> None:
+async def test_clicks_are_stored_once_and_in_order_after_many_refusals(tmp_path: Path, *, prepared: bool) -> None:
     async with running(tmp_path) as log:
         if prepared:
             await log.prepare([TODAY])
@@ -247,7 +245,7 @@ async def test_clicks_keep_their_order_and_none_is_doubled_however_often_it_refu
     assert stored(tmp_path) == names(*range(30))
 
 
-async def test_a_folder_that_cannot_be_made_is_tried_again(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_created_is_retried(tmp_path: Path) -> None:
     async with running(tmp_path) as log:
         with no_folder(tmp_path):
             assert await put(log, 1) == [False]
@@ -257,7 +255,7 @@ async def test_a_folder_that_cannot_be_made_is_tried_again(tmp_path: Path) -> No
     assert stored(tmp_path) == names(1)
 
 
-async def test_memory_for_waiting_clicks_is_bounded_and_what_is_given_up_is_counted(tmp_path: Path) -> None:
+async def test_waiting_clicks_are_limited_and_lost_ones_counted(tmp_path: Path) -> None:
     async with running(tmp_path, waiting_limit=5) as log:
         await put(log, 0)
         with held(tmp_path):
@@ -273,7 +271,7 @@ async def test_memory_for_waiting_clicks_is_bounded_and_what_is_given_up_is_coun
         assert reader.number("clicks lost") == 7
 
 
-async def test_other_work_is_sent_back_while_the_disk_refuses(tmp_path: Path) -> None:
+async def test_run_raises_while_the_disk_refuses(tmp_path: Path) -> None:
     async with running(tmp_path) as log:
         await put(log, 1)
         with held(tmp_path):
@@ -288,7 +286,7 @@ async def test_other_work_is_sent_back_while_the_disk_refuses(tmp_path: Path) ->
         assert (reader.number("whole"), reader.number("heads")) == (1, 0)
 
 
-async def test_a_commit_that_hangs_lets_visitors_go_on_and_stores_later(tmp_path: Path) -> None:
+async def test_visitors_are_redirected_while_a_commit_hangs_and_clicks_are_stored_later(tmp_path: Path) -> None:
     async with running(tmp_path) as log:
         async with busy_writer(log):
             assert await put(log, 1, 2) == [False, False]
@@ -302,7 +300,7 @@ async def test_a_commit_that_hangs_lets_visitors_go_on_and_stores_later(tmp_path
     assert stored(tmp_path) == names(1, 2, 3, 4)
 
 
-async def test_a_queue_that_nobody_empties_is_bounded(tmp_path: Path) -> None:
+async def test_the_queue_is_limited_while_the_writer_hangs(tmp_path: Path) -> None:
     async with running(tmp_path, waiting_limit=10) as log:
         async with busy_writer(log):
             waiting = [asyncio.create_task(log.put(MAIN, numbered(number))) for number in range(30)]
@@ -317,7 +315,7 @@ async def test_a_queue_that_nobody_empties_is_bounded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("prepared", [False, True])
-async def test_a_commit_of_which_the_disk_wrongly_said_that_it_failed_is_stored_once(
+async def test_a_commit_that_is_wrongly_reported_as_failed_is_stored_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, prepared: bool
 ) -> None:
     commit = DayWriter.commit_rows
@@ -340,7 +338,7 @@ async def test_a_commit_of_which_the_disk_wrongly_said_that_it_failed_is_stored_
     assert stored(tmp_path) == names(1, 2, 3, 4)
 
 
-async def test_while_a_day_is_lent_its_own_wait_and_others_do_not(tmp_path: Path) -> None:
+async def test_only_writes_of_a_detached_day_wait(tmp_path: Path) -> None:
     lent, go_on = threading.Event(), threading.Event()
     path = day_path(tmp_path / "days", *TODAY)
 
@@ -381,7 +379,7 @@ async def test_while_a_day_is_lent_its_own_wait_and_others_do_not(tmp_path: Path
         assert reader.number("whole") == 1
 
 
-async def test_a_day_is_taken_back_when_the_work_on_it_fails_and_when_all_ends(tmp_path: Path) -> None:
+async def test_a_day_is_reattached_when_the_work_fails_and_at_the_end(tmp_path: Path) -> None:
     lent, go_on = threading.Event(), threading.Event()
 
     def fails() -> None:
@@ -408,7 +406,7 @@ async def test_a_day_is_taken_back_when_the_work_on_it_fails_and_when_all_ends(t
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
-async def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
+async def test_clicks_wait_until_a_full_disk_has_room(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tnc-test", small], check=True)
@@ -433,10 +431,10 @@ async def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
         subprocess.run(["umount", small], check=True)
 
 
-# --------------------------------------------------------------------------------------------------- the end
+# --------------------------------------------------------------------------------------------------- closing
 
 
-async def test_closing_writes_all_that_is_there(tmp_path: Path) -> None:
+async def test_closing_writes_what_is_queued(tmp_path: Path) -> None:
     log = ClickLog(Days(tmp_path / "days", keyring(tmp_path)))
     log.start()
     async with busy_writer(log):
@@ -451,7 +449,7 @@ async def test_closing_writes_all_that_is_there(tmp_path: Path) -> None:
     assert stored(tmp_path) == names(*range(100))
 
 
-async def test_closing_tries_once_more_what_the_disk_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_closing_retries_what_the_disk_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with running(tmp_path) as log:
         await put(log, 1)
         with held(tmp_path):
@@ -462,7 +460,7 @@ async def test_closing_tries_once_more_what_the_disk_refused(tmp_path: Path, cap
     assert not [record for record in caplog.records if "lost" in record.message]
 
 
-async def test_what_the_disk_refuses_to_the_end_is_counted_as_lost(
+async def test_clicks_that_the_disk_refuses_at_the_end_are_counted_as_lost(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running(tmp_path) as log:
@@ -477,7 +475,7 @@ async def test_what_the_disk_refuses_to_the_end_is_counted_as_lost(
     assert [record.count for record in caplog.records if "lost" in record.message] == [2]  # type: ignore[attr-defined]
 
 
-async def test_a_caller_that_gave_up_disturbs_nobody(tmp_path: Path) -> None:
+async def test_a_cancelled_caller_does_not_affect_others(tmp_path: Path) -> None:
     async with running(tmp_path) as log:
         async with busy_writer(log):
             gone = asyncio.create_task(log.put(MAIN, numbered(1)))

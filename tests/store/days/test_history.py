@@ -1,4 +1,4 @@
-"""Clicks with what became of them, whichever day they lie in."""
+"""Click histories: one click, finding its day, and reading across days."""
 
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -50,14 +50,14 @@ def sale(conversion_id: str, at_ms: int, status: str = "sale") -> ConversionChan
 # -------------------------------------------------------------------------------------------------- one click
 
 
-def test_a_click_without_events_is_its_own_story() -> None:
+def test_the_history_of_a_click_without_events() -> None:
     told = click_history(canary_click(), [])
 
     assert told.offer == OfferId("shoes")
     assert (told.lander_clicked_at_ms, told.found_by, told.conversions) == (None, None, ())
 
 
-def test_a_visitor_who_went_on_is_at_the_offer_he_went_to_last() -> None:
+def test_the_offer_is_that_of_the_last_lander_click() -> None:
     told = click_history(
         canary_click(),
         [
@@ -70,7 +70,7 @@ def test_a_visitor_who_went_on_is_at_the_offer_he_went_to_last() -> None:
     assert (told.lander_clicked_at_ms, told.found_by) == (NOON_MS + 1, "cookie")
 
 
-def test_words_about_one_conversion_are_one_conversion() -> None:
+def test_changes_of_one_conversion_are_folded_into_one() -> None:
     told = click_history(canary_click(), [sale("v1", 10, "lead"), sale("v2", 11), sale("v1", 12)])
 
     assert [(each.conversion_id, each.status, len(each.history)) for each in told.conversions] == [
@@ -79,10 +79,10 @@ def test_words_about_one_conversion_are_one_conversion() -> None:
     ]
 
 
-# ------------------------------------------------------------------------------------------------ where it lies
+# --------------------------------------------------------------------------------------------- the day of a click
 
 
-def test_a_click_of_ours_is_looked_for_in_its_own_day_only(tmp_path: Path) -> None:
+def test_our_own_click_ids_are_looked_up_in_their_day_only(tmp_path: Path) -> None:
     mine = own(YESTERDAY_MS)
     record(tmp_path, canary_click(mine, at_ms=YESTERDAY_MS), sale("v1", NOON_MS))
     record(tmp_path, canary_click(at_ms=NOON_MS))
@@ -96,7 +96,7 @@ def test_a_click_of_ours_is_looked_for_in_its_own_day_only(tmp_path: Path) -> No
         histories(tmp_path).get(ClickId("a foreign id"))
 
 
-def test_a_foreign_id_is_found_wherever_it_is(tmp_path: Path) -> None:
+def test_an_imported_id_is_found_in_any_day(tmp_path: Path) -> None:
     for days in range(3):
         at_ms = NOON_MS - days * DAY_MS
         record(tmp_path, theirs(f"theirs-{days}", at_ms))
@@ -106,16 +106,14 @@ def test_a_foreign_id_is_found_wherever_it_is(tmp_path: Path) -> None:
     ]
 
 
-def test_a_foreign_id_that_looks_like_ours_is_found_where_it_is(tmp_path: Path) -> None:
+def test_an_imported_id_that_looks_like_ours_is_found(tmp_path: Path) -> None:
     looks_like_another_day = own(NOON_MS - 40 * DAY_MS)
     record(tmp_path, theirs(looks_like_another_day, NOON_MS))
 
     assert histories(tmp_path).date_of(looks_like_another_day) == DATE
 
 
-def test_ids_that_somebody_makes_up_open_no_day_again_and_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_invented_ids_do_not_open_the_same_days_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for days in range(5):
         record(tmp_path, canary_click(own(NOON_MS - days * DAY_MS), at_ms=NOON_MS - days * DAY_MS))
     asked, opened = histories(tmp_path), list[Date]()
@@ -137,7 +135,7 @@ def test_ids_that_somebody_makes_up_open_no_day_again_and_again(
 
 
 @pytest.mark.parametrize("click_id", ["nobody", "", "é" * 26, own(YESTERDAY_MS, 9), own(0), "v" * 26], ids=str)
-def test_a_click_that_is_not_there_is_said_to_be_gone(tmp_path: Path, click_id: str) -> None:
+def test_an_unknown_click_is_not_found(tmp_path: Path, click_id: str) -> None:
     record(tmp_path, canary_click(own(YESTERDAY_MS), at_ms=YESTERDAY_MS))
 
     with pytest.raises(NotFoundError, match="no such click"):
@@ -145,7 +143,7 @@ def test_a_click_that_is_not_there_is_said_to_be_gone(tmp_path: Path, click_id: 
     assert histories(tmp_path).date_of(ClickId(click_id)) is None
 
 
-def test_a_day_that_vanishes_while_it_is_asked_is_no_error(tmp_path: Path) -> None:
+def test_a_day_that_is_removed_meanwhile_is_no_error(tmp_path: Path) -> None:
     mine = own(YESTERDAY_MS)
     record(tmp_path, canary_click(mine, at_ms=YESTERDAY_MS))
     ring: Keyring = keyring(tmp_path)
@@ -155,7 +153,7 @@ def test_a_day_that_vanishes_while_it_is_asked_is_no_error(tmp_path: Path) -> No
     assert asked.date_of(mine) is None
 
 
-def test_nothing_recorded_is_no_error(tmp_path: Path) -> None:
+def test_an_empty_data_directory_is_no_error(tmp_path: Path) -> None:
     empty = histories(tmp_path)
 
     assert empty.dates() == []
@@ -187,7 +185,7 @@ def test_all_clicks_come_newest_first_across_days(tmp_path: Path) -> None:
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Numbers of the clicks that were unsealed."""
+    """Numbers of the clicks that were decrypted."""
     numbers: list[int] = []
     unseal = Sealer.open_click
 
@@ -200,7 +198,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return numbers
 
 
-def test_clicks_before_the_time_asked_for_are_left_alone(tmp_path: Path, opened: list[int]) -> None:
+def test_clicks_before_the_given_time_are_not_opened(tmp_path: Path, opened: list[int]) -> None:
     for second in range(100):
         record(tmp_path, canary_click(f"click-{second}", at_ms=NOON_MS + second))
 
@@ -210,7 +208,7 @@ def test_clicks_before_the_time_asked_for_are_left_alone(tmp_path: Path, opened:
     assert len(opened) < 30
 
 
-def test_what_was_put_back_or_changed_later_hides_no_newer_click(tmp_path: Path, opened: list[int]) -> None:
+def test_replaced_old_clicks_do_not_hide_newer_ones(tmp_path: Path, opened: list[int]) -> None:
     for second in (1, 2, 3):
         record(tmp_path, canary_click(f"click-{second}", at_ms=NOON_MS + second))
     for number in range(20):
@@ -224,7 +222,7 @@ def test_what_was_put_back_or_changed_later_hides_no_newer_click(tmp_path: Path,
     assert len(opened) == 73
 
 
-def test_among_imported_clicks_all_are_looked_at(tmp_path: Path, opened: list[int]) -> None:
+def test_all_clicks_of_a_day_with_imported_ones_are_read(tmp_path: Path, opened: list[int]) -> None:
     record(tmp_path, theirs("new", NOON_MS))
     for number in range(50):
         record(tmp_path, theirs(f"old {number}", NOON_MS - 1))
@@ -233,7 +231,7 @@ def test_among_imported_clicks_all_are_looked_at(tmp_path: Path, opened: list[in
     assert len(opened) == 51
 
 
-def test_what_is_recorded_from_one_moment_to_another_comes_once_whatever_time_it_bears(tmp_path: Path) -> None:
+def test_between_gives_clicks_by_the_order_of_recording_and_not_by_their_time(tmp_path: Path) -> None:
     asked = histories(tmp_path)
     nothing = asked.last_clicks()
     record(tmp_path, canary_click("first"))
@@ -252,7 +250,7 @@ def test_what_is_recorded_from_one_moment_to_another_comes_once_whatever_time_it
     assert {**first, **asked.last_clicks(days=1)} == {DATE: 0, utc_date(NOON_MS + DAY_MS): 0}
 
 
-def test_the_newest_click_of_any_of_ones_pseudonyms_is_found_across_midnight(tmp_path: Path) -> None:
+def test_the_newest_click_of_several_pseudonyms_is_found_across_midnight(tmp_path: Path) -> None:
     midnight = int(datetime(2026, 11, 24, tzinfo=UTC).timestamp()) * 1000
     record(tmp_path, canary_click("evening", at_ms=midnight - MINUTE_MS, visitor="yesterday's"))
     record(tmp_path, canary_click("night", at_ms=midnight + MINUTE_MS, visitor="today's"))
@@ -268,7 +266,7 @@ def test_the_newest_click_of_any_of_ones_pseudonyms_is_found_across_midnight(tmp
     assert found("nobody's") is None
 
 
-def test_clicks_that_converted_since_are_each_told_once(tmp_path: Path) -> None:
+def test_converted_since_gives_each_click_once(tmp_path: Path) -> None:
     record(tmp_path, canary_click("one", at_ms=YESTERDAY_MS), sale("v1", NOON_MS), sale("v1", NOON_MS + 5))
     record(tmp_path, canary_click("two", at_ms=NOON_MS), sale("v2", NOON_MS + 1))
     record(tmp_path, canary_click("three", at_ms=NOON_MS), LanderClick(at_ms=NOON_MS + 9))

@@ -1,11 +1,11 @@
-"""What is found out about a click later changes what it is called, in stories and in columns."""
+"""Later changes of a click's label and filter, in histories, remainders and report columns."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.store.invented import DATE, Day, click
+from tests.reports.invented_days import DATE, Day, click
 from tnc.core.models import MAIN, Event, FilterChange, FilterId, LabelChange, LanderClick, LanderId
 from tnc.privacy.remainder import remainder
 from tnc.reports.columns.columns import Columns
@@ -36,11 +36,11 @@ def called(*events: Event) -> tuple[Any, ...]:
         ((STOPPED, PASSED, UNDONE), ("human", (), "old", True, ("filter_asn",))),
     ],
 )
-def test_the_last_word_of_each_kind_counts(events: tuple[Event, ...], expected: tuple[Any, ...]) -> None:
+def test_the_last_change_of_each_kind_counts(events: tuple[Event, ...], expected: tuple[Any, ...]) -> None:
     assert called(*events) == expected
 
 
-def test_a_story_tells_both_what_it_is_called_and_what_was_decided() -> None:
+def test_a_history_has_the_current_label_and_the_original_decision() -> None:
     recorded = click()
 
     told = click_history(recorded, [LanderClick(at_ms=1), STOPPED])
@@ -51,13 +51,13 @@ def test_a_story_tells_both_what_it_is_called_and_what_was_decided() -> None:
     assert click_history(recorded, [LanderClick(at_ms=1)]).decided is None
 
 
-def test_what_is_left_of_an_erased_click_counts_as_it_counted() -> None:
+def test_the_remainder_of_an_erased_click_keeps_its_label() -> None:
     left, events = remainder(click(), [STOPPED], click().click_id)
 
     assert (left.filter, left.stopped, events) == ("strict", True, [])
 
 
-def test_rows_that_were_written_before_follow(tmp_path: Path) -> None:
+def test_columns_follow_later_label_changes(tmp_path: Path) -> None:
     day = Day()
     seqs = [day.add(click(lander=LanderId("quiz"))) for _ in range(3)]
     for seq in (*seqs, *seqs):

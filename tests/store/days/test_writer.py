@@ -1,4 +1,4 @@
-"""Day files: what is there, what is never there twice, and what nobody finds in their bytes."""
+"""Day files: reading, sequence numbers, sealed rows, no personal data in plain text, refusals."""
 
 import os
 import shutil
@@ -54,7 +54,7 @@ def open_file(data: Path, date: Date = DATE, workspace: WorkspaceId = MAIN) -> s
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def test_what_was_written_is_read_with_what_became_of_it(tmp_path: Path) -> None:
+def test_clicks_and_their_events_are_read_back(tmp_path: Path) -> None:
     writer = day_writer(tmp_path)
     writer.begin()
     seq = writer.add_click(canary_click())
@@ -81,7 +81,7 @@ def test_a_reader_opens_a_day_whose_writer_has_closed(tmp_path: Path) -> None:
     assert stored(tmp_path) == ["click-000001", "click-000002"]
 
 
-def test_readers_see_what_is_committed_and_nothing_else(tmp_path: Path) -> None:
+def test_readers_see_only_committed_rows(tmp_path: Path) -> None:
     writer = day_writer(tmp_path)
     store(writer, 1)
     writer.begin()
@@ -93,7 +93,7 @@ def test_readers_see_what_is_committed_and_nothing_else(tmp_path: Path) -> None:
     assert stored(tmp_path) == ["click-000001", "click-000002"]
 
 
-def test_newest_come_first_and_later_ones_are_read_on(tmp_path: Path) -> None:
+def test_clicks_are_read_newest_first_and_continued_after_a_number(tmp_path: Path) -> None:
     store(day_writer(tmp_path), *range(5))
 
     with day_reader(tmp_path) as reader:
@@ -119,7 +119,7 @@ def test_the_newest_click_of_a_pseudonym_is_found_unless_it_is_too_old(tmp_path:
         assert reader.latest_of_visitor("cid", since_ms=0) is None
 
 
-def test_a_finished_day_answers_as_before(tmp_path: Path) -> None:
+def test_searches_give_the_same_in_a_finished_day(tmp_path: Path) -> None:
     writer = day_writer(tmp_path)
     store(writer, 1, 2, 3)
     before = stored(tmp_path)
@@ -138,7 +138,7 @@ def test_a_finished_day_answers_as_before(tmp_path: Path) -> None:
     assert stored(tmp_path) == before
 
 
-def test_a_reader_can_change_nothing(tmp_path: Path) -> None:
+def test_a_reader_cannot_write(tmp_path: Path) -> None:
     store(day_writer(tmp_path), 1)
 
     with day_reader(tmp_path) as reader, pytest.raises(sqlite3.OperationalError, match="readonly"):
@@ -154,11 +154,11 @@ def test_days_are_listed_oldest_first(tmp_path: Path) -> None:
     assert utc_date(NOON_MS) == DATE
 
 
-# ------------------------------------------------------------------------------------- numbers never repeat
+# --------------------------------------------------------------------------------------- sequence numbers
 
 
 class Machine:
-    """A day whose machine may stop at any moment: what the kernel had of the files is what is there next time."""
+    """A day on a machine that can stop at any moment; the next start finds what the kernel had of the files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -180,7 +180,7 @@ class Machine:
             self.writer.rollback()
 
     def fail_apart(self) -> None:
-        """A job that writes and then fails, within a transaction that others go on using."""
+        """A job that writes and then fails, in a transaction that continues."""
 
         def work(writer: DayWriter) -> None:
             seq = writer.add_click(numbered(len(self.handed_out)))
@@ -221,7 +221,7 @@ STEPS = {
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(list(STEPS)), min_size=1, max_size=8))
-def test_a_number_is_never_handed_out_twice(tmp_path_factory: pytest.TempPathFactory, steps: list[str]) -> None:
+def test_sequence_numbers_are_never_used_twice(tmp_path_factory: pytest.TempPathFactory, steps: list[str]) -> None:
     machine = Machine(tmp_path_factory.mktemp("machine"))
 
     for step in [*steps, "crash", "commit"]:
@@ -231,7 +231,7 @@ def test_a_number_is_never_handed_out_twice(tmp_path_factory: pytest.TempPathFac
     assert len(set(machine.handed_out)) == len(machine.handed_out)
 
 
-def test_what_was_committed_before_a_crash_is_there_after_it(tmp_path: Path) -> None:
+def test_committed_rows_survive_a_crash(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     for _ in range(3):
         machine.add(commit=True)
@@ -243,7 +243,7 @@ def test_what_was_committed_before_a_crash_is_there_after_it(tmp_path: Path) -> 
     assert len(before) == 3
 
 
-def test_a_crash_of_a_busy_day_leaves_whole_transactions(tmp_path: Path) -> None:
+def test_a_crash_leaves_complete_transactions(tmp_path: Path) -> None:
     writer = day_writer(tmp_path / "live")
     for batch in range(20):
         store(writer, *range(batch * 10, batch * 10 + 10))
@@ -259,11 +259,11 @@ def test_a_crash_of_a_busy_day_leaves_whole_transactions(tmp_path: Path) -> None
         assert len(stored(after)) % 10 == 0
 
 
-# ------------------------------------------------------------------------------------------ nobody else's
+# --------------------------------------------------------------------------------------------- sealed rows
 
 
 @pytest.mark.parametrize("table", ["clicks", "events"])
-def test_two_rows_that_were_swapped_do_not_open(tmp_path: Path, table: str) -> None:
+def test_swapped_rows_do_not_open(tmp_path: Path, table: str) -> None:
     writer = day_writer(tmp_path)
     for seq in store(writer, 1, 2):
         writer.begin()
@@ -282,7 +282,7 @@ def test_two_rows_that_were_swapped_do_not_open(tmp_path: Path, table: str) -> N
 @pytest.mark.parametrize(
     ("date", "workspace"), [(DATE + timedelta(days=1), MAIN), (DATE, OTHER)], ids=["another day", "another workspace"]
 )
-def test_a_row_that_was_moved_does_not_open(tmp_path: Path, date: Date, workspace: WorkspaceId) -> None:
+def test_a_row_does_not_open_under_another_day_or_workspace(tmp_path: Path, date: Date, workspace: WorkspaceId) -> None:
     (seq,) = store(day_writer(tmp_path), 1)
     day_writer(tmp_path, date, workspace).close()
     with open_file(tmp_path) as here, open_file(tmp_path, date, workspace) as there:
@@ -294,7 +294,7 @@ def test_a_row_that_was_moved_does_not_open(tmp_path: Path, date: Date, workspac
         list(reader.clicks())
 
 
-def test_rows_that_were_erased_are_passed_over(tmp_path: Path) -> None:
+def test_erased_rows_are_skipped(tmp_path: Path) -> None:
     writer = day_writer(tmp_path)
     one, two, three = store(writer, 1, 2, 3)
     keys = day_keys(tmp_path)
@@ -314,7 +314,7 @@ def tokens(data: Path, date: Date) -> set[int]:
     return {token for row in rows for token in row}
 
 
-def test_the_same_visitor_leaves_other_tokens_on_another_day(tmp_path: Path) -> None:
+def test_tokens_of_a_visitor_differ_between_days(tmp_path: Path) -> None:
     for days in range(2):
         writer = day_writer(tmp_path, DATE + timedelta(days=days))
         writer.begin()
@@ -327,7 +327,7 @@ def test_the_same_visitor_leaves_other_tokens_on_another_day(tmp_path: Path) -> 
     assert not one & two
 
 
-def test_what_is_not_known_leaves_no_token(tmp_path: Path) -> None:
+def test_unknown_values_have_no_token(tmp_path: Path) -> None:
     writer = day_writer(tmp_path)
     writer.begin()
     writer.add_click(canary_click(ip=None, visitor=None, external_id=None, browser_id=None))
@@ -336,7 +336,7 @@ def test_what_is_not_known_leaves_no_token(tmp_path: Path) -> None:
     assert len(tokens(tmp_path, DATE) - {None}) == 1
 
 
-# ------------------------------------------------------------------------------------------ nothing in clear
+# ------------------------------------------------------------------------------------ no plain text
 
 
 def busy_day(data: Path) -> DayWriter:
@@ -351,7 +351,7 @@ def busy_day(data: Path) -> DayWriter:
     return writer
 
 
-def test_no_personal_fact_is_in_any_byte_while_it_is_written(tmp_path: Path) -> None:
+def test_no_personal_data_is_in_the_files_while_they_are_written(tmp_path: Path) -> None:
     writer = busy_day(tmp_path)
     writer.begin()
     writer.add_click(canary_click())
@@ -364,7 +364,7 @@ def test_no_personal_fact_is_in_any_byte_while_it_is_written(tmp_path: Path) -> 
     assert leaks(tmp_path) == []
 
 
-def test_no_personal_fact_is_in_any_byte_after_a_crash_and_the_start_after_it(tmp_path: Path) -> None:
+def test_no_personal_data_is_in_the_files_after_a_crash_and_a_restart(tmp_path: Path) -> None:
     writer = busy_day(tmp_path / "live")
     writer.begin()
     writer.add_click(canary_click())
@@ -377,7 +377,7 @@ def test_no_personal_fact_is_in_any_byte_after_a_crash_and_the_start_after_it(tm
     writer.close()
 
 
-def test_a_day_that_has_gone_is_not_made_by_finishing_it(tmp_path: Path) -> None:
+def test_finishing_does_not_create_a_removed_day(tmp_path: Path) -> None:
     path = day_path(tmp_path / "days", MAIN, DATE)
     path.parent.mkdir(parents=True)
 
@@ -387,7 +387,7 @@ def test_a_day_that_has_gone_is_not_made_by_finishing_it(tmp_path: Path) -> None
     assert list(path.parent.iterdir()) == []
 
 
-def test_the_same_row_may_come_twice_and_another_under_its_number_is_refused(tmp_path: Path) -> None:
+def test_an_equal_row_is_accepted_twice_and_a_different_one_refused(tmp_path: Path) -> None:
     with closing(day_writer(tmp_path)) as writer:
         row = writer.seal(numbered(1))
         writer.commit_rows([row])
@@ -400,7 +400,7 @@ def test_the_same_row_may_come_twice_and_another_under_its_number_is_refused(tmp
         assert [click.click_id for _, click in reader.clicks()] == [numbered(1).click_id]
 
 
-def test_no_personal_fact_is_in_any_byte_of_a_finished_day(tmp_path: Path) -> None:
+def test_no_personal_data_is_in_the_file_of_a_finished_day(tmp_path: Path) -> None:
     writer = busy_day(tmp_path)
     writer.close()
     for search in FINISHING:
@@ -414,7 +414,7 @@ def test_no_personal_fact_is_in_any_byte_of_a_finished_day(tmp_path: Path) -> No
     assert leaks(tmp_path) == []
 
 
-def test_the_search_would_find_what_is_there(tmp_path: Path) -> None:
+def test_the_search_for_personal_data_finds_it_in_plain_text(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"\x00" + bytes([203, 0, 113, 77]) + PERSONAL["user_agent"].encode())
 
     assert leaks(tmp_path) == ["log: user_agent", "log: packed address"]
@@ -423,7 +423,7 @@ def test_the_search_would_find_what_is_there(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------- refusals
 
 
-def test_a_day_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_day_of_a_newer_format_is_refused_and_not_changed(tmp_path: Path) -> None:
     day_writer(tmp_path).close()
     with open_file(tmp_path) as database:
         database.execute(f"pragma user_version = {DAY.version + 1}")
@@ -438,7 +438,7 @@ def test_a_day_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -
     assert path.read_bytes() == before
 
 
-def test_a_damaged_day_is_named(tmp_path: Path) -> None:
+def test_the_path_of_a_damaged_day_is_in_the_message(tmp_path: Path) -> None:
     store(day_writer(tmp_path), 1)
     path = day_path(tmp_path / "days", MAIN, DATE)
     for left in path.parent.iterdir():
@@ -451,7 +451,7 @@ def test_a_damaged_day_is_named(tmp_path: Path) -> None:
         day_writer(tmp_path)
 
 
-def test_the_settings_that_promise_durability_are_on(tmp_path: Path) -> None:
+def test_the_pragmas_for_durability_are_set(tmp_path: Path) -> None:
     writer = day_writer(tmp_path)
     (database,) = [writer._database]
 
@@ -463,7 +463,7 @@ def test_the_settings_that_promise_durability_are_on(tmp_path: Path) -> None:
     assert told == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, "temp_store": 2}
 
 
-def test_a_large_file_goes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_is_truncated_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, sizes = tmp_path / "day.gone", []
     with path.open("wb") as file:
         file.truncate(40 << 20)

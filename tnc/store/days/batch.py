@@ -1,4 +1,4 @@
-"""What stands in line for the writer of clicks, and what became of it."""
+"""Batches of the click log: what waits for the writer, the results, and how long a batch waits for more clicks."""
 
 import asyncio
 from collections import deque
@@ -19,16 +19,16 @@ class WriteJob:
 
 
 class ClickCallback(Protocol):
-    """Told once, on the loop, what became of a click: durable, or in line, or given up and counted."""
+    """Called once, on the loop. `durable`: the click is on disk; else it waits in memory, or was lost and counted."""
 
     def __call__(self, *, durable: bool) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
 class PendingClick:
-    """A click in line: sealed on the loop, where a sealer of its day was ready, else as it is.
+    """A click that waits to be written. `row` is its sealed row, or makes the click that is still to be sealed.
 
-    `done` is called once, on the loop; None when its visitor went on already.
+    `sealer` is the sealer of its day, when there is one on the loop. `done` is None once the visitor was redirected.
     """
 
     day: Day
@@ -39,7 +39,7 @@ class PendingClick:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What became of a batch: clicks with whether they are durable, other work with what it gave or why not."""
+    """Clicks with whether they are durable; jobs with their result, or the error that they raised."""
 
     clicks: list[tuple[PendingClick, bool]]
     jobs: list[tuple[WriteJob, Any, BaseException | None]]
@@ -47,7 +47,7 @@ class BatchResult:
 
 def resolve(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
     if future.done():
-        return  # given up by its caller
+        return  # its caller was cancelled
     if error is None:
         future.set_result(result)
     else:
@@ -55,26 +55,26 @@ def resolve(future: "asyncio.Future[Any]", result: Any, error: BaseException | N
 
 
 BUSY_PER_SECOND: Final = 1_000
-LONGEST_SECONDS: Final = 0.006
-_SECONDS_FOR_EACH_PER_SECOND: Final = 1.5e-6
-_LOOKED_AT: Final = 32
+MAX_DELAY_SECONDS: Final = 0.006
+_DELAY_PER_RATE: Final = 1.5e-6  # seconds for each click a second
+_SAMPLE: Final = 32
 
 
 class CommitDelay:
-    """Times are seconds of a clock that never jumps."""
+    """How long a batch waits for more clicks, by the rate of the last 32. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
-        self._arrivals: deque[float] = deque(maxlen=_LOOKED_AT)
+        self._arrivals: deque[float] = deque(maxlen=_SAMPLE)
 
     def arrived(self, at_s: float) -> None:
         self._arrivals.append(at_s)
 
     def delay_s(self) -> float:
-        """How long what is in line should still wait; 0: not at all."""
-        if len(self._arrivals) < _LOOKED_AT:
+        """Seconds until the batch should be written; 0 at up to 1,000 clicks a second."""
+        if len(self._arrivals) < _SAMPLE:
             return 0.0
         took_s = self._arrivals[-1] - self._arrivals[0]
-        if took_s * BUSY_PER_SECOND > _LOOKED_AT:
+        if took_s * BUSY_PER_SECOND > _SAMPLE:
             return 0.0
-        per_second = _LOOKED_AT / max(took_s, 1e-6)
-        return min(LONGEST_SECONDS, per_second * _SECONDS_FOR_EACH_PER_SECOND)
+        per_second = _SAMPLE / max(took_s, 1e-6)
+        return min(MAX_DELAY_SECONDS, per_second * _DELAY_PER_RATE)

@@ -1,9 +1,9 @@
-"""From the decision to the disk: one writer, and whatever arrives during a commit is the next commit.
+"""The writer of the day files: group commits in one thread.
 
-The loop hands over a click and waits until it is durable. A thread takes all that is waiting, writes it in
-one transaction per day file with `synchronous = full`, and answers them together. When the disk refuses,
-the click stays in bounded memory and the visitor is redirected all the same; what had to be given up is
-counted.
+The loop queues a click and redirects its visitor when the click is durable. A thread writes everything that is queued
+in one transaction per day file with `synchronous = full`; what arrives meanwhile is the next transaction. When the disk
+refuses, clicks wait in bounded memory and visitors are redirected all the same; clicks that do not fit are counted as
+lost.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ _T = TypeVar("_T")
 _Item = PendingClick | WriteJob
 
 WAITING_LIMIT: Final = 50_000
-"""Clicks kept in memory while the disk refuses: about 100 MB at the very most."""
+"""Clicks kept in memory while the disk refuses: at most about 100 MB."""
 
 _RETRY_SECONDS: Final = 0.5
 _STALL_SECONDS: Final = 1.5
@@ -44,28 +44,31 @@ _EPOCH: Final = Date(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """How recording is going: `failing` is the reason while the disk refuses."""
+    """The state of the click log. `failing` is the reason while the disk refuses.
+
+    `waiting` clicks are in memory for that reason; `lost` and `written` count clicks since the start.
+    """
 
     failing: str | None
     waiting: int
     lost: int
-    written: int  # clicks since the start
+    written: int
 
 
 class ClickLog:
-    """The writer thread. Everything that changes a day file while a server runs goes through here."""
+    """The writer thread: all changes of day files while a server runs."""
 
     def __init__(self, days: Days, *, waiting_limit: int = WAITING_LIMIT) -> None:
         self._days = days
         self._limit = waiting_limit
-        self._incoming: list[_Item] = []  # what came since the last batch was handed over
+        self._incoming: list[_Item] = []  # queued since the last batch was handed over
         self._delay = CommitDelay()
         self._handing_over = False
         self._writing = False
-        self._batches: queue.SimpleQueue[list[_Item] | None] = queue.SimpleQueue()  # holds one at most
+        self._batches: queue.SimpleQueue[list[_Item] | None] = queue.SimpleQueue()  # at most one
         self._exclusive_work: queue.SimpleQueue[tuple[Callable[[Days], Any], asyncio.Future[Any]]] = queue.SimpleQueue()
         self._retry_later: deque[PendingClick] = deque()
-        self._held: dict[Day, list[_Item]] = {}  # what came for days that are lent
+        self._held: dict[Day, list[_Item]] = {}  # by day, while the file of the day is detached
         self._lost = 0
         self._count = 0
         self._lost_stored = 0
@@ -84,7 +87,7 @@ class ClickLog:
         self._watch = self._loop.call_later(_STALL_SECONDS / 3, self._check_stall)
 
     async def close(self) -> None:
-        """Write what is there and stop; what the disk still refuses is counted as lost."""
+        """Write what is queued and stop; clicks that the disk still refuses are counted as lost."""
         self._watch.cancel()
         line, self._incoming = self._incoming, []
         self._batches.put(line)
@@ -95,7 +98,7 @@ class ClickLog:
         return Recording(failing=self._failing, waiting=len(self._retry_later), lost=self._lost, written=self._count)
 
     async def put(self, workspace: WorkspaceId, click: Click) -> bool:
-        """Record a click. True: it is durable. False: it waits in memory, or was given up and counted."""
+        """Record a click. True: it is durable. False: it waits in memory, or was lost and counted."""
         future: asyncio.Future[bool] = self._loop.create_future()
 
         def done(*, durable: bool) -> None:
@@ -108,9 +111,9 @@ class ClickLog:
     def submit(
         self, workspace: WorkspaceId, clicked_at_ms: int, make: Callable[[], Click], done: ClickCallback
     ) -> None:
-        """Like `put`, for whoever needs no task: `done` is called on the loop, once, perhaps at once.
+        """Like `put` with a callback: `done` is called once, on the loop, perhaps before this returns.
 
-        `make` gives the click as it may be kept, when its batch is sealed.
+        `make` gives the click as it may be stored; it is called when the batch is sealed.
         """
         if len(self._incoming) > self._limit:
             self._lost += 1
@@ -119,21 +122,21 @@ class ClickLog:
         number = clicked_at_ms // DAY_MS
         ready = self._sealers.get((workspace, number))
         day = (workspace, utc_date(clicked_at_ms)) if ready is None else ready.day
-        put = PendingClick(day, make, done, ready)
-        self._outstanding.add(put)
-        self._queue(put)
+        pending = PendingClick(day, make, done, ready)
+        self._outstanding.add(pending)
+        self._queue(pending)
 
     def _sealed(self, seal: Callable[[Click], ClickRow], make: Callable[[], Click]) -> ClickRow | None:
-        """None: it cannot be kept, and is counted; it must not keep others from being kept."""
+        """The row of a click; None when it cannot be sealed, which is counted and does not affect the other clicks."""
         try:
             return seal(make())
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one click, its visitor goes on
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one click, its visitor is redirected
             self._lost += 1
             log.error("a click could not be sealed", extra={"reason": type(error).__name__})  # noqa: TRY400 - no values
             return None
 
     async def prepare(self, days: Iterable[Day]) -> None:
-        """Have the keys, the file and a sealer of these days ready, so that no click waits for them at midnight."""
+        """Make the keys, the file and a sealer of these days, so that no click waits for them at midnight."""
         sealers = {}
         for day in days:
             sealer = await self.run(day, partial(self._sealer, day))
@@ -141,7 +144,7 @@ class ClickLog:
         self._sealers = sealers
 
     async def retire(self, day: Day) -> None:
-        """From now on a day's clicks are sealed by its writer alone, and none that was sealed before is on its way."""
+        """Stop sealing clicks of a day on the loop; when this returns, those that were sealed there are written."""
         self._sealers = {at: sealer for at, sealer in self._sealers.items() if sealer.day != day}
         await self.run(day, lambda _writer: None)
 
@@ -149,7 +152,7 @@ class ClickLog:
         return self._days.sealer(day)
 
     async def count(self, day: Day, name: str) -> None:
-        """Add one to a counter of a day; a number that says nothing about anybody may be lost with the disk."""
+        """Add 1 to a counter of a day. When the disk refuses, that is logged and the count is lost."""
         try:
             await self.run(day, lambda writer: writer.count(name, 1))
         except UnavailableError:
@@ -158,26 +161,26 @@ class ClickLog:
     async def run(self, day: Day, work: Callable[[DayWriter], _T]) -> _T:
         """Do `work` in the writer's thread within a durable transaction.
 
-        Raises what `work` raises (its changes undone), and UnavailableError when the disk refuses.
+        Raises what `work` raises (its changes are undone), and UnavailableError when the disk refuses.
         """
         future: asyncio.Future[_T] = self._loop.create_future()
         self._queue(WriteJob(day, work, future))
         return await future
 
     async def exclusive(self, work: Callable[[Days], _T]) -> _T:
-        """Do `work` in the writer's thread with the day files themselves, outside any transaction.
+        """Do `work` in the writer's thread with the day files, outside any transaction.
 
         Clicks wait meanwhile, so it must be short. Raises what `work` raises.
         """
         future: asyncio.Future[_T] = self._loop.create_future()
         self._exclusive_work.put((work, future))
-        self._batches.put([])  # so that the thread looks up
+        self._batches.put([])  # wakes the thread
         return await future
 
     async def detach(self, day: Day, work: Callable[[], _T]) -> _T:
-        """Do `work` in a thread of its own with a day's file, which the writer lets go for that time.
+        """Do `work` on a day's file in another thread, while the file is detached from the writer.
 
-        What comes for that day waits until it is done; clicks of other days notice nothing. Raises what `work` raises.
+        Writes for that day wait until it is done; those for other days do not. Raises what `work` raises.
         """
         await self.exclusive(lambda days: days.detach(day))
         try:
@@ -193,9 +196,10 @@ class ClickLog:
             self._hand_over_soon()
 
     def _hand_over_soon(self) -> None:
-        """After all that is ready to run now: what arrives together is written together, and the thread is woken once.
+        """Hand over after the callbacks that are ready now: clicks that arrive together are written together.
 
-        Woken for each, it would take turns with the loop at every click and write them singly.
+        If the thread were woken for each click, it would compete with the loop for the interpreter at every click and
+        write them singly.
         """
         self._handing_over = True
         delay_s = self._delay.delay_s()
@@ -213,45 +217,45 @@ class ClickLog:
             if batch:
                 self._batches.put(batch)
 
-    def _seal(self, put: PendingClick) -> bool:
-        """Seal a click here, where a sealer is ready; False: it cannot be kept.
+    def _seal(self, pending: PendingClick) -> bool:
+        """Seal a click on the loop when its day has a sealer there; False when it cannot be sealed.
 
-        All of a batch one after the other: the cipher's and the compressor's tables are in the processor's
-        cache then, which makes a third of it.
+        The clicks of a batch are sealed one after the other: the tables of cipher and compressor are in the processor's
+        cache then, which saves a third of the time.
         """
-        if put.sealer is not None and not isinstance(put.row, tuple):
-            row = self._sealed(put.sealer.row, put.row)
+        if pending.sealer is not None and not isinstance(pending.row, tuple):
+            row = self._sealed(pending.sealer.row, pending.row)
             if row is None:
-                self._release(put, durable=False)
+                self._release(pending, durable=False)
                 return False
-            put.row = row
+            pending.row = row
         return True
 
     def _check_stall(self) -> None:
-        """A commit that hangs must not keep visitors waiting: they go on, their clicks stay in line."""
+        """Redirect the visitors whose clicks wait for a commit that hangs; the clicks stay queued."""
         since = self._busy_since
         if since is not None and time.monotonic() - since > _STALL_SECONDS:
             self._failing = self._failing or "the disk does not answer"
-            for put in tuple(self._outstanding):
-                self._release(put, durable=False)
+            for pending in tuple(self._outstanding):
+                self._release(pending, durable=False)
         self._watch = self._loop.call_later(_STALL_SECONDS / 3, self._check_stall)
 
-    def _release(self, put: PendingClick, *, durable: bool) -> None:
-        self._outstanding.discard(put)
-        done, put.done = put.done, None
-        if done is not None:  # else the stall watch has let it go
+    def _release(self, pending: PendingClick, *, durable: bool) -> None:
+        self._outstanding.discard(pending)
+        done, pending.done = pending.done, None
+        if done is not None:  # None when `_check_stall` has called it
             done(durable=durable)
 
-    def _take_result(self, written: BatchResult) -> None:
+    def _take_result(self, batch: BatchResult) -> None:
         self._writing = False
         if self._delay.delay_s():
             self._hand_over_soon()
         else:
-            self._hand_over()  # the disk is at work while these are answered
-        self._count += len(written.clicks)
-        for put, durable in written.clicks:
-            self._release(put, durable=durable)
-        for job, result, error in written.jobs:
+            self._hand_over()  # so that the disk works while visitors are redirected
+        self._count += len(batch.clicks)
+        for pending, durable in batch.clicks:
+            self._release(pending, durable=durable)
+        for job, result, error in batch.jobs:
             resolve(job.future, result, error)
 
     # -- in the thread
@@ -289,12 +293,12 @@ class ClickLog:
         result, error = None, None
         try:
             result = work(self._days)
-        except Exception as raised:  # noqa: BLE001 - it belongs to whoever asked for the work
+        except Exception as raised:  # noqa: BLE001 - raised where the work was ordered
             error = raised
         self._loop.call_soon_threadsafe(resolve, future, result, error)
 
     def _next_batch(self) -> list[_Item] | None:
-        """What was handed over; nothing when it is time to try again with what waits; None to stop."""
+        """The next batch; an empty one when it is time to retry; None to stop."""
         try:
             return self._batches.get(timeout=_RETRY_SECONDS if self._retry_later else None)
         except queue.Empty:
@@ -330,17 +334,17 @@ class ClickLog:
         try:
             written = self._commit(writer, clicks, jobs)
         except (sqlite3.Error, OSError) as error:
-            return self._fail(day, items, error)  # closes the writer, and with it undoes the transaction
+            return self._fail(day, items, error)  # closes the writer, which undoes the transaction
         if self._failing is not None:
             log.warning("clicks are recorded again")
             self._failing = None
         return written
 
     def _commit(self, writer: DayWriter, clicks: list[PendingClick], jobs: list[WriteJob]) -> BatchResult:
-        """One transaction for all of it; clicks alone need but one statement."""
+        """Write clicks and jobs in one transaction; clicks alone need only one statement."""
         sealed = [item.row if isinstance(item.row, tuple) else self._sealed(writer.seal, item.row) for item in clicks]
         for item, row in zip(clicks, sealed, strict=True):
-            item.row = row or item.row  # tried again, it is the same row
+            item.row = row or item.row  # a retry writes the same row
         rows = [row for row in sealed if row is not None]
         kept = [(item, row is not None) for item, row in zip(clicks, sealed, strict=True)]
         if not jobs and self._lost == self._lost_stored:
@@ -361,7 +365,7 @@ class ClickLog:
             return job, writer.in_savepoint(job.work), None
         except (sqlite3.Error, OSError):
             raise
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever asked for the work
+        except Exception as error:  # noqa: BLE001 - raised where the work was ordered
             return job, None, error
 
     def _fail(self, day: Day, items: list[_Item], error: Exception) -> BatchResult:
@@ -374,7 +378,7 @@ class ClickLog:
         return self._refuse(items, reason)
 
     def _refuse(self, items: Iterable[_Item], reason: str) -> BatchResult:
-        """Clicks stay in line as far as memory allows, their visitors go on; other work is sent back."""
+        """Keep clicks in memory up to the limit and redirect their visitors; fail the jobs."""
         refused = BatchResult([], [])
         for item in items:
             if isinstance(item, WriteJob):

@@ -1,6 +1,6 @@
-"""The deliveries of a day: what is to be told of its conversions, to whom, and what became of it.
+"""The deliveries of a day: reports of its conversions to destinations, and their state.
 
-They lie beside the conversions they tell of: stored in the same transaction, kept as long, forgotten together.
+A delivery is stored in the same transaction as the conversion that it reports, kept as long and erased with it.
 """
 
 import json
@@ -23,8 +23,8 @@ DELIVERY_TABLES: Final[tuple[str, ...]] = (
 create table deliveries (
   seq           integer primary key,  -- number of the leaf that seals the row, counted together with events
   click_seq     integer not null,
-  event_seq     integer not null,     -- the word about the conversion that is told
-  first_seq     integer not null,     -- number of the first word about the same conversion to the same destination
+  event_seq     integer not null,     -- the conversion change that is reported
+  first_seq     integer not null,     -- number of the first delivery about the same conversion to the same destination
   destination   text not null,
   kind          text not null,        -- convert, adjust, retract
   state         text not null,        -- queued, sending, accepted, done, dropped, dead, cancelled
@@ -48,19 +48,21 @@ _OPEN: Final = "state in ('queued', 'sending', 'accepted')"
 
 
 class DeliveryRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The sealed part. `request` and `answer` are beginnings, without secrets, of a request for this one alone."""
+    """The sealed part. `request` and `answer` are the beginning of a request that carried this delivery alone, and of
+    its response, without secrets.
+    """
 
     conversion_id: ConversionId
-    number: int = 0  # of the word at this destination; 0 is the first
-    reason: str | None = None  # why it is where it is: codes of the platform and words of ours
-    status: int | None = None  # HTTP status of the last answer
+    number: int = 0  # of the change of the conversion at this destination; 0 is the first
+    reason: str | None = None  # for its state: codes of the platform and texts of ours
+    status: int | None = None  # HTTP status of the last response
     request: str | None = None
     answer: str | None = None
-    receipt: str | None = None  # asks for what became of an accepted request,
-    size: int = 1  # which carried so many deliveries
-    asked: int = 0  # times that it was asked for
-    room: int | None = None  # it goes with at most so many others: one of them is bad
-    throttled: bool = False  # its receiver wants nothing of ours until it is due again
+    receipt: str | None = None  # identifies an accepted request whose result is asked for later
+    size: int = 1  # deliveries in that request
+    asked: int = 0  # times that the result was asked for
+    room: int | None = None  # the next request carries at most so many: one of the last request was refused
+    throttled: bool = False  # the receiver wants no request until the delivery is due again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,19 +83,19 @@ class DeliveryRow:
 
     @property
     def may_have_arrived(self) -> bool:
-        """Whether its receiver has it, or was given it without our having heard what became of it."""
-        lost_sight_of = self.attempts > 0 and self.state in ("queued", "sending", "dropped")
-        return lost_sight_of or self.state in ("accepted", "done")
+        """Whether the receiver has it, or was sent it without a clear response."""
+        unclear = self.attempts > 0 and self.state in ("queued", "sending", "dropped")
+        return unclear or self.state in ("accepted", "done")
 
     @property
     def event_id(self) -> str:
-        """As the receiver knows it: the same in every attempt."""
+        """The id that the receiver deduplicates by; the same in every attempt."""
         return event_id(self.record.conversion_id, self.record.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenDelivery:
-    """What an outbox remembers of an open delivery."""
+    """What the outbox keeps in memory of an open delivery."""
 
     seq: int
     destination: DestinationId
@@ -108,7 +110,7 @@ class Deliveries:
         self._sealer = sealer
 
     def waiting(self, *, after: int, most: int) -> list[OpenDelivery]:
-        """So many of those that are open, by their numbers, from the one after that."""
+        """The first `most` open deliveries with a number above `after`."""
         rows = self._database.execute(
             f"select seq, destination, next_at_ms from deliveries where seq > ? and {_OPEN} order by seq limit ?",
             (after, most),
@@ -116,7 +118,7 @@ class Deliveries:
         return [OpenDelivery(seq=seq, destination=destination, next_at_ms=at) for seq, destination, at in rows]
 
     def throttled_until(self, now_ms: int) -> dict[DestinationId, int]:
-        """Whose receivers asked for a wait that is not over yet, and until when."""
+        """Destinations whose receiver asked us to wait, with the time until when (UTC ms)."""
         rows = self._database.execute(
             "select seq, destination, next_at_ms, sealed from deliveries"
             " where state = 'queued' and attempts > 0 and next_at_ms > ? order by next_at_ms desc",
@@ -138,7 +140,7 @@ class Deliveries:
         return next(self._rows("where seq = ?", seq), None)
 
     def seal(self, row: DeliveryRow) -> bytes | None:
-        """The sealed part as it is to be stored; None: it was erased."""
+        """The sealed part of a row; None when the row was erased."""
         try:
             return self._sealer.seal(row.seq, row.record)
         except PuncturedError:
@@ -151,14 +153,14 @@ class Deliveries:
     def newest(
         self, destination: DestinationId, *, limit: int | None = None, state: DeliveryState | None = None
     ) -> Iterator[DeliveryRow]:
-        """Of one destination, newest first; those in one state only."""
+        """Deliveries of one destination, newest first; with `state` only those in it."""
         most = -1 if limit is None else limit
         yield from self._rows(
             "where destination = ? and state = ifnull(?, state) order by seq desc limit ?", destination, state, most
         )
 
     def answered(self, destination: DestinationId, *, limit: int) -> Iterator[DeliveryRow]:
-        """Of one destination those that were sent: what is to go again first, then by the end that they came to."""
+        """Deliveries of one destination that were sent: first those that are sent again, then the last that ended."""
         yield from self._rows(
             "where destination = ? and attempts > 0 and state != 'sending'"
             " order by coalesce(done_at_ms, next_at_ms) desc limit ?",
@@ -167,7 +169,7 @@ class Deliveries:
         )
 
     def dead_since(self, time_ms: int) -> Counter[DestinationId]:
-        """How many of each destination were refused or given up."""
+        """How many of each destination became dead since a time."""
         rows = self._database.execute(
             "select destination, count(*) from deliveries where state = 'dead' and done_at_ms >= ? group by 1",
             (time_ms,),
@@ -175,12 +177,12 @@ class Deliveries:
         return Counter(dict(rows.fetchall()))
 
     def counts(self) -> Iterator[tuple[DestinationId, DeliveryState, int]]:
-        """How many of each destination are in each state."""
+        """(destination, state, number of its deliveries in that state)."""
         rows = self._database.execute("select destination, state, count(*) from deliveries group by 1, 2")
         yield from rows
 
     def _rows(self, clause: str, *values: Any) -> Iterator[DeliveryRow]:
-        """Rows that were erased are passed over."""
+        """Without erased rows."""
         for *plain, sealed in self._database.execute(f"select {_COLUMNS} from deliveries {clause}", values).fetchall():
             try:
                 record = self._sealer.open(plain[0], sealed, DeliveryRecord)
@@ -193,14 +195,14 @@ _PLAIN: Final = [name for name in DeliveryRow.__dataclass_fields__ if name != "r
 
 
 class DeliveryWriter(Deliveries):
-    """The deliveries of one day, to change within the writer's transaction."""
+    """The deliveries of one day, to change within a transaction of the writer."""
 
     def __init__(self, database: sqlite3.Connection, sealer: Sealer, number: Callable[[], int]) -> None:
         super().__init__(database, sealer)
         self._number = number
 
     def add(self, row: DeliveryRow) -> DeliveryRow:
-        """A new row; its number is made here, and is its `first_seq` too where that is -1."""
+        """Add a row with the next number, which is its `first_seq` too when that is -1."""
         seq = self._number()
         row = replace(row, seq=seq, first_seq=seq if row.first_seq < 0 else row.first_seq)
         values = [getattr(row, name) for name in _PLAIN]
@@ -211,9 +213,9 @@ class DeliveryWriter(Deliveries):
         return row
 
     def claim(self, seqs: Sequence[int]) -> list[int]:
-        """Those of the numbers that may go now, in their order; an attempt begins at each that is not just asked about.
+        """Those of the deliveries that may be sent now, in the same order. Queued ones become `sending`.
 
-        A later word about a conversion waits until the earlier ones are through.
+        A later change of a conversion waits until the deliveries of earlier ones are done.
         """
         rows = self._database.execute(
             f"""
@@ -239,7 +241,7 @@ class DeliveryWriter(Deliveries):
         return [seq for seq in seqs if seq in claimed]
 
     def release(self, seqs: Sequence[int], *, next_at_ms: int) -> list[OpenDelivery]:
-        """What was claimed and could not be carried at all is in line again."""
+        """Queue again what was claimed and could not be sent at all."""
         rows = self._database.execute(
             "update deliveries set state = 'queued', next_at_ms = ?"
             " where seq in (select value from json_each(?)) and state = 'sending' returning seq, destination",
@@ -248,7 +250,7 @@ class DeliveryWriter(Deliveries):
         return [OpenDelivery(seq=seq, destination=destination, next_at_ms=next_at_ms) for seq, destination in rows]
 
     def change(self, row: DeliveryRow) -> None:
-        """Store what became of it, sealed here."""
+        """Seal and store the new state of a row."""
         self.put(row, self._sealer.seal(row.seq, row.record))
 
     def put(self, row: DeliveryRow, sealed: bytes) -> None:
@@ -265,7 +267,7 @@ class DeliveryWriter(Deliveries):
         return state
 
     def waiting_behind(self, row: DeliveryRow) -> list[OpenDelivery]:
-        """Later words about the same conversion that waited for this one."""
+        """Deliveries of later changes of the same conversion, which waited for this one."""
         rows = self._database.execute(
             "select seq, destination, next_at_ms from deliveries"
             " where click_seq = ? and first_seq = ? and seq > ? and state = 'queued'",
@@ -274,11 +276,11 @@ class DeliveryWriter(Deliveries):
         return [OpenDelivery(seq=seq, destination=destination, next_at_ms=at) for seq, destination, at in rows]
 
     def requeue_interrupted(self) -> None:
-        """What a process that is gone was sending is in line again."""
+        """Queue again what a previous process was sending when it ended."""
         self._database.execute("update deliveries set state = 'queued' where state = 'sending'")
 
     def cancel(self, click_seq: int, *, reason: str, now_ms: int) -> int:
-        """Nothing more of this click goes out, and what was kept of its requests is gone; how many were open."""
+        """Cancel the open deliveries of a click and delete what is stored of its requests; how many were open."""
         found = self.of_click(click_seq)
         for row in found:
             bare = DeliveryRecord(conversion_id=row.record.conversion_id, number=row.record.number)

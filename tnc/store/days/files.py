@@ -1,4 +1,4 @@
-"""The day files as their one writer holds them."""
+"""The day files as seen by their only writer."""
 
 import os
 import sqlite3
@@ -20,12 +20,12 @@ _T = TypeVar("_T")
 Day = tuple[WorkspaceId, Date]
 
 _OPEN_DAYS: Final = 4
-_PIECE: Final = 16 << 20
+_STEP_BYTES: Final = 16 << 20
 _PAUSE_SECONDS: Final = 0.005
 
 
 def count_clicks(path: Path) -> int:
-    """How many clicks a file holds, without its keys; a damaged one holds none that anybody could read."""
+    """The number of clicks in a file, without its keys; 0 when the file is damaged."""
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             return int(database.execute("select count(*) from clicks").fetchone()[0])
@@ -34,21 +34,21 @@ def count_clicks(path: Path) -> int:
 
 
 def remove_in_steps(path: Path) -> None:
-    """Unlink a large file a piece at a time.
+    """Truncate a large file piece by piece, then unlink it.
 
-    At once, the file system frees all its blocks in one transaction, for which the commits of clicks wait: measured on
-    ext4 with 437 MB, 90 to 150 ms against 12.
+    Unlinked at once, the file system frees all its blocks in one transaction, and commits of clicks wait for that:
+    measured on ext4 with 437 MB, 90 to 150 ms against 12.
     """
     size = path.stat().st_size
     while size > 0:
-        size = max(0, size - _PIECE)
+        size = max(0, size - _STEP_BYTES)
         os.truncate(path, size)
         time.sleep(_PAUSE_SECONDS)
     path.unlink()
 
 
 def date_in_path(path: Path) -> str | None:
-    """The day to which a file belongs, by its name or that of a folder."""
+    """The ISO date in the name of a file or of a folder above it; None when there is none."""
     for part in path.parts:
         with suppress(ValueError):
             return Date.fromisoformat(part[:10]).isoformat()
@@ -56,14 +56,14 @@ def date_in_path(path: Path) -> str | None:
 
 
 class DetachedError(UnavailableError):
-    """Somebody else has the day's file for some seconds."""
+    """The day's file is detached: for some seconds another thread works on it."""
 
 
 class Days:
-    """The day files as their one writer holds them: opened when needed, the least used closed again."""
+    """The day files of a data directory for their only writer. Opens them on demand; keeps the last four open."""
 
     def __init__(self, folder: Path, keyring: Keyring, dictionary: Callable[[], bytes] = bytes) -> None:
-        """`words` are those that the records of a new day need not say again."""
+        """`dictionary` gives the dictionary for the keys of a new day; see `DayKeys`."""
         self.folder = folder
         self._keyring = keyring
         self._dictionary = dictionary
@@ -72,8 +72,8 @@ class Days:
         self._detached: set[Day] = set()
 
     def writer(self, day: Day) -> DayWriter:
-        """The writer of a day; makes its keys and then its file when it is new. Raises LentError."""
-        self._check_here(day)
+        """The writer of a day; makes the keys and the file of a new day. Raises DetachedError, RefusedError."""
+        self._check_attached(day)
         found = self._open.get(day)
         if found is None:
             numbers = self._numbers.setdefault(day, SequenceNumbers())
@@ -84,9 +84,9 @@ class Days:
         return found
 
     def drop(self, day: Day) -> list[Path]:
-        """Destroy the key of a day, then take its files out of sight; they are returned, to be removed at leisure.
+        """Destroy the keys of a day, then rename its files; returns the files, which the caller removes.
 
-        A crash on the way leaves a file without a key, which the next call takes away.
+        A crash in between leaves a file without keys, which the next call renames.
         """
         self.close_day(day)
         self._numbers.pop(day, None)
@@ -96,7 +96,7 @@ class Days:
         return [file.replace(file.with_name(file.name + GONE)) for file in files if file.exists()]
 
     def removed_files(self, workspace: WorkspaceId) -> list[Path]:
-        """Files that were taken out of sight before a crash."""
+        """Files that `drop` renamed and a crash left."""
         return sorted((self.folder / workspace).glob(f"*{GONE}"))
 
     def _keys(self, day: Day) -> DayKeys:
@@ -105,18 +105,18 @@ class Days:
         except NotFoundError:
             if day_path(self.folder, *day).exists():
                 raise RefusedError(
-                    f"there are clicks of {day[1]} but no key for them in {self._keyring.folder}; put the newest copy "
-                    "of that folder back."
+                    f"there are clicks of {day[1]} but no key for them in {self._keyring.folder}; restore the newest "
+                    "copy of that folder."
                 ) from None
             return self._keyring.create_day(*day, dictionary=self._dictionary())
 
     def sealer(self, day: Day) -> ClickSealer:
-        """For another thread: makes rows of a day with keys of its own and the writer's numbers."""
+        """For another thread: makes rows of a day, with its own copy of the keys and the writer's sequence numbers."""
         self.writer(day)
         return ClickSealer(self._keyring.open_day(*day), self._numbers[day])
 
     def transact(self, day: Day, work: Callable[[DayWriter], _T]) -> _T:
-        """Do `work` in one durable transaction, or not at all."""
+        """Do `work` in one durable transaction; when it raises, its changes are undone."""
         writer = self.writer(day)
         writer.begin()
         try:
@@ -128,7 +128,7 @@ class Days:
         return result
 
     def detach(self, day: Day) -> None:
-        """Let somebody else have a day's file to write, until it is taken back. Raises LentError when somebody has."""
+        """Close a day's file and refuse it until `reattach`: another thread will write it. Raises DetachedError."""
         self.close_day(day)
         self._detached.add(day)
 
@@ -138,13 +138,13 @@ class Days:
     def is_detached(self, day: Day) -> bool:
         return day in self._detached
 
-    def _check_here(self, day: Day) -> None:
+    def _check_attached(self, day: Day) -> None:
         if day in self._detached:
-            raise DetachedError(f"the clicks of {day[1]} are being put in order; try again in a few seconds.")
+            raise DetachedError(f"the file of {day[1]} is being reorganised; try again in a few seconds.")
 
     def close_day(self, day: Day) -> None:
-        """Close a day; the next use opens it anew. Raises LentError: whoever asks wants nobody to have it open."""
-        self._check_here(day)
+        """Close a day's file; the next use opens it again. Raises DetachedError."""
+        self._check_attached(day)
         found = self._open.pop(day, None)
         if found is not None:
             found.close()

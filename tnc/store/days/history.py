@@ -1,4 +1,4 @@
-"""Clicks with what became of them, read across the days beside the writer."""
+"""Clicks with their events, read across the days beside the writer."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,9 +31,9 @@ from tnc.store.keys.keyring import Keyring
 
 
 def relabelled(click: Click, events: Iterable[Event]) -> Click:
-    """The click by the last word of each kind; `stopped` says whether it counts as stopped.
+    """The click with its last change of label and of filter; `stopped` says whether it counts as stopped.
 
-    The very same click when nothing was found out.
+    The same object when there was no change.
     """
     label: LabelChange | None = None
     verdict: FilterChange | None = None
@@ -53,7 +53,7 @@ def relabelled(click: Click, events: Iterable[Event]) -> Click:
 
 
 def as_shared(click: Click, events: Iterable[Event]) -> Click:
-    """The click as others may be told of it: by what it is called now, and by its visitor's last word on consent."""
+    """The click as it may be sent to others: with its current label, and without consent that was withdrawn."""
     events = list(events)
     click = relabelled(click, events)
     if any(isinstance(event, Withdrawal) for event in events):
@@ -68,9 +68,9 @@ def click_history(click: Click, events: list[Event]) -> ClickHistory:
     """A click and its events, folded."""
     landers = [event for event in events if isinstance(event, LanderClick)]
     changes = [event for event in events if isinstance(event, ConversionChange)]
-    called = tuple(event for event in events if isinstance(event, LabelChange | FilterChange))
-    # Whether it counts as stopped is for reports; whether it was stopped says where it went.
-    now = replace(relabelled(click, called), stopped=click.stopped) if called else click
+    changes_of_label = tuple(event for event in events if isinstance(event, LabelChange | FilterChange))
+    # In a history `stopped` says where the visitor went; reports count by the filter's later result.
+    now = replace(relabelled(click, changes_of_label), stopped=click.stopped) if changes_of_label else click
     return ClickHistory(
         click=now,
         lander_clicked_at_ms=landers[0].at_ms if landers else None,
@@ -78,8 +78,8 @@ def click_history(click: Click, events: list[Event]) -> ClickHistory:
         conversions=fold(changes),
         offer=(landers[-1].offer if landers else None) or click.offer,
         network=(landers[-1].network if landers else None) or click.network,
-        changes=called,
-        decided=click if called else None,
+        changes=changes_of_label,
+        decided=click if changes_of_label else None,
         withdrawn_at_ms=next((event.at_ms for event in events if isinstance(event, Withdrawal)), None),
     )
 
@@ -92,12 +92,12 @@ Stamp = tuple[tuple[int, int], ...]
 
 
 def _stamp(path: Path) -> Stamp:
-    """Another one when a database was written to."""
+    """Changes whenever the database is written to."""
     return tuple(_state(file) for file in (path, path.with_name(f"{path.name}-wal")))
 
 
 def _state(file: Path) -> tuple[int, int]:
-    """Of a log that is empty the same as of none: whoever only reads leaves one behind."""
+    """An empty log counts as none: readers leave one behind."""
     try:
         found = file.stat()
     except FileNotFoundError:
@@ -106,7 +106,7 @@ def _state(file: Path) -> tuple[int, int]:
 
 
 def shared_click(day: DayReader, seq: int) -> Click | None:
-    """A click of a day as others may be told of it now; None when it is gone."""
+    """A click of a day as it may be sent to others now; None when it is erased."""
     click = day.click(seq)
     return None if click is None else as_shared(click, day.events_of(seq, kind=LABEL))
 
@@ -118,7 +118,7 @@ class ClickHistories:
         self.folder = folder
         self.workspace = workspace
         self._keyring = keyring
-        self._foreign: dict[Date, tuple[Stamp, bool]] = {}
+        self._imported: dict[Date, tuple[Stamp, bool]] = {}
 
     def dates(self) -> list[Date]:
         return all_dates(self.folder, self.workspace)
@@ -127,7 +127,7 @@ class ClickHistories:
         return day_path(self.folder, self.workspace, date).exists()
 
     def changed_since(self, time_ms: int) -> list[Date]:
-        """Days whose file was written to since: of the others there is no news."""
+        """Days whose file was written to since a time."""
         paths = ((date, day_path(self.folder, self.workspace, date)) for date in self.dates())
         return [date for date, path in paths if max(at_ns for at_ns, _ in _stamp(path)) >= time_ms * 1_000_000]
 
@@ -148,10 +148,10 @@ class ClickHistories:
         return needs_migration(day_path(self.folder, self.workspace, date))
 
     def newest_clicks(self, *, since_ms: int) -> Iterator[Click]:
-        """Clicks since a time without what became of them, newest first.
+        """Clicks since a time, without their events, newest first.
 
-        A day stands in its file as it came, but for a few that were put back or changed later: behind thousands that
-        are too old there is none left to find. What was imported came in any order.
+        A file holds clicks in the order of their arrival, except the few that an erasure replaced: behind 10,000 that
+        are too old there are no newer ones. Imported clicks can be in any order.
         """
         for date in reversed(self.dates()):
             if date < utc_date(since_ms):
@@ -167,24 +167,26 @@ class ClickHistories:
                         break
 
     def date_of(self, click_id: ClickId) -> Date | None:
-        """The day that holds a click: read from our own ids; foreign ones are looked for where there are any."""
+        """The day of a click. Our own ids contain it; others are looked up in the days that have imported clicks."""
         time_ms = id_time_ms(click_id)
         own = None if time_ms is None else utc_date(time_ms)
         dates = self.dates()
         if own in dates and self._holds(own, click_id):
             return own
-        return next((date for date in reversed(dates) if self._is_foreign(date) and self._holds(date, click_id)), None)
+        return next(
+            (date for date in reversed(dates) if self._has_imported(date) and self._holds(date, click_id)), None
+        )
 
-    def _is_foreign(self, date: Date) -> bool:
-        """Do clicks of this day come from elsewhere? A day that has not changed since is not opened to be asked again:
-        whoever makes up ids must not have us open every day for each.
+    def _has_imported(self, date: Date) -> bool:
+        """Whether the day has imported clicks. Kept until the file changes, so that invented ids do not make us open
+        every day for each of them.
         """
         stamp = _stamp(day_path(self.folder, self.workspace, date))
-        known = self._foreign.get(date)
+        known = self._imported.get(date)
         if known is None or known[0] != stamp:
             try:
                 with self.day(date) as reader:
-                    known = self._foreign[date] = (stamp, bool(reader.number(FOREIGN_IDS)))
+                    known = self._imported[date] = (stamp, bool(reader.number(FOREIGN_IDS)))
             except NotFoundError:
                 return False
         return known[1]
@@ -197,7 +199,7 @@ class ClickHistories:
             return False
 
     def get(self, click_id: ClickId) -> ClickHistory:
-        """A click in full. Raises NotFoundError."""
+        """A click with its events. Raises NotFoundError."""
         date = self.date_of(click_id)
         if date is not None:
             with self.day(date) as reader:
@@ -210,7 +212,7 @@ class ClickHistories:
         )
 
     def newest(self, *, before_ms: int | None = None, last_clicks: LastClicks | None = None) -> Iterator[ClickHistory]:
-        """All clicks but what is left of erased ones, newest first; with `ends` those up to there."""
+        """All clicks, newest first, without remainders of erased ones; with `last_clicks` only up to those."""
         for date in reversed(self.dates()):
             if before_ms is not None and date > utc_date(before_ms):
                 continue
@@ -220,7 +222,7 @@ class ClickHistories:
                         yield click_history(click, reader.events_of(seq))
 
     def last_clicks(self, *, days: int = 0) -> LastClicks:
-        """What has been recorded up to now; with `days` only of so many of the newest."""
+        """The number of the last click of each day so far; with `days`, of that many newest days."""
         last_clicks: dict[Date, int] = {}
         for date in self.dates()[-days:]:
             try:
@@ -231,7 +233,7 @@ class ClickHistories:
         return last_clicks
 
     def between(self, last_clicks: LastClicks, later: LastClicks) -> Iterator[ClickHistory]:
-        """What was recorded from one to the other, oldest first, whatever time it bears."""
+        """Clicks that were recorded between two states, oldest first, whatever their own time is."""
         for date, last in later.items():
             if last == last_clicks.get(date, -1):
                 continue
@@ -257,17 +259,17 @@ class ClickHistories:
         return max(found, key=lambda click: click.clicked_at_ms, default=None)
 
     def last_events(self) -> dict[Date, int]:
-        """The number of the last word of each day about its clicks; -1 where there is none."""
+        """The number of the last event of each day; -1 where there is none."""
         found = {}
         for date in self.dates():
-            with suppress(NotFoundError), self.day(date) as reader:  # one that is just being made holds nothing yet
+            with suppress(NotFoundError), self.day(date) as reader:  # a file that is being created has none
                 found[date] = reader.latest()[1]
         return found
 
     def converted_since(self, since_ms: int, *, up_to: Mapping[Date, int] | None = None) -> Iterator[ClickHistory]:
-        """Clicks that had a word about a conversion at or after a time, each once; trials count nowhere.
+        """Clicks with a conversion change at or after a time, each once, without test clicks.
 
-        `up_to`: of the days that it names only, and by the words up to those numbers.
+        `up_to`: only of the days that it names, and only events up to those numbers.
         """
         for date in self.dates() if up_to is None else up_to:
             last = LATEST if up_to is None else up_to[date]

@@ -1,6 +1,7 @@
-"""The postback inbox of a day: every call that said something of a conversion, as it came, and what became of it.
+"""The postback log of a day: every request to a postback endpoint, and its result.
 
-A call lies in the day of its arrival, whatever day its click is of. It is found by its click's blind token.
+A postback is stored in the day of its arrival, which may differ from that of its click. It is found by the blind token
+of the click.
 """
 
 import json
@@ -35,37 +36,37 @@ _COLUMNS: Final = "seq, at_ms, outcome, click, sealed"
 Origin = Literal["postback", "pixel", "test"]
 CallOutcome = Literal["new", "changed", "duplicate", "unmapped", "ignored", "unknown-click", "refused", "invalid"]
 UNMATCHED: Final[frozenset[CallOutcome]] = frozenset({"unmapped", "unknown-click", "refused", "invalid"})
-"""What a person may want to do something about."""
+"""Results that someone may want to act on."""
 
 STRAY: Final[frozenset[CallOutcome]] = frozenset({"unknown-click", "invalid"})
-"""What belongs to no click that is known here, so that its blind token leads to nobody."""
+"""Results of postbacks without a known click, so that their blind token leads to no visitor."""
 
 _WORD: Final = re.compile(r"[0-9a-z._%+:@-]+")
 
 
 class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The sealed part: what was said, and what was answered."""
+    """The sealed part: the request and our response."""
 
     method: str
-    path: str  # /postback, /click.php, ...; without the key that may stand in it
-    params: dict[str, str]  # as they came; a key reads ***
+    path: str  # /postback, /click.php, ...; without a key that it may contain
+    params: dict[str, str]  # as received; a key is replaced by ***
     origin: Origin = "postback"
-    peer: str | None = None  # address of the caller, cut to its network
-    network: NetworkId | None = None  # whose it was taken for
+    peer: str | None = None  # IP address of the caller, cut to its network
+    network: NetworkId | None = None  # that it was attributed to
     conversion_id: ConversionId | None = None
     status: int = 200  # HTTP
     answer: str = ""
-    note: str = ""  # what happened, and what would have to change for it to match
+    note: str = ""  # what happened, and what has to change for it to match
     replays: int = 0
 
 
 def click_ids_in(params: Mapping[str, str]) -> set[str]:
-    """What looks like a click id anywhere in a call: a network may send it under a name that nobody knows."""
+    """Everything in the parameters that looks like a click id: networks may send it under any name."""
     return {each for pair in params.items() for text in pair for each in ids_in(text)}
 
 
 def texts_in(call: Call) -> set[str]:
-    """Words of what was said in a call, in lower case, by which it can be told to be about somebody."""
+    """Click ids and words in the parameters, in lower case, to be compared with texts that identify a visitor."""
     return click_ids_in(call.params) | {word for value in call.params.values() for word in _WORD.findall(value.lower())}
 
 
@@ -79,7 +80,7 @@ class InboxRow:
 
 
 class Inbox:
-    """The calls of one day, to read."""
+    """The postbacks of one day, to read."""
 
     def __init__(self, database: sqlite3.Connection, sealer: Sealer) -> None:
         self._database = database
@@ -89,7 +90,7 @@ class Inbox:
         return next(self._rows("where seq = ?", seq), None)
 
     def newest(self, *, outcomes: Collection[CallOutcome] | None = None, limit: int = -1) -> Iterator[InboxRow]:
-        """Newest first, those that came to certain outcomes only."""
+        """Newest first; with `outcomes` only those."""
         if outcomes is None:
             yield from self._rows("order by seq desc limit ?", limit)
         else:
@@ -99,7 +100,7 @@ class Inbox:
             )
 
     def counts(self, since_ms: int = 0) -> dict[CallOutcome, int]:
-        """How many calls since a time came to what."""
+        """The number of postbacks since a time by outcome."""
         return dict(
             self._database.execute(
                 "select outcome, count(*) from inbox where at_ms >= ? group by outcome", (since_ms,)
@@ -107,7 +108,7 @@ class Inbox:
         )
 
     def _rows(self, clause: str, *values: Any) -> Iterator[InboxRow]:
-        """Rows that were erased are passed over."""
+        """Without erased rows."""
         for seq, at_ms, outcome, click, sealed in self._database.execute(
             f"select {_COLUMNS} from inbox {clause}", values
         ).fetchall():
@@ -119,14 +120,14 @@ class Inbox:
 
 
 class InboxWriter(Inbox):
-    """The calls of one day, to add to within the writer's transaction."""
+    """The postbacks of one day, to change within a transaction of the writer."""
 
     def __init__(self, database: sqlite3.Connection, sealer: Sealer, number: Callable[[], int]) -> None:
         super().__init__(database, sealer)
         self._number = number
 
     def add(self, row: InboxRow) -> InboxRow:
-        """A new row; its number is made here."""
+        """Add a row with the next number."""
         row = replace(row, seq=self._number())
         self._database.execute(
             f"insert into inbox ({_COLUMNS}) values (?, ?, ?, ?, ?)",
@@ -135,7 +136,7 @@ class InboxWriter(Inbox):
         return row
 
     def change(self, row: InboxRow) -> bool:
-        """Store what a replay came to; False when it was erased meanwhile."""
+        """Store the result of a replay; False when the row was erased meanwhile."""
         if self._database.execute("select 1 from inbox where seq = ?", (row.seq,)).fetchone() is None:
             return False
         self._database.execute(

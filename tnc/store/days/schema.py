@@ -26,7 +26,7 @@ create table clicks (
 create table events (
   seq       integer primary key,
   click_seq integer not null,
-  kind      integer not null,    -- 1 lander click, 2 conversion, 3 what it is called, or may be told
+  kind      integer not null,    -- 1 lander click, 2 conversion, 3 change of label, filter or consent
   at_ms     integer not null,    -- UTC
   sealed    blob not null
 ) strict
@@ -52,9 +52,9 @@ adds a nullable column or a table (measured: 60 ms for a file of a million click
 that are not migrated yet.
 """
 
-_WAL_PAGES: Final = 4_000  # 32 MB: a checkpoint costs 10 to 20 ms, so let there be few of them
+_WAL_PAGES: Final = 4_000  # 32 MB: a checkpoint takes 10 to 20 ms, so there should be few
 _PRAGMAS: Final = (
-    "page_size = 8192",  # twelve more bytes a click would be lost at the ends of half as large ones
+    "page_size = 8192",  # half as large pages would waste twelve more bytes a click at their ends
     "journal_mode = wal",
     "synchronous = full",
     "secure_delete = on",

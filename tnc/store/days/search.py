@@ -1,4 +1,4 @@
-"""Finding what a day file holds of somebody, by the blind tokens of that day."""
+"""Finds the rows of a visitor in a day file, by the blind tokens of that day."""
 
 import json
 import sqlite3
@@ -13,7 +13,7 @@ from tnc.store.keys.puncturable import PuncturedError
 from tnc.store.keys.records import Sealer
 
 _AMONG: Final = "in (select value from json_each(?))"
-_MARK_BYTES: Final = 24  # nonce and the beginning of what it seals: nothing else in the world begins like this
+_MARK_BYTES: Final = 24  # the nonce and the first bytes of the ciphertext, which no other data starts with
 
 VALUES: Final[Mapping[Token, str]] = {
     "visitor": "visitor",
@@ -21,11 +21,11 @@ VALUES: Final[Mapping[Token, str]] = {
     "external": "external_id",
     "browser": "browser_id",
 }
-"""The columns of blind tokens beside the click's own, and the field of a visit that each stands for."""
+"""Columns of blind tokens besides `click`, and the field of a visit that each stands for."""
 
 
 class Search:
-    """One day, to read."""
+    """Searches in one day."""
 
     def __init__(self, database: sqlite3.Connection, keys: DayKeys, clicks: Sealer) -> None:
         self._database = database
@@ -33,7 +33,7 @@ class Search:
         self._clicks = clicks
 
     def clicks(self, kind: Token, value: str) -> Iterator[tuple[int, Click]]:
-        """(number, click) of every click that has this value and can be read, oldest first."""
+        """(number, click) of every readable click with this value, oldest first."""
         for seq, sealed in self._rows(kind, value):
             try:
                 click = self._clicks.open_click(seq, sealed)
@@ -43,7 +43,7 @@ class Search:
                 yield seq, click
 
     def clicks_among(self, kind: Token, values: Iterable[str]) -> Iterator[tuple[int, Click]]:
-        """(number, click) of every click that has one of these values and can be read, in one go through the day."""
+        """(number, click) of every readable click with one of these values, oldest first, in one query."""
         wanted = set(values)
         tokens = json.dumps([self._keys.token(kind, value) for value in wanted])
         rows = self._database.execute(f"select seq, sealed from clicks where {kind} {_AMONG} order by seq", (tokens,))
@@ -56,7 +56,7 @@ class Search:
                 yield seq, click
 
     def damaged(self, kind: Token, value: str) -> list[int]:
-        """Numbers of the rows that can be told to have this value by their blind tokens alone: nobody can read them."""
+        """Numbers of damaged rows with the token of this value: nothing else shows whose they are."""
         return [seq for seq, sealed in self._rows(kind, value) if self._is_damaged(seq, sealed)]
 
     def _is_damaged(self, seq: int, sealed: bytes) -> bool:
@@ -81,7 +81,7 @@ class Search:
             yield seq, None if token is None else known.setdefault(token, len(known))
 
     def postbacks(self, clicks: Iterable[str]) -> list[int]:
-        """Numbers of the postbacks of this day that named one of these click ids."""
+        """Numbers of the day's postbacks for one of these click ids."""
         tokens = [self._keys.token("click", each) for each in clicks]
         rows = self._database.execute(f"select seq from inbox where click {_AMONG}", (json.dumps(tokens),))
         return [seq for (seq,) in rows]
@@ -92,22 +92,22 @@ class Search:
         return [seq for (seq,) in rows]
 
     def present(self, clicks: Sequence[int]) -> list[int]:
-        """Those of the numbers that have a row."""
+        """Those of the click numbers that have a row."""
         rows = self._database.execute(f"select seq from clicks where seq {_AMONG}", (json.dumps(clicks),))
         return [seq for (seq,) in rows]
 
     def leaves(self, clicks: Sequence[int], postbacks: Sequence[int]) -> list[int]:
-        """Numbers in the events' tree that seal what is told of these clicks: of `calls` the postbacks'."""
+        """Numbers in the events' tree of all rows about these clicks, and of these postbacks."""
         listed = json.dumps(clicks)
-        told = [
+        numbers = [
             seq
             for table in self.tables()
             for (seq,) in self._database.execute(f"select seq from {table} where click_seq {_AMONG}", (listed,))
         ]
-        return sorted({*told, *postbacks})
+        return sorted({*numbers, *postbacks})
 
     def tables(self) -> list[str]:
-        """Every table whose rows tell of a click: a new one needs no word here."""
+        """Every table with a column `click_seq`, so that a new one is included by itself."""
         rows = self._database.execute(
             "select its.name from sqlite_master its, pragma_table_info(its.name) col"
             " where its.type = 'table' and col.name = 'click_seq' order by 1"
@@ -115,7 +115,7 @@ class Search:
         return [name for (name,) in rows.fetchall()]
 
     def counts(self, clicks: Sequence[int], postbacks: Sequence[int]) -> Counter[str]:
-        """How many rows of each kind there are of these numbers."""
+        """The number of rows of each kind for these clicks and postbacks."""
         listed = json.dumps(clicks)
         found: Counter[str] = Counter()
         for store, sql, numbers in (
@@ -129,7 +129,7 @@ class Search:
         return found
 
     def count_without_keys(self) -> int:
-        """How many rows there are whose key was destroyed: they should have gone with it."""
+        """How many rows have no key any more: they should have been deleted with it."""
         return sum(
             int(self._database.execute(f"select count(*) from {table} where seq between ? and ?", gap).fetchone()[0])
             for tree, tables in ((self._keys.clicks, ("clicks",)), (self._keys.events, (*self.tables(), "inbox")))
@@ -138,7 +138,7 @@ class Search:
         )
 
     def marks(self, clicks: Sequence[int], postbacks: Sequence[int]) -> list[bytes]:
-        """The bytes by which these rows, and what is told of them, can be told from all others in the file."""
+        """Bytes that identify these rows, and the rows about these clicks, anywhere in the file."""
         listed = json.dumps(clicks)
         sealed = [
             row[:_MARK_BYTES]
@@ -154,7 +154,7 @@ class Search:
         return [*sealed, *(token_bytes(token) for (token,) in rows)]
 
     def tokens(self, clicks: Sequence[int]) -> dict[Token, list[int]]:
-        """The other blind tokens of these clicks, which clicks of others may share."""
+        """The blind tokens of these clicks besides `click`; other clicks may have the same."""
         names = list(VALUES)
         rows = self._database.execute(
             f"select {', '.join(names)} from clicks where seq {_AMONG}", (json.dumps(clicks),)
@@ -162,7 +162,7 @@ class Search:
         return {name: sorted({row[at] for row in rows if row[at] is not None}) for at, name in enumerate(names)}
 
     def unused(self, tokens: Mapping[Token, Sequence[int]]) -> list[bytes]:
-        """Those of the tokens that no click has any more, as they would stand in the file."""
+        """Those of the tokens that no click has any more, in the bytes that SQLite stores."""
         gone: list[bytes] = []
         for name, values in tokens.items():
             rows = self._database.execute(
@@ -173,5 +173,5 @@ class Search:
 
 
 def token_bytes(token: int) -> bytes:
-    """How SQLite writes it: 48 bits with their sign, the first byte first."""
+    """The bytes that SQLite stores: 48 bits with sign, big-endian."""
     return token.to_bytes(6, "big", signed=True)

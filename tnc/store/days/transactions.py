@@ -1,4 +1,4 @@
-"""Who may write to the day files: the running server, an offline command, or nobody; and work in short transactions."""
+"""Writing to the day files: in a running server, in an offline command, or not at all; and in short transactions."""
 
 import asyncio
 import logging

@@ -1,7 +1,7 @@
-"""One SQLite file per workspace and UTC day: its clicks and what became of them, sealed.
+"""One SQLite file per workspace and UTC day: its clicks, their events, deliveries and postbacks.
 
-A row shows its number, blind tokens that only the day's key can make, and for events the time and the
-click's number. Everything else is inside the sealed record.
+Unencrypted in a row are its sequence number, blind tokens that only the day's key can make, and for events the time and
+the number of the click. Everything else is in the sealed record.
 """
 
 import json
@@ -25,14 +25,14 @@ from tnc.store.keys.keyring import DayKeys
 from tnc.store.keys.puncturable import PuncturedError
 from tnc.store.keys.records import Sealer
 
-_RESERVE: Final = 16_384  # numbers reserved at a time: so many are passed over at each start
+_RESERVE: Final = 16_384  # numbers reserved at a time; each start skips up to so many
 
 
 class SequenceNumbers:
-    """Hands out the numbers of one table of one day, each once; safe for several threads.
+    """The sequence numbers of one table of one day, each handed out once. Thread-safe.
 
-    They are reserved ahead of the rows that use them: whatever a crash took with it, the next start hands out
-    none of them again. (The chance in the nonce is the second guard.)
+    They are reserved on disk before they are used: after a crash none of them is handed out again, so no key is used
+    twice. (The random nonce is the second guard.)
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class SequenceNumbers:
         self._lock = Lock()
 
     def start_at(self, number: int) -> None:
-        """What is on disk: numbers below are used. Called whenever the file is opened."""
+        """Numbers below this one are used. Called whenever the file is opened."""
         with self._lock:
             self._next = max(self._next, number)
             self._reserved = number
@@ -53,7 +53,7 @@ class SequenceNumbers:
         return number
 
     def to_reserve(self) -> int | None:
-        """The reservation that the next commit has to write down; None while the present one reaches."""
+        """The reservation that the next commit has to store; None while the current one is enough."""
         if self._next < self._reserved - _RESERVE // 2:
             return None
         return self._next + _RESERVE
@@ -66,7 +66,7 @@ _AMONG: Final = "in (select value from json_each(?))"
 
 
 class Purge:
-    """Within the writer's transaction, but for `settle`. `add` records a click and its events."""
+    """Deletes rows, within the writer's transaction except for `empty_wal`. `add` records a click and its events."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Purge:
         self._add = add
 
     def histories(self, clicks: Sequence[int]) -> list[tuple[Click, list[Event]]]:
-        """The clicks with their events, opened; those that were erased before, or are damaged, are passed over."""
+        """The clicks with their events; erased and damaged ones are left out."""
         found = []
         rows = self._database.execute(f"select seq, sealed from clicks where seq {_AMONG}", (json.dumps(clicks),))
         for seq, sealed in rows.fetchall():
@@ -100,7 +100,7 @@ class Purge:
     def replace(
         self, clicks: Sequence[int], postbacks: Sequence[int], left: Iterable[tuple[Click, list[Event]]]
     ) -> None:
-        """Take these clicks and calls out, and put in what is left of them."""
+        """Delete these clicks and postbacks, and add the clicks that replace them."""
         listed = json.dumps(clicks)
         for table in self._search.tables():
             self._database.execute(f"delete from {table} where click_seq {_AMONG}", (listed,))
@@ -110,11 +110,12 @@ class Purge:
             self._add(click, events)
 
     def empty_wal(self) -> bool:
-        """Outside a transaction: the write-ahead log is emptied into the file. False while somebody still reads
-        an older state of it; then what was deleted is not gone yet.
+        """Outside a transaction: copy the write-ahead log into the file and truncate it.
+
+        False while a reader holds an older state of the file; deleted rows are still on disk then.
         """
         (patience_ms,) = self._database.execute("pragma busy_timeout").fetchone()
-        self._database.execute("pragma busy_timeout = 0")  # clicks wait for this connection: ask again rather
+        self._database.execute("pragma busy_timeout = 0")  # clicks wait for this connection: the caller tries again
         try:
             busy, _, _ = self._database.execute("pragma wal_checkpoint(truncate)").fetchone()
         finally:
@@ -127,7 +128,7 @@ _T = TypeVar("_T")
 Table = Literal["clicks", "events", "deliveries", "inbox"]
 
 FOREIGN_IDS: Final = "foreign ids"
-"""The name of a day's number that is not 0 where clicks came from elsewhere: their ids may not tell their day."""
+"""The name of a counter that is not 0 when a day has imported clicks, whose ids may not contain their day."""
 
 LANDER, CONVERSION, LABEL = 1, 2, 3
 _KINDS: Final = dict.fromkeys(get_args(Event), LABEL) | {LanderClick: LANDER, ConversionChange: CONVERSION}
@@ -147,19 +148,19 @@ def day_path(folder: Path, workspace: WorkspaceId, date: Date) -> Path:
 
 
 def all_dates(folder: Path, workspace: WorkspaceId) -> list[Date]:
-    """Days of which there is a file, oldest first."""
+    """Days that have a file, oldest first."""
     return sorted(Date.fromisoformat(path.stem) for path in (folder / workspace).glob("????-??-??.db"))
 
 
 class DayReader:
-    """Reads one day beside the writer: its own connection, which can neither change nor checkpoint anything."""
+    """Reads one day beside the writer, over a connection that can neither write nor checkpoint."""
 
     def __init__(self, path: Path, keys: DayKeys) -> None:
         self.keys = keys
         self._database = open_to_read(path)
         if is_empty(self._database):
             self._database.close()
-            raise NotFoundError(f"there are no clicks of {keys.date} yet: its file is just being made.")
+            raise NotFoundError(f"there are no clicks of {keys.date} yet: its file is being created.")
         self._clicks, self._events = sealer_of(keys, "clicks"), sealer_of(keys, "events")
         self.deliveries = Deliveries(self._database, sealer_of(keys, "deliveries"))
         self.inbox = Inbox(self._database, sealer_of(keys, "inbox"))
@@ -172,7 +173,7 @@ class DayReader:
         self._database.close()
 
     def latest(self) -> tuple[int, int]:
-        """Highest numbers of clicks and events; -1 where there are none."""
+        """The highest numbers of clicks and events; -1 where there are none."""
         return _latest(self._database, "clicks"), _latest(self._database, "events")
 
     def count(self) -> int:
@@ -182,7 +183,7 @@ class DayReader:
         return _number(self._database, name)
 
     def is_finished(self) -> bool:
-        """Has every step of `dayschema.FINISHING` been done?"""
+        """Whether every step of `schema.FINISHING` is done."""
         return is_finished(self._database)
 
     def find(self, click_id: ClickId) -> tuple[int, Click] | None:
@@ -192,13 +193,13 @@ class DayReader:
         return _events_of(self._database, self._events, click_seq, up_to, kind=kind)
 
     def _pages(self, sql: str, bound: int) -> Iterator[tuple[Any, ...]]:
-        """Rows in portions: whoever works on them for long holds no old state of the file, which an erasure awaits."""
+        """Rows in portions, so that a slow caller holds no old state of the file, for whose end an erasure waits."""
         while rows := self._database.execute(sql, (bound, _ROWS_READ)).fetchall():
             yield from rows
             bound = rows[-1][0]
 
     def clicks(self, after_seq: int = -1) -> Iterator[tuple[int, Click]]:
-        """(number, click) in the order they were recorded; erased rows are passed over."""
+        """(number, click) in the order they were recorded, without erased ones."""
         rows = self._pages("select seq, sealed from clicks where seq > ? order by seq limit ?", after_seq)
         for seq, sealed in rows:
             try:
@@ -226,7 +227,7 @@ class DayReader:
                 continue
 
     def labels(self) -> Iterator[tuple[int, Event]]:
-        """(number of the click, change of what it is called) in the order they were recorded."""
+        """(number of the click, change of its label or filter) in the order they were recorded."""
         rows = self._database.execute("select seq, click_seq, sealed from events where kind = 3 order by seq")
         for seq, click_seq, sealed in rows:
             try:
@@ -238,7 +239,7 @@ class DayReader:
         return _click(self._database, self._clicks, seq)
 
     def conversions_since(self, since_ms: int) -> Iterator[tuple[int, int]]:
-        """(number of the click, time) of each word about a conversion at or after a time."""
+        """(number of the click, time) of each conversion change at or after a time."""
         rows = self._database.execute("select click_seq, at_ms from events where kind = 2 and at_ms >= ?", (since_ms,))
         yield from rows
 
@@ -260,7 +261,7 @@ ClickRow = tuple[int, bytes, int, int | None, int | None, int | None, int | None
 
 
 class ClickSealer:
-    """Makes the rows of a day's clicks. Its keys are its own: a tree is not for two threads at once."""
+    """Makes the rows of a day's clicks. It needs its own copy of the keys, whose trees are not thread-safe."""
 
     def __init__(self, keys: DayKeys, numbers: SequenceNumbers) -> None:
         self.day = (keys.workspace, keys.date)
@@ -286,7 +287,7 @@ def tokens_of(click: Click, keys: DayKeys) -> tuple[int, int | None, int | None,
 
 
 class DayWriter:
-    """The one connection that commits to a day, and the one that checkpoints it (SQLite's WAL-reset bug)."""
+    """The only connection that commits to a day's file and checkpoints it (because of SQLite's WAL-reset bug)."""
 
     def __init__(self, path: Path, keys: DayKeys, clicks: SequenceNumbers | None = None) -> None:
         self.keys = keys
@@ -303,7 +304,7 @@ class DayWriter:
         self._start_numbers()
 
     def _start_numbers(self) -> None:
-        """Reserve before the first number is handed out: a crash may cut its transaction short."""
+        """Reserve in a transaction of its own: a crash may undo the transaction that uses the first number."""
         self.begin()
         for table, numbers in self._numbers.items():
             used = max(_number(self._database, f"{table} reserved"), _latest(self._database, table) + 1)
@@ -312,7 +313,7 @@ class DayWriter:
         self.commit()
 
     def _reserve_again(self) -> None:
-        """What was reserved in a transaction that was undone is not on disk."""
+        """A reservation that was made in an undone transaction is not on disk."""
         for numbers in self._numbers.values():
             numbers.reserved(0)
 
@@ -323,7 +324,7 @@ class DayWriter:
         self._database.execute("commit")
 
     def rollback(self) -> None:
-        """Also after an error that has rolled back already."""
+        """Does nothing more when an error has already rolled back."""
         if self._database.in_transaction:
             self._database.execute("rollback")
         self._reserve_again()
@@ -332,22 +333,22 @@ class DayWriter:
         self._database.close()
 
     def in_savepoint(self, work: Callable[["DayWriter"], _T]) -> _T:
-        """Do `work` within the open transaction so that its failure undoes its own changes only."""
-        self._database.execute("savepoint apart")
+        """Do `work` within the open transaction; when it raises, only its own changes are undone."""
+        self._database.execute("savepoint work")
         try:
             result = work(self)
         except BaseException:
             if self._database.in_transaction:
-                self._database.execute("rollback to apart")
+                self._database.execute("rollback to work")
                 self._reserve_again()
             raise
         finally:
             if self._database.in_transaction:
-                self._database.execute("release apart")
+                self._database.execute("release work")
         return result
 
     def _reserve(self, table: str) -> None:
-        """Within a transaction: write down the numbers that may be handed out before the next one."""
+        """Within a transaction: store the next reservation when it is due."""
         wanted = self._numbers[table].to_reserve()
         if wanted is not None:
             self.set_number(f"{table} reserved", wanted)
@@ -359,7 +360,7 @@ class DayWriter:
         )
 
     def count(self, name: str, more: int) -> None:
-        """Add to a counter that says nothing about anybody."""
+        """Add to a counter."""
         self._database.execute(
             "insert into numbers values (?, ?) on conflict (name) do update set value = value + excluded.value",
             (name, more),
@@ -376,7 +377,7 @@ class DayWriter:
         return row[0]
 
     def add_with_events(self, click: Click, events: Iterable[Event]) -> None:
-        """A click with what became of it."""
+        """Record a click and its events."""
         seq = self.add_click(click)
         for event in events:
             self.add_event(seq, event)
@@ -388,10 +389,10 @@ class DayWriter:
             self._insert(rows[start : start + _ROWS_AT_ONCE])
 
     def commit_rows(self, rows: Sequence[ClickRow]) -> None:
-        """A transaction of its own for clicks alone.
+        """Record clicks in a transaction of their own.
 
-        When they fit one statement, that is all there is: SQLite commits it by itself, and Python gives up its
-        lock once instead of once for each row, which is what a busy server notices most.
+        Where one statement is enough, SQLite commits it by itself, and Python releases its lock once instead of once
+        for each row, which matters most on a busy server.
         """
         if not rows:
             return
@@ -403,15 +404,16 @@ class DayWriter:
         self.commit()
 
     def _insert(self, rows: Sequence[ClickRow]) -> None:
-        """The same row is there already when the disk said of an earlier try that it had failed; another is refused."""
+        """An equal row is accepted: a commit that was reported as failed can have succeeded. Another is refused."""
         values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(rows))
-        refusing = "on conflict (seq) do update set sealed = null where sealed <> excluded.sealed"  # which is not null
+        # A different row violates `sealed blob not null`.
+        refusing = "on conflict (seq) do update set sealed = null where sealed <> excluded.sealed"
         self._database.execute(
             f"insert into clicks ({_CLICK_COLUMNS}) values {values} {refusing}", tuple(chain.from_iterable(rows))
         )
 
     def _event_number(self) -> int:
-        """Within a transaction: of the next row that the events' tree seals, whatever table it stands in."""
+        """Within a transaction: the number of the next row that the events' tree seals, in any table."""
         self._reserve("events")
         return self._numbers["events"].next_number()
 
@@ -431,12 +433,12 @@ class DayWriter:
         return _find(self._database, self._clicks, self.keys, click_id)
 
     def events_of(self, click_seq: int, *, up_to: int = LATEST) -> list[Event]:
-        """In the order they were recorded; `up_to` is the number of the last one that is wanted."""
+        """In the order they were recorded; `up_to` is the number of the last one."""
         return _events_of(self._database, self._events, click_seq, up_to)
 
 
 def sealer_of(keys: DayKeys, table: Table) -> Sealer:
-    """What seals a table. Clicks have a tree of their own, all that came later shares another."""
+    """The sealer of a table. Clicks have a tree of their own; events, deliveries and postbacks share the other one."""
     tree = keys.clicks if table == "clicks" else keys.events
     return Sealer(tree, workspace=keys.workspace, date=keys.date, table=table, dictionary=keys.dictionary)
 

@@ -1,4 +1,4 @@
-"""Invented days for the report tests: clicks of every kind, and what became of them."""
+"""Invented days for the report tests: clicks and events of every kind."""
 
 import random
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def day_start_ms(date: Date) -> int:
 
 @dataclass
 class Day:
-    """A day that grows, as a `DaySource`. Numbers have gaps, as those of a real day do after a crash."""
+    """A day that grows, as a `DaySource`. Sequence numbers have gaps, as in a real day after a crash."""
 
     numbered_clicks: list[tuple[int, Click]] = field(default_factory=list)
     numbered_events: list[tuple[int, int, Event]] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Day:
         return number
 
     def part(self, clicks: int, events: int) -> "Day":
-        """The day as it was after its first so many clicks and, of these, its first events."""
+        """The day as it was after some of its clicks and events."""
         known = Day(self.numbered_clicks[:clicks])
         last = known.latest()[0]
         known.numbered_events = list(takewhile(lambda each: each[1] <= last, self.numbered_events[:events]))
