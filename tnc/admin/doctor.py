@@ -13,6 +13,7 @@ from tnc.admin import checks as dealings
 from tnc.admin.checks import Finding, ok
 from tnc.admin.disk import has_swap, is_encrypted, keeps_what_is_overwritten, read_proc
 from tnc.admin.remote import Remote
+from tnc.campaigns.warnings import warnings
 from tnc.core.clock import DAY_MS
 from tnc.core.errors import TncError
 from tnc.privacy.leak_report import last_leak_report
@@ -174,6 +175,10 @@ def _campaigns(workspace: Workspace) -> Iterator[Finding]:
         )
         return
     yield ok("campaigns", f"{len(live)} campaigns are set up.")
+    for text in warnings(configuration):
+        yield Finding(
+            check="offers", state="warning", text=f"{text[0].upper()}{text[1:]}", fix="Then type: tnc apply FILE"
+        )
     yield from _reviewers(workspace)
 
 

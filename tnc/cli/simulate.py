@@ -12,12 +12,13 @@ from tnc.admin.services import Services
 from tnc.app import tracking_alone
 from tnc.campaigns.destination_schema import destinations_of
 from tnc.campaigns.platforms.registry import CLICK_IDS
+from tnc.campaigns.warnings import missing_click_id
 from tnc.cli.context import CliContext, plain, print_json, with_context, with_json
 from tnc.cli.conversions import conversion
 from tnc.core.clock import MINUTE_MS
 from tnc.core.errors import FailedError
 from tnc.core.fields import money
-from tnc.core.models import Campaign, CampaignId, ClickHistory, ClickId
+from tnc.core.models import Campaign, CampaignId, ClickHistory, ClickId, OfferId
 from tnc.store.days.transactions import ReadOnly
 from tnc.store.workspace import Workspace
 from tnc.tracking.test_links import PARAMETER, signature
@@ -67,7 +68,7 @@ class Walk:
 
     def go(self) -> None:
         """Take the steps until one fails."""
-        for step in (self.visit, self.record, self.lander, self.postback, self.convert, self.send_on):
+        for step in (self.visit, self.record, self.lander, self.carry, self.postback, self.convert, self.send_on):
             if not step():
                 return
         self.note("not counted", "Reports, caps, uniqueness and destinations ignore it.")
@@ -109,6 +110,12 @@ class Walk:
     def postback(self) -> bool:
         status, _, text = self.ask("/postback", {"cid": self.history.click.click_id, "txid": f"trial-{self.mark}"})
         return self.note("postback", f"The postback gets {status} {text}.", ok=status == 200)
+
+    def carry(self) -> bool:
+        """The network can send back only what the offer's URL hands over."""
+        offer = self.workspace.configuration()[1].offers.get(self.history.offer or OfferId(""))
+        lost = None if offer is None else missing_click_id(offer)
+        return lost is None or self.note("click id", f"{lost[0].upper()}{lost[1:]}", ok=False)
 
     def convert(self) -> bool:
         conversions = self.history.conversions

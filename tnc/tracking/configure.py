@@ -8,6 +8,7 @@ from typing import Any
 from tnc.campaigns.diff import diff, diff_json, diff_text
 from tnc.campaigns.export import to_document
 from tnc.campaigns.parse import read_toml
+from tnc.campaigns.warnings import warnings
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.models import Configuration
 from tnc.core.settings import refuse_secret_reference
@@ -29,7 +30,8 @@ class Planned:
     """What a file, or an older version, would change."""
 
     configuration: Configuration
-    text: str
+    text: str  # the changes, and warnings
+    note: str  # the changes alone
     json: dict[str, Any]
     changes: int
 
@@ -54,8 +56,7 @@ class Configure:
         )
         self._refuse_missing_data(current, wanted)
         self._refuse_reviewer_targeting(current, wanted)
-        changes = diff(current, wanted)
-        return Planned(configuration=wanted, text=diff_text(changes), json=diff_json(changes), changes=len(changes))
+        return _planned(current, wanted)
 
     def _refuse_missing_data(self, current: Configuration, wanted: Configuration) -> None:
         """Refuse a new flow with a condition on a fact that no installed geo data knows: it would match all or none.
@@ -108,8 +109,7 @@ class Configure:
         if not 0 < version <= workspace.latest_version():
             raise NotFoundError(f"there is no version {version}; `tnc versions` lists them.")
         wanted = workspace.plans(version).configuration
-        changes = diff(workspace.configuration()[1], wanted)
-        return Planned(configuration=wanted, text=diff_text(changes), json=diff_json(changes), changes=len(changes))
+        return _planned(workspace.configuration()[1], wanted)
 
     def _make_version(self, plan: Callable[[], Planned], *, by: str) -> dict[str, Any]:
         workspace = self._workspace
@@ -122,13 +122,21 @@ class Configure:
                     to_document(planned.configuration),
                     made_at_ms=workspace.world.now_ms(),
                     made_by=by,
-                    note=planned.text,
+                    note=planned.note,
                 ).wait()
         if planned.changes:
             self._listener.configured(version)
             if status_maps_differ(before, planned.configuration):
                 self._conversions.remap()
         return {"version": version, "changed": bool(planned.changes), "text": planned.text, **planned.json}
+
+
+def _planned(current: Configuration, wanted: Configuration) -> Planned:
+    changes, doubts = diff(current, wanted), warnings(wanted)
+    note = diff_text(changes)
+    text = "\n".join([note, *(f"warning: {doubt}" for doubt in doubts)])
+    json = {**diff_json(changes), "warnings": doubts}
+    return Planned(configuration=wanted, text=text, note=note, json=json, changes=len(changes))
 
 
 def _unknown_fact(place: str, fact: str) -> str:
