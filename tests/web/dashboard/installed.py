@@ -43,8 +43,10 @@ from tnc.tracking.tracker import Tracker
 from tnc.visitors.geo import install
 from tnc.visitors.request import Request
 from tnc.visitors.user_agent import UserAgentReader
+from tnc.web.control import control_app
 from tnc.web.dashboard import dashboard_app
 from tnc.web.dashboard.queries import Queries
+from tnc.web.sockets import local_socket
 
 _T = TypeVar("_T")
 
@@ -306,7 +308,7 @@ def installed(toml: str = SHOP, *, clock: Clock | None = None) -> Iterator[Insta
         Workspace.create(settings, world).close()
         with Workspace(settings, world, to_write=True, loop=loop) as workspace:
             workspace.agents = _agents()
-            _add_address_data(workspace, Path(folder), clock.now_ms)
+            _add_geo_data(workspace, Path(folder))
             workspace.rotate_salts()
             tracker = make_tracker(workspace, visit_reader(workspace))
             stack = AsyncExitStack()
@@ -331,6 +333,8 @@ async def _start(
     sender = Sender(session, world, settings.allow_hosts)
     server = Server(workspace, click_log, tracker, sender)
     await stack.enter_async_context(server.outbox.running())
+    commands = control_app(server.services.commands(), server.services.imports)
+    await stack.enter_async_context(local_socket(commands, workspace.paths))  # a check asks it whether a server runs
     receiver = meta.Meta(now=lambda: clock.now_ms / 1000)
     runner = web.AppRunner(meta.app(receiver), access_log=None)
     await runner.setup()
@@ -350,9 +354,9 @@ async def _start(
     )
 
 
-def _add_address_data(workspace: Workspace, folder: Path, now_ms: int) -> None:
+def _add_geo_data(workspace: Workspace, folder: Path) -> None:
     cities, datacenters = folder / "dbip-city-lite.mmdb", folder / "datacenters.txt"
-    write_city_database(cities, built_ms=now_ms - 5 * DAY_MS)
+    write_city_database(cities, built_ms=NOW_MS - 5 * DAY_MS)
     datacenters.write_text("45.55.0.0/16\n")
-    install.add(workspace.addresses, cities, kind=None, now_ms=now_ms)
-    install.add(workspace.addresses, datacenters, kind="datacenter", now_ms=now_ms)
+    install.add(workspace.addresses, cities, kind=None, now_ms=NOW_MS)
+    install.add(workspace.addresses, datacenters, kind="datacenter", now_ms=NOW_MS)

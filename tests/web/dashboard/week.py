@@ -49,10 +49,19 @@ class Week:
 
 
 @contextmanager
-def a_week(*, busy: int = 1) -> Iterator[Week]:
-    """`busy` multiplies the visits, of which there are some 1,500 otherwise."""
+def visited(*, busy: int = 1) -> Iterator[tuple[Installation, list[Click]]]:
+    """Visits and sales alone, and the clicks that sold something. `busy` multiplies the visits, of which there are
+    some 1,700 otherwise.
+    """
     with installed(clock=Clock(NOW_MS - 8 * DAY_MS)) as installation:
         sold = _visits(installation, busy)
+        installation.clock.now_ms = NOW_MS
+        yield installation, sold
+
+
+@contextmanager
+def a_week() -> Iterator[Week]:
+    with visited() as (installation, sold):
         installation.clock.now_ms = NOW_MS - 1_000
         sale = installation.visit(query="ext=ext-1&site=site-1&creative=red&fbclid=IwAR2abcdef")
         bot = installation.visit(user_agent="curl/8.18.0", ip=DATACENTER)
@@ -74,11 +83,15 @@ def a_week(*, busy: int = 1) -> Iterator[Week]:
 def _visits(installation: Installation, busy: int) -> list[Click]:
     """Hour by hour, as the days breathe; the clicks that sold something."""
     chance, clock, sold, told = Random(1), installation.clock, list[Click](), 0
-    while clock.now_ms < NOW_MS - HOUR_MS:
+    while clock.now_ms < NOW_MS:
         of_day = clock.now_ms // HOUR_MS % 24
-        count = busy * round(9 + 8 * math.sin((of_day - 9) / 24 * 2 * math.pi) + chance.randrange(6))
+        growth = 1 - (NOW_MS - clock.now_ms) / DAY_MS / 16
+        count = round(busy * growth * (9 + 8 * math.sin((of_day - 9) / 24 * 2 * math.pi) + chance.randrange(6)))
         arriving = [_arriving(installation, chance, number * HOUR_MS // count) for number in range(count)]
         clock.now_ms += HOUR_MS
+        while told < len(sold):  # the network approves in the hour after
+            installation.postback(sold[told].click_id, status="approved", txid=f"t-{told}", payout="12.5")
+            told += 1
         for click in installation.visits(arriving):
             goes_on = click.lander is not None and chance.random() < 0.4
             if goes_on:
@@ -86,9 +99,6 @@ def _visits(installation: Installation, busy: int) -> list[Click]:
             if click.offer is not None and chance.random() < (0.06 if goes_on else 0.02):
                 installation.postback(click.click_id, status="pending", txid=f"t-{len(sold)}", payout="12.5")
                 sold.append(click)
-        while told < len(sold) - 3:  # the network takes its time
-            installation.postback(sold[told].click_id, status="approved", txid=f"t-{told}", payout="12.5")
-            told += 1
     return sold
 
 
