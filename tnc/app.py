@@ -1,4 +1,4 @@
-"""The composition root: from settings to a running appliance, and back down in the right order."""
+"""The composition root: builds the server from settings, starts its parts and stops them in reverse order."""
 
 import asyncio
 import logging
@@ -47,12 +47,12 @@ from tnc.web.tracking import Tracking
 
 log = logging.getLogger(__name__)
 
-_START_PATIENCE_SECONDS: Final = 2.0  # for readers, when an erasure that was cut off is completed
-_NIGHT: Final = Time(3, 10)  # UTC; not at the full hour, when other programs start theirs
+_START_PATIENCE_SECONDS: Final = 2.0  # how long an erasure that a crash cut off waits for readers of a day file
+_NIGHT: Final = Time(3, 10)  # UTC; not at the full hour, when many other programs start their jobs
 
 
 class Server:
-    """One workspace, served: its parts, and the threads and the loop between them."""
+    """The parts of a running server for one workspace, connected. Made on the event loop."""
 
     def __init__(self, workspace: Workspace, click_log: ClickLog, tracker: Tracker, sender: Sender) -> None:
         self.workspace = workspace
@@ -80,7 +80,7 @@ class Server:
         return Tracking(self.services, self.tracker, self.click_log)
 
     def finish_days(self) -> None:
-        """Build what searches of past days need, step by step; clicks of such a day are written between two steps."""
+        """Index past days for searches. Clicks of such a day wait during a step and are written between two steps."""
         workspace = self.workspace
         today = utc_date(workspace.world.now_ms())
         for date in workspace.histories.dates():
@@ -93,7 +93,7 @@ class Server:
             self.writer.detached((self.workspace.id, date), partial(finish, path, search))
 
     def migrate_days(self) -> None:
-        """Migrate the day files that nothing was written to since an upgrade."""
+        """Migrate day files to which nothing was written since an upgrade."""
         workspace = self.workspace
         for date in workspace.histories.dates():
             if workspace.histories.needs_migration(date):
@@ -114,17 +114,17 @@ async def recording(workspace: Workspace) -> AsyncIterator[ClickLog]:
 
 
 @asynccontextmanager
-async def tracking_alone(workspace: Workspace) -> AsyncIterator[str]:
-    """While no server runs: the tracking listener by itself, on a free port of this machine; its address."""
+async def offline_tracking(workspace: Workspace) -> AsyncIterator[str]:
+    """Serve the tracking domain on a free local port while no server runs; yields its URL."""
     async with recording(workspace) as click_log, open_session(()) as session:
         server = Server(
             workspace, click_log, make_tracker(workspace, visit_reader(workspace)), Sender(session, workspace.world, ())
         )
         await server.live.prepare_days()
-        nearby = ListenAddress(host="127.0.0.1", port=0)
-        bound = listening_socket(nearby)
+        address = ListenAddress(host="127.0.0.1", port=0)
+        bound = listening_socket(address)
         async with tracking_site(server.tracking(), bound):
-            yield url_of(bound, nearby)
+            yield url_of(bound, address)
 
 
 def run_startup_work(workspace: Workspace) -> None:
@@ -148,7 +148,7 @@ def run_startup_work(workspace: Workspace) -> None:
 
 @asynccontextmanager
 async def _ready_workspace(settings: Settings, world: World) -> AsyncIterator[Workspace]:
-    """Opened to read first, which says what is wrong with the data directory; to write only with its lock."""
+    """Open for reading first, which reports what is wrong with the data directory; for writing only under its lock."""
     with Workspace(settings, world, to_write=False) as reading, locked(reading.paths):
         async with served_workspace(settings, world) as workspace:
             await asyncio.to_thread(run_startup_work, workspace)
@@ -156,11 +156,11 @@ async def _ready_workspace(settings: Settings, world: World) -> AsyncIterator[Wo
 
 
 async def serve(config: Path, settings: Settings, world: World, *, ready: Callable[[str, str], None]) -> None:
-    """Run until SIGTERM or SIGINT. `ready` is told the tracking and the dashboard address once both answer."""
+    """Run until SIGTERM or SIGINT. Calls `ready` with the URLs of tracking and dashboard once both accept requests."""
     previous = previous_files(Paths(settings.data).control)
     async with AsyncExitStack() as stack:
         workspace = await stack.enter_async_context(_ready_workspace(settings, world))
-        entrance, back = listening_socket(settings.listen), listening_socket(settings.dashboard)
+        tracking_socket, dashboard_socket = listening_socket(settings.listen), listening_socket(settings.dashboard)
         readers = visit_reader(workspace), visit_reader(workspace, ClickRate())
         tracker = await asyncio.to_thread(make_tracker, workspace, *readers)
         click_log = await stack.enter_async_context(recording(workspace))
@@ -171,9 +171,9 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         server = Server(workspace, click_log, tracker, sender)
         await asyncio.to_thread(server.services.privacy_requests.refresh_due_dates)
         await server.live.prepare_days()
-        older = server.live.remember_newest()
+        older_clicks = server.live.remember_newest()
         tracking = server.tracking()
-        tracking_base = url_of(entrance, settings.listen)
+        tracking_base = url_of(tracking_socket, settings.listen)
         queries = Queries(workspace, tracker, click_log.recording, tracking_base=tracking_base)
         dashboard = dashboard_app(
             server.services,
@@ -183,33 +183,33 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
             passwords=Passwords(workspace.keys.pepper),
             hosts=(settings.dashboard.host,),
         )
-        renewal = GeoUpdates(config, workspace)
-        nightly = LeakSearchSchedule(config, workspace)
-        jobs = jobs_of(server, renewal, nightly, reporter)
+        geo_updates = GeoUpdates(config, workspace)
+        leak_search = LeakSearchSchedule(config, workspace)
+        jobs = jobs_of(server, geo_updates, leak_search, reporter)
         commands: Commands = {
             **server.services.commands(),
             "tracking": lambda: tracking_base,
-            "jobs": jobs.told,
+            "jobs": jobs.to_json,
             "run-job": jobs.do,
         }
         await stack.enter_async_context(local_socket(control_app(commands, server.services.imports), workspace.paths))
-        await stack.enter_async_context(site(application(dashboard), back))
-        await stack.enter_async_context(tracking_site(tracking, entrance))
+        await stack.enter_async_context(site(application(dashboard), dashboard_socket))
+        await stack.enter_async_context(tracking_site(tracking, tracking_socket))
         await stack.enter_async_context(server.outbox.running())
         await stack.enter_async_context(
             ConsentWithdrawals(workspace, server.writer, tracker.pending_withdrawals).running()
         )
         await stack.enter_async_context(newest_in_use(workspace, tracker))
         await stack.enter_async_context(CrawlerChecks(tracker, click_log, workspace.agents.crawlers).running())
-        stack.callback(renewal.stop)
-        stack.callback(nightly.stop)
+        stack.callback(geo_updates.stop)
+        stack.callback(leak_search.stop)
         await stack.enter_async_context(jobs.running())
         freeze_gc()
-        remembering = asyncio.create_task(server.live.remember_older(older))
+        remembering = asyncio.create_task(server.live.remember_older(older_clicks))
         stack.callback(remembering.cancel)
         stop = _stop_signal()
         remove_previous(previous)
-        ready(tracking_base, url_of(back, settings.dashboard))
+        ready(tracking_base, url_of(dashboard_socket, settings.dashboard))
         await stop.wait()
         log.info("stopping")
 
@@ -222,49 +222,54 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def jobs_of(server: Server, renewal: GeoUpdates, nightly: LeakSearchSchedule, reporter: ReportClient) -> Jobs:
-    """What the appliance does by itself."""
+def jobs_of(server: Server, geo_updates: GeoUpdates, leak_search: LeakSearchSchedule, reporter: ReportClient) -> Jobs:
+    """The table of jobs."""
     workspace, services = server.workspace, server.services
     fed = 0  # clicks that were written when the columns were last brought up to date
     loop = asyncio.get_running_loop()
 
     def feed_columns() -> None:
-        """So that the next report has little to catch up; while no clicks come, no child process is started."""
+        """While no clicks come, no child process is started."""
         nonlocal fed
         written = server.click_log.recording().written
         if written != fed:
             fed = written
             asyncio.run_coroutine_threadsafe(reporter.catch_up(), loop).result()
 
-    alerting = AlertMailer(workspace, server.click_log.recording)
+    alerts = AlertMailer(workspace, server.click_log.recording)
 
-    # Not all in the same minute, and not all at the full hour: publishers have many who ask.
-    renewing = (1 + workspace.world.random()) * HOUR
+    # At a random time, so that not all installations ask the publishers of geo data in the same minute.
+    geo_update_seconds = (1 + workspace.world.random()) * HOUR
     return Jobs(
         (
-            Job("turn-day", "destroy old salts, have the next day's keys ready", HOUR, server.live.turn_day),
-            Job("finish-days", "make the searches of finished days quick", HOUR, server.finish_days),
+            Job("turn-day", "destroy old salts and prepare the keys of the next day", HOUR, server.live.turn_day),
+            Job("finish-days", "index past days for searches", HOUR, server.finish_days),
             Job("migrate-days", "migrate day files to the current format", HOUR, server.migrate_days),
             Job("feed-columns", "copy new clicks into the columns that reports read", 2 * MINUTE, feed_columns),
             Job("forget", "complete erasures that wait for a reader", MINUTE, services.eraser.complete),
             Job(
                 "look-at-dues",
-                "know which requests of people are late",
+                "find overdue privacy requests",
                 MINUTE,
                 services.privacy_requests.refresh_due_dates,
             ),
-            Job("alerts", "mail what needs the owner", MINUTE, alerting.look),
-            Job("retention", "let go what has reached its term", MINUTE, services.retention.remove_expired),
-            Job("sums", "make the sums that outlive their clicks", HOUR, services.retention.archive_sums),
+            Job("alerts", "mail alerts to the owner", MINUTE, alerts.look),
+            Job("retention", "remove what has reached its retention", MINUTE, services.retention.remove_expired),
+            Job("sums", "archive the totals that outlive their clicks", HOUR, services.retention.archive_sums),
             Job(
                 "search",
-                "each night, start to look for what is in the clear",
+                "each night, start a search of all files for personal data in plain text",
                 DAY,
-                nightly.start_if_due,
+                leak_search.start_if_due,
                 daily_at=_NIGHT,
-                last_ms=nightly.last_ms(),
+                last_ms=leak_search.last_ms(),
             ),
-            Job("renew-address-data", "start to fetch what is older than it should be", renewing, renewal.start_if_due),
+            Job(
+                "renew-address-data",
+                "start to download geo data that is due",
+                geo_update_seconds,
+                geo_updates.start_if_due,
+            ),
         ),
         workspace.world,
     )

@@ -141,7 +141,7 @@ async def test_a_job_runs_when_it_is_asked_for_and_the_answer_says_how_it_went()
     assert turns == ["good"]
     assert (told["job"], told["failed"], told["every_seconds"]) == ("good", False, 3600)
     assert told["last_at"] is not None
-    assert [(each["job"], each["failed"]) for each in table.told()] == [("good", False), ("bad", True)]
+    assert [(each["job"], each["failed"]) for each in table.to_json()] == [("good", False), ("bad", True)]
     with pytest.raises(UnavailableError):
         table.do("good")
 
@@ -204,7 +204,7 @@ class Clocks:
         return runs
 
     def next_in_seconds(self) -> dict[str, int]:
-        return {each["job"]: each["next_in_seconds"] for each in self.jobs.told() if each["job"] != "nothing"}
+        return {each["job"]: each["next_in_seconds"] for each in self.jobs.to_json() if each["job"] != "nothing"}
 
 
 async def test_jobs_run_at_their_times(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,11 +95,11 @@ class Jobs:
 
     # -- from other threads
 
-    def told(self) -> list[dict[str, Any]]:
+    def to_json(self) -> list[dict[str, Any]]:
         """Every job: what it does, how often, how its last run went, and when the next one is."""
-        return [self._told(job) for job in self.table]
+        return [self._job_json(job) for job in self.table]
 
-    def _told(self, job: Job) -> dict[str, Any]:
+    def _job_json(self, job: Job) -> dict[str, Any]:
         last = self._last.get(job.name)
         return {
             "job": job.name,
@@ -128,7 +128,7 @@ class Jobs:
                 continue
             if run.failed:
                 raise FailedError(f"the job {job} failed; the log of the server says why.")
-            return self._told(found)
+            return self._job_json(found)
         raise UnavailableError("the server is stopping")
 
     # -- in the thread

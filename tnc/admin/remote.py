@@ -1,4 +1,4 @@
-"""A running server, asked by a command over the local socket in its data directory."""
+"""The client of the local socket: calls the running server from a `tnc` command."""
 
 import http.client
 import json
@@ -23,7 +23,7 @@ _REFUSALS: Final = {
 
 @contextmanager
 def short_path(path: Path) -> Iterator[str]:
-    """The socket by a path that fits its 108 bytes, however deep the data directory lies."""
+    """A path of the socket within the limit of 108 bytes, however long the path of the data directory is."""
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"
@@ -44,13 +44,13 @@ class _Connection(http.client.HTTPConnection):
 
 
 class Remote:
-    """A running server, asked from another process."""
+    """The running server behind a socket."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def answers(self) -> bool:
-        """Is there a server behind the socket?"""
+        """Whether a server accepts connections."""
         connection = _Connection(self._path)
         try:
             connection.connect()
@@ -60,27 +60,30 @@ class Remote:
             connection.close()
         return True
 
-    def _ask(self, address: str, body: bytes) -> Json:
+    def _post(self, path: str, body: bytes) -> Json:
         connection = _Connection(self._path)
         try:
-            connection.request("POST", address, body=body, headers={"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            told: Json = json.loads(answer.read()) if answer.status in (200, 422) else None
+            connection.request("POST", path, body=body, headers={"Content-Type": "application/json"})
+            response = connection.getresponse()
+            result: Json = json.loads(response.read()) if response.status in (200, 422) else None
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise FailedError(f"the running server did not answer ({error}); see its log.") from error
         finally:
             connection.close()
-        if answer.status == 422:
-            raise _REFUSALS.get(told["refused"], FailedError)(told["text"])
-        if answer.status == 404:
-            raise FailedError("the running server is another version of tnc and does not know this; restart it.")
-        if answer.status != 200:
+        if response.status == 422:
+            raise _REFUSALS.get(result["refused"], FailedError)(result["text"])
+        if response.status == 404:
+            raise FailedError("the running server is another version of tnc without this command; restart it.")
+        if response.status != 200:
             raise FailedError("the running server could not do it; see its log.")
-        return told
+        return result
 
     def call(self, command: str, **given: Json) -> Json:
-        """One of `tnc.admin.services.Services.commands`, or of those that only a server has (see `tnc.app`)."""
-        return self._ask(f"/commands/{quote(command)}", json.dumps(given).encode())
+        """Call one of `Services.commands`, or of those that only a server has (see `tnc.app`).
+
+        Raises the error that the command raised, and FailedError when the server does not answer.
+        """
+        return self._post(f"/commands/{quote(command)}", json.dumps(given).encode())
 
     def import_clicks(self, lines: Iterable[bytes], *, file: str) -> Json:
-        return self._ask(f"/clicks?file={quote(file)}", b"\n".join(line.rstrip(b"\n") for line in lines))
+        return self._post(f"/clicks?file={quote(file)}", b"\n".join(line.rstrip(b"\n") for line in lines))

@@ -1,4 +1,4 @@
-"""Everything that can be done in a workspace, built once: by the running server, and by a command while none runs."""
+"""All services of a workspace, built once: by the running server, and by a command while no server runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date as Date
@@ -21,13 +21,13 @@ from tnc.tracking.listener import NO_LISTENER, Listener
 from tnc.tracking.reclassify import Change, store_changes
 
 Commands = Mapping[str, Callable[..., Json]]
-"""What a command may ask a server for, by name; arguments and result are JSON."""
+"""Functions by name, whose arguments and results are JSON."""
 
 
 class Services:
-    """One workspace with everything that changes it. All methods block: a server calls them in threads.
+    """Everything that can be done in one workspace. All methods block: the server calls them in threads.
 
-    `writer` is ServerWriter, OfflineWriter or ReadOnly; `outbox` and `listener` are those of the running server.
+    `writer` is a ServerWriter, OfflineWriter or ReadOnly; only the running server passes `outbox` and `listener`.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Services:
         self.keys = Keys(workspace)
 
     def commands(self) -> Commands:
-        """What a `tnc` command may ask for: the running server does it, or the command itself while none runs."""
+        """What `tnc` commands call by name: in the running server, or in their own process while none runs."""
         return {
             "apply": self._apply,
             "roll-back": self.configure.roll_back,
@@ -71,7 +71,7 @@ class Services:
             "request-add": self.privacy_requests.add,
             "request-move": self.privacy_requests.move,
             "request-extend": self.privacy_requests.extend,
-            "request-told": self.privacy_requests.record_outcome,
+            "request-outcome": self.privacy_requests.record_outcome,
             "keys-rotate": self.keys.rotate,
             "keys-escrow": self.keys.escrow,
             "retention-set": self.retention.set,
@@ -79,7 +79,7 @@ class Services:
         }
 
     def _apply(self, *, text: str, file: str, prune: bool, secrets: Mapping[str, str]) -> Json:
-        """`secrets` are the values of "env:NAME" and "file:/path", which the command reads where it runs."""
+        """`secrets` holds the values of "env:NAME" and "file:/path" in `text`, which the command has read."""
         return self.configure.apply(text, file=file, prune=prune, secret=secrets.__getitem__)
 
     def _store_changes(self, *, date: str, changes: Sequence[Json]) -> Json:

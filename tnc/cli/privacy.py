@@ -283,7 +283,7 @@ def move(context: CliContext, request_id: str, state: str, reason: str, answer: 
 @with_context
 def told_(context: CliContext, request_id: str, receiver: str, outcome: str, as_json: bool) -> None:
     """Record what a receiver of conversions did: deleted, retracted, limited, letter, impossible."""
-    result = context.call("request-told", request_id=request_id, receiver=receiver, outcome=outcome)
+    result = context.call("request-outcome", request_id=request_id, receiver=receiver, outcome=outcome)
     _print_request(result, as_json=as_json)
 
 

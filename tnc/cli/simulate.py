@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 import click
 
 from tnc.admin.services import Services
-from tnc.app import tracking_alone
+from tnc.app import offline_tracking
 from tnc.campaigns.destination_schema import destinations_of
 from tnc.campaigns.platforms.registry import CLICK_IDS
 from tnc.campaigns.warnings import missing_click_id
@@ -175,7 +175,7 @@ def _nearby(base: str) -> str:
 
 
 async def _walk_alone(workspace: Workspace, campaign: Campaign) -> Walk:
-    async with tracking_alone(workspace) as base:
+    async with offline_tracking(workspace) as base:
         walk = Walk(workspace, base, campaign)
         await asyncio.to_thread(walk.go)
         return walk

@@ -31,7 +31,7 @@ async def _command(request: web.Request) -> Callable[[], Json]:
 
 
 async def _import_clicks(request: web.Request) -> Callable[[], Json]:
-    """`POST /clicks`: a line for each click, as they are in the file, because a file may have a gigabyte."""
+    """`POST /clicks`: the lines of the file as they are; as JSON, a file of a gigabyte would double in memory."""
     lines = (await request.read()).split(b"\n")
     return partial(request.app[IMPORTS].add, lines, file=request.query["file"])
 
