@@ -98,9 +98,14 @@ def test_an_export_is_readable_by_its_owner_only_and_never_below_the_data_direct
 ) -> None:
     who = ("--click", "somebodys-click")
     copy = tmp_path / "copy.zip"
-    copy.write_text("old")
-    copy.chmod(0o644)
+    there, link = tmp_path / "there.zip", tmp_path / "link.zip"
+    there.write_text("somebody's own")
+    link.symlink_to(there)
 
+    for taken in (there, link):
+        done = clicked("privacy", "export", *who, "--out", str(taken))
+        assert (done.code, "is there already" in done.err) == (4, True)
+    assert there.read_text() == "somebody's own"
     assert clicked("privacy", "export", *who, "--out", str(copy), "--json").json == {"file": str(copy)}
 
     assert copy.stat().st_mode & 0o777 == 0o600

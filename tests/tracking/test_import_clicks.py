@@ -12,7 +12,7 @@ from tnc.core.errors import InvalidError
 from tnc.core.fields import FIELDS, click_json
 from tnc.core.models import MAIN, Click, ConversionChange, LanderClick, NetworkId, OfferId, WorkspaceId
 from tnc.store.days.history import click_history
-from tnc.tracking.import_clicks import click_of
+from tnc.tracking.import_clicks import click_of, read_object
 
 LEAST: dict[str, Any] = {"click_id": "old-1", "clicked_at": "2026-11-23T14:05:06.123Z", "campaign": "summer"}
 
@@ -34,6 +34,14 @@ def test_a_click_needs_only_three_fields() -> None:
     assert (click.imported, click.workspace, events) == (True, MAIN, [])
     assert click.visit.country is None
     assert click.visit.unique_campaign is None
+
+
+def test_a_byte_order_mark_is_ignored_and_deep_nesting_refuses_that_line_only() -> None:
+    line = b'{"click_id": "old-1"}'
+
+    assert read_object(b"\xef\xbb\xbf" + line) == {"click_id": "old-1"}
+    with pytest.raises(InvalidError, match="nested too deeply"):
+        read_object(b"[" * 50_000)
 
 
 def test_a_time_without_a_zone_is_utc() -> None:

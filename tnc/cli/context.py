@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -116,15 +117,22 @@ def read_file(path: str) -> str:
 
 
 def write_outside(data: Path, path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read. Refuses the data directory, which must not hold plain text."""
+    """Make a file that only its owner can read.
+
+    Refuses the data directory, which must not hold plain text, and a path where there is a file or a link already:
+    what it leads to would be overwritten.
+    """
     if data.resolve() in path.parents:
         raise RefusedError(
             f"{path} is in the data directory, which must not hold unencrypted data; name another place."
         )
     try:
-        path.unlink(missing_ok=True)  # the old file may be readable by others
-        path.write_bytes(content)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
     except OSError as error:
+        if isinstance(error, FileExistsError) and not path.is_dir():
+            raise RefusedError(f"{path} is there already; name another file.") from None
         raise InvalidError(f"{path} cannot be written: {error.strerror}.") from error
 
 

@@ -4,6 +4,7 @@ A missing field stays unknown; a given one must have its type. Conversions witho
 and their position, so that a second import makes the same.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date as Date
@@ -88,7 +89,7 @@ class ClickImport:
 
     def _read(self, line: bytes) -> _PastClick | InvalidError:
         try:
-            click, events = click_of(_read_object(line), workspace=self._workspace.id)
+            click, events = click_of(read_object(line), workspace=self._workspace.id)
             self._check_time(click)
         except InvalidError as error:
             return error
@@ -118,11 +119,13 @@ class ClickImport:
         result.known += len(clicks) - added
 
 
-def _read_object(line: bytes) -> Mapping[str, Any]:
+def read_object(line: bytes) -> Mapping[str, Any]:
     try:
-        given = msgspec.json.decode(line)
+        given = msgspec.json.decode(line.removeprefix(BOM_UTF8))
     except msgspec.DecodeError as error:
         raise InvalidError(f"this is not JSON: {error}.") from error
+    except RecursionError as error:
+        raise InvalidError("this is nested too deeply.") from error
     if not isinstance(given, dict):
         raise InvalidError("this is not a JSON object.")
     return given
