@@ -69,8 +69,8 @@ class Browser:
         """A key on whatever has the focus."""
         ActionChains(self.driver).send_keys(key).perform()
 
-    def said(self) -> str:
-        """What a screen reader was last told."""
+    def announced(self) -> str:
+        """What a screen reader last read out of the status region."""
         return str(self.run("return document.getElementById('status').textContent"))
 
     def complaints(self) -> list[str]:

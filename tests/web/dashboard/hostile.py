@@ -1,4 +1,4 @@
-"""An installation full of words that somebody chose to do harm, come in by the doors that such words have."""
+"""An installation full of hostile text, which came in wherever such text can come in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ from tnc.core.clock import new_id
 from tnc.core.models import DestinationId
 from tnc.core.toml import inline
 
-_FREE = ("text", "list", "table")  # kinds of facts that hold what a visitor or a file says
+_FREE = ("text", "list", "table")  # kinds of fields that hold free text
 
 
 @dataclass
 class Hostile:
-    """`click` was imported with the words in every fact, `real` was made by a browser that says them."""
+    """`click` was imported with the text in every field; `real` is a visit with the text in its headers."""
 
     installation: Installation
     text: str
@@ -28,7 +28,7 @@ class Hostile:
 
 @contextmanager
 def hostile(text: str) -> Iterator[Hostile]:
-    """Every word that comes from outside, and every name that may have it, is `text`."""
+    """Every text from outside, and every name that may hold it, is `text`."""
     with installed() as made:
         made.apply(_configuration(text))
         made.clock.now_ms = NOW_MS - 1000
@@ -44,7 +44,7 @@ def hostile(text: str) -> Iterator[Hostile]:
 
 
 def _configuration(text: str) -> str:
-    """Names may hold anything that can be printed."""
+    """Names may hold any printable text."""
     name = inline("".join(each if each.isprintable() else "?" for each in text)[:200])
     word = inline("".join(each if each.isprintable() else "?" for each in text)[:100])
     return f"""
@@ -95,7 +95,7 @@ offers = [ {{ id = "shoes" }} ]
 
 
 def _click(click_id: str, text: str) -> dict[str, Any]:
-    """The file of an import may say what it likes."""
+    """An imported file may hold any text."""
     wrapped = {"text": text, "list": [text], "table": {text: text}}
     closed = {"traffic", "device", "action", "consent", "connection", "click_id", "campaign", "workspace"}
     words = {
@@ -115,7 +115,7 @@ def _click(click_id: str, text: str) -> dict[str, Any]:
 
 
 def _delivery(made: Installation, text: str) -> None:
-    """The receiver answers with the words, and does not take what is sent."""
+    """The receiver replies with the text, and refuses what is sent."""
     made.meta.answer_next(400, {"error": {"message": text, "code": 100, "is_transient": False}})
     made.meta.answer_next(400, {"error": {"message": text, "code": 190, "is_transient": False}})
     for number in (1, 2):

@@ -70,7 +70,7 @@ _MEMORY: Final = Path("/dev/shm")
 
 @dataclass
 class Clock:
-    """The time of a test: it moves when told to."""
+    """The time of a test; it moves only when the test moves it."""
 
     now_ms: int = NOW_MS
 
@@ -227,13 +227,13 @@ class Installation:
 
     def import_clicks(self, *objects: dict[str, Any]) -> None:
         """Clicks from elsewhere, as `tnc import clicks` takes them."""
-        told = self.services.imports.add((json.encode(each) for each in objects), file="clicks.jsonl")
-        assert told["refused"] == 0, told["errors"]
+        result = self.services.imports.add((json.encode(each) for each in objects), file="clicks.jsonl")
+        assert result["refused"] == 0, result["errors"]
 
     # -- networks
 
-    def postback(self, click_id: ClickId | str, **said: str) -> PostbackReply:
-        params = {"cid": click_id, "key": "s3cret", **said}
+    def postback(self, click_id: ClickId | str, **parameters: str) -> PostbackReply:
+        params = {"cid": click_id, "key": "s3cret", **parameters}
         call = PostbackCall(method="GET", path="/postback", params=params, peer_ip="198.51.100.7")
         return self.services.conversions.receive(call)
 

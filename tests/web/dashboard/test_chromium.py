@@ -166,8 +166,8 @@ def test_links_are_copied_without_the_clipboard_api(browser: Browser) -> None:
 
     browser.one("button[data-copy]").click()
 
-    said = WebDriverWait(browser.driver, 5).until(lambda _: browser.said())
-    assert said in ("Copied", "Selected: press Control and C to copy")
+    announced = WebDriverWait(browser.driver, 5).until(lambda _: browser.announced())
+    assert announced in ("Copied", "Selected: press Control and C to copy")
     assert browser.run("return getSelection().toString()") == f"{TRACKING_BASE}/summer"
 
 
@@ -179,9 +179,9 @@ def test_a_filter_updates_the_page_and_its_address(browser: Browser) -> None:
     Select(browser.all("[name=by]")[0]).select_by_value("country")
 
     WebDriverWait(browser.driver, 10).until(lambda _: len(browser.all("#report tbody tr")) != before)
-    assert heading.text == "Reports"  # the same page: nothing was loaded anew
+    assert heading.text == "Reports"  # still the same page: it was not loaded again
     assert browser.path.startswith("/reports?by=country")
-    assert "rows" in browser.said()
+    assert "rows" in browser.announced()
     browser.driver.back()
     WebDriverWait(browser.driver, 10).until(lambda _: len(browser.all("#report tbody tr")) == before)
     assert browser.complaints() == []

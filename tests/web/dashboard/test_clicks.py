@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
 
 from tests.web.dashboard.conftest import Client, Open
@@ -11,7 +13,9 @@ from tests.web.dashboard.week import Week
 from tnc.core import fields
 from tnc.core.clock import new_id
 from tnc.core.models import SUBS, CampaignId, Click, ClickId, OfferId, Visit
-from tnc.web.dashboard.clicks import fact_groups
+from tnc.rules.decision import Step
+from tnc.tracking.explain import explain
+from tnc.web.dashboard.clicks import fact_groups, grouped
 
 ROW = re.compile(r'href="/clicks/([0-9a-z]+)"')
 OLDER = re.compile(r'href="(/clicks\?[^"]*before=[^"]+)" rel="next"')
@@ -178,3 +182,35 @@ def test_personal_data_is_marked() -> None:
 
     assert {"ip", "user_agent", "referrer", "external_id", "visitor", "params", "sub1"} <= marked
     assert not {"country", "campaign", "device"} & marked
+
+
+# ------------------------------------------------------------------------------------------------- the trace
+
+
+STEPS = st.builds(
+    Step,
+    kind=st.sampled_from(["campaign", "filter", "flow", "condition", "draw", "cap", "end"]),
+    text=st.text(max_size=3),
+)
+
+
+def test_conditions_are_shown_under_the_decision_they_lead_to(fresh: Installation) -> None:
+    click = fresh.visit()
+
+    shown = [
+        (each.step.kind, [step.kind for step in each.details])
+        for each in grouped(explain(fresh.workspace, click.click_id).trace)
+    ]
+
+    assert shown == [
+        ("filter", ["condition", "condition"]),
+        ("flow", ["condition", "condition"]),
+        ("end", ["draw", "draw", "draw"]),
+    ]
+
+
+@given(st.lists(STEPS))
+def test_no_step_is_lost(trace: list[Step]) -> None:
+    shown = [step for each in grouped(trace) for step in (*each.details, each.step)]
+
+    assert shown == trace

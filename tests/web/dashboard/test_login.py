@@ -69,8 +69,8 @@ async def test_behind_tls_the_cookie_is_bound_to_it(stranger: Open, shared: Inst
     )
 
     cookie = answer.cookies["__Host-tnc_session"]
-    told = (cookie["secure"], cookie["httponly"], cookie["samesite"], cookie["path"], cookie["domain"])
-    assert told == (True, True, "Lax", "/", ""), "what the prefix asks for, and out of reach of scripts"
+    attributes = (cookie["secure"], cookie["httponly"], cookie["samesite"], cookie["path"], cookie["domain"])
+    assert attributes == (True, True, "Lax", "/", ""), "as the prefix demands, and hidden from scripts"
 
 
 async def test_a_password_is_refused_over_plain_http(stranger: Open, shared: Installation) -> None:

@@ -87,7 +87,7 @@ async def test_a_visitor_is_found_and_erased_after_typing_the_word(owner: Open, 
     click, other, request_id = fresh.visit(), fresh.visit(ip="8.8.1.1"), request_of(fresh)
     client = await owner(fresh)
     named = await client.text(f"/privacy/requests/{request_id}?click={click.click_id}")
-    assert "Data of this visitor" not in named  # nobody is named in an address of ours
+    assert "Data of this visitor" not in named  # no visitor is named in an address of the dashboard
     found = await act(client, request_id, "find", click=click.click_id)
     assert '<th scope="row">clicks</th><td class="num">1</td>' in found
 

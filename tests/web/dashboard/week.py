@@ -82,16 +82,16 @@ def a_week() -> Iterator[Week]:
 
 def _visits(installation: Installation, busy: int) -> list[Click]:
     """Hour by hour, as the days breathe; the clicks that sold something."""
-    chance, clock, sold, told = Random(1), installation.clock, list[Click](), 0
+    chance, clock, sold, approved = Random(1), installation.clock, list[Click](), 0
     while clock.now_ms < NOW_MS:
         of_day = clock.now_ms // HOUR_MS % 24
         growth = 1 - (NOW_MS - clock.now_ms) / DAY_MS / 16
         count = round(busy * growth * (9 + 8 * math.sin((of_day - 9) / 24 * 2 * math.pi) + chance.randrange(6)))
         arriving = [_arriving(installation, chance, number * HOUR_MS // count) for number in range(count)]
         clock.now_ms += HOUR_MS
-        while told < len(sold):  # the network approves in the hour after
-            installation.postback(sold[told].click_id, status="approved", txid=f"t-{told}", payout="12.5")
-            told += 1
+        while approved < len(sold):  # the network approves in the hour after
+            installation.postback(sold[approved].click_id, status="approved", txid=f"t-{approved}", payout="12.5")
+            approved += 1
         for click in installation.visits(arriving):
             goes_on = click.lander is not None and chance.random() < 0.4
             if goes_on:
@@ -120,9 +120,9 @@ def _arriving(installation: Installation, chance: Random, after_ms: int) -> Any:
 # ------------------------------------------------------------------------------------------ sales, sent and not
 
 
-def sell(installation: Installation, click: Click, **said: str) -> None:
-    """A sale that the destination of its campaign is told of."""
-    reply = installation.postback(click.click_id, status="approved", **said)
+def sell(installation: Installation, click: Click, **parameters: str) -> None:
+    """A sale, which is queued for the destination of its campaign."""
+    reply = installation.postback(click.click_id, status="approved", **parameters)
     assert reply.outcome == "new", reply
 
 

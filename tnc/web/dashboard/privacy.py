@@ -100,7 +100,7 @@ async def _page(
     """`stores` is what is stored about the visitor; it is looked up where it is not given."""
     services, request_id = request.app[SERVICES], request.match_info["request_id"]
     found = await asyncio.to_thread(services.privacy_requests.request, request_id)
-    given = {} if request.method == "GET" else await _form(request)  # no visitor is named in an address of ours
+    given = {} if request.method == "GET" else await _form(request)  # no visitor is named in an address
     who, visitors = _who(given), 1
     if found["click"] and not who:
         who = {"click": found["click"]}

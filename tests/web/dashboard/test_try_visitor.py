@@ -43,11 +43,11 @@ async def test_the_form_becomes_the_visitor(owner: Open, shared: Installation) -
 
     assert "What would happen" in text
     assert "country is US or CA: yes, it is US" in text
-    told = [
+    facts = [
         fact(text, name)
         for name in ("IP address", "Browser", "Language", "Referrer", r"site \(sub1\)", "Source&#39;s click id")
     ]
-    assert told == [AMERICA, "Safari", "de", "https://news.example/", "12", "abc"]
+    assert facts == [AMERICA, "Safari", "de", "https://news.example/", "12", "abc"]
     assert 'value="https://land.example/quiz?k=' in text
     assert len(list(shared.workspace.histories.newest())) == before, "nothing is recorded"
 
