@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tnc.core.errors import InvalidError
-from tnc.core.exchange import read_dated_rates
+from tnc.core.exchange import built_in_rates, read_dated_rates
 
 DAY = (Date(2026, 11, 23) - Date(1970, 1, 1)).days
 
@@ -56,3 +56,12 @@ def test_a_wrong_line_is_named_by_number(file: Path, text: str, line: int) -> No
 def test_a_missing_rates_file_is_named(file: Path) -> None:
     with pytest.raises(InvalidError, match="cannot be read"):
         read_dated_rates(file, "USD")
+
+
+def test_reference_rates_are_built_in() -> None:
+    in_dollars = built_in_rates("USD")
+
+    assert 0.5 < in_dollars["EUR"] < 2
+    assert in_dollars["INR"] < 0.1
+    assert built_in_rates("EUR")["USD"] == pytest.approx(1 / in_dollars["EUR"])
+    assert not built_in_rates("XOF")

@@ -76,13 +76,14 @@ def _count_click(query: ResolvedQuery, click: Click, events: list[Any], zone: Zo
             "network": (landers[-1].network if landers else None) or click.network or each.network,
         }
         sums = groups[tuple(label(name, click, at_ms, zone, own) for name in query.by)]
-        sums["conversions", None] += each.status != "rejected"
+        sums["conversions", None] += each.status in ("lead", "sale")
+        sums["unmapped", None] += each.status is None
         sums["leads", None] += each.status == "lead"
         sums["sales", None] += each.status == "sale"
         sums["rejected", None] += each.status == "rejected"
         sums["revenue", each.currency] += (each.payout_micros or 0) if each.status == "sale" else 0
         sums["pending_revenue", each.currency] += (each.payout_micros or 0) if each.status == "lead" else 0
-        sums["cost", each.cost_currency] += (each.cost_micros or 0) if each.status != "rejected" else 0
+        sums["cost", each.cost_currency] += (each.cost_micros or 0) if each.status in ("lead", "sale") else 0
 
 
 def _in_one_currency(
@@ -90,6 +91,9 @@ def _in_one_currency(
 ) -> Sums:
     added: Sums = defaultdict(int)
     for (name, currency), amount in sums.items():
+        if currency not in (None, target) and target is not None and not {currency, target} <= {*rates, None}:
+            added[f"{name} {currency}"] += amount  # without a rate: beside the metric
+            continue
         foreign = currency not in (None, target) and target is not None
         added[name] += round(amount * (rates[str(currency)] / rates[str(target)])) if foreign else amount
     return added
@@ -108,7 +112,7 @@ def metrics(sums: Mapping[str, int]) -> dict[str, float | None]:
             name: got[name]
             for name in (
                 *("visits", "invalid", "unique_visits", "lander_views", "lander_clicks", "conversions"),
-                *("leads", "sales", "rejected", "revenue", "pending_revenue", "cost"),
+                *("leads", "sales", "rejected", "unmapped", "revenue", "pending_revenue", "cost"),
             )
         },
         "valid": valid,

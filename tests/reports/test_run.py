@@ -146,8 +146,8 @@ def test_every_dimension_can_be_grouped_filtered_and_sorted_by(store: ClickStore
         rest = store.ask(workspace=workspace, by=[name], where=[f"{name}!={dimension_text(row[name])}"])
         assert row in part.rows
         assert row not in rest.rows
-        assert part.totals["visits"] + rest.totals["visits"] == whole.totals["visits"]  # type: ignore[operator]
-    assert sum(row["visits"] for row in whole.rows) == whole.totals["visits"]  # type: ignore[misc]
+        assert part.totals["visits"] + rest.totals["visits"] == whole.totals["visits"]
+    assert sum(row["visits"] for row in whole.rows) == whole.totals["visits"]
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -343,12 +343,35 @@ def test_a_report_of_one_currency_is_in_that_currency(store: ClickStore) -> None
     assert store.ask(Exchange(home="USD")).totals["cost"] == 0.02
 
 
-def test_converting_needs_a_rate_and_names_the_missing_ones(store: ClickStore) -> None:
+def test_an_amount_without_a_rate_stands_beside_the_metric(store: ClickStore) -> None:
     store.replace(one_click(cost_micros=20_000, currency="EUR"))
 
     assert store.ask(Exchange(rates=RATES), currency="USD").totals["cost"] == 0.021674
-    with pytest.raises(InvalidError, match="no rate for USD, EUR"):
-        store.ask(currency="USD")
+    result = store.ask(currency="USD")
+    beside = {"metric": "cost", "currency": "EUR", "amount": 0.02, "count": 1}
+    assert (result.totals["cost"], result.totals["unconverted"]) == (0, [beside])
+    assert result.rows[0]["unconverted"] == [beside]
+    assert result.to_csv().splitlines()[1].endswith("cost + 0.02 EUR (1 amount)")
+    assert "+ 0.02 EUR (1 amount) is not in cost: there is no rate for EUR" in result.to_text()
+    assert "unconverted" not in store.ask().to_csv()
+
+
+@pytest.mark.parametrize("rates", [{"USD": 1.0}, {"USD": 1.0, "EUR": 1.083719}])
+@pytest.mark.parametrize("dated", [{}, {"EUR": [(0, 1.083719)]}])
+def test_what_has_no_rate_is_kept_apart_to_the_micro(
+    store: ClickStore, rates: dict[str, float], dated: dict[str, list[tuple[int, float]]]
+) -> None:
+    store.replace(three_days(5, currencies=("USD", "EUR", "INR")))
+    result = store.ask(Exchange(home="USD", rates=rates, dated=dated), by=["campaign", "country"])
+    known = rates | {currency: each[0][1] for currency, each in dated.items()}
+
+    query = replace(result.query, currency="USD")
+    for group, expected in recount(query, store.days[MAIN].values(), known).items():
+        (row,) = [row for row in result.rows if (row["campaign"], row["country"]) == group]
+        beside = {f"{each['metric']} {each['currency']}": each["amount"] for each in row.get("unconverted", [])}
+        assert beside == {name: money(amount) for name, amount in expected.items() if " " in name and amount}
+        if not dated:  # else each day is rounded by itself
+            assert (row["revenue"], row["cost"]) == (money(expected["revenue"]), money(expected["cost"]))
 
 
 def test_each_amount_is_converted_with_the_rate_of_its_day(store: ClickStore) -> None:
@@ -368,17 +391,15 @@ def test_each_amount_is_converted_with_the_rate_of_its_day(store: ClickStore) ->
     assert [row["cost"] for row in result.rows] == [1 + 2, 1 + 3, 1 + 3, 1 + 5]
     assert result.totals["cost"] == 4 + 2 + 3 + 3 + 5
     assert in_euro.totals["cost"] == pytest.approx(4 + 1 / 2 + 1 / 3 + 1 / 3 + 1 / 5, abs=2e-6)
-    with pytest.raises(InvalidError, match=f"no rate for EUR on {DATE - timedelta(days=2)}"):
-        store.ask(replace(exchange, rates={"USD": 1.0}))
+    without = store.ask(replace(exchange, rates={"USD": 1.0}), metrics=("cost",))
+    assert without.totals["unconverted"] == [{"metric": "cost", "currency": "EUR", "amount": 1.0, "count": 1}]
 
 
-def test_several_currencies_need_a_choice_or_rates(store: ClickStore) -> None:
+def test_several_currencies_need_a_choice_where_none_is_the_usual_one(store: ClickStore) -> None:
     store.replace(three_days(3, currencies=("USD", "EUR")))
 
     with pytest.raises(InvalidError, match="EUR, USD: choose one"):
         store.ask()
-    with pytest.raises(InvalidError, match="no rate for EUR"):
-        store.ask(Exchange(home="USD", rates={"USD": 1}))
     assert store.ask(metrics=("visits",)).totals["visits"]  # without money no rate is needed
     with pytest.raises(InvalidError, match="EUR, USD: choose one"):
         store.ask(metrics=("visits",), by=("campaign",), sort="epc")

@@ -27,7 +27,8 @@ def event_id(conversion: ConversionId, number: int = 0) -> str:
 
 
 def counts_for_cap(conversion: Conversion) -> bool:
-    return conversion.status != "rejected"
+    """As in reports: leads and sales. A conversion whose status is not mapped counts from when it is."""
+    return conversion.status in ("lead", "sale")
 
 
 def _present(history: Sequence[ConversionChange]) -> Conversion:

@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date as Date
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ DatedRates = Mapping[str, Sequence[tuple[int, float]]]
 
 _EPOCH: Final = Date(1970, 1, 1).toordinal()
 _EURO: Final = "EUR"
+_SHIPPED: Final = Path(__file__).parent / "data" / "eurofxref.csv"
 _NOTHING: Final = ("", "N/A")
 
 
@@ -34,6 +36,14 @@ def read_dated_rates(path: Path, home: str) -> DatedRates:
             raise _invalid(path, line, "a currency of ISO 4217 and a rate above 0 are needed")
         found.setdefault(currency, {})[day] = worth
     return {currency: sorted(days.items()) for currency, days in found.items() if currency != home}
+
+
+@cache
+def built_in_rates(home: str) -> Mapping[str, float]:
+    """What one unit of each currency was worth in `home` on the day of the European Central Bank's file that is shipped
+    with the program. Empty when the bank does not quote `home`.
+    """
+    return {currency: rates[-1][1] for currency, rates in read_dated_rates(_SHIPPED, home).items()}
 
 
 def _rates(path: Path, lines: Sequence[str], home: str) -> Iterator[tuple[int, int, str, float]]:

@@ -62,9 +62,11 @@ class Metric:
 # What is added up over clicks, lander clicks and conversions. Money is in micros of the report's currency.
 SUMS: Final = (
     "visits", "invalid", "unique_visits", "lander_views", "lander_clicks",
-    "conversions", "leads", "sales", "rejected", "revenue", "pending_revenue", "cost",
+    "conversions", "leads", "sales", "rejected", "unmapped", "revenue", "pending_revenue", "cost",
 )  # fmt: skip
 MONEY_SUMS: Final = ("revenue", "pending_revenue", "cost")
+# How many amounts other than 0 are in each of `MONEY_SUMS`.
+AMOUNT_COUNTS: Final = {name: f"{name}_amounts" for name in MONEY_SUMS}
 
 
 def _allowed(name: str) -> tuple[str, ...]:
@@ -144,7 +146,7 @@ METRICS: Final[Mapping[str, Metric]] = {
         _count("lander_views", "valid visits sent to a lander"),
         _count("lander_clicks", "lander views that went on to an offer, each once"),
         _ratio("lander_ctr", "lander_clicks / lander_views", "lander_clicks", "lander_views"),
-        _count("conversions", "all conversions but rejected ones"),
+        _count("conversions", "leads + sales"),
         _count("leads", "conversions that are a lead now"),
         _count("sales", "conversions that are a sale now"),
         _count("rejected", "conversions that are rejected now"),
@@ -159,5 +161,6 @@ METRICS: Final[Mapping[str, Metric]] = {
         _price("cpv", "cost / visits", "cost", "visits"),
         _price("cpa", "cost / conversions", "cost", "conversions"),
         _price("payout", "revenue / sales", "revenue", "sales"),
+        _count("unmapped", "conversions whose status no mapping knows; they count nowhere else"),
     )
 }

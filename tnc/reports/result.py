@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -14,7 +14,8 @@ from tnc.reports.dimensions import METRICS, UNKNOWN, MetricKind
 from tnc.reports.query import ResolvedQuery
 
 Cell = str | int | float | bool | None
-Row = dict[str, Cell]
+Row = dict[str, Any]  # a Cell under each name of a dimension or metric; `UNCONVERTED` beside them
+UNCONVERTED: Final = "unconverted"  # [{"metric", "currency", "amount", "count"}], only where there are some
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,19 +46,22 @@ class ReportResult:
         """One header line, then the rows. No cell can become a formula in a spreadsheet."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow((*self.query.by, *self.query.metrics))
+        beside = [UNCONVERTED] if UNCONVERTED in self.totals else []
+        writer.writerow((*self.query.by, *self.query.metrics, *beside))
         for row in self.rows:
             labels = [spreadsheet_safe(dimension_text(row[name])) for name in self.query.by]
             numbers = [_digits(row[name]) for name in self.query.metrics]
-            writer.writerow((*labels, *numbers))
+            amounts = [_unconverted_cell(row) for _ in beside]
+            writer.writerow((*labels, *numbers, *amounts))
         return text.getvalue()
 
     def to_text(self) -> str:
         """A header, the totals, then the rows, in columns; control characters are escaped."""
         query = self.query
         head = f"{rfc3339(query.start_ms)} to {rfc3339(query.end_ms)}, {query.timezone}, by {query.time} time"
+        beside = [UNCONVERTED] if UNCONVERTED in self.totals else []
         lines = [
-            [*query.by, *query.metrics],
+            [*query.by, *query.metrics, *beside],
             [*("all" if index == 0 else "" for index in range(len(query.by))), *self._metric_cells(self.totals)],
             *([*self._label_cells(row), *self._metric_cells(row)] for row in self.rows),
         ]
@@ -69,7 +73,18 @@ class ReportResult:
         return [terminal_safe(dimension_text(row[name])) for name in self.query.by]
 
     def _metric_cells(self, row: Row) -> list[str]:
-        return [metric_text(row[name], METRICS[name].kind) for name in self.query.metrics]
+        numbers = [metric_text(row[name], METRICS[name].kind) for name in self.query.metrics]
+        return [*numbers, *([_unconverted_cell(row)] if UNCONVERTED in self.totals else [])]
+
+
+def unconverted_text(amount: Mapping[str, Any]) -> str:
+    """`+ 36.00 EUR (3 amounts)`"""
+    count = amount["count"]
+    return f"+ {amount['amount']:.2f} {amount['currency']} ({count} {'amount' if count == 1 else 'amounts'})"
+
+
+def _unconverted_cell(row: Row) -> str:
+    return "; ".join(f"{each['metric']} {unconverted_text(each)}" for each in row.get(UNCONVERTED, ()))
 
 
 def dimension_text(value: Cell) -> str:

@@ -9,21 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date as Date
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from tnc.core.errors import FailedError, InvalidError, NotFoundError
-from tnc.core.exchange import read_dated_rates
+from tnc.core.exchange import built_in_rates, read_dated_rates
 from tnc.core.fields import money
 from tnc.core.models import SUBS, WorkspaceId
 from tnc.reports.columns.archive import MIN_GROUP, OTHER, ArchivedDay, archived_dates
 from tnc.reports.columns.columns import Columns, DaySource
 from tnc.reports.columns.day_folder import DayFolder
 from tnc.reports.columns.duck import Duck, UnreadableError, Values
-from tnc.reports.dimensions import DIMENSIONS, METRICS, MONEY_SUMS, SUMS, UNKNOWN, Dimension, Metric
+from tnc.reports.dimensions import AMOUNT_COUNTS, DIMENSIONS, METRICS, MONEY_SUMS, SUMS, UNKNOWN, Dimension, Metric
 from tnc.reports.query import ReportQuery, ResolvedQuery
-from tnc.reports.result import Cell, ReportResult, Row
+from tnc.reports.result import UNCONVERTED, Cell, ReportResult, Row, unconverted_text
 from tnc.reports.sql import DAY_SEPARATOR, archive_reading, sums_select
 from tnc.store.days.writer import utc_date
 from tnc.store.workspace import Workspace
@@ -69,10 +68,13 @@ class Exchange:
 
 
 def exchange_of(workspace: Workspace) -> Exchange:
-    """The workspace's currency and exchange rates. Raises what `read_dated_rates` raises."""
+    """The workspace's currency and exchange rates: the owner's, else those shipped with the program.
+
+    Raises what `read_dated_rates` raises.
+    """
     home, file = workspace.settings.currency, workspace.settings.rates_file
     dated = read_dated_rates(Path(file), home) if file else {}
-    return Exchange(home=home, rates={**dict(workspace.settings.rates), home: 1.0}, dated=dated)
+    return Exchange(home=home, rates={**built_in_rates(home), **dict(workspace.settings.rates), home: 1.0}, dated=dated)
 
 
 class Reports:
@@ -140,42 +142,45 @@ def _query_columns(
     values = Values()
     added = sums_select(query, live, archived, values, daily=bool(exchange.dated))
     duck.rows(f"create or replace temp table sums as {added}", values)
-    currency, factors = _currency(duck, query, exchange)
-    (totals,) = _table(duck, (), query.metrics, factors)
+    currency, factors, missing = _currency(duck, query, exchange)
+    (totals,) = _table(duck, (), query.metrics, factors, missing=missing)
     return ReportResult(
         query=query,
         currency=currency,
-        rows=_table(duck, query.by, query.metrics, factors, order=_order(query), limit=query.limit) if query.by else [],
+        rows=_table(duck, query.by, query.metrics, factors, missing=missing, order=_order(query), limit=query.limit)
+        if query.by
+        else [],
         totals=totals,
-        notes=[*_archive_notes(query, archived), *_withheld_notes(query, live)],
+        notes=[*_unconverted_notes(totals), *_archive_notes(query, archived), *_withheld_notes(query, live)],
     )
 
 
-def _currency(duck: Duck, query: ResolvedQuery, exchange: Exchange) -> tuple[str | None, dict[str, float]]:
-    """The currency of the result, and for each other value of `money` the factor that converts it."""
+def _currency(
+    duck: Duck, query: ResolvedQuery, exchange: Exchange
+) -> tuple[str | None, dict[str, float], dict[str, str]]:
+    """The currency of the result, for each other value of `money` the factor that converts it, and the values of
+    `money` that have none, each with its currency.
+    """
     added = " + ".join(f"sum(abs({name}))" for name in MONEY_SUMS)
     seen = dict(duck.rows(f"select money, {added} from sums where money is not null group by money", Values()))
     in_use = [each for each in seen if seen[each] or not any(seen.values())]
     found = {each: _split_money(each) for each in sorted(in_use, key=_split_money)}
     needed = list(dict.fromkeys(currency for currency, _ in found.values()))
     target = query.currency or (needed[0] if len(needed) == 1 else exchange.home)
-    others = {each: of for each, of in found.items() if of[0] != target}
     if not _asks_for_money(query):
-        return target, {}
-    if target is None and others:
+        return target, {}, {}
+    if target is None and needed:
         raise InvalidError(f"the money of this report is in {', '.join(needed)}: choose one with `--currency`.")
-    factors, missing = dict[str, float](), list[str]()
-    for each, (currency, day) in others.items():
+    factors, missing = dict[str, float](), dict[str, str]()
+    for each, (currency, day) in found.items():
+        if currency == target:
+            continue
         worth, wanted = exchange.worth(currency, day), exchange.worth(target, day)
-        if worth is not None and wanted is not None:
+        if worth is None or wanted is None:
+            missing[each] = currency
+        else:
             factors[each] = worth / wanted
-        missing += [_describe_rate(str(name), day) for name, it in ((target, wanted), (currency, worth)) if it is None]
-    if missing:
-        raise InvalidError(
-            f"this report cannot be in {target}: there is no rate for {', '.join(dict.fromkeys(missing))}. "
-            "Add it to the rates of the workspace, or run a narrower report, for example of one offer."
-        )
-    return target, factors
+    return target, factors, missing
 
 
 def _asks_for_money(query: ResolvedQuery) -> bool:
@@ -189,22 +194,23 @@ def _split_money(money: str) -> tuple[str, int | None]:
     return currency, int(day) if day else None
 
 
-def _describe_rate(currency: str, day: int | None) -> str:
-    return currency if day is None else f"{currency} on {Date(1970, 1, 1) + timedelta(days=day)}"
-
-
 def _table(
     duck: Duck,
     by: Sequence[str],
     metrics: Sequence[str],
     factors: Mapping[str, float],
     *,
+    missing: Mapping[str, str],
     order: str = "1",
     limit: int | None = None,
 ) -> list[Row]:
-    """One row for each combination of the dimensions; without dimensions, the one row of the totals."""
+    """One row for each combination of the dimensions; without dimensions, the one row of the totals.
+
+    Amounts whose `money` is in `missing` are not in the metrics; they are listed in the row as `unconverted`.
+    """
     values = Values()
-    exchanged = ", ".join(f"coalesce(sum({_exchanged(name, factors)}), 0) as {name}" for name in SUMS)
+    left_out = f"money in ({', '.join(values.bind(each) for each in missing)})" if missing else ""
+    exchanged = ", ".join(f"coalesce(sum({_exchanged(name, factors, left_out)}), 0) as {name}" for name in SUMS)
     rates = f"left join {_rates(factors, values)} using (money)" if factors else ""
     names = [f'"{name}"' for name in by]
     added = ", ".join(f"sum({name}) as {name}" for name in SUMS)
@@ -223,12 +229,47 @@ def _table(
         """,
         values,
     )
+    beside = _unconverted(duck, by, missing) if missing else {}
     return [
         {
             **{name: _dimension_value(DIMENSIONS[name], cell) for name, cell in zip(by, row, strict=False)},
             **{name: _metric_value(METRICS[name], cell) for name, cell in zip(metrics, row[len(by) :], strict=True)},
+            **({UNCONVERTED: beside[key]} if (key := tuple(row[: len(by)])) in beside else {}),
         }
         for row in found
+    ]
+
+
+def _unconverted(
+    duck: Duck, by: Sequence[str], missing: Mapping[str, str]
+) -> dict[tuple[str | None, ...], list[dict[str, Any]]]:
+    """For each combination of the dimensions the amounts without a rate, by metric and currency."""
+    values = Values()
+    names = [f'"{name}"' for name in by]
+    listed = ", ".join(values.bind(each) for each in missing)
+    added = ", ".join(f"sum({name}), sum({AMOUNT_COUNTS[name]})" for name in MONEY_SUMS)
+    currency = f"string_split(money, '{DAY_SEPARATOR}')[1]"
+    rows = duck.rows(
+        f"select {', '.join([*names, currency])}, {added} from sums where money in ({listed}) group by all", values
+    )
+    found: dict[tuple[str | None, ...], list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: str(row[len(by)])):
+        sums = row[len(by) + 1 :]
+        amounts = [
+            {"metric": name, "currency": row[len(by)], "amount": money(int(amount)), "count": int(count)}
+            for name, amount, count in zip(MONEY_SUMS, sums[::2], sums[1::2], strict=True)
+            if count
+        ]
+        if amounts:
+            found.setdefault(tuple(row[: len(by)]), []).extend(amounts)
+    return found
+
+
+def _unconverted_notes(totals: Row) -> list[str]:
+    return [
+        f"{unconverted_text(each)} is not in {each['metric']}: there is no rate for {each['currency']}; add it to "
+        "`rates` in config.toml."
+        for each in totals.get(UNCONVERTED, ())
     ]
 
 
@@ -237,10 +278,12 @@ def _rates(factors: Mapping[str, float], values: Values) -> str:
     return f"(select unnest({known}::varchar[]) as money, unnest({factor}::double[]) as factor)"
 
 
-def _exchanged(name: str, factors: Mapping[str, float]) -> str:
-    if name not in MONEY_SUMS or not factors:
+def _exchanged(name: str, factors: Mapping[str, float], left_out: str) -> str:
+    if name not in MONEY_SUMS or not (factors or left_out):
         return name
-    return f"case when factor is null then {name} else round({name} * factor)::hugeint end"
+    nothing = f"when {left_out} then 0" if left_out else ""
+    rest = f"when factor is not null then round({name} * factor)::hugeint" if factors else ""
+    return f"case {nothing} {rest} else {name} end"
 
 
 def _order(query: ResolvedQuery) -> str:

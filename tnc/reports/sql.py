@@ -1,7 +1,8 @@
 """The SQL that groups and adds up the columns for a report, in one statement.
 
 The text contains only names from the registries; every value is bound. The result has the dimensions under
-their names, `money` (the currency of the amounts in that row, or null) and one column for each of `SUMS`.
+their names, `money` (the currency of the amounts in that row, or null) and one column for each of `SUMS` and of
+`AMOUNT_COUNTS`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,11 @@ from tnc.reports.columns.archive import ArchivedDay, ArchiveReading
 from tnc.reports.columns.day_folder import DayFolder
 from tnc.reports.columns.duck import Values
 from tnc.reports.columns.schema import COLUMNS, INVALID, LANDER_VIEW, UNIQUE, VISIT, Kind
-from tnc.reports.dimensions import DIMENSIONS, SUMS, UNKNOWN
+from tnc.reports.dimensions import AMOUNT_COUNTS, DIMENSIONS, SUMS, UNKNOWN
 from tnc.reports.query import Filter, ResolvedQuery
 
 _QUARTERS: Final = DAY_MS // QUARTER_MS
+_ADDED: Final = (*SUMS, *AMOUNT_COUNTS.values())
 DAY_SEPARATOR: Final = "@"  # between the currency and the day in `money`, where amounts are kept apart by day
 
 
@@ -85,7 +87,7 @@ class _Composer:
     def sums(self) -> str:
         money = f"money || '{DAY_SEPARATOR}' || (quarter // {_QUARTERS}) as money" if self._daily else "money"
         labels = ", ".join([*(f'{DIMENSIONS[name].sql} as "{name}"' for name in self._query.by), money])
-        added = ", ".join(f"sum({name}) as {name}" for name in SUMS)
+        added = ", ".join(f"sum({name}) as {name}" for name in _ADDED)
         kinds = [self._visits(), self._lander_clicks(), self._payouts(), self._costs()]
         facts = " union all ".join(kinds)
         local = ""
@@ -105,7 +107,8 @@ class _Composer:
     def _visits(self) -> str:
         return self._fact(
             f"""
-            select {self._grouped("quarter", "currency as money")}, flags, {self._count} as n, sum(cost_micros) as spent
+            select {self._grouped("quarter", "currency as money")}, flags, {self._count} as n,
+                   sum(cost_micros) as spent, {self._amounts("cost_micros")} as amounts
             from {self._scan("clicks")}
             where {self._conditions()}
             group by all
@@ -116,6 +119,7 @@ class _Composer:
                 "unique_visits": _where_flags(UNIQUE, UNIQUE),
                 "lander_views": _where_flags(INVALID | LANDER_VIEW, LANDER_VIEW),
                 "cost": "coalesce(spent, 0)",
+                "cost_amounts": "amounts",
             },
             where=f"flags & {VISIT} = {VISIT}",
         )
@@ -135,18 +139,22 @@ class _Composer:
         return self._fact(
             f"""
             select {self._grouped(self._conversion_quarter, "payout_currency as money")},
-                   conversion_status as status, {self._count} as n, coalesce(sum(payout_micros), 0) as paid
+                   conversion_status as status, {self._count} as n, coalesce(sum(payout_micros), 0) as paid,
+                   {self._amounts("payout_micros")} as amounts
             from {self._scan("conversions")}
             where {self._conditions()}
             group by all
             """,
             {
-                "conversions": "case when status is distinct from 'rejected' then n else 0 end",
+                "conversions": "case when status in ('lead', 'sale') then n else 0 end",
                 "leads": _where_status("lead", "n"),
                 "sales": _where_status("sale", "n"),
                 "rejected": _where_status("rejected", "n"),
+                "unmapped": "case when status is null then n else 0 end",
                 "revenue": _where_status("sale", "paid"),
                 "pending_revenue": _where_status("lead", "paid"),
+                "revenue_amounts": _where_status("sale", "amounts"),
+                "pending_revenue_amounts": _where_status("lead", "amounts"),
             },
         )
 
@@ -155,19 +163,24 @@ class _Composer:
         return self._fact(
             f"""
             select {self._grouped(self._conversion_quarter, "conversion_cost_currency as money")},
-                   sum(conversion_cost_micros) as spent
+                   sum(conversion_cost_micros) as spent, {self._amounts("conversion_cost_micros")} as amounts
             from {self._scan("conversions")}
             where conversion_cost_micros is not null
-              and conversion_status is distinct from 'rejected'
+              and conversion_status in ('lead', 'sale')
               and {self._conditions()}
             group by all
             """,
-            {"cost": "spent"},
+            {"cost": "spent", "cost_amounts": "amounts"},
         )
 
     @property
     def _conversion_quarter(self) -> str:
         return "converted_quarter" if self._query.time == "conversion" else "quarter"
+
+    def _amounts(self, column: str) -> str:
+        """How many amounts other than 0 there are; a row of archived days counts as often as its clicks."""
+        weight = "weight" if self._archived else "1"
+        return f"coalesce(sum({weight}) filter ({column} <> 0), 0)"
 
     @property
     def _in_time(self) -> bool:
@@ -180,7 +193,7 @@ class _Composer:
 
     def _fact(self, grouped: str, sums: Mapping[str, str], *, where: str = "true") -> str:
         keys = [*self._keys, *(["quarter"] if self._in_time else []), "money"]
-        added = [f"({sums.get(name, '0')})::hugeint as {name}" for name in SUMS]
+        added = [f"({sums.get(name, '0')})::hugeint as {name}" for name in _ADDED]
         return f"select {', '.join([*keys, *added])} from ({grouped}) where {where}"
 
     def _conditions(self) -> str:

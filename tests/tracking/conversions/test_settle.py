@@ -276,12 +276,12 @@ def test_other_cost_models_cost_nothing_per_conversion(cost: Cost) -> None:
     assert desk.conversions[0].cost_micros is None
 
 
-def test_a_rejected_conversion_no_longer_counts_for_the_cap() -> None:
+def test_rejected_and_unmapped_conversions_do_not_count_for_the_cap() -> None:
     desk = Desk()
     desk.calls([{"txid": "t1"}, {"txid": "t2", "status": "lead"}, {"txid": "t3", "status": "frozen"}])
     desk.call(txid="t1", status="rejected")
 
-    assert [counts_for_cap(conversion) for conversion in desk.conversions] == [False, True, True]
+    assert [counts_for_cap(conversion) for conversion in desk.conversions] == [False, True, False]
 
 
 # ------------------------------------------------------------------------------------------------ laws
