@@ -111,20 +111,20 @@ async def test_conversions_stored_during_a_recount_of_caps_count_once(server: Se
 async def test_exclusive_work_waits_while_a_day_is_detached(server: Server) -> None:
     await clicks(server, 1)
     day = server.workspace.id, utc_date(server.workspace.world.now_ms())
-    lent, go_on = threading.Event(), threading.Event()
+    detached, go_on = threading.Event(), threading.Event()
 
     def works() -> None:
-        lent.set()
+        detached.set()
         go_on.wait()
 
-    lending = asyncio.create_task(server.click_log.detach(day, works))
-    await asyncio.to_thread(lent.wait)
+    detaching = asyncio.create_task(server.click_log.detach(day, works))
+    await asyncio.to_thread(detached.wait)
     waiting = asyncio.create_task(asyncio.to_thread(server.writer.exclusive, lambda days: days.close_day(day)))
     await asyncio.sleep(0.3)
     assert not waiting.done()
 
     go_on.set()
-    await lending
+    await detaching
     await waiting
 
 

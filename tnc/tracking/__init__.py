@@ -1,1 +1,1 @@
-"""What the running tracker holds in memory: compiled campaigns, who was seen, what is capped."""
+"""Clicks and conversions as they come in, and the configuration that goes live. No HTTP."""

@@ -95,7 +95,7 @@ class Configure:
         """Store a new version, all or nothing, or none when nothing changes; returns its number and the diff.
 
         `secret` reads "env:NAME" and "file:/path"; without it they are refused, because a server would read them with
-        its own rights for whoever has a session.
+        its own rights for every dashboard user.
         """
         return self._make_version(lambda: self.plan(text, file=file, prune=prune, secret=secret), by=by)
 

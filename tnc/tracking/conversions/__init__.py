@@ -1,1 +1,1 @@
-"""Conversions: what networks say about a click, read, settled against what is known, and summed up."""
+"""Conversions: postbacks are read, judged against the known conversions of their click, and stored."""

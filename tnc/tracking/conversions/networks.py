@@ -1,4 +1,4 @@
-"""Which network speaks, and whether it may."""
+"""The network that a postback belongs to, and whether its key and IP address are accepted."""
 
 import hmac
 import ipaddress
@@ -18,8 +18,8 @@ def network_of(
     named: NetworkId | None,
     networks: Mapping[NetworkId, Network],
 ) -> Network | None:
-    """The network of the offer that the click was sent to, else the one recorded with the click, and
-    only when there is neither the one that the call names with `&network=ID`.
+    """The network of the offer that the click was sent to, else the one stored with the click, else the one that the
+    postback names with `&network=ID`.
     """
     own = (offer.network if offer else None) or recorded
     if own is not None and own in networks:
@@ -30,10 +30,10 @@ def network_of(
 
 
 def refusal(network: Network | None, *, key: str | None, peer_ip: str) -> str | None:
-    """The plain text for a 403, or None when the call may be settled.
+    """The text of a 403, or None when the postback is accepted.
 
-    Ask after the click was found: an unknown click is answered first, so that a network's clean-up
-    of old clicks is not mistaken for an attack.
+    Called after the click was found: an unknown click is answered as such, so that postbacks about old clicks do not
+    look like an attack.
     """
     if network is None:
         return None

@@ -1,4 +1,4 @@
-"""Stores what a postback, a person or a file says about a conversion, with the deliveries that follow from it.
+"""Stores conversions from postbacks, from files and by hand, with the deliveries that follow from them.
 
 Runs inside the transaction of the writer, so nothing changes between reading and writing.
 """

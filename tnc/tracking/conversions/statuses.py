@@ -1,4 +1,4 @@
-"""What a network's word means: lead, sale, rejected, an event beside the sale, or nothing known yet."""
+"""What the status of a network means: lead, sale, rejected, an event beside the sale, or unknown."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from tnc.tracking.conversions.postback import Incoming, Meaning
 
 CANONICAL: dict[str, Meaning] = {status: status for status in STATUSES}
 
-# Understood only while nobody has written a mapping: the words are common, not certain. Words that
-# networks use for opposite things (accepted, valid, 1, 2) are not among them.
+# Used only without a mapping: these words are common, not certain. Words that networks use for opposite things
+# (accepted, valid, 1, 2) are not among them.
 _COMMON: dict[Meaning, str] = {
     "lead": "pending hold on_hold waiting wait new created processing registration",
     "sale": "approved approve confirmed confirm paid purchase completed",
@@ -18,11 +18,11 @@ _COMMON: dict[Meaning, str] = {
 }
 COMMON: dict[str, Meaning] = CANONICAL | {word: meaning for meaning, words in _COMMON.items() for word in words.split()}
 
-# Things that earn beside the sale; as a status word each becomes an event of its own.
+# Events that earn beside the sale; as a status each becomes an event of its own.
 EVENTS: frozenset[str] = frozenset({"deposit", "trial", "rebill", "upsell"})
 
-# Nothing goes back to lead, and what was rejected stays so: a late repeat of the sale must not bring
-# it back. Only a correction does (a network with `duplicates = "update"`, or a person).
+# No status goes back to lead, and a rejected conversion stays rejected: a late repeat of the sale must not restore
+# it. Only a correction does (a network with `duplicates = "update"`, or a person).
 MOVES: frozenset[tuple[ConversionStatus, ConversionStatus]] = frozenset(
     {("lead", "sale"), ("lead", "rejected"), ("sale", "rejected")}
 )
@@ -31,16 +31,16 @@ CORRECTIONS = MOVES | {("rejected", "sale")}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What was said, understood as far as it can be."""
+    """The status and event of a postback, as far as they are known."""
 
-    status: ConversionStatus | None  # None: no mapping knows the word
+    status: ConversionStatus | None  # None: no mapping has the word
     word: str | None
     event: str | None
-    ignored: bool = False  # the URL says that this word is to be ignored
+    ignored: bool = False  # the URL maps this word to "ignored"
 
 
 def vocabulary(network: Network | None, meanings: Mapping[str, Meaning]) -> dict[str, Meaning]:
-    """Case-folded word -> meaning: the network's own mapping first, then the URL's, then the canonical words."""
+    """Case-folded word -> meaning: the mapping of the network first, then of the URL, then the canonical words."""
     mapped: dict[str, Meaning] = {
         word.casefold(): status for status in STATUSES for word in (network.statuses.get(status, ()) if network else ())
     }
@@ -48,7 +48,7 @@ def vocabulary(network: Network | None, meanings: Mapping[str, Meaning]) -> dict
 
 
 def read_status(incoming: Incoming, network: Network | None) -> Reading:
-    """The status and event of a call. No status word at all means sale; an unknown one means None."""
+    """The status and event of a postback. Without a status it is a sale; an unknown status gives None."""
     known = vocabulary(network, incoming.meanings)
     words, event = incoming.status_words, incoming.event
     kind = incoming.type_word
@@ -69,7 +69,7 @@ def read_status(incoming: Incoming, network: Network | None) -> Reading:
 
 
 def moves_on(before: ConversionStatus | None, after: ConversionStatus, *, correcting: bool) -> bool:
-    """Whether `after` is news for a conversion whose status is `before`."""
+    """Whether a conversion with the status `before` takes the status `after`."""
     if before is None:
         return True
     return (before, after) in (CORRECTIONS if correcting else MOVES)
