@@ -340,14 +340,14 @@ class Commits:
 
 
 def beside(
-    server: Server, rate: float, made: Appliance, errand: str, **words: object
+    server: Server, rate: float, made: Appliance, command: str, **words: object
 ) -> tuple[float, list[float], dict[str, Any]]:
     """Seconds of what a command asks of the server, latencies of clicks meanwhile and a second after, the answer."""
     done: list[tuple[float, dict[str, Any]]] = []
 
     def ask() -> None:
         begun = time.perf_counter()
-        told = Remote(made.data / "socket").call(errand, **words)
+        told = Remote(made.data / "socket").call(command, **words)
         done.append((time.perf_counter() - begun, told))
 
     thread = threading.Thread(target=ask)
