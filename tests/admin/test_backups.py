@@ -238,3 +238,97 @@ def test_requests_and_retention_times_are_restored_as_they_are_now(full: SmallWo
         states = {each.request_id: [step.state for step in each.steps] for each in workspace.register.all_of().wait()}
         assert states == {before.request_id: ["received", "denied"], after.request_id: ["received"]}
         assert workspace.settings.clicks_days == 30
+
+
+# ------------------------------------------------------------------------------------------------ changed files
+
+
+def members(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def rewritten(path: Path, content: dict[str, bytes], name: str = "changed") -> Path:
+    changed = path.with_name(f"{name}.tncbackup")
+    with zipfile.ZipFile(changed, "w") as archive:
+        for member, data in content.items():
+            archive.writestr(member, data)
+    return changed
+
+
+def without_the_last_row(day: bytes) -> bytes:
+    """Messages of a day without its last one."""
+    position = last = 0
+    while position < len(day):
+        last, position = position, position + 4 + int.from_bytes(day[position : position + 4], "big")
+    return day[:last]
+
+
+def changed_manifest(content: dict[str, bytes], **fields: object) -> bytes:
+    return json.dumps(json.loads(content["manifest.json"]) | fields).encode()
+
+
+def damage(kind: str, whole: dict[str, bytes]) -> dict[str, bytes]:
+    day = next(name for name in whole if name.startswith("days/"))
+    match kind:
+        case "a row taken out":
+            return whole | {day: without_the_last_row(whole[day])}
+        case "a day taken out":
+            return {name: data for name, data in whole.items() if name != day}
+        case "a member added":
+            return whole | {"days/main/2020-01-01": b""}
+        case "no control database":
+            return {name: data for name, data in whole.items() if name != "control"}
+        case "no seal":
+            return {name: data for name, data in whole.items() if name != "manifest.seal"}
+        case "another count":
+            return whole | {"manifest.json": changed_manifest(whole, clicks=1)}
+        case "called an older format":
+            plain = changed_manifest(whole, format=1, members={})
+            return {name: data for name, data in whole.items() if name != "manifest.seal"} | {"manifest.json": plain}
+        case "a huge manifest":
+            return whole | {"manifest.json": b" " * (17 << 20)}
+        case _:
+            return whole | {day: b"\xff" * 100}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "a row taken out",
+        "a day taken out",
+        "a member added",
+        "no control database",
+        "no seal",
+        "another count",
+        "called an older format",
+        "a huge manifest",
+        "nonsense for a day",
+    ],
+)
+def test_a_changed_backup_is_neither_verified_nor_restored(full: SmallWorkspace, tmp_path: Path, kind: str) -> None:
+    path = backup(full, tmp_path / "copies")
+    changed = rewritten(path, damage(kind, members(path)))
+
+    with pytest.raises((RefusedError, InvalidError)):
+        Backups(full.workspace).verify(changed)
+    with pytest.raises((RefusedError, InvalidError)):
+        Backups(full.workspace).restore(changed, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_rewritten_but_equal_backup_is_accepted(full: SmallWorkspace, tmp_path: Path) -> None:
+    path = backup(full, tmp_path / "copies")
+
+    told = Backups(full.workspace).verify(rewritten(path, members(path)))
+
+    assert (told["refused"], told["opened"]) == (0, told["records"])
+
+
+def test_a_list_of_backups_names_those_that_cannot_be_read(full: SmallWorkspace, tmp_path: Path) -> None:
+    path = backup(full, tmp_path / "copies")
+    (path.parent / "tnc-broken.tncbackup").write_bytes(b"nothing")
+
+    listed = {Path(each["file"]).name: each["clicks"] for each in Backups(full.workspace).all_files(path.parent)}
+
+    assert listed == {path.name: 42, "tnc-broken.tncbackup": None}

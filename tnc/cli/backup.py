@@ -39,7 +39,8 @@ def list_(context: CliContext, folder: str | None, as_json: bool) -> None:
         print_json(result)
         return
     for each in result:
-        click.echo(f"{each['made_at']}  {each['clicks']:>9} clicks  {each['bytes']:>12} bytes  {each['file']}")
+        made = "cannot be read" if each["made_at"] is None else f"{each['made_at']}  {each['clicks']:>9} clicks"
+        click.echo(f"{made}  {each['bytes']:>12} bytes  {each['file']}")
 
 
 @backup.command("verify")

@@ -4,13 +4,18 @@ A ZIP. For each day it holds the sealed records with their numbers, without the 
 and the control database and the sums of older days, sealed under the installation's key. It holds no key. An erasure
 destroys keys in the keyring, so it reaches the records in every backup without touching the files.
 
+The manifest names the size and the SHA-256 of every member and is sealed, so nothing can be taken out, added or
+changed unnoticed. Backups of format 1 lack that: only their control database, sums and records are sealed.
+
 A member `<vault>/<workspace>/<date>` is a sequence of messages, each a length and MessagePack: the name of a table with
 the names of its columns, then its rows.
 """
 
+import hashlib
 import sqlite3
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -31,16 +36,34 @@ from tnc.store.database import Tables, all_tables, read_tables
 from tnc.store.days import schema
 from tnc.store.days.schema import open_to_read
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 ENDING: Final = ".tncbackup"
 
 _LENGTH: Final = struct.Struct(">I")
 _MANIFEST: Final = "manifest.json"
+_SEAL: Final = "manifest.seal"  # the SHA-256 of the manifest, sealed
+_LARGEST_MANIFEST: Final = 16 << 20  # bytes; a member takes about 130
+_PORTION: Final = 1 << 20
 _CONTROL: Final = "control"
 _SUMS: Final = "sums"
 _SESSIONS: Final = ("sessions",)  # a restore signs everybody out
 
+_CHANGED: Final = (
+    "this backup was made by another installation, or was changed: its keyring does not open it. "
+    "Name the config.toml of the installation that made it with --config, or use another backup."
+)
+# What reading a damaged ZIP and the messages in it may raise.
+_DAMAGE: Final = (
+    zipfile.BadZipFile, zlib.error, EOFError, KeyError, IndexError, TypeError, ValueError, OverflowError,
+    RuntimeError, struct.error, msgspec.MsgspecError,
+)  # fmt: skip
+
 Row = tuple[Any, ...]
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    size: int
+    sha256: str
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -53,6 +76,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     # The formats of its tables. Backups from before these fields have the formats below, perhaps without some tables.
     control_schema: int = 2
     day_schema: int = 1
+    members: dict[str, Member] = {}  # all but the manifest and its seal; none in format 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +106,7 @@ class BackupWriter:
         self._key = control_key
         self._workspace = workspace
         self._clicks = 0
+        self._members: dict[str, Member] = {}
         self._days: dict[VaultName, list[str]] = {"days": [], "restricted": []}
         self._sums: list[str] = []
 
@@ -95,16 +120,16 @@ class BackupWriter:
 
     def add_day(self, vault: VaultName, date: Date, path: Path) -> None:
         """All tables of a day as they are now, without blind tokens."""
-        with (
-            closing(open_to_read(path)) as database,
-            self._zip.open(f"{vault}/{self._workspace}/{date.isoformat()}", "w", force_zip64=True) as member,
-        ):
+        name = f"{vault}/{self._workspace}/{date.isoformat()}"
+        with closing(open_to_read(path)) as database, self._zip.open(name, "w", force_zip64=True) as file:
+            member = _Digesting(file)
             database.execute("begin")  # one snapshot, while others write
             for table, columns in _kept_columns(database):
                 _write(member, [table, columns])
                 for row in database.execute(f"select {', '.join(columns)} from {table}"):
                     _write(member, row)
                     self._clicks += table == "clicks"
+        self._members[name] = member.member()
         self._days[vault].append(date.isoformat())
 
     def add_control(self, database: sqlite3.Connection) -> None:
@@ -117,7 +142,9 @@ class BackupWriter:
         self._sums.append(path.name)
 
     def _add_sealed(self, name: str, content: bytes) -> None:
-        self._zip.writestr(name, crypto.seal(self._key, content, _place(self._workspace, name)))
+        sealed = crypto.seal(self._key, content, _place(FORMAT, self._workspace, name))
+        self._zip.writestr(name, sealed)
+        self._members[name] = Member(size=len(sealed), sha256=hashlib.sha256(sealed).hexdigest())
 
     def finish(self, made_at: str) -> Manifest:
         manifest = Manifest(
@@ -129,8 +156,12 @@ class BackupWriter:
             sums=self._sums,
             control_schema=control.CONTROL.version,
             day_schema=schema.DAY.version,
+            members=self._members,
         )
-        self._zip.writestr(_MANIFEST, msgspec.json.encode(manifest))
+        text = msgspec.json.encode(manifest)
+        self._zip.writestr(_MANIFEST, text)
+        place = _place(FORMAT, self._workspace, _SEAL)
+        self._zip.writestr(_SEAL, crypto.seal(self._key, hashlib.sha256(text).digest(), place))
         self._zip.close()
         return manifest
 
@@ -142,13 +173,44 @@ class BackupReader:
         self._path = path
         try:
             self._zip = zipfile.ZipFile(path)
-            self.manifest = msgspec.json.decode(self._zip.read(_MANIFEST), type=Manifest)
-        except (OSError, zipfile.BadZipFile, KeyError, msgspec.MsgspecError) as error:
+            self._text = self._read_manifest()
+            self.manifest = msgspec.json.decode(self._text, type=Manifest)
+        except (OSError, *_DAMAGE) as error:
             raise InvalidError(f"{path} is no backup of tnc, or not a whole one; see `tnc backup list`.") from error
         its = self.manifest
         newer = its.control_schema > control.CONTROL.version or its.day_schema > schema.DAY.version
         if its.format > FORMAT or newer:
             raise RefusedError(f"{path} was written by a newer tnc; upgrade tnc.")
+
+    def _read_manifest(self) -> bytes:
+        with self._zip.open(_MANIFEST) as member:  # read to a limit, whatever size it says
+            text = member.read(_LARGEST_MANIFEST + 1)
+        if len(text) > _LARGEST_MANIFEST:
+            raise ValueError("the manifest is too large")
+        return text
+
+    def authenticate(self, key: bytes) -> None:
+        """Check the seal of the manifest, and that every member is as it says. Reads the whole file.
+
+        Raises RefusedError for a changed file and for one of another installation. Format 1 has no seal: its control
+        database and sums are sealed by themselves, its days are not.
+        """
+        if self.manifest.format == 1:
+            return
+        digest = hashlib.sha256(self._text).digest()
+        names = [info.filename for info in self._zip.infolist()]
+        if self._sealed(_SEAL, key) != digest or sorted(names) != sorted({*self.manifest.members, _MANIFEST, _SEAL}):
+            raise RefusedError(_CHANGED)
+        for name, member in self.manifest.members.items():
+            if self._zip.getinfo(name).file_size != member.size or self._digest(name) != member.sha256:
+                raise RefusedError(_CHANGED)
+
+    def _digest(self, name: str) -> str:
+        digest = hashlib.sha256()
+        with self._zip.open(name) as member:
+            while portion := member.read(_PORTION):
+                digest.update(portion)
+        return digest.hexdigest()
 
     def close(self) -> None:
         self._zip.close()
@@ -158,7 +220,7 @@ class BackupReader:
         """Turn errors of a damaged file into InvalidError."""
         try:
             yield
-        except (zipfile.BadZipFile, EOFError, KeyError, msgspec.MsgspecError) as error:
+        except _DAMAGE as error:
             raise InvalidError(f"{self._path} is damaged; use another backup, see `tnc backup list`.") from error
 
     def day(self, vault: VaultName, date: str) -> Iterator[Table]:
@@ -182,12 +244,10 @@ class BackupReader:
 
     def _sealed(self, name: str, key: bytes) -> bytes:
         try:
-            return crypto.unseal(key, self._zip.read(name), _place(self.manifest.workspace, name))
+            place = _place(self.manifest.format, self.manifest.workspace, name)
+            return crypto.unseal(key, self._zip.read(name), place)
         except crypto.CannotOpenError as error:
-            raise RefusedError(
-                "this backup was made by another installation, or was changed: its keyring does not open it. "
-                "Name the config.toml of the installation that made it with --config."
-            ) from error
+            raise RefusedError(_CHANGED) from error
 
 
 class _Rows:
@@ -205,7 +265,24 @@ class _Rows:
             yield tuple(message)
 
 
-def _write(member: IO[bytes], message: object) -> None:
+class _Digesting:
+    """Writes to a member and knows its size and digest."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._size = 0
+        self._digest = hashlib.sha256()
+
+    def write(self, content: bytes) -> None:
+        self._file.write(content)
+        self._size += len(content)
+        self._digest.update(content)
+
+    def member(self) -> Member:
+        return Member(size=self._size, sha256=self._digest.hexdigest())
+
+
+def _write(member: _Digesting, message: object) -> None:
     packed = msgspec.msgpack.encode(message)
     member.write(_LENGTH.pack(len(packed)) + packed)
 
@@ -218,8 +295,8 @@ def _read(member: IO[bytes]) -> list[Any] | None:
     return found
 
 
-def _place(workspace: WorkspaceId, name: str) -> bytes:
-    return f"tnc backup {FORMAT}|{workspace}|{name}".encode()
+def _place(form: int, workspace: WorkspaceId, name: str) -> bytes:
+    return f"tnc backup {form}|{workspace}|{name}".encode()
 
 
 def _kept_columns(database: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:

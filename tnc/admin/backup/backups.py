@@ -85,26 +85,39 @@ class Backups:
     # -- look
 
     def all_files(self, folder: Path | None = None) -> list[dict[str, Any]]:
-        """The backups in a folder, newest first."""
+        """The backups in a folder, newest first; nulls for one that cannot be read."""
         found = []
         for path in sorted((folder or self.folder).glob(f"*{ENDING}"), reverse=True):
-            with closing(BackupReader(path)) as backup:
-                its = backup.manifest
-                found.append(
-                    {"file": str(path), "made_at": its.made_at, "clicks": its.clicks, "bytes": path.stat().st_size}
-                )
+            its = _manifest(path)
+            made_at, clicks = (None, None) if its is None else (its.made_at, its.clicks)
+            found.append({"file": str(path), "made_at": made_at, "clicks": clicks, "bytes": path.stat().st_size})
         return found
 
     def verify(self, path: Path) -> dict[str, int]:
         """Try to decrypt every record with the current keyring, and count the results."""
         tried: Counter[str] = Counter(records=0, opened=0, refused=0)
         with closing(BackupReader(path)) as backup, backup.reading():
+            refusal = self._authenticate(backup)
             for vault, keyring, _ in self._vaults():
                 for date in backup.manifest.days[vault]:
                     keys = _keys_of(keyring, backup, date)
                     for table in backup.day(vault, date):
                         _try(table, keys, tried)
+        if refusal is not None and tried["opened"]:
+            raise refusal  # our records in a file that we did not seal like this
         return dict(tried)
+
+    def _authenticate(self, backup: BackupReader) -> RefusedError | None:
+        """What is wrong with the file as a whole; a backup of another installation looks like a changed one."""
+        key = self._workspace.keys.control_key
+        try:
+            backup.authenticate(key)
+            backup.control(key)
+            for _ in backup.sums(key):
+                pass
+        except RefusedError as error:
+            return error
+        return None
 
     # -- put back
 
@@ -122,6 +135,7 @@ class Backups:
         with closing(BackupReader(path)) as backup, disk_errors(), backup.reading():
             if backup.manifest.workspace != workspace.id:
                 raise InvalidError(f"this backup is of the workspace {backup.manifest.workspace!r}.")
+            backup.authenticate(workspace.keys.control_key)
             made = not data.exists()
             try:
                 told = self._restore_all(backup, Paths(data))
@@ -191,6 +205,14 @@ class Backups:
 
 
 _TOLD: Final = ("clicks", "refused", "expired_days")
+
+
+def _manifest(path: Path) -> Manifest | None:
+    try:
+        with closing(BackupReader(path)) as backup:
+            return backup.manifest
+    except (InvalidError, RefusedError):
+        return None
 
 
 def _keys_of(keyring: Keyring, backup: BackupReader, date: str) -> DayKeys | None:

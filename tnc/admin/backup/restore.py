@@ -1,5 +1,6 @@
 """Restores one day from a backup: the records that the keyring can decrypt, with new blind tokens."""
 
+import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tnc.admin.backup.archive import Row, Table
-from tnc.core.errors import FailedError
+from tnc.core.errors import FailedError, InvalidError
 from tnc.core.models import Click, ClickId
 from tnc.store.days.inbox import Call
 from tnc.store.days.schema import migrate, open_to_write
@@ -57,6 +58,7 @@ class DayRestorer:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with closing(open_to_write(self._path, up_to=self._day_schema)) as database:
             for table in tables:
+                _check_names(database, table)
                 columns, rows = self._fitting(table)
                 marks = ", ".join("?" * len(columns))
                 insert = f"insert or replace into {table.name} ({', '.join(columns)}) values ({marks})"
@@ -104,6 +106,13 @@ class DayRestorer:
     def _token_of(self, call: Call) -> int | None:
         named = click_named(call.params)
         return None if named is None else self._keys.token("click", named)
+
+
+def _check_names(database: sqlite3.Connection, table: Table) -> None:
+    """Names from a file become SQL only where the database has them. Raises InvalidError."""
+    known = {name for (name,) in database.execute("select name from pragma_table_info(?)", (table.name,))}
+    if not known or not known.issuperset(table.columns):
+        raise InvalidError("the backup holds a table that no version of tnc has; use another backup.")
 
 
 def _opened(sealer: Sealer, seq: int, sealed: bytes, kind: Any) -> Any:
