@@ -197,7 +197,7 @@ def test_a_mail_that_fails_is_retried_and_reported_by_doctor(place: Place) -> No
 
     (finding,) = (each for each in examine(place.workspace) if each.check == "mail")
     assert len(place.postman.tried) == 1, "the second is not even tried"
-    assert (finding.state, finding.fix) == ("warning", "Mend it, then type: tnc mail test")
+    assert (finding.state, finding.fix) == ("warning", "Fix the cause, then type: tnc mail test")
     assert "2 alerts could not be mailed" in finding.text
     assert "(535)" in finding.text
 
@@ -250,10 +250,10 @@ def test_a_privacy_request_is_mailed_on_its_reminder_days(place: Place) -> None:
     for _ in range(days * 4):
         place.look(later_ms=DAY_MS // 4)
 
-    told = [subject.removeprefix("[tnc] request r1 is due in ") for subject in place.postman.subjects]
+    told = [subject.removeprefix("[tnc] privacy request r1 is due in ") for subject in place.postman.subjects]
     assert [text for text in told if text.endswith(" days")] == ["20 days", "10 days", "5 days", "2 days"]
     place.look(later_ms=DAY_MS)
-    assert place.postman.subjects[-1] == "[tnc] requests of people are overdue"
+    assert place.postman.subjects[-1] == "[tnc] privacy requests are overdue"
 
 
 def test_without_mail_no_check_runs(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_without_mail_no_check_runs(tmp_path: Path) -> None:
     assert postman.tried == []
     assert (finding.state, finding.text) == (
         "ok",
-        "No mail is set up; what needs you stands here and in the dashboard.",
+        "No mail is set up; alerts are shown here and in the dashboard.",
     )
 
 

@@ -50,15 +50,15 @@ async def test_a_missing_file_is_reported_with_its_http_status() -> None:
 @pytest.mark.parametrize(
     ("served", "says"),
     [
-        (half(LIST * 1000), "the answer ended too early"),
-        (endless, "the answer has more than the 1048576 bytes that are expected at most"),
-        (page(b"x" * (1 << 21)), "the answer has more than the 1048576 bytes that are expected at most"),
-        (redirect("/list"), "the server redirects without end"),
-        (redirect("file:///etc/passwd"), "the server redirects to what is no http or https address"),
+        (half(LIST * 1000), "the reply was truncated"),
+        (endless, "the file is larger than the limit of 1048576 bytes"),
+        (page(b"x" * (1 << 21)), "the file is larger than the limit of 1048576 bytes"),
+        (redirect("/list"), "the server redirects more than 5 times"),
+        (redirect("file:///etc/passwd"), "the server redirects to a URL that is not http or https"),
         (redirect("http://169.254.169.254/latest"), "leads to 169.254.169.254, a metadata address of a cloud"),
         (redirect("http://[::1]:1/"), "leads to ::1, a loopback address"),
-        (lambda _, writer: writer.write(b"220 mail ready\r\n"), "the answer is not HTTP"),
-        (lambda *_: None, "the server hung up"),
+        (lambda _, writer: writer.write(b"220 mail ready\r\n"), "the reply is not HTTP"),
+        (lambda *_: None, "the server closed the connection"),
     ],
 )
 async def test_a_failed_download_names_the_reason(served: Page, says: str) -> None:
@@ -70,7 +70,7 @@ async def test_a_failed_download_names_the_reason(served: Page, says: str) -> No
 async def test_a_refused_connection_is_named() -> None:
     async with Publisher().listening() as publisher:
         gone = publisher.address
-    with pytest.raises(FailedError, match="no connection to the server"):
+    with pytest.raises(FailedError, match="the connection was refused"):
         await fetch(f"{gone}/list")
 
 

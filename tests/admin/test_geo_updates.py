@@ -62,7 +62,7 @@ def test_due_data_is_downloaded_by_a_child_and_failures_are_reported(
         child.stop()
 
     assert workspace.geo().lookup("9.9.9.9").tor is True
-    assert caplog.records[0].getMessage() == "geo data could not be renewed"
+    assert caplog.records[0].getMessage() == "geo data could not be updated"
     assert "dbip-city-ipv4" in vars(caplog.records[0])["why"]
 
 

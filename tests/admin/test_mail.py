@@ -83,7 +83,7 @@ async def test_a_mail_arrives_encrypted_and_unchanged(server: Server, port: int,
 async def test_tls_mode_uses_implicit_tls(server: Server, own: Certificate) -> None:
     with server.listening(own, implicit=True) as port:
         assert await post(LETTER, relay(port, own, tls="tls", user="", password="")) == 0
-        assert (await complaint(relay(port, own, tls="tls"))).startswith("offers no STARTTLS or no way to sign in")
+        assert (await complaint(relay(port, own, tls="tls"))).startswith("offers no STARTTLS or no authentication")
     with server.listening(own) as port:
         assert (await complaint(relay(port, own, tls="tls"))).startswith("does not speak TLS there")
 
@@ -102,14 +102,14 @@ async def test_an_untrusted_or_wrong_certificate_is_refused(
 ) -> None:
     other = certificate(tmp_path, "elsewhere.example")
 
-    assert (await complaint(relay(port, own, ca_file=""))).startswith("shows a certificate that is not trusted")
-    assert (await complaint(relay(port, other))).startswith("shows a certificate that is not trusted")
+    assert (await complaint(relay(port, own, ca_file=""))).startswith("has an untrusted certificate")
+    assert (await complaint(relay(port, other))).startswith("has an untrusted certificate")
     with server.listening(other) as at:
-        assert (await complaint(relay(at, other))).startswith("shows a certificate that is not trusted")
+        assert (await complaint(relay(at, other))).startswith("has an untrusted certificate")
     (tmp_path / "empty.pem").touch()
     for name in ("none.pem", "empty.pem"):
         said = await complaint(relay(port, own, ca_file=str(tmp_path / name)))
-        assert said == "was not asked: [mail] ca_file cannot be used."
+        assert said == "was not contacted: [mail] ca_file cannot be used."
     assert server.taken == []
 
 
@@ -118,7 +118,7 @@ async def test_a_refusal_of_the_mail_server_is_reported_with_its_code(
 ) -> None:
     to = relay(port, own)
     assert await complaint(replace(to, password="wrong")) == "refuses [mail] user and password (535)."
-    assert await complaint(replace(to, user="", password="")) == "wants [mail] user and password (530)."
+    assert await complaint(replace(to, user="", password="")) == "requires [mail] user and password (530)."
 
     server.unknown = frozenset({"ada@example.com"})
     assert await post(LETTER, to) == 1
@@ -135,7 +135,7 @@ async def test_a_refused_connection_and_a_timeout_are_reported_differently(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         monkeypatch.setattr(mail, "_PATIENCE_SECONDS", 0.2)
-        assert "did not answer within" in await complaint(relay(port, own))
+        assert "did not reply within" in await complaint(relay(port, own))
     assert "cannot be reached" in await complaint(relay(port, own))
 
 

@@ -57,13 +57,13 @@ def findings(tnc: Tnc, check: str) -> list[dict[str, Any]]:
 
 
 def test_doctor_recommends_geo_data_on_a_fresh_installation(tnc: Tnc) -> None:
-    (found,) = findings(tnc, "address data")
+    (found,) = findings(tnc, "geo data")
 
     assert found == {
-        "check": "address data",
+        "check": "geo data",
         "state": "ok",
-        "text": "Known are: countries.",
-        "fix": "Cities, networks and VPNs come with: tnc ipdb update",
+        "text": "Installed: countries.",
+        "fix": "For cities, networks and VPNs type: tnc ipdb update",
     }
 
 
@@ -74,11 +74,11 @@ def test_doctor_names_facts_without_data_and_the_flows_that_need_them(tnc: Tnc, 
     applied(tnc, tmp_path, '{ fact = "city", is = ["Oslo"] }')
     tnc("ipdb", "remove", "dbip-city-sample-ipv4")
 
-    texts = [each["text"] for each in findings(tnc, "address data") if each["state"] == "warning"]
+    texts = [each["text"] for each in findings(tnc, "geo data") if each["state"] == "warning"]
 
     places = {"vpn": "filter 'standard'", "city": "flow 'phones' of campaign 'summer'"}
     assert texts == [
-        f"No installed geo data knows {fact}, so it is unknown for {place}; nobody is dropped for it."
+        f"No installed geo data knows {fact}, so it is unknown for {place}; visitors are still redirected."
         for fact, place in places.items()
     ]
 
@@ -93,19 +93,19 @@ def test_doctor_names_stale_data_and_failed_updates(tnc: Tnc, settings: Settings
     told["problems"] = {"mine": "the server answered 500"}
     manifest.write_text(json.dumps(told))
 
-    found = findings(tnc, "address data")
+    found = findings(tnc, "geo data")
 
     assert [each["text"] for each in found] == [
-        "Geo data mine (tor) is 3 days old; it is used all the same.",
-        "mine could not be renewed: the server answered 500.",
-        "Known are: countries, tor.",
+        "Geo data mine (tor) is 3 days old; it is still used.",
+        "mine could not be updated: the server answered 500.",
+        "Installed: countries, tor.",
     ]
 
 
 def test_doctor_reports_a_damaged_manifest(tnc: Tnc, settings: Settings) -> None:
     (settings.data / "ipdb" / MANIFEST).write_text("{")
 
-    (found,) = findings(tnc, "address data")
+    (found,) = findings(tnc, "geo data")
 
     assert found["state"] == "failed"
     assert "is damaged" in found["text"]
@@ -220,7 +220,7 @@ def test_doctor_reports_a_stopped_destination_with_its_fix(tnc: Tnc, settings: S
 
 
 def test_doctor_names_a_keyring_copy_from_before_an_erasure(tnc: Tnc, settings: Settings, tmp_path: Path) -> None:
-    (none,) = findings(tnc, "keyring copy")
+    (none,) = findings(tnc, "key backup")
     assert none["state"] == "ok"
     assert "lost data" in none["text"]
 
@@ -230,13 +230,13 @@ def test_doctor_names_a_keyring_copy_from_before_an_erasure(tnc: Tnc, settings: 
     past.write_text(json.dumps(click | {"visitor": "7" * 32}))
     assert tnc("import", "clicks", str(past)).code == 0
     assert tnc("keys", "escrow", str(tmp_path / "ring.escrow")).code == 0
-    assert findings(tnc, "keyring copy")[0]["text"] == "The copy of the keyring elsewhere is up to date."
+    assert findings(tnc, "key backup")[0]["text"] == "The copy of the keyring is up to date."
 
     assert tnc("privacy", "erase", "--click", "somebodys").code == 0
 
-    (old,) = findings(tnc, "keyring copy")
+    (old,) = findings(tnc, "key backup")
     assert old["state"] == "warning"
-    assert "still opens what 1 erasures made unreadable" in old["text"]
+    assert "can still decrypt what 1 erasures made unreadable" in old["text"]
     assert "tnc keys escrow FILE" in old["fix"]
 
 

@@ -14,7 +14,7 @@ from tnc.store.keys.keyring import new_key_text
         (("--owner-email", "nobody"), "not an e-mail address"),
         (("--listen", "everywhere"), "an address and a port"),
         (("--key", "{folder}/broken"), "it must contain 64 hexadecimal digits"),
-        (("--key", "{folder}/broken/key"), "broken cannot be made: File exists; choose another place"),
+        (("--key", "{folder}/broken/key"), "broken cannot be created: File exists; choose another place"),
     ],
 )
 def test_a_failed_init_leaves_nothing_behind(tnc: Tnc, tmp_path: Path, given: tuple[str, str], said: str) -> None:
@@ -34,7 +34,7 @@ def test_init_leaves_an_existing_file_alone(tnc: Tnc, tmp_path: Path) -> None:
     done = tnc("init", "--data", str(tmp_path / "new"))
 
     assert (done.code, done.out) == (2, "")
-    assert "new cannot be made: Not a directory" in done.err
+    assert "new cannot be created: Not a directory" in done.err
     assert (tmp_path / "new").read_text() == "mine"
 
 

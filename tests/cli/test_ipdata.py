@@ -168,7 +168,7 @@ def test_an_update_downloads_everything_once(tnc: Tnc, settings: Settings, pages
     ("served", "says"),
     [
         (b"<html>busy</html>", "is no geo database, it begins with '<html>"),
-        (half(b"x" * 5000), "the answer ended too early"),
+        (half(b"x" * 5000), "the reply was truncated"),
         (redirect("http://169.254.169.254/"), "a metadata address of a cloud"),
     ],
 )

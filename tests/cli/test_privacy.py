@@ -354,7 +354,7 @@ def test_plain_text_in_a_file_is_reported_until_it_is_gone(clicked: Tnc, setting
 
 
 def words_in_the_clear(tnc: Tnc) -> list[dict[str, Any]]:
-    return [each for each in tnc("doctor", "--json").json if each["check"] == "words in the clear"]
+    return [each for each in tnc("doctor", "--json").json if each["check"] == "plain text"]
 
 
 def test_the_nightly_search_runs_once_a_night_also_when_the_clock_is_set(clicked: Tnc, settings: Settings) -> None:
@@ -384,4 +384,4 @@ def test_doctor_warns_when_the_last_search_is_old(clicked: Tnc, settings: Settin
         file.write_text(json.dumps(kept | {"at_ms": kept["at_ms"] - days * DAY_MS}))
         assert [each["state"] for each in words_in_the_clear(clicked)] == [state]
     file.write_text(json.dumps(kept | {"left": 3}))
-    assert "3 files could not be looked through" in words_in_the_clear(clicked)[0]["text"]
+    assert "3 files could not be searched" in words_in_the_clear(clicked)[0]["text"]

@@ -1,7 +1,7 @@
-"""Alerts: what needs the owner is mailed to him, once when it arises and once a day while it lasts.
+"""Alerts: problems are mailed to the owner when they appear and once a day while they last.
 
-Never more than one mail an hour about one subject, whatever comes and goes and however often we are restarted. A mail
-that could not be handed over is tried again under its own id. Whatever is wrong with mail, nothing else is.
+There is at most one mail an hour about one subject, also if the problem comes and goes or the server restarts. A mail
+that failed is retried with the same message id. Errors of mail affect nothing else.
 """
 
 import asyncio
@@ -23,22 +23,22 @@ from tnc.store.workspace import Workspace
 log = logging.getLogger(__name__)
 
 
-_END: Final = "`tnc doctor` shows all of it. This is mailed when it arises, and once a day while it lasts."
+_END: Final = "`tnc doctor` shows all problems. Alerts are sent when a problem appears, and once a day while it lasts."
 
 Post = Callable[[Email, SmtpServer], Awaitable[int]]
 
 
 class AlertMailer:
-    """The job of a server. `recording` says how writing goes; `post` hands a letter over."""
+    """The server's job `alerts`. `recording` gives the state of the click log; `post` sends an e-mail."""
 
     def __init__(self, workspace: Workspace, recording: Callable[[], Recording], *, post: Post = post) -> None:
         self._workspace = workspace
         self._recording = recording
         self._post = post
-        self._alerts: dict[str, Alert] | None = None  # as on disk, and ahead of it while the disk refuses
+        self._alerts: dict[str, Alert] | None = None  # by subject; newer than the database while the disk is full
 
     def look(self) -> None:
-        """Mail what is to be mailed now."""
+        """Send the mails that are due now."""
         workspace = self._workspace
         if not workspace.settings.mail_host:
             return
@@ -55,7 +55,7 @@ class AlertMailer:
             asyncio.run(self._hand_over(unsent, standing))
 
     def _let_go(self, alerts: dict[str, Alert], standing: Mapping[str, Finding], now_ms: int) -> None:
-        """What is over leaves nothing but the hour in which it may not be mailed again."""
+        """Forget problems that are over, an hour after their last mail."""
         for alert in [each for each in alerts.values() if each.subject not in standing]:
             if not alert.sent or not 0 <= now_ms - alert.at_ms < HOUR_MS:
                 del alerts[alert.subject]
@@ -64,7 +64,7 @@ class AlertMailer:
                 self._keep(replace(alert, over=True))
 
     async def _hand_over(self, unsent: list[Alert], standing: Mapping[str, Finding]) -> None:
-        """Once the server fails, the others are not even tried: they share its reason."""
+        """After one failure the other mails are not tried: they get the same reason."""
         problem: str | None = None
         relay: SmtpServer | None = None
         try:
@@ -97,15 +97,15 @@ class AlertMailer:
 
     @staticmethod
     def _on_disk(work: Callable[[], None]) -> None:
-        """As far as the disk lets us: that it does not may be what is to be mailed."""
+        """Ignore a full disk: it may be the problem that has to be mailed."""
         try:
             work()
         except Exception as error:  # noqa: BLE001 - as above
-            log.warning("an alert could not be kept", extra={"reason": type(error).__name__})
+            log.warning("an alert could not be stored", extra={"reason": type(error).__name__})
 
 
 def _is_due(alert: Alert | None, now_ms: int) -> bool:
-    """Whether something that stands now is to be written of anew."""
+    """Whether a current problem has to be mailed again."""
     if alert is None:
         return True
     quiet_ms = HOUR_MS if alert.over else DAY_MS

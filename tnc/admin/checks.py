@@ -1,4 +1,4 @@
-"""Checks of what is between us and others: networks that call, receivers that are told, people who ask, our mail."""
+"""Checks of postbacks, destinations, deliveries, mail and privacy requests, for `tnc doctor` and alerts."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ State = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """`fix` is what to type or do; empty when nothing is wrong. With a `subject` it is worth a mail, and that is what
-    the mail is about.
+    """The result of a check. `fix` says what to type or do; empty if nothing is wrong. A finding with a `subject` is
+    mailed as an alert.
     """
 
     check: str
@@ -37,7 +37,7 @@ _MUCH: Final = 0.1
 
 
 def postbacks(workspace: Workspace) -> Iterator[Finding]:
-    """Whether more calls than before cannot be matched."""
+    """Warn if more postbacks than usual do not match."""
     now_ms = workspace.world.now_ms()
     lately, before = Counter[str](), Counter[str]()
     for date in workspace.histories.dates()[-_DAYS_BEFORE:]:
@@ -71,8 +71,8 @@ def destinations(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(
             check="destinations",
             state="failed",
-            text=f"The destination {stop.destination} was stopped, and what it should be told waits: {stop.reason}.",
-            fix=f"Mend it and apply, or type: tnc destination resume {stop.destination}",
+            text=f"The destination {stop.destination} is stopped, and its conversions are queued: {stop.reason}.",
+            fix=f"Fix the cause and apply it, or type: tnc destination resume {stop.destination}",
             subject=f"destination {stop.destination} is stopped",
         )
     if not stopped_destinations:
@@ -80,7 +80,7 @@ def destinations(workspace: Workspace) -> Iterator[Finding]:
 
 
 def deliveries(workspace: Workspace) -> Iterator[Finding]:
-    """What was refused or given up lately."""
+    """Warn about deliveries that were refused or given up since yesterday."""
     since_ms = workspace.world.now_ms() - DAY_MS
     dead = Counter[DestinationId]()
     for date in workspace.histories.changed_since(since_ms):
@@ -90,7 +90,7 @@ def deliveries(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(
             check="deliveries",
             state="warning",
-            text=f"{count} deliveries to {destination} were refused there or given up since yesterday.",
+            text=f"{count} deliveries to {destination} were refused or given up since yesterday.",
             fix=f"Type: tnc destination log {destination}, then: tnc destination replay {destination} --dead",
             subject=f"deliveries to {destination} are dead",
         )
@@ -101,20 +101,20 @@ def deliveries(workspace: Workspace) -> Iterator[Finding]:
 def mail(workspace: Workspace) -> Iterator[Finding]:
     problems = [each.problem for each in workspace.alerts.all().wait().values() if each.problem is not None]
     if not workspace.settings.mail_host:
-        yield ok("mail", "No mail is set up; what needs you stands here and in the dashboard.")
+        yield ok("mail", "No mail is set up; alerts are shown here and in the dashboard.")
     elif problems:
         yield Finding(
             check="mail",
             state="warning",
-            text=f"{len(problems)} alerts could not be mailed and are tried again: {problems[-1]}",
-            fix="Mend it, then type: tnc mail test",
+            text=f"{len(problems)} alerts could not be mailed and are retried: {problems[-1]}",
+            fix="Fix the cause, then type: tnc mail test",
         )
     else:
-        yield ok("mail", "What needs you is mailed.")
+        yield ok("mail", "Alerts are mailed.")
 
 
 def requests(workspace: Workspace) -> Iterator[Finding]:
-    """The register shouts before it is late."""
+    """Warn about privacy requests before they are due, and fail when they are overdue."""
     now_ms = workspace.world.now_ms()
     waiting = workspace.register.all_of(only_open=True).wait()
     late = [each for each in waiting if each.due_at_ms <= now_ms]
@@ -123,18 +123,18 @@ def requests(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(
             check="requests",
             state="failed",
-            text=f"{len(late)} requests of people are overdue: {', '.join(each.request_id for each in late)}.",
-            fix="Answer them now; type: tnc privacy requests --overdue",
-            subject="requests of people are overdue",
+            text=f"{len(late)} privacy requests are overdue: {', '.join(each.request_id for each in late)}.",
+            fix="Answer them now. Type: tnc privacy requests --overdue",
+            subject="privacy requests are overdue",
         )
     for each in soon:
         left = each.days_left(now_ms)
         yield Finding(
             check="requests",
             state="warning",
-            text=f"The request {each.request_id} ({each.kind}) must be answered within {left} days.",
+            text=f"The privacy request {each.request_id} ({each.kind}) must be answered within {left} days.",
             fix=f"Type: tnc privacy request show {each.request_id}",
-            subject=f"request {each.request_id} is due in {left} days" if left in REMIND_DAYS else "",
+            subject=f"privacy request {each.request_id} is due in {left} days" if left in REMIND_DAYS else "",
         )
     if not late and not soon:
-        yield ok("requests", f"{len(waiting)} requests of people are open, and none is urgent.")
+        yield ok("requests", f"{len(waiting)} privacy requests are open, and none is urgent.")

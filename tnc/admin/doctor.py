@@ -1,4 +1,4 @@
-"""Every check of an installation, each with its finding and what to type."""
+"""The checks of `tnc doctor`, each with its findings and what to type."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
-from tnc.admin import checks as dealings
+from tnc.admin import checks
 from tnc.admin.checks import Finding, ok
 from tnc.admin.disk import has_swap, is_encrypted, keeps_what_is_overwritten, read_proc
 from tnc.admin.remote import Remote
@@ -29,25 +29,25 @@ log = logging.getLogger(__name__)
 
 _OF_THE_MACHINE: Final = frozenset(
     {"file system", "swap", "core dumps", "disk encryption"}
-)  # for `tnc doctor`, not for every page
+)  # shown by `tnc doctor` and not on the dashboard
 _LOW_DISK_BYTES: Final = 1 << 30
 _NIGHTS: Final = 3
 
 
 def examine(workspace: Workspace) -> list[Finding]:
-    """All checks, in the order in which a person would look."""
+    """The findings of all checks."""
     return [finding for check in CHECKS for finding in check(workspace)]
 
 
 def problems(workspace: Workspace, recording: Recording) -> list[str]:
-    """What is wrong right now, a sentence each: what the dashboard shows on top."""
+    """The current problems, one sentence each, as the dashboard shows them on top."""
     findings = [each for each in examine(workspace) if each.state != "ok" and each.check not in _OF_THE_MACHINE]
     found = [f"{each.text} {each.fix}".strip() for each in findings]
     return [f"{each.text} {each.fix}".strip() for each in _recording(recording)] + found
 
 
 def alarms(workspace: Workspace, recording: Recording) -> list[Finding]:
-    """What is worth a mail right now; a check that fails itself keeps none of the others from being heard."""
+    """The current findings that are mailed. An error in a check is logged, and the others still run."""
     found = list(_recording(recording))
     for check in _ALARMING:
         try:
@@ -62,7 +62,7 @@ def _recording(recording: Recording) -> Iterator[Finding]:
         yield Finding(
             check="recording",
             state="failed",
-            text=f"{recording.lost} clicks could not be kept since the start; their visitors were sent on.",
+            text=f"{recording.lost} clicks could not be stored since the start; their visitors were redirected.",
             subject="clicks were lost",
         )
     if recording.failing is not None:
@@ -70,8 +70,8 @@ def _recording(recording: Recording) -> Iterator[Finding]:
             check="recording",
             state="failed",
             text=f"Clicks cannot be recorded ({recording.failing}); {recording.waiting} wait in memory. Visitors are "
-            "sent on all the same.",
-            fix="Make room on the disk or mend it.",
+            "still redirected.",
+            fix="Free disk space, or repair the disk.",
             subject="clicks cannot be recorded",
         )
 
@@ -89,7 +89,7 @@ def _keys(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(
             check="key file",
             state="warning",
-            text=f"The key file {key} lies beside the data, so a copy of the data directory holds both.",
+            text=f"The key file {key} is in the data directory, so a copy of that directory contains both.",
             fix="Move it elsewhere and name it in config.toml (key = ...).",
         )
     else:
@@ -102,8 +102,8 @@ def _keys(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _others_may_read(file: os.stat_result) -> bool:
-    """Beside its owner. systemd lets the service read a credential by an access list, which shows as a right of its
-    group; that is root's.
+    """Whether others than the owner can read it. systemd grants the service its credential by an access list, which
+    shows as a right of the group, which is root.
     """
     allowed = stat.S_IRGRP if file.st_gid == 0 else 0
     return bool(stat.S_IMODE(file.st_mode) & 0o077 & ~allowed)
@@ -115,18 +115,18 @@ def _folders(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(
             check="data directory",
             state="failed",
-            text=f"Others on this machine can look into {data}.",
+            text=f"Others on this machine can read {data}.",
             fix=f"Type: chmod 700 {data}",
         )
     else:
-        yield ok("data directory", f"{data} is closed to others.")
+        yield ok("data directory", f"Others on this machine cannot read {data}.")
     free = shutil.disk_usage(data).free
     if free < _LOW_DISK_BYTES:
         yield Finding(
             check="disk",
             state="failed" if free < _LOW_DISK_BYTES // 10 else "warning",
             text=f"{free // (1 << 20)} MB are free on the disk of {data}.",
-            fix="Make room, or shorten the retention in config.toml ([retention] clicks_days).",
+            fix="Free disk space, or keep clicks for a shorter time: tnc retention set clicks=DAYS",
             subject="the disk is nearly full",
         )
     else:
@@ -142,11 +142,11 @@ def _folders(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _database(workspace: Workspace) -> Iterator[Finding]:
-    note = "" if sqlite_is_mended() else " Its write-ahead log needs one writer, which tnc keeps to."
+    note = "" if sqlite_is_mended() else " Its write-ahead log needs a single writer, and tnc has only one."
     yield ok("sqlite", f"SQLite {sqlite_version}.{note}")
     found = damage(workspace.paths.control)
     if found is None:
-        yield ok("control database", "The control database is whole.")
+        yield ok("control database", "The control database is not damaged.")
     else:
         yield Finding(
             check="control database",
@@ -174,7 +174,7 @@ def _campaigns(workspace: Workspace) -> Iterator[Finding]:
             fix="Write one as docs/configuration.md shows, then type: tnc apply FILE",
         )
         return
-    yield ok("campaigns", f"{len(live)} campaigns are set up.")
+    yield ok("campaigns", f"{len(live)} campaigns are configured.")
     for text in warnings(configuration):
         yield Finding(
             check="offers", state="warning", text=f"{text[0].upper()}{text[1:]}", fix="Then type: tnc apply FILE"
@@ -183,83 +183,88 @@ def _campaigns(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _reviewers(workspace: Workspace) -> Iterator[Finding]:
-    """The declared crawlers of ad platforms go where an ordinary visitor goes, in every campaign."""
-    astray = find_mismatches(workspace)
-    for campaign, crawlers in astray.items():
+    """Check that declared crawlers of ad platforms go where ordinary visitors go, in every campaign."""
+    mismatches = find_mismatches(workspace)
+    for campaign, crawlers in mismatches.items():
         yield Finding(
             check="reviewers",
             state="failed",
             text=f"In campaign {campaign} declared crawlers would not go where ordinary visitors go: "
             f"{', '.join(crawlers)}.",
-            fix="Take conditions on the user agent or on headers out of its flows; see docs/rules.md.",
+            fix="Remove conditions on the user agent or on headers from its flows; see docs/rules.md.",
         )
-    if not astray:
+    if not mismatches:
         yield ok("reviewers", "Declared crawlers of ad platforms go where ordinary visitors go.")
 
 
-def _address_data(workspace: Workspace) -> Iterator[Finding]:
-    """What conditions ask for and nobody knows, what is old, and what could not be renewed."""
+def _geo_data(workspace: Workspace) -> Iterator[Finding]:
+    """Warn about facts in conditions that no installed data knows, stale data and failed updates."""
     now_ms = workspace.world.now_ms()
     try:
         manifest = workspace.addresses.manifest()
     except TncError as error:
-        yield Finding(check="address data", state="failed", text=f"{error}.")
+        yield Finding(check="geo data", state="failed", text=f"{error}.")
         return
     _, configuration = workspace.configuration()
     missing = PLACE_FACTS - workspace.geo().known_facts()
     for fact, places in needed_facts(configuration).items():
         if fact in missing:
             yield Finding(
-                check="address data",
+                check="geo data",
                 state="warning",
-                text=f"No installed geo data knows {fact}, so it is unknown for {', '.join(places)}; nobody is "
-                "dropped for it.",
+                text=f"No installed geo data knows {fact}, so it is unknown for {', '.join(places)}; visitors "
+                "are still redirected.",
                 fix="Type: tnc ipdb update",
             )
     for item in manifest.items:
         if item.is_stale(now_ms):
             days = (now_ms - item.dated_ms) // DAY_MS
             yield Finding(
-                check="address data",
+                check="geo data",
                 state="warning",
-                text=f"Geo data {item.name} ({item.kind}) is {days} days old; it is used all the same.",
+                text=f"Geo data {item.name} ({item.kind}) is {days} days old; it is still used.",
                 fix="Type: tnc ipdb update",
             )
     for name, why in manifest.problems.items():
         yield Finding(
-            check="address data",
+            check="geo data",
             state="warning",
-            text=f"{name} could not be renewed: {why}.",
+            text=f"{name} could not be updated: {why}.",
             fix="Type: tnc ipdb update",
         )
     kinds = ", ".join(sorted({each.kind for each in manifest.items}))
-    more = "" if "city" in kinds else "Cities, networks and VPNs come with: tnc ipdb update"
-    yield Finding(check="address data", state="ok", text=f"Known are: countries{kinds and f', {kinds}'}.", fix=more)
+    more = "" if "city" in kinds else "For cities, networks and VPNs type: tnc ipdb update"
+    yield Finding(check="geo data", state="ok", text=f"Installed: countries{kinds and f', {kinds}'}.", fix=more)
 
 
-def _keyring_copies(workspace: Workspace) -> Iterator[Finding]:
+def _key_backup(workspace: Workspace) -> Iterator[Finding]:
     escrow = workspace.erasures.latest_escrow().wait()
     if escrow is None:
-        yield ok("keyring copy", "No copy of the keyring lies elsewhere; a lost keyring is lost data.")
+        yield ok(
+            "key backup",
+            "No copy of the keyring was made; without one, a lost keyring is lost data. Type: tnc keys escrow FILE",
+        )
         return
     behind = workspace.erasures.count_opened_by(escrow).wait()
     if behind:
         yield Finding(
-            check="keyring copy",
+            check="key backup",
             state="warning",
-            text=f"The copy of the keyring elsewhere still opens what {behind} erasures made unreadable since.",
-            fix="Type: tnc keys escrow FILE, put it in the place of the old one, and destroy that.",
+            text=f"The copy of the keyring can still decrypt what {behind} erasures made unreadable since.",
+            fix="Type: tnc keys escrow FILE, replace the old copy with the new one, and destroy the old one.",
         )
     else:
-        yield ok("keyring copy", "The copy of the keyring elsewhere is up to date.")
+        yield ok("key backup", "The copy of the keyring is up to date.")
 
 
-def _words_in_the_clear(workspace: Workspace) -> Iterator[Finding]:
-    """What the nightly search found: of what, where, and never the words."""
-    check, again = "words in the clear", "Type: tnc privacy scan"
+def _plain_text(workspace: Workspace) -> Iterator[Finding]:
+    """The result of the last search for personal data in plain text: kinds and files, never the values."""
+    check, again = "plain text", "Type: tnc privacy scan"
     found = last_leak_report(workspace.paths.inspection)
     if found is None:
-        yield Finding(check=check, state="ok", text="No search for them was made yet; one is each night.", fix=again)
+        yield Finding(
+            check=check, state="ok", text="There was no search for plain text yet; it runs each night.", fix=again
+        )
         return
     clean = "never" if found.clean_at_ms is None else f"on {utc_date(found.clean_at_ms)}"
     days = abs(workspace.world.now_ms() - found.at_ms) / DAY_MS
@@ -268,62 +273,62 @@ def _words_in_the_clear(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(
             check=check,
             state="failed",
-            text=f"What must not be in the clear was found on {utc_date(found.at_ms)}: {where}. All was clean {clean}.",
-            fix="Look who writes there and delete it; then type: tnc privacy scan",
-            subject="words are in the clear",
+            text=f"Plain text was found on {utc_date(found.at_ms)}: {where}. Last clean search: {clean}.",
+            fix="Find out who wrote it there and delete it; then type: tnc privacy scan",
+            subject="personal data in plain text",
         )
     elif found.left:
-        text = f"{found.left} files could not be looked through for words in the clear; all was clean {clean}."
+        text = f"{found.left} files could not be searched for plain text. Last clean search: {clean}."
         yield Finding(check=check, state="warning", text=text, fix=again)
     elif days > _NIGHTS:
-        text = f"The last search for words in the clear was on {utc_date(found.at_ms)}; all was clean {clean}."
+        text = f"The last search for plain text was on {utc_date(found.at_ms)}. Last clean search: {clean}."
         yield Finding(check=check, state="warning", text=text, fix=again)
     else:
         yield ok(
             check,
-            f"{found.words} words of {found.clicks} visits were looked for in {found.files + found.unchanged} files on "
-            f"{utc_date(found.at_ms)}: none is in the clear.",
+            f"{found.words} values of {found.clicks} visits were searched for in {found.files + found.unchanged} files "
+            f"on {utc_date(found.at_ms)}: none is in plain text.",
         )
 
 
-def _ground(workspace: Workspace) -> Iterator[Finding]:
-    """Below the files: what is overwritten there, and what memory reaches."""
+def _machine(workspace: Workspace) -> Iterator[Finding]:
+    """File system, swap, core dumps and disk encryption."""
     kept = keeps_what_is_overwritten(read_proc("mounts"), PurePosixPath(workspace.paths.ring.resolve()))
     if kept is not None:
         yield Finding(
             check="file system",
             state="warning",
-            text=f"A former key may be found again below {workspace.paths.ring}: {kept}.",
-            fix="Keep the folder `ring` on ext4 or xfs (on btrfs: chattr +C on it while it is empty).",
+            text=f"Overwritten keys may remain on the disk of {workspace.paths.ring}: {kept}.",
+            fix="Put the folder `ring` on ext4 or xfs (on btrfs: chattr +C on it while it is empty).",
         )
     else:
-        yield ok("file system", "Overwritten keys are gone from the file system.")
+        yield ok("file system", "Overwritten keys do not remain on the disk.")
     if has_swap(read_proc("swaps")):
         yield Finding(
             check="swap",
             state="warning",
-            text="Memory may be written to a swap disk, and keys with it.",
+            text="There is swap, so keys in memory may be written to the disk.",
             fix="Encrypt the swap, or run the service with MemorySwapMax=0 as the unit of install.sh does.",
         )
     else:
-        yield ok("swap", "No memory is written to a disk.")
+        yield ok("swap", "There is no swap, so memory is not written to the disk.")
     if resource.getrlimit(resource.RLIMIT_CORE)[0]:
         yield Finding(
             check="core dumps",
             state="warning",
-            text="A crash would write the memory of this process to the disk, and keys with it.",
+            text="Core dumps are on, so a crash would write keys in memory to the disk.",
             fix="Type: ulimit -c 0; the unit of install.sh sets LimitCORE=0.",
         )
     else:
-        yield ok("core dumps", "A crash writes no memory to the disk.")
+        yield ok("core dumps", "Core dumps are off, so a crash writes no memory to the disk.")
     if is_encrypted(workspace.paths.data):
-        yield ok("disk encryption", "The disk below is encrypted.")
+        yield ok("disk encryption", "The disk is encrypted.")
     else:
         yield Finding(
             check="disk encryption",
             state="warning",
-            text="The disk below is not seen to be encrypted; records are sealed all the same, and old blocks stay.",
-            fix="Put the data on an encrypted disk (LUKS), or know that the one of your provider is.",
+            text="No disk encryption was detected. Records are encrypted anyway; deleted blocks may remain.",
+            fix="Put the data on an encrypted disk (LUKS), or make sure that your provider encrypts it.",
         )
 
 
@@ -332,23 +337,23 @@ CHECKS: Final[Sequence[Callable[[Workspace], Iterator[Finding]]]] = (
     _keys,
     _database,
     _server,
-    _address_data,
+    _geo_data,
     _campaigns,
-    dealings.postbacks,
-    dealings.destinations,
-    dealings.deliveries,
-    dealings.requests,
-    dealings.mail,
-    _keyring_copies,
-    _words_in_the_clear,
-    _ground,
+    checks.postbacks,
+    checks.destinations,
+    checks.deliveries,
+    checks.requests,
+    checks.mail,
+    _key_backup,
+    _plain_text,
+    _machine,
 )
 _ALARMING: Final[Sequence[Callable[[Workspace], Iterator[Finding]]]] = (
     _folders,
-    dealings.postbacks,
-    dealings.destinations,
-    dealings.deliveries,
-    dealings.requests,
-    _words_in_the_clear,
+    checks.postbacks,
+    checks.destinations,
+    checks.deliveries,
+    checks.requests,
+    _plain_text,
 )
-"""Quick enough to be asked every minute."""
+"""Checks that are quick enough to run every minute."""

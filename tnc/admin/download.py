@@ -1,4 +1,4 @@
-"""Files from publishers, streamed to disk: what `tnc.visitors.geo.update` fetches geo data with."""
+"""Downloads of geo and IP data for `tnc.visitors.geo.update`, streamed to disk."""
 
 import ssl
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -22,7 +22,7 @@ _BLOCK: Final = 1 << 17
 
 @asynccontextmanager
 async def fetching(base_url: str | None, allow_hosts: Collection[str]) -> AsyncIterator[Fetch]:
-    """A `Fetch` for one update. The host of a `base_url` may lie inside: the owner named it."""
+    """A `Fetch` for one update. The host of `base_url` may be private, because the owner named it."""
     own = () if base_url is None else (urlsplit(base_url).hostname or "",)
     allowed = (*allow_hosts, *own)
     async with open_session(allowed, _TIMEOUT) as session:
@@ -32,7 +32,7 @@ async def fetching(base_url: str | None, allow_hosts: Collection[str]) -> AsyncI
                 async with _followed(session, url, headers, allowed) as response:
                     return await _take(response, target, max_bytes)
             except (aiohttp.ClientError, OSError, ValueError) as error:
-                raise FailedError(_cause(error)) from None  # whose text may hold the query, and in it a key
+                raise FailedError(_cause(error)) from None  # its text may contain the query, and in it a key
 
         yield fetch
 
@@ -41,7 +41,9 @@ async def fetching(base_url: str | None, allow_hosts: Collection[str]) -> AsyncI
 async def _followed(
     session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], allowed: Collection[str]
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """The answer behind all redirects: by hand, because a key goes to no other host and no way leads inside."""
+    """The reply after all redirects. They are followed here so that a key is not sent to another host, and so that
+    every address is checked.
+    """
     sent = dict(headers)
     here = URL(url, encoded=True)
     for _ in range(_MOST_HOPS):
@@ -52,17 +54,17 @@ async def _followed(
                 return
             location = response.headers.get("Location")
         if not location:
-            raise FailedError("the server redirects to nowhere")
+            raise FailedError("the server redirects without a Location")
         onward = here.join(URL(location, encoded=True))
         if (onward.scheme, onward.host, onward.port) != (here.scheme, here.host, here.port):
             sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
         here = onward
-    raise FailedError("the server redirects without end")
+    raise FailedError(f"the server redirects more than {_MOST_HOPS} times")
 
 
 def _check(url: URL, headers: Mapping[str, str], allowed: Collection[str]) -> None:
     if url.scheme not in ("http", "https") or not url.host:
-        raise FailedError("the server redirects to what is no http or https address")
+        raise FailedError("the server redirects to a URL that is not http or https")
     complaint = host_problem(str(url), secret="Authorization" in headers, allow_hosts=allowed)
     if complaint is not None:
         raise FailedError(f"the address {complaint}")
@@ -86,26 +88,26 @@ async def _take(response: aiohttp.ClientResponse, target: IO[bytes], max_bytes: 
 
 
 def _too_long(max_bytes: int) -> str:
-    return f"the answer has more than the {max_bytes} bytes that are expected at most"
+    return f"the file is larger than the limit of {max_bytes} bytes"
 
 
 def _cause(error: Exception) -> str:
     match error:
         case ForbiddenAddressError() | aiohttp.ClientConnectorDNSError(os_error=ForbiddenAddressError()):
-            return "the name leads to an address inside this machine or its network"
+            return "the name resolves to a private address"
         case aiohttp.ClientConnectorDNSError():
-            return "its name cannot be looked up; is this machine connected?"
+            return "its name cannot be resolved; is this machine online?"
         case aiohttp.ClientSSLError() | ssl.SSLError():
-            return "its certificate is not one to trust"
+            return "its certificate is not trusted"
         case TimeoutError():
-            return "the server was silent for too long"
+            return "the server did not reply in time"
         case aiohttp.ClientConnectorError():
-            return "no connection to the server"
+            return "the connection was refused"
         case aiohttp.ClientPayloadError():
-            return "the answer ended too early"
+            return "the reply was truncated"
         case aiohttp.ServerDisconnectedError():
-            return "the server hung up"
+            return "the server closed the connection"
         case OSError():
             return f"it could not be written ({error.strerror})"
         case _:
-            return "the answer is not HTTP"
+            return "the reply is not HTTP"

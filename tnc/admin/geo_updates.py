@@ -1,4 +1,4 @@
-"""Geo data kept fresh, by the settings of this installation: from where, with which keys, and what is due."""
+"""Updates of geo and IP data by the settings of this installation: sources, keys, and what is due."""
 
 import asyncio
 import logging
@@ -19,13 +19,13 @@ from tnc.visitors.geo.update import UpdateReport, due, update
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS: Final = 1.0
+_INTERVAL_SECONDS: Final = 1.0
 
 
 def wanted_data(settings: Settings, now_ms: int, *, with_keys: bool = True) -> tuple[DataSource, ...]:
-    """All that is kept fresh. Without keys, which nobody needs to tell what is due, no file is read.
+    """All sources that are updated. `with_keys=False` reads no key file, which is enough to know what is due.
 
-    Raises RefusedError when others on this machine can read a key, InvalidError when there is none.
+    Raises RefusedError if others on this machine can read a key, InvalidError if a key is missing.
     """
     keys = _keys(settings) if with_keys else PublisherKeys()
     return standard_sources(now_ms, keys=keys, base_url=settings.base_url or None)
@@ -36,7 +36,7 @@ def is_due(settings: Settings, data: GeoFolder, now_ms: int) -> bool:
 
 
 async def renew(settings: Settings, data: GeoFolder, now_ms: int, *, all_of_it: bool = True) -> UpdateReport:
-    """Fetch everything, or only what is older than it should be."""
+    """Download everything, or only what is out of date."""
     wanted = wanted_data(settings, now_ms)
     if not all_of_it:
         wanted = due(data, wanted, now_ms)
@@ -60,15 +60,15 @@ def _secret(reference: str) -> str | None:
 
 
 class GeoUpdates:
-    """The child process that fetches for a server: one at a time, of low priority, with a memory of its own."""
+    """The child process that downloads for a server: one at a time, with low priority and its own memory."""
 
     def __init__(self, config: Path, workspace: Workspace) -> None:
         words = (sys.executable, "-m", "tnc", "--config", str(config), "ipdb", "update", "--due")
-        self._child = Child(words, "geo data could not be renewed")
+        self._child = Child(words, "geo data could not be updated")
         self._workspace = workspace
 
     def start_if_due(self) -> None:
-        """Start a child when there is something to fetch, and do not wait for it: the next turn tells how it went."""
+        """Start a child if something is due, without waiting for it. The next call logs a failure."""
         workspace = self._workspace
         if self._child.is_running() or not workspace.settings.renew:
             return
@@ -76,27 +76,27 @@ class GeoUpdates:
             self._child.start()
 
     def stop(self) -> None:
-        """An update that is cut off leaves what was there."""
+        """An interrupted update leaves the installed data."""
         self._child.stop()
 
 
 @asynccontextmanager
 async def newest_in_use(workspace: Workspace, tracker: Tracker) -> AsyncIterator[None]:
-    """While this lasts, a server uses what is installed within a second, without a pause."""
-    looking = asyncio.create_task(_look_for_newer(workspace, tracker))
+    """While entered, the server uses newly installed data within a second, without a pause."""
+    watching = asyncio.create_task(_watch(workspace, tracker))
     try:
         yield
     finally:
-        looking.cancel()
+        watching.cancel()
 
 
-async def _look_for_newer(workspace: Workspace, tracker: Tracker) -> None:
+async def _watch(workspace: Workspace, tracker: Tracker) -> None:
     while True:
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_INTERVAL_SECONDS)
         try:
             geo = await asyncio.to_thread(workspace.geo)
         except OSError:
-            log.exception("geo data cannot be looked at")
+            log.exception("geo data cannot be read")
             continue
         if geo is not tracker.reader.geo:
             tracker.reader.geo = tracker.uncounted_reader.geo = geo

@@ -1,4 +1,4 @@
-"""`tnc init`: a data directory with its keys, its settings and its first owner."""
+"""`tnc init`: creates a data directory with keys, settings and the first owner."""
 
 import os
 import secrets
@@ -18,46 +18,46 @@ from tnc.store.workspace import Workspace
 class Owner:
     email: str
     password: str
-    invented: bool  # made by us: shown once, to be changed
+    generated: bool  # by tnc: it is shown once
 
 
 def owner(email: str | None, password: str | None) -> Owner:
-    """The first owner; without a password one is made up. Raises InvalidError for one that is easily guessed."""
+    """The first owner; without a password, one is generated. Raises InvalidError for a weak password."""
     address = email or "owner@localhost.localdomain"
     if password is None:
-        return Owner(email=address, password=secrets.token_urlsafe(18), invented=True)
+        return Owner(email=address, password=secrets.token_urlsafe(18), generated=True)
     check_new_password(password, email=address)
-    return Owner(email=address, password=password, invented=False)
+    return Owner(email=address, password=password, generated=False)
 
 
 def initialise(settings: Settings, first: Owner, world: World) -> Path:
-    """Make the data directory; returns its config.toml. Never overwrites; what fails leaves nothing behind.
+    """Create the data directory; returns its config.toml. Never overwrites; an error leaves no files behind.
 
-    A key file that is there already is used: that is how a second data directory shares a key.
+    An existing key file is used, so that a second data directory can share a key.
     """
     try:
-        return _made(settings, first, world)
+        return _create(settings, first, world)
     except OSError as error:
         place = error.filename or settings.data
         raise InvalidError(
-            f"{place} cannot be made: {error.strerror}; choose another place with --data or --key FILE."
+            f"{place} cannot be created: {error.strerror}; choose another place with --data or --key FILE."
         ) from error
 
 
-def _made(settings: Settings, first: Owner, world: World) -> Path:
+def _create(settings: Settings, first: Owner, world: World) -> Path:
     data = settings.data
     if data.exists() and any(data.iterdir()):
         raise RefusedError(f"{data} is not empty, and tnc init never overwrites; choose another directory for --data.")
     if data in settings.key.resolve().parents:
         raise InvalidError(
-            f"the key file {settings.key} would lie inside the data directory; choose a place outside with --key FILE."
+            f"the key file {settings.key} would be inside the data directory; choose a place outside with --key FILE."
         )
     was_there = data.exists()
     made_key = not settings.key.exists()
     if made_key:
         write_new(settings.key, new_key_text())
     try:
-        return _furnished(settings, first, world)
+        return _fill(settings, first, world)
     except BaseException:
         shutil.rmtree(data, ignore_errors=True)
         if was_there:
@@ -67,7 +67,7 @@ def _made(settings: Settings, first: Owner, world: World) -> Path:
         raise
 
 
-def _furnished(settings: Settings, first: Owner, world: World) -> Path:
+def _fill(settings: Settings, first: Owner, world: World) -> Path:
     data = settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     data.chmod(0o700)

@@ -1,6 +1,6 @@
-"""Mail from the appliance to its owner: over SMTP, never unencrypted, and without a word about a person.
+"""E-mails to the owner over SMTP: never unencrypted, and without visitor data.
 
-What goes wrong is said in our own words: a mail server's answer repeats addresses.
+Errors are described in tnc's own words, because the replies of mail servers repeat addresses.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _PATIENCE_SECONDS: Final = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpServer:
-    """Who takes our mail. `ca_file` names whose certificates are trusted, else those that this machine trusts."""
+    """The mail server. `ca_file` has the CAs to trust; empty: those of this machine."""
 
     host: str
     port: int
@@ -42,7 +42,7 @@ class SmtpServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Email:
-    """`message_id` is the same in every attempt, so that a second copy can be told from news."""
+    """`message_id` is the same in every attempt, so that mail programs recognise a second copy."""
 
     message_id: str
     at_ms: int
@@ -51,8 +51,8 @@ class Email:
 
 
 def relay_of(settings: Settings) -> SmtpServer | None:
-    """None: no mail is set up. Raises InvalidError or RefusedError when the password is not
-    where it should be, or others can read it.
+    """The mail server of the settings, or None. Raises InvalidError if the password is missing, RefusedError if others
+    on this machine can read it.
     """
     if not settings.mail_host:
         return None
@@ -69,7 +69,7 @@ def relay_of(settings: Settings) -> SmtpServer | None:
 
 
 def written(letter: Email, relay: SmtpServer) -> bytes:
-    """As it goes over the wire: seven bits, short lines, text and HTML."""
+    """The bytes of the message: 7 bits, short lines, as text and HTML."""
     message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
     message["From"], message["To"] = relay.sender, ", ".join(relay.recipients)
     message["Subject"] = letter.subject
@@ -83,14 +83,14 @@ def written(letter: Email, relay: SmtpServer) -> bytes:
 
 
 async def post(letter: Email, relay: SmtpServer) -> int:
-    """Hand a letter over; how many recipients were refused while others were taken.
+    """Send a mail; returns how many recipients were refused while others were accepted.
 
     Raises FailedError that says what is wrong.
     """
     try:
         context = ssl.create_default_context(cafile=relay.ca_file or None)
-    except OSError:  # ssl's own are some
-        raise FailedError(f"{relay.host}:{relay.port} was not asked: [mail] ca_file cannot be used.") from None
+    except OSError:  # also those of ssl
+        raise FailedError(f"{relay.host}:{relay.port} was not contacted: [mail] ca_file cannot be used.") from None
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             return await _post(letter, relay, context)
@@ -99,7 +99,7 @@ async def post(letter: Email, relay: SmtpServer) -> int:
 
 
 class _Client(aiosmtplib.SMTP):
-    """Hangs up at once when all is said: the loop of a job or a command ends before a server says goodbye to TLS."""
+    """Closes the connection at once: the event loop of a job or command ends before the server closes TLS."""
 
     def close(self) -> None:
         transport = self.transport
@@ -128,14 +128,16 @@ async def _post(letter: Email, relay: SmtpServer, context: ssl.SSLContext) -> in
 def _in_words(error: BaseException, relay: SmtpServer) -> str:  # noqa: C901 - a list of what can go wrong
     causes = list(_causes(error))
     if any(isinstance(each, ssl.SSLCertVerificationError) for each in causes):
-        return "shows a certificate that is not trusted or is another's; name its CA in [mail] ca_file if it is yours"
+        return (
+            "has an untrusted certificate or one for another name; if the server is yours, set [mail] ca_file to its CA"
+        )
     if any(isinstance(each, ssl.SSLError) for each in causes):
         return f"does not speak TLS there; [mail] tls is {relay.tls!r}: 465 is for tls, 587 for starttls"
     match error:
         case aiosmtplib.SMTPAuthenticationError():
             return f"refuses [mail] user and password ({error.code})"
         case aiosmtplib.SMTPResponseException(code=530):
-            return "wants [mail] user and password (530)"
+            return "requires [mail] user and password (530)"
         case aiosmtplib.SMTPSenderRefused():
             return f"refuses the sender, [mail] from ({error.code})"
         case aiosmtplib.SMTPRecipientsRefused():
@@ -144,20 +146,18 @@ def _in_words(error: BaseException, relay: SmtpServer) -> str:  # noqa: C901 - a
         case aiosmtplib.SMTPResponseException():
             return f"refuses the mail ({error.code})"
         case TimeoutError():
-            return f"did not answer within {_PATIENCE_SECONDS:.0f} seconds"
+            return f"did not reply within {_PATIENCE_SECONDS:.0f} seconds"
         case aiosmtplib.SMTPServerDisconnected():
             return "closed the connection"
         case OSError():
             return f"cannot be reached ({_last(causes)})"
         case _:
-            return "offers no STARTTLS or no way to sign in, and nothing is sent without; see [mail] tls, port and user"
+            return "offers no STARTTLS or no authentication, which tnc requires; see [mail] tls, port and user"
 
 
 def _last(causes: list[BaseException]) -> str:
-    """What the machine says of it: it knows nothing but the network."""
-    return next(
-        (each.strerror for each in reversed(causes) if isinstance(each, OSError) and each.strerror), "no answer"
-    )
+    """The text of the last system error: it contains no address."""
+    return next((each.strerror for each in reversed(causes) if isinstance(each, OSError) and each.strerror), "no reply")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

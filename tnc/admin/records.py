@@ -1,6 +1,6 @@
-"""Records of processing, and the kit for a breach: made from what is really configured and stored.
+"""Records of processing and data breach reports, made from the current configuration and stores.
 
-Not legal advice: drafts with the facts filled in, to be read by a person before they are used.
+They are drafts with the facts filled in and no legal advice: somebody has to read them before they are used.
 """
 
 from collections import Counter, defaultdict
@@ -27,7 +27,7 @@ _UNKNOWN: Final = "unknown"
 
 
 def processing(workspace: Workspace) -> dict[str, Any]:
-    """Records of processing (GDPR 30): purposes, categories, receivers, terms, measures, as they are now."""
+    """Records of processing (GDPR 30): purposes, categories, receivers, retention times and measures."""
     version, configuration = workspace.configuration()
     return {
         "workspace": workspace.id,
@@ -43,7 +43,7 @@ def processing(workspace: Workspace) -> dict[str, Any]:
 
 
 def _purpose(campaign: Campaign) -> dict[str, Any]:
-    what = "counting visits, crediting the traffic source, telling people from programs"
+    what = "counting visits, crediting the traffic source, detecting bots"
     forwards = campaign.destinations or ()
     return {
         "campaign": campaign.id,
@@ -54,7 +54,7 @@ def _purpose(campaign: Campaign) -> dict[str, Any]:
 
 
 def categories() -> list[dict[str, str]]:
-    """What a record says of a person, by field."""
+    """The fields of a record that say something about a visitor."""
     said = (Privacy.PII, Privacy.PSEUDONYM, Privacy.QUASI)
     return [
         {"field": name, "class": field.about.privacy.value, "text": field.about.text}
@@ -72,7 +72,7 @@ def receivers(configuration: Configuration) -> Iterator[dict[str, str]]:
         if not network.archived:
             yield {
                 "name": network.id, "type": "network", "host": _UNKNOWN, "country": _UNKNOWN,
-                "gets": "the click id, in the address of its offers",
+                "gets": "the click id, in the URL of its offers",
             }  # fmt: skip
 
 
@@ -93,9 +93,9 @@ def _receiver(destination: Destination) -> dict[str, str]:
 
 
 def breach(workspace: Workspace, *, since_ms: int, until_ms: int) -> dict[str, Any]:
-    """What a breach between two times would have to be told of: whom it concerns, and how many (GDPR 33)."""
+    """The facts for the notification of a data breach between two times (GDPR 33)."""
     if since_ms >= until_ms:
-        raise InvalidError("a breach begins before it ends: --from must be before --to.")
+        raise InvalidError("--from must be before --to.")
     clicks, conversions = Counter[str](), 0
     people: dict[str, set[str]] = defaultdict(set)
     days: set[str] = set()
@@ -131,7 +131,7 @@ def breach(workspace: Workspace, *, since_ms: int, until_ms: int) -> dict[str, A
 
 
 def _days_between(workspace: Workspace, first: Date, last: Date) -> Iterator[tuple[Date, DayReader]]:
-    """Restricted clicks are stored as well."""
+    """The days of normal and of restricted clicks."""
     restricted = ClickHistories(workspace.paths.restricted, workspace.restricted_keyring, workspace.id)
     for histories in (workspace.histories, restricted):
         for date in histories.dates():
@@ -141,20 +141,19 @@ def _days_between(workspace: Workspace, first: Date, last: Date) -> Iterator[tup
 
 
 _SEALED: Final = (
-    "every record is encrypted under a key of its own; who has files without the keyring and the key file can read "
-    "nothing of them"
+    "every record is encrypted under a key of its own; the files are unreadable without the keyring and the key file"
 )
 _DRAFT: Final = """\
-Notification of a personal data breach (Art. 33 GDPR). A draft: complete what stands in brackets.
+Notification of a personal data breach (Art. 33 GDPR). A draft: complete the text in brackets.
 
-1. What happened: [describe it; when it began and ended; how it was noticed].
-2. Whom it concerns: about {visitors} visitors of links, {clicks} visits between {from} and {to}.
-3. Which data: time and link of the visit, address and browser as far as they were stored, where the visitor was
-   sent, and {conversions} reports of conversions. No names, e-mail addresses or payment data, as far as the
-   traffic source did not put them into its links.
-4. Protection: {sealed}. [Say whether the keyring and the key file were exposed as well.]
-5. Likely consequences: [if only files were taken: none, because they cannot be read; else: describe].
-6. Measures: [what was done; `tnc keys rotate` closes the keyring by a new key].
+1. What happened: [describe it; when it began and ended; how it was discovered].
+2. Persons concerned: about {visitors} visitors of links, {clicks} visits between {from} and {to}.
+3. Data concerned: time and link of the visit, IP address and browser as far as they were stored, the destination
+   of the redirect, and {conversions} conversions. No names, e-mail addresses or payment data, unless the traffic
+   source put them into its links.
+4. Protection: {sealed}. [Say whether the keyring and the key file were exposed too.]
+5. Likely consequences: [if only files were taken: none, because they cannot be read; otherwise: describe].
+6. Measures: [what was done; `tnc keys rotate` encrypts the keyring with a new key].
 7. Contact: [name, e-mail, telephone].
-We became aware at {became_aware_at}; the authority must be told by {tell_the_authority_by}.
+We became aware at {became_aware_at}; the authority must be notified by {tell_the_authority_by}.
 """

@@ -53,14 +53,14 @@ def init(
     first = owner(owner_email, password)
     config = initialise(settings, first, World())
     result = {"config": str(config), "key": str(settings.key), "email": first.email}
-    if first.invented:
+    if first.generated:
         result["password"] = first.password
     if as_json:
         print_json(result)
         return
     click.echo(f"created {folder}")
     click.echo(f"keys   {settings.key}: keep a copy elsewhere; without it nobody can decrypt the data, not even you")
-    click.echo(f"owner  {first.email}" + (f", password {first.password} (shown only once)" if first.invented else ""))
+    click.echo(f"owner  {first.email}" + (f", password {first.password} (shown only once)" if first.generated else ""))
     click.echo(f"next   tnc --config {config} serve")
 
 
