@@ -68,7 +68,7 @@ class Server:
                 sender=sender,
                 world=workspace.world,
                 scale=workspace.settings.retry_scale,
-                objected=lambda click: tracker.opt_outs.concern(click.visit),
+                objected=lambda click: tracker.opt_outs.match_visit(click.visit),
             ),
             versions=LiveConfiguration(workspace, tracker),
         )

@@ -22,7 +22,7 @@ from tnc.store.days.deliveries import DeliveryRecord
 from tnc.store.days.inbox import Call
 from tnc.store.days.writer import day_path
 from tnc.store.keys import keyring
-from tnc.store.terms import TERMS, in_words
+from tnc.store.terms import TERMS, describe_terms
 
 
 def mapped(store: str) -> set[tuple[str, str]]:
@@ -126,7 +126,7 @@ def test_personal_columns_can_be_erased(entry: Entry) -> None:
 
 
 def test_every_term_in_the_map_exists() -> None:
-    assert {entry.keep for entry in MAP} <= in_words(SETTINGS).keys()
+    assert {entry.keep for entry in MAP} <= describe_terms(SETTINGS).keys()
 
 
 def test_the_classes_of_fields_are_those_of_the_registry() -> None:
@@ -137,6 +137,6 @@ def test_the_classes_of_fields_are_those_of_the_registry() -> None:
 
 
 def test_the_map_prints_each_column_with_its_class_erasure_and_time() -> None:
-    (first, *_) = map_json(in_words(SETTINGS))
+    (first, *_) = map_json(describe_terms(SETTINGS))
 
     assert list(first) == ["store", "table", "column", "class", "erase", "keep"]

@@ -20,7 +20,7 @@ def new_database(path: Path) -> sqlite3.Connection:
     return database
 
 
-def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> None:
+def test_a_database_of_a_newer_format_is_refused_and_not_changed(path: Path) -> None:
     new_database(path).close()
     with sqlite3.connect(path) as database:
         database.execute(f"pragma user_version = {CONTROL.version + 1}")
@@ -30,7 +30,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) 
         assert database.execute("pragma user_version").fetchone()[0] == CONTROL.version + 1
 
 
-def test_a_damaged_database_is_named(path: Path) -> None:
+def test_the_path_of_a_damaged_database_is_in_the_message(path: Path) -> None:
     path.write_bytes(b"no database at all" * 500)
 
     with pytest.raises(FailedError, match=str(path)):

@@ -18,7 +18,7 @@ from tnc.core.clock import DAY_MS
 from tnc.core.errors import TncError
 from tnc.privacy.leak_report import last_leak_report
 from tnc.rules import needed_facts
-from tnc.store.database import damage, sqlite_is_mended, sqlite_version
+from tnc.store.database import damage, has_wal_reset_fix, sqlite_version
 from tnc.store.days.click_log import Recording
 from tnc.store.days.writer import utc_date
 from tnc.store.workspace import Workspace
@@ -142,7 +142,7 @@ def _folders(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _database(workspace: Workspace) -> Iterator[Finding]:
-    note = "" if sqlite_is_mended() else " Its write-ahead log needs a single writer, and tnc has only one."
+    note = "" if has_wal_reset_fix() else " Its write-ahead log needs a single writer, and tnc has only one."
     yield ok("sqlite", f"SQLite {sqlite_version}.{note}")
     found = damage(workspace.paths.control)
     if found is None:

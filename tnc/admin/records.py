@@ -18,7 +18,7 @@ from tnc.core.fields import FIELDS, rfc3339
 from tnc.core.models import Campaign, Configuration, Destination, Privacy
 from tnc.store.days.history import ClickHistories
 from tnc.store.days.writer import DayReader, utc_date
-from tnc.store.terms import in_words
+from tnc.store.terms import describe_terms
 from tnc.store.workspace import Workspace
 
 _CLOCK_HOURS: Final = 72
@@ -36,7 +36,7 @@ def processing(workspace: Workspace) -> dict[str, Any]:
         "people": "visitors who follow a link of these campaigns",
         "categories": categories(),
         "receivers": list(receivers(configuration)),
-        "retention": in_words(workspace.settings),
+        "retention": describe_terms(workspace.settings),
         "default_mode_elsewhere": workspace.settings.default_mode_elsewhere,
         "measures": [{"check": each.check, "state": each.state, "text": each.text} for each in examine(workspace)],
     }

@@ -16,8 +16,8 @@ from tnc.privacy.export import export_zip, file_name
 from tnc.privacy.leak_report import last_leak_report, run_leak_search
 from tnc.privacy.receipts import read_receipt
 from tnc.reports.query import moment_ms
-from tnc.store.requests import Outcome
-from tnc.store.terms import in_words
+from tnc.store.requests import ReceiverOutcome
+from tnc.store.terms import describe_terms
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -184,7 +184,7 @@ def scan(ctx: click.Context, context: CliContext, as_json: bool) -> None:
 @with_context
 def map_(context: CliContext, as_json: bool) -> None:
     """Print the data map: class, erasure and retention time of every column of every store."""
-    result = map_json(in_words(context.settings()))
+    result = map_json(describe_terms(context.settings()))
     if as_json:
         print_json(result)
         return
@@ -278,7 +278,7 @@ def move(context: CliContext, request_id: str, state: str, reason: str, answer: 
 @request.command("told")
 @click.argument("request_id", metavar="ID")
 @click.argument("receiver", metavar="RECEIVER")
-@click.argument("outcome", metavar="OUTCOME", type=click.Choice(get_args(Outcome)))
+@click.argument("outcome", metavar="OUTCOME", type=click.Choice(get_args(ReceiverOutcome)))
 @with_json
 @with_context
 def told_(context: CliContext, request_id: str, receiver: str, outcome: str, as_json: bool) -> None:

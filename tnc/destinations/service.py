@@ -232,7 +232,7 @@ class DestinationService:
             with self._workspace.histories.day(date) as reader:
                 for row in reversed(list(reader.deliveries.newest(destination.id))):
                     delivery = None if row.state != "done" else _with_present_conversion(reader, row, configuration)
-                    if delivery is None or opt_outs.concern(delivery.click.visit):
+                    if delivery is None or opt_outs.match_visit(delivery.click.visit):
                         continue
                     if skip_reason(delivery, now_ms) is None:
                         yield delivery
@@ -263,7 +263,7 @@ class DestinationService:
             configuration=configuration,
             at_ms=due.at_ms,
             consent=visit.consent if history.withdrawn_at_ms is None else "denied",
-            mode="none" if self._workspace.opt_outs().concern(visit) else visit.mode,
+            mode="none" if self._workspace.opt_outs().match_visit(visit) else visit.mode,
             nth=nth,
             receiver_may_know=due.number > 0 and self._receiver_may_know(destination, click.click_id, conversion),
         )

@@ -155,7 +155,7 @@ class Eraser:
             found = find_subject(self.vaults, subject)
             intent = self._intent("erase", subject, found)
             if request_id is not None:
-                self._workspace.register.grant(request_id, now_ms=intent.requested_at_ms).wait()
+                self._workspace.register.start_execution(request_id, now_ms=intent.requested_at_ms).wait()
                 intent.request_id = request_id
             self._journal.write(intent)
             receipt = self._carry_out(intent, patience_seconds)
@@ -339,7 +339,7 @@ class Eraser:
         )
         workspace.erasures.keep_receipt(receipt, made_at_ms=now_ms).wait()
         if intent.request_id is not None:
-            workspace.register.executed(
+            workspace.register.record_execution(
                 intent.request_id, receipt_id=intent.receipt_id, sent=intent.sent, now_ms=now_ms
             ).wait()
         return receipt

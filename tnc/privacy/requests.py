@@ -16,7 +16,7 @@ from tnc.privacy.erase import Eraser
 from tnc.privacy.export import export_zip
 from tnc.privacy.search import find_subject
 from tnc.privacy.subject import Subject
-from tnc.store.requests import Channel, Outcome, Request, RequestKind, State, Words
+from tnc.store.requests import Channel, ReceiverOutcome, Request, RequestContent, RequestKind, State
 from tnc.store.workspace import Workspace
 from tnc.visitors.client_ip import truncate_ip
 from tnc.visitors.user_agent import reduced_user_agent
@@ -140,7 +140,7 @@ class PrivacyRequests:
             kind,
             channel=channel,
             now_ms=self._workspace.world.now_ms(),
-            words=Words(text=text.strip(), contact=contact.strip(), click=claim.click_id if claim else ""),
+            content=RequestContent(text=text.strip(), contact=contact.strip(), click=claim.click_id if claim else ""),
             subject=None if subject is None else self._eraser.hashed(subject),
             evidence=evidence,
             link=link,
@@ -178,7 +178,7 @@ class PrivacyRequests:
         return sum(due_ms <= now_ms for due_ms in self._due_times_ms)
 
     def refresh_due_dates(self) -> None:
-        self._due_times_ms = self._workspace.register.open_dues_ms().wait()
+        self._due_times_ms = self._workspace.register.open_due_dates_ms().wait()
 
     def requests(self, *, only_open: bool = False) -> list[dict[str, Any]]:
         return [self.to_json(request) for request in self._workspace.register.all_of(only_open=only_open).wait()]
@@ -206,10 +206,12 @@ class PrivacyRequests:
         self.refresh_due_dates()
         return self.to_json(moved)
 
-    def record_outcome(self, request_id: str, *, receiver: str, outcome: Outcome) -> dict[str, Any]:
+    def record_outcome(self, request_id: str, *, receiver: str, outcome: ReceiverOutcome) -> dict[str, Any]:
         """Record what a receiver of earlier conversions did about a request."""
         now_ms = self._workspace.world.now_ms()
-        return self.to_json(self._workspace.register.settle(request_id, receiver, outcome, now_ms=now_ms).wait())
+        return self.to_json(
+            self._workspace.register.record_outcome(request_id, receiver, outcome, now_ms=now_ms).wait()
+        )
 
     def extend(self, request_id: str, *, until_ms: int, reason: str) -> dict[str, Any]:
         now_ms = self._workspace.world.now_ms()
@@ -235,10 +237,10 @@ class PrivacyRequests:
             "evidence": request.evidence,
             "receipt_id": request.receipt_id,
             "duplicate_of": request.duplicate_of,
-            "text": request.words.text,
-            "contact": request.words.contact,
-            "answer": request.words.answer,
-            "click": request.words.click,
+            "text": request.content.text,
+            "contact": request.content.contact,
+            "answer": request.content.answer,
+            "click": request.content.click,
             "receivers": [
                 {
                     "name": name,
@@ -247,7 +249,7 @@ class PrivacyRequests:
                     "at": rfc3339(its.at_ms) if its.outcome else None,
                     "what": receipts.advice_after_erasure(name, self._workspace.configuration()[1]),
                 }
-                for name, its in request.words.receivers.items()
+                for name, its in request.content.receivers.items()
             ],
             "steps": [
                 {"at": rfc3339(step.at_ms), "actor": step.actor, "state": step.state, "reason": step.reason}

@@ -98,7 +98,7 @@ class Retention:
                 if days != before[name]
             ]
             workspace.terms.put(wanted, changes).wait()
-            workspace.take_terms()
+            workspace.apply_terms()
             result = self._run(settings, now_ms, dry_run=False)
         return {"set": wanted, "before": before, **result}
 

@@ -18,7 +18,7 @@ ACCOUNT_TABLES: Final[tuple[str, ...]] = (
     create table users (
       id              integer primary key,
       email           text not null unique collate nocase,
-      password        text not null,             -- verifier with its scheme, see tnc.passwords
+      password        text not null,             -- verifier with its scheme, see tnc.core.passwords
       created_at_ms   integer not null
     ) strict
     """,

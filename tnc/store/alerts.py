@@ -1,4 +1,4 @@
-"""Alerts that were mailed or are to be, by subject: at most one an hour, also over restarts."""
+"""Alerts that were mailed or are to be mailed, by subject, so that restarts do not mail them again."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,10 +10,10 @@ ALERT_TABLE: Final = """
 create table alerts (
   workspace text not null,
   subject   text not null,
-  at_ms     integer not null,  -- UTC; when it was written: what its Message-ID is made from
-  sent      integer not null,  -- 1: it was handed over
-  over      integer not null,  -- 1: what it told of has passed since
-  problem   text,              -- in our words: why it could not be, the last time
+  at_ms     integer not null,  -- UTC; when it arose: its Message-ID is made from this
+  sent      integer not null,  -- 1: the mail server took it
+  over      integer not null,  -- 1: its cause is over
+  problem   text,              -- why the last attempt failed
   primary key (workspace, subject)
 ) strict, without rowid
 """

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tnc.store.accounts import ACCOUNT_TABLES
 from tnc.store.alerts import ALERT_TABLE
-from tnc.store.erasures import ESCROW_EPOCHS_TABLE, FORGOTTEN_TABLES
+from tnc.store.erasures import ERASURE_TABLES, ESCROW_EPOCHS_TABLE
 from tnc.store.migrations import Migration, Schema, copy_in_memory, upgrade
 from tnc.store.requests import REQUEST_TABLES
 from tnc.store.sqlite import Database
@@ -22,8 +22,8 @@ create table config_versions (
   workspace  text not null,
   version    integer not null,  -- 1, 2, 3, ... in each workspace
   made_at_ms integer not null,  -- UTC
-  made_by    text not null,     -- who or what: an e-mail address of the dashboard, or `command line`
-  note       text not null,     -- what changed, in words, without secrets
+  made_by    text not null,     -- an e-mail address of the dashboard, or `command line`
+  note       text not null,     -- what changed, as text without secrets
   document   blob not null,     -- the whole configuration: JSON, compressed, sealed
   primary key (workspace, version)
 ) strict, without rowid
@@ -39,7 +39,7 @@ CONTROL: Final = Schema(
                 _VERSIONS_TABLE,
                 *ACCOUNT_TABLES,
                 STOP_TABLE,
-                *FORGOTTEN_TABLES,
+                *ERASURE_TABLES,
                 TERM_TABLE,
                 *REQUEST_TABLES,
             ),
@@ -58,7 +58,7 @@ CONTROL: Final = Schema(
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection that may write. One process has one, and only while it holds the lock of the data directory."""
+    """The connection that writes: one, in the process that holds the lock of the data directory."""
     database = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
     for pragma in (
         "journal_mode = wal",
@@ -72,14 +72,14 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection beside a running server's: it can change nothing.
+    """A connection that cannot write, beside that of a running server.
 
     Of a database that is not migrated yet it is a copy in memory, migrated.
     """
     database = sqlite3.connect(
         f"file:{path}?mode=ro", uri=True, timeout=2.0, isolation_level=None, check_same_thread=False
     )
-    with suppress(sqlite3.DatabaseError):  # whoever reads says what is wrong with it
+    with suppress(sqlite3.DatabaseError):  # the first read raises what is wrong with it
         if 0 < database.execute("pragma user_version").fetchone()[0] < CONTROL.version:
             database.close()
             database = copy_in_memory(path, CONTROL)
@@ -117,7 +117,7 @@ Tables = Mapping[str, tuple[list[str], list[tuple[Any, ...]]]]
 
 
 def read_tables(database: sqlite3.Connection, names: Iterable[str]) -> Tables:
-    """All of one moment, whatever a server writes meanwhile."""
+    """The tables in one state, while a server may be writing."""
     found = {}
     database.execute("begin")
     for name in names:
@@ -131,8 +131,8 @@ def all_tables(database: sqlite3.Connection) -> list[str]:
     return [name for (name,) in database.execute("select name from sqlite_master where type = 'table' order by 1")]
 
 
-def put_back(database: sqlite3.Connection, tables: Tables) -> None:
-    """Rows of a backup into the tables of a new database; what this version does not know stays out."""
+def insert_tables(database: sqlite3.Connection, tables: Tables) -> None:
+    """Insert rows of a backup into a new database, without tables and columns that this version does not know."""
     known = all_tables(database)
     database.execute("begin")
     database.execute("pragma defer_foreign_keys = on")  # tables come in the order of their names
@@ -147,18 +147,18 @@ def put_back(database: sqlite3.Connection, tables: Tables) -> None:
     database.execute("commit")
 
 
-# SQLite from 3.7.0 can lose commits when two connections write and checkpoint at once; mended in these and later.
-_MENDED: Final = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
+# SQLite from 3.7.0 on can lose commits when two connections write and checkpoint at once; fixed in these versions.
+_FIXED_IN: Final = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 
 
-def sqlite_is_mended() -> bool:
-    """Whether the library in use is free of the write-ahead log's reset bug; tnc keeps to one writer anyway."""
+def has_wal_reset_fix() -> bool:
+    """Whether the SQLite in use has the fix of the WAL-reset bug. tnc has one writer per file in any case."""
     version = sqlite3.sqlite_version_info
-    return version >= _MENDED[-1] or any(version[:2] == each[:2] and version >= each for each in _MENDED)
+    return version >= _FIXED_IN[-1] or any(version[:2] == each[:2] and version >= each for each in _FIXED_IN)
 
 
 def damage(path: Path) -> str | None:
-    """What SQLite finds wrong with a database; None when it is whole."""
+    """What SQLite finds wrong with a database; None when nothing is."""
     try:
         with closing(connect_to_read(path)) as database:
             answer = str(database.execute("pragma quick_check(1)").fetchone()[0])

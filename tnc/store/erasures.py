@@ -1,7 +1,7 @@
-"""What must be remembered of what was forgotten: keyed hashes, receipts, and who wants no trace.
+"""Tombstones of erased clicks, receipts of erasures, opt-outs, and copies of the keyring.
 
-None of it names anybody. The hashes are made under a key of the workspace; those of addresses and ids could be
-tried out by whoever has that key, so they are kept no longer than their term (`tnc.store.terms`).
+None of it contains an identifier of a person. Hashes are made with a key of the workspace; with that key, hashes of
+addresses and ids could be found by trying all, so they are deleted at the end of their term (`tnc.store.terms`).
 """
 
 import json
@@ -14,11 +14,11 @@ from tnc.core.errors import NotFoundError
 from tnc.core.models import ClickId, WorkspaceId
 from tnc.store.sqlite import Database, operation
 
-FORGOTTEN_TABLES: Final[tuple[str, ...]] = (
+ERASURE_TABLES: Final[tuple[str, ...]] = (
     """
     create table tombstones (
       workspace     text not null,
-      hash          blob not null,     -- of an erased click's id, under the workspace's key
+      hash          blob not null,     -- of the id of an erased click, with the key of the workspace
       expires_at_ms integer not null,
       primary key (workspace, hash)
     ) strict, without rowid
@@ -28,11 +28,11 @@ FORGOTTEN_TABLES: Final[tuple[str, ...]] = (
       receipt_id text primary key,
       workspace  text not null,
       made_at_ms integer not null,
-      document   text not null         -- JSON; holds no identifier of a person
+      document   text not null         -- JSON; contains no identifier of a person
     ) strict, without rowid
     """,
     """
-    create table escrows (             -- copies of the keyring that were made for another place
+    create table escrows (             -- copies of the keyring that were made to be kept elsewhere
       made_at_ms integer primary key,
       digest     text not null         -- SHA-256 of the file
     ) strict
@@ -40,7 +40,7 @@ FORGOTTEN_TABLES: Final[tuple[str, ...]] = (
     """
     create table objections (
       workspace     text not null,
-      hash          blob not null,     -- of a visitor's pseudonym or of an address, under the workspace's key
+      hash          blob not null,     -- of a visitor's pseudonym or an IP address, with the key of the workspace
       kind          text not null,     -- visitor, address
       made_at_ms    integer not null,
       expires_at_ms integer not null,
@@ -52,13 +52,13 @@ FORGOTTEN_TABLES: Final[tuple[str, ...]] = (
 ESCROW_EPOCHS_TABLE: Final = """
 create table escrow_epochs (
   made_at_ms integer not null,         -- of the copy
-  file       text not null,            -- by its name in the folder `ring`
-  epoch      integer not null,         -- as it was copied
+  file       text not null,            -- path in the folder `ring`
+  epoch      integer not null,         -- when it was copied
   primary key (made_at_ms, file)
 ) strict, without rowid
 """
 
-SINCE: Final = (
+KEPT_BY_RESTORE: Final = (
     "tombstones",
     "receipts",
     "objections",
@@ -69,11 +69,11 @@ SINCE: Final = (
     "requests",
     "request_steps",
 )
-"""Tables that say what was promised: a restore takes them as they are now, not as they were."""
+"""Tables with promises to people: a restore takes them as they are now, not from the backup."""
 
 
-# A copy opens what was erased when it has the day's key from before that; of what was erased or copied by an older
-# tnc, which wrote down no epochs, the time must say it.
+# A copy opens an erased record if its key file of the day is older than the erasure. An older tnc stored no epochs;
+# then the times decide.
 _OPENED_BY_A_COPY: Final = """
 select count(*) from receipts where workspace = :workspace and exists (
   select 1 from json_each(document, '$.keys') as part
@@ -97,14 +97,14 @@ left join escrow_epochs as part on part.made_at_ms = copy.made_at_ms
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Escrow:
-    """A copy of the keyring that was made for another place."""
+    """A copy of the keyring that is kept elsewhere."""
 
     made_at_ms: int
     digest: str
-    epochs: Mapping[str, int]  # of its files by name; empty when an older tnc made it
+    epochs: Mapping[str, int]  # of its files by path; empty when an older tnc made it
 
     def opens(self, file: str, epoch_after: int | None) -> bool:
-        """Whether it opens what an erasure took out of a day's key file."""
+        """Whether it still opens what an erasure punctured in a key file of a day."""
         return not self.epochs or (file in self.epochs and (epoch_after is None or self.epochs[file] < epoch_after))
 
 
@@ -128,7 +128,7 @@ class Erasures:
 
     @operation
     async def add_tombstones(self, hashes: Collection[bytes], *, expires_at_ms: int) -> None:
-        """Remember erased clicks, which must not come back, by `hash("click", id)`."""
+        """Store tombstones, `hash("click", id)` of erased clicks: these are not imported or restored again."""
         self._last_erased = frozenset(hashes)
         async with self.database.transaction() as writer:
             await writer.executemany(
@@ -137,7 +137,7 @@ class Erasures:
             )
 
     def was_just_erased(self, click_id: ClickId) -> bool:
-        """Whether the last erasure of this process concerned it; for the writer of the days, who cannot wait."""
+        """Whether the last erasure of this process included it. Does not wait, for the writer thread of the days."""
         return self.hash("click", click_id) in self._last_erased
 
     @operation
@@ -166,7 +166,7 @@ class Erasures:
             "select document from receipts where workspace = ? and receipt_id = ?", (self._workspace, receipt_id)
         )
         if row is None:
-            raise NotFoundError(f"there is no receipt {receipt_id!r}, or its time is over.")
+            raise NotFoundError(f"there is no receipt {receipt_id!r}, or its term is over.")
         found: dict[str, Any] = json.loads(row[0])
         return found
 
@@ -194,7 +194,7 @@ class Erasures:
 
     @operation
     async def count_opened_by(self, escrow: Escrow) -> int:
-        """How many erasures this copy undoes."""
+        """How many erasures this copy would undo."""
         (count,) = await self.database.fetch_one(
             _OPENED_BY_A_COPY, {"workspace": self._workspace, "copied": escrow.made_at_ms}
         )
@@ -212,7 +212,7 @@ class Erasures:
 
     @operation
     async def opt_outs(self, *, now_ms: int) -> dict[str, set[bytes]]:
-        """Hashes, by kind, of visitors and addresses whose objection holds now."""
+        """Hashes, by kind, of the opt-outs that are in force."""
         rows = await self.database.fetch_all(
             "select kind, hash from objections where workspace = ? and expires_at_ms > ?", (self._workspace, now_ms)
         )
@@ -225,7 +225,7 @@ class Erasures:
 
     @operation
     async def expired(self, *, now_ms: int, receipts_before_ms: int) -> dict[str, int]:
-        """How many of each have reached their term."""
+        """How many of each are past their term."""
         found = {}
         for name, what, at_ms in _terms(now_ms, receipts_before_ms):
             (found[name],) = await self.database.fetch_one(f"select count(*) {what}", (self._workspace, at_ms))
@@ -233,7 +233,7 @@ class Erasures:
 
     @operation
     async def expire(self, *, now_ms: int, receipts_before_ms: int) -> None:
-        """Delete what has reached its term."""
+        """Delete what is past its term."""
         async with self.database.transaction() as writer:
             for _, what, at_ms in _terms(now_ms, receipts_before_ms):
                 await writer.execute(f"delete {what}", (self._workspace, at_ms))

@@ -1,4 +1,4 @@
-"""Visitors who want no trace: keyed hashes of pseudonyms and addresses, looked up on each visit while there are any."""
+"""Opt-outs in memory: keyed hashes of pseudonyms and IP addresses, compared on each visit while there are any."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,27 +8,28 @@ from tnc.core.models import Visit
 
 @dataclass(slots=True)
 class OptOuts:
-    """`hashed` makes what `take` was given: a kind (`visitor`, `address`) and a value in, its hash out."""
+    """`hash_of` gives the hash of a kind (`visitor`, `address`, `browser`) and a value, as `Erasures.hash` does."""
 
-    hashed: Callable[[str, str], bytes] = lambda _kind, _value: b""
-    _held: Mapping[str, set[bytes]] = field(default_factory=dict)
+    hash_of: Callable[[str, str], bytes] = lambda _kind, _value: b""
+    _hashes: Mapping[str, set[bytes]] = field(default_factory=dict)
 
-    def take(self, held: Mapping[str, set[bytes]]) -> None:
-        self._held = held
+    def replace(self, hashes: Mapping[str, set[bytes]]) -> None:
+        """Use these hashes by kind from now on."""
+        self._hashes = hashes
 
-    def include(self, visitor: str, ip: str | None) -> bool:
-        """Whether one of those who object is here."""
-        if not self._held:
+    def match(self, visitor: str, ip: str | None) -> bool:
+        """Whether a visitor who is here now has opted out."""
+        if not self._hashes:
             return False
-        return self._is_held("visitor", visitor) or (ip is not None and self._is_held("address", ip))
+        return self._has("visitor", visitor) or (ip is not None and self._has("address", ip))
 
-    def concern(self, visit: Visit) -> bool:
-        """Whether nobody may be told of a visit that was: its visitor objects, or opted out in its browser since."""
-        if not self._held:
+    def match_visit(self, visit: Visit) -> bool:
+        """Whether nothing of a stored visit may be sent: its visitor, address or browser has opted out since."""
+        if not self._hashes:
             return False
         known = ("visitor", visit.visitor), ("address", visit.ip), ("browser", visit.browser_id)
-        return any(value is not None and self._is_held(kind, value) for kind, value in known)
+        return any(value is not None and self._has(kind, value) for kind, value in known)
 
-    def _is_held(self, kind: str, value: str) -> bool:
-        known = self._held.get(kind)
-        return known is not None and self.hashed(kind, value) in known
+    def _has(self, kind: str, value: str) -> bool:
+        known = self._hashes.get(kind)
+        return known is not None and self.hash_of(kind, value) in known

@@ -1,6 +1,6 @@
-"""The register of requests: what people asked for, until when it must be answered, and what was done.
+"""The register of privacy requests: their kind, due date, state and steps.
 
-What a person wrote and how to reach him is sealed; the steps hold no personal data.
+What a person wrote and their contact are sealed; the steps contain no personal data.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.models import WorkspaceId
 from tnc.store.sqlite import Database, operation
 
-_MOST_EXTENDED_MONTHS: Final = 2
+_MAX_EXTENSION_MONTHS: Final = 2
 
 
 def due_ms(received_at_ms: int) -> int:
@@ -44,10 +44,10 @@ def _ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def latest_due_ms(received_at_ms: int) -> int:
-    """With all the time that can be added where there is a reason."""
+def max_due_ms(received_at_ms: int) -> int:
+    """The latest due date: `due_ms` and two further months, which GDPR 12(3) allows for a reason."""
     due = datetime.fromtimestamp(due_ms(received_at_ms) / 1000, UTC)
-    return _ms(months_later(due, _MOST_EXTENDED_MONTHS))
+    return _ms(months_later(due, _MAX_EXTENSION_MONTHS))
 
 
 RequestKind = Literal["access", "erasure", "restriction", "objection", "rectification", "withdrawal", "question"]
@@ -57,13 +57,13 @@ State = Literal[
     "awaiting_downstream", "fulfilled", "partly_fulfilled", "denied", "withdrawn", "expired_unverified",
 ]  # fmt: skip
 
-Outcome = Literal["deleted", "retracted", "limited", "letter", "impossible"]
-"""What a receiver did, or what was done about him."""
+ReceiverOutcome = Literal["deleted", "retracted", "limited", "letter", "impossible"]
+"""What a receiver of the person's data did about the request, or how the owner dealt with the receiver."""
 
 ENDED: Final[frozenset[State]] = frozenset(
     {"fulfilled", "partly_fulfilled", "denied", "withdrawn", "expired_unverified"}
 )
-# What may follow what; whoever waits for somebody else's answer may be withdrawn at any time.
+# The states that can follow each state, besides `withdrawn`.
 _FOLLOWS: Final[dict[State, tuple[State, ...]]] = {
     "received": ("acknowledged", "needs_identity", "verified", "approved", "fulfilled", "denied"),
     "acknowledged": ("needs_identity", "verified", "review", "approved", "fulfilled", "denied"),
@@ -88,14 +88,14 @@ REQUEST_TABLES: Final[tuple[str, ...]] = (
       state          text not null,
       received_at_ms integer not null,
       due_at_ms      integer not null,
-      extended       integer not null,  -- 1: the person was told why it takes longer
+      extended       integer not null,  -- 1: the person was informed of the reason for the delay
       closed_at_ms   integer,
-      subject        text,              -- keyed hash of who is meant, as far as that is known
-      evidence       text,              -- how he proved to be who he is, never the proof itself
+      subject        text,              -- keyed hash of the person, where they are known
+      evidence       text,              -- how the person proved their identity, never the proof itself
       receipt_id     text,
       duplicate_of   text,
       link_hash      blob,              -- SHA-256 of the secret in the status link
-      sealed         blob not null      -- what the person wrote and how to reach him, and what was answered
+      sealed         blob not null      -- what the person wrote, their contact, and the answer
     ) strict, without rowid
     """,
     """
@@ -113,15 +113,18 @@ REQUEST_TABLES: Final[tuple[str, ...]] = (
 
 
 class Receiver(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody who had been told of the person before, and what became of it there; `outcome` None: nothing yet."""
+    """A receiver of conversions of the person, and its outcome. `reports` is how many it was sent."""
 
     reports: int
-    outcome: Outcome | None = None
+    outcome: ReceiverOutcome | None = None
     at_ms: int = 0
 
 
-class Words(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The sealed part. `click` is the click id by which the person says who he is; it goes when the request ends."""
+class RequestContent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The sealed part. `click` is the click id that the person gave as evidence; deleted when the request ends.
+
+    `receivers` are those who were sent conversions of the person, by name.
+    """
 
     text: str = ""
     contact: str = ""
@@ -130,7 +133,7 @@ class Words(Struct, frozen=True, kw_only=True, omit_defaults=True):
     receivers: dict[str, Receiver] = {}
 
 
-NO_WORDS: Final = Words()
+NO_CONTENT: Final = RequestContent()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,25 +158,25 @@ class Request:
     evidence: str | None
     receipt_id: str | None
     duplicate_of: str | None
-    words: Words
+    content: RequestContent
     steps: tuple[Step, ...]
 
     @property
-    def unsettled(self) -> list[str]:
-        """Receivers of whom nothing came yet, or nothing can: the request is not wholly fulfilled by then."""
-        return [name for name, its in self.words.receivers.items() if its.outcome in (None, "impossible")]
+    def unresolved(self) -> list[str]:
+        """Receivers without an outcome, or where none is possible: with them a request cannot be `fulfilled`."""
+        return [name for name, its in self.content.receivers.items() if its.outcome in (None, "impossible")]
 
     @property
     def is_open(self) -> bool:
         return self.state not in ENDED
 
     def days_left(self, now_ms: int) -> int:
-        """Whole days until it is due; negative when it is late."""
+        """Whole days until it is due; negative when it is overdue."""
         return (self.due_at_ms - now_ms) // DAY_MS
 
 
 def following(state: State) -> tuple[State, ...]:
-    """What a request can become next."""
+    """The states that can follow a state."""
     if state in ENDED:
         return ()
     return (*_FOLLOWS.get(state, ()), "withdrawn")
@@ -190,7 +193,7 @@ class RequestRegister:
     def _place(self, request_id: str) -> bytes:
         return f"tnc request 1|{self._workspace}|{request_id}".encode()
 
-    # -- come in
+    # -- new requests
 
     @operation
     async def open(
@@ -200,15 +203,15 @@ class RequestRegister:
         *,
         channel: Channel,
         now_ms: int,
-        words: Words = NO_WORDS,
+        content: RequestContent = NO_CONTENT,
         subject: str | None = None,
         evidence: str | None = None,
         link: str | None = None,
     ) -> Request:
-        """A new request. One of the same kind by the same subject that is open already is named in it."""
+        """Add a request. An open one of the same kind by the same subject becomes its `duplicate_of`."""
         if kind not in get_args(RequestKind):
             raise InvalidError(f"there is no request {kind!r}; there are {', '.join(get_args(RequestKind))}.")
-        sealed = crypto.seal(self._key, msgspec.json.encode(words), self._place(request_id))
+        sealed = crypto.seal(self._key, msgspec.json.encode(content), self._place(request_id))
         link_hash = None if link is None else sha256(link.encode()).digest()
         async with self.database.transaction() as writer:
             open_ones = await writer.execute_fetchall(
@@ -225,7 +228,7 @@ class RequestRegister:
             await _add_step(writer, request_id, Step(at_ms=now_ms, actor="person", state="received", reason=""))
         return await self.get(request_id)
 
-    # -- go on
+    # -- changes
 
     @operation
     async def move(
@@ -240,7 +243,7 @@ class RequestRegister:
         receipt_id: str | None = None,
         evidence: str | None = None,
     ) -> Request:
-        """The next state. Raises InvalidError for one that cannot follow, or without a reason where one is owed."""
+        """Change the state. Raises NotFoundError, and InvalidError for a state that cannot follow or lacks a reason."""
         request = await self.get(request_id)
         possible = following(request.state)
         if state not in possible:
@@ -248,15 +251,15 @@ class RequestRegister:
             raise InvalidError(f"a request that is {request.state} cannot become {state}; what can follow is {after}.")
         if state in _NEEDS_REASON and not reason:
             raise InvalidError(f"say why it becomes {state}: give a reason.")
-        if state == "fulfilled" and request.unsettled:
+        if state == "fulfilled" and request.unresolved:
             raise InvalidError(
-                f"{', '.join(request.unsettled)} had been told before: say what became of it there with `tnc privacy "
-                "request told`, or close the request as partly_fulfilled with the reason."
+                f"{', '.join(request.unresolved)} received conversions of this person: record the outcome there with "
+                "`tnc privacy request told`, or close the request as partly_fulfilled with a reason."
             )
-        words = msgspec.structs.replace(
-            request.words,
-            answer=answer or request.words.answer,
-            click="" if state in ENDED else request.words.click,
+        content = msgspec.structs.replace(
+            request.content,
+            answer=answer or request.content.answer,
+            click="" if state in ENDED else request.content.click,
         )
         async with self.database.transaction() as writer:
             await writer.execute(
@@ -264,18 +267,18 @@ class RequestRegister:
                 " evidence = coalesce(?, evidence) where request_id = ?",
                 (state, now_ms if state in ENDED else None, receipt_id, evidence, request_id),
             )
-            if words != request.words:
-                await self._seal(writer, request_id, words)
+            if content != request.content:
+                await self._seal(writer, request_id, content)
             await _add_step(writer, request_id, Step(at_ms=now_ms, actor=actor, state=state, reason=reason))
         return await self.get(request_id)
 
-    async def _seal(self, writer: Connection, request_id: str, words: Words) -> None:
-        sealed = crypto.seal(self._key, msgspec.json.encode(words), self._place(request_id))
+    async def _seal(self, writer: Connection, request_id: str, content: RequestContent) -> None:
+        sealed = crypto.seal(self._key, msgspec.json.encode(content), self._place(request_id))
         await writer.execute("update requests set sealed = ? where request_id = ?", (sealed, request_id))
 
     @operation
-    async def grant(self, request_id: str, *, now_ms: int) -> None:
-        """It is being done. Raises InvalidError when it cannot be as it stands, NotFoundError."""
+    async def start_execution(self, request_id: str, *, now_ms: int) -> None:
+        """Move to `executing`, over `approved` where needed. Raises NotFoundError, InvalidError."""
         state = (await self.get(request_id)).state
         if state not in ("executing", "approved", "verified"):
             await self.move(request_id, "approved", now_ms=now_ms)
@@ -283,40 +286,42 @@ class RequestRegister:
             await self.move(request_id, "executing", now_ms=now_ms)
 
     @operation
-    async def executed(self, request_id: str, *, receipt_id: str, sent: Mapping[str, int], now_ms: int) -> None:
-        """It was done, and `sent` had been told before; once more after a crash changes nothing."""
+    async def record_execution(self, request_id: str, *, receipt_id: str, sent: Mapping[str, int], now_ms: int) -> None:
+        """Store the receipt and the receivers (`sent`: conversions by name); does nothing a second time."""
         with suppress(NotFoundError):
             if (await self.get(request_id)).state == "executing":
                 await self._name_receivers(request_id, sent)
-                after: State = "awaiting_downstream" if (await self.get(request_id)).unsettled else "fulfilled"
+                after: State = "awaiting_downstream" if (await self.get(request_id)).unresolved else "fulfilled"
                 await self.move(request_id, after, now_ms=now_ms, actor="tnc", receipt_id=receipt_id)
 
     async def _name_receivers(self, request_id: str, reports: Mapping[str, int]) -> None:
-        """Who had been told of the person, and how often."""
+        """Store the receivers of conversions of the person; `reports` is how many each was sent."""
         request = await self.get(request_id)
         receivers = {name: Receiver(reports=count) for name, count in sorted(reports.items())}
         async with self.database.transaction() as writer:
             await self._seal(
                 writer,
                 request_id,
-                msgspec.structs.replace(request.words, click="", receivers={**receivers, **request.words.receivers}),
+                msgspec.structs.replace(
+                    request.content, click="", receivers={**receivers, **request.content.receivers}
+                ),
             )
 
     @operation
-    async def settle(self, request_id: str, receiver: str, outcome: Outcome, *, now_ms: int) -> Request:
-        """What became of it at a receiver. Raises NotFoundError, InvalidError."""
+    async def record_outcome(self, request_id: str, receiver: str, outcome: ReceiverOutcome, *, now_ms: int) -> Request:
+        """Record the outcome at a receiver. Raises NotFoundError, InvalidError."""
         request = await self.get(request_id)
-        if receiver not in request.words.receivers:
-            known = ", ".join(request.words.receivers) or "nobody"
-            raise NotFoundError(f"{receiver!r} had not been told of this person; told was {known}.")
-        if outcome not in get_args(Outcome):
-            raise InvalidError(f"there is no outcome {outcome!r}; there are {', '.join(get_args(Outcome))}.")
+        if receiver not in request.content.receivers:
+            known = ", ".join(request.content.receivers) or "none"
+            raise NotFoundError(f"{receiver!r} received no conversions of this person; receivers are: {known}.")
+        if outcome not in get_args(ReceiverOutcome):
+            raise InvalidError(f"there is no outcome {outcome!r}; outcomes are {', '.join(get_args(ReceiverOutcome))}.")
         if not request.is_open:
             raise InvalidError("this request is closed.")
-        its = msgspec.structs.replace(request.words.receivers[receiver], outcome=outcome, at_ms=now_ms)
-        words = msgspec.structs.replace(request.words, receivers={**request.words.receivers, receiver: its})
+        its = msgspec.structs.replace(request.content.receivers[receiver], outcome=outcome, at_ms=now_ms)
+        content = msgspec.structs.replace(request.content, receivers={**request.content.receivers, receiver: its})
         async with self.database.transaction() as writer:
-            await self._seal(writer, request_id, words)
+            await self._seal(writer, request_id, content)
             await _add_step(
                 writer,
                 request_id,
@@ -326,13 +331,13 @@ class RequestRegister:
 
     @operation
     async def extend(self, request_id: str, *, until_ms: int, reason: str, now_ms: int) -> Request:
-        """More time, told to the person with its reason before it was due; at most two further months."""
+        """Move the due date by up to two months. The person must be informed of the reason before it is due."""
         request = await self.get(request_id)
-        latest_ms = latest_due_ms(request.received_at_ms)
+        latest_ms = max_due_ms(request.received_at_ms)
         if not request.is_open or now_ms >= due_ms(request.received_at_ms):
             raise InvalidError("it is too late to extend this request: that is possible only before it is due.")
         if not reason:
-            raise InvalidError("say why it takes longer: the person must be told the reason.")
+            raise InvalidError("give the reason for the delay: the person must be informed of it.")
         if not request.due_at_ms <= until_ms <= latest_ms:
             due, latest = (datetime.fromtimestamp(at_ms / 1000, UTC).date() for at_ms in (request.due_at_ms, latest_ms))
             raise InvalidError(f"it is due on {due} and can be extended to {latest} at the latest: two further months.")
@@ -345,7 +350,7 @@ class RequestRegister:
             )
         return await self.get(request_id)
 
-    # -- look
+    # -- reading
 
     @operation
     async def get(self, request_id: str) -> Request:
@@ -363,16 +368,12 @@ class RequestRegister:
 
     @operation
     async def all_of(self, *, only_open: bool = False) -> list[Request]:
-        """Those that are due first on top."""
+        """Open ones first, by due date."""
         return await (self._select(_OPEN, *ENDED) if only_open else self._select(""))
 
     @operation
-    async def late(self, now_ms: int) -> list[Request]:
-        return await self._select(f"{_OPEN} and due_at_ms <= ?", *ENDED, now_ms)
-
-    @operation
-    async def open_dues_ms(self) -> tuple[int, ...]:
-        """When each open request is due."""
+    async def open_due_dates_ms(self) -> tuple[int, ...]:
+        """The due date of each open request, without decrypting it."""
         rows = await self.database.fetch_all(
             f"select due_at_ms from requests where workspace = ? {_OPEN}", (self._workspace, *ENDED)
         )
@@ -380,11 +381,11 @@ class RequestRegister:
 
     async def _select(self, condition: str, *values: Any) -> list[Request]:
         rows = await self.database.fetch_all(_SELECT.format(condition), (self._workspace, *values))
-        # In a thread: to open a thousand of them takes 20 ms, and clicks would wait for that on the loop.
+        # In a thread: decrypting a thousand takes 20 ms, and clicks would wait for that on the loop.
         return await asyncio.to_thread(self._read, rows)
 
     def _read(self, rows: Sequence[Sequence[Any]]) -> list[Request]:
-        """Requests of rows of `_SELECT`: one for each step of a request."""
+        """Requests from rows of `_SELECT`, of which each request has one per step."""
         found = []
         for request_id, of_one in groupby(rows, key=itemgetter(0)):
             steps = list(of_one)
@@ -393,7 +394,7 @@ class RequestRegister:
                 Request(
                     **dict(zip(_PLAIN, plain, strict=True)),
                     extended=bool(extended),
-                    words=self._words(request_id, sealed),
+                    content=self._content(request_id, sealed),
                     steps=tuple(
                         Step(at_ms=at, actor=actor, state=state, reason=reason)
                         for *_, at, actor, state, reason in steps
@@ -403,8 +404,8 @@ class RequestRegister:
             )
         return found
 
-    def _words(self, request_id: str, sealed: bytes) -> Words:
-        return msgspec.json.decode(crypto.unseal(self._key, sealed, self._place(request_id)), type=Words)
+    def _content(self, request_id: str, sealed: bytes) -> RequestContent:
+        return msgspec.json.decode(crypto.unseal(self._key, sealed, self._place(request_id)), type=RequestContent)
 
     @operation
     async def count_closed_before(self, requests_ms: int, questions_ms: int) -> int:
@@ -415,7 +416,7 @@ class RequestRegister:
 
     @operation
     async def drop_closed_before(self, requests_ms: int, questions_ms: int) -> None:
-        """Questions and their answers have a term of their own."""
+        """Delete closed requests; questions have a term of their own."""
         await self.database.write(f"delete from requests {_CLOSED}", (self._workspace, questions_ms, requests_ms))
 
 

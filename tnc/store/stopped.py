@@ -10,9 +10,9 @@ STOP_TABLE: Final = """
 create table stopped_destinations (
   workspace      text not null,
   destination    text not null,
-  reason         text not null,     -- codes of the platform and words of ours
+  reason         text not null,     -- codes of the platform and texts of ours
   at_ms          integer not null,  -- UTC
-  config_version integer not null,  -- that was live: another one may hold a new token
+  config_version integer not null,  -- that was live: a later one may have a new token
   primary key (workspace, destination)
 ) strict, without rowid
 """

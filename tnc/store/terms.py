@@ -13,7 +13,7 @@ from tnc.core.settings import Settings, read_setting
 from tnc.store.sqlite import Database, operation
 
 BACKUP_HORIZON_DAYS: Final = 180
-"""How long a copy that somebody made of an import or with another tool may turn up again."""
+"""How long copies of imported data, or of files made with other tools, may be imported again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ WITHOUT_TERM: Final[Mapping[str, str]] = {
     "erasure": "until the erasure is complete",
     "system log": "as long as the system keeps its log; tnc has no log files of its own",
 }
-"""How long else something is kept, for the data map: nothing here is deleted by the passing of days."""
+"""Other times that data is kept, for the data map: nothing of this is deleted after a number of days."""
 
 
 def days_of(name: str, settings: Settings) -> int:
@@ -69,8 +69,8 @@ def days_of(name: str, settings: Settings) -> int:
     return days + BACKUP_HORIZON_DAYS if name == "tombstones" else days
 
 
-def in_words(settings: Settings) -> dict[str, str]:
-    """Every time that something is kept, as people read it."""
+def describe_terms(settings: Settings) -> dict[str, str]:
+    """Every term as text, by name."""
     return {**{name: _named(name, days_of(name, settings)) for name in TERMS}, **WITHOUT_TERM}
 
 
@@ -84,7 +84,7 @@ def start_ms(date: Date) -> int:
 
 
 def is_over(date: Date, name: str, settings: Settings, at_ms: int) -> bool:
-    """Whether a day has reached the end of a term: when its first moment is as old as that."""
+    """Whether a day is past a term: its first moment is older than that."""
     return start_ms(date) + days_of(name, settings) * DAY_MS <= at_ms
 
 
@@ -102,14 +102,14 @@ create table terms (
 
 TERM_CHANGES_TABLE: Final = """
 create table term_changes (
-  number      integer primary key, -- in the order in which they were made, whatever the clock said
+  number      integer primary key, -- in the order in which they were made, even if the clock jumped
   workspace   text not null,
   at_ms       integer not null,
   made_by     text not null,       -- an e-mail address of the dashboard, or `command line`
   setting     text not null,       -- a key of [retention]
   days_before integer not null,
   days_after  integer not null,
-  gone_days   integer not null,    -- how many days of clicks went by it, and by what was changed along with it
+  gone_days   integer not null,    -- days of clicks that were deleted by this change and those made together with it
   gone_clicks integer not null
 ) strict
 """
@@ -130,7 +130,7 @@ _CHANGE: Final = tuple(each.name for each in fields(TermChange))
 
 
 class WorkspaceTerms:
-    """What a workspace keeps longer or shorter than `config.toml` says."""
+    """The retention terms of a workspace that differ from `config.toml`."""
 
     def __init__(self, database: Database, workspace: WorkspaceId) -> None:
         self.database = database
@@ -139,7 +139,7 @@ class WorkspaceTerms:
     @operation
     async def applied_to(self, settings: Settings) -> Settings:
         own = await self.database.fetch_all("select setting, days from terms where workspace = ?", (self._workspace,))
-        known = {term.setting for term in TERMS.values()}  # a row may be of a term that there is no more
+        known = {term.setting for term in TERMS.values()}  # a row may be of a term that no longer exists
         return with_days(settings, {setting: days for setting, days in own if setting in known})
 
     @operation
@@ -171,12 +171,12 @@ def with_days(settings: Settings, days: Mapping[str, Any]) -> Settings:
 
 
 def read_terms(wanted: Mapping[str, object]) -> dict[str, int]:
-    """Names of terms with their days, as settings. Raises InvalidError for what cannot be set."""
+    """Days by name of a term to days by setting. Raises InvalidError."""
     known = {term.name: term.setting for term in TERMS.values() if term.setting and term.name != "tombstones"}
     read: dict[str, int] = {}
     for name, days in wanted.items():
         setting = known.get(name.removesuffix("_days"))
         if setting is None:
-            raise InvalidError(f"{name} cannot be set; what can be is {', '.join(known)}.")
+            raise InvalidError(f"{name} cannot be set; these can: {', '.join(known)}.")
         read[setting] = read_setting(f"[retention] {setting}", days, called=name)
     return read

@@ -1,4 +1,4 @@
-"""A data directory, opened: what every face of tnc - server, dashboard, command - stands on."""
+"""An open data directory: keys, configuration and recorded clicks, for the server, its dashboard and commands."""
 
 import asyncio
 import fcntl
@@ -35,12 +35,17 @@ from tnc.visitors.geo.catalog import CurrentGeo, GeoFolder
 from tnc.visitors.geo.geo import Geo
 from tnc.visitors.user_agent import UserAgentReader
 
-_OWN_FILES: Final = ("config.toml", "sign-in", "lock", "socket")  # the owner's words, also those of a demo, and nothing
+_OWN_FILES: Final = (
+    "config.toml",
+    "sign-in",
+    "lock",
+    "socket",
+)  # written by the owner, the password of a demo, and two without content
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where things lie in a data directory."""
+    """Paths in a data directory."""
 
     data: Path
 
@@ -58,7 +63,7 @@ class Paths:
 
     @property
     def restricted(self) -> Path:
-        """Day files of clicks that may be kept and not used."""
+        """Day files of restricted clicks: stored and not used."""
         return self.data / "restricted"
 
     @property
@@ -71,11 +76,11 @@ class Paths:
 
     @property
     def inspection(self) -> Path:
-        """What the last search for words in the clear found."""
+        """The result of the last search for personal data in plain text."""
         return self.data / "inspection.json"
 
     def files(self) -> Iterator[Path]:
-        """Every file in which nothing may be in the clear: all but the owner's own words and geo data."""
+        """Every file that must not contain plain text: all but the owner's files and geo data."""
         for path in sorted(self.data.rglob("*")):
             own = path.parent == self.data and path.name in _OWN_FILES
             if not own and path.is_file() and self.addresses not in path.parents:
@@ -92,15 +97,15 @@ class Paths:
 
 @contextmanager
 def locked(paths: Paths) -> Iterator[None]:
-    """Be the only one who writes here. Raises RefusedError when somebody else is."""
+    """Hold the lock of the data directory, which one process that writes can hold. Raises RefusedError."""
     descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RefusedError(
-                f"another tnc is using {paths.data}; stop it first, or work through it: while a server runs, "
-                "commands go through it by themselves."
+                f"another tnc is using {paths.data}; stop it first. While a server runs, commands go through it by "
+                "themselves."
             ) from None
         yield
     finally:
@@ -136,21 +141,21 @@ class Workspace:
         self.terms = WorkspaceTerms(self.database, self.id)
         self._given = settings
         try:
-            self.take_terms()
+            self.apply_terms()
         except BaseException:
             self.database.close()
             raise
         self.stopped_destinations = StoppedDestinations(self.database)
         self.alerts = Alerts(self.database, self.id)
         self.addresses = GeoFolder(self.paths.addresses)
-        # Who writes is a server or works in its place: nobody may pull a file from under it.
+        # A process that writes uses geo data for long, and nobody may replace a file under it.
         self._installed = CurrentGeo(self.addresses, private=to_write)
         self.histories = ClickHistories(self.paths.days, self.keyring, self.id)
         self._plans: dict[int, Plans] = {}
 
     @classmethod
     def create(cls, settings: Settings, world: World) -> Self:
-        """A new data directory: keys, control database, the workspace `main`."""
+        """Make a data directory: keys, control database, the workspace `main`."""
         paths = Paths(settings.data)
         for folder in (paths.data, paths.days, paths.ring, paths.columns, paths.addresses):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -162,8 +167,8 @@ class Workspace:
         database.close()
         return cls(settings, world, to_write=True)
 
-    def take_terms(self) -> None:
-        """Keep to the terms of the workspace as they are now."""
+    def apply_terms(self) -> None:
+        """Apply the stored retention terms of the workspace to `settings`."""
         self.settings = self.terms.applied_to(self._given).wait()
 
     @cached_property
@@ -173,7 +178,7 @@ class Workspace:
 
     @cached_property
     def register(self) -> RequestRegister:
-        """The requests of people."""
+        """The privacy requests."""
         return RequestRegister(self.database, self.id, self.keys.control_key)
 
     @cached_property
@@ -182,7 +187,7 @@ class Workspace:
 
     @property
     def public_key(self) -> bytes:
-        """By which anybody can check our receipts."""
+        """The key that receipts can be checked with."""
         return crypto.public_key(self.keys.receipt_key)
 
     def close(self) -> None:
@@ -195,15 +200,15 @@ class Workspace:
         self.close()
 
     def check_keys(self) -> None:
-        """Every recorded day has its keys and they open. Raises RefusedError or FailedError that says what to do."""
+        """Check that every recorded day has keys and that they open. Raises RefusedError, FailedError."""
         for date in self.histories.dates():
             try:
                 self.keyring.open_day(self.id, date)
             except NotFoundError:
                 raise RefusedError(
-                    f"there are clicks of {date} but no key for them in {self.paths.ring}. Put the newest copy of that "
-                    f"folder back. If the key is lost for good, move {self.paths.days / self.id / str(date)}.db "
-                    "away: nobody can read it any more."
+                    f"there are clicks of {date} but no key for them in {self.paths.ring}. Restore the newest copy of "
+                    f"that folder. If the key is lost for good, move {self.paths.days / self.id / str(date)}.db away: "
+                    "it can no longer be read."
                 ) from None
 
     # -- the configuration
@@ -237,7 +242,7 @@ class Workspace:
         return self.plans(number).configuration
 
     def plans(self, version: int) -> Plans:
-        """A version, compiled; kept, since versions never change."""
+        """A version, compiled. Kept in memory, since versions never change."""
         found = self._plans.get(version)
         if found is None:
             document = self.versions.document(self.id, version).wait() if version else to_document(Configuration())
@@ -254,35 +259,35 @@ class Workspace:
         return plan
 
     def plan_of(self, click: Click) -> Plan | None:
-        """The plan that decided a click; None for an imported one, whose version is one of another appliance."""
+        """The plan that decided a click; None for an imported click, whose version is of another installation."""
         if click.imported or click.config_version is None:
             return None
         return self.plans(click.config_version).by_id.get(click.campaign)
 
     def destination(self, click: Click) -> str | None:
-        """Where a click was sent, made again from its plan."""
+        """The URL that a click was sent to, recomputed from its plan."""
         plan = self.plan_of(click)
         return click.destination if plan is None else plan.destination(click)
 
     # -- the tracker
 
     def geo(self) -> Geo:
-        """All geo data that is installed now. Of one that was replaced, only its readers know."""
+        """All geo data that is installed now. Readers of replaced data keep it."""
         return self._installed.geo()
 
     @cached_property
     def agents(self) -> UserAgentReader:
-        """What reads user agents; it remembers them, so all readers share it."""
+        """Reads user agents; shared, because it caches them."""
         return UserAgentReader()
 
     def opt_outs(self) -> OptOuts:
-        """Who wants no trace, as of now."""
-        found = OptOuts(hashed=self.erasures.hash)
-        found.take(self.erasures.opt_outs(now_ms=self.world.now_ms()).wait())
+        """The opt-outs that are in force."""
+        found = OptOuts(hash_of=self.erasures.hash)
+        found.replace(self.erasures.opt_outs(now_ms=self.world.now_ms()).wait())
         return found
 
     def rotate_salts(self) -> dict[str, bytes]:
-        """Salts of yesterday, today and tomorrow; older ones are destroyed."""
+        """The salts of yesterday, today and tomorrow; older ones are destroyed."""
         return self.keyring.rotate_salts(self.id, utc_date(self.world.now_ms()))
 
 

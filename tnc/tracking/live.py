@@ -98,7 +98,7 @@ class LiveState:
 
     def objected(self) -> None:
         stored = self._workspace.erasures.opt_outs(now_ms=self._workspace.world.now_ms()).wait()
-        self._on_loop(lambda: self._tracker.opt_outs.take(stored))
+        self._on_loop(lambda: self._tracker.opt_outs.replace(stored))
 
     def day_retiring(self, date: Date) -> None:
         self._wait(self._click_log.retire((self._workspace.id, date)))

@@ -123,7 +123,7 @@ class Tracker:
         reader = self.reader if remember else self.uncounted_reader
         facts = reader.facts(request, plan.source)
         identity = self.identify(facts, now_ms)
-        if self.opt_outs.include(identity.visitor, facts.ip):
+        if self.opt_outs.match(identity.visitor, facts.ip):
             facts = replace(facts, mode="none")
             identity = self.identify(facts, now_ms)
         classification = facts.classification

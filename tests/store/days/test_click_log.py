@@ -220,10 +220,10 @@ async def test_visitors_are_redirected_and_clicks_wait_while_the_disk_refuses(tm
             assert await put(log, 2, 3) == [False, False]
             assert await put(log, 4) == [False]
 
-            told = log.recording()
-            assert (told.waiting, told.lost) == (3, 0)
-            assert told.failing is not None
-            assert "locked" in told.failing
+            status = log.recording()
+            assert (status.waiting, status.lost) == (3, 0)
+            assert status.failing is not None
+            assert "locked" in status.failing
             assert stored(tmp_path) == names(1)
 
         await until(lambda: log.recording().failing is None)

@@ -12,7 +12,7 @@ from tests.store.records import DATE, NOON_MS, canary_click, day_writer, keyring
 from tnc.core.clock import DAY_MS, MINUTE_MS, new_id
 from tnc.core.errors import FailedError, NotFoundError
 from tnc.core.models import MAIN, Click, ClickId, ConversionChange, ConversionId, Event, LanderClick, NetworkId, OfferId
-from tnc.store.days import history as told
+from tnc.store.days import history as history_module
 from tnc.store.days.history import ClickHistories, click_history
 from tnc.store.days.writer import DayReader, utc_date
 from tnc.store.keys.keyring import Keyring
@@ -51,14 +51,14 @@ def sale(conversion_id: str, at_ms: int, status: str = "sale") -> ConversionChan
 
 
 def test_the_history_of_a_click_without_events() -> None:
-    told = click_history(canary_click(), [])
+    history = click_history(canary_click(), [])
 
-    assert told.offer == OfferId("shoes")
-    assert (told.lander_clicked_at_ms, told.found_by, told.conversions) == (None, None, ())
+    assert history.offer == OfferId("shoes")
+    assert (history.lander_clicked_at_ms, history.found_by, history.conversions) == (None, None, ())
 
 
 def test_the_offer_is_that_of_the_last_lander_click() -> None:
-    told = click_history(
+    history = click_history(
         canary_click(),
         [
             LanderClick(at_ms=NOON_MS + 1, offer=OfferId("boots"), found_by="cookie"),
@@ -66,14 +66,14 @@ def test_the_offer_is_that_of_the_last_lander_click() -> None:
         ],
     )
 
-    assert (told.offer, told.network) == ("hats", "good")
-    assert (told.lander_clicked_at_ms, told.found_by) == (NOON_MS + 1, "cookie")
+    assert (history.offer, history.network) == ("hats", "good")
+    assert (history.lander_clicked_at_ms, history.found_by) == (NOON_MS + 1, "cookie")
 
 
 def test_changes_of_one_conversion_are_folded_into_one() -> None:
-    told = click_history(canary_click(), [sale("v1", 10, "lead"), sale("v2", 11), sale("v1", 12)])
+    history = click_history(canary_click(), [sale("v1", 10, "lead"), sale("v2", 11), sale("v1", 12)])
 
-    assert [(each.conversion_id, each.status, len(each.history)) for each in told.conversions] == [
+    assert [(each.conversion_id, each.status, len(each.history)) for each in history.conversions] == [
         ("v1", "sale", 2),
         ("v2", "sale", 1),
     ]
@@ -88,10 +88,10 @@ def test_our_own_click_ids_are_looked_up_in_their_day_only(tmp_path: Path) -> No
     record(tmp_path, canary_click(at_ms=NOON_MS))
     (tmp_path / "days" / "main" / f"{DATE}.db").write_bytes(b"damaged" * 1000)
 
-    told = histories(tmp_path).get(mine)
+    history = histories(tmp_path).get(mine)
 
-    assert told.click.click_id == mine
-    assert told.conversions[0].conversion_id == "v1"
+    assert history.click.click_id == mine
+    assert history.conversions[0].conversion_id == "v1"
     with pytest.raises(FailedError, match="damaged"):
         histories(tmp_path).get(ClickId("a foreign id"))
 
@@ -175,9 +175,9 @@ def test_all_clicks_come_newest_first_across_days(tmp_path: Path) -> None:
     newest = list(histories(tmp_path).newest())
     earlier = list(histories(tmp_path).newest(before_ms=NOON_MS - DAY_MS // 2))
 
-    assert [told.click.click_id for told in newest] == ["click-0", "click-1", "click-2", "click-3"]
-    assert all(len(told.conversions) == 1 for told in newest)
-    assert [told.click.click_id for told in earlier] == ["click-2", "click-3"]
+    assert [each.click.click_id for each in newest] == ["click-0", "click-1", "click-2", "click-3"]
+    assert all(len(each.conversions) == 1 for each in newest)
+    assert [each.click.click_id for each in earlier] == ["click-2", "click-3"]
     assert [click.click_id for click in histories(tmp_path).newest_clicks(since_ms=0)] == [
         t.click.click_id for t in newest
     ]
@@ -194,7 +194,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return unseal(sealer, seq, sealed)
 
     monkeypatch.setattr(Sealer, "open_click", noted)
-    monkeypatch.setattr(told, "_TOO_OLD_IN_A_ROW", 20)
+    monkeypatch.setattr(history_module, "_TOO_OLD_IN_A_ROW", 20)
     return numbers
 
 
@@ -242,11 +242,11 @@ def test_between_gives_clicks_by_the_order_of_recording_and_not_by_their_time(tm
     then = asked.last_clicks()
     record(tmp_path, canary_click("later"))
 
-    assert [told.click.click_id for told in asked.between(nothing, first)] == ["first"]
-    assert [told.click.click_id for told in asked.between(first, then)] == ["same moment", "earlier", "tomorrow"]
+    assert [each.click.click_id for each in asked.between(nothing, first)] == ["first"]
+    assert [each.click.click_id for each in asked.between(first, then)] == ["same moment", "earlier", "tomorrow"]
     assert list(asked.between(then, then)) == []
-    assert [told.click.click_id for told in asked.newest(last_clicks=first)] == ["first"]
-    assert [told.click.click_id for told in asked.newest(last_clicks=nothing)] == []
+    assert [each.click.click_id for each in asked.newest(last_clicks=first)] == ["first"]
+    assert [each.click.click_id for each in asked.newest(last_clicks=nothing)] == []
     assert {**first, **asked.last_clicks(days=1)} == {DATE: 0, utc_date(NOON_MS + DAY_MS): 0}
 
 
@@ -272,6 +272,6 @@ def test_converted_since_gives_each_click_once(tmp_path: Path) -> None:
     record(tmp_path, canary_click("three", at_ms=NOON_MS), LanderClick(at_ms=NOON_MS + 9))
     record(tmp_path, canary_click("four", at_ms=YESTERDAY_MS), sale("v4", NOON_MS - 1))
 
-    told = [each.click.click_id for each in histories(tmp_path).converted_since(NOON_MS)]
+    found = [each.click.click_id for each in histories(tmp_path).converted_since(NOON_MS)]
 
-    assert sorted(told) == ["one", "two"]
+    assert sorted(found) == ["one", "two"]

@@ -43,11 +43,11 @@ def test_the_last_change_of_each_kind_counts(events: tuple[Event, ...], expected
 def test_a_history_has_the_current_label_and_the_original_decision() -> None:
     recorded = click()
 
-    told = click_history(recorded, [LanderClick(at_ms=1), STOPPED])
+    history = click_history(recorded, [LanderClick(at_ms=1), STOPPED])
 
-    assert (told.click.filter, told.click.stopped) == ("strict", False)  # it went where it went
-    assert told.decided == recorded
-    assert told.changes == (STOPPED,)
+    assert (history.click.filter, history.click.stopped) == ("strict", False)  # it went where it went
+    assert history.decided == recorded
+    assert history.changes == (STOPPED,)
     assert click_history(recorded, [LanderClick(at_ms=1)]).decided is None
 
 

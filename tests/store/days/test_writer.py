@@ -455,12 +455,12 @@ def test_the_pragmas_for_durability_are_set(tmp_path: Path) -> None:
     writer = day_writer(tmp_path)
     (database,) = [writer._database]
 
-    told = {
+    pragmas = {
         name: database.execute(f"pragma {name}").fetchone()[0]
         for name in ("journal_mode", "synchronous", "secure_delete", "temp_store")
     }
 
-    assert told == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, "temp_store": 2}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, "temp_store": 2}
 
 
 def test_a_large_file_is_truncated_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,10 +124,10 @@ each_file = pytest.mark.parametrize(("name", "use"), OPEN.values(), ids=OPEN)
 
 def refused(data: Path, use: Callable[[Keyring], object], kek: bytes = KEK) -> TncError:
     before = hashes(data)
-    with pytest.raises(TncError) as told:
+    with pytest.raises(TncError) as raised:
         use(Keyring(data / "ring", kek))
     assert hashes(data) == before
-    return told.value
+    return raised.value
 
 
 @each_file

@@ -150,7 +150,10 @@ async def test_a_refused_form_keeps_what_was_typed(owner: Open, fresh: Installat
         ),
         "deadline": ({"until": "2029-12-24", "reason": "much to do"}, "It is due on 2026-12-23 and can be extended to"),
         "action": ({"do": "find", "ip": "203.0.113.300"}, "'203.0.113.300'"),
-        "receiver": ({"receiver": "somebody", "outcome": "letter"}, "'somebody' had not been told of this person"),
+        "receiver": (
+            {"receiver": "somebody", "outcome": "letter"},
+            "'somebody' received no conversions of this person",
+        ),
     }
 
     for step, (given, why) in forms.items():

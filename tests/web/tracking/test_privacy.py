@@ -195,7 +195,7 @@ async def test_after_an_opt_out_queued_deliveries_are_cancelled(shop: Shop) -> N
         rows = list(reader.deliveries.newest(DestinationId("hook")))
     assert [(row.state, row.record.reason) for row in rows] == [("queued", None), ("cancelled", "consent-denied")]
     opt_outs = shop.workspace.opt_outs()
-    assert sorted(opt_outs.concern(history.click.visit) for history in shop.histories()) == [False, True]
+    assert sorted(opt_outs.match_visit(history.click.visit) for history in shop.histories()) == [False, True]
     assert [each.kind for each in shop.workspace.register.all_of().wait()] == ["objection"]
 
 
@@ -342,7 +342,7 @@ async def test_a_click_id_from_the_same_network_and_browser_is_enough_for_a_copy
 
     assert "You have our answer by" in answer.body
     assert (request.state, request.evidence) == ("verified", "the number of a visit, its network, its browser")
-    assert request.words.click == history.click.click_id
+    assert request.content.click == history.click.click_id
 
 
 async def test_an_erasure_by_click_id_needs_a_review(shop: Shop) -> None:
@@ -376,4 +376,4 @@ async def test_the_click_id_of_a_request_is_deleted_when_it_is_closed(shop: Shop
 
     done = shop.workspace.register.move(request.request_id, "fulfilled", now_ms=request.received_at_ms).wait()
 
-    assert done.words.click == ""
+    assert done.content.click == ""

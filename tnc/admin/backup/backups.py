@@ -24,7 +24,7 @@ from tnc.privacy.journal import Journal, VaultName
 from tnc.reports.columns.archive import ArchivedDay, archived_dates
 from tnc.store import database as control
 from tnc.store.days.writer import day_path, sealer_of
-from tnc.store.erasures import SINCE
+from tnc.store.erasures import KEPT_BY_RESTORE
 from tnc.store.keys.keyring import DayKeys, Keyring
 from tnc.store.terms import is_over
 from tnc.store.workspace import Paths, Workspace
@@ -166,9 +166,11 @@ class Backups:
             closing(control.connect_to_read(self._workspace.paths.control)) as present,
         ):
             control.prepare(database, paths.control, up_to=backup.manifest.control_schema)
-            control.put_back(database, tables)
+            control.insert_tables(database, tables)
             control.CONTROL.migrate(database)
-            control.put_back(database, control.read_tables(present, SINCE))  # erasures and promises since then hold
+            control.insert_tables(
+                database, control.read_tables(present, KEPT_BY_RESTORE)
+            )  # erasures and promises since then hold
 
     def _restore_day(
         self, backup: BackupReader, vault: VaultName, keyring: Keyring, date: Date, paths: Paths

@@ -18,8 +18,8 @@ from tnc.privacy.data_map import map_json
 from tnc.privacy.export import export_zip, file_name
 from tnc.privacy.receipts import read_receipt
 from tnc.privacy.subject import Subject
-from tnc.store.requests import Channel, Outcome, RequestKind, State, following
-from tnc.store.terms import in_words, start_ms
+from tnc.store.requests import Channel, ReceiverOutcome, RequestKind, State, following
+from tnc.store.terms import describe_terms, start_ms
 from tnc.web.dashboard.keys import SERVICES, USER
 from tnc.web.dashboard.login import confirm
 from tnc.web.dashboard.pages import page
@@ -30,7 +30,7 @@ _Stores = Sequence[Mapping[str, Any]]
 _WHO: Final = ("click", "ip", "external_id", "visitor")
 KINDS: Final[tuple[RequestKind, ...]] = get_args(RequestKind)
 CHANNELS: Final[tuple[Channel, ...]] = ("email", "letter")
-OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
+OUTCOMES: Final[tuple[ReceiverOutcome, ...]] = get_args(ReceiverOutcome)
 _CONFIRMATION: Final = "erase"
 _NO_PERIODS: Final = ("sure", "password")
 
@@ -163,7 +163,7 @@ async def change_status(request: web.Request) -> web.StreamResponse:
 async def record_outcome(request: web.Request) -> web.StreamResponse:
     """POST /privacy/requests/{request_id}/receiver: what became of the visitor's data at a receiver."""
     given, request_id = await _form(request), request.match_info["request_id"]
-    outcome = cast("Outcome", given.get("outcome", ""))  # checked there against the known ones
+    outcome = cast("ReceiverOutcome", given.get("outcome", ""))  # checked there against the known ones
     settle = request.app[SERVICES].privacy_requests.record_outcome
     await asyncio.to_thread(settle, request_id, receiver=given.get("receiver", ""), outcome=outcome)
     raise web.HTTPSeeOther(f"/privacy/requests/{request_id}")
@@ -300,7 +300,7 @@ async def data_map(request: web.Request) -> web.StreamResponse:
     """GET /privacy/data-map"""
     workspace, wanted = request.app[SERVICES].workspace, request.query.get("class", "")
     _, configuration = await workspace.load_configuration()
-    entries = map_json(in_words(workspace.settings))
+    entries = map_json(describe_terms(workspace.settings))
     return page(
         request,
         "data_map.html",
