@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Final, Self
 from tnc.campaigns.export import from_document, to_document
 from tnc.core import crypto
 from tnc.core.clock import World
-from tnc.core.errors import NotFoundError, RefusedError
+from tnc.core.errors import FailedError, NotFoundError, RefusedError
 from tnc.core.models import MAIN, CampaignId, Click, Configuration, WorkspaceId
 from tnc.core.settings import Settings
 from tnc.rules import Plan, Plans, compile_configuration
@@ -113,9 +114,10 @@ def locked(paths: Paths) -> Iterator[None]:
 
 
 class Workspace:
-    """The keys, the configuration and the recorded clicks of one workspace. Safe for several threads.
+    """The keys, the configuration and the recorded clicks of one workspace. Thread-safe.
 
-    `loop` serves the control database (`tnc.store.sqlite.Database`); it must not be that of the calling thread.
+    `loop` serves the control database; it must not be that of the calling thread. Without one the database has a loop
+    of its own (`tnc.store.sqlite.Database`). Methods that are not coroutines may wait for it: they are for threads.
     """
 
     def __init__(
@@ -136,22 +138,26 @@ class Workspace:
         self.keyring = Keyring(self.paths.ring, *keys[:2])
         self.restricted_keyring = Keyring(self.paths.ring / "restricted", *keys[:2])
         self.keys = self.keyring.installation()
-        self.database = control.open_database(self.paths.control, to_write=to_write, loop=loop)
-        self.versions = ConfigVersions(self.database, self.keys.control_key)
-        self.terms = WorkspaceTerms(self.database, self.id)
-        self._given = settings
-        try:
-            self.apply_terms()
-        except BaseException:
-            self.database.close()
-            raise
-        self.stopped_destinations = StoppedDestinations(self.database)
-        self.alerts = Alerts(self.database, self.id)
         self.addresses = GeoFolder(self.paths.addresses)
-        # A process that writes uses geo data for long, and nobody may replace a file under it.
+        # A process that writes uses geo data for long, and no other may replace a file under it.
         self._installed = CurrentGeo(self.addresses, private=to_write)
         self.histories = ClickHistories(self.paths.days, self.keyring, self.id)
         self._plans: dict[int, Plans] = {}
+        self._given = settings
+        self.database = control.open_database(self.paths.control, to_write=to_write, loop=loop)
+        self.versions = ConfigVersions(self.database, self.keys.control_key)
+        self.terms = WorkspaceTerms(self.database, self.id)
+        self.stopped_destinations = StoppedDestinations(self.database)
+        self.alerts = Alerts(self.database, self.id)
+        try:
+            self.apply_terms()
+        except BaseException as error:
+            self.close()
+            if type(error) is sqlite3.DatabaseError:  # and not a subclass, which has other causes
+                raise FailedError(
+                    f"the control database {self.paths.control} is damaged ({error}); restore it from a backup."
+                ) from error
+            raise
 
     @classmethod
     def create(cls, settings: Settings, world: World) -> Self:
