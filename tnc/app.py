@@ -193,7 +193,9 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
             "run-job": jobs.do,
         }
         await stack.enter_async_context(local_socket(control_app(commands, server.services.imports), workspace.paths))
-        await stack.enter_async_context(site(application(dashboard), dashboard_socket))
+        await stack.enter_async_context(
+            site(application(dashboard), dashboard_socket, is_trusted=tracking.proxies.is_trusted)
+        )
         await stack.enter_async_context(tracking_site(tracking, tracking_socket))
         await stack.enter_async_context(server.outbox.running())
         await stack.enter_async_context(

@@ -19,12 +19,14 @@ from aiohttp import web
 from tnc.rules import Plan
 from tnc.tracking.tracker import Arrival
 from tnc.visitors.request import Request
+from tnc.web.connections import Connections
 from tnc.web.tracking import responses as answers
 from tnc.web.tracking.click import answer, arrive, record, set_cookie
 from tnc.web.tracking.keys import Tracking
 
 _LARGEST: Final = 32 * 1024
 _PATIENCE_SECONDS: Final = 15.0  # for the first byte, and between the requests of one connection
+_STOP_SECONDS: Final = 1.5  # for clicks under way at a stop
 _METHODS: Final = (b"GET /", b"HEAD /")
 _BARE: Final = frozenset((204, 304))  # these have no body, and no length
 
@@ -32,8 +34,9 @@ _BARE: Final = frozenset((204, 304))  # these have no body, and no length
 class Lanes:
     """All express lanes of one listener."""
 
-    def __init__(self, tracking: Tracking, usual: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, tracking: Tracking, usual: Callable[[], asyncio.Protocol], connections: Connections) -> None:
         """`usual` makes aiohttp's protocol for a connection that is handed over."""
+        self.connections = connections
         self.tracking = tracking
         self.usual = usual
         self.loop = asyncio.get_running_loop()
@@ -74,7 +77,12 @@ class Lanes:
             lane.stop()
         if self.open:
             self._emptied = self.loop.create_future()
-            await self._emptied
+            try:
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await self._emptied
+            except TimeoutError:
+                for lane in tuple(self.open):
+                    lane.abort()
 
     def leave(self, lane: "ExpressLane") -> None:
         self.open.discard(lane)
@@ -152,21 +160,25 @@ def mended(data: bytes) -> bytes:
 class ExpressLane(asyncio.Protocol):
     """One connection, until it is answered or handed over."""
 
-    __slots__ = ("_keep", "_lanes", "_patience", "_stopping", "_transport", "busy")
+    __slots__ = ("_ended", "_keep", "_lanes", "_next", "_patience", "_stopping", "_transport", "busy")
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
         self._keep = False
         self._stopping = False
+        self._ended = False
+        self._next = b""  # what came before the request under way was answered
         self.busy = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
         self._lanes.open.add(self)
         self._patience = self._lanes.loop.call_later(_PATIENCE_SECONDS, self._transport.abort)
+        self._lanes.connections.add(self._transport)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._lanes.leave(self)
+        self._lanes.connections.remove(self._transport)
         self._patience.cancel()
 
     def stop(self) -> None:
@@ -175,10 +187,20 @@ class ExpressLane(asyncio.Protocol):
         if not self.busy:
             self._transport.close()
 
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def eof_received(self) -> bool:
+        """A client that sends no more still gets the answer that is under way."""
+        self._ended = True
+        return self.busy
+
     def data_received(self, data: bytes) -> None:
         self._patience.cancel()
-        if self.busy:  # a second request before the first is answered: nobody who clicks does that
-            self._transport.abort()
+        if self.busy:
+            self._next += data
+            if len(self._next) > _LARGEST:
+                self._transport.abort()
             return
         plan = self._plan_of(data)
         if plan is None:
@@ -194,13 +216,18 @@ class ExpressLane(asyncio.Protocol):
         usual = self._lanes.usual()
         self._transport.set_protocol(usual)
         usual.connection_made(self._transport)
-        usual.data_received(data)
+        usual.data_received(data + self._next)
+        if self._ended and not usual.eof_received():
+            self._transport.close()
 
     def _plan_of(self, data: bytes) -> Plan | None:
         """The plan of a request that is whole and plain and for a campaign, as far as a glance can tell."""
         if len(data) > _LARGEST or not data.startswith(_METHODS) or data.find(b"\r\n\r\n") != len(data) - 4:
             return None
-        path = data[data.index(b"/") : data.index(b" ", 5)].partition(b"?")[0].strip(b"/")
+        end = data.find(b" ", 5)
+        if end < 0:  # a request line without a version, as of HTTP/0.9
+            return None
+        path = data[data.index(b"/") : end].partition(b"?")[0].strip(b"/")
         return self._lanes.tracking.tracker.plans.by_path.get(path.decode("latin-1"))
 
     def serve(self, plan: Plan, data: bytes) -> bool:
@@ -243,13 +270,18 @@ class ExpressLane(asyncio.Protocol):
         self.busy = False
         if self._transport.is_closing():
             return
-        keep = self._keep and not self._stopping
+        keep = self._keep and not self._stopping and (not self._ended or self._next != b"")
         end = f"Date: {self._lanes.date()}\r\nConnection: {'keep-alive' if keep else 'close'}\r\n\r\n"
         self._transport.write(_redirect(arrival, end) or _other(answer(self._lanes.tracking, arrival), end, with_body))
-        if keep:
-            self._patience = self._lanes.loop.call_later(_PATIENCE_SECONDS, self._transport.abort)
-        else:
+        if not keep:
             self._transport.close()
+        elif self._transport.get_write_buffer_size() > _LARGEST:
+            self._transport.abort()  # it asks and asks, and takes no answer
+        elif self._next:
+            data, self._next = self._next, b""
+            self.data_received(data)
+        else:
+            self._patience = self._lanes.loop.call_later(_PATIENCE_SECONDS, self._transport.abort)
 
 
 def _redirect(arrival: Arrival, end: str) -> bytes | None:

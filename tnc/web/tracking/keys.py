@@ -6,6 +6,7 @@ from tnc.admin.services import Services
 from tnc.core.clock import World
 from tnc.store.days.click_log import ClickLog
 from tnc.tracking.tracker import Tracker
+from tnc.visitors.client_ip import ClientIpReader
 from tnc.visitors.rate import ClickRate
 from tnc.web.tracking.paths import UnknownPaths
 
@@ -19,6 +20,10 @@ class Tracking:
     click_log: ClickLog
     unknown_paths: UnknownPaths = field(default_factory=UnknownPaths)
     form_rate: ClickRate = field(default_factory=ClickRate)  # of requests to the privacy page, by IP address
+
+    @property
+    def proxies(self) -> ClientIpReader:
+        return ClientIpReader(self.services.workspace.settings.trusted_proxies)
 
     @property
     def world(self) -> World:

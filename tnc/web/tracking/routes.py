@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 
 from tnc.web.tracking import landers, pages, postbacks, privacy
 from tnc.web.tracking import responses as answers
@@ -62,6 +62,10 @@ def front(tracking: Tracking) -> Callable[[web.BaseRequest], Awaitable[web.Strea
     mender = PathMender()
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.version < HttpVersion10:  # a request line without a version
+            refused = answers.status(400)
+            refused.force_close()
+            return refused
         path = path_of(request)
         plan = tracking.tracker.plans.by_path.get(path)
         request[ROUTE] = "/{campaign}" if plan is not None else _template(path)
