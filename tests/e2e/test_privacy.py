@@ -212,9 +212,9 @@ def test_a_visitor_with_the_cookie_sees_downloads_and_erases_their_data_at_once(
     assert re.findall(r'(?:src|href|action)="(?:https?:)?//', page.body) == []
     assert "<strong>2</strong> visits are stored" in shown.body
     assert copy.headers["content-type"] == "application/zip"
-    assert "It is erased" in erased.body
-    assert "This browser carries our cookie" not in erased.body
-    assert "Nothing is stored by it" in after.body
+    assert "Your data is erased" in erased.body
+    assert "This browser has our cookie" not in erased.body
+    assert "Nothing is stored about it" in after.body
     assert recorded(appliance) == []
     kinds = {(each["kind"], each["state"]) for each in told(appliance, "privacy", "requests")}
     assert kinds == {("access", "fulfilled"), ("erasure", "fulfilled")}
@@ -225,7 +225,7 @@ def test_after_an_opt_out_visits_are_only_counted(appliance: Appliance) -> None:
     stays = click_of(ask(appliance, "/summer?ext=other&tnc_consent=granted"))
     form = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
     answer = ask(appliance, "/privacy", method="POST", headers=form | CANARY, body=b"do=opt-out")
-    assert "nothing is recorded" in answer.body
+    assert "opted out of tracking" in answer.body
     before = {path.name for path in appliance.data.rglob("*") if path.is_file()}
 
     for number in range(20):

@@ -110,7 +110,7 @@ async def test_an_escaped_ampersand_is_read_as_meant_and_noted(shop_with_network
 
     assert answer.body == "ok"
     [row] = await inbox(shop_with_network, 1)
-    assert row.call.note.startswith("The address held &amp;")
+    assert row.call.note.startswith("The URL contained &amp;")
     [history] = shop_with_network.histories()
     assert [each.status_word for each in history.conversions[0].history] == ["declined"]
     assert history.conversions[0].status != "sale"

@@ -73,7 +73,7 @@ async def test_the_privacy_page_does_not_reveal_whether_data_is_stored(shop: Sho
 
     page = (await shop.get("/privacy", Cookie=cookie)).body
 
-    assert "carries our cookie" in page
+    assert "has our cookie" in page
     assert "visit is stored" not in page
 
 
@@ -106,12 +106,12 @@ async def test_a_visitor_with_the_cookie_is_erased_at_once_and_gets_a_receipt(sh
 
     done = await told(shop, cookie, do="erase", sure="yes")
 
-    assert "It is erased" in done.body
+    assert "Your data is erased" in done.body
     assert "&#34;signature&#34;" in done.body
     assert done.headers["set-cookie"].startswith("tnc=; Path=/; Max-Age=0")
     assert shop.histories() == []
     again = await told(shop, cookie, do="show")
-    assert "Nothing is stored by it" in again.body
+    assert "Nothing is stored about it" in again.body
 
 
 async def test_an_erasure_needs_a_confirmation(shop: Shop) -> None:
@@ -162,7 +162,7 @@ async def test_after_an_opt_out_a_visit_is_only_counted(shop: Shop) -> None:
 
     assert sent_on.status == 302
     assert len(shop.histories()) == before
-    assert "not at all" in (await shop.get("/privacy", Cookie=out)).body
+    assert "not recorded" in (await shop.get("/privacy", Cookie=out)).body
 
 
 TOLD = """
@@ -340,7 +340,7 @@ async def test_a_click_id_from_the_same_network_and_browser_is_enough_for_a_copy
 
     answer, request = await asked(shop, form.format(history.click.click_id))
 
-    assert "You have our answer by" in answer.body
+    assert "You get our answer by" in answer.body
     assert (request.state, request.evidence) == ("verified", "the number of a visit, its network, its browser")
     assert request.content.click == history.click.click_id
 

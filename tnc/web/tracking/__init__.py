@@ -1,4 +1,4 @@
-"""The face that visitors and networks see: redirects, lander clicks, postbacks."""
+"""The tracking domain: redirects, lander clicks, postbacks, scripts and the public privacy page."""
 
 from tnc.web.tracking.express import Lanes
 from tnc.web.tracking.keys import Tracking

@@ -1,4 +1,4 @@
-"""GET /{path}: the whole life of a click."""
+"""GET /{path}: a click is decided, recorded and redirected."""
 
 import logging
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tnc.web.tracking.keys import Tracking
 
 
 def read(request: web.BaseRequest, arrived_at_ms: int, target: str | None = None) -> Request:
-    """`target` replaces the one that was sent."""
+    """The request as visitor data; `target` replaces the one that was sent."""
     return Request.of(
         request.headers.items(),
         method=request.method,
@@ -31,7 +31,7 @@ def read(request: web.BaseRequest, arrived_at_ms: int, target: str | None = None
 
 
 def target_of(request: web.BaseRequest) -> str:
-    """Path and query as they were sent; a proxy's absolute form is brought to the usual one."""
+    """Path and query as they were sent; a proxy's absolute form becomes the usual one."""
     target = request.raw_path
     if not target.startswith("/"):
         return "/" + target.partition("://")[2].partition("/")[2]
@@ -52,28 +52,28 @@ _COOKIE: Final = f"; Path=/; Max-Age={COOKIE_DAYS * 86400}; HttpOnly; SameSite=L
 async def visit(
     tracking: Tracking, plan: Plan, request: web.BaseRequest, target: str | None = None
 ) -> web.StreamResponse:
-    """Decide, record, send on; a HEAD request leaves no trace. `target` is the mended one of an odd address."""
+    """Decide, record, redirect; a HEAD request is not recorded. `target` is the corrected one of an odd path."""
     real, now_ms = request.method == "GET", tracking.world.now_ms()
-    arrival = arrive(tracking, plan, lambda: read(request, now_ms, target), now_ms, remember=real)  # who, and where to
+    arrival = arrive(tracking, plan, lambda: read(request, now_ms, target), now_ms, remember=real)
     if real:
-        await record(tracking, arrival)  # remember
-    return answer(tracking, arrival)  # go
+        await record(tracking, arrival)
+    return answer(tracking, arrival)
 
 
 def arrive(tracking: Tracking, plan: Plan, request: Callable[[], Request], now_ms: int, *, remember: bool) -> Arrival:
-    """The decision; whatever is wrong with us, the visitor goes somewhere."""
+    """The decision. If reading the request fails, the visitor is still redirected."""
     try:
         asked = request()
         if PARAMETER in asked.target:
-            return _arrive_on_trial(tracking, plan, asked, now_ms, remember=remember)
+            return _arrive_on_test(tracking, plan, asked, now_ms, remember=remember)
         return tracking.tracker.arrive(plan, asked, remember=remember)
     except Exception:
         log.exception("a visit could not be read")
         return tracking.tracker.arrive_unreadable(plan, now_ms)
 
 
-def _arrive_on_trial(tracking: Tracking, plan: Plan, asked: Request, now_ms: int, *, remember: bool) -> Arrival:
-    """A signed trial is decided like any visit, known by nobody afterwards, and never counted."""
+def _arrive_on_test(tracking: Tracking, plan: Plan, asked: Request, now_ms: int, *, remember: bool) -> Arrival:
+    """A signed test click is decided like any visit, not remembered, and never counted."""
     path, query = split_target(asked.target)
     query, text = without(query)
     asked = amended(asked, target=f"{path}?{query}" if query else path)
@@ -84,7 +84,7 @@ def _arrive_on_trial(tracking: Tracking, plan: Plan, asked: Request, now_ms: int
 
 
 async def record(tracking: Tracking, arrival: Arrival) -> None:
-    """Durable when this returns, or in line for it; somebody who objected leaves only a number."""
+    """Store a click: durable on return, or queued while the disk fails. After an opt-out it is only counted."""
     workspace, click = tracking.tracker.workspace, arrival.click
     if click.visit.mode == "none":
         day = (workspace, utc_date(click.clicked_at_ms))

@@ -1,9 +1,9 @@
-"""The express lane: clicks without a task, a router or a response object of their own.
+"""The fast path for clicks: no task, router or response object for each.
 
-Measured, aiohttp spends on a new connection as much as all that tnc does for a click. So the first lines of a
-connection are looked at here: a plain GET or HEAD of a campaign's path, whole in one piece, is answered here;
-whatever else comes - a fragment, a body, a pipeline, any other address - goes to aiohttp from its first byte,
-and stays there. Both parse with llhttp, and both ask the same functions.
+Measured, aiohttp spends as much CPU on a new connection as everything that tnc does for a click. So the first data of a
+connection is examined here. A complete, plain GET or HEAD of a campaign's path is answered here; everything else (a
+fragment, a body, a pipeline, any other path) is handed over to aiohttp from its first byte. Both parse with llhttp and
+call the same functions.
 """
 
 import asyncio
@@ -28,14 +28,14 @@ _LARGEST: Final = 32 * 1024
 _PATIENCE_SECONDS: Final = 15.0  # for the first byte, and between the requests of one connection
 _STOP_SECONDS: Final = 1.5  # for clicks under way at a stop
 _METHODS: Final = (b"GET /", b"HEAD /")
-_BARE: Final = frozenset((204, 304))  # these have no body, and no length
+_BARE: Final = frozenset((204, 304))  # without a body and a Content-Length
 
 
 class Lanes:
-    """All express lanes of one listener."""
+    """All fast-path connections of one listener."""
 
     def __init__(self, tracking: Tracking, usual: Callable[[], asyncio.Protocol], connections: Connections) -> None:
-        """`usual` makes aiohttp's protocol for a connection that is handed over."""
+        """`usual` creates aiohttp's protocol for a connection that is handed over."""
         self.connections = connections
         self.tracking = tracking
         self.usual = usual
@@ -50,9 +50,9 @@ class Lanes:
         return ExpressLane(self)
 
     def queue(self, lane: "ExpressLane", plan: Plan, data: bytes) -> None:
-        """Serve what is ready to be read now one after the other, once all of it was read.
+        """Serve all requests that are readable now together, after all of them were read.
 
-        Between two calls of the kernel a decision finds nothing of itself in the processor's cache.
+        Reading and deciding in turns is slower: each kernel call evicts the code of a decision from the CPU cache.
         """
         if not self._line:
             self.loop.call_soon(self._serve)
@@ -72,7 +72,7 @@ class Lanes:
         return self._date[1]
 
     async def close(self) -> None:
-        """Answer what is under way, take nothing new."""
+        """Finish the requests in progress and accept no new ones."""
         for lane in tuple(self.open):
             lane.stop()
         if self.open:
@@ -91,7 +91,7 @@ class Lanes:
 
 
 class _Head:
-    """What httptools tells of one request; its callbacks have the names that httptools looks for."""
+    """One request as httptools parses it; httptools finds the callbacks by their names."""
 
     __slots__ = ("_parser", "complete", "has_body", "headers", "keep_alive", "method", "target")
 
@@ -104,13 +104,13 @@ class _Head:
         self.complete = False
 
     def read(self, data: bytes) -> None:
-        """Raises what httptools raises."""
+        """Raises the errors of httptools."""
         self._parser = httptools.HttpRequestParser(self)
         try:
             self._parser.feed_data(data)
         finally:
-            # It knows us and we know it: left so, only the garbage collector would free either. Measured under load
-            # that took 4 % of the server's time, 20 ms at once.
+            # Break the reference cycle, which only the garbage collector would free. Measured under load, that took 4 %
+            # of the server's time, 20 ms at once.
             del self._parser
 
     def on_url(self, url: bytes) -> None:
@@ -121,7 +121,7 @@ class _Head:
 
     def on_headers_complete(self) -> None:
         self.method = self._parser.get_method()
-        self.keep_alive = self._parser.should_keep_alive()  # later it answers for the next request
+        self.keep_alive = self._parser.should_keep_alive()  # later it returns the value of the next request
 
     def on_body(self, _body: bytes) -> None:
         self.has_body = True
@@ -131,7 +131,7 @@ class _Head:
 
 
 def _read(data: bytes) -> _Head | None:
-    """A whole request without a body; None for anything else, which aiohttp answers."""
+    """A complete request without a body; None for anything else, which aiohttp handles."""
     head = _Head()
     try:
         head.read(data)
@@ -145,10 +145,9 @@ _NOT_IN_HEADERS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def mended(data: bytes) -> bytes:
-    """A request that parsers refuse for a byte or two, as its sender should have written it.
+    """A request with its invalid bytes encoded or replaced.
 
-    Some apps and ad platforms put raw UTF-8 or spaces into addresses, and some bytes come from nowhere: whoever
-    clicks is sent on all the same.
+    Some apps and ad platforms put raw UTF-8, spaces or stray bytes into URLs; their visitors are redirected too.
     """
     line, end, headers = data.partition(b"\r\n")
     method, _, rest = line.partition(b" ")
@@ -158,7 +157,7 @@ def mended(data: bytes) -> bytes:
 
 
 class ExpressLane(asyncio.Protocol):
-    """One connection, until it is answered or handed over."""
+    """One connection until it is answered or handed over."""
 
     __slots__ = ("_ended", "_keep", "_lanes", "_next", "_patience", "_stopping", "_transport", "busy")
 
@@ -182,7 +181,7 @@ class ExpressLane(asyncio.Protocol):
         self._patience.cancel()
 
     def stop(self) -> None:
-        """No further request; the one under way is answered."""
+        """Accept no further request; the current one is answered."""
         self._stopping = True
         if not self.busy:
             self._transport.close()
@@ -210,7 +209,7 @@ class ExpressLane(asyncio.Protocol):
             self._lanes.queue(self, plan, data)
 
     def hand_over(self, data: bytes) -> None:
-        """To aiohttp, from the first byte."""
+        """Hand the connection over to aiohttp, from the first byte."""
         self.busy = False
         self._lanes.leave(self)
         usual = self._lanes.usual()
@@ -221,7 +220,7 @@ class ExpressLane(asyncio.Protocol):
             self._transport.close()
 
     def _plan_of(self, data: bytes) -> Plan | None:
-        """The plan of a request that is whole and plain and for a campaign, as far as a glance can tell."""
+        """The plan of a campaign, if the data looks like a complete and plain request for it."""
         if len(data) > _LARGEST or not data.startswith(_METHODS) or data.find(b"\r\n\r\n") != len(data) - 4:
             return None
         end = data.find(b" ", 5)
@@ -231,7 +230,7 @@ class ExpressLane(asyncio.Protocol):
         return self._lanes.tracking.tracker.plans.by_path.get(path.decode("latin-1"))
 
     def serve(self, plan: Plan, data: bytes) -> bool:
-        """Decide, record, send on. False: it was no plain request after all, and nothing was done."""
+        """Decide, record, redirect. Returns False, without doing anything, if it is not a plain request."""
         head = _read(data) or _read(mended(data))
         if head is None:
             return False
@@ -251,7 +250,7 @@ class ExpressLane(asyncio.Protocol):
                 tracking.tracker.workspace,
                 now_ms,
                 lambda: arrival.stored,
-                lambda *, durable: self._reply(arrival),  # noqa: ARG005 - sent on in both cases
+                lambda *, durable: self._reply(arrival),  # noqa: ARG005 - redirected in both cases
             )
         return True
 
@@ -285,7 +284,7 @@ class ExpressLane(asyncio.Protocol):
 
 
 def _redirect(arrival: Arrival, end: str) -> bytes | None:
-    """The answer of nearly every click, or None when it is another."""
+    """The reply to nearly every click: a plain redirect. None for other replies."""
     campaign = arrival.plan.campaign
     status = answers.PLAIN.get(campaign.redirect)
     if status is None or arrival.destination is None or arrival.click.visit.traffic == "prefetch":
@@ -298,7 +297,7 @@ def _redirect(arrival: Arrival, end: str) -> bytes | None:
     return f"{start}{lines}Content-Length: 0\r\n{end}".encode("latin-1")
 
 
-def _other(response: web.Response, end: str, with_body: bool) -> bytes:  # noqa: FBT001 - HEAD has none
+def _other(response: web.Response, end: str, with_body: bool) -> bytes:  # noqa: FBT001 - a reply to HEAD has no body
     body = response.body if isinstance(response.body, bytes) else b""
     headers = [f"{name}: {value}\r\n" for name, value in response.headers.items() if name != "Content-Length"]
     if response.status not in _BARE:

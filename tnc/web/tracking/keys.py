@@ -1,4 +1,4 @@
-"""What the handlers of a tracking domain share."""
+"""The objects that the handlers of a tracking domain share."""
 
 from dataclasses import dataclass, field
 
@@ -31,5 +31,5 @@ class Tracking:
 
     @property
     def page_key(self) -> bytes:
-        """Signs test links and the addresses of second pages."""
+        """The key that signs test links and encrypts the URLs of double meta refreshes."""
         return self.services.workspace.keys.control_key

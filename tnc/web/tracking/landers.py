@@ -1,4 +1,4 @@
-"""GET /click and /click/{n}: from a lander to the offer."""
+"""GET /click and /click/{n}: redirects from a lander to the offer."""
 
 import asyncio
 from contextlib import suppress
@@ -31,7 +31,7 @@ class Found:
 
 
 async def find(tracking: Tracking, facts: RequestFacts, now_ms: int) -> Found | None:
-    """By `cid`, else by the cookie, else the newest click of the same pseudonym within 24 hours."""
+    """The click of a visitor: by `cid`, else by the cookie, else the newest of the same pseudonym within 24 hours."""
     cid = facts.params.get("cid")
     if cid:
         return await _by_id(tracking, cid, "cid")
@@ -44,7 +44,7 @@ async def find(tracking: Tracking, facts: RequestFacts, now_ms: int) -> Found | 
     recent = tracking.tracker.recent_pseudonyms(facts, now_ms)
     visitors = tracking.tracker.may_have_clicked(recent, now_ms)
     if not visitors:
-        return None  # the search reads all of today
+        return None  # avoids a search, which reads all clicks of today
     click = await asyncio.to_thread(
         tracking.services.workspace.histories.latest_of_visitors,
         visitors,
@@ -63,7 +63,7 @@ async def _by_id(tracking: Tracking, click_id: str, by: Literal["cid", "cookie"]
 
 
 async def lander_click(tracking: Tracking, request: web.BaseRequest, number_text: str) -> web.StreamResponse:
-    """Find the click, find its offer under today's caps, remember it once, send on."""
+    """Find the click, pick its offer by the current caps, record the lander click once, redirect."""
     now_ms = tracking.world.now_ms()
     facts = tracking.tracker.uncounted_reader.facts(read(request, now_ms), None)
     found = await find(tracking, facts, now_ms)
@@ -85,7 +85,7 @@ async def lander_click(tracking: Tracking, request: web.BaseRequest, number_text
 async def _remember(tracking: Tracking, found: Found, offer: LanderOffer, *, number: int | None, now_ms: int) -> None:
     click = found.click
     day: Day = (click.workspace, utc_date(click.clicked_at_ms))
-    # The visitor goes on all the same; that the disk refuses is told by /-/health and in the log.
+    # If the disk fails, the visitor is still redirected; /-/health and the log report it.
     with suppress(UnavailableError):
         await tracking.click_log.run(
             day,

@@ -1,4 +1,4 @@
-"""The tracking domain's own few pages: health, the second half of a double meta refresh, and robots.txt."""
+"""Small pages of the tracking domain: health, second page of a double meta refresh, CSV files, robots.txt."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tnc.web.tracking.keys import Tracking
 
 
 async def health(tracking: Tracking, _request: web.BaseRequest, _word: str) -> web.StreamResponse:
-    """GET /-/health: 200, or 503 while clicks cannot be recorded; redirects go on in both cases."""
+    """GET /-/health: 200, or 503 while clicks cannot be recorded; visitors are redirected in both cases."""
     recording = tracking.click_log.recording()
     told = {
         "status": "ok" if recording.failing is None else "not recording",
@@ -31,7 +31,7 @@ async def second_page(tracking: Tracking, _request: web.BaseRequest, token: str)
 
 
 async def file(tracking: Tracking, _request: web.BaseRequest, secret: str) -> web.StreamResponse:
-    """GET /-/feed/{secret}.csv: conversions for an ad platform that fetches them itself."""
+    """GET /-/feed/{secret}.csv: conversions for an ad platform that downloads them."""
     text = await asyncio.to_thread(tracking.services.destinations.file, secret)
     if text is None:
         return answers.status(404)
@@ -40,10 +40,10 @@ async def file(tracking: Tracking, _request: web.BaseRequest, secret: str) -> we
 
 
 async def robots(_tracking: Tracking, _request: web.BaseRequest, _word: str) -> web.StreamResponse:
-    """GET /robots.txt: nothing is closed to anybody, reviewers of ads least of all."""
+    """GET /robots.txt: everything is allowed, also for the crawlers of ad platforms."""
     return web.Response(text="User-agent: *\nDisallow:\n")
 
 
 async def nothing(_tracking: Tracking, _request: web.BaseRequest, _word: str) -> web.StreamResponse:
-    """Addresses that browsers ask for by themselves and that hold nothing."""
+    """Empty reply for paths that browsers request by themselves."""
     return answers.status(204)

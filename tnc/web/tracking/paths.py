@@ -1,4 +1,4 @@
-"""Paths that no campaign has: mended where what was meant is unmistakable, else counted."""
+"""Paths without a campaign: corrected if the intended campaign is unambiguous, otherwise counted."""
 
 import difflib
 import re
@@ -12,7 +12,9 @@ from tnc.rules import Plan, Plans
 from tnc.visitors.request import split_target
 
 _QUERY_IN_PATH: Final = re.compile(r"[&?]|%26|%3f", re.IGNORECASE)
-_AROUND: Final = " \t\u00a0\u200b\ufeff.,;:!\"'<>()[]{}"  # what texts, chats and spreadsheets leave around a link
+_AROUND: Final = (
+    " \t\u00a0\u200b\ufeff.,;:!\"'<>()[]{}"  # characters that texts, chats and spreadsheets add around a link
+)
 _MOST_PATHS: Final = 500
 _LONGEST_PATH: Final = 100
 _SIMILAR: Final = 0.75
@@ -20,13 +22,13 @@ _SIMILAR: Final = 0.75
 
 @dataclass(slots=True)
 class PathMender:
-    """Finds the campaign of a path with a query behind `&`, in other case, or with a sign at its end."""
+    """Finds the campaign of a path with its query after `&`, in another case, or with extra characters around it."""
 
     _version: int = -1
     _by_folded: Mapping[str, Plan] = field(default_factory=dict)
 
     def mend(self, target: str, plans: Plans) -> tuple[Plan, str] | None:
-        """The campaign and the request target as it was meant; None where nothing fits, or more than one."""
+        """The campaign and the corrected request target; None if no campaign fits, or more than one."""
         if plans.version != self._version:
             self._version, self._by_folded = plans.version, _unique(plans.by_path)
         path, query = split_target(target)
@@ -49,7 +51,7 @@ def _unique(by_path: Mapping[str, Plan]) -> dict[str, Plan]:
 
 @dataclass(slots=True)
 class UnknownPaths:
-    """How often each path was asked for that led nowhere, since the start; bounded, in memory, without queries."""
+    """Counts requests for unknown paths since the start: in memory, limited, without queries."""
 
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -59,7 +61,7 @@ class UnknownPaths:
             self.counts[path] += 1
 
     def like(self, campaign_paths: Collection[str]) -> list[tuple[str, str, int]]:
-        """Paths that look like one of a campaign: the path, the campaign's, how often; most often first."""
+        """Unknown paths similar to one of a campaign: (path, path of the campaign, count), most frequent first."""
         found = []
         for path, count in self.counts.most_common():
             near = difflib.get_close_matches(path.casefold(), campaign_paths, n=1, cutoff=_SIMILAR)

@@ -25,12 +25,12 @@ from tnc.web.tracking.landers import find
 _MAX_BODY: Final = 64 * 1024
 _MAX_DIGITS: Final = 64  # of a JSON number that is written without an exponent
 _DOT: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
-_ESCAPED: Final = "The address held &amp; where & was meant: write & into the postback URL. It was read as meant."
+_ESCAPED: Final = "The URL contained &amp; in place of &; write & in the postback URL. It was read as &."
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
 async def postback(tracking: Tracking, request: web.BaseRequest, key: str) -> web.StreamResponse:
-    """Answers in plain text. `key` is the one in the path, as networks set up for Keitaro send it."""
+    """The reply is plain text. `key` is the one in the path, as networks set up for Keitaro send it."""
     asked = read(request, tracking.world.now_ms())
     params = read_query(split_target(asked.target)[1])
     if key:
@@ -44,7 +44,7 @@ async def postback(tracking: Tracking, request: web.BaseRequest, key: str) -> we
     peer_ip = tracking.tracker.uncounted_reader.facts(asked, None).ip
     origin: Origin = "postback"
     if is_signed(params.pop(PARAMETER, ""), tracking.page_key, asked.arrived_at_ms):
-        peer_ip, origin = None, "test"  # the owner needs no key of a network
+        peer_ip, origin = None, "test"  # test postbacks of the owner need no key
     note = _ESCAPED if ESCAPED_AMPERSAND in unquote(asked.target) else ""
     call = PostbackCall(
         method=request.method,
@@ -136,7 +136,7 @@ def _parts(content_type: str, body: bytes) -> dict[str, str]:
 
 def _text(value: object) -> str:
     if isinstance(value, dict | list):
-        raise InvalidError("the body holds more than plain values: send a flat object of parameters.")
-    if isinstance(value, Decimal):  # what a program writes as 1e-05 is money all the same
+        raise InvalidError("the body contains nested values: send a flat object of parameters.")
+    if isinstance(value, Decimal):  # some programs write amounts like 1e-05
         return f"{value:f}" if abs(value.adjusted()) <= _MAX_DIGITS else str(value)
     return value if isinstance(value, str) else json.dumps(value)

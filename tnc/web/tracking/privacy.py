@@ -1,7 +1,7 @@
-"""GET and POST /privacy: what is stored about this browser, and what its owner may do about it.
+"""GET and POST /privacy: what is stored about this browser, and what its owner can do about it.
 
-The cookie that only this browser has is the proof; it is not sent along with a form of another site
-(`SameSite=Lax`). Without it every answer is the same, whatever is stored.
+The cookie of the browser is the proof of identity; browsers do not send it with a form of another site
+(`SameSite=Lax`). Without it the reply does not depend on what is stored.
 """
 
 import asyncio
@@ -43,45 +43,48 @@ _PAGES: Final = jinja2.Environment(
 )
 
 _MODES: Final[Mapping[Mode, tuple[str, str]]] = {
-    "full": ("in full", "The record holds your whole address and a cookie tells your visits apart."),
+    "full": ("in full", "Your full IP address is stored, and a cookie recognises your browser."),
     "limited": ("limited", "There is no cookie, and nothing is sold or shared for advertising."),
-    "cookieless": ("without a cookie", "Your address is cut to its network, and tomorrow nobody can tell it was you."),
-    "none": ("not at all", "Only a number is counted up; nothing is stored of you."),
+    "cookieless": (
+        "without a cookie",
+        "Your IP address is truncated to its network, and from tomorrow on your visits cannot be linked.",
+    ),
+    "none": ("not recorded", "Your visits are only counted; nothing is stored about you."),
 }
 _SAYS: Final[Mapping[Privacy, str]] = {
-    Privacy.PII: "could tell who you are",
-    Privacy.PSEUDONYM: "tells your visits apart",
+    Privacy.PII: "can identify you",
+    Privacy.PSEUDONYM: "links your visits",
     Privacy.QUASI: "describes you roughly",
 }
 _KINDS: Final[tuple[tuple[RequestKind, str], ...]] = (
     ("question", "A question"),
-    ("access", "What is stored of me"),
-    ("erasure", "Erase it"),
-    ("restriction", "Keep it, but do not use it"),
-    ("rectification", "Something is wrong"),
-    ("objection", "I object"),
+    ("access", "Access: send me a copy of my data"),
+    ("erasure", "Erasure: delete my data"),
+    ("restriction", "Restriction: keep my data but do not use it"),
+    ("rectification", "Rectification: my data is wrong"),
+    ("objection", "Objection: do not record me any more"),
 )
 _STATES: Final[Mapping[State, str]] = {
     "received": "received",
     "acknowledged": "received and read",
-    "needs_identity": "we need to know more to be sure that it is you",
-    "identity_failed": "what you sent does not show that it is you",
-    "verified": "we know that it is you",
-    "review": "a person is looking at it",
-    "approved": "granted, and about to be done",
-    "executing": "being done",
-    "awaiting_downstream": "done here; others whom we told still have to answer",
+    "needs_identity": "we need more information to verify your identity",
+    "identity_failed": "your identity could not be verified",
+    "verified": "identity verified",
+    "review": "under review",
+    "approved": "approved",
+    "executing": "in progress",
+    "awaiting_downstream": "done here; waiting for the companies that received your data",
     "fulfilled": "done",
     "partly_fulfilled": "done in part",
     "denied": "denied",
-    "withdrawn": "taken back",
-    "expired_unverified": "closed: we could not tell that it was you",
+    "withdrawn": "withdrawn",
+    "expired_unverified": "closed: your identity was not verified",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """What was just done."""
+class Message:
+    """The message about what was just done."""
 
     title: str
     text: str
@@ -90,133 +93,135 @@ class Said:
 
 
 @dataclass(slots=True)
-class _Asker:
-    """Who asks, as far as his browser tells."""
+class _Caller:
+    """The visitor who sent the request, and the reply that is being made."""
 
     facts: RequestFacts
     browser_id: str | None
-    said: Said | None = None
+    message: Message | None = None
     held: StoredVisits | None = None
     status: int = 200
     cookies: tuple[str, ...] = ()
 
 
 async def show(tracking: Tracking, request: web.BaseRequest, _word: str) -> web.StreamResponse:
-    asker = _asker(tracking, request)
+    caller = _caller(tracking, request)
     if request.method != "POST":
-        return _page(tracking, asker)
+        return _page(tracking, caller)
     if not _same_site(request):
         return answers.status(403)
-    ip = asker.facts.ip
+    ip = caller.facts.ip
     if ip is not None and tracking.form_rate.exceeds_limit(ip, tracking.world.now_ms(), shared=False):
         return answers.status(429)
     body = await request.content.read(_LARGEST + 1)
     if len(body) > _LARGEST:
         return answers.status(413)
     given = read_query(body.decode(errors="replace"))
-    if given.get("do") == "copy" and asker.browser_id is not None:
-        return _download(await asyncio.to_thread(tracking.services.privacy_requests.copy, asker.browser_id))
+    if given.get("do") == "copy" and caller.browser_id is not None:
+        return _download(await asyncio.to_thread(tracking.services.privacy_requests.copy, caller.browser_id))
     try:
-        await _do(tracking, asker, given)
+        await _do(tracking, caller, given)
     except TncError as error:
-        asker.status = error.http_status
-        asker.said = Said(title="That did not work", text=str(error))
-    return _page(tracking, asker)
+        caller.status = error.http_status
+        caller.message = Message(title="That did not work", text=str(error))
+    return _page(tracking, caller)
 
 
-def _asker(tracking: Tracking, request: web.BaseRequest) -> _Asker:
+def _caller(tracking: Tracking, request: web.BaseRequest) -> _Caller:
     facts = tracking.tracker.uncounted_reader.facts(read(request, tracking.world.now_ms()), None)
     cookie = facts.cookies.get(COOKIE_SECURE) or facts.cookies.get(COOKIE_PLAIN)
     identity = None if cookie is None else tracking.tracker.pseudonyms.read_cookie(cookie)
-    return _Asker(facts, None if identity is None else identity.browser_id)
+    return _Caller(facts, None if identity is None else identity.browser_id)
 
 
 def _same_site(request: web.BaseRequest) -> bool:
-    """Not a form of another site; a program that is no browser may ask too."""
+    """Whether the form is from this site, or the client is not a browser."""
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is not None:
         return site in ("same-origin", "none")
     return origin is None or urlsplit(origin).netloc == request.headers.get("Host")
 
 
-# ------------------------------------------------------------------------------------------------- what is done
+# ------------------------------------------------------------------------------------------------------ actions
 
 
-async def _do(tracking: Tracking, asker: _Asker, given: Mapping[str, str]) -> None:
+async def _do(tracking: Tracking, caller: _Caller, given: Mapping[str, str]) -> None:
     match given.get("do"):
         case "show":
-            await _look(tracking, asker)
+            await _look(tracking, caller)
         case "erase":
-            await _erase(tracking, asker, sure=given.get("sure") == "yes")
+            await _erase(tracking, caller, sure=given.get("sure") == "yes")
         case "opt-out":
-            asker.cookies = (_set(asker, OPT_OUT_COOKIES), _forget_me(asker))
-            if asker.browser_id is not None:
-                await asyncio.to_thread(tracking.services.privacy_requests.object, asker.browser_id)
-            asker.said = Said(title="From now on nothing is recorded", text=_OPTED_OUT)
+            caller.cookies = (_set(caller, OPT_OUT_COOKIES), _forget_me(caller))
+            if caller.browser_id is not None:
+                await asyncio.to_thread(tracking.services.privacy_requests.object, caller.browser_id)
+            caller.message = Message(title="You have opted out of tracking", text=_OPTED_OUT)
         case "opt-in":
-            asker.cookies = _unset(OPT_OUT_COOKIES)
-            asker.said = Said(title="Your visits are recorded again", text="As the law where you are allows it.")
+            caller.cookies = _unset(OPT_OUT_COOKIES)
+            caller.message = Message(
+                title="Your visits are recorded again", text="How they are recorded is described below."
+            )
         case "withdraw":
-            await _withdraw(tracking, asker)
+            await _withdraw(tracking, caller)
         case "ask":
-            await _ask(tracking, asker, given)
+            await _ask(tracking, caller, given)
         case _:
-            raise InvalidError("this form asked for nothing that is known here; open the page again.")
+            raise InvalidError("this form is not known here; open the page again.")
 
 
-async def _look(tracking: Tracking, asker: _Asker) -> None:
-    if asker.browser_id is not None:
-        asker.held = await asyncio.to_thread(tracking.services.privacy_requests.stored_visits, asker.browser_id)
+async def _look(tracking: Tracking, caller: _Caller) -> None:
+    if caller.browser_id is not None:
+        caller.held = await asyncio.to_thread(tracking.services.privacy_requests.stored_visits, caller.browser_id)
 
 
-async def _erase(tracking: Tracking, asker: _Asker, *, sure: bool) -> None:
-    if asker.browser_id is None:
-        asker.said = Said(title="Nothing could be found", text=_NO_PROOF)
+async def _erase(tracking: Tracking, caller: _Caller, *, sure: bool) -> None:
+    if caller.browser_id is None:
+        caller.message = Message(title="Nothing was found", text=_NO_PROOF)
         return
     if not sure:
-        raise InvalidError("tick the box if you are sure: what is erased cannot be brought back.")
-    asker.said = await _erased(tracking, asker.browser_id, "erasure")
-    asker.cookies, asker.browser_id = (_forget_me(asker),), None
+        raise InvalidError("tick the box if you are sure: erased data cannot be restored.")
+    caller.message = await _erased(tracking, caller.browser_id, "erasure")
+    caller.cookies, caller.browser_id = (_forget_me(caller),), None
 
 
-async def _erased(tracking: Tracking, browser_id: str, kind: RequestKind) -> Said:
+async def _erased(tracking: Tracking, browser_id: str, kind: RequestKind) -> Message:
     try:
         receipt: Any = await asyncio.to_thread(tracking.services.privacy_requests.erase, browser_id, kind=kind)
     except PartlyDoneError:
-        return Said(title="It is being erased", text=_UNDER_WAY)
-    return Said(title="It is erased", text=_ERASED, receipt=json.dumps(receipt, indent=2))
+        return Message(title="Your data is being erased", text=_UNDER_WAY)
+    return Message(title="Your data is erased", text=_ERASED, receipt=json.dumps(receipt, indent=2))
 
 
-async def _withdraw(tracking: Tracking, asker: _Asker) -> None:
-    asker.cookies = (_set(asker, CONSENT_COOKIES), _forget_me(asker))
-    asker.said = Said(title="Your consent is withdrawn", text=_WITHDRAWN)
-    if asker.browser_id is not None:
-        erased = await _erased(tracking, asker.browser_id, "withdrawal")
-        asker.said = Said(title=asker.said.title, text=f"{_WITHDRAWN} {erased.text}", receipt=erased.receipt)
+async def _withdraw(tracking: Tracking, caller: _Caller) -> None:
+    caller.cookies = (_set(caller, CONSENT_COOKIES), _forget_me(caller))
+    caller.message = Message(title="Your consent is withdrawn", text=_WITHDRAWN)
+    if caller.browser_id is not None:
+        erased = await _erased(tracking, caller.browser_id, "withdrawal")
+        caller.message = Message(title=caller.message.title, text=f"{_WITHDRAWN} {erased.text}", receipt=erased.receipt)
 
 
-async def _ask(tracking: Tracking, asker: _Asker, given: Mapping[str, str]) -> None:
+async def _ask(tracking: Tracking, caller: _Caller, given: Mapping[str, str]) -> None:
     kind = cast("RequestKind", given.get("kind", "question"))
     words, contact = given.get("text", ""), given.get("contact", "")
     named = None
     if given.get("click", "").strip():
-        agent = asker.facts.agent
+        agent = caller.facts.agent
         named = IdentityClaim(
-            click=given["click"], ip=asker.facts.ip, browser=reduced_user_agent(agent.browser, agent.os)
+            click=given["click"], ip=caller.facts.ip, browser=reduced_user_agent(agent.browser, agent.os)
         )
     request, link = await asyncio.to_thread(
         tracking.services.privacy_requests.submit, kind, text=words, contact=contact, claim=named
     )
-    asker.said = Said(
-        title="We have it",
-        text=f"You have our answer by {rfc3339(request.due_at_ms)[:10]}.",
+    caller.message = Message(
+        title="We received your request",
+        text=f"You get our answer by {rfc3339(request.due_at_ms)[:10]}.",
         link=f"/privacy/case/{link}",
     )
 
 
-def _set(asker: _Asker, names: tuple[str, str]) -> str:
-    """A cookie without any identifier; the first name where the connection is encrypted."""
-    name, end = (names[0], "; Secure") if asker.facts.secure else (names[1], "")
+def _set(caller: _Caller, names: tuple[str, str]) -> str:
+    """A cookie without an identifier; the first of the names over HTTPS."""
+    name, end = (names[0], "; Secure") if caller.facts.secure else (names[1], "")
     return f"{name}=1; Path=/; Max-Age={_LASTING}; HttpOnly; SameSite=Lax{end}"
 
 
@@ -224,23 +229,23 @@ def _unset(names: tuple[str, str]) -> tuple[str, ...]:
     return tuple(f"{name}=; Path=/; Max-Age=0{'; Secure' if name.startswith('__Host-') else ''}" for name in names)
 
 
-def _forget_me(asker: _Asker) -> str:
-    return _unset((COOKIE_SECURE, COOKIE_PLAIN))[0 if asker.facts.secure else 1]
+def _forget_me(caller: _Caller) -> str:
+    return _unset((COOKIE_SECURE, COOKIE_PLAIN))[0 if caller.facts.secure else 1]
 
 
-# ------------------------------------------------------------------------------------------------- what is shown
+# --------------------------------------------------------------------------------------------------------- pages
 
 
-def _page(tracking: Tracking, asker: _Asker) -> web.Response:
-    facts, plans = asker.facts, tracking.tracker.plans
+def _page(tracking: Tracking, caller: _Caller) -> web.Response:
+    facts, plans = caller.facts, tracking.tracker.plans
     name, text = _MODES[facts.mode]
     return _html(
         "privacy.html",
-        asker.status,
-        asker.cookies,
-        said=asker.said,
-        held=asker.held,
-        proof=asker.browser_id is not None,
+        caller.status,
+        caller.cookies,
+        message=caller.message,
+        held=caller.held,
+        proof=caller.browser_id is not None,
         mode={"name": name, "text": text},
         gpc=facts.signals.gpc,
         opted_out=has_opted_out(facts.cookies),
@@ -321,11 +326,13 @@ async def gpc(_tracking: Tracking, _request: web.BaseRequest, _word: str) -> web
     return web.json_response({"gpc": True, "lastUpdate": "2026-11-24"})
 
 
-_NO_PROOF: Final = "This browser carries no cookie of ours, so nothing can be told to be yours. Write to us below."
+_NO_PROOF: Final = "This browser has no cookie of this site, so we cannot know which data is yours. Write to us below."
 _OPTED_OUT: Final = (
-    "A cookie that holds nothing but a 1 says so. What was stored before stays until you erase it or its time is over, "
-    "and nobody is told of it any more."
+    "From now on your visits are only counted. A cookie without an identifier (its value is 1) remembers this. Data "
+    "that was stored before stays until you erase it or its retention time ends, and is no longer sent to anybody."
 )
-_ERASED: Final = "All that was stored about this browser is gone, here and in every backup. Our cookie is gone as well."
-_WITHDRAWN: Final = "Your visits are recorded without a cookie and with a cut address from now on."
-_UNDER_WAY: Final = "Its keys are destroyed already, so nobody can read it; the rest is done within minutes."
+_ERASED: Final = (
+    "Everything that was stored about this browser is erased, in every backup too, and its cookie is deleted."
+)
+_WITHDRAWN: Final = "From now on your visits are recorded without a cookie and with a truncated IP address."
+_UNDER_WAY: Final = "Its keys are destroyed, so it cannot be read any more; the rest is done within minutes."

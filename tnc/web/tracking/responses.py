@@ -1,4 +1,4 @@
-"""Every way to send a visitor on. None of them may be kept by a cache."""
+"""The replies that redirect a visitor. Caches must not store any of them."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ _TOKEN_PLACE: Final = b"tnc onward 1"
 
 
 def onward(campaign: Campaign, url: str, *, page_key: bytes, secure: bool) -> web.Response:
-    """Send a visitor to `url` in the campaign's way."""
+    """Redirect a visitor to `url` in the way of the campaign."""
     headers = headers_onward(campaign, secure=secure)
     match campaign.redirect:
         case "meta":
@@ -36,22 +36,22 @@ def onward(campaign: Campaign, url: str, *, page_key: bytes, secure: bool) -> we
 
 
 def headers_onward(campaign: Campaign, *, secure: bool) -> dict[str, str]:
-    """What every way onward says, besides where to."""
+    """The headers of every redirect except Location."""
     headers = dict(_NO_STORE)
     if secure:
-        headers["Accept-CH"] = _HINTS  # never Critical-CH: the browser would ask twice, and that is two clicks
+        headers["Accept-CH"] = _HINTS  # never Critical-CH: the browser would send the click twice
     if campaign.referrer_policy is not None:
         headers["Referrer-Policy"] = campaign.referrer_policy
     return headers
 
 
 def second_page(url: str) -> web.Response:
-    """The second half of a double meta refresh: the destination sees this address as the referrer, or none."""
+    """The second page of a double meta refresh: the destination gets its URL as the referrer, or none."""
     return _page(_meta(url), _NO_STORE | {"Referrer-Policy": "no-referrer"})
 
 
 def onward_token(url: str, page_key: bytes) -> str:
-    """The destination, sealed: an address of ours shows nothing about a person, and nobody else can make one."""
+    """The encrypted destination: the URL of the second page reveals nothing, and others cannot make one."""
     return base64.urlsafe_b64encode(crypto.seal(page_key, url.encode(), _TOKEN_PLACE)).decode().rstrip("=")
 
 
@@ -74,7 +74,7 @@ def _meta(url: str) -> str:
 
 def _script(url: str, headers: dict[str, str]) -> web.Response:
     nonce = secrets.token_urlsafe(12)
-    # What ends a script or a line in JavaScript but not in JSON is written as an escape.
+    # Escape what ends a script or a line in JavaScript but not in JSON.
     text = json.dumps(url).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     safe = html.escape(url, quote=True)
     body = (
@@ -92,7 +92,7 @@ def _page(body: str, headers: dict[str, str]) -> web.Response:
 
 
 def status(code: int) -> web.Response:
-    """A status and hardly a word: what is behind an address is nobody's business."""
+    """A status with a short text that reveals nothing about the path."""
     if code in (204, 304) or code < 200:
         return web.Response(status=code, headers=_NO_STORE)
     text = {404: "Not found", 403: "Forbidden", 410: "Gone", 503: "Not now"}.get(code, "")
@@ -104,7 +104,7 @@ def not_allowed(methods: frozenset[str]) -> web.Response:
 
 
 def refuse_prefetch() -> web.Response:
-    """A prefetched redirect is followed later without asking us again, and the visit would be lost; refused, the
-    browser asks again when the person really comes (HTML standard, speculative loading).
+    """Refuse a prefetch: a browser follows a prefetched redirect without a new request, and the visit would be lost.
+    After a refusal it sends the request again when the visitor clicks (HTML standard, speculative loading).
     """
     return status(503)

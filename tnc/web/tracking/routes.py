@@ -1,7 +1,7 @@
-"""Every address of a tracking domain on one page, and the way to it.
+"""Every path of a tracking domain and its handler.
 
-A click pays for nothing it does not need: campaign paths are one look into a dictionary, and aiohttp's
-application layer (router, middlewares, signals) is left out, which a new connection per click would feel.
+Campaign paths are looked up in a dictionary, and aiohttp's application layer (router, middlewares, signals) is left
+out, because every click is a new connection and would pay for it.
 """
 
 import re
@@ -18,7 +18,7 @@ from tnc.web.tracking.keys import Tracking
 from tnc.web.tracking.paths import PathMender
 
 ROUTE: Final = web.RequestKey("ROUTE", str)
-"""An address without the words in it."""
+"""The path of a request without its variable part, for the log."""
 
 Handler = Callable[[Tracking, web.BaseRequest, str], Awaitable[web.StreamResponse]]
 
@@ -26,8 +26,7 @@ _ASK: Final = frozenset(("GET", "HEAD"))
 _GET: Final = frozenset(("GET",))
 _TELL: Final = frozenset(("GET", "POST"))
 
-# A click on its way; conversions, also at the addresses of networks set up for Binom and Prosper202; pages with a
-# script or a pixel of ours; our own pages.
+# Lander clicks; postbacks, also at the paths of Binom and Prosper202; script and pixel; own pages.
 FIXED: Final[dict[str, tuple[frozenset[str], Handler]]] = {
     "click": (_ASK, landers.lander_click),
     "postback": (_TELL, postbacks.postback),
@@ -42,8 +41,7 @@ FIXED: Final[dict[str, tuple[frozenset[str], Handler]]] = {
     "favicon.ico": (_ASK, pages.nothing),
 }
 
-# The same with a word of its own in the path: the n-th offer, Keitaro's key, a campaign, what a page saw, a file's
-# secret, a sealed destination.
+# Paths with a variable part: the number of an offer, a key (Keitaro), a campaign, a sign, a secret, a destination.
 PATTERNS: Final[tuple[tuple[re.Pattern[str], frozenset[str], Handler], ...]] = (
     (re.compile(r"click/([1-9][0-9]?)"), _ASK, landers.lander_click),
     (re.compile(r"privacy/case/([0-9a-f]{32})"), _ASK, privacy.case),
@@ -86,7 +84,7 @@ def front(tracking: Tracking) -> Callable[[web.BaseRequest], Awaitable[web.Strea
 
 
 def _template(path: str) -> str:
-    """An address without the word in it: what the log may tell."""
+    """A path without its variable part, which the log may contain."""
     if path in FIXED:
         return f"/{path}"
     found = next((pattern for pattern, _, _ in PATTERNS if pattern.fullmatch(path)), None)
@@ -94,7 +92,7 @@ def _template(path: str) -> str:
 
 
 def _find(path: str) -> tuple[frozenset[str], Handler | None, str]:
-    """Methods, handler, and the word in the path."""
+    """Methods, handler, and the variable part of the path."""
     if path in FIXED:
         return *FIXED[path], ""
     for pattern, methods, handler in PATTERNS:

@@ -1,4 +1,4 @@
-"""GET /tnc.js, and /tnc.js/{campaign's path} that it asks: tracking on pages where no redirect is allowed."""
+"""GET /tnc.js, and GET /tnc.js/{path of a campaign}, which the script requests: tracking without a redirect."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,7 +20,7 @@ from tnc.web.tracking.keys import Tracking
 from tnc.web.tracking.landers import find
 
 _SCRIPT: Final = (Path(__file__).parent / "static" / "tnc.js").read_bytes()
-_REFERRER: Final = "tnc_referrer"  # where the visitor came from: the request's own referrer is the page
+_REFERRER: Final = "tnc_referrer"  # the referrer of the page; the request's own referrer is the page itself
 
 
 async def script(_tracking: Tracking, _request: web.BaseRequest, _word: str) -> web.StreamResponse:
@@ -29,7 +29,7 @@ async def script(_tracking: Tracking, _request: web.BaseRequest, _word: str) -> 
 
 
 async def visit_by_script(tracking: Tracking, request: web.BaseRequest, path: str) -> web.StreamResponse:
-    """The life of a click that goes nowhere; answers with `{"click_id"}`, null where nothing was recorded."""
+    """Record a visit without a redirect. The reply is `{"click_id"}`, null if nothing was recorded."""
     plan = tracking.tracker.plans.by_path.get(path)
     if plan is None:
         return answers.status(404)
@@ -48,7 +48,7 @@ async def visit_by_script(tracking: Tracking, request: web.BaseRequest, path: st
 
 
 def as_a_visit(asked: Request, path: str) -> Request:
-    """The request as if the visitor had followed the campaign's link himself."""
+    """The request as if the visitor had followed the campaign's link."""
     said = parse_qsl(split_target(asked.target)[1], keep_blank_values=True)
     referrer = next((value for name, value in said if name == _REFERRER), "")
     query = urlencode([(name, value) for name, value in said if name != _REFERRER])
@@ -57,7 +57,7 @@ def as_a_visit(asked: Request, path: str) -> Request:
 
 
 def _shared(request: web.BaseRequest) -> dict[str, str]:
-    """Any page may ask, with its visitor's cookie for this domain: it learns the id of the visit that it told of."""
+    """CORS headers: any page may send the request with the visitor's cookie; it gets the id of that visit."""
     origin = request.headers.get("Origin")
     shared = {"Cache-Control": "no-store", "Vary": "Origin"}
     if origin is not None:
@@ -65,15 +65,15 @@ def _shared(request: web.BaseRequest) -> dict[str, str]:
     return shared
 
 
-# A browser that says that it is driven; a link that no person can see was followed; a link was followed in no time.
+# An automated browser; a click on a hidden link; a click within 0.8 seconds.
 REASONS: Final[Mapping[str, str]] = {"webdriver": "js_webdriver", "link": "honeypot", "fast": "lander_fast"}
 
 
 async def sign(tracking: Tracking, request: web.BaseRequest, what: str) -> web.StreamResponse:
-    """Record what the page saw of its visitor. The answer is the same whether there is such a click or not.
+    """Record a sign of a bot that the page reports. The reply does not reveal whether the click exists.
 
-    Only the click's own browser is believed, by its cookie or its pseudonym: click ids stand in offer URLs, so
-    networks and readers of logs know them too.
+    It only counts from the browser of the click, by its cookie or pseudonym: networks and readers of logs know click
+    ids too, because they are in offer URLs.
     """
     now_ms = tracking.world.now_ms()
     facts = tracking.tracker.uncounted_reader.facts(read(request, now_ms), None)
@@ -81,7 +81,7 @@ async def sign(tracking: Tracking, request: web.BaseRequest, what: str) -> web.S
     if found is not None and tracking.tracker.is_own_visit(facts, found.click.visit, now_ms):
         click = found.click
         day: Day = (click.workspace, utc_date(click.clicked_at_ms))
-        with suppress(UnavailableError):  # told by /-/health and in the log
+        with suppress(UnavailableError):  # reported by /-/health and in the log
             await tracking.click_log.run(
                 day, lambda writer: record_sign(writer, click.click_id, REASONS[what], at_ms=now_ms)
             )

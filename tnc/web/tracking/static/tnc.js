@@ -1,7 +1,7 @@
 // Tracking without a redirect: <script async src="https://go.example/tnc.js" data-campaign="summer"></script>
-// Records the visit, puts its click id into links, tells of conversions. The page waits for nothing of it.
-// With data-check it also reports driven browsers, clicks on a hidden link, and clicks within 0.8 seconds.
-// Where a tag manager strips data- attributes: tnc.js?campaign=summer&consent=granted&check=1
+// Records the visit, adds its click id to links, reports conversions. It does not block the page.
+// With data-check it also reports automated browsers, clicks on a hidden link, and clicks within 0.8 seconds.
+// If a tag manager strips data- attributes: tnc.js?campaign=summer&consent=granted&check=1
 "use strict";
 (() => {
   const script = document.currentScript ?? document.querySelector('script[src*="/tnc.js"]');
@@ -32,7 +32,7 @@
     try {
       url = new URL(named, document.baseURI);
     } catch {
-      return; // not an address; the other links of the page get their click id
+      return; // an invalid URL; the other links of the page get their click id
     }
     const ours = url.origin === base && /^\/click(\/\d+)?$/.test(url.pathname);
     if (ours) url.searchParams.set("cid", click);
@@ -40,7 +40,7 @@
     if (ours || named !== href) link.setAttribute("href", url.href);
   };
   const fillAll = () => document.querySelectorAll("a[href]").forEach(fill);
-  for (const event of ["click", "auxclick"]) // links that were made later
+  for (const event of ["click", "auxclick"]) // links that were added later
     document.addEventListener(event, (it) => fill(it.target.closest?.("a[href]")), true);
 
   const known = visit().catch(() => {}).then(() => {
@@ -48,13 +48,13 @@
     else fillAll();
   });
 
-  // With data-check: what only the page can see of a visitor.
+  // With data-check: signs of bots that only the page can see.
   const sign = (what) => known.then(() => {
     const about = `${base}/-/sign/${what}?cid=${encodeURIComponent(click ?? "")}`;
     if (click) fetch(about, { mode: "no-cors", credentials: "include", keepalive: true }).catch(() => {});
   });
   const trap = () => {
-    const link = document.createElement("a"); // nobody sees it, hears it or comes to it by the keyboard
+    const link = document.createElement("a"); // people cannot see it, hear it or reach it by keyboard
     Object.assign(link, { href: `${base}/-/sign/link?cid=${encodeURIComponent(click)}`, rel: "nofollow", tabIndex: -1 });
     link.setAttribute("aria-hidden", "true");
     link.style.cssText = "position:absolute;left:-9999px";
