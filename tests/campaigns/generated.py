@@ -169,6 +169,9 @@ def networks(identity: str) -> SearchStrategy[Network]:
         duplicates=choices(Network, "duplicates"),
         key=optional(secrets),
         allow_ips=some(("198.51.100.0/24", "2001:db8::1", "203.0.113.7")),
+        currencies=some(("EUR", "XOF")),
+        max_payout=st.none() | st.sampled_from([0.5, 100.0]),
+        max_conversions=st.none() | st.integers(1, 1_000_000),
         **flags,
     )
 

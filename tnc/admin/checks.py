@@ -32,6 +32,7 @@ def ok(check: str, text: str) -> Finding:
 
 
 _DAYS_BEFORE: Final = 8
+_HELD_SHOWN: Final = 100  # of a day
 _ENOUGH_CALLS: Final = 20
 _MUCH: Final = 0.1
 
@@ -59,6 +60,40 @@ def postbacks(workspace: Workspace) -> Iterator[Finding]:
     else:
         came = f"{lately.total()} {'postback' if lately.total() == 1 else 'postbacks'} since yesterday"
         yield ok("postbacks", f"{came}, of which {share:.0%} did not match." if lately else f"{came}.")
+
+
+def held_postbacks(workspace: Workspace) -> Iterator[Finding]:
+    """Postbacks of the last days that were kept and not counted."""
+    held = Counter[str]()
+    for date in workspace.histories.dates()[-_DAYS_BEFORE:]:
+        with workspace.histories.day(date) as reader:
+            refused = reader.inbox.newest(outcomes={"refused"}, limit=_HELD_SHOWN)
+            held.update(row.call.note for row in refused if row.call.status == 200)
+    if held:
+        note, _ = held.most_common(1)[0]
+        yield Finding(
+            check="kept postbacks",
+            state="warning",
+            text=f"{held.total()} {'postback was' if held.total() == 1 else 'postbacks were'} not counted. {note}",
+            fix="Type: tnc conversion inbox --unmatched",
+        )
+
+
+def networks(workspace: Workspace) -> Iterator[Finding]:
+    """Networks whose postbacks anybody can send."""
+    _, configuration = workspace.configuration()
+    open_to_all = [
+        each.id for each in configuration.networks.values() if not (each.key or each.allow_ips or each.archived)
+    ]
+    if open_to_all:
+        yield Finding(
+            check="networks",
+            state="warning",
+            text=f"Anybody who knows a click id can send a postback of {', '.join(open_to_all)}, with any payout.",
+            fix="Give each network a `key` or `allow_ips`, or limit it with `max_payout` and `max_conversions`.",
+        )
+    else:
+        yield ok("networks", "Every network has a key or a list of addresses.")
 
 
 def _unmatched(counts: Counter[str]) -> float:

@@ -28,7 +28,7 @@ from tnc.visitors.geo.geo import PLACE_FACTS
 log = logging.getLogger(__name__)
 
 _OF_THE_MACHINE: Final = frozenset(
-    {"file system", "swap", "core dumps", "disk encryption"}
+    {"file system", "swap", "core dumps", "disk encryption", "networks"}
 )  # shown by `tnc doctor` and not on the dashboard
 _LOW_DISK_BYTES: Final = 1 << 30
 _NIGHTS: Final = 3
@@ -340,6 +340,8 @@ CHECKS: Final[Sequence[Callable[[Workspace], Iterator[Finding]]]] = (
     _geo_data,
     _campaigns,
     checks.postbacks,
+    checks.held_postbacks,
+    checks.networks,
     checks.destinations,
     checks.deliveries,
     checks.requests,

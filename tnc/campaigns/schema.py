@@ -246,6 +246,11 @@ NETWORK: Final = Table(
         ),
         key=Key(shape=Secret(), text="postbacks must have it as the parameter `key`"),
         allow_ips=Key(shape=ListOf(CIDR), text="only these IP addresses may send postbacks"),
+        currencies=Key(shape=ListOf(CURRENCY), text="its postbacks may be in these, beside its offers' currencies"),
+        max_payout=Key(shape=Number(0, LARGEST), text="a postback with a higher payout is kept and not counted"),
+        max_conversions=Key(
+            shape=WholeNumber(1, 1_000_000), text="further conversions of one click are kept and not counted"
+        ),
         paused=_PAUSED,
         archived=_ARCHIVED,
     ),
@@ -260,6 +265,7 @@ OFFER: Final = Table(
         network=Key(shape=Reference("network"), text="network that pays for it"),
         url=Key(shape=URL, text="URL to send visits to; macros allowed"),
         payout=Key(shape=Number(0, LARGEST, ("from-postback",)), text="per conversion, if the postback has none"),
+        max_payout=Key(shape=Number(0, LARGEST), text="a postback with a higher payout is kept and not counted"),
         currency=_CURRENCY,
         cap=Key(shape=CAP, text="limit of its conversions"),
         paused=_PAUSED,

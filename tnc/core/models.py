@@ -8,7 +8,7 @@ fields at the speed of C, because every visit is written on the click path.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NewType
+from typing import Annotated, Any, Literal, NewType, get_args
 
 from msgspec import Meta, Struct
 
@@ -29,9 +29,7 @@ MAIN: WorkspaceId = WorkspaceId("main")
 # --------------------------------------------------------------------------- what the owner configures
 
 Operator = Literal["is", "not", "contains", "starts", "ends", "matches", "in", "above", "below", "between"]
-OPERATORS: tuple[Operator, ...] = (
-    "is", "not", "contains", "starts", "ends", "matches", "in", "above", "below", "between",
-)  # fmt: skip
+OPERATORS: tuple[Operator, ...] = get_args(Operator)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +97,13 @@ class Source:
 class Network:
     id: NetworkId
     name: str
-    statuses: dict[str, tuple[str, ...]] = field(
-        default_factory=dict
-    )  # lead | sale | rejected <- the statuses that the network sends
+    statuses: dict[str, tuple[str, ...]] = field(default_factory=dict)  # ours <- those that the network sends
     duplicates: Literal["by-txid", "update", "accept"] = "by-txid"
     key: str | None = field(default=None, repr=False)  # a secret
     allow_ips: tuple[str, ...] = ()
+    currencies: tuple[str, ...] = ()  # that it pays in, beside those of its offers
+    max_payout: float | None = None  # in the currency of the postback
+    max_conversions: int | None = None  # of one click
     paused: bool = False
     archived: bool = False
 
@@ -116,6 +115,7 @@ class Offer:
     url: str
     network: NetworkId | None = None
     payout: float | Literal["from-postback"] = "from-postback"
+    max_payout: float | None = None  # in the currency of the postback
     currency: str = "USD"
     cap: Cap | None = None
     paused: bool = False
@@ -407,7 +407,7 @@ class LanderClick(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="la
 
 
 ConversionStatus = Literal["lead", "sale", "rejected"]
-STATUSES: tuple[ConversionStatus, ...] = ("lead", "sale", "rejected")
+STATUSES: tuple[ConversionStatus, ...] = get_args(ConversionStatus)
 
 
 class ConversionChange(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="conversion"):

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.web.tracking.conftest import Answer, Shop, request
+from tnc.admin.checks import held_postbacks
 from tnc.core.models import DestinationId
 from tnc.destinations.service import feed_secret
 from tnc.store.days.inbox import UNMATCHED, InboxRow
@@ -91,6 +92,56 @@ async def test_a_postback_for_an_unknown_network_is_refused_and_logged(shop_with
     assert (answer.status, "unknown network" in answer.body) == (400, True)
     [row] = await inbox(shop_with_network, 1)
     assert (row.outcome, row.call.status) == ("invalid", 400)
+
+
+@pytest.mark.parametrize("currency", ["EUR", "XOF"])
+async def test_a_currency_that_is_not_used_is_kept_and_counted_when_the_network_gets_it(
+    shop_with_network: Shop, currency: str
+) -> None:
+    shop = shop_with_network
+    cid = await click(shop)
+
+    answer = await tell(shop, cid=cid, payout="36", currency=currency)
+
+    assert (answer.status, answer.body) == (200, "ok")
+    [row] = await inbox(shop, 1)
+    assert row.outcome == "refused"
+    assert f"nor the workspace uses {currency}" in row.call.note
+    assert not shop.histories()[0].conversions
+    [finding] = held_postbacks(shop.workspace)
+    assert finding.text.startswith("1 postback was not counted. Kept and not counted")
+
+    await apply(shop, NETWORK.replace('key = "s3cret"', f'key = "s3cret"\ncurrencies = ["{currency}"]'))
+    await asyncio.to_thread(shop.services.conversions.replay)
+
+    assert [each.currency for each in shop.histories()[0].conversions] == [currency]
+    assert not list(held_postbacks(shop.workspace))
+
+
+@pytest.mark.parametrize("of", ["network", "offer"])
+async def test_a_payout_above_the_limit_is_kept_and_not_counted(shop_with_network: Shop, of: str) -> None:
+    shop = shop_with_network
+    key = 'key = "s3cret"' if of == "network" else "payout = 12.5"
+    await apply(shop, NETWORK.replace(key, f"{key}\nmax_payout = 50"))
+    cid = await click(shop)
+
+    await tell(shop, cid=cid, payout="50.01", txid="1")
+    await tell(shop, cid=cid, payout="50", txid="2")
+
+    assert [each.txid for each in shop.histories()[0].conversions] == ["2"]
+    assert [row.outcome for row in await inbox(shop, 2)] == ["refused", "new"]
+
+
+async def test_more_conversions_of_a_click_than_the_limit_are_kept_and_not_counted(shop_with_network: Shop) -> None:
+    shop = shop_with_network
+    await apply(shop, NETWORK.replace('key = "s3cret"', 'key = "s3cret"\nmax_conversions = 2'))
+    cid = await click(shop)
+
+    for txid in ("1", "2", "3"):
+        await tell(shop, cid=cid, status="bought", txid=txid)
+
+    assert [each.txid for each in shop.histories()[0].conversions] == ["1", "2"]
+    assert [row.outcome for row in await inbox(shop, 3)] == ["new", "new", "refused"]
 
 
 async def test_the_key_of_a_network_is_not_stored(shop_with_network: Shop) -> None:
@@ -395,6 +446,15 @@ async def test_a_pixel_finds_its_click_by_click_id_and_by_cookie(shop: Shop) -> 
     assert told == {3_000_000: "pixel", 4_000_000: "pixel"}
 
 
+async def test_an_image_on_a_foreign_page_is_not_matched_by_the_address(shop: Shop) -> None:
+    await click(shop)
+
+    await shop.send(request("/conversion.gif?payout=3", Sec_Fetch_Site="cross-site"))
+    assert not shop.histories()[0].conversions
+    await shop.send(request("/conversion.gif?payout=3", Sec_Fetch_Site="same-site"))
+    assert len(shop.histories()[0].conversions) == 1
+
+
 async def test_a_pixel_without_a_click_is_still_an_image(shop: Shop) -> None:
     answer = await shop.send(request("/conversion.gif?payout=3", User_Agent="somebody else"))
 
@@ -456,6 +516,17 @@ async def test_a_signed_test_postback_needs_no_key_and_is_not_sent(shop_with_net
     [conversion] = shop.histories()[0].conversions
     assert conversion.history[0].origin == "test"
     assert list(shop.workspace.histories.converted_since(0)) == []
+
+
+async def test_a_signed_test_postback_does_not_make_the_real_sale_a_duplicate(shop_with_network: Shop) -> None:
+    shop = shop_with_network
+    cid = await click(shop)
+
+    await shop.get(signed(shop, f"/postback?cid={cid}&txid=T"))
+    answer = await tell(shop, cid=cid, txid="T")
+
+    assert answer.body == "ok"
+    assert [each.history[0].origin for each in shop.histories()[0].conversions] == ["test", "postback"]
 
 
 # --------------------------------------------------------------------------------------------- fetched

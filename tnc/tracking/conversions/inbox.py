@@ -129,12 +129,17 @@ class PostbackInbox:
                 stored = True
                 self._add(writer, _row_of(call, now_ms, recorded), incoming.click_id)
 
-        recorded = self.convert(incoming, Caller(origin=call.origin, peer_ip=call.peer_ip), also=store_with_it)
+        caller = Caller(origin=call.origin, peer_ip=call.peer_ip, currencies=self._currencies())
+        recorded = self.convert(incoming, caller, also=store_with_it)
         if recorded.refused == "unknown click":
             self._store_unmatched(today, _row_of(call, now_ms, recorded), incoming.click_id)
         elif not stored:
             self._store(today, _row_of(call, now_ms, recorded), incoming.click_id)
         return _reply(recorded)
+
+    def _currencies(self) -> frozenset[str]:
+        settings = self._workspace.settings
+        return frozenset({settings.currency, *dict(settings.rates)})
 
     def _store(self, today: Date, row: InboxRow, click_id: ClickId | None) -> None:
         self._writer.later((self._workspace.id, today), lambda writer: self._add(writer, row, click_id))
@@ -223,7 +228,9 @@ class PostbackInbox:
         """The row with its outcome now. An outcome that matched a conversion before stays."""
         call = replace_struct(row.call, replays=row.call.replays + 1)
         try:
-            recorded = self.convert(read_postback(call.params), Caller(origin=call.origin))
+            recorded = self.convert(
+                read_postback(call.params), Caller(origin=call.origin, currencies=self._currencies())
+            )
         except InvalidError as error:
             return replace(row, call=replace_struct(call, note=str(error)))
         if row.outcome not in UNMATCHED:
@@ -286,6 +293,8 @@ def _count_erased(writer: DayWriter) -> None:
 def _reply(recorded: RecordedConversion) -> PostbackReply:
     if recorded.outcome is not None:
         return PostbackReply(status=200, text=recorded.outcome.answer, outcome=recorded.outcome.kind)
+    if recorded.held is not None:
+        return PostbackReply(status=200, text="ok", outcome="refused")  # else the network would send it again and again
     text = recorded.refused or ""
     if text == "unknown click":
         return PostbackReply(status=404, text=text, outcome="unknown-click")
@@ -296,6 +305,8 @@ def _row_of(call: PostbackCall, at_ms: int, recorded: RecordedConversion) -> Inb
     reply, outcome = _reply(recorded), recorded.outcome
     if outcome is not None:
         note = outcome.note
+    elif recorded.held is not None:
+        note = recorded.held
     else:
         note = _UNKNOWN_CLICK if reply.status == 404 else _REFUSED.get(reply.text, reply.text)
     row = _row(call, at_ms, reply, note=note)

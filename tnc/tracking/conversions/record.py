@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tnc.core.models import Click, Configuration, ConversionChange, ConversionId, OfferId
+from tnc.core.models import Click, Configuration, ConversionChange, ConversionId, Network, Offer, OfferId
+from tnc.core.money import micros
 from tnc.destinations.enqueue import enqueue
 from tnc.store.days.deliveries import DeliveryRow
 from tnc.store.days.history import as_shared, click_history
@@ -30,6 +31,7 @@ class RecordedConversion:
     event_seq: int = -1  # number of the stored change; -1 when nothing was stored
     deliveries: Sequence[DeliveryRow] = ()  # to destinations, stored with it
     refused: Literal["unknown click"] | str | None  # noqa: PYI051 - the one refusal with an HTTP status of its own
+    held: str | None = None  # why a call that may come was kept and not counted, for the owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,12 @@ class Caller:
 
     origin: Origin
     peer_ip: str | None = None
+    currencies: frozenset[str] = frozenset()  # that the workspace uses
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether anybody who knows the click id could have said it."""
+        return self.origin in ("postback", "pixel")
 
 
 def record_conversion(
@@ -72,6 +80,9 @@ def record_conversion(
         new_id=new_id,
         origin=caller.origin,
     )
+    held = _held(caller, incoming, outcome, network=network, offer=offer, existing=changes, configuration=configuration)
+    if held is not None:
+        return RecordedConversion(click=click, offer=so_far.offer, outcome=None, refused=None, held=held)
     if outcome.change is None:
         return RecordedConversion(click=click, offer=so_far.offer, outcome=outcome, refused=None)
     event_seq, deliveries = store_change(
@@ -80,6 +91,50 @@ def record_conversion(
     return RecordedConversion(
         click=click, offer=so_far.offer, outcome=outcome, event_seq=event_seq, deliveries=deliveries, refused=None
     )
+
+
+def _held(
+    caller: Caller,
+    incoming: Incoming,
+    outcome: Outcome,
+    *,
+    network: Network | None,
+    offer: Offer | None,
+    existing: Sequence[ConversionChange],
+    configuration: Configuration,
+) -> str | None:
+    """Why this call from outside must not count, for the owner; None when it may."""
+    change = outcome.change
+    if change is None or not caller.is_outside:
+        return None
+    used = caller.currencies | _currencies(network, offer, configuration)
+    if incoming.currency is not None and incoming.currency not in used:
+        return (
+            f"Kept and not counted: neither the offer, its network nor the workspace uses {incoming.currency}. If the "
+            "network pays in it, add it to `currencies` of the network and process the postback again."
+        )
+    limits = [each.max_payout for each in (network, offer) if each is not None and each.max_payout is not None]
+    if change.payout_micros is not None and limits and change.payout_micros > micros(min(limits)):
+        return (
+            f"Kept and not counted: the payout is above `max_payout` ({min(limits):g}). If it is right, raise the "
+            "limit and process the postback again."
+        )
+    most = None if network is None else network.max_conversions
+    if most is not None and outcome.before is None and len({each.conversion_id for each in existing}) >= most:
+        return (
+            f"Kept and not counted: the click has {most} conversions already (`max_conversions`). If this one is "
+            "right, raise the limit and process the postback again."
+        )
+    return None
+
+
+def _currencies(network: Network | None, offer: Offer | None, configuration: Configuration) -> frozenset[str]:
+    """The currencies of an offer and of a network with all its offers."""
+    own = {offer.currency} if offer is not None else set()
+    if network is not None:
+        own |= {*network.currencies}
+        own |= {each.currency for each in configuration.offers.values() if each.network == network.id}
+    return frozenset(own)
 
 
 def store_change(

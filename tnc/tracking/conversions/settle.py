@@ -90,8 +90,9 @@ def judge_conversion(
     """Judge a call about a click whose conversion changes so far are `existing`, oldest first.
 
     `network` is the one that `networks.network_of` found, `offer` the one that the click was sent
-    to. Nothing is changed here: storing `Outcome.change` is left to the caller, who must let no
-    other call about the same click in between.
+    to. A test and a conversion that is none are never taken for the same. Nothing is changed here:
+    storing `Outcome.change` is left to the caller, who must let no other call about the same click
+    in between.
     """
     case = _Case(
         incoming=incoming,
@@ -104,7 +105,7 @@ def judge_conversion(
     )
     if case.reading.ignored:
         return Outcome(kind="ignored", change=None, before=None, after=None, note="The URL says to ignore this status.")
-    known = _find(case, fold(existing))
+    known = _find(case, fold(each for each in existing if (each.origin == "test") == (origin == "test")))
     return _first_word(case, new_id()) if known is None else _further_word(case, known)
 
 

@@ -67,7 +67,9 @@ async def pixel(tracking: Tracking, request: web.BaseRequest, _word: str) -> web
     facts = tracking.tracker.uncounted_reader.facts(asked, None)
     if not any(name.lower() in NAMES["click_id"] for name in params) and facts.mode != "none":
         found = await find(tracking, facts, now_ms)
-        if found is not None:
+        # Any page can hold an image: without a cookie, it says nothing about whoever else is at that address.
+        is_foreign = asked.headers.get("sec-fetch-site") == "cross-site" and found is not None
+        if found is not None and not (is_foreign and found.by == "visitor"):
             params["cid"] = found.click.click_id
     call = PostbackCall(
         method=request.method, path="/conversion.gif", params=_trimmed(params), peer_ip=facts.ip, origin="pixel"
