@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from aiohttp import ClientResponse, ClientSession, CookieJar
 
-from tests.web.dashboard.installed import EMAIL, PASSWORD, Installation, installed
+from tests.web.dashboard.installed import Installation, installed
 from tests.web.dashboard.week import Week, a_week
 
 FROM_HERE: Final = {"Sec-Fetch-Site": "same-origin"}
@@ -98,17 +98,13 @@ def stranger(browse: Callable[[str], Client]) -> Open:
 
 @pytest.fixture
 def owner(browse: Callable[[str], Client], stranger: Open) -> Open:
-    """Opens a client that has signed in: to the dashboard that all tests of the installation share, without `parts`."""
+    """Opens a client with a session of its own: on the dashboard that all tests of the installation share, or on one
+    with `parts` of its own.
+    """
 
     async def start(installation: Installation, **parts: Any) -> Client:
         client = await stranger(installation, **parts) if parts else browse(installation.address)
-        if parts or installation.cookie is None:
-            await client.send("/sign-in", {"email": EMAIL, "password": PASSWORD})
-            cookies = {cookie.key: cookie.value for cookie in client.session.cookie_jar}
-            if not parts:
-                installation.cookie = cookies
-        else:
-            client.session.cookie_jar.update_cookies(installation.cookie)
+        client.session.cookie_jar.update_cookies({"tnc_session": installation.open_session()})
         return client
 
     return start

@@ -4,6 +4,7 @@ Nothing is pretended here but the outside world: the time, the receiver of conve
 """
 
 import asyncio
+import secrets
 import tempfile
 import threading
 import time
@@ -14,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import jinja2
 from aiohttp import web
 from msgspec import json
 
@@ -45,6 +47,10 @@ from tnc.visitors.request import Request
 from tnc.visitors.user_agent import UserAgentReader
 from tnc.web.control import control_app
 from tnc.web.dashboard import dashboard_app
+from tnc.web.dashboard.assets import Assets
+from tnc.web.dashboard.keys import TEMPLATES
+from tnc.web.dashboard.middleware import hash_token
+from tnc.web.dashboard.pages import templates
 from tnc.web.dashboard.queries import Queries
 from tnc.web.sockets import local_socket
 
@@ -107,6 +113,12 @@ def _agents() -> UserAgentReader:
     return UserAgentReader()
 
 
+@cache
+def _compiled_templates() -> jinja2.Environment:
+    """Compiled once for all dashboards of the tests: that takes half a second."""
+    return templates(Assets.load())
+
+
 @dataclass
 class Installation:
     """One workspace and its server. What is done here is done as visitors, networks and the command line do it."""
@@ -121,7 +133,6 @@ class Installation:
     _loop: asyncio.AbstractEventLoop
     _stack: AsyncExitStack
     _address: str = ""
-    cookie: dict[str, str] | None = None  # of who has signed in at `address`
     _shop: str = field(default="", repr=False)
 
     @property
@@ -147,6 +158,15 @@ class Installation:
         return max(
             self.workspace.versions.all_versions(self.workspace.id).wait(), key=lambda each: each.version
         ).made_by
+
+    def open_session(self) -> str:
+        """The token of a new session of the owner."""
+        token = secrets.token_urlsafe(32)
+        found = self.workspace.accounts.find_user(EMAIL).wait()
+        assert found is not None
+        opened = self.workspace.accounts.open_session(found[0], token_hash=hash_token(token), now_ms=self.clock.now_ms)
+        opened.wait()
+        return token
 
     # -- visitors
 
@@ -244,7 +264,7 @@ class Installation:
         queries = Queries(
             self.workspace, self.server.tracker, self.server.click_log.recording, tracking_base=tracking_base
         )
-        return dashboard_app(
+        app = dashboard_app(
             self.services,
             queries,
             reports=reports or self.reports,
@@ -252,6 +272,8 @@ class Installation:
             passwords=self.passwords,
             hosts=("track.example",),
         )
+        app[TEMPLATES] = _compiled_templates()
+        return app
 
     def serve(self, app: web.Application) -> str:
         """The address of an application, which is there until the installation is closed."""

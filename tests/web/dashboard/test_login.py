@@ -3,7 +3,7 @@
 import pytest
 
 from tests.web.dashboard.conftest import Client, Open
-from tests.web.dashboard.installed import EMAIL, PASSWORD, TRACKING_BASE, Installation
+from tests.web.dashboard.installed import EMAIL, PASSWORD, Installation
 from tnc.web.dashboard.login_throttle import FREE_FAILURES, FREE_TRIES, FREQUENT_A_MINUTE
 from tnc.web.dashboard.middleware import hash_token
 
@@ -151,7 +151,7 @@ async def test_each_sign_in_makes_a_new_session(stranger: Open, shared: Installa
 
 
 async def test_signing_out_ends_the_session(owner: Open, shared: Installation) -> None:
-    client = await owner(shared, tracking_base=TRACKING_BASE)
+    client = await owner(shared)
     token = next(cookie.value for cookie in client.session.cookie_jar)
 
     answer = await client.post("/sign-out", headers=_same_origin(client), allow_redirects=False)

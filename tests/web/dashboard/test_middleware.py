@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from tests.web.dashboard.conftest import Client, Open
-from tests.web.dashboard.installed import EMAIL, PASSWORD, TRACKING_BASE, Installation
+from tests.web.dashboard.installed import Installation
 from tnc.store.database import all_tables, connect_to_read
 from tnc.web.dashboard.middleware import SAFE_METHODS, is_our_host
 from tnc.web.dashboard.routes import ROUTES
@@ -59,7 +59,7 @@ async def test_a_foreign_host_name_gets_no_page(owner: Open, shared: Installatio
 async def test_forms_from_other_sites_are_refused(
     owner: Open, shared: Installation, headers: dict[str, str], status: int
 ) -> None:
-    client = await owner(shared, tracking_base=TRACKING_BASE)
+    client = await owner(shared)
     here = client.address
     sent = {name: here if value == "SELF" else value for name, value in headers.items()}
 
@@ -180,7 +180,7 @@ async def test_an_unexpected_error_is_logged_and_not_shown(
     app = shared.dashboard()
     app.router.add_get("/broken", broken)
     client = browse(shared.serve(app))
-    await client.send("/sign-in", {"email": EMAIL, "password": PASSWORD})
+    client.session.cookie_jar.update_cookies({"tnc_session": shared.open_session()})
 
     with caplog.at_level(logging.ERROR):
         answer = await client.get("/broken")
