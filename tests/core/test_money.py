@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tnc.core.errors import InvalidError
-from tnc.core.money import CURRENCIES, LARGEST, MICROS, micros, read_amount, read_currency
+from tnc.core.money import CURRENCIES, LARGEST, MICROS, micros, read_amount, read_cost, read_currency
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,31 @@ def test_an_unknown_currency_is_refused(text: str) -> None:
 
 def test_a_configured_amount_has_no_rounding_error() -> None:
     assert [micros(12.5), micros(0.1), micros(0.00012), micros(3)] == [12_500_000, 100_000, 120, 3_000_000]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("5.0E-4", (500, "EUR")),
+        ("1e-3", (1_000, "EUR")),
+        ("$0.0005", (500, "USD")),
+        ("0.0005USD", (500, "USD")),
+        ("usd 0.0005", (500, "USD")),
+        ("0,0005", (500, "EUR")),
+        ("0,125 €", (125_000, "EUR")),
+        ("1,5", (1_500_000, "EUR")),
+        ("12", (12_000_000, "EUR")),
+    ],
+)
+def test_a_cost_is_read_in_every_unmistakable_spelling(text: str, expected: tuple[int, str]) -> None:
+    assert read_cost(text, "EUR") == expected
+
+
+@pytest.mark.parametrize("text", ["-1", "abc", "{cpc}", "1,250", "", "nan", "1e99", "$", "1.2.3", "$1 EUR", "9e9"])
+def test_a_cost_that_can_be_mistaken_is_refused(text: str) -> None:
+    with pytest.raises(InvalidError, match="cost is not an amount"):
+        read_cost(text, "EUR")
+
+
+def test_a_dollar_sign_is_a_dollar_of_the_campaign() -> None:
+    assert read_cost("$1", "CAD") == (1_000_000, "CAD")

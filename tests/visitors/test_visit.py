@@ -71,11 +71,12 @@ def test_sub_parameters_need_no_source() -> None:
 
 
 @pytest.mark.parametrize("macro", ["{{ad.id}}", "__CLICKID__", "{clickid}", "%7Bclickid%7D"])
-def test_an_unexpanded_macro_fills_no_field(macro: str) -> None:
+def test_an_unexpanded_macro_fills_no_field_but_the_cost(macro: str) -> None:
     visit = READER.read(request(f"/x?ext={macro}&site={macro}&cpc={macro}&creative=ok"), ADS)
 
     assert "macro_unexpanded" in visit.reasons
-    assert (visit.external_id, visit.cost_param, visit.subs) == (None, None, {"sub2": "ok"})
+    assert (visit.external_id, visit.subs) == (None, {"sub2": "ok"})
+    assert visit.cost_param  # kept, so that the cost is unknown and not that of the campaign
     assert set(visit.params) == {"ext", "site", "cpc", "creative"}
 
 

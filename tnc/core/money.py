@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 from functools import lru_cache
+from typing import Final
 
 from tnc.core.errors import InvalidError
 
@@ -42,6 +43,39 @@ def read_amount(text: str, name: str) -> int:
     if amount > LARGEST:
         raise InvalidError(f"{name} is too large: the largest amount is {LARGEST}")
     return round(amount * MICROS)
+
+
+# Costs as ad platforms write them: 0.0005, 5.0E-4, 0,0005, with a currency before or behind. Four and more digits after
+# a comma, or a 0 before it, cannot be thousands.
+_COST: Final = re.compile(r"([0-9]*\.[0-9]+|[0-9]+\.?|[0-9]+,[0-9]{1,2}|0,[0-9]+|[0-9]+,[0-9]{4,})(e[+-]?[0-9]{1,2})?")
+_SIGNS: Final = {"$": "USD", "€": "EUR", "£": "GBP", "₹": "INR", "₽": "RUB", "₴": "UAH", "₩": "KRW", "zł": "PLN"}
+_DOLLARS: Final = frozenset({"USD", "CAD", "AUD", "NZD", "SGD", "HKD", "MXN", "ARS", "CLP", "COP"})
+
+
+def read_cost(text: str, currency: str) -> tuple[int, str]:
+    """Micros and currency of a cost that a traffic source sent: `"$5.0E-4"` -> 500, USD. `currency`: if it has none.
+
+    A `$` is a dollar of `currency` if that is one. InvalidError for all that is not unmistakable.
+    """
+    plain = text.strip()
+    if len(plain) <= 64:
+        number, own = _split_cost(plain, currency)
+        if _COST.fullmatch(number.lower()):
+            amount = Decimal(number.replace(",", "."))
+            if amount <= LARGEST:
+                return round(amount * MICROS), own
+    raise InvalidError("cost is not an amount: send a plain decimal number like 0.0125")
+
+
+def _split_cost(text: str, currency: str) -> tuple[str, str]:
+    for sign, code in _SIGNS.items():
+        if text.startswith(sign) or text.endswith(sign):
+            is_own = sign == "$" and currency in _DOLLARS
+            return text.removeprefix(sign).removesuffix(sign).strip(), currency if is_own else code
+    for code, rest in ((text[:3].upper(), text[3:]), (text[-3:].upper(), text[:-3])):
+        if code in CURRENCIES:
+            return rest.strip(), code
+    return text, currency
 
 
 def read_currency(text: str, name: str) -> str:

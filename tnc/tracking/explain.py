@@ -12,7 +12,7 @@ from tnc.core.models import Click, ClickHistory, ClickId, FilterChange, LabelCha
 from tnc.rules import Plan, Step, destination_check
 from tnc.rules.decision import Trace
 from tnc.store.workspace import Workspace
-from tnc.tracking.tracker import Arrival, Tracker
+from tnc.tracking.tracker import COST_UNREADABLE, Arrival, Tracker
 from tnc.visitors.client_ip import canonical_ip
 from tnc.visitors.request import Request
 
@@ -140,7 +140,7 @@ def decide_again(plan: Plan, click: Click, trace: Trace) -> Click:
         status=503 if prefetch else decision.status,
         filter=decision.filter,
         stopped=decision.stopped,
-        added_reasons=decision.reasons,
+        added_reasons=(*decision.reasons, *(each for each in click.added_reasons if each == COST_UNREADABLE)),
         witness=decision.witness,
     )
 

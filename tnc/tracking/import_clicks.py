@@ -4,6 +4,7 @@ A missing field stays unknown; a given one must have its type. Conversions witho
 and their position, so that a second import makes the same.
 """
 
+import re
 from codecs import BOM_UTF8
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -30,7 +31,7 @@ from tnc.core.models import (
     Visit,
     WorkspaceId,
 )
-from tnc.core.money import LARGEST, micros
+from tnc.core.money import LARGEST, micros, read_currency
 from tnc.store.days.transactions import Writer, in_portions
 from tnc.store.days.writer import DayWriter, utc_date
 from tnc.store.workspace import Workspace
@@ -166,8 +167,22 @@ def _read(field: Field, value: Any) -> Any:
             return _micros(value, field.name)
         case "text" if not isinstance(value, str):
             raise InvalidError(f"{field.name} is not a text.")
+        case "text" if field.name == "currency":
+            return read_currency(value.strip(), "currency")
+        case "text" if field.name == "country":
+            return _country(value.strip())
         case _:
             return value
+
+
+def _country(text: str) -> str:
+    """`us` -> US. InvalidError for what is not two letters, and for UK, which ISO 3166-1 writes GB."""
+    code = text.upper()
+    if not re.fullmatch("[A-Z]{2}", code):
+        raise InvalidError(f"country is {text!r}: write a code of ISO 3166-1 like US.")
+    if code == "UK":
+        raise InvalidError("country is 'UK': ISO 3166-1 writes GB.")
+    return code
 
 
 def _time_ms(value: Any, name: str) -> int:
@@ -183,6 +198,8 @@ def _time_ms(value: Any, name: str) -> int:
 def _micros(value: Any, name: str) -> int:
     if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > LARGEST:
         raise InvalidError(f"{name} is not a number up to {LARGEST}.")
+    if value < 0:
+        raise InvalidError(f"{name} is negative.")
     return micros(value)
 
 
@@ -224,6 +241,10 @@ def _events(given: _GivenEvents, click: Click) -> list[Event]:
     return events
 
 
+def _currency(text: str | None) -> str | None:
+    return None if text is None else read_currency(text.strip(), "currency")
+
+
 def _changes(given: _GivenConversion, click: Click, number: int) -> list[ConversionChange]:
     """The given history, else one change with the given state."""
     own_id = blake2b(f"{click.click_id}|{number}".encode(), digest_size=13).hexdigest()
@@ -237,7 +258,7 @@ def _changes(given: _GivenConversion, click: Click, number: int) -> list[Convers
             status_word=change.status_word,
             event=given.event,
             payout_micros=None if change.payout is None else _micros(change.payout, "payout"),
-            currency=change.currency or given.currency,
+            currency=_currency(change.currency or given.currency),
             txid=given.txid,
             network=click.network,
             origin="import",

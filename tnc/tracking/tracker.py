@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tnc.core.clock import World
 from tnc.core.errors import InvalidError
 from tnc.core.models import Campaign, Click, OfferId, Visit, WorkspaceId
-from tnc.core.money import micros, read_amount, read_currency
+from tnc.core.money import micros, read_cost, read_currency
 from tnc.rules import Decision, Plan, Plans, destination_check
 from tnc.rules.decision import Trace
 from tnc.store.days.writer import utc_date
@@ -28,6 +28,7 @@ from tnc.visitors.visit import RequestFacts, VisitReader, for_storage
 COOKIE_PLAIN: Final = "tnc"
 COOKIE_SECURE: Final = "__Host-tnc"
 COOKIE_DAYS: Final = 90
+COST_UNREADABLE: Final = "cost_unreadable"  # reason of a click whose cost parameter cannot be read
 LOOK_BACK_HOURS: Final = 24  # a visitor without a cookie is recognized on a lander for so long
 
 # A declared crawler is no person, so its visits are not unique.
@@ -206,6 +207,9 @@ class Tracker:
         campaign = plan.campaign
         cost_micros, currency = cost_of(campaign, visit)
         prefetch = visit.traffic == "prefetch"
+        is_unreadable = (
+            cost_micros is None and not prefetch and visit.cost_param is not None and campaign.cost.model == "auto"
+        )
         return Click(
             click_id=self.world.new_click_id(visit.visited_at_ms),
             clicked_at_ms=visit.visited_at_ms,
@@ -224,7 +228,7 @@ class Tracker:
             currency=currency,
             config_version=plan.version,
             capped=tuple(sorted(full & plan.offers)) if full else (),
-            added_reasons=decision.reasons,
+            added_reasons=(*decision.reasons, COST_UNREADABLE) if is_unreadable else decision.reasons,
             witness=decision.witness,
             visit=visit,
         )
@@ -278,17 +282,17 @@ def cost_of(campaign: Campaign, visit: Visit) -> tuple[int | None, str | None]:
         case "cpm":
             return round(micros(cost.amount or 0) / 1000), cost.currency
         case "auto":
-            sent = _sent_cost(visit, cost.currency)
-            return (micros(cost.amount), cost.currency) if sent[0] is None and cost.amount is not None else sent
+            if visit.cost_param is None:
+                return None if cost.amount is None else micros(cost.amount), cost.currency
+            return _sent_cost(visit.cost_param, visit.currency_param, cost.currency)
         case _:
             return None, cost.currency
 
 
-def _sent_cost(visit: Visit, currency: str) -> tuple[int | None, str | None]:
-    if visit.cost_param is None:
-        return None, currency
+def _sent_cost(text: str, currency_text: str | None, currency: str) -> tuple[int | None, str | None]:
+    """Nothing is taken from the model for a cost that cannot be read: it would be an invented figure."""
     try:
-        amount = read_amount(visit.cost_param, "cost")
-        return amount, read_currency(visit.currency_param, "currency") if visit.currency_param else currency
+        usual = read_currency(currency_text, "currency") if currency_text else currency
+        return read_cost(text, usual)
     except InvalidError:
         return None, currency

@@ -265,7 +265,7 @@ def _source_params(params: dict[str, str], source: Source | None, query: str) ->
                 subs[name] = value
     unexpanded = _may_hold_macros(query) and any(map(is_unexpanded, params.values()))
     if unexpanded:
-        external_id, cost = (None if value and is_unexpanded(value) else value for value in (external_id, cost))
+        external_id = None if external_id and is_unexpanded(external_id) else external_id
         subs = {name: value for name, value in subs.items() if not is_unexpanded(value)}
     return SourceParameters(
         external_id=external_id or None,

@@ -581,3 +581,43 @@ async def test_conversions_of_bots_leave_the_csv_file(shop: Shop) -> None:
 
     assert "EAIaSold" in before
     assert "EAIaSold" not in (await shop.get(place)).body
+
+
+# ----------------------------------------------------------------------------------------------- costs
+
+COSTS = """
+[[source]]
+id = "ads"
+cost = "cpc"
+[[campaign]]
+id = "paid"
+path = "paid"
+source = "ads"
+cost = { model = "auto", amount = 0.02 }
+[[campaign.flow]]
+id = "rest"
+offers = [ { id = "shoes" } ]
+"""
+
+
+@pytest.mark.parametrize(
+    ("sent", "cost", "reasons"),
+    [
+        ("5.0E-4", 500, ()),
+        ("$0.0005", 500, ()),
+        ("0,0005", 500, ()),
+        ("", 20_000, ()),
+        ("-1", None, ("cost_unreadable",)),
+        ("abc", None, ("cost_unreadable",)),
+        ("{cpc}", None, ("cost_unreadable",)),
+    ],
+)
+async def test_a_cost_is_read_or_unknown(
+    shop_with_network: Shop, sent: str, cost: int | None, reasons: tuple[str, ...]
+) -> None:
+    shop = shop_with_network
+    await apply(shop, COSTS)
+    await shop.get("/paid?" + urlencode({"cpc": sent}))
+
+    [history] = shop.histories()
+    assert (history.click.cost_micros, history.click.added_reasons) == (cost, reasons)
