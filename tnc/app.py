@@ -141,7 +141,7 @@ def run_startup_work(workspace: Workspace) -> None:
             services.eraser.resume(patience_seconds=_START_PATIENCE_SECONDS)
         except PartlyDoneError:
             log.warning("an erasure waits for a reader of a day file")  # its keys are destroyed; a job completes it
-        services.retention.run()
+        services.retention.remove_expired()
     workspace.check_keys()
     workspace.rotate_salts()
 

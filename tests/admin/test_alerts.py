@@ -32,6 +32,7 @@ from tnc.tracking.conversions.inbox import PostbackCall
 from tnc.tracking.setup import make_tracker, visit_reader
 
 STOPPED = "[tnc] destination meta-main is stopped"
+DOUBTED = "[tnc] the clock is doubted"
 FULL = "[tnc] clicks cannot be recorded"
 
 
@@ -164,7 +165,7 @@ def test_a_clock_jump_does_not_silence_alerts(place: Place, jump_ms: int) -> Non
     for _ in range(5):
         place.look()
 
-    assert place.postman.subjects == [STOPPED, STOPPED]
+    assert place.postman.subjects == [STOPPED, STOPPED, DOUBTED]
 
 
 def test_a_restart_repeats_no_mail(place: Place) -> None:

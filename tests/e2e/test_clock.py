@@ -1,5 +1,6 @@
-"""A clock that is set forward and back between two starts: nothing is lost, nothing expired comes back."""
+"""A clock that is set forward and back between two starts: nothing is lost and nothing is destroyed."""
 
+import json
 import sqlite3
 import sys
 from contextlib import closing
@@ -56,31 +57,55 @@ def test_a_clock_set_forward_and_back_loses_no_click_and_reuses_no_record_number
     assert "open" in printed(stopped, "keys", "verify")
 
 
-def test_data_that_expired_while_the_clock_was_months_ahead_does_not_come_back(stopped: Appliance) -> None:
+def test_a_start_months_ahead_destroys_nothing_until_the_owner_confirms_the_clock(stopped: Appliance) -> None:
     serve(stopped, 0)
-    today = visits(stopped)
-    stopped.stop()
-    serve(stopped, -60 * DAY)
-    earlier = visits(stopped)
-    assert set(today) <= set(recorded(stopped)), "of the future, and not lost"
-    stopped.kill()
-
-    serve(stopped, 40 * DAY)  # the earlier ones are 100 days old now, today's 40
-
-    assert [postback(stopped, each, txid="late").status for each in earlier] == [404] * 5
-    assert set(recorded(stopped)) == set(today)
-    ahead = visits(stopped)
-    stopped.kill()
-    serve(stopped, -60 * DAY)
-    again = visits(stopped)
-    assert [postback(stopped, each, txid="late").status for each in earlier] == [404] * 5
-    assert set(recorded(stopped)) == {*today, *ahead, *again}
+    clicks = set(visits(stopped))
     stopped.stop()
 
-    serve(stopped, 300 * DAY)
+    serve(stopped, 100 * DAY)
+
+    health = ask(stopped, "/-/health")
+    assert (health.status, json.loads(health.body)["status"], json.loads(health.body)["clock"]) == (
+        200,
+        "degraded",
+        "doubted",
+    )
+    doctor = stopped.command("doctor", "--json")
+    assert doctor.returncode == 1
+    assert "clock" in {each["check"] for each in json.loads(doctor.stdout) if each["state"] == "failed"}
+    refused = stopped.command("retention", "run")
+    assert (refused.returncode, refused.stdout) == (4, "")
+    stopped.command("run", "retention")
+    assert stopped.command("clicks", "--json").stdout == "", "withheld"
+    assert [postback(stopped, each, txid="late").status for each in clicks] == [404] * 5
+    ahead = set(visits(stopped))
+    stopped.kill()
+
+    serve(stopped, 0)
+    assert json.loads(ask(stopped, "/-/health").body)["status"] == "ok"
+    assert set(recorded(stopped)) == clicks | ahead
+    assert [postback(stopped, each, txid="back").status for each in clicks] == [200] * 5
+    stopped.stop()
+
+    serve(stopped, 200 * DAY)
+    assert stopped.command("retention", "run", "--yes").returncode == 0
+    assert json.loads(ask(stopped, "/-/health").body)["status"] == "ok"
+    stopped.stop()
+    serve(stopped, 0)
     assert recorded(stopped) == []
-    last = visits(stopped)
+    assert ask(stopped, "/summer").status == 302
+
+
+def test_a_start_months_behind_destroys_nothing(stopped: Appliance) -> None:
+    serve(stopped, 0)
+    clicks = set(visits(stopped))
+    stopped.stop()
+
+    serve(stopped, -60 * DAY)
+
+    assert json.loads(ask(stopped, "/-/health").body)["clock"] == "doubted"
+    earlier = set(visits(stopped))
+    assert set(recorded(stopped)) == clicks | earlier
     stopped.stop()
     serve(stopped, 0)
-    assert set(recorded(stopped)) == set(last)
-    assert [ask(stopped, "/summer").status for _ in range(2)] == [302, 302]
+    assert set(recorded(stopped)) == clicks | earlier

@@ -54,11 +54,12 @@ def click_of_another(number: int, date: Date, **facts: Any) -> Click:
 
 @dataclass
 class SmallWorkspace:
-    """A workspace with its writer. Tests may change `now_ms`."""
+    """A workspace with its writer. Tests may change `now_ms` and the monotonic clock `steady_ms`."""
 
     workspace: Workspace
     days: Days
     now_ms: int = NOW_MS
+    steady_ms: int = 0
 
     @property
     def data(self) -> Path:
@@ -169,7 +170,7 @@ def delivery(click_seq: int, number: int) -> DeliveryRow:
 
 
 @contextmanager
-def small_workspace(folder: Path) -> Iterator[SmallWorkspace]:
+def small_workspace(folder: Path, *, now_ms: int = NOW_MS) -> Iterator[SmallWorkspace]:
     """Open the workspace in a folder, or create an empty one."""
     folder.mkdir(exist_ok=True)
     key = folder / "data.key"
@@ -178,10 +179,13 @@ def small_workspace(folder: Path) -> Iterator[SmallWorkspace]:
         key.chmod(0o600)
     settings = Settings(data=folder / "data", key=key)
     made: SmallWorkspace | None = None
-    world = World(now_ms=lambda: NOW_MS if made is None else made.now_ms)
+    world = World(
+        now_ms=lambda: now_ms if made is None else made.now_ms,
+        steady_ms=lambda: 0 if made is None else made.steady_ms,
+    )
     opened = Workspace(settings, world, to_write=True) if settings.data.exists() else Workspace.create(settings, world)
     with opened as workspace:
-        made = SmallWorkspace(workspace, Days(workspace.paths.days, workspace.keyring))
+        made = SmallWorkspace(workspace, Days(workspace.paths.days, workspace.keyring), now_ms=now_ms)
         try:
             yield made
         finally:

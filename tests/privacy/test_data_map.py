@@ -18,6 +18,7 @@ from tnc.privacy.leak_report import LeakReport
 from tnc.reports.columns.day_folder import State
 from tnc.reports.columns.schema import COLUMNS
 from tnc.store import database as control
+from tnc.store.clock_check import ClockRecord
 from tnc.store.days.deliveries import DeliveryRecord
 from tnc.store.days.inbox import Call
 from tnc.store.days.writer import day_path
@@ -88,8 +89,10 @@ def test_every_key_has_an_entry() -> None:
     assert real == mapped("keyring")
 
 
-def test_the_leak_report_has_entries() -> None:
-    assert fields_of("inspection.json", LeakReport) == mapped("files")
+def test_the_leak_report_and_the_clock_record_have_entries() -> None:
+    real = fields_of("inspection.json", LeakReport) | fields_of("clock.json", ClockRecord)
+
+    assert real == mapped("files")
 
 
 def test_report_columns_have_no_personal_data() -> None:

@@ -413,6 +413,7 @@ def test_every_term_deletes_what_it_names(full: SmallWorkspace, term: str) -> No
     keeper = without_sums(full)
 
     full.now_ms = NOW_MS + (days_of(term, full.workspace.settings) - 1) * DAY_MS
+    full.workspace.clock.confirm()
     keeper.remove_expired()
     before = count()
     full.now_ms += DAY_MS + 1

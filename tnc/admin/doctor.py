@@ -156,6 +156,23 @@ def _database(workspace: Workspace) -> Iterator[Finding]:
         )
 
 
+def _clock(workspace: Workspace) -> Iterator[Finding]:
+    """Whether retention may destroy by the clock."""
+    doubt = workspace.clock.doubt()
+    if doubt is not None:
+        yield Finding(check="clock", state="failed", text=str(doubt), fix=doubt.fix, subject="the clock is doubted")
+    else:
+        yield ok("clock", "The clock agrees with the recorded data.")
+    if workspace.clock.is_overdue():
+        yield Finding(
+            check="retention",
+            state="failed",
+            text="Many days are past their retention time at once. They are not shown, and kept for a day of running.",
+            fix="Look at them with: tnc retention run --dry-run; if that is right, type: tnc retention run --yes",
+            subject="many days are past their retention time",
+        )
+
+
 def _server(workspace: Workspace) -> Iterator[Finding]:
     if Remote(workspace.paths.socket).answers():
         yield ok("server", "A server is running on this data.")
@@ -336,6 +353,7 @@ CHECKS: Final[Sequence[Callable[[Workspace], Iterator[Finding]]]] = (
     _folders,
     _keys,
     _database,
+    _clock,
     _server,
     _geo_data,
     _campaigns,
@@ -352,6 +370,7 @@ CHECKS: Final[Sequence[Callable[[Workspace], Iterator[Finding]]]] = (
 )
 _ALARMING: Final[Sequence[Callable[[Workspace], Iterator[Finding]]]] = (
     _folders,
+    _clock,
     checks.postbacks,
     checks.destinations,
     checks.deliveries,

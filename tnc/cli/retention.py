@@ -65,11 +65,15 @@ def _term(text: str) -> tuple[str, int]:
 @retention.command("run")
 @click.option("--as-of", metavar="TIME", help="Act as if it were this time.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--yes", is_flag=True, help="The clock and the retention times are right; delete what is due.")
 @with_json
 @with_context
-def run(context: CliContext, as_of: str | None, dry_run: bool, as_json: bool) -> None:
-    """Delete what is past its retention time; a running server does this by itself."""
-    given: dict[str, Any] = {"dry_run": dry_run}
+def run(context: CliContext, as_of: str | None, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Delete what is past its retention time; a running server does this by itself.
+
+    While the clock is doubted, or when unusually much is due at once, nothing is deleted without --yes (exit 4).
+    """
+    given: dict[str, Any] = {"dry_run": dry_run, "yes": yes}
     if as_of is not None:
         given["as_of_ms"] = moment_ms(as_of, now_ms=context.world.now_ms(), zone=ZoneInfo("UTC"), name="as-of")
     _print(context.call("retention-run", **given), as_json=as_json)
@@ -89,3 +93,5 @@ def _print(result: dict[str, Any], *, as_json: bool) -> None:
         click.echo(f"{date}: sums {verb}")
     for name, count in result["expired"].items():
         click.echo(f"{count} {name} {verb}")
+    if result.get("held"):
+        click.echo(result["held"], err=True)

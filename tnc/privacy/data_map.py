@@ -275,6 +275,9 @@ _INSPECTION: Final = (
     "at_ms", "clicks", "words", "files", "bytes", "unchanged", "left", "leaks", "clean_at_ms", "seen",
 )  # fmt: skip
 
+# What is known about the time (`tnc.store.clock_check`).
+_CLOCK: Final = ("believed_at_ms", "wall_at_ms", "agreed_ms", "overdue")
+
 # Our own log lines, which never contain a value from a visitor (`tnc.core.logging`).
 _LOG: Final = ("at", "level", "event", "error", "where", "route", "status", "ms")
 
@@ -312,6 +315,7 @@ def _all() -> Iterator[Entry]:
         yield from _table(_RING, file, _KEY_TERMS[file], WHOLE_DAY if file == "day" else STAYS, columns)
     yield from _table(_RING, "intent", "erasure", OVERWRITTEN, _INTENT)
     yield from _table("files", "inspection.json", "installation", STAYS, dict.fromkeys(_INSPECTION, "none"))
+    yield from _table("files", "clock.json", "installation", STAYS, dict.fromkeys(_CLOCK, "none"))
     yield from _table("logs", "stderr", "system log", STAYS, dict.fromkeys(_LOG, "none"))
 
 

@@ -84,12 +84,14 @@ def export_zip(workspace: Workspace, vaults: Mapping[VaultName, Vault], subject:
     copy, found = ExportedData(), SubjectData()
     for name, vault in vaults.items():
         for date in vault.dates():
+            if _is_withheld(workspace, name, date):
+                continue
             with vault.reader(date) as reader:
                 for seq, click in subject.clicks(reader, exact_only=True):
                     found.clicks.append(click)
                     _add(copy, workspace, reader, seq, click, restricted=name == "restricted")
     for name, vault in vaults.items():
-        _add_calls(copy, name, vault, found)
+        _add_calls(copy, workspace, name, vault, found)
     for records in copy.tables.values():
         records.sort(key=lambda record: json.dumps(record, sort_keys=True))
     return _zip(copy, workspace)
@@ -130,7 +132,12 @@ def _all_fields(record: msgspec.Struct) -> Record:
     return written | {name: msgspec.to_builtins(getattr(record, name)) for name in record.__struct_fields__}
 
 
-def _add_calls(copy: ExportedData, name: VaultName, vault: Vault, found: SubjectData) -> None:
+def _is_withheld(workspace: Workspace, name: VaultName, date: Date) -> bool:
+    """Whether a day is past its retention time. Restricted clicks are kept beyond it."""
+    return name == "days" and not workspace.histories.has(date)
+
+
+def _add_calls(copy: ExportedData, workspace: Workspace, name: VaultName, vault: Vault, found: SubjectData) -> None:
     """Add postbacks, which are found by click id only. An IP address is shared, and a person who puts another's e-mail
     address into a link must not get postbacks about the other.
     """
@@ -138,7 +145,10 @@ def _add_calls(copy: ExportedData, name: VaultName, vault: Vault, found: Subject
     if found.clicks:
         add_postbacks(parts, name, vault, ids=found.ids, texts=())
     for part in parts:
-        with vault.reader(Date.fromisoformat(part.date)) as reader:
+        date = Date.fromisoformat(part.date)
+        if _is_withheld(workspace, name, date):
+            continue
+        with vault.reader(date) as reader:
             for row in filter(None, map(reader.inbox.find, part.calls)):
                 about = {"at": rfc3339(row.at_ms), "outcome": row.outcome}
                 copy.tables["postbacks"].append(about | _all_fields(row.call))

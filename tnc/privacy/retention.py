@@ -2,6 +2,10 @@
 
 A day is removed when its first moment is as old as the retention of clicks, so no click is ever older. Its key is
 destroyed first, which makes every copy unreadable; its files follow.
+
+Without the owner's word nothing is destroyed while the clock is doubted (`tnc.store.clock_check`), or when more than
+`LARGE_SHARE` of the days and more than `SMALL_DAYS` are due at once: that is held for a day of running. What is past
+its retention time is withheld meanwhile (`ClickHistories`).
 """
 
 import logging
@@ -11,13 +15,14 @@ from datetime import date as Date
 from pathlib import Path
 from typing import Any, Final
 
-from tnc.core.clock import DAY_MS
-from tnc.core.errors import TncError
+from tnc.core.clock import DAY_MS, HOUR_MS
+from tnc.core.errors import RefusedError, TncError
 from tnc.core.fields import rfc3339
 from tnc.core.settings import Settings
 from tnc.reports.client import roll_up_days
 from tnc.reports.columns.archive import ArchivedDay, archived_dates, remove_archived
 from tnc.reports.columns.day_folder import column_dates, remove_day_folder
+from tnc.store.clock_check import STEADY_MS
 from tnc.store.days.files import count_clicks, remove_in_steps
 from tnc.store.days.transactions import Writer
 from tnc.store.days.writer import day_path
@@ -29,6 +34,9 @@ from tnc.tracking.listener import NO_LISTENER, Listener
 log = logging.getLogger(__name__)
 
 _CHANGES_SHOWN: Final = 50
+
+LARGE_SHARE: Final = 0.2
+SMALL_DAYS: Final = 3
 
 
 class Retention:
@@ -46,6 +54,7 @@ class Retention:
         self._listener = listener
         self._roll_up_days = roll_up_days
         self._running = threading.Lock()
+        self._was_held = False
 
     # -- the terms
 
@@ -76,12 +85,14 @@ class Retention:
         """Change terms, and remove at once what has reached a shorter one; a longer one brings nothing back.
 
         The change is logged with what it removed; `by` is the e-mail address of a dashboard user, or the command line.
+        While the clock is doubted the terms are changed and nothing is destroyed; `held` says why.
         """
         wanted = read_terms(terms)
         workspace = self._workspace
         before = {name: getattr(workspace.settings, name) for name in wanted}
         settings, now_ms = with_days(workspace.settings, wanted), workspace.world.now_ms()
-        result = self._run(settings, now_ms, dry_run=True)
+        held = self._doubted()
+        result = self._run(settings, now_ms, dry_run=True) if held is None else _nothing(now_ms, held, dry_run=dry_run)
         if not dry_run:
             removed = result["days"]
             changes = [
@@ -99,19 +110,60 @@ class Retention:
             ]
             workspace.terms.put(wanted, changes).wait()
             workspace.apply_terms()
-            result = self._run(settings, now_ms, dry_run=False)
+            if held is None:
+                result = self._run(settings, now_ms, dry_run=False)
         return {"set": wanted, "before": before, **result}
 
     # -- removal
 
-    def run(self, *, as_of_ms: int | None = None, dry_run: bool = False) -> dict[str, Any]:
-        """Remove what has reached its term; with `dry_run` only report it."""
-        at_ms = self._workspace.world.now_ms() if as_of_ms is None else as_of_ms
-        return self._run(self._workspace.settings, at_ms, dry_run=dry_run)
+    def run(self, *, as_of_ms: int | None = None, dry_run: bool = False, yes: bool = False) -> dict[str, Any]:
+        """Remove what has reached its term; with `dry_run` only report it.
+
+        `yes` and `as_of_ms` are the owner's word. Without it raises RefusedError when it is held.
+        """
+        workspace = self._workspace
+        if as_of_ms is not None:
+            return self._run(workspace.settings, as_of_ms, dry_run=dry_run)
+        if yes and not dry_run:
+            workspace.clock.confirm()
+        held = None if yes else self._held(dry_run=dry_run)
+        if held is not None and not dry_run:
+            raise RefusedError(f"nothing was deleted. {held}")
+        result = self._run(workspace.settings, workspace.world.now_ms(), dry_run=dry_run)
+        if not dry_run:
+            workspace.clock.note_retention()
+        return {**result, "held": held}
 
     def remove_expired(self) -> None:
-        """As a job."""
-        self.run()
+        """As a job, and at the start: now, unless it is held."""
+        try:
+            self.run()
+            self._was_held = False
+        except RefusedError as error:
+            if not self._was_held:
+                log.warning("retention is held", extra={"reason": str(error)})
+            self._was_held = True
+
+    def _doubted(self) -> str | None:
+        doubt = self._workspace.clock.doubt()
+        return None if doubt is None else f"{doubt} {doubt.fix}"
+
+    def _held(self, *, dry_run: bool) -> str | None:
+        """Why nothing may be destroyed without the owner's word. A dry run writes nothing down."""
+        workspace = self._workspace
+        if not dry_run:
+            workspace.clock.beat()
+        doubted = self._doubted()
+        if doubted is not None:
+            return doubted
+        now_ms = workspace.world.now_ms()
+        known, sums = self._known_days(), archived_dates(self._columns)
+        due = [date for date in known if is_over(date, "clicks", workspace.settings, now_ms)]
+        due_sums = [date for date in sums if is_over(date, "rollups", workspace.settings, now_ms)]
+        large = next((each for each in ((due, known), (due_sums, sums)) if _is_large(*map(len, each))), None)
+        if large is None or (not dry_run and workspace.clock.permits_large_run()):
+            return None
+        return overdue_text(len(large[0]), len(large[1]))
 
     def _run(self, settings: Settings, at_ms: int, *, dry_run: bool) -> dict[str, Any]:
         receipts_ms = at_ms - days_of("receipts", settings) * DAY_MS
@@ -124,6 +176,7 @@ class Retention:
             result = {
                 "as_of": rfc3339(at_ms),
                 "dry_run": dry_run,
+                "held": None,
                 "days": [{"date": date.isoformat(), "clicks": self._count(date)} for date in days],
                 "rollups": [date.isoformat() for date in sums],
                 "expired": expired | {"sessions": self._workspace.accounts.count_ended_sessions(now_ms=at_ms).wait()},
@@ -153,7 +206,7 @@ class Retention:
     def _known_days(self) -> list[Date]:
         """Days that have a file, a key or columns; a crash may have left only one of them."""
         keyed = self._workspace.keyring.all_days(self._workspace.id)
-        return sorted({*self._workspace.histories.dates(), *keyed, *column_dates(self._columns)})
+        return sorted({*self._workspace.histories.stored_dates(), *keyed, *column_dates(self._columns)})
 
     def _count(self, date: Date) -> int:
         path = day_path(self._workspace.paths.days, self._workspace.id, date)
@@ -198,6 +251,22 @@ class Retention:
         path = day_path(self._workspace.paths.days, self._workspace.id, date)
         files = [each for each in (path, path.with_name(f"{path.name}-wal")) if each.exists() and each.stat().st_size]
         return made_ns is not None and all(each.stat().st_mtime_ns < made_ns for each in files)
+
+
+def _is_large(due: int, kept: int) -> bool:
+    return due > max(SMALL_DAYS, kept * LARGE_SHARE)
+
+
+def overdue_text(due: int, kept: int) -> str:
+    return (
+        f"{due} of {kept} days are past their retention time, which is more than is deleted at once without your word. "
+        "They are not shown. If the clock and the retention times are right, type: tnc retention run --yes. Otherwise "
+        f"they are deleted after {STEADY_MS // HOUR_MS} hours of running."
+    )
+
+
+def _nothing(at_ms: int, held: str, *, dry_run: bool) -> dict[str, Any]:
+    return {"as_of": rfc3339(at_ms), "dry_run": dry_run, "days": [], "rollups": [], "expired": {}, "held": held}
 
 
 def _change_json(change: TermChange) -> dict[str, Any]:

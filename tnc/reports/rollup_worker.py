@@ -31,7 +31,7 @@ def main() -> None:
 
 def archive(workspace: Workspace, columns: Columns, date: Date) -> None:
     try:
-        with workspace.histories.day(date) as reader:
+        with workspace.histories.stored_day(date) as reader:
             columns.catch_up(workspace.id, date, reader, over=True)
             columns.roll_up(workspace.id, date, reader.search.visitor_numbers())
     except NotFoundError:

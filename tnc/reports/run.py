@@ -25,6 +25,7 @@ from tnc.reports.query import ReportQuery, ResolvedQuery
 from tnc.reports.result import UNCONVERTED, Cell, ReportResult, Row, unconverted_text
 from tnc.reports.sql import DAY_SEPARATOR, archive_reading, sums_select
 from tnc.store.days.writer import utc_date
+from tnc.store.terms import last_ended
 from tnc.store.workspace import Workspace
 
 OpenDay = Callable[[WorkspaceId, Date], AbstractContextManager[DaySource]]
@@ -38,6 +39,7 @@ def run_report(workspace: Workspace, columns: Columns, query: ReportQuery) -> Re
         columns,
         open_day=lambda _workspace, date: workspace.histories.day(date),
         dates=lambda _workspace: _dates_until_today(workspace),
+        sums_ended=last_ended("rollups", workspace.settings, workspace.world.now_ms()),
     )
     return reports.run(resolved, exchange_of(workspace))
 
@@ -79,13 +81,14 @@ def exchange_of(workspace: Workspace) -> Exchange:
 
 class Reports:
     """Runs queries. `dates` lists the UTC days of a workspace that have clicks; `open_day` opens one of them, or
-    raises NotFoundError.
+    raises NotFoundError. `sums_ended`: the newest day whose archived sums are past their retention time.
     """
 
-    def __init__(self, columns: Columns, *, open_day: OpenDay, dates: Dates) -> None:
+    def __init__(self, columns: Columns, *, open_day: OpenDay, dates: Dates, sums_ended: Date = Date.min) -> None:
         self._columns = columns
         self._open_day = open_day
         self._dates = dates
+        self._sums_ended = sums_ended
 
     def run(self, query: ResolvedQuery, exchange: Exchange | None = None) -> ReportResult:
         """Raises InvalidError when currencies cannot be converted, FailedError when the columns cannot be read."""
@@ -114,7 +117,7 @@ class Reports:
         """The archived days that the query needs."""
         folder = self._columns.folder / query.workspace
         live = {*self._dates(query.workspace)}
-        dates = query.dates_of_conversions(archived_dates(folder))
+        dates = query.dates_of_conversions([each for each in archived_dates(folder) if each > self._sums_ended])
         return {date: ArchivedDay(folder, date) for date in dates if date not in live}
 
     def _catch_up(self, query: ResolvedQuery) -> list[Date]:

@@ -83,6 +83,11 @@ def start_ms(date: Date) -> int:
     return int(datetime(date.year, date.month, date.day, tzinfo=UTC).timestamp()) * 1000
 
 
+def last_ended(name: str, settings: Settings, at_ms: int) -> Date:
+    """The newest UTC day that has reached the end of a term: `is_over` holds for it and for every earlier day."""
+    return datetime.fromtimestamp((at_ms - days_of(name, settings) * DAY_MS) / 1000, UTC).date()
+
+
 def is_over(date: Date, name: str, settings: Settings, at_ms: int) -> bool:
     """Whether a day is past a term: its first moment is older than that."""
     return start_ms(date) + days_of(name, settings) * DAY_MS <= at_ms

@@ -22,6 +22,7 @@ from tnc.rules import Plan, Plans, compile_configuration
 from tnc.store import database as control
 from tnc.store.accounts import Accounts
 from tnc.store.alerts import Alerts
+from tnc.store.clock_check import ClockCheck, newest_record_ms
 from tnc.store.config_versions import ConfigVersions
 from tnc.store.days.history import ClickHistories
 from tnc.store.days.writer import utc_date
@@ -31,7 +32,7 @@ from tnc.store.keys.records import dictionary_of
 from tnc.store.opt_outs import OptOuts
 from tnc.store.requests import RequestRegister
 from tnc.store.stopped import StoppedDestinations
-from tnc.store.terms import WorkspaceTerms
+from tnc.store.terms import WorkspaceTerms, last_ended
 from tnc.visitors.geo.catalog import CurrentGeo, GeoFolder
 from tnc.visitors.geo.geo import Geo
 from tnc.visitors.user_agent import UserAgentReader
@@ -79,6 +80,11 @@ class Paths:
     def inspection(self) -> Path:
         """The result of the last search for personal data in plain text."""
         return self.data / "inspection.json"
+
+    @property
+    def clock(self) -> Path:
+        """What is known about the time: `tnc.store.clock_check`."""
+        return self.data / "clock.json"
 
     def files(self) -> Iterator[Path]:
         """Every file that must not contain plain text: all but the owner's files and geo data."""
@@ -141,7 +147,13 @@ class Workspace:
         self.addresses = GeoFolder(self.paths.addresses)
         # A process that writes uses geo data for long, and no other may replace a file under it.
         self._installed = CurrentGeo(self.addresses, private=to_write)
-        self.histories = ClickHistories(self.paths.days, self.keyring, self.id)
+        self.histories = ClickHistories(
+            self.paths.days,
+            self.keyring,
+            self.id,
+            last_ended=lambda: last_ended("clicks", self.settings, self.world.now_ms()),
+        )
+        self.clock = ClockCheck(self.paths.clock, world, lambda: newest_record_ms(self.histories))
         self._plans: dict[int, Plans] = {}
         self._given = settings
         self.database = control.open_database(self.paths.control, to_write=to_write, loop=loop)
@@ -171,7 +183,9 @@ class Workspace:
         database = control.connect(paths.control)
         control.prepare(database, paths.control)
         database.close()
-        return cls(settings, world, to_write=True)
+        made = cls(settings, world, to_write=True)
+        made.clock.beat()
+        return made
 
     def apply_terms(self) -> None:
         """Apply the stored retention terms of the workspace to `settings`."""
@@ -207,7 +221,7 @@ class Workspace:
 
     def check_keys(self) -> None:
         """Check that every recorded day has keys and that they open. Raises RefusedError, FailedError."""
-        for date in self.histories.dates():
+        for date in self.histories.stored_dates():
             try:
                 self.keyring.open_day(self.id, date)
             except NotFoundError:
@@ -289,12 +303,13 @@ class Workspace:
     def opt_outs(self) -> OptOuts:
         """The opt-outs that are in force."""
         found = OptOuts(hash_of=self.erasures.hash)
-        found.replace(self.erasures.opt_outs(now_ms=self.world.now_ms()).wait())
+        found.replace(self.erasures.opt_outs(now_ms=self.clock.cautious_ms()).wait())
         return found
 
     def rotate_salts(self) -> dict[str, bytes]:
-        """The salts of yesterday, today and tomorrow; older ones are destroyed."""
-        return self.keyring.rotate_salts(self.id, utc_date(self.world.now_ms()))
+        """The salts of yesterday, today and tomorrow; others are destroyed, but not while the clock is doubted."""
+        today = utc_date(self.world.now_ms())
+        return self.keyring.rotate_salts(self.id, today, keep_others=self.clock.doubt() is not None)
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """Clicks with their events, read across the days beside the writer."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date as Date
 from pathlib import Path
@@ -112,19 +112,38 @@ def shared_click(day: DayReader, seq: int) -> Click | None:
 
 
 class ClickHistories:
-    """The recorded clicks of one workspace. Every call opens and closes its own connections."""
+    """The recorded clicks of one workspace. Every call opens and closes its own connections.
 
-    def __init__(self, folder: Path, keyring: Keyring, workspace: WorkspaceId) -> None:
+    A day past its retention time is withheld: it is stored until retention destroys it, which it does not while the
+    clock is doubted, but only the two methods called `stored_` know it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        keyring: Keyring,
+        workspace: WorkspaceId,
+        *,
+        last_ended: Callable[[], Date] = lambda: Date.min,
+    ) -> None:
+        """`last_ended`: the newest day that is past its retention time."""
         self.folder = folder
         self.workspace = workspace
         self._keyring = keyring
+        self._last_ended = last_ended
         self._imported: dict[Date, tuple[Stamp, bool]] = {}
 
     def dates(self) -> list[Date]:
+        """Days that have a file and are not withheld, oldest first."""
+        last_ended = self._last_ended()
+        return [date for date in self.stored_dates() if date > last_ended]
+
+    def stored_dates(self) -> list[Date]:
+        """The same with those that are withheld."""
         return all_dates(self.folder, self.workspace)
 
     def has(self, date: Date) -> bool:
-        return day_path(self.folder, self.workspace, date).exists()
+        return date > self._last_ended() and day_path(self.folder, self.workspace, date).exists()
 
     def changed_since(self, time_ms: int) -> list[Date]:
         """Days whose file was written to since a time."""
@@ -133,7 +152,15 @@ class ClickHistories:
 
     @contextmanager
     def day(self, date: Date) -> Iterator[DayReader]:
-        """A reader of one day. Raises NotFoundError when there is no such day."""
+        """A reader of one day. Raises NotFoundError when there is no such day, or it is withheld."""
+        if not self.has(date):
+            raise NotFoundError(f"there are no clicks of {date}.")
+        with self.stored_day(date) as reader:
+            yield reader
+
+    @contextmanager
+    def stored_day(self, date: Date) -> Iterator[DayReader]:
+        """The same, also when it is withheld: for its totals, which outlive it."""
         path = day_path(self.folder, self.workspace, date)
         if not path.exists():
             raise NotFoundError(f"there are no clicks of {date}.")

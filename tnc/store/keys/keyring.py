@@ -217,10 +217,11 @@ class Keyring:
             raise RefusedError(f"the workspace {workspace!r} already has keys; nothing was changed.")
         file.write(msgspec.msgpack.encode(_WorkspaceContent(secrets.token_bytes(32), secrets.token_bytes(32), {})))
 
-    def rotate_salts(self, workspace: WorkspaceId, today: Date) -> dict[str, bytes]:
+    def rotate_salts(self, workspace: WorkspaceId, today: Date, *, keep_others: bool = False) -> dict[str, bytes]:
         """The salts of yesterday, today and tomorrow by ISO date; makes the last two where they are missing.
 
-        Older ones are destroyed for good. Tomorrow's is made ahead, so that no click waits for the disk at midnight.
+        Others are destroyed for good, unless `keep_others`. Tomorrow's is made ahead, so that no click waits for the
+        disk at midnight.
         """
         with self._changing:
             content = self._workspace_content(workspace)
@@ -230,8 +231,9 @@ class Keyring:
             }
             for day in (today, tomorrow):
                 salts.setdefault(day.isoformat(), secrets.token_bytes(16))
-            if salts != content.salts:
-                content.salts = salts
+            stored = content.salts | salts if keep_others else salts
+            if stored != content.salts:
+                content.salts = stored
                 self._workspace_file(workspace).write(msgspec.msgpack.encode(content))
             return salts
 

@@ -10,10 +10,16 @@ from tnc.web.tracking.keys import Tracking
 
 
 async def health(tracking: Tracking, _request: web.BaseRequest, _word: str) -> web.StreamResponse:
-    """GET /-/health: 200, or 503 while clicks cannot be recorded; visitors are redirected in both cases."""
+    """GET /-/health: 200, or 503 while clicks cannot be recorded; visitors are redirected in both cases.
+
+    While the clock is doubted the status is `degraded`, with 200.
+    """
     recording = tracking.click_log.recording()
+    doubted = tracking.services.workspace.clock.doubt() is not None
+    working = "degraded" if doubted else "ok"
     told = {
-        "status": "ok" if recording.failing is None else "not recording",
+        "status": working if recording.failing is None else "not recording",
+        "clock": "doubted" if doubted else "ok",
         "version": __version__,
         "config_version": tracking.tracker.plans.version,
         "waiting": recording.waiting,

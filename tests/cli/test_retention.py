@@ -1,0 +1,149 @@
+"""`tnc retention` and `tnc doctor` when the clock cannot be believed, or when much is due at once."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Tnc
+from tnc.core.clock import DAY_MS, HOUR_MS, World
+from tnc.core.fields import rfc3339
+from tnc.core.settings import Settings
+
+SetClock = Callable[[int], None]
+
+pytestmark = pytest.mark.timeout(240)  # sums are made by a child that lets everybody else go first
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
+    """Commands find the clock of the machine so many milliseconds ahead."""
+
+    def set_(ahead_ms: int) -> None:
+        real = World().now_ms
+        monkeypatch.setattr("tnc.cli.context.World", lambda: World(now_ms=lambda: real() + ahead_ms))
+
+    return set_
+
+
+@pytest.fixture
+def imported(tnc: Tnc, tmp_path: Path) -> set[str]:
+    """A click on each of the last 9 days."""
+    now_ms = int(time.time() * 1000)
+    lines = [
+        {"click_id": f"past-{day}", "clicked_at": rfc3339(now_ms - day * DAY_MS), "campaign": "summer"}
+        for day in range(9)
+    ]
+    file = tmp_path / "past.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = tnc("import", "clicks", str(file))
+    assert done.code == 0, done.err
+    return {str(line["click_id"]) for line in lines}
+
+
+def clicks(tnc: Tnc) -> set[str]:
+    return {json.loads(line)["click_id"] for line in tnc("clicks", "--json").out.splitlines()}
+
+
+def failed(tnc: Tnc) -> set[str]:
+    return {each["check"] for each in tnc("doctor", "--json").json if each["state"] == "failed"}
+
+
+def test_a_new_directory_and_an_import_of_old_clicks_doubt_nothing(tnc: Tnc, imported: set[str]) -> None:
+    assert "clock" not in failed(tnc)
+    assert tnc("retention", "run").code == 0
+    assert clicks(tnc) == imported
+
+
+@pytest.mark.parametrize("days", [100, 365, -365])
+def test_retention_run_exits_4_under_a_doubted_clock_and_destroys_nothing(
+    tnc: Tnc, imported: set[str], set_clock: SetClock, days: int
+) -> None:
+    set_clock(days * DAY_MS)
+
+    refused = tnc("retention", "run")
+
+    assert refused.code == 4
+    assert "nothing was deleted" in refused.err
+    assert "tnc retention run --yes" in refused.err
+    assert clicks(tnc) == (set() if days > 0 else imported)
+    doctor = tnc("doctor", "--json")
+    assert doctor.code == 1
+    (finding,) = [each for each in doctor.json if each["check"] == "clock"]
+    assert (finding["state"], "doubted" in finding["text"]) == ("failed", True)
+    set_clock(0)
+    assert tnc("retention", "run").code == 0
+    assert (clicks(tnc), "clock" in failed(tnc)) == (imported, False)
+
+
+def test_a_withheld_click_is_not_answered(tnc: Tnc, imported: set[str], set_clock: SetClock) -> None:
+    set_clock(100 * DAY_MS)
+
+    for click in imported:
+        assert tnc("click", click).code == 3
+        assert tnc("explain", click).code == 3
+
+
+def test_yes_is_the_owners_word(tnc: Tnc, imported: set[str], set_clock: SetClock) -> None:
+    set_clock(100 * DAY_MS)
+
+    told = tnc("retention", "run", "--yes", "--json").json
+
+    assert sum(each["clicks"] for each in told["days"]) == len(imported)
+    assert "clock" not in failed(tnc)
+    set_clock(0)
+    assert clicks(tnc) == set()
+
+
+def test_as_of_is_the_owners_word_too(tnc: Tnc, imported: set[str], set_clock: SetClock) -> None:
+    set_clock(365 * DAY_MS)
+    then = rfc3339(int(time.time() * 1000) + 86 * DAY_MS)
+
+    assert tnc("retention", "run", "--as-of", then).code == 0
+
+    set_clock(0)
+    assert 0 < len(clicks(tnc)) < len(imported)
+
+
+def test_a_clock_that_is_hours_off_is_believed(tnc: Tnc, imported: set[str], set_clock: SetClock) -> None:
+    for hours in (1, -1, 9, -9, 0, 25):
+        set_clock(hours * HOUR_MS)
+        assert tnc("retention", "run").code == 0
+    assert clicks(tnc) == imported
+
+
+def keep_clicks(settings: Settings, days: int) -> None:
+    """The owner edits `config.toml`."""
+    config = settings.data / "config.toml"
+    text = config.read_text().partition("[retention]")[0]
+    config.write_text(f"{text}\n[retention]\nclicks_days = {days}\n")
+
+
+def test_more_than_a_fifth_of_the_days_waits_for_the_owners_word(
+    tnc: Tnc, settings: Settings, imported: set[str]
+) -> None:
+    keep_clicks(settings, 4)
+    kept = clicks(tnc)
+    assert 0 < len(kept) < len(imported)
+
+    refused = tnc("retention", "run")
+
+    assert (refused.code, "retention run --yes" in refused.err) == (4, True)
+    assert "retention" in failed(tnc)
+    keep_clicks(settings, 90)
+    assert clicks(tnc) == imported
+    keep_clicks(settings, 4)
+    assert tnc("retention", "run", "--yes").code == 0
+    assert (clicks(tnc), "retention" in failed(tnc)) == (kept, False)
+    assert tnc("retention", "run").code == 0
+
+
+def test_a_few_days_are_deleted_without_a_word(tnc: Tnc, settings: Settings, imported: set[str]) -> None:
+    keep_clicks(settings, 7)
+
+    assert tnc("retention", "run").code == 0
+
+    keep_clicks(settings, 90)
+    assert 0 < len(clicks(tnc)) < len(imported)
