@@ -81,7 +81,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
-        """All or nothing on the connection that is lent; durable when the block has ended.
+        """All or nothing on the connection that it gives; durable when the block has ended.
 
         The error that ended the block is raised even when the rollback fails: on a full disk SQLite rolls back by
         itself, and to ask for it again is an error.
