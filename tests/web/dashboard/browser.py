@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import ActionChains
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.web.dashboard.installed import EMAIL, PASSWORD
@@ -47,7 +47,7 @@ class Browser:
         """Press what leads to another page, and wait until it is there."""
         page = self.one("html")
         self.one(selector).click()
-        WebDriverWait(self.driver, 20).until(staleness_of(page))
+        WebDriverWait(self.driver, 20).until(lambda _: _is_gone(page))
 
     def one(self, selector: str) -> Any:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
@@ -89,6 +89,15 @@ class Browser:
     @property
     def path(self) -> str:
         return self.driver.current_url.removeprefix(self.base)
+
+
+def _is_gone(element: Any) -> bool:
+    """Whether its page was left. While the next one loads, Chromium has several errors for that."""
+    try:
+        element.is_enabled()
+    except WebDriverException:
+        return True
+    return False
 
 
 @contextmanager
