@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.store.records import NOON_MS, canary_click
 from tnc.core.errors import InvalidError
 from tnc.core.fields import FIELDS, click_json
-from tnc.core.models import MAIN, Click, ConversionChange, LanderClick, NetworkId, OfferId, WorkspaceId
+from tnc.core.models import MAIN, Click, ConversionChange, ConversionId, LanderClick, NetworkId, OfferId, WorkspaceId
 from tnc.store.days.history import click_history
 from tnc.tracking.import_clicks import click_of, read_object
 
@@ -276,3 +277,33 @@ def test_currencies_and_countries_are_read_as_standard_codes() -> None:
 def test_a_line_with_an_impossible_value_is_refused_by_name(given: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidError, match=named):
         click_of(LEAST | given)
+
+
+def test_everything_that_reports_count_survives_the_round_trip() -> None:
+    sale = ConversionChange(
+        conversion_id=ConversionId("v1"),
+        at_ms=NOON_MS + 2,
+        status="sale",
+        payout_micros=12_500_000,
+        currency="USD",
+        cost_micros=3_000_000,
+        cost_currency="EUR",
+    )
+    told = printed(
+        replace(canary_click(), stopped=True),
+        LanderClick(at_ms=NOON_MS + 1, offer=OfferId("boots"), network=NetworkId("other")),
+        sale,
+    )
+
+    assert (told["stopped"], told["test"], told["offer_clicked"]) == (True, False, "boots")
+    assert (told["conversions"][0]["cost"], told["conversions"][0]["cost_currency"]) == (3, "EUR")
+    click, events = click_of(told)
+    again = printed(click, *events)
+    told["conversions"][0]["history"][0]["origin"] = "import"
+    assert again == told
+
+
+def test_a_test_visit_stays_one() -> None:
+    click, [change] = click_of(LEAST | {"test": True, "conversions": [{"converted_at": LEAST["clicked_at"]}]})
+
+    assert (click.test, getattr(change, "origin", None)) == (True, "test")

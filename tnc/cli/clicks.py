@@ -106,6 +106,7 @@ def _print(result: dict[str, Any], *, as_json: bool) -> None:
         result["traffic"],
         result["offer"] or result["lander"] or result["action"],
         f"{sales} conversion{'s' if sales != 1 else ''}" if sales else "",
+        "test" if result["test"] else "",
     )
     click.echo("  ".join(plain(column) for column in columns).rstrip())
 

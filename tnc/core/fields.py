@@ -152,7 +152,15 @@ def click_json(history: ClickHistory, *, destination: str | None) -> dict[str, A
             shown[each.name] = plain(each.kind, value)
     shown["destination"] = destination
     shown["lander_clicked_at"] = None if history.lander_clicked_at_ms is None else rfc3339(history.lander_clicked_at_ms)
-    shown["conversions"] = [conversion_json(each) for each in history.conversions]
+    went_on = history.lander_clicked_at_ms is not None
+    shown["offer_clicked"] = history.offer if went_on else None
+    shown["network_clicked"] = history.network if went_on else None
+    shown["stopped"] = click.stopped
+    shown["test"] = click.test
+    shown["conversions"] = [
+        conversion_json(each) | {"cost": money(each.cost_micros), "cost_currency": each.cost_currency}
+        for each in history.conversions
+    ]
     return shown
 
 

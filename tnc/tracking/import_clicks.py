@@ -28,6 +28,8 @@ from tnc.core.models import (
     ConversionStatus,
     Event,
     LanderClick,
+    NetworkId,
+    OfferId,
     Visit,
     WorkspaceId,
 )
@@ -37,7 +39,7 @@ from tnc.store.days.writer import DayWriter, utc_date
 from tnc.store.workspace import Workspace
 
 _VISIT = frozenset(field.name for field in msgspec.structs.fields(Visit))
-_EVENT_FIELDS = frozenset(("lander_clicked_at", "conversions"))
+_EVENT_FIELDS = frozenset(("lander_clicked_at", "offer_clicked", "network_clicked", "stopped", "test", "conversions"))
 _STORED_AS = {"clicked_at": "clicked_at_ms", "cost": "cost_micros"}
 _LINES_AT_ONCE: Final = 500
 _ERRORS_SHOWN: Final = 20
@@ -146,6 +148,7 @@ def click_of(given: Mapping[str, Any], *, workspace: WorkspaceId = MAIN) -> tupl
     visit |= {"subs": subs, "visited_at_ms": values["clicked_at"]}
     record = {_STORED_AS.get(name, name): value for name, value in values.items()}
     record |= {"visit": visit, "imported": True, "workspace": workspace}
+    record |= {name: given[name] for name in ("stopped", "test") if given.get(name) is not None}
     try:
         click = msgspec.convert(record, Click)
         given_events = msgspec.convert({name: given[name] for name in _EVENT_FIELDS if name in given}, _GivenEvents)
@@ -211,6 +214,7 @@ class _GivenChange(msgspec.Struct, frozen=True, kw_only=True):
     status_word: str | None = None
     payout: float | None = None
     currency: str | None = None
+    origin: str | None = None
 
 
 class _GivenConversion(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,6 +225,8 @@ class _GivenConversion(msgspec.Struct, frozen=True, kw_only=True):
     payout: float | None = None
     currency: str | None = None
     txid: str | None = None
+    cost: float | None = None
+    cost_currency: str | None = None
     history: tuple[_GivenChange, ...] = ()
 
 
@@ -228,6 +234,8 @@ class _GivenEvents(msgspec.Struct, frozen=True, kw_only=True):
     """The events of a click."""
 
     lander_clicked_at: str | None = None
+    offer_clicked: OfferId | None = None
+    network_clicked: NetworkId | None = None
     conversions: tuple[_GivenConversion, ...] | None = None
 
 
@@ -235,7 +243,13 @@ def _events(given: _GivenEvents, click: Click) -> list[Event]:
     events: list[Event] = []
     if given.lander_clicked_at is not None:
         at_ms = _time_ms(given.lander_clicked_at, "lander_clicked_at")
-        events.append(LanderClick(at_ms=at_ms, offer=click.offer, network=click.network))
+        events.append(
+            LanderClick(
+                at_ms=at_ms,
+                offer=given.offer_clicked or click.offer,
+                network=given.network_clicked or click.network,
+            )
+        )
     for number, each in enumerate(given.conversions or ()):
         events.extend(_changes(each, click, number))
     return events
@@ -261,7 +275,9 @@ def _changes(given: _GivenConversion, click: Click, number: int) -> list[Convers
             currency=_currency(change.currency or given.currency),
             txid=given.txid,
             network=click.network,
-            origin="import",
+            cost_micros=None if given.cost is None else _micros(given.cost, "cost"),
+            cost_currency=_currency(given.cost_currency),
+            origin="test" if change.origin == "test" or click.test else "import",
         )
         for change in changes
     ]
