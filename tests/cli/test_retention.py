@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.cli.conftest import Tnc
+from tnc.cli.main import group
 from tnc.core.clock import DAY_MS, HOUR_MS, World
 from tnc.core.fields import rfc3339
 from tnc.core.settings import Settings
@@ -147,3 +149,16 @@ def test_a_few_days_are_deleted_without_a_word(tnc: Tnc, settings: Settings, imp
 
     keep_clicks(settings, 90)
     assert 0 < len(clicks(tnc)) < len(imported)
+
+
+def test_a_directory_restored_from_an_old_backup_doubts_no_more_than_the_present_one(
+    tnc: Tnc, imported: set[str], set_clock: SetClock, tmp_path: Path
+) -> None:
+    backup = tnc("backup", "create", str(tmp_path), "--json").json["file"]
+    set_clock(30 * DAY_MS)
+    assert tnc("retention", "run", "--yes").code == 0
+
+    assert tnc("backup", "restore", backup, "--data", str(tmp_path / "restored")).code == 0
+
+    done = CliRunner().invoke(group, ["--config", str(tmp_path / "restored" / "config.toml"), "retention", "run"])
+    assert done.exit_code == 0, done.output

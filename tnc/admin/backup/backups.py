@@ -157,6 +157,8 @@ class Backups:
                 told += self._restore_day(backup, vault, keyring, Date.fromisoformat(date), paths)
         self._restore_sums(backup, paths)
         self._copy_keys(paths)
+        if self._workspace.paths.clock.exists():  # the records are older than the present, and no reason for doubt
+            shutil.copy2(self._workspace.paths.clock, paths.clock)
         return told
 
     def _restore_control(self, backup: BackupReader, paths: Paths) -> None:
