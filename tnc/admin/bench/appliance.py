@@ -1,4 +1,4 @@
-"""An appliance for a while: a data directory, and a real `tnc serve` over it in a process of its own."""
+"""A real `tnc serve` in a process of its own, for tests and measurements."""
 
 import os
 import re
@@ -17,7 +17,7 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 @dataclass(slots=True)
 class Appliance:
-    """`serve` starts it, `stop` ends it as an operator does; `command` runs any `tnc` command on the same data."""
+    """A data directory and its server. `serve` starts it, `stop` sends SIGTERM, `command` runs any `tnc` command."""
 
     data: Path
     before: tuple[str, ...] = ()  # words in front of the server's command line, such as `taskset -c 0`
@@ -25,7 +25,7 @@ class Appliance:
     process: "subprocess.Popen[str] | None" = None
     tracking: tuple[str, int] = ("", 0)
     dashboard: tuple[str, int] = ("", 0)
-    log: Path = Path()  # of the server; else beside the data
+    log: Path = Path()  # of the server; default: beside the data
 
     def __post_init__(self) -> None:
         if self.log == Path():
@@ -40,7 +40,7 @@ class Appliance:
         return 0 if self.process is None else self.process.pid
 
     def init(self, *options: str, given: str | None = None) -> None:
-        """Ports that are free, an owner, and loopback as a proxy whose word counts. `given` is its standard input."""
+        """`tnc init` with free ports and loopback as a trusted proxy. `given` is its standard input."""
         free = ("--listen", "127.0.0.1:0", "--dashboard", "127.0.0.1:0", "--trusted-proxy", "127.0.0.0/8")
         words = (*self.python, "init", "--data", str(self.data), *free, *options)
         done = subprocess.run(words, capture_output=True, text=True, check=False, input=given)  # noqa: S603 - our own program
@@ -48,7 +48,7 @@ class Appliance:
             raise FailedError(f"tnc init ended with {done.returncode}: {done.stderr.strip()}")
 
     def serve(self) -> None:
-        """Returns when it answers. Raises FailedError with the last it said."""
+        """Start the server and wait until it answers. Raises FailedError with the end of its log."""
         with self.log.open("a") as log:
             words = (*self.before, *self._words("serve"))
             self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603 - as above
@@ -59,14 +59,14 @@ class Appliance:
         self.tracking, self.dashboard = (found[1], int(found[2])), (found[3], int(found[4]))
 
     def stop(self) -> int:
-        """SIGTERM, and its exit code."""
+        """Stop the server with SIGTERM; returns its exit code."""
         if self.process is None:
             return 0
         self.process.terminate()
         return self._ended()
 
     def kill(self) -> None:
-        """As a crash does it: whatever is under way is not finished."""
+        """End the server with SIGKILL, like a crash."""
         if self.process is not None:
             self.process.kill()
             self._ended()

@@ -1,6 +1,6 @@
-"""Visitors in crowds: each click a connection of its own, as a browser's is; one thread, and bare sockets.
+"""The load generator: each click is a new connection, as from a browser; one thread with plain sockets.
 
-Between the clock and the socket stands no library, so that what is measured is the server.
+It uses no HTTP library, so that the measurements are those of the server.
 """
 
 import math
@@ -17,7 +17,7 @@ _READ_BYTES: Final = 65_536
 
 @dataclass(slots=True)
 class Answers:
-    """What became of a crowd. Latencies in milliseconds, from the moment the click was due to its whole answer."""
+    """The results of a crowd. Latencies in milliseconds, from the time the click was due to its complete reply."""
 
     latencies_ms: list[float] = field(default_factory=list)
     failed: int = 0
@@ -28,7 +28,7 @@ class Answers:
         return len(self.latencies_ms) / self.seconds if self.seconds else 0.0
 
     def percentile(self, share: float) -> float:
-        """The latency that this share (0 to 1) of the answers did not exceed; NaN without answers."""
+        """The latency that this share (0 to 1) of the replies did not exceed; NaN without replies."""
         ordered = sorted(self.latencies_ms)
         return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else math.nan
 
@@ -42,7 +42,7 @@ class _Visitor:
 
 
 class Crowd:
-    """Sends requests to one address. `heard` is told each answer that came whole."""
+    """Sends requests to one address. `heard` is called with each complete reply."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Crowd:
         self._visitors: dict[int, _Visitor] = {}
 
     def in_turn(self, abreast: int, seconds: float) -> Answers:
-        """Closed loop: so many at a time, each answer is followed by the next click."""
+        """Closed loop: so many at a time; the next click is sent after a reply."""
         answers, start = Answers(), time.perf_counter()
         end = start + seconds
         while (now := time.perf_counter()) < end:
@@ -67,7 +67,7 @@ class Crowd:
         return self._finish(answers, start)
 
     def at_rate(self, per_second: float, seconds: float) -> Answers:
-        """Open loop: they come when they are due, however long the others wait."""
+        """Open loop: clicks are sent when they are due, however long the others wait."""
         answers, start = Answers(), time.perf_counter()
         due, come, wanted = start, 0, round(per_second * seconds)
         while come < wanted:
@@ -91,7 +91,7 @@ class Crowd:
 
     def _come(self, due: float, answers: Answers) -> None:
         connection = socket.socket()
-        connection.setblocking(False)  # noqa: FBT003 - the socket's own words
+        connection.setblocking(False)  # noqa: FBT003 - the signature of socket
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             connection.connect(self._address)
@@ -100,7 +100,7 @@ class Crowd:
         except OSError:
             connection.close()
             answers.failed += 1
-            time.sleep(0.001)  # refused at once: do not spin until somebody listens again
+            time.sleep(0.001)  # the connection was refused: do not spin until the server listens again
             return
         self._visitors[connection.fileno()] = _Visitor(connection, due, next(self._requests))
         self._poll.register(connection, select.EPOLLOUT)
@@ -136,7 +136,7 @@ class Crowd:
 
     def _leave(self, visitor: _Visitor) -> None:
         del self._visitors[visitor.connection.fileno()]
-        self._poll.unregister(visitor.connection)  # closing is not enough while a forked process holds a copy
+        self._poll.unregister(visitor.connection)  # closing is not enough while a forked process has a copy
         visitor.connection.close()
 
     def close(self) -> None:
@@ -144,7 +144,7 @@ class Crowd:
 
 
 def is_whole(answer: bytes | bytearray) -> bool:
-    """Is an HTTP answer there with all of its body? A missing length means none."""
+    """Whether an HTTP reply is complete. Without Content-Length it has no body."""
     head, end, body = answer.partition(b"\r\n\r\n")
     if not end:
         return False
@@ -153,6 +153,6 @@ def is_whole(answer: bytes | bytearray) -> bool:
 
 
 def get(target: str, headers: dict[str, str]) -> bytes:
-    """A request as it goes over the wire. The connection is closed after it, as it is with most visitors."""
+    """The bytes of a request. The connection is closed after it, as most visitors do."""
     lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "Connection: close"]
     return "\r\n".join([*lines, "", ""]).encode()

@@ -1,4 +1,4 @@
-"""The figures of one machine: how many clicks, how fast, how large, and how long a report takes."""
+"""Measurements of a machine: clicks per second, latency, size, and duration of a report."""
 
 import asyncio
 import time
@@ -16,17 +16,17 @@ from tnc.reports.client import ReportClient
 from tnc.reports.query import ReportQuery
 
 ABREAST: Final = 32
-CALM: Final = 500.0  # clicks a second at which the latency is taken, or half of what the machine can do
+CALM: Final = 500.0  # clicks per second at which the latency is measured, or half of what the machine can do
 _REPORT: Final = ReportQuery(by=("campaign", "country", "device"), start="today")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What `tnc bench` prints. The generator ran on the same machine and took its share of it."""
+    """What `tnc bench` prints. The load generator runs on the same machine and uses a part of it."""
 
-    seconds: float  # that each measure took
+    seconds: float  # of each measurement
     start_ms: float  # from the command line to the first answered click
-    clicks_per_second: float  # answered, each durable before it was
+    clicks_per_second: float  # answered, each durable before its reply
     cpu_us_per_click: float
     at_per_second: float
     p50_ms: float
@@ -34,13 +34,13 @@ class Figures:
     failed: int
     memory_mb: float
     clicks: int
-    first_report_ms: float  # with the columns of all these clicks to be made
+    first_report_ms: float  # it makes the columns of all these clicks
     report_ms: float
     bytes_per_click: float
 
 
 def measure(folder: Path, seconds: float) -> Figures:
-    """Runs an appliance of its own in `folder`, which takes four times `seconds` and a little."""
+    """Runs a server on a data directory in `folder`; takes a little more than four times `seconds`."""
     with Appliance(folder / "data") as appliance:
         appliance.init()
         appliance.apply(CAMPAIGN_FILE)
@@ -85,7 +85,7 @@ def _crowd(appliance: Appliance, seed: int, send: Callable[[Crowd], Answers]) ->
 
 
 async def _reports(config: Path, seconds: float) -> tuple[float, float]:
-    """Milliseconds of the first report, and of those that follow for a while (their median)."""
+    """Milliseconds of the first report, and the median of the following ones."""
     reporter = ReportClient(config)
     try:
         first_ms = await _report_ms(reporter)
@@ -104,5 +104,5 @@ async def _report_ms(reporter: ReportClient) -> float:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files below a folder."""
+    """Size in bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""Clicks as the demo's campaigns get them: the requests of invented people, ready for the wire."""
+"""Requests of generated visitors to the demo's campaigns."""
 
 import random
 import string
@@ -15,8 +15,8 @@ _SEARCHES: Final = ("hiking boots", "waterproof boots women", "boots sale", "wha
 
 
 def visitors(seed: int, *, host: str) -> Iterator[bytes]:
-    """Without end, and the same for the same seed. Each comes from an address of its own, told by a proxy."""
-    chance = random.Random(seed)  # noqa: S311 - invented, not secret
+    """Endless requests, the same for the same seed. Each has its own IP address in X-Forwarded-For."""
+    chance = random.Random(seed)  # noqa: S311 - generated data, not secret
     countries, machines = [each.weight for each in COUNTRIES], [each.weight for each in MACHINES]
     while True:
         country = chance.choices(COUNTRIES, countries)[0]

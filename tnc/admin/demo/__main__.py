@@ -1,4 +1,4 @@
-"""`python -m tnc.admin.demo` prints the 30 days before now, one click a line, for `tnc import clicks`."""
+"""`python -m tnc.admin.demo` prints 30 days of generated clicks, one per line, for `tnc import clicks`."""
 
 import json
 import sys

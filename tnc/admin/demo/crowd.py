@@ -1,4 +1,4 @@
-"""Invented visitors on their way: who comes at which minute of the month, and with what in the address."""
+"""The arrivals of generated visitors: who comes at which minute of the month, with which URL."""
 
 import random
 from collections import deque
@@ -15,7 +15,7 @@ DOMAIN: Final = "go.example"
 SHOES: Final = CampaignId("shoes")
 BOOTS: Final = CampaignId("boots-search")
 
-# How well the readers of each site buy: the report by sub1 has something to find.
+# How likely the readers of each site are to buy, so that the report by sub1 shows differences.
 SITES: Final = {
     "run-daily.example": 1.5,
     "news.example": 1.0,
@@ -26,7 +26,7 @@ SITES: Final = {
 CREATIVES: Final = {"blue": 1.0, "sunrise": 1.35, "discount": 0.8}
 KEYWORDS: Final = {"hiking boots": 1.0, "waterproof boots women": 1.5, "boots sale": 0.7, "what are boots": 0.15}
 
-# Addresses that are kept for documentation (RFC 5737, RFC 3849): they belong to nobody.
+# IP addresses reserved for documentation (RFC 5737, RFC 3849).
 _NETS: Final = ("192.0.2.", "198.51.100.", "203.0.113.")
 
 
@@ -59,14 +59,14 @@ class Arrival:
 
 
 class Crowd:
-    """Everybody who comes. All chance is that of `chance`, so the same seed brings the same people."""
+    """All visits. Randomness comes only from `chance`, so the same seed gives the same visits."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self._recent: deque[Person] = deque(maxlen=500)
 
     def arrivals(self, *, from_ms: int, until_ms: int) -> Iterator[Arrival]:
-        """In order of time, a little more every week."""
+        """Visits in order of time, a few more every week."""
         for hour_ms in range(from_ms // HOUR_MS * HOUR_MS, until_ms, HOUR_MS):
             growth = 0.8 + 0.4 * (hour_ms - from_ms) / max(until_ms - from_ms, 1)
             moments = []
@@ -78,7 +78,7 @@ class Crowd:
                     yield self._robot(at_ms, country) if self._chance.random() < 0.035 else self._human(at_ms, country)
 
     def _count(self, expected: float) -> int:
-        """A whole number that is `expected` on average and as uneven as real arrivals."""
+        """A random whole number with the mean `expected`, distributed like real arrivals."""
         return max(0, round(self._chance.gauss(expected, expected**0.5)))
 
     def _human(self, at_ms: int, country: Country) -> Arrival:
@@ -100,7 +100,7 @@ class Crowd:
         return Arrival(campaign, visit, mood * country.buys * (1.2 if visit.device == "desktop" else 1.0))
 
     def _somebody(self, country: Country) -> Person:
-        """Now and then somebody who was here before, mostly somebody new."""
+        """Usually a new visitor, sometimes a returning one."""
         if self._recent and self._chance.random() < 0.3:
             known = self._chance.choice(self._recent)
             if known.country == country:
@@ -169,7 +169,7 @@ class Crowd:
 
 
 def _interest(country: Country, hour_ms: int) -> float:
-    """The part of a day's visitors that come from this country in this hour."""
+    """The share of a day's visitors that come from this country in this hour."""
     local_hours = hour_ms // HOUR_MS + country.utc_hours
     weekday = WEEKDAYS[(local_hours // 24 + 3) % 7]  # the first day of 1970 was a Thursday
     everybody = sum(each.weight for each in COUNTRIES)
@@ -194,7 +194,7 @@ def _equipment(machine: Machine) -> dict[str, Any]:
 
 
 def _first(person: Person, campaign: CampaignId | None, at_ms: int) -> bool:
-    """Whether this is the first visit within 24 hours. Remembers it."""
+    """Whether this is the first visit within 24 hours; remembers the visit."""
     before_ms = person.seen_ms.get(campaign)
     if before_ms is not None and at_ms - before_ms < DAY_MS:
         return False

@@ -1,4 +1,4 @@
-"""Who the invented visitors are: where they live, what they hold in their hands, when they are awake."""
+"""The generated visitors: countries, devices, bots, and when they are active."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -58,7 +58,7 @@ COUNTRIES: Final = (
     Country("IN", 2, 5, "hi", ((55836, "Reliance Jio"),), (("Maharashtra", "Mumbai"),), 0.2),
 )
 
-# How awake people are at each hour of their own day, and how much they browse on each day from Monday on.
+# Activity by hour of the local day, and by day of the week from Monday on.
 HOURS: Final = (4, 2, 1, 1, 1, 2, 4, 6, 7, 8, 8, 9, 10, 9, 9, 9, 10, 11, 13, 15, 16, 15, 11, 7)
 WEEKDAYS: Final = (1.0, 0.97, 0.98, 1.0, 1.06, 1.2, 1.28)
 

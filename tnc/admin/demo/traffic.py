@@ -1,7 +1,4 @@
-"""A month of clicks that nobody made: invented people, sent on by the real rules of the demo's campaigns.
-
-The same seed and the same time give the same clicks, to the last letter of their ids.
-"""
+"""A month of generated clicks, decided by the real rules of the demo's campaigns."""
 
 import random
 from collections.abc import Iterator
@@ -34,12 +31,12 @@ from tnc.visitors.visit import for_storage
 CAMPAIGN_FILE: Final = Path(__file__).with_name("campaign.toml")
 SEED: Final = 2026
 
-# Of those who see a lander, the part that goes on; of those who see an offer, the part that buys.
+# The share of lander views that click, and the share of offer views that buy.
 _GOES_ON: Final = {LanderId("quiz"): 0.44, LanderId("story"): 0.29}
 _BUYS: Final = {OfferId("shoes"): 0.031, OfferId("boots"): 0.031, OfferId("socks"): 0.026}
-_AFTER_LANDER: Final = 2.4  # who went on from a lander knows what he wants
-_SOCKS: Final = (9.0, 14.0, 24.0)  # what the network pays for them, by size of the order
-_GOOD_NETWORK: Final = NetworkId("good-network")  # reports a lead first, and its word for it
+_AFTER_LANDER: Final = 2.4  # visitors from a lander buy more often
+_SOCKS: Final = (9.0, 14.0, 24.0)  # payouts, by size of the order
+_GOOD_NETWORK: Final = NetworkId("good-network")  # reports a lead before the sale
 _WORDS: Final = {"lead": "pending", "sale": "approved", "rejected": "declined"}
 
 
@@ -49,8 +46,8 @@ def demo_plans() -> Plans:
 
 
 def invented_clicks(plans: Plans, *, until_ms: int, seed: int = SEED, days: int = 30) -> Iterator[dict[str, Any]]:
-    """Some 10,000 clicks of the days before `until_ms`, oldest first, as section 5 of the contract shows them."""
-    chance = random.Random(seed)  # noqa: S311 - it is to be the same every time
+    """About 10,000 clicks of the 30 days before `until_ms`, oldest first, in the form of `tnc clicks --json`."""
+    chance = random.Random(seed)  # noqa: S311 - must be the same every time
     for arrival in Crowd(chance).arrivals(from_ms=until_ms - days * DAY_MS, until_ms=until_ms):
         plan = plans.by_id[arrival.campaign]
         click = _click(plan, arrival, ClickId(new_id(arrival.visit.visited_at_ms, chance.randbytes(8))))
@@ -81,7 +78,7 @@ def _click(plan: Plan, arrival: Arrival, click_id: ClickId) -> Click:
 
 
 def _events(plan: Plan, click: Click, mood: float, chance: random.Random) -> list[Event]:
-    """What the visitor did next, and what the network said of it."""
+    """The lander click and the conversions of a click."""
     at_ms, buys = click.clicked_at_ms, mood * _BUYS.get(click.offer or OfferId(""), 0.0)
     if click.lander is None:
         return list(_changes(plan, click, at_ms, chance)) if chance.random() < buys else []
@@ -94,7 +91,7 @@ def _events(plan: Plan, click: Click, mood: float, chance: random.Random) -> lis
 
 
 def _changes(plan: Plan, click: Click, at_ms: int, chance: random.Random) -> Iterator[ConversionChange]:
-    """What the network says, and when: most buy within the hour, and the last word takes days."""
+    """The statuses that the network reports: most sales within the hour, the final status days later."""
     said_ms = at_ms + round(chance.lognormvariate(3.0, 1.3) * MINUTE_MS)
     decided_ms = said_ms + chance.randrange(DAY_MS, 6 * DAY_MS)
     identity, txid = ConversionId(new_id(said_ms, chance.randbytes(8))), f"T{chance.randrange(10**8):08}"
