@@ -4,7 +4,7 @@
 
 Both servers run on core 0 with the demo's campaigns and no clicks, the client on core 1 over one connection to each. The
 requests go to the one and to the other in turn, so that whatever else runs beside them slows both alike. For each
-page: the medians, and the median of the differences of each pair with what chance makes of it (the middle half of the
+page: the medians, and the median of the differences of each pair, with its uncertainty (the middle half of the
 medians of 200 resamplings).
 """
 
