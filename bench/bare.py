@@ -1,4 +1,4 @@
-"""The baseline: a redirect in aiohttp and nothing else. `python bench/bare.py application|server` prints its port."""
+"""The baseline: a bare redirect in aiohttp. `python bench/bare.py application|server` prints its port."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Conversions on their way out: how fast a queue drains and what visitors notice of it, restarts, and `kill -9`.
+"""Measures the delivery of conversions: speed, latency of clicks meanwhile, restarts, and `kill -9`.
 
     python bench/deliveries.py drain [--conversions 10000]
     python bench/deliveries.py restart [--conversions 100000]
@@ -6,7 +6,7 @@
     python bench/deliveries.py isolation [--conversions 300]
     python bench/deliveries.py import [--conversions 20000]
 
-The receivers answer after 100 ms (in `kills` at once) and sit on the other core, with whoever clicks.
+The receivers reply after 100 ms (in `kills` at once) and run on the other core, with the load generator.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""What the facts of a visit cost, and how many are right: `python bench/facts.py [DIRECTORY OF TEST DATA]`.
+"""Measures cost and accuracy of the facts of a visit: `python bench/facts.py [DIRECTORY OF TEST DATA]`.
 
-Prints one line a figure with its target. Without the test data only what needs none is measured.
+Prints one line per figure with its target. Without test data it only measures what needs none.
 """
 
 import gc

@@ -1,9 +1,9 @@
-"""`kill -9` under load, again and again: is every answered click there?
+"""Counts lost clicks after repeated `kill -9` under load.
 
     python bench/kills.py [--kills 100]
 
-One data directory. Each life of the server takes clicks from 16 visitors at a time until it is killed at a moment of
-chance, 0.2 to 1.2 seconds after its start.
+There is one data directory. Each run of the server takes clicks from 16 visitors at a time until it is killed at a random
+time, 0.2 to 1.2 seconds after its start.
 """
 
 import argparse

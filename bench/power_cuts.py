@@ -1,11 +1,11 @@
-"""Power cuts under load: what fsync had not made durable is gone. Is every answered click there?
+"""Counts lost clicks after simulated power cuts under load: everything that was not synced is gone.
 
     python bench/power_cuts.py [--cuts 20]      (as root)
 
-The data directory lies on an ext4 file system of its own, in a file. Under load the file system is shut down with
-EXT4_IOC_SHUTDOWN and NOLOGFLUSH: from then on nothing reaches it, and what only the page cache held is dropped with
-the mount. It says nothing about a disk that lies about its flush. Mounted again, the journal is replayed, and
-e2fsck must find nothing wrong.
+The data directory is on an ext4 file system of its own, in a file. Under load the file system is shut down with
+EXT4_IOC_SHUTDOWN and NOLOGFLUSH: from then on nothing is written to it, and what was only in the page cache is lost. This
+does not test disks that report a flush that they did not do. When it is mounted again, the journal is replayed, and e2fsck
+must find no errors.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""Do clicks notice a report? p99 of redirects idle, and while the heaviest report runs without end, on one core.
+"""Measures the p99 of clicks idle, and while the heaviest report runs without a pause on the same core.
 
     python bench/reports_beside_clicks.py [--clicks 5000000] [--rounds 5] [--seconds 8] [--rate 500]
 
-The clicks of twenty days are copies of some that the real server recorded, with other times, ids, countries and
-systems, sealed like any other. The report is asked of the same child process that a server asks, pinned to the
-server's core; the generator sits on the other one. Idle and busy take turns.
+The clicks of twenty days are copies of some that the real server recorded, with other times, ids, countries and systems,
+encrypted like any other. The report runs in the same child process as in a server, pinned to the server's core; the
+generator runs on the other one. Idle and busy rounds alternate.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Servers to measure, on a core of their own; whoever measures sits on the other one."""
+"""Servers to measure, on one core; the load generator runs on the other."""
 
 import os
 import re

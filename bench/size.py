@@ -1,9 +1,9 @@
-"""How large and how quick: bytes a click over all stores, memory, and the time from start to first click.
+"""Measures bytes per click over all stores, memory, and the time from start to the first click.
 
     python bench/size.py [--clicks 100000]
 
-Clicks of the demo's campaigns through the real server, each with an id of its own and its own address; one in
-fifty converts. The columns are made as reports make them. Then the server is started anew on what is there.
+The clicks are those of the demo's campaigns, sent to the real server, each with its own id and IP address; one in fifty
+converts. The columns are made as reports make them. Then the server is started again with this data.
 """
 
 import argparse

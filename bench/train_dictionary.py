@@ -1,8 +1,8 @@
-"""Makes tnc/store/keys/records.dictionary: what every click says, so that no record has to say it again.
+"""Makes tnc/store/keys/records.dictionary, the compression dictionary with the bytes that all clicks share.
 
-Trained on invented clicks whose owner-specific words (campaigns, sites, referrers) are chance, so that only
-the shape of records and the words that all browsers share are learnt. Run it when the model has changed and
-raise `sealing.FORMAT` then, keeping the old dictionary for the days that were written with it:
+It is trained on generated clicks with random campaigns, sites and referrers, so that it only contains the structure of
+records and the texts that all browsers share. If you run it after a change of the model, raise `FORMAT` in
+tnc/store/keys/records.py and keep the old dictionary for the days that were written with it:
 
     .venv/bin/python bench/train_dictionary.py
 """

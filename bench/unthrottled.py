@@ -1,4 +1,4 @@
-"""`tnc` whose door is never closed to whoever tries passwords: so that the time of many tries can be measured."""
+"""`tnc` without the limit of sign-in attempts, to measure the time of many attempts."""
 
 from tnc.cli.main import main
 from tnc.web.dashboard.login_throttle import Throttle

@@ -5,7 +5,11 @@ import re
 import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 import tnc
 
@@ -146,6 +150,21 @@ def test_files_and_functions_stay_readable() -> None:
         if (each.end_lineno or each.lineno) - each.lineno + 1 > LONGEST_FUNCTION
     ]
     assert long == []
+
+
+@pytest.mark.parametrize("script", sorted((ROOT.parent / "bench").glob("*.py")), ids=lambda script: script.stem)
+def test_measurements_import_what_exists(script: Path) -> None:
+    """The scripts in bench/ take minutes and are not run here."""
+    imports = [
+        node for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)
+    ]
+    assert [
+        f"{node.module}.{alias.name}"
+        for node in imports
+        if (node.module or "").partition(".")[0] in {"tnc", "tests"}
+        for alias in node.names
+        if not hasattr(import_module(str(node.module)), alias.name) and find_spec(f"{node.module}.{alias.name}") is None
+    ] == []
 
 
 def test_contributing_shows_the_same_layers_and_libraries() -> None:

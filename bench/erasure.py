@@ -1,6 +1,6 @@
-"""What forgetting costs: an erasure, the end of a day, another key, sealing itself, and what a refusal changes.
+"""Measures erasures, the deletion of a day, key rotation, encryption, and the effect of Global Privacy Control.
 
-    python bench/forgetting.py [--clicks 1000000] [--days 3] [--rate 300]
+    python bench/erasure.py [--clicks 1000000] [--days 3] [--rate 300]
 
 The clicks of past days are made as in `reports_beside_clicks.py`; one visitor made fifty of them. Then the real server
 runs on them, clicks come at a fixed rate, and what the owner's commands ask is asked beside it. Sealing is measured in one
