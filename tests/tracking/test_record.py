@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store.records import DATE, NOON_MS, canary_click, day_keys
-from tnc.core.clock import MINUTE_MS
+from tnc.core.clock import HOUR_MS, MINUTE_MS
+from tnc.core.errors import InvalidError
 from tnc.core.models import (
     MAIN,
     Click,
@@ -186,3 +187,10 @@ def test_a_click_to_another_offer_is_stored(desk: Desk) -> None:
 def test_a_lander_click_of_an_unknown_click_is_not_stored(desk: Desk) -> None:
     assert not desk.go_on(BOOTS, click_id=ClickId("nobody"))
     assert desk.events() == []
+
+
+def test_a_conversion_before_its_click_is_refused(desk: Desk) -> None:
+    with pytest.raises(InvalidError, match="converted_at is before the click"):
+        desk.convert(Caller(origin="import"), converted_at_ms=NOON_MS - 5 * HOUR_MS)
+    assert desk.events() == []
+    assert desk.convert(Caller(origin="import"), converted_at_ms=NOON_MS + 1_000).outcome is not None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tnc.core.errors import InvalidError
 from tnc.core.models import Click, Configuration, ConversionChange, ConversionId, Network, Offer, OfferId
 from tnc.core.money import micros
 from tnc.destinations.enqueue import enqueue
@@ -61,6 +62,10 @@ def record_conversion(
     if found is None:
         return RecordedConversion(click=None, offer=None, outcome=None, refused="unknown click")
     seq, click = found
+    if incoming.converted_at_ms is not None and incoming.converted_at_ms < click.clicked_at_ms // 1000 * 1000:
+        raise InvalidError(
+            "converted_at is before the click. A time without a zone is in UTC: write the zone, like +05:30, after it."
+        )
     events = writer.events_of(seq)
     so_far = click_history(click, events)
     offer = configuration.offers.get(so_far.offer) if so_far.offer is not None else None
