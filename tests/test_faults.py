@@ -48,7 +48,7 @@ FAULTS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "11. a failing import said success, and currencies were mixed": (
         "cli/test_ipdata.py::test_an_update_without_any_download_exits_1_and_changes_nothing",
-        "reports/test_run.py::test_several_currencies_need_a_choice_or_rates",
+        "reports/test_run.py::test_several_currencies_need_a_choice_where_none_is_the_usual_one",
     ),
     "12. a click did not keep the ids of the ad": (
         "visitors/test_request.py::test_a_long_click_id_is_kept_unchanged",

@@ -97,7 +97,7 @@ offers = [ {{ id = "shoes" }} ]
 def _click(click_id: str, text: str) -> dict[str, Any]:
     """An imported file may hold any text."""
     wrapped = {"text": text, "list": [text], "table": {text: text}}
-    closed = {"traffic", "device", "action", "consent", "connection", "click_id", "campaign", "workspace"}
+    closed = {"traffic", "device", "action", "consent", "connection", "country", "click_id", "campaign", "workspace"}
     words = {
         name: wrapped[field.kind]
         for name, field in fields.FIELDS.items()
