@@ -84,7 +84,7 @@ async def test_a_file_is_not_downloaded_from_a_server_with_an_untrusted_certific
     address, bodies = untrusted
 
     async with fetching(address, ()) as fetch:
-        with pytest.raises(FailedError, match="its certificate is not one to trust"):
+        with pytest.raises(FailedError, match="its certificate is not trusted"):
             await fetch(address, headers={}, target=io.BytesIO(), max_bytes=1 << 20)
 
     assert bodies == []

@@ -1,5 +1,6 @@
 """Migrations: an old database ends up like a new one, or is not changed at all."""
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -31,9 +32,9 @@ def version(database: sqlite3.Connection) -> int:
 
 
 def tables(database: sqlite3.Connection) -> dict[str, str]:
-    """The SQL of everything in a database, with single spaces."""
+    """The SQL of everything in a database, with single spaces and without comments, which may be reworded."""
     made = database.execute("select name, sql from sqlite_master where sql is not null").fetchall()
-    return {name: " ".join(sql.replace('"', "").split()) for name, sql in made}
+    return {name: " ".join(re.sub("--[^\n]*", "", sql).replace('"', "").split()) for name, sql in made}
 
 
 def rows(database: sqlite3.Connection) -> dict[str, list[Any]]:

@@ -55,6 +55,13 @@ class Program:
         return {json.loads(line)["click_id"] for line in self("clicks", "--json").splitlines()}
 
 
+def as_before(report: Any, before: Any) -> Any:
+    """A report without the metrics that came later."""
+    rows = [{name: row[name] for name in old} for row, old in zip(report["rows"], before["rows"], strict=True)]
+    totals = {name: report["totals"][name] for name in before["totals"]}
+    return {name: report[name] for name in before} | {"rows": rows, "totals": totals}
+
+
 def seen_clicks(facts: Any) -> set[str]:
     return {*facts["clicks"], "imported-1"} - {facts["erased"], facts["restricted"]}
 
@@ -72,7 +79,7 @@ def further(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_reading_commands_work_on_an_old_directory_and_do_not_change_it(tnc: Program, facts: Any) -> None:
-    assert tnc.report() == facts["report"]
+    assert as_before(tnc.report(), facts["report"]) == facts["report"]
     assert tnc.json("privacy", "find", "--click", facts["clicks"][3]) == facts["found"]
     assert tnc.json("versions") == facts["versions"]
     assert seen_clicks(facts) <= tnc.clicks()
