@@ -480,6 +480,7 @@ Type=exec
 User=tnc
 Group=tnc
 ExecStart=$OPT/current/.venv/bin/python -m tnc --config $ETC/config.toml serve
+ExecReload=/bin/kill -HUP \$MAINPID
 WorkingDirectory=$DATA
 StateDirectory=tnc
 StateDirectoryMode=0700

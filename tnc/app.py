@@ -5,6 +5,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import fields
 from datetime import date as Date
 from datetime import time as Time
 from functools import partial
@@ -12,15 +13,15 @@ from pathlib import Path
 from typing import Final
 
 from tnc.admin.alerts import AlertMailer
-from tnc.admin.geo_updates import GeoUpdates, newest_in_use
+from tnc.admin.geo_updates import GeoUpdates, newest_in_use, use_newest
 from tnc.admin.jobs import DAY, HOUR, MINUTE, Job, Jobs
 from tnc.admin.services import Commands, Services
 from tnc.core.clock import World
-from tnc.core.errors import PartlyDoneError
+from tnc.core.errors import PartlyDoneError, TncError
 from tnc.core.formats import ListenAddress
 from tnc.core.passwords import Passwords
 from tnc.core.process import freeze_gc, warm_up_msgspec
-from tnc.core.settings import Settings
+from tnc.core.settings import Settings, load
 from tnc.destinations.batch import BatchSender
 from tnc.destinations.http import open_session
 from tnc.destinations.sender import Sender
@@ -209,11 +210,49 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         freeze_gc()
         remembering = asyncio.create_task(server.live.remember_older(older_clicks))
         stack.callback(remembering.cancel)
+        await stack.enter_async_context(reload_on_hangup(config, settings, server))
         stop = _stop_signal()
         remove_previous(previous)
         ready(tracking_base, url_of(dashboard_socket, settings.dashboard))
         await stop.wait()
         log.info("stopping")
+
+
+@asynccontextmanager
+async def reload_on_hangup(config: Path, settings: Settings, server: Server) -> AsyncIterator[None]:
+    """While this lasts SIGHUP takes up the newest stored configuration and geo data."""
+    hangup = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
+
+    async def reload() -> None:
+        while True:
+            await hangup.wait()
+            hangup.clear()
+            try:
+                await _reload(config, settings, server)
+            except Exception:
+                log.exception("the reload failed; what was in use stays")
+
+    reloading = asyncio.create_task(reload())
+    try:
+        yield
+    finally:
+        reloading.cancel()
+
+
+async def _reload(config: Path, settings: Settings, server: Server) -> None:
+    try:
+        now = await asyncio.to_thread(load, config)
+    except TncError as error:
+        log.warning("config.toml was not read again", extra={"problem": str(error)})
+    else:
+        changed = [each.name for each in fields(Settings) if getattr(now, each.name) != getattr(settings, each.name)]
+        if changed:
+            log.warning("changed settings take effect at the next start", extra={"settings": changed})
+    version, _ = await asyncio.to_thread(server.workspace.configuration)
+    await asyncio.to_thread(server.live.configured, version)
+    await use_newest(server.workspace, server.tracker)
+    log.info("reloaded", extra={"config_version": server.tracker.plans.version})
 
 
 def _stop_signal() -> asyncio.Event:

@@ -57,3 +57,20 @@ def test_messages_of_libraries_are_not_logged(stderr: io.StringIO, name: str) ->
     log.warning("canary formatted by itself: 203.0.113.77")
 
     assert [needle for needle in ("canary", "203.0.113.77") if needle in stderr.getvalue()] == []
+
+
+def test_one_place_in_the_code_writes_a_limited_number_of_lines_a_minute() -> None:
+    stream, now = io.StringIO(), [0.0]
+    handler = logs.LimitedHandler(stream, clock=lambda: now[0])
+    record = logging.LogRecord("tnc.some", logging.ERROR, "some.py", 7, "it failed", None, None)
+    other = logging.LogRecord("tnc.some", logging.ERROR, "some.py", 8, "another failed", None, None)
+
+    for _ in range(logs.LINES_A_MINUTE + 50):
+        handler.handle(record)
+    handler.handle(other)
+    assert stream.getvalue().count("it failed") == logs.LINES_A_MINUTE
+    assert stream.getvalue().count("another failed") == 1
+    now[0] = 61.0
+    handler.handle(record)
+
+    assert stream.getvalue().endswith("log lines were left out\nit failed\n")

@@ -93,11 +93,16 @@ async def newest_in_use(workspace: Workspace, tracker: Tracker) -> AsyncIterator
 async def _watch(workspace: Workspace, tracker: Tracker) -> None:
     while True:
         await asyncio.sleep(_INTERVAL_SECONDS)
-        try:
-            geo = await asyncio.to_thread(workspace.geo)
-        except OSError:
-            log.exception("geo data cannot be read")
-            continue
-        if geo is not tracker.reader.geo:
-            tracker.reader.geo = tracker.uncounted_reader.geo = geo
-            log.info("new geo data is in use", extra={"data": geo.data})
+        await use_newest(workspace, tracker)
+
+
+async def use_newest(workspace: Workspace, tracker: Tracker) -> None:
+    """Use the installed data from now on."""
+    try:
+        geo = await asyncio.to_thread(workspace.geo)
+    except OSError:
+        log.exception("geo data cannot be read")
+        return
+    if geo is not tracker.reader.geo:
+        tracker.reader.geo = tracker.uncounted_reader.geo = geo
+        log.info("new geo data is in use", extra={"data": geo.data})

@@ -3,6 +3,7 @@
 It imports little: each command brings what it needs, so `tnc version` starts in a fraction of a second.
 """
 
+import errno
 import json
 import os
 import sys
@@ -51,6 +52,9 @@ COMMANDS: Final[Mapping[str, str]] = {
 }
 
 
+_UNWRITTEN: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
+
 class _Group(click.Group):
     """The commands of the table above. A TncError is printed as one sentence and sets the exit code."""
 
@@ -67,13 +71,16 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # at the exit of Python an error could only be a traceback
         except TncError as error:
             click.echo(f"tnc: {error}", err=True)
             ctx.exit(error.exit_code)
         except BrokenPipeError:  # the reader, like `| head`, has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
+        else:
+            return result
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -93,4 +100,11 @@ def version(as_json: bool) -> None:
 
 
 def main() -> None:
-    group(prog_name="tnc")
+    try:
+        group(prog_name="tnc")
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITTEN:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.echo(f"tnc: the output could not be written ({error.strerror}); it is not complete.", err=True)
+        sys.exit(1)

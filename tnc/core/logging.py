@@ -3,12 +3,17 @@
 import json
 import logging
 import sys
+import time
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final
+from typing import Final, TextIO
 
 from tnc.core.settings import LogLevel
 
+LINES_A_MINUTE: Final = 200
+_MINUTE_SECONDS: Final = 60.0
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
 
 
@@ -39,8 +44,42 @@ def _where(trace: TracebackType | None) -> list[str]:
     return places
 
 
+class LimitedHandler(logging.StreamHandler[TextIO]):
+    """At most LINES_A_MINUTE of one place in the code; what is beyond that is counted and reported.
+
+    Level `debug` has no limit: it is turned on for a short time.
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(stream)
+        self._clock = clock
+        self._began = clock()
+        self._written: Counter[tuple[str, int]] = Counter()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called with the handler's lock held."""
+        if self._clock() - self._began >= _MINUTE_SECONDS:
+            self.report()
+        place = (record.pathname, record.lineno)
+        if record.levelno > logging.DEBUG:
+            self._written[place] += 1
+            if self._written[place] > LINES_A_MINUTE:
+                return
+        super().emit(record)
+
+    def report(self) -> None:
+        """Write how many lines were left out since the last time."""
+        omitted = sum(max(0, number - LINES_A_MINUTE) for number in self._written.values())
+        self._written.clear()
+        self._began = self._clock()
+        if omitted:
+            line = logging.LogRecord(__name__, logging.WARNING, __file__, 0, "log lines were left out", None, None)
+            line.count = omitted
+            super().emit(line)
+
+
 def set_up_logs(level: LogLevel) -> None:
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LimitedHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
     root = logging.getLogger()
     root.handlers = [handler]

@@ -326,7 +326,9 @@ def installed(toml: str = SHOP, *, clock: Clock | None = None) -> Iterator[Insta
         key = Path(folder) / "key"
         key.write_text(new_key_text())
         key.chmod(0o600)
-        settings = Settings(data=Path(folder) / "data", key=key, allow_hosts=("127.0.0.1",))
+        settings = Settings(
+            data=Path(folder) / "data", key=key, allow_hosts=("127.0.0.1",), trusted_proxies=("127.0.0.0/8",)
+        )
         Workspace.create(settings, world).close()
         with Workspace(settings, world, to_write=True, loop=loop) as workspace:
             workspace.agents = _agents()

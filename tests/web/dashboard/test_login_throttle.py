@@ -53,7 +53,7 @@ def test_one_accounts_failures_do_not_delay_another() -> None:
 
 
 @pytest.mark.parametrize("networks", [1, 2, 7, 5_000])
-def test_all_together_may_try_thirty_times_a_minute(networks: int) -> None:
+def test_networks_without_a_sign_in_may_try_fifty_times_a_minute_together(networks: int) -> None:
     throttle, tried = Throttle(), []
     for number in range(50 * 600):
         guesser = Guesser(str(number), f"network {number % networks}")
@@ -61,7 +61,26 @@ def test_all_together_may_try_thirty_times_a_minute(networks: int) -> None:
             tried.append(number * 20)
 
     for minute in range(0, 540_000, 7_000):
-        assert sum(minute <= at < minute + MINUTE_MS for at in tried) <= OTHERS_A_MINUTE + FREQUENT_A_MINUTE == 30
+        assert sum(minute <= at < minute + MINUTE_MS for at in tried) <= OTHERS_A_MINUTE + FREQUENT_A_MINUTE == 50
+
+
+def test_a_dozen_new_networks_do_not_keep_the_owner_out() -> None:
+    throttle = Throttle()
+    for number in range(50 * 60):
+        throttle.wait_ms(Guesser(str(number), f"network {number % 12}"), now_ms=number * 20)
+
+    assert throttle.wait_ms(B, now_ms=MINUTE_MS) == 0
+
+
+def test_a_network_that_signed_in_before_is_let_in_during_a_flood_from_everywhere() -> None:
+    throttle = Throttle()
+    assert throttle.wait_ms(B, now_ms=0) == 0
+    throttle.succeeded(B)
+    for number in range(50 * 50):
+        throttle.wait_ms(Guesser(str(number), f"network {number}"), now_ms=number * 20)
+
+    assert throttle.wait_ms(A, now_ms=50_000) > 0
+    assert throttle.wait_ms(B, now_ms=50_000) == 0
 
 
 def test_a_flood_from_a_few_networks_does_not_block_others() -> None:

@@ -22,7 +22,9 @@ from tnc.store.days.inbox import STRAY, UNMATCHED, Call, CallOutcome, InboxRow, 
 from tnc.store.days.transactions import Writer
 from tnc.store.days.writer import DayWriter, utc_date
 from tnc.store.workspace import Workspace
+from tnc.tracking.conversions.call_limits import LARGEST_BYTES, CallLimits, cut
 from tnc.tracking.conversions.csv_import import ConversionFile
+from tnc.tracking.conversions.networks import WRONG_KEY
 from tnc.tracking.conversions.postback import Incoming, click_named, read_postback
 from tnc.tracking.conversions.record import Caller, RecordedConversion, record_conversion
 from tnc.tracking.conversions.remap import remap_all
@@ -36,6 +38,8 @@ _UNKNOWN_CLICK: Final = (
     "No click here has this id: another tracker made it, it is older than the retention of clicks, or the network sends"
     " something else than what {click_id} put into the offer's URL. Check the macro in the network's postback URL."
 )
+_TOO_MANY_KEYS: Final = "too many wrong keys: wait a minute"
+_CUT: Final = f"Its parameters were longer than {LARGEST_BYTES} bytes and are stored shortened."
 _REFUSED: Final[Mapping[str, str]] = {
     "wrong key": "The postback did not have the network's key: put key=... into its postback URL, or remove `key`.",
     "address not allowed": "The caller's IP address is not among the network's `allow_ips`: add it if it is theirs.",
@@ -72,6 +76,7 @@ class PostbackInbox:
         self._workspace = workspace
         self._writer = writer
         self._listener = listener
+        self.limits = CallLimits(workspace.paths.data)
 
     # -- conversions as they come in
 
@@ -113,11 +118,14 @@ class PostbackInbox:
         """Process a postback and store it. Raises UnavailableError when the disk refuses its conversion."""
         now_ms = self._workspace.world.now_ms()
         today = utc_date(now_ms)
+        if call.origin != "test" and not self.limits.may_try_key(call.peer_ip, now_ms):
+            self.limits.not_kept += 1
+            return PostbackReply(status=429, text=_TOO_MANY_KEYS, outcome="refused")
         try:
             return self._receive(call, _read(call), now_ms, today)
         except InvalidError as error:
             reply = PostbackReply(status=400, text=str(error), outcome="invalid")
-            self._store_unmatched(today, _row(call, now_ms, reply, note=str(error)), click_named(call.params))
+            self._store_unmatched(today, call, _row(call, now_ms, reply, note=str(error)), click_named(call.params))
             return reply
 
     def _receive(self, call: PostbackCall, incoming: Incoming, now_ms: int, today: Date) -> PostbackReply:
@@ -127,13 +135,18 @@ class PostbackInbox:
             nonlocal stored
             if date == today:
                 stored = True
+                if recorded.refused is not None and not self._keeps(call, now_ms):
+                    _count_not_kept(writer)
+                    return
                 self._add(writer, _row_of(call, now_ms, recorded), incoming.click_id)
 
         caller = Caller(origin=call.origin, peer_ip=call.peer_ip, currencies=self._currencies())
         recorded = self.convert(incoming, caller, also=store_with_it)
+        if recorded.refused == WRONG_KEY or recorded.outcome is not None:
+            self.limits.note_key(call.peer_ip, now_ms, right=recorded.outcome is not None)
         if recorded.refused == "unknown click":
-            self._store_unmatched(today, _row_of(call, now_ms, recorded), incoming.click_id)
-        elif not stored:
+            self._store_unmatched(today, call, _row_of(call, now_ms, recorded), incoming.click_id)
+        elif not stored and (recorded.refused is None or self._keeps(call, now_ms)):
             self._store(today, _row_of(call, now_ms, recorded), incoming.click_id)
         return _reply(recorded)
 
@@ -141,11 +154,16 @@ class PostbackInbox:
         settings = self._workspace.settings
         return frozenset({settings.currency, *dict(settings.rates)})
 
+    def _keeps(self, call: PostbackCall, now_ms: int) -> bool:
+        return call.origin == "test" or self.limits.keeps(call.peer_ip, now_ms)
+
     def _store(self, today: Date, row: InboxRow, click_id: ClickId | None) -> None:
         self._writer.later((self._workspace.id, today), lambda writer: self._add(writer, row, click_id))
 
-    def _store_unmatched(self, today: Date, row: InboxRow, click_id: ClickId | None) -> None:
-        """A postback for an erased click is counted and not stored."""
+    def _store_unmatched(self, today: Date, call: PostbackCall, row: InboxRow, click_id: ClickId | None) -> None:
+        """A postback for an erased click is counted and not stored; nor is one beyond the limits."""
+        if not self._keeps(call, row.at_ms):
+            return
         if self._workspace.erasures.find_erased(_clicks_in(row, click_id)).wait():
             self._writer.later((self._workspace.id, today), _count_erased)
         else:
@@ -286,6 +304,10 @@ def _clicks_in(row: InboxRow, click_id: ClickId | None) -> set[ClickId]:
     return {*strays, *([] if click_id is None else [click_id])}
 
 
+def _count_not_kept(writer: DayWriter) -> None:
+    writer.count("postbacks beyond the limits", 1)
+
+
 def _count_erased(writer: DayWriter) -> None:
     writer.count("postbacks for erased clicks", 1)
 
@@ -317,10 +339,15 @@ def _row_of(call: PostbackCall, at_ms: int, recorded: RecordedConversion) -> Inb
 
 
 def _row(call: PostbackCall, at_ms: int, reply: PostbackReply, *, note: str) -> InboxRow:
+    params = {name: _MASK if name.lower() in _SECRETS else value for name, value in call.params.items()}
+    if reply.status >= 400 and sum(map(len, params.values())) + sum(map(len, params)) > LARGEST_BYTES // 4:
+        shorter = cut(params)
+        note = note if shorter == params else f"{note} {_CUT}"
+        params = shorter
     stored = Call(
         method=call.method,
         path=call.path,
-        params={name: _MASK if name.lower() in _SECRETS else value for name, value in call.params.items()},
+        params=params,
         origin=call.origin,
         peer=None if call.peer_ip is None else truncate_ip(call.peer_ip),
         status=reply.status,

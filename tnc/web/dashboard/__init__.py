@@ -9,6 +9,7 @@ from tnc.core.passwords import Passwords
 from tnc.core.process import background_pool
 from tnc.destinations.sender import Sender
 from tnc.reports.client import ReportClient
+from tnc.visitors.client_ip import ClientIpReader
 from tnc.web.dashboard.assets import Assets
 from tnc.web.dashboard.keys import (
     ACCOUNTS,
@@ -16,6 +17,7 @@ from tnc.web.dashboard.keys import (
     HASHERS,
     HOSTS,
     PASSWORDS,
+    PROXIES,
     QUERIES,
     REPORTS,
     SENDER,
@@ -53,6 +55,7 @@ def dashboard_app(
     app[ACCOUNTS] = services.workspace.accounts
     app[PASSWORDS] = passwords
     app[WORLD] = services.workspace.world
+    app[PROXIES] = ClientIpReader(services.workspace.settings.trusted_proxies, cloudflare=False)
     app[HOSTS] = frozenset(host.casefold() for host in hosts)
     app[THROTTLE] = Throttle()
     app[ASSETS] = Assets.load()

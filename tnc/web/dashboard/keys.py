@@ -12,6 +12,7 @@ from tnc.core.passwords import Passwords
 from tnc.destinations.sender import Sender
 from tnc.reports.client import ReportClient
 from tnc.store.accounts import Accounts, User
+from tnc.visitors.client_ip import ClientIpReader
 from tnc.web.dashboard.assets import Assets
 from tnc.web.dashboard.login_throttle import Throttle
 from tnc.web.dashboard.queries import Queries
@@ -27,6 +28,7 @@ HASHERS: Final = web.AppKey("HASHERS", ThreadPoolExecutor)
 WORLD: Final = web.AppKey("WORLD", World)
 ASSETS: Final = web.AppKey("ASSETS", Assets)
 TEMPLATES: Final = web.AppKey("TEMPLATES", jinja2.Environment)
+PROXIES: Final = web.AppKey("PROXIES", ClientIpReader)
 HOSTS: Final = web.AppKey("HOSTS", frozenset[str])
 
 USER: Final = web.RequestKey("USER", User)

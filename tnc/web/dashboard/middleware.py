@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from tnc.core.errors import RefusedError, TncError
-from tnc.web.dashboard.keys import ACCOUNTS, HOSTS, USER, WORLD
+from tnc.web.dashboard.keys import ACCOUNTS, HOSTS, PROXIES, USER, WORLD
 from tnc.web.dashboard.pages import error_page
 
 log = logging.getLogger(__name__)
@@ -20,6 +20,7 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS: Final = ("/sign-in", "/static/")
 # RFC 9110, 7.2, without the user names that a URL could have: a browser sends none.
 _HOST: Final = re.compile(r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?")
+_CLIENT_HEADERS: Final = ("x-forwarded-for", "forwarded", "x-real-ip")
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 
 _HEADERS: Final = {
@@ -54,6 +55,8 @@ async def errors_become_pages(request: web.Request, handler: Handler) -> web.Str
         if answer.status < 400:
             raise
         return error_page(request, answer.status)
+    except ConnectionError:
+        raise  # the browser is gone: nothing failed here
     except Exception:
         reference = request.app[WORLD].token(4).hex()
         log.exception("a page failed", extra={"route": request.match_info.handler.__qualname__, "reference": reference})
@@ -122,15 +125,28 @@ async def signed_in(request: web.Request, handler: Handler) -> web.StreamRespons
     return await handler(request)
 
 
+@web.middleware
+async def form_is_readable(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a body that is no form with 400. The handler gets the form that was read here: aiohttp keeps it."""
+    if request.method not in SAFE_METHODS:
+        try:
+            await request.post()
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception as error:  # aiohttp and the codecs raise many kinds
+            raise web.HTTPBadRequest from error
+    return await handler(request)
+
+
 def is_https(request: web.Request) -> bool:
     """Whether the browser speaks TLS to us, or to a proxy on this machine that says so."""
     return request.secure or (request.headers.get("X-Forwarded-Proto") == "https" and request.remote in _LOOPBACK)
 
 
 def client_of(request: web.Request) -> str:
-    """The client's IP address; behind a proxy on this machine the one that the proxy saw, which it puts last."""
-    seen = ",".join(request.headers.getall("X-Forwarded-For", ())) if request.remote in _LOOPBACK else ""
-    return seen.rpartition(",")[2].strip() or request.remote or ""
+    """The client's IP address; behind a trusted proxy the one that the proxy names."""
+    headers = {name: ",".join(request.headers.getall(name)) for name in _CLIENT_HEADERS if name in request.headers}
+    return request.app[PROXIES].find(request.remote or "", headers).ip or ""
 
 
 def cookie_name(request: web.Request) -> str:
@@ -153,4 +169,5 @@ MIDDLEWARES: Final = (
     host_is_ours,
     unsafe_is_same_origin,
     signed_in,
+    form_is_readable,
 )

@@ -1,33 +1,51 @@
 """Small pages of the tracking domain: health, second page of a double meta refresh, CSV files, robots.txt."""
 
 import asyncio
+from typing import Final
 
 from aiohttp import web
 
 from tnc import __version__
 from tnc.web.tracking import responses as answers
+from tnc.web.tracking.click import read
 from tnc.web.tracking.keys import Tracking
 
+_LOOPBACK: Final = ("127.0.0.1", "::1")
+_FORWARDED: Final = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "CF-Connecting-IP", "Via")
 
-async def health(tracking: Tracking, _request: web.BaseRequest, _word: str) -> web.StreamResponse:
+
+async def health(tracking: Tracking, request: web.BaseRequest, _word: str) -> web.StreamResponse:
     """GET /-/health: 200, or 503 while clicks cannot be recorded; visitors are redirected in both cases.
 
-    While the clock is doubted the status is `degraded`, with 200.
+    While the clock is doubted the status is `degraded`, with 200. Version and counts are shown to this machine only.
     """
     recording = tracking.click_log.recording()
     doubted = tracking.services.workspace.clock.doubt() is not None
     working = "degraded" if doubted else "ok"
-    told = {
+    told: dict[str, object] = {
         "status": working if recording.failing is None else "not recording",
         "clock": "doubted" if doubted else "ok",
-        "version": __version__,
-        "config_version": tracking.tracker.plans.version,
-        "waiting": recording.waiting,
-        "lost": recording.lost,
     }
+    if _is_local(tracking, request):
+        told |= {
+            "version": __version__,
+            "config_version": tracking.tracker.plans.version,
+            "waiting": recording.waiting,
+            "lost": recording.lost,
+            "postbacks_not_kept": tracking.services.conversions.limits.not_kept,
+        }
     return web.json_response(
         told, status=200 if recording.failing is None else 503, headers={"Cache-Control": "no-store"}
     )
+
+
+def _is_local(tracking: Tracking, request: web.BaseRequest) -> bool:
+    """Whether a program on this machine asks. A proxy on it names the client, whether it is trusted or not."""
+    asked = read(request, tracking.world.now_ms())
+    ip = tracking.tracker.uncounted_reader.facts(asked, None).ip
+    if ip not in _LOOPBACK:
+        return False
+    return tracking.proxies.is_trusted(request.remote or "") or not any(name in request.headers for name in _FORWARDED)
 
 
 async def second_page(tracking: Tracking, _request: web.BaseRequest, token: str) -> web.StreamResponse:
