@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.web.dashboard.conftest import Open
 from tests.web.dashboard.installed import NOW_MS, Installation
-from tnc.core.clock import DAY_MS, HOUR_MS
+from tnc.core.clock import DAY_MS, HOUR_MS, new_id
 from tnc.reports.client import ReportClient
 from tnc.web.dashboard.overview import by_hour, first_hour_ms, summary
 
@@ -23,6 +23,16 @@ async def test_today_is_compared_with_yesterday_until_the_same_time(owner: Open,
     assert "<dt>Visits</dt>\n    <dd>7" in text
     assert "3 more than 4 before" in text
     assert "Today until 14:05 UTC" in text
+
+
+async def test_amounts_without_a_rate_are_named(owner: Open, fresh: Installation) -> None:
+    fresh.visits([fresh.arriving(at_ms=NOW_MS - 2000)])
+    bought = {"click_id": new_id(NOW_MS - 1000, bytes(8)), "clicked_at": "2026-11-23T14:05:05.123Z"}
+    fresh.import_clicks(bought | {"campaign": "summer", "cost": 3.5, "currency": "XOF"})
+    client = await owner(fresh)
+
+    for path in ("/", "/reports"):
+        assert "+ 3.50 XOF (1 amount) is not in cost" in await client.text(path)
 
 
 async def test_every_hour_is_in_the_table(owner: Open, shared: Installation) -> None:
