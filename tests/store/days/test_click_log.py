@@ -339,11 +339,11 @@ async def test_a_commit_that_is_wrongly_reported_as_failed_is_stored_once(
 
 
 async def test_only_writes_of_a_detached_day_wait(tmp_path: Path) -> None:
-    lent, go_on = threading.Event(), threading.Event()
+    detached, go_on = threading.Event(), threading.Event()
     path = day_path(tmp_path / "days", *TODAY)
 
     def work() -> str:
-        lent.set()
+        detached.set()
         go_on.wait()
         for search in FINISHING:
             finish(path, search)
@@ -352,7 +352,7 @@ async def test_only_writes_of_a_detached_day_wait(tmp_path: Path) -> None:
     async with running(tmp_path) as log:
         assert await put(log, 1) == [True]
         lending = asyncio.create_task(log.detach(TODAY, work))
-        await asyncio.to_thread(lent.wait)
+        await asyncio.to_thread(detached.wait)
 
         counting = asyncio.create_task(log.run(TODAY, lambda writer: writer.count("whole", 1)))
         coming = asyncio.create_task(log.put(MAIN, numbered(2)))
@@ -380,13 +380,13 @@ async def test_only_writes_of_a_detached_day_wait(tmp_path: Path) -> None:
 
 
 async def test_a_day_is_reattached_when_the_work_fails_and_at_the_end(tmp_path: Path) -> None:
-    lent, go_on = threading.Event(), threading.Event()
+    detached, go_on = threading.Event(), threading.Event()
 
     def fails() -> None:
         raise OSError("no space")
 
     def works() -> None:
-        lent.set()
+        detached.set()
         go_on.wait()
 
     async with running(tmp_path) as log:
@@ -395,7 +395,7 @@ async def test_a_day_is_reattached_when_the_work_fails_and_at_the_end(tmp_path: 
         assert await put(log, 1) == [True]
 
         lending = asyncio.create_task(log.detach(TODAY, works))
-        await asyncio.to_thread(lent.wait)
+        await asyncio.to_thread(detached.wait)
         waiting = asyncio.create_task(log.put(MAIN, numbered(2)))
         await asyncio.sleep(0.05)
     go_on.set()
