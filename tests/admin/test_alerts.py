@@ -1,4 +1,4 @@
-"""Alerts: one mail about what arises, never two in an hour, and nothing breaks when mail does."""
+"""Alerts: one mail per new problem, at most one per hour, and no failure when mail fails."""
 
 import asyncio
 import sqlite3
@@ -38,7 +38,7 @@ FULL = "[tnc] clicks cannot be recorded"
 
 @dataclass
 class Postman:
-    """Keeps what he is given, unless he cannot."""
+    """Collects mails, or fails to send them."""
 
     letters: list[Email] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)  # message ids
@@ -197,7 +197,7 @@ def test_a_mail_that_fails_is_retried_and_reported_by_doctor(place: Place) -> No
     place.look()
 
     (finding,) = (each for each in examine(place.workspace) if each.check == "mail")
-    assert len(place.postman.tried) == 1, "the second is not even tried"
+    assert len(place.postman.tried) == 1, "the second mail was tried"
     assert (finding.state, finding.fix) == ("warning", "Fix the cause, then type: tnc mail test")
     assert "2 alerts could not be mailed" in finding.text
     assert "(535)" in finding.text
@@ -251,8 +251,8 @@ def test_a_privacy_request_is_mailed_on_its_reminder_days(place: Place) -> None:
     for _ in range(days * 4):
         place.look(later_ms=DAY_MS // 4)
 
-    told = [subject.removeprefix("[tnc] privacy request r1 is due in ") for subject in place.postman.subjects]
-    assert [text for text in told if text.endswith(" days")] == ["20 days", "10 days", "5 days", "2 days"]
+    subjects = [subject.removeprefix("[tnc] privacy request r1 is due in ") for subject in place.postman.subjects]
+    assert [text for text in subjects if text.endswith(" days")] == ["20 days", "10 days", "5 days", "2 days"]
     place.look(later_ms=DAY_MS)
     assert place.postman.subjects[-1] == "[tnc] privacy requests are overdue"
 
@@ -270,7 +270,7 @@ def test_without_mail_no_check_runs(tmp_path: Path) -> None:
     )
 
 
-# ------------------------------------------------------------------------------------------ all of it together
+# ------------------------------------------------------------------------------------------ in the server
 
 SHOP = """
 [[offer]]

@@ -1,4 +1,4 @@
-"""A backup opens for its keyring alone, forgets what was erased since, and comes back whole otherwise."""
+"""A backup is decrypted by its own keyring only, and restores everything except what was erased since."""
 
 import json
 import resource
@@ -35,8 +35,8 @@ def backup(full: SmallWorkspace, folder: Path) -> Path:
     return Path(Backups(full.workspace).create(folder)["file"])
 
 
-def restored(told: dict[str, str], now_ms: int = NOW_MS) -> Workspace:
-    return Workspace(settings.load(Path(told["config"])), World(now_ms=lambda: now_ms), to_write=False)
+def restored(result: dict[str, str], now_ms: int = NOW_MS) -> Workspace:
+    return Workspace(settings.load(Path(result["config"])), World(now_ms=lambda: now_ms), to_write=False)
 
 
 def ids(workspace: Workspace) -> set[str]:
@@ -67,10 +67,10 @@ def test_a_backup_is_one_private_file_without_keys_tokens_or_plain_text(full: Sm
 
 
 def test_every_record_of_a_new_backup_can_be_decrypted(full: SmallWorkspace, tmp_path: Path) -> None:
-    told = Backups(full.workspace).verify(backup(full, tmp_path / "copies"))
+    result = Backups(full.workspace).verify(backup(full, tmp_path / "copies"))
 
-    assert told["refused"] == 0
-    assert told["opened"] == told["records"] > 42
+    assert result["refused"] == 0
+    assert result["opened"] == result["records"] > 42
 
 
 def test_verify_refuses_exactly_the_records_erased_since(full: SmallWorkspace, tmp_path: Path) -> None:
@@ -93,10 +93,10 @@ def test_a_restore_of_an_old_backup_brings_back_all_other_visitors(full: SmallWo
     others = {click for click in full.click_ids() if not click.startswith("canary")}
     erase_canary(full)
 
-    told = Backups(full.workspace).restore(path, tmp_path / "again")
+    result = Backups(full.workspace).restore(path, tmp_path / "again")
 
-    assert (told["clicks"], told["refused"]) == (36, 6)
-    with restored(told) as workspace:
+    assert (result["clicks"], result["refused"]) == (36, 6)
+    with restored(result) as workspace:
         assert ids(workspace) == others
         assert workspace.erasures.find_erased([ClickId("canary-2026-11-22-0000")]).wait()
         for name in ("config.toml", "control.db"):
@@ -123,8 +123,8 @@ def test_restored_clicks_can_be_searched_and_reported(full: SmallWorkspace, tmp_
     with small_workspace(tmp_path / "again") as again:
         assert told_of(again, "canary-2026-11-23-0000") == history
         assert again.eraser().find(again.eraser().subject(visitor=CANARY_VISITOR)) == found
-        for by, told in before.items():
-            assert again.report(*by.split(",")) == told
+        for by, result in before.items():
+            assert again.report(*by.split(",")) == result
 
 
 def test_record_numbers_are_not_reused_after_a_restore(full: SmallWorkspace, tmp_path: Path) -> None:
@@ -145,10 +145,10 @@ def test_days_past_their_retention_are_not_restored(full: SmallWorkspace, tmp_pa
     path = backup(full, tmp_path / "copies")
     full.now_ms = NOW_MS + 89 * DAY_MS
 
-    told = Backups(full.workspace).restore(path, tmp_path / "again")
+    result = Backups(full.workspace).restore(path, tmp_path / "again")
 
-    assert told["expired_days"] == 2
-    with restored(told, full.now_ms) as workspace:
+    assert result["expired_days"] == 2
+    with restored(result, full.now_ms) as workspace:
         assert workspace.histories.dates() == [DAYS[2]]
 
 
@@ -157,9 +157,9 @@ def test_a_day_whose_key_was_destroyed_is_not_restored(full: SmallWorkspace, tmp
     Retention(full.workspace, full.writer, roll_up_days=lambda _settings, _dates: None).set({"clicks": 1})
 
     assert Backups(full.workspace).verify(path)["opened"] > 0
-    told = Backups(full.workspace).restore(path, tmp_path / "again")
+    result = Backups(full.workspace).restore(path, tmp_path / "again")
 
-    assert (told["expired_days"], told["clicks"]) == (2, 14)
+    assert (result["expired_days"], result["clicks"]) == (2, 14)
 
 
 def test_another_installation_cannot_decrypt_a_backup(full: SmallWorkspace, tmp_path: Path) -> None:
@@ -218,23 +218,23 @@ def test_backups_are_listed_newest_first(full: SmallWorkspace, tmp_path: Path) -
     full.now_ms += MINUTE_MS
     second = backup(full, tmp_path / "copies")
 
-    told = Backups(full.workspace).all_files(tmp_path / "copies")
+    result = Backups(full.workspace).all_files(tmp_path / "copies")
 
-    assert [each["file"] for each in told] == [str(second), str(first)]
-    assert {each["clicks"] for each in told} == {42}
+    assert [each["file"] for each in result] == [str(second), str(first)]
+    assert {each["clicks"] for each in result} == {42}
 
 
 def test_requests_and_retention_times_are_restored_as_they_are_now(full: SmallWorkspace, tmp_path: Path) -> None:
     privacy_requests = PrivacyRequests(full.workspace, full.eraser())
     before, _ = privacy_requests.submit("question", text="Who are you?", contact="")
     path = backup(full, tmp_path / "copies")
-    privacy_requests.move(before.request_id, "denied", reason="nobody could be told")
+    privacy_requests.move(before.request_id, "denied", reason="no address to reply to")
     after, _ = privacy_requests.submit("access", text="What do you have?", contact="")
     Retention(full.workspace, full.writer, roll_up_days=lambda _settings, _dates: None).set({"clicks": 30})
 
-    told = Backups(full.workspace).restore(path, tmp_path / "again")
+    result = Backups(full.workspace).restore(path, tmp_path / "again")
 
-    with restored(told) as workspace:
+    with restored(result) as workspace:
         states = {each.request_id: [step.state for step in each.steps] for each in workspace.register.all_of().wait()}
         assert states == {before.request_id: ["received", "denied"], after.request_id: ["received"]}
         assert workspace.settings.clicks_days == 30
@@ -257,7 +257,7 @@ def rewritten(path: Path, content: dict[str, bytes], name: str = "changed") -> P
 
 
 def without_the_last_row(day: bytes) -> bytes:
-    """Messages of a day without its last one."""
+    """The messages of a day without the last one."""
     position = last = 0
     while position < len(day):
         last, position = position, position + 4 + int.from_bytes(day[position : position + 4], "big")
@@ -320,9 +320,9 @@ def test_a_changed_backup_is_neither_verified_nor_restored(full: SmallWorkspace,
 def test_a_rewritten_but_equal_backup_is_accepted(full: SmallWorkspace, tmp_path: Path) -> None:
     path = backup(full, tmp_path / "copies")
 
-    told = Backups(full.workspace).verify(rewritten(path, members(path)))
+    result = Backups(full.workspace).verify(rewritten(path, members(path)))
 
-    assert (told["refused"], told["opened"]) == (0, told["records"])
+    assert (result["refused"], result["opened"]) == (0, result["records"])
 
 
 def test_a_list_of_backups_names_those_that_cannot_be_read(full: SmallWorkspace, tmp_path: Path) -> None:

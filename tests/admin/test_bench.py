@@ -1,4 +1,4 @@
-"""`tnc bench`, and the crowd that every figure rests on."""
+"""`tnc bench`, and the load generator of all measurements."""
 
 import json
 import math
@@ -21,7 +21,7 @@ WHOLE = b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 2\r\n\r\nok"
 
 @contextmanager
 def listener(*pieces: bytes) -> Iterator[tuple[str, int]]:
-    """Answers each connection with these pieces, one after the other, and closes it."""
+    """Sends these pieces to each connection, one after the other, and closes it."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as bound:
 
         def serve() -> None:

@@ -1,4 +1,4 @@
-"""What lies below the files is told by the lines of the kernel."""
+"""Disk encryption is detected from the kernel's files in /proc and /sys."""
 
 import os
 from pathlib import Path, PurePosixPath
@@ -40,7 +40,7 @@ def test_the_nearest_mount_counts() -> None:
 
 
 def device(devices: Path, name: str, *below: Path, uuid: str | None = None) -> Path:
-    """As the kernel shows one."""
+    """Write the files by which the kernel describes a device."""
     made = devices / name
     (made / "slaves").mkdir(parents=True)
     for each in below:

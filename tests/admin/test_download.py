@@ -1,4 +1,4 @@
-"""Files are fetched whole or not at all, and a key goes to nobody but its publisher."""
+"""Downloads are complete or fail, and a license key is sent to its publisher only."""
 
 import io
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Geo data is renewed by a child of the server, when it is due and the owner wants it."""
+"""A child process of the server updates geo data when it is due and the settings allow it."""
 
 import logging
 import threading
@@ -53,12 +53,12 @@ def test_due_data_is_downloaded_by_a_child_and_failures_are_reported(
         child.start_if_due()
         until(lambda: "zscaler" in {each.name for each in workspace.addresses.manifest().items})
 
-        def told() -> bool:
+        def has_warned() -> bool:
             child.start_if_due()
             return bool(caplog.records)
 
         with caplog.at_level(logging.WARNING):
-            until(told)
+            until(has_warned)
         child.stop()
 
     assert workspace.geo().lookup("9.9.9.9").tor is True

@@ -1,4 +1,4 @@
-"""The jobs a server runs by itself: each in its turn, when others fail, when the clock is set, and at a stop."""
+"""Scheduled jobs: intervals, failures, clock changes and stops."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ from tnc.core.errors import FailedError, NotFoundError, UnavailableError
 from tnc.core.process import BACKGROUND_NICENESS
 
 SOON = 0.01
-LOWEST = 19  # of priorities; the tests may run under `nice` themselves
+LOWEST = 19  # compared as differences, because the tests may run under `nice`
 
 
 def job(name: str, run: object) -> Job:
@@ -132,27 +132,27 @@ async def test_a_job_runs_when_it_is_asked_for_and_the_answer_says_how_it_went()
 
     table = jobs(Job("good", "does good", HOUR, lambda: turns.append("good")), Job("bad", "does bad", HOUR, fails))
     async with table.running():
-        told = await asyncio.to_thread(table.do, "good")
+        result = await asyncio.to_thread(table.do, "good")
         with pytest.raises(FailedError, match="the job bad failed"):
             await asyncio.to_thread(table.do, "bad")
         with pytest.raises(NotFoundError, match="there are: good, bad"):
             table.do("else")
 
     assert turns == ["good"]
-    assert (told["job"], told["failed"], told["every_seconds"]) == ("good", False, 3600)
-    assert told["last_at"] is not None
+    assert (result["job"], result["failed"], result["every_seconds"]) == ("good", False, 3600)
+    assert result["last_at"] is not None
     assert [(each["job"], each["failed"]) for each in table.to_json()] == [("good", False), ("bad", True)]
     with pytest.raises(UnavailableError):
         table.do("good")
 
 
-# ------------------------------------------------------------------------------------------ clocks that are set
+# ------------------------------------------------------------------------------------------ clock changes
 
 
 class Clocks:
-    """A wall clock and a monotonic one that move when a test says so, and a table of jobs that counts its runs.
+    """A wall clock and a monotonic clock that a test moves, and a table of jobs that counts its runs.
 
-    APScheduler reads the wall clock itself, so it is given this one.
+    APScheduler reads the wall clock itself, so its clock is replaced by this one.
     """
 
     def __init__(self, now: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,19 +185,19 @@ class Clocks:
             yield
 
     async def set_by(self, **span: float) -> list[str]:
-        """Somebody sets the wall clock, no time passes; what ran because of it."""
+        """Set the wall clock while no time passes; returns the jobs that ran because of it."""
         self.wall_s += timedelta(**span).total_seconds()
         return await self._runs()
 
     async def passes(self, **span: float) -> list[str]:
-        """Time passes, at once; what ran then."""
+        """Move both clocks ahead at once; returns the jobs that ran."""
         seconds = timedelta(**span).total_seconds()
         self.wall_s += seconds
         self.steady_s += seconds
         return await self._runs()
 
     async def _runs(self) -> list[str]:
-        """What is due is submitted in one go, and it has run when a job has run that was asked for after it."""
+        """The jobs that ran. All due jobs are submitted at once, and a job that is requested afterwards runs last."""
         self.jobs._scheduler._process_jobs()
         await asyncio.to_thread(self.jobs.do, "nothing")
         runs, self.runs[:] = sorted(self.runs), []
@@ -213,7 +213,7 @@ async def test_jobs_run_at_their_times(monkeypatch: pytest.MonkeyPatch) -> None:
         assert clocks.next_in_seconds() == {"minute": 60, "night": 70 * 60}
         assert await clocks.passes(seconds=59) == []
         assert await clocks.passes(seconds=2) == ["minute"]
-        assert await clocks.passes(minutes=68, seconds=58) == ["minute"]  # 03:09:59; missed runs are not made up for
+        assert await clocks.passes(minutes=68, seconds=58) == ["minute"]  # 03:09:59; missed runs are not repeated
         assert await clocks.passes(minutes=1) == ["minute", "night"]
         assert await clocks.passes(hours=23, minutes=59) == ["minute"]
         assert await clocks.passes(minutes=1) == ["minute", "night"]

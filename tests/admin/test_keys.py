@@ -1,4 +1,4 @@
-"""The keyring: changed without losing a click, whole or said not to be, and copied with a date."""
+"""Key rotation, where the key comes from, `keys verify`, and escrow copies of the keyring."""
 
 import os
 import secrets
@@ -49,9 +49,9 @@ def opened_again(full: SmallWorkspace) -> set[str]:
 def test_after_a_rotation_only_the_new_key_decrypts(full: SmallWorkspace) -> None:
     before, old_text = full.click_ids(), full.workspace.settings.key.read_text()
 
-    told = Keys(full.workspace).rotate()
+    result = Keys(full.workspace).rotate()
 
-    assert told["files"] == 5, "the installation, the workspace and three days"
+    assert result["files"] == 5, "the installation, the workspace and three days have a file each"
     assert full.click_ids() == before == opened_again(full)
     full.workspace.settings.key.write_text(old_text)
     with pytest.raises(RefusedError, match="does not open"):
@@ -69,7 +69,7 @@ def test_no_block_of_the_keyring_under_the_old_key_remains(full: SmallWorkspace)
 
 @pytest.mark.parametrize("done", range(6))
 def test_an_interrupted_key_rotation_loses_nothing(full: SmallWorkspace, done: int) -> None:
-    """The file holds both lines until every file of the ring is closed by the new key."""
+    """The key file holds both keys until every file of the keyring is encrypted with the new key."""
     before = full.click_ids()
     former = full.workspace.settings.key.read_text().strip()
     line, kek, _ = new_line("file", secret=None)
@@ -111,9 +111,9 @@ def test_only_the_right_passphrase_decrypts(full: SmallWorkspace, monkeypatch: p
 
 
 def test_a_split_key_needs_both_halves(full: SmallWorkspace, tmp_path: Path) -> None:
-    told = Keys(full.workspace).rotate("split")
+    result = Keys(full.workspace).rotate("split")
     half = tmp_path / "half"
-    half.write_text(told["other_half"])
+    half.write_text(result["other_half"])
 
     (kek,) = read_keys(full.workspace.settings.key, environment={"TNC_KEY_SECRET_FILE": str(half)})
 
@@ -148,17 +148,17 @@ def test_a_damaged_key_is_reported(full: SmallWorkspace) -> None:
     assert "Restore the newest copy of the folder `ring`" in problems[0]
 
 
-# ---------------------------------------------------------------------------------------------------- the copy
+# ---------------------------------------------------------------------------------------------------- escrow copies
 
 
 def test_an_escrow_contains_the_current_keyring(full: SmallWorkspace, tmp_path: Path) -> None:
-    told = Keys(full.workspace).escrow(str(tmp_path / "ring.zip"))
+    result = Keys(full.workspace).escrow(str(tmp_path / "ring.zip"))
 
-    with zipfile.ZipFile(told["file"]) as archive:
+    with zipfile.ZipFile(result["file"]) as archive:
         names = set(archive.namelist())
         assert {"ring/installation", "ring/main/keys", "ring/main/2026-11-22"} <= names
         assert archive.read("ring/main/2026-11-22") == (full.workspace.paths.ring / MAIN / "2026-11-22").read_bytes()
-    assert Path(told["file"]).stat().st_mode & 0o777 == 0o600
+    assert Path(result["file"]).stat().st_mode & 0o777 == 0o600
 
 
 def test_an_escrow_from_before_an_erasure_is_named_until_it_is_replaced(full: SmallWorkspace, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_an_escrow_from_before_an_erasure_is_named_until_it_is_replaced(full: Sm
 
 
 def test_erasures_since_an_escrow_are_counted_by_epochs_not_by_the_clock(full: SmallWorkspace, tmp_path: Path) -> None:
-    """By time the copy would be the newer one."""
+    """By its time the copy would be newer."""
     keys, eraser = Keys(full.workspace), full.eraser()
     keys.escrow(str(tmp_path / "ring.zip"))
     full.now_ms -= HOUR_MS
@@ -190,4 +190,4 @@ def test_erasures_since_an_escrow_are_counted_by_epochs_not_by_the_clock(full: S
     full.record(canary_click("of-a-later-day", at_ms=noon_ms(later)))
     eraser.erase(eraser.subject(click="of-a-later-day", only=True))
 
-    assert keys.status()["escrow"]["erasures_since"] == 1, "the copy has no key of that day"
+    assert keys.status()["escrow"]["erasures_since"] == 1, "the copy has a key of that day"

@@ -1,4 +1,4 @@
-"""Mail to the owner, against a server that takes nothing on trust."""
+"""Mail to the owner, against a server that checks everything."""
 
 import email
 import email.policy

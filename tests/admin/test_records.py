@@ -1,4 +1,4 @@
-"""Records of processing follow the configuration; the kit for a breach counts people, not guesses."""
+"""Records of processing follow the configuration; the breach report counts visitors."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,29 +65,29 @@ def test_records_of_processing_change_with_the_receivers(full: SmallWorkspace) -
 def test_records_of_processing_name_purposes_categories_retention_and_measures(full: SmallWorkspace) -> None:
     apply(full, SHOP)
 
-    told = processing(full.workspace)
+    result = processing(full.workspace)
 
-    assert [each["campaign"] for each in told["purposes"]] == ["summer"]
-    assert {"ip", "user_agent", "visitor", "country"} <= {each["field"] for each in told["categories"]}
-    assert told["retention"]["clicks"] == "clicks: 90 days"
-    assert {"key file", "keyring", "requests"} <= {each["check"] for each in told["measures"]}
+    assert [each["campaign"] for each in result["purposes"]] == ["summer"]
+    assert {"ip", "user_agent", "visitor", "country"} <= {each["field"] for each in result["categories"]}
+    assert result["retention"]["clicks"] == "clicks: 90 days"
+    assert {"key file", "keyring", "requests"} <= {each["check"] for each in result["measures"]}
 
 
 def test_a_breach_report_counts_visitors_by_country(full: SmallWorkspace) -> None:
-    told = breach(full.workspace, since_ms=noon_ms(DAYS[0]), until_ms=noon_ms(DAYS[1]))
+    result = breach(full.workspace, since_ms=noon_ms(DAYS[0]), until_ms=noon_ms(DAYS[1]))
 
-    assert (told["clicks"], told["visitors"], told["conversions"]) == (14, 13, 3)
-    assert told["by_country"] == [{"country": "US", "clicks": 14, "visitors": 13}]
-    assert told["days"] == ["2026-11-22"]
-    assert told["became_aware_at"] == "2026-11-24T18:00:00.000Z"
-    assert told["tell_the_authority_by"] == "2026-11-27T18:00:00.000Z"
+    assert (result["clicks"], result["visitors"], result["conversions"]) == (14, 13, 3)
+    assert result["by_country"] == [{"country": "US", "clicks": 14, "visitors": 13}]
+    assert result["days"] == ["2026-11-22"]
+    assert result["became_aware_at"] == "2026-11-24T18:00:00.000Z"
+    assert result["tell_the_authority_by"] == "2026-11-27T18:00:00.000Z"
 
 
 def test_the_draft_of_a_notification_has_figures_and_no_personal_data(full: SmallWorkspace) -> None:
-    told = breach(full.workspace, since_ms=noon_ms(DAYS[0]) - DAY_MS, until_ms=noon_ms(DAYS[2]) + DAY_MS)
+    result = breach(full.workspace, since_ms=noon_ms(DAYS[0]) - DAY_MS, until_ms=noon_ms(DAYS[2]) + DAY_MS)
 
-    assert "about 13 visitors of links, 42 visits" in told["draft"]
-    assert [name for name, needle in NEEDLES.items() if needle in str(told).encode()] == []
+    assert "about 13 visitors of links, 42 visits" in result["draft"]
+    assert [name for name, needle in NEEDLES.items() if needle in str(result).encode()] == []
 
 
 def test_a_breach_report_includes_restricted_clicks(full: SmallWorkspace) -> None:

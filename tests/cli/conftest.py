@@ -1,4 +1,4 @@
-"""Commands in this process, over a data directory of their own."""
+"""Commands that run in this process, on a data directory of the test's own."""
 
 import json
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def tnc(settings: Settings) -> Tnc:
-    """Types a command."""
+    """Runs a command."""
     settings.key.write_text(new_key_text())
     settings.key.chmod(0o600)
     Workspace.create(settings, World()).close()

@@ -1,4 +1,4 @@
-"""`tnc destination` without a server: everything can be looked at, tried, and put in line again."""
+"""`tnc destination` without a server: list, show, log, preview, test, replay and resume."""
 
 import json
 from collections.abc import Callable
@@ -90,7 +90,7 @@ def shop(tnc: Tnc, tmp_path: Path) -> Tnc:
 
 @pytest.fixture
 def clicked(shop: Tnc, settings: Settings) -> Clicked:
-    """Records a click of now, as a visit leaves it."""
+    """Record a click like that of a visit, at the current time."""
 
     def click(**visit: Any) -> ClickId:
         world = World()
@@ -136,13 +136,13 @@ def logged(shop: Tnc, destination: str) -> list[dict[str, Any]]:
 def test_destinations_are_listed_with_status_and_queue(shop: Tnc, converted: Clicked) -> None:
     converted()
 
-    told = {each["id"]: each for each in shop("destination", "list", "--json").json}
+    result = {each["id"]: each for each in shop("destination", "list", "--json").json}
 
-    assert {name: each["state"] for name, each in told.items()} == {
+    assert {name: each["state"] for name, each in result.items()} == {
         "meta-main": "active", "file": "active", "quiet": "paused", "source-ads": "active",
     }  # fmt: skip
-    assert told["meta-main"]["deliveries"] == {"queued": 1}
-    assert told["file"]["deliveries"] == {"done": 1}
+    assert result["meta-main"]["deliveries"] == {"queued": 1}
+    assert result["file"]["deliveries"] == {"done": 1}
     assert "active" in shop("destination", "list").out
 
 
@@ -192,18 +192,18 @@ def test_a_preview_uses_the_current_traffic_class(shop: Tnc, clicked: Clicked, s
 
         days.transact((MAIN, workspace.histories.dates()[0]), find_out)
 
-    told = shop("destination", "preview", "meta-main", "--click", click_id, "--json").json
+    result = shop("destination", "preview", "meta-main", "--click", click_id, "--json").json
 
-    assert (told["send"], told["why"]) == (False, "not-human")
+    assert (result["send"], result["why"]) == (False, "not-human")
 
 
 def test_a_preview_shows_the_selected_conversion(shop: Tnc, converted: Clicked) -> None:
     click_id = converted()
     [first] = [each["conversion_id"] for each in shop("click", click_id, "--json").json["conversions"]]
-    told = shop("click", click_id).out
-    assert f"  {first}  sale" in told  # in words, and not as Python writes them
-    assert not {"True", "False", "None"} & set(told.split())
-    assert "{'" not in told
+    result = shop("click", click_id).out
+    assert f"  {first}  sale" in result  # as words, and not as Python prints them
+    assert not {"True", "False", "None"} & set(result.split())
+    assert "{'" not in result
     shop("conversion", "add", "--click", click_id, "--event", "deposit", "--payout", "50")
 
     words = ("destination", "preview", "meta-main", "--click", click_id, "--json")
@@ -289,12 +289,12 @@ def test_a_test_event_is_sent_marked_and_its_reply_shown(shop: Tnc, tmp_path: Pa
         )
         assert shop("apply", str(file)).code == 0
 
-        told = shop("destination", "test", "hook", "--json")
+        result = shop("destination", "test", "hook", "--json")
         receiver.answer_next(400, "no")
         refused = shop("destination", "test", "hook")
 
-    assert (told.code, told.json["ok"], told.json["status"]) == (0, True, 204)
-    assert [each["id"] for each in receiver.events] == [told.json["event_id"]]
+    assert (result.code, result.json["ok"], result.json["status"]) == (0, True, 204)
+    assert [each["id"] for each in receiver.events] == [result.json["event_id"]]
     assert refused.code == 1
     assert "http-400" in refused.err
 

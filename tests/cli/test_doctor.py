@@ -1,6 +1,4 @@
-"""`tnc doctor` on visitors and conversions: what nobody knows, what is old, the proof that reviewers see what people
-see, and what does not come in or go out.
-"""
+"""`tnc doctor` on geo data, declared crawlers, postbacks, destinations, keys and disks."""
 
 import json
 import resource
@@ -88,10 +86,10 @@ def test_doctor_names_stale_data_and_failed_updates(tnc: Tnc, settings: Settings
     file.write_text("9.9.9.0/24\n")
     tnc("ipdb", "add", str(file), "--kind", "tor")
     manifest = settings.data / "ipdb" / MANIFEST
-    told = json.loads(manifest.read_text())
-    told["items"][0]["added_at_ms"] -= 3 * DAY_MS
-    told["problems"] = {"mine": "the server answered 500"}
-    manifest.write_text(json.dumps(told))
+    result = json.loads(manifest.read_text())
+    result["items"][0]["added_at_ms"] -= 3 * DAY_MS
+    result["problems"] = {"mine": "the server answered 500"}
+    manifest.write_text(json.dumps(result))
 
     found = findings(tnc, "geo data")
 
@@ -164,11 +162,11 @@ def test_the_standard_filter_applies_and_only_logs(tnc: Tnc) -> None:
     assert 'mode = "monitor"' in tnc("export").out
 
 
-# ------------------------------------------------------------------------------------------ in and out
+# ------------------------------------------------------------------------------------------ postbacks and deliveries
 
 
-def called(settings: Settings, **outcomes: int) -> None:
-    """So many calls of networks came to that, just now."""
+def store_postbacks(settings: Settings, **outcomes: int) -> None:
+    """Store so many postbacks with each outcome, at the current time."""
     world = World()
     now_ms = world.now_ms()
     with (
@@ -187,9 +185,9 @@ def called(settings: Settings, **outcomes: int) -> None:
 
 
 def test_many_unmatched_postbacks_are_an_alert_with_the_main_reason(tnc: Tnc, settings: Settings) -> None:
-    called(settings, new=30, unmapped=3)
+    store_postbacks(settings, new=30, unmapped=3)
     before = findings(tnc, "postbacks")
-    called(settings, unknown_click=9)
+    store_postbacks(settings, unknown_click=9)
 
     (alert,) = findings(tnc, "postbacks")
 
@@ -200,7 +198,7 @@ def test_many_unmatched_postbacks_are_an_alert_with_the_main_reason(tnc: Tnc, se
 
 
 def test_a_few_unmatched_postbacks_are_no_alert(tnc: Tnc, settings: Settings) -> None:
-    called(settings, unknown_click=5, new=5)
+    store_postbacks(settings, unknown_click=5, new=5)
 
     assert [each["state"] for each in findings(tnc, "postbacks")] == ["ok"]
 
@@ -216,7 +214,7 @@ def test_doctor_reports_a_stopped_destination_with_its_fix(tnc: Tnc, settings: S
     assert "tnc destination resume meta-main" in found["fix"]
 
 
-# ------------------------------------------------------------------------------------- keys and what lies below
+# ------------------------------------------------------------------------------------- keys and disks
 
 
 def test_doctor_names_a_keyring_copy_from_before_an_erasure(tnc: Tnc, settings: Settings, tmp_path: Path) -> None:
@@ -254,14 +252,14 @@ def test_doctor_warns_of_core_dumps_that_would_hold_keys(tnc: Tnc, most: int, st
     assert found["state"] == state
 
 
-@pytest.mark.parametrize(("encrypted", "told"), [(True, ("ok", "")), (False, ("warning", "LUKS"))])
+@pytest.mark.parametrize(("encrypted", "expected"), [(True, ("ok", "")), (False, ("warning", "LUKS"))])
 def test_doctor_warns_when_disk_encryption_is_not_detected(
-    tnc: Tnc, settings: Settings, monkeypatch: pytest.MonkeyPatch, encrypted: bool, told: tuple[str, str]
+    tnc: Tnc, settings: Settings, monkeypatch: pytest.MonkeyPatch, encrypted: bool, expected: tuple[str, str]
 ) -> None:
     disks = {settings.data: encrypted}
     monkeypatch.setattr("tnc.admin.doctor.is_encrypted", disks.__getitem__)
 
     (found,) = findings(tnc, "disk encryption")
 
-    assert found["state"] == told[0]
-    assert told[1] in found["fix"]
+    assert found["state"] == expected[0]
+    assert expected[1] in found["fix"]

@@ -1,4 +1,4 @@
-"""`tnc report` converts each amount by the rate of its day, from a file that the owner keeps."""
+"""`tnc report` converts each amount by the rate of its day, from the owner's file of rates."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -25,8 +25,8 @@ def test_a_report_converts_by_the_rate_of_the_day(tnc: Tnc, settings: Settings, 
 
     missing = tnc(*ask)
     (settings.data / "rates.csv").write_text(f"day,currency,rate\n{days[0]},EUR,2\n{days[1]},EUR,3\n")
-    told = tnc(*ask).json
+    result = tnc(*ask).json
 
     assert (missing.code, "rates.csv" in missing.err) == (2, True)
-    assert [row["cost"] for row in told["rows"]] == [3, 4]
-    assert (told["currency"], told["totals"]["cost"]) == ("USD", 7)
+    assert [row["cost"] for row in result["rows"]] == [3, 4]
+    assert (result["currency"], result["totals"]["cost"]) == ("USD", 7)

@@ -1,4 +1,4 @@
-"""`tnc init` makes a whole data directory, or nothing at all."""
+"""`tnc init` creates a complete data directory or leaves nothing behind."""
 
 from pathlib import Path
 

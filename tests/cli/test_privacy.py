@@ -1,4 +1,4 @@
-"""Commands about people and keys, typed as people mistype them, with and without somebody there."""
+"""The commands `privacy`, `keys`, `backup`, `breach` and `ropa`, with typing errors and with unknown visitors."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ TODAY = utc_date(World().now_ms())
 
 @pytest.fixture
 def clicked(tnc: Tnc, tmp_path: Path) -> Tnc:
-    """With one click of somebody."""
+    """A data directory with one click."""
     file = tmp_path / "shop.toml"
     file.write_text('[[offer]]\nid="a"\nurl="https://a.example/"\n[[campaign]]\nid="summer"\n')
     assert tnc("apply", str(file)).code == 0
@@ -43,8 +43,8 @@ def clicked(tnc: Tnc, tmp_path: Path) -> Tnc:
     return tnc
 
 
-def counts(told: dict[str, list[dict[str, int]]]) -> int:
-    return sum(each["count"] for each in told["stores"])
+def counts(result: dict[str, list[dict[str, int]]]) -> int:
+    return sum(each["count"] for each in result["stores"])
 
 
 @pytest.mark.parametrize("command", ["find", "export", "erase", "restrict", "unrestrict", "object"])
@@ -217,7 +217,7 @@ def test_a_keyring_copy_recorded_without_epochs_is_compared_by_time(
     assert clicked("keys", "escrow", str(tmp_path / "ring.zip")).code == 0
     with closing(sqlite3.connect(settings.data / "control.db")) as database:
         database.execute("drop table escrow_epochs")
-        database.execute("pragma user_version = 1")  # whose databases may lack it
+        database.execute("pragma user_version = 1")  # the disk format in which the table may be missing
 
     assert clicked("keys", "status", "--json").json["escrow"]["erasures_since"] == 0
     receipt = clicked("privacy", "erase", "--click", "somebodys-click").json
@@ -251,8 +251,8 @@ def test_an_unreadable_backup_leaves_no_files_behind(clicked: Tnc, settings: Set
 
 
 def test_a_breach_report_covers_a_period(clicked: Tnc) -> None:
-    told = clicked("breach", "report", "--from", "today", "--json").json
-    assert (told["clicks"], told["visitors"]) == (1, 1)
+    result = clicked("breach", "report", "--from", "today", "--json").json
+    assert (result["clicks"], result["visitors"]) == (1, 1)
     assert clicked("breach", "report", "--from", "now", "--to", "today").code == 2
     assert clicked("breach", "report", "--from", "whenever").code == 2
 
@@ -328,7 +328,7 @@ def test_overdue_requests_exit_1(tnc: Tnc, settings: Settings) -> None:
     assert len(every.json) == 2
 
 
-# ------------------------------------------------------------------------------------- words in the clear
+# ------------------------------------------------------------------------------------- personal data in plain text
 
 
 def test_plain_text_in_a_file_is_reported_until_it_is_gone(clicked: Tnc, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""`tnc reclassify`: the current conditions of a filter tried on past clicks, applied, and undone."""
+"""`tnc reclassify`: a dry run on past clicks, the change of their classification, and its undo."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -49,7 +49,7 @@ Visits = Callable[..., list[str]]
 
 @pytest.fixture
 def shop(tnc: Tnc, settings: Settings, tmp_path: Any) -> Callable[..., Done]:
-    """Applies the shop with a filter."""
+    """Applies the campaign with a filter of these conditions."""
 
     def apply(when: str, mode: str = "enforce") -> Done:
         file = tmp_path / "shop.toml"
@@ -63,7 +63,7 @@ def shop(tnc: Tnc, settings: Settings, tmp_path: Any) -> Callable[..., Done]:
 
 @pytest.fixture
 def visits(tnc: Tnc, settings: Settings) -> Visits:
-    """Visitors by address and user agent come to a campaign; their click ids."""
+    """Record a visit for each IP address and user agent; returns the click ids."""
 
     def come(*visitors: tuple[str, str], campaign: str = "summer", **headers: str) -> list[str]:
         with (
@@ -99,7 +99,7 @@ def test_new_conditions_are_tried_applied_and_undone(tnc: Tnc, shop: Callable[..
     before = tnc("click", firefox, "--json").json
     assert report(tnc) == (3, 0)
 
-    shop(NO_FIREFOX)  # alone it changes nothing past
+    shop(NO_FIREFOX)  # applying it does not change past clicks
     assert (tnc("click", firefox, "--json").json, report(tnc)) == (before, (3, 0))
 
     tried = tnc("reclassify", "strict", "--dry-run", "--json").json
@@ -112,7 +112,7 @@ def test_new_conditions_are_tried_applied_and_undone(tnc: Tnc, shop: Callable[..
     assert (done["examined"], done["changed"], done["dry_run"]) == (2, 1, False)
     assert report(tnc) == (3, 1)
     assert (after["filter"], after["reasons"]) == ("strict", ["filter_browser"])
-    assert {**after, "filter": None, "reasons": []} == before  # where it went stays
+    assert {**after, "filter": None, "reasons": []} == before  # the destination of the click does not change
     assert tnc("click", chrome, "--json").json["filter"] is None
     assert tnc("reclassify", "strict", "--json").json["changed"] == 0
 
@@ -154,12 +154,12 @@ def test_explain_shows_the_decision_and_later_changes(tnc: Tnc, shop: Callable[.
     shop(NO_FIREFOX)
     tnc("reclassify", "strict")
 
-    told = tnc("explain", firefox, "--json").json
+    result = tnc("explain", firefox, "--json").json
 
-    assert told["same"] is True
-    assert (told["recorded"]["filter"], told["recomputed"]["filter"]) == (None, None)
-    assert told["now"] == {"filter": "strict", "reasons": ["filter_browser"], "traffic": "human"}
-    assert "filter strict" in told["trace"][-1]["text"]
+    assert result["same"] is True
+    assert (result["recorded"]["filter"], result["recomputed"]["filter"]) == (None, None)
+    assert result["now"] == {"filter": "strict", "reasons": ["filter_browser"], "traffic": "human"}
+    assert "filter strict" in result["trace"][-1]["text"]
 
 
 def test_no_filter_checks_declared_crawlers(tnc: Tnc, shop: Callable[..., Done], visits: Visits) -> None:
@@ -167,9 +167,9 @@ def test_no_filter_checks_declared_crawlers(tnc: Tnc, shop: Callable[..., Done],
     (crawler,) = visits((AMERICA, GOOGLE))
     shop('{ fact = "country", is = ["US"] }')
 
-    told = tnc("reclassify", "strict", "--json").json
+    result = tnc("reclassify", "strict", "--json").json
 
-    assert (told["examined"], told["changed"]) == (1, 0)
+    assert (result["examined"], result["changed"]) == (1, 0)
     assert tnc("click", crawler, "--json").json["filter"] is None
     assert tnc("explain", crawler, "--json").json["same"] is True
 
@@ -179,15 +179,15 @@ def test_a_truncated_fact_matches_as_it_did_or_the_click_is_skipped(
 ) -> None:
     asked = '{ fact = "ip", in = ["90.0.0.1/32"] }'
     shop(asked)
-    (asked_then,) = visits((FRANCE, CHROME))  # France without consent: the address is cut before it is kept
+    (asked_then,) = visits((FRANCE, CHROME))  # France, without consent: the IP address is truncated before it is stored
     shop(NOBODY)
     (not_asked_then,) = visits((FRANCE, CHROME))
     assert tnc("click", asked_then, "--json").json["ip"] == "90.0.0.0/24"
 
     shop(asked)
-    told = tnc("reclassify", "strict", "--json").json
+    result = tnc("reclassify", "strict", "--json").json
 
-    assert (told["examined"], told["changed"]) == (2, 0)
+    assert (result["examined"], result["changed"]) == (2, 0)
     assert tnc("click", asked_then, "--json").json["filter"] == "strict"
     assert tnc("click", not_asked_then, "--json").json["filter"] is None
 

@@ -1,4 +1,4 @@
-"""`tnc retention` and `tnc doctor` when the clock cannot be believed, or when much is due at once."""
+"""`tnc retention` and `tnc doctor` when the clock is doubted, or when many days are due at once."""
 
 import json
 import time
@@ -16,12 +16,12 @@ from tnc.core.settings import Settings
 
 SetClock = Callable[[int], None]
 
-pytestmark = pytest.mark.timeout(240)  # sums are made by a child that lets everybody else go first
+pytestmark = pytest.mark.timeout(240)  # the sums are made by a child process of low priority
 
 
 @pytest.fixture
 def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
-    """Commands find the clock of the machine so many milliseconds ahead."""
+    """Set the clock that commands see ahead by so many milliseconds."""
 
     def set_(ahead_ms: int) -> None:
         real = World().now_ms
@@ -88,18 +88,18 @@ def test_a_withheld_click_is_not_answered(tnc: Tnc, imported: set[str], set_cloc
         assert tnc("explain", click).code == 3
 
 
-def test_yes_is_the_owners_word(tnc: Tnc, imported: set[str], set_clock: SetClock) -> None:
+def test_yes_confirms_the_clock(tnc: Tnc, imported: set[str], set_clock: SetClock) -> None:
     set_clock(100 * DAY_MS)
 
-    told = tnc("retention", "run", "--yes", "--json").json
+    result = tnc("retention", "run", "--yes", "--json").json
 
-    assert sum(each["clicks"] for each in told["days"]) == len(imported)
+    assert sum(each["clicks"] for each in result["days"]) == len(imported)
     assert "clock" not in failed(tnc)
     set_clock(0)
     assert clicks(tnc) == set()
 
 
-def test_as_of_is_the_owners_word_too(tnc: Tnc, imported: set[str], set_clock: SetClock) -> None:
+def test_as_of_confirms_the_clock_too(tnc: Tnc, imported: set[str], set_clock: SetClock) -> None:
     set_clock(365 * DAY_MS)
     then = rfc3339(int(time.time() * 1000) + 86 * DAY_MS)
 
@@ -117,13 +117,13 @@ def test_a_clock_that_is_hours_off_is_believed(tnc: Tnc, imported: set[str], set
 
 
 def keep_clicks(settings: Settings, days: int) -> None:
-    """The owner edits `config.toml`."""
+    """Change the retention time of clicks in `config.toml`."""
     config = settings.data / "config.toml"
     text = config.read_text().partition("[retention]")[0]
     config.write_text(f"{text}\n[retention]\nclicks_days = {days}\n")
 
 
-def test_more_than_a_fifth_of_the_days_waits_for_the_owners_word(
+def test_more_than_a_fifth_of_the_days_is_deleted_only_with_yes(
     tnc: Tnc, settings: Settings, imported: set[str]
 ) -> None:
     keep_clicks(settings, 4)
@@ -142,7 +142,7 @@ def test_more_than_a_fifth_of_the_days_waits_for_the_owners_word(
     assert tnc("retention", "run").code == 0
 
 
-def test_a_few_days_are_deleted_without_a_word(tnc: Tnc, settings: Settings, imported: set[str]) -> None:
+def test_a_few_days_are_deleted_without_confirmation(tnc: Tnc, settings: Settings, imported: set[str]) -> None:
     keep_clicks(settings, 7)
 
     assert tnc("retention", "run").code == 0

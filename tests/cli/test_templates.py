@@ -1,20 +1,20 @@
-"""`tnc template`: what there is, whose an address is, and making it one's own."""
+"""`tnc template`: list, find by URL, show, and add to the configuration."""
 
 from tests.cli.conftest import Tnc
 
 
 def test_templates_are_listed_with_how_well_they_are_documented(tnc: Tnc) -> None:
-    told = tnc("template", "list", "--json").json
+    result = tnc("template", "list", "--json").json
 
-    assert len(told) > 150
-    assert {each["confidence"] for each in told} == {"confirmed", "corroborated", "reported", "memory"}
+    assert len(result) > 150
+    assert {each["confidence"] for each in result} == {"confirmed", "corroborated", "reported", "memory"}
     assert {each["type"] for each in tnc("template", "list", "--type", "network", "--json").json} == {"network"}
 
 
 def test_a_network_is_recognised_by_its_offer_url(tnc: Tnc) -> None:
-    told = tnc("template", "list", "--url", "https://trk.maxbounty.com/?aid=1&s2=", "--json").json
+    result = tnc("template", "list", "--url", "https://trk.maxbounty.com/?aid=1&s2=", "--json").json
 
-    assert told[0]["id"] == "maxbounty"
+    assert result[0]["id"] == "maxbounty"
 
 
 def test_placeholders_must_be_filled_in_before_a_template_is_applied(tnc: Tnc) -> None:

@@ -1,4 +1,4 @@
-"""A small shop with a campaign of every kind, and what visitors, networks and the owner say to it while it runs."""
+"""A small shop with a campaign of every kind, and requests, postbacks and commands to its running server."""
 
 import http.client
 import json
@@ -94,7 +94,7 @@ _CLICK = re.compile(rb"\r\nLocation: [^\r]*?[?&](?:s2|k)=([0-9a-z]+)")
 @dataclass(frozen=True, slots=True)
 class Answer:
     status: int
-    headers: dict[str, str]  # by lower-case name
+    headers: dict[str, str]  # names in lower case
     body: str
 
     @property
@@ -110,7 +110,7 @@ def ask(
     headers: dict[str, str] | None = None,
     body: bytes | None = None,
 ) -> Answer:
-    """One request, no redirect followed. Without a user agent that is named it is a desktop browser's."""
+    """Send one request and follow no redirect. The default user agent is that of a desktop browser."""
     connection = http.client.HTTPConnection(*appliance.tracking, timeout=120)
     agent = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"}
     try:
@@ -130,13 +130,13 @@ def click_of(answer: Answer | bytes) -> str:
     return found[1].decode()
 
 
-def postback(appliance: Appliance, click_id: str, **said: str) -> Answer:
-    return ask(appliance, "/postback?" + urlencode({"cid": click_id, "key": "s3cret"} | said))
+def postback(appliance: Appliance, click_id: str, **params: str) -> Answer:
+    return ask(appliance, "/postback?" + urlencode({"cid": click_id, "key": "s3cret"} | params))
 
 
 @contextmanager
 def logs_kept() -> Iterator[None]:
-    """A command sets up the logs of its process, and here that is the tests'."""
+    """Restore the logging of the tests afterwards: a command sets up the logging of its process."""
     root, raising = logging.getLogger(), logging.raiseExceptions
     handlers, level = root.handlers, root.level
     try:
@@ -146,22 +146,22 @@ def logs_kept() -> Iterator[None]:
         root.setLevel(level)
 
 
-def printed(appliance: Appliance, *words: str) -> str:
-    """What a command prints that succeeds; run here, which takes no second to start."""
+def run_text(appliance: Appliance, *words: str) -> str:
+    """The output of a command, which must succeed. It runs in this process, which saves a second for its start."""
     with logs_kept():
         done = CliRunner().invoke(group, ["--config", str(appliance.config), *words])
     assert done.exit_code == 0, (done.stderr, done.exception)
     return done.stdout
 
 
-def told(appliance: Appliance, *words: str) -> Any:
-    """What a command prints as JSON."""
-    return json.loads(printed(appliance, *words, "--json"))
+def run_json(appliance: Appliance, *words: str) -> Any:
+    """The output of a command with --json, decoded."""
+    return json.loads(run_text(appliance, *words, "--json"))
 
 
 def all_clicks(appliance: Appliance) -> list[dict[str, Any]]:
     """The click log, oldest first."""
-    lines = printed(appliance, "clicks", "--json").split("\n")
+    lines = run_text(appliance, "clicks", "--json").split("\n")
     return [json.loads(line) for line in lines if line][::-1]
 
 
@@ -170,16 +170,16 @@ def recorded(appliance: Appliance) -> list[str]:
 
 
 def newest(appliance: Appliance) -> dict[str, Any]:
-    click = told(appliance, "clicks", "--limit", "1")
+    click = run_json(appliance, "clicks", "--limit", "1")
     assert isinstance(click, dict)
     return click
 
 
 class Stream:
-    """Visitors who come one after the other in a thread until they are told to stop."""
+    """Sends clicks one after the other in a thread until it is stopped."""
 
     def __init__(self, appliance: Appliance, path: str = "/summer") -> None:
-        self.heard: list[bytes] = []
+        self.replies: list[bytes] = []
         self.answers = Answers()
         self._numbers = count()
         self._stop = threading.Event()
@@ -192,7 +192,7 @@ class Stream:
             yield get(f"{self._path}?ext=e{number}", {"Host": "go.example", "User-Agent": f"Stream/{number % 50}"})
 
     def _run(self) -> None:
-        crowd = Crowd(self._address, self._requests(), self.heard.append)
+        crowd = Crowd(self._address, self._requests(), self.replies.append)
         while not self._stop.is_set():
             answers = crowd.in_turn(8, 0.1)
             self.answers.latencies_ms += answers.latencies_ms
@@ -201,15 +201,15 @@ class Stream:
 
     @property
     def redirected(self) -> list[str]:
-        """Click ids of those who got their redirect."""
-        return [click_of(answer) for answer in list(self.heard) if answer.startswith(b"HTTP/1.1 302")]
+        """Click ids of the replies that are redirects."""
+        return [click_of(answer) for answer in list(self.replies) if answer.startswith(b"HTTP/1.1 302")]
 
     def wait_for(self, number: int) -> None:
-        while len(self.heard) < number and self._thread.is_alive():
+        while len(self.replies) < number and self._thread.is_alive():
             self._stop.wait(0.01)
 
     @contextmanager
-    def flowing(self) -> Iterator["Stream"]:
+    def running(self) -> Iterator["Stream"]:
         self._thread.start()
         try:
             yield self

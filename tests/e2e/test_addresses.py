@@ -1,11 +1,11 @@
-"""Geo data under a running server: swapped without a failure, damaged without harm."""
+"""Geo data files that are replaced or damaged while the server runs."""
 
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.e2e.shop import Stream, ask, click_of, told
+from tests.e2e.shop import Stream, ask, click_of, run_json
 from tests.visitors.shared import needed
 from tnc.admin.bench.appliance import Appliance
 
@@ -14,8 +14,8 @@ WALTHAM = {"X-Forwarded-For": "50.224.126.45"}
 
 
 def city(appliance: Appliance) -> object:
-    """Where the server says that this visitor is from."""
-    return told(appliance, "click", click_of(ask(appliance, "/summer", headers=WALTHAM)))["city"]
+    """The city that the server records for a click from WALTHAM."""
+    return run_json(appliance, "click", click_of(ask(appliance, "/summer", headers=WALTHAM)))["city"]
 
 
 def until(holds: Callable[[], bool], seconds: float = 240) -> None:
@@ -26,31 +26,31 @@ def until(holds: Callable[[], bool], seconds: float = 240) -> None:
 
 
 def test_geo_data_is_replaced_under_load_without_a_failed_click(appliance: Appliance) -> None:
-    with Stream(appliance).flowing() as stream:
+    with Stream(appliance).running() as stream:
         stream.wait_for(50)
         for _ in range(2):
             assert city(appliance) is None
-            assert told(appliance, "ipdb", "add", str(needed(CITY)))["kind"] == "city"
+            assert run_json(appliance, "ipdb", "add", str(needed(CITY)))["kind"] == "city"
             until(lambda: city(appliance) == "Waltham (West End)")
-            assert told(appliance, "ipdb", "remove", "dbip-city-sample-ipv4")
+            assert run_json(appliance, "ipdb", "remove", "dbip-city-sample-ipv4")
             until(lambda: city(appliance) is None)
-        stream.wait_for(len(stream.heard) + 50)
+        stream.wait_for(len(stream.replies) + 50)
 
     assert stream.answers.failed == 0
-    assert len(stream.redirected) == len(stream.heard)
+    assert len(stream.redirected) == len(stream.replies)
 
 
 def test_overwriting_a_geo_file_in_use_fails_no_click_and_logs_one_line(appliance: Appliance) -> None:
-    told(appliance, "ipdb", "add", str(needed(CITY)))
+    run_json(appliance, "ipdb", "add", str(needed(CITY)))
     until(lambda: city(appliance) == "Waltham (West End)")
     (database,) = (appliance.data / "ipdb").glob("*.mmdb")
 
-    with Stream(appliance).flowing() as stream:
+    with Stream(appliance).running() as stream:
         stream.wait_for(50)
-        database.write_bytes(b"")  # as `cp` does it: the same file, cut to nothing and written anew
+        database.write_bytes(b"")  # as `cp` does it: truncate the file, then write to it
         database.write_bytes(needed(CITY).read_bytes()[:50_000])
         assert city(appliance) == "Waltham (West End)"
-        stream.wait_for(len(stream.heard) + 50)
+        stream.wait_for(len(stream.replies) + 50)
     assert appliance.stop() == 0
     appliance.serve()
 
@@ -67,7 +67,7 @@ def test_a_flow_on_a_fact_without_data_is_refused_by_name(stopped: Appliance, tm
         'when = [ { fact = "city", is = ["Oslo"] } ]\noffers = [ { id = "shoes" } ]\n'
     )
     refused = stopped.command("apply", str(file))
-    told(stopped, "ipdb", "add", str(needed(CITY)))
+    run_json(stopped, "ipdb", "add", str(needed(CITY)))
     allowed = stopped.command("apply", str(file))
 
     assert refused.returncode == 2

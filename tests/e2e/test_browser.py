@@ -1,4 +1,4 @@
-"""A real Chromium fetches ahead, which is no visit, and comes, which is one; and a page looks at who came."""
+"""Prefetches, `tnc.js` and its browser check in a real Chromium."""
 
 import http.server
 import threading
@@ -10,12 +10,12 @@ from urllib.parse import quote
 import pytest
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.e2e.shop import all_clicks, told
+from tests.e2e.shop import all_clicks, run_json
 from tests.web.dashboard.browser import Browser, chromium
 from tnc.admin.bench.appliance import Appliance
 
 RULES = '<script type="speculationrules">{{"KIND": [{{"urls": ["{link}"], "eagerness": "immediate"}}]}}</script>'
-# What a page says to have a link fetched before anybody clicks it.
+# What makes a browser prefetch a link.
 AHEAD = {
     "speculation rules": RULES.replace("KIND", "prefetch"),
     "prerender": RULES.replace("KIND", "prerender"),
@@ -25,7 +25,7 @@ AHEAD = {
 
 @contextmanager
 def site(pages: dict[str, str]) -> Iterator[str]:
-    """Pages on a port of their own, and its address. What is not there is an empty page."""
+    """Serve pages on a free port; yields the base URL. Any other path is an empty page."""
 
     class Pages(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -84,7 +84,7 @@ def test_a_prefetch_is_no_visit_and_the_click_after_it_is_one(
     assert {click["traffic"] for click in before} == {"prefetch"}
     (real,) = [click for click in clicks if click["traffic"] != "prefetch"]
     assert real["click_id"] == arrived
-    assert told(stopped, "report", "--by", "campaign")["totals"]["visits"] == 1
+    assert run_json(stopped, "report", "--by", "campaign")["totals"]["visits"] == 1
 
 
 def test_data_check_reports_an_automated_browser_and_hides_its_honeypot_from_people(
@@ -136,14 +136,14 @@ def test_a_thank_you_page_reports_a_conversion_by_script_and_by_pixel(
 
         pages[f"/thanks?cid={click}"] = f"<!doctype html><title>thanks</title>{script}"
         browser.driver.get(f"{address}/thanks?cid={click}")
-        WebDriverWait(browser.driver, 20).until(lambda _: told(stopped, "click", click)["conversions"])
+        WebDriverWait(browser.driver, 20).until(lambda _: run_json(stopped, "click", click)["conversions"])
         pages["/picture"] = (
             f"<!doctype html><title>thanks</title><img src='{base}/conversion.gif?cid={click}&txid=A-2'>"
         )
         browser.driver.get(f"{address}/picture")
-        WebDriverWait(browser.driver, 20).until(lambda _: len(told(stopped, "click", click)["conversions"]) == 2)
+        WebDriverWait(browser.driver, 20).until(lambda _: len(run_json(stopped, "click", click)["conversions"]) == 2)
 
-    by_script, by_picture = told(stopped, "click", click)["conversions"]
+    by_script, by_picture = run_json(stopped, "click", click)["conversions"]
     assert (by_script["event"], by_script["payout"], by_script["txid"]) == ("deposit", 12.5, "A-1")
     assert (by_picture["event"], by_picture["payout"], by_picture["txid"]) == (None, 3, "A-2")
 
@@ -180,9 +180,9 @@ def test_the_script_fills_links_beside_broken_ones_and_reads_options_from_its_ur
         browser.complaints()
         browser.driver.get(f"{base}/none")
         WebDriverWait(browser.driver, 20).until(lambda driver: driver.execute_script("return !!window.tncConversion"))
-        said = " ".join(browser.complaints())
+        messages = " ".join(browser.complaints())
 
     (click,) = all_clicks(stopped)
     assert href["good"] == href["svg"] == f"https://shop.example/?k={click['click_id']}"
     assert (href["empty"], href["bracket"], href["plain"]) == ("http://", "https://[x", "/elsewhere")
-    assert "nothing is recorded" in said
+    assert "nothing is recorded" in messages

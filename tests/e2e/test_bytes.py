@@ -1,4 +1,4 @@
-"""What must not be on the disk is not: every byte under the data directory and of the log, at every moment."""
+"""No personal data in plain text in any file of the data directory or in the log, at any moment."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.e2e.shop import Answer, ask, click_of, postback, printed, recorded
+from tests.e2e.shop import Answer, ask, click_of, postback, recorded, run_text
 from tests.store.records import NEEDLES, PERSONAL
 from tnc.admin.bench.appliance import Appliance
 
@@ -35,14 +35,14 @@ def visit(appliance: Appliance) -> Answer:
 
 
 def leaks(appliance: Appliance, *more: str) -> list[str]:
-    """Personal facts in clear: `file: fact`."""
+    """Personal data in plain text, as `file: name of the value`."""
     needles = NEEDLES | {text: text.encode() for text in more}
     files = [path for path in appliance.data.rglob("*") if path.is_file() and not path.is_socket()]
     found = []
     for path in [*files, appliance.log]:
         try:
             text = path.read_bytes()
-        except FileNotFoundError:  # a temporary one, gone since
+        except FileNotFoundError:  # a temporary file that was deleted meanwhile
             continue
         found += [f"{path.name}: {name}" for name, needle in needles.items() if needle in text]
     return found
@@ -50,7 +50,7 @@ def leaks(appliance: Appliance, *more: str) -> list[str]:
 
 @contextmanager
 def watched(appliance: Appliance) -> Iterator[list[str]]:
-    """Look again and again while something happens."""
+    """Search for leaks every 50 ms; yields the list of what was found so far."""
     found: list[str] = []
     stop = threading.Event()
 
@@ -77,7 +77,7 @@ def test_no_personal_data_is_in_plain_text_while_the_server_runs(appliance: Appl
             ask(appliance, f"/click?cid={ids[-1]}", headers=HEADERS)
             ask(appliance, f"/nowhere?{QUERY}", headers=HEADERS)
             ask(appliance, f"/postback?cid={PERSONAL['external_id']}&payout={SUB}", headers=HEADERS)
-        printed(appliance, "report", "--by", "campaign,sub1,referrer_domain,browser", "--from", "today")
+        run_text(appliance, "report", "--by", "campaign,sub1,referrer_domain,browser", "--from", "today")
 
     assert found == []
     assert leaks(appliance, *ids[:50]) == []
@@ -100,7 +100,7 @@ def test_no_personal_data_is_in_plain_text_after_a_kill_and_a_restart(appliance:
 def test_without_consent_only_a_truncated_ip_address_is_stored_even_encrypted(appliance: Appliance) -> None:
     answer = ask(appliance, "/summer", headers=HEADERS | {"X-Forwarded-For": "2.247.10.77"})
 
-    shown = printed(appliance, "click", click_of(answer))
+    shown = run_text(appliance, "click", click_of(answer))
     assert "2.247.10.0/24" in shown
     assert "2.247.10.77" not in shown
     assert "set-cookie" not in answer.headers
@@ -116,18 +116,18 @@ def test_files_are_readable_by_their_owner_only(appliance: Appliance, tmp_path: 
 
 
 def test_no_file_is_written_outside_the_data_directory(stopped: Appliance, tmp_path: Path) -> None:
-    """Whatever is opened to be written while visitors, reports, an erasure and the end of a day keep it busy."""
+    """Files that are opened for writing during clicks, reports, an erasure and the deletion of a day."""
     if shutil.which("strace") is None:
-        pytest.skip("nobody can look at its system calls here")
+        pytest.skip("strace is not installed")
     calls = tmp_path / "calls"
     stopped.before = ("strace", "-f", "-qq", "-e", "trace=openat,open,creat,rename,link", "-o", str(calls))
     stopped.serve()
     ids = [click_of(visit(stopped)) for _ in range(20)]
     postback(stopped, ids[0], txid="T")
-    printed(stopped, "report", "--by", "campaign,country", "--from", "today")
-    printed(stopped, "privacy", "restrict", "--click", ids[0], "--only")
-    printed(stopped, "privacy", "erase", "--click", ids[1])
-    printed(stopped, "retention", "run", "--as-of", "2099-01-01")
+    run_text(stopped, "report", "--by", "campaign,country", "--from", "today")
+    run_text(stopped, "privacy", "restrict", "--click", ids[0], "--only")
+    run_text(stopped, "privacy", "erase", "--click", ids[1])
+    run_text(stopped, "retention", "run", "--as-of", "2099-01-01")
     (server,) = Path(f"/proc/{stopped.pid}/task/{stopped.pid}/children").read_text().split()
     os.kill(int(server), signal.SIGTERM)
     assert stopped.process is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.shop import Answer, all_clicks, ask, click_of, newest, postback, printed, recorded, told
+from tests.e2e.shop import Answer, all_clicks, ask, click_of, newest, postback, recorded, run_json, run_text
 from tnc.admin.bench.appliance import Appliance
 
 
@@ -26,26 +26,26 @@ def test_a_click_is_sent_on_stored_explained_converted_and_reported(appliance: A
     click_id = click_of(answer)
     assert answer.location == f"https://shop.example/shoes?s2={click_id}&site=news.example"
 
-    click = told(appliance, "click", click_id)
+    click = run_json(appliance, "click", click_id)
     assert (click["campaign"], click["source"], click["flow"], click["offer"]) == ("summer", "ads", "all", "shoes")
     assert (click["external_id"], click["cost"], click["sub1"]) == ("abc-1", 0.25, "news.example")
     assert click["params"] == {"ext": "abc-1", "cpc": "0.25", "site": "news.example", "other": "x y"}
     assert (click["browser"], click["traffic"], click["destination"]) == ("Firefox", "human", answer.location)
 
-    explained = told(appliance, "explain", click_id)
+    explained = run_json(appliance, "explain", click_id)
     assert explained["same"] is True
     assert explained["recorded"] == explained["recomputed"]
 
-    said = postback(appliance, click_id, payout="12.50", currency="USD", status="pending", txid="T-1")
-    assert (said.status, said.body) == (200, "ok")
+    reply = postback(appliance, click_id, payout="12.50", currency="USD", status="pending", txid="T-1")
+    assert (reply.status, reply.body) == (200, "ok")
     again = postback(appliance, click_id, payout="12.50", currency="USD", status="pending", txid="T-1")
     assert (again.status, again.body) == (200, "duplicate")
     assert postback(appliance, click_id, status="approved", txid="T-1").body == "ok"
 
-    (conversion,) = told(appliance, "click", click_id)["conversions"]
+    (conversion,) = run_json(appliance, "click", click_id)["conversions"]
     assert (conversion["status"], conversion["payout"], len(conversion["history"])) == ("sale", 12.5, 2)
 
-    report = told(appliance, "report", "--by", "campaign,offer", "--from", "today")
+    report = run_json(appliance, "report", "--by", "campaign,offer", "--from", "today")
     (row,) = report["rows"]
     assert (row["campaign"], row["offer"]) == ("summer", "shoes")
     assert (row["visits"], row["conversions"], row["sales"]) == (1, 1, 1)
@@ -67,7 +67,7 @@ def test_following_the_click_log_leaves_out_no_click(appliance: Appliance) -> No
         lines = iter(following.stdout.readline, "")
         assert json.loads(next(lines))["click_id"] == before
 
-        with ThreadPoolExecutor(8) as many:  # several of them in one millisecond
+        with ThreadPoolExecutor(8) as many:  # several clicks in the same millisecond
             made = [click_of(answer) for answer in many.map(lambda _: ask(appliance, "/summer"), range(60))]
         followed = [json.loads(next(lines))["click_id"] for _ in made]
         following.kill()
@@ -80,14 +80,14 @@ def test_commands_work_without_a_server(appliance: Appliance) -> None:
     assert appliance.stop() == 0
 
     assert recorded(appliance) == [click_id]
-    assert told(appliance, "explain", click_id)["same"] is True
+    assert run_json(appliance, "explain", click_id)["same"] is True
     assert appliance.command("conversion", "add", "--click", click_id, "--payout", "3").returncode == 0
-    assert len(told(appliance, "click", click_id)["conversions"]) == 1
-    assert told(appliance, "report", "--by", "campaign", "--from", "today")["totals"]["sales"] == 1
+    assert len(run_json(appliance, "click", click_id)["conversions"]) == 1
+    assert run_json(appliance, "report", "--by", "campaign", "--from", "today")["totals"]["sales"] == 1
 
 
 def test_an_export_as_json_equals_the_export_as_toml(shared: Appliance) -> None:
-    assert told(shared, "export") == tomllib.loads(printed(shared, "export"))
+    assert run_json(shared, "export") == tomllib.loads(run_text(shared, "export"))
 
 
 def test_clicks_imported_from_another_tnc_are_shown_as_they_were_there(stopped: Appliance, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_clicks_imported_from_another_tnc_are_shown_as_they_were_there(stopped: 
     file = tmp_path / "there.jsonl"
     file.write_text("\n".join(map(json.dumps, clicks)))
 
-    first, second = (told(stopped, "import", "clicks", str(file)) for _ in range(2))
+    first, second = (run_json(stopped, "import", "clicks", str(file)) for _ in range(2))
 
     assert (first["added"], second["added"], second["known"]) == (2, 0, 2)
     shown = {click["click_id"]: click for click in all_clicks(stopped)}
@@ -110,10 +110,10 @@ def test_clicks_imported_from_another_tnc_are_shown_as_they_were_there(stopped: 
 
 
 def test_try_shows_what_a_click_then_does(shared: Appliance) -> None:
-    tried = told(shared, "try", "quizzed", "--ip", "203.0.113.7", "--user-agent", "Trier/1.0", "--query", "a=1")
+    tried = run_json(shared, "try", "quizzed", "--ip", "203.0.113.7", "--user-agent", "Trier/1.0", "--query", "a=1")
     answer = ask(shared, "/quizzed?a=1", headers={"User-Agent": "Trier/1.0", "X-Forwarded-For": "203.0.113.7"})
 
-    click = told(shared, "click", click_of(answer))
+    click = run_json(shared, "click", click_of(answer))
     assert {name: tried["decision"][name] for name in ("flow", "lander", "offer")} == {
         name: click[name] for name in ("flow", "lander", "offer")
     }
@@ -126,7 +126,7 @@ def test_try_refuses_an_invalid_ip_address(shared: Appliance) -> None:
     assert "'203.0.113.300' is no address" in done.stderr
 
 
-# ----------------------------------------------------------------------------------- what is not a visit
+# ----------------------------------------------------------------------------------- requests that are not visits
 
 
 def test_head_gets_the_same_reply_and_is_not_recorded(shared: Appliance) -> None:
@@ -149,14 +149,14 @@ def test_a_prefetch_is_answered_without_a_redirect_and_marked(shared: Appliance,
     assert "location" not in answer.headers
     assert newest(shared)["traffic"] == "prefetch"
     where = f"domain={host}"
-    assert told(shared, "report", "--by", "campaign", "--from", "today", "--where", where)["totals"]["visits"] == 0
+    assert run_json(shared, "report", "--by", "campaign", "--from", "today", "--where", where)["totals"]["visits"] == 0
 
 
 def test_explain_and_try_show_a_prefetch_as_it_was_answered(shared: Appliance) -> None:
     ask(shared, "/summer", headers={"Sec-Purpose": "prefetch"})
 
-    explained = told(shared, "explain", newest(shared)["click_id"])
-    tried = told(
+    explained = run_json(shared, "explain", newest(shared)["click_id"])
+    tried = run_json(
         shared, "try", "summer", "--user-agent", "Mozilla/5.0 Firefox/130.0", "--header", "Sec-Purpose: prefetch"
     )
 
@@ -209,11 +209,11 @@ def test_a_paused_campaign_answers_404(appliance: Appliance, tmp_path: Path) -> 
     assert ask(appliance, "/quizzed").status == 302
 
 
-# ------------------------------------------------------------------------------------------- pages that send on
+# ------------------------------------------------------------------------------------------- redirects by a page
 
 
 def refreshed(answer: Answer) -> str:
-    """Where a page's meta refresh leads."""
+    """The target of a page's meta refresh."""
     assert answer.status == 200
     assert answer.headers["cache-control"] == "no-store"
     assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -253,11 +253,6 @@ def test_a_script_redirect_works_with_and_without_javascript(shared: Appliance) 
 # ------------------------------------------------------------------------------------------------ landers
 
 
-def offer_and_way(appliance: Appliance, click_id: str) -> tuple[str | None, bool]:
-    click = told(appliance, "click", click_id)
-    return click["offer"], click["lander_clicked_at"] is not None
-
-
 def test_a_lander_click_is_found_by_the_click_id(shared: Appliance) -> None:
     click_id = click_of(ask(shared, "/quizzed"))
 
@@ -266,7 +261,7 @@ def test_a_lander_click_is_found_by_the_click_id(shared: Appliance) -> None:
 
     assert first.location == f"https://shop.example/boots?s2={click_id}"
     assert second.location.startswith(f"https://shop.example/shoes?s2={click_id}")
-    assert told(shared, "click", click_id)["lander_clicked_at"] is not None
+    assert run_json(shared, "click", click_id)["lander_clicked_at"] is not None
     assert ask(shared, f"/click/3?cid={click_id}").status == 404
     assert ask(shared, "/click?cid=nobody").status == 404
 
@@ -278,7 +273,7 @@ def test_a_lander_click_is_found_by_the_cookie(shared: Appliance) -> None:
     away = ask(shared, "/click", headers={"Cookie": cookie, "User-Agent": "another", "X-Forwarded-For": "203.0.113.1"})
 
     assert click_of(away) == click_of(visit)
-    assert told(shared, "click", click_of(visit))["lander_clicked_at"] is not None
+    assert run_json(shared, "click", click_of(visit))["lander_clicked_at"] is not None
 
 
 def test_a_lander_click_is_found_by_the_pseudonym(shared: Appliance) -> None:
@@ -295,7 +290,7 @@ def test_a_lander_click_is_found_by_the_pseudonym_after_a_restart(appliance: App
     appliance.kill()
     appliance.serve()
 
-    for _ in range(20):  # before and after what lies back has been taken up
+    for _ in range(20):  # before and after the server has read the stored clicks
         assert click_of(ask(appliance, "/click", headers=headers)) == visit
         assert ask(appliance, "/click", headers=headers | {"User-Agent": "Somebody/2.0"}).status == 404
 
@@ -305,7 +300,7 @@ def test_a_second_lander_click_is_not_counted(appliance: Appliance) -> None:
     for _ in range(3):
         assert ask(appliance, f"/click/1?cid={click_id}").status == 302
 
-    totals = told(appliance, "report", "--by", "campaign", "--from", "today")["totals"]
+    totals = run_json(appliance, "report", "--by", "campaign", "--from", "today")["totals"]
     assert (totals["lander_views"], totals["lander_clicks"]) == (1, 1)
 
 
@@ -341,15 +336,15 @@ def test_a_simulated_conversion_takes_every_step_and_is_not_counted(stopped: App
     if serving:
         stopped.serve()
 
-    walk = told(stopped, "conversion", "simulate", "capped")
+    walk = run_json(stopped, "conversion", "simulate", "capped")
 
     assert walk["ok"] is True
     assert [(step["step"], step["ok"]) for step in walk["steps"]] == [
         (step, True) for step in ("click", "record", "postback", "conversion", "not counted")
     ]
-    click = told(stopped, "click", walk["click_id"])
+    click = run_json(stopped, "click", walk["click_id"])
     assert [each["status"] for each in click["conversions"]] == ["sale"]
-    totals = told(stopped, "report", "--by", "campaign", "--from", "today")["totals"]
+    totals = run_json(stopped, "report", "--by", "campaign", "--from", "today")["totals"]
     assert (totals["visits"], totals["conversions"]) == (0, 0)
     assert stopped.command("conversion", "simulate", "nowhere").returncode == 3
 
@@ -358,12 +353,12 @@ def test_a_cap_is_exact_under_fifty_postbacks_at_once(appliance: Appliance) -> N
     clicks = [click_of(ask(appliance, "/capped", headers={"User-Agent": f"Buyer/{n}"})) for n in range(50)]
 
     with ThreadPoolExecutor(50) as threads:
-        said = list(threads.map(lambda click_id: postback(appliance, click_id, txid="T"), clicks[:6]))
+        replies = list(threads.map(lambda click_id: postback(appliance, click_id, txid="T"), clicks[:6]))
         assert ask(appliance, "/capped").location.startswith("https://shop.example/few")
-        said += threads.map(lambda click_id: postback(appliance, click_id, txid="T"), [clicks[6]] * 50)
+        replies += threads.map(lambda click_id: postback(appliance, click_id, txid="T"), [clicks[6]] * 50)
 
-    assert {answer.status for answer in said} == {200}
-    assert sorted(answer.body for answer in said[6:]) == ["duplicate"] * 49 + ["ok"]
+    assert {answer.status for answer in replies} == {200}
+    assert sorted(answer.body for answer in replies[6:]) == ["duplicate"] * 49 + ["ok"]
     assert ask(appliance, "/capped").location.startswith("https://shop.example/boots")
     assert postback(appliance, clicks[0], txid="T", status="rejected").body == "ok"
     assert ask(appliance, "/capped").location.startswith("https://shop.example/few")
@@ -379,7 +374,7 @@ def test_the_same_postback_fifty_times_at_once_is_one_conversion(shared: Applian
     click_id = click_of(ask(shared, "/summer"))
 
     with ThreadPoolExecutor(50) as threads:
-        said = list(threads.map(lambda _: postback(shared, click_id, txid="T").body, range(50)))
+        replies = list(threads.map(lambda _: postback(shared, click_id, txid="T").body, range(50)))
 
-    assert sorted(said) == ["duplicate"] * 49 + ["ok"]
-    assert len(told(shared, "click", click_id)["conversions"]) == 1
+    assert sorted(replies) == ["duplicate"] * 49 + ["ok"]
+    assert len(run_json(shared, "click", click_id)["conversions"]) == 1

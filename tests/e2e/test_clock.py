@@ -6,7 +6,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from tests.e2e.shop import ask, click_of, postback, printed, recorded
+from tests.e2e.shop import ask, click_of, postback, recorded, run_text
 from tnc.admin.bench.appliance import Appliance
 
 DAY = 24.0
@@ -14,7 +14,7 @@ TREES = {"clicks": "clicks", "events": "events", "deliveries": "events", "inbox"
 
 
 def serve(appliance: Appliance, hours: float) -> None:
-    """As if the clock were wrong by so much."""
+    """Start the server with a clock that is wrong by `hours`."""
     appliance.python = (sys.executable, str(Path(__file__).with_name("moved_clock.py")), str(hours))
     appliance.serve()
 
@@ -24,7 +24,7 @@ def visits(appliance: Appliance, count: int = 5) -> list[str]:
 
 
 def rows(appliance: Appliance) -> dict[tuple[str, str, int], bytes]:
-    """What is sealed under which number of which tree, by day."""
+    """The encrypted records by day, key tree and record number."""
     found = {}
     for path in sorted((appliance.data / "days").rglob("*.db")):
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
@@ -46,15 +46,15 @@ def test_a_clock_set_forward_and_back_loses_no_click_and_reuses_no_record_number
         answered += visits(stopped)
         stopped.kill() if turn % 2 else stopped.stop()
         now = rows(stopped)
-        assert {place: now.get(place) for place in kept} == kept, "what was written stays under its number"
+        assert {place: now.get(place) for place in kept} == kept, "a record changed or lost its number"
         kept = now
 
     serve(stopped, 0)
     stored = recorded(stopped)
     assert set(answered) <= set(stored)
     assert len(stored) == len(set(stored)) == 35
-    printed(stopped, "report", "--by", "campaign", "--from", "30d")
-    assert "open" in printed(stopped, "keys", "verify")
+    run_text(stopped, "report", "--by", "campaign", "--from", "30d")
+    assert "open" in run_text(stopped, "keys", "verify")
 
 
 def test_a_start_months_ahead_destroys_nothing_until_the_owner_confirms_the_clock(stopped: Appliance) -> None:
@@ -76,7 +76,7 @@ def test_a_start_months_ahead_destroys_nothing_until_the_owner_confirms_the_cloc
     refused = stopped.command("retention", "run")
     assert (refused.returncode, refused.stdout) == (4, "")
     stopped.command("run", "retention")
-    assert stopped.command("clicks", "--json").stdout == "", "withheld"
+    assert stopped.command("clicks", "--json").stdout == "", "clicks past their retention time are shown"
     assert [postback(stopped, each, txid="late").status for each in clicks] == [404] * 5
     ahead = set(visits(stopped))
     stopped.kill()

@@ -1,4 +1,4 @@
-"""Conversions through a real appliance that is killed again and again: none lost, none unknown, no secret told."""
+"""Deliveries of a server that is killed again and again: none is lost, and no secret is logged."""
 
 import http.client
 import os
@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import web
 
-from tests.e2e.shop import ask, told
+from tests.e2e.shop import ask, run_json
 from tests.fakes import meta, postback, webhook
 from tests.fakes.receiver import Handler, in_a_thread
 from tnc.admin.bench.appliance import Appliance
@@ -64,7 +64,7 @@ class Receivers:
     source: postback.Postback = field(default_factory=postback.Postback)
     ads: meta.Meta = field(default_factory=meta.Meta)
     hook: webhook.Webhook = field(default_factory=lambda: webhook.Webhook(secret=HOOK))
-    before_answer: Callable[[], None] = lambda: None  # of the source
+    before_answer: Callable[[], None] = lambda: None  # called by the receiver of the source
     answered: threading.Event = field(default_factory=threading.Event)
 
     def source_app(self) -> web.Application:
@@ -82,7 +82,7 @@ class Receivers:
         return app
 
     def ids(self) -> list[Counter[str]]:
-        """What each took, by conversion."""
+        """For each receiver: how often it accepted each conversion."""
         return [
             Counter(event["cv"] for event in self.source.events),
             Counter(event["event_id"].removeprefix("cv_") for event in self.ads.events),
@@ -118,7 +118,10 @@ def shop(tmp_path: Path, receivers: Receivers) -> Iterator[Appliance]:
 
 
 class Network:
-    """Clicks and tells of each, in threads, as long as it may; knows what was answered with 200."""
+    """Sends clicks and a postback for each, in four threads, until it is stopped or the server is killed.
+
+    `answered`: the clicks whose postback got a 200.
+    """
 
     def __init__(self, shop: Appliance, round_: int) -> None:
         self.answered: list[str] = []
@@ -139,7 +142,7 @@ class Network:
                 click = ask(self._shop, "/summer?" + urlencode(query)).location.partition("s2=")[2]
                 answer = ask(self._shop, "/postback?" + urlencode({"cid": click, "key": "s3cretkey", "txid": name}))
             except (OSError, KeyError, ValueError):
-                return  # it was killed
+                return  # the server was killed
             if answer.status == 200:
                 self.answered.append(click)
 
@@ -153,7 +156,7 @@ class Network:
 def until(holds: Callable[[], bool], seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < end, "it did not come to that"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.05)
 
 
@@ -175,26 +178,26 @@ def test_every_answered_conversion_reaches_every_receiver_after_repeated_kills(
     assert answered
     assert receivers.refusals() == []
     for ids in receivers.ids():
-        assert sum(ids.values()) - len(ids) <= KILLS * 40  # what was under way at a kill, and no more
-    states = {state for each in told(shop, "destination", "list") for state in each["deliveries"]}
-    until(lambda: {state for each in told(shop, "destination", "list") for state in each["deliveries"]} == {"done"})
+        assert sum(ids.values()) - len(ids) <= KILLS * 40  # only what was being sent at a kill arrives twice
+    states = {state for each in run_json(shop, "destination", "list") for state in each["deliveries"]}
+    until(lambda: {state for each in run_json(shop, "destination", "list") for state in each["deliveries"]} == {"done"})
     assert states <= {"done", "queued", "sending"}
     assert [word for word in SECRETS if word in shop.log.read_text()] == []
 
 
 def conversion_of(shop: Appliance, click: str) -> str:
-    [conversion] = told(shop, "click", click)["conversions"]
+    [conversion] = run_json(shop, "click", click)["conversions"]
     conversion_id: str = conversion["conversion_id"]
     return conversion_id
 
 
 def sell(shop: Appliance, name: str, **headers: str) -> str:
-    """A click and the postback about it, answered; the id of the conversion."""
+    """Send a click and its postback; returns the id of the conversion."""
     query = urlencode({"ext": f"ext-{name}", "tnc_consent": "granted"})
     answer = ask(shop, f"/summer?{query}", headers={key.replace("_", "-"): text for key, text in headers.items()})
     click = answer.location.partition("s2=")[2]
-    said = {"cid": click, "key": "s3cretkey", "txid": name}
-    assert ask(shop, "/postback?" + urlencode(said)).status == 200
+    params = {"cid": click, "key": "s3cretkey", "txid": name}
+    assert ask(shop, "/postback?" + urlencode(params)).status == 200
     return conversion_of(shop, click)
 
 
@@ -203,18 +206,18 @@ def test_a_delivery_committed_before_a_kill_and_not_sent_arrives_once(shop: Appl
     receivers.source.answer_next(429, headers={"Retry-After": "600"})
     first = sell(shop, "first")
     until(receivers.answered.is_set)
-    until(lambda: "waiting" in [each["state"] for each in told(shop, "destination", "list")])
+    until(lambda: "waiting" in [each["state"] for each in run_json(shop, "destination", "list")])
     second = sell(shop, "second")
     assert (receivers.source.requests, receivers.source.events) == (1, [])
 
     shop.kill()
     shop.serve()
 
-    # Neither of them goes before the time that their receiver asked for.
+    # Neither is sent before the time that the receiver named in Retry-After.
     until(lambda: all(conversions.keys() == {first, second} for conversions in receivers.ids()[1:]))
-    until(lambda: "waiting" in [each["state"] for each in told(shop, "destination", "list")])
+    until(lambda: "waiting" in [each["state"] for each in run_json(shop, "destination", "list")])
     assert receivers.source.requests == 1
-    told(shop, "destination", "resume", "source-ads")
+    run_json(shop, "destination", "resume", "source-ads")
     until(lambda: second in receivers.ids()[0])
     assert receivers.ids()[0] == {second: 1}
 
@@ -225,18 +228,22 @@ def test_after_an_objection_no_queued_or_later_conversion_is_sent(shop: Applianc
     answer = ask(shop, "/summer?" + urlencode({"ext": "ext-1", "tnc_consent": "granted"}))
     click = answer.location.partition("s2=")[2]
     assert ask(shop, "/postback?" + urlencode({"cid": click, "key": "s3cretkey", "txid": "1"})).status == 200
-    until(lambda: "waiting" in [each["state"] for each in told(shop, "destination", "list")])
+    until(lambda: "waiting" in [each["state"] for each in run_json(shop, "destination", "list")])
     until(lambda: len(receivers.hook.events) == 1)
 
-    objected = told(shop, "privacy", "object", "--click", click)
+    objected = run_json(shop, "privacy", "object", "--click", click)
     assert ask(shop, "/postback?" + urlencode({"cid": click, "key": "s3cretkey", "txid": "2"})).status == 200
-    preview = told(shop, "destination", "preview", "hook", "--click", click)
+    preview = run_json(shop, "destination", "preview", "hook", "--click", click)
     other = sell(shop, "other", X_Forwarded_For="198.51.100.7")
 
     until(lambda: other in receivers.ids()[0])
     assert objected["called_back"] == 1
     assert (preview["send"], preview["why"]) == (False, "consent-denied")
-    assert [len(ids) for ids in receivers.ids()] == [1, 2, 2]  # one each before it, and one of somebody else
+    assert [len(ids) for ids in receivers.ids()] == [
+        1,
+        2,
+        2,
+    ]  # one each before the objection, and one of another visitor
 
 
 def test_after_consent_is_denied_none_of_a_hundred_queued_deliveries_is_sent(
@@ -250,18 +257,22 @@ def test_after_consent_is_denied_none_of_a_hundred_queued_deliveries_is_sent(
         clicks.append(ask(shop, f"/summer?{query}").location.partition("s2=")[2])
     for click in clicks:
         assert ask(shop, "/postback?" + urlencode({"cid": click, "key": "s3cretkey"})).status == 200
-    until(lambda: "waiting" in [each["state"] for each in told(shop, "destination", "list")])
+    until(lambda: "waiting" in [each["state"] for each in run_json(shop, "destination", "list")])
     until(lambda: len(receivers.hook.events) == 100)
     other = sell(shop, "other", X_Forwarded_For="198.51.100.7")
 
     assert ask(shop, "/summer?tnc_consent=denied").status == 302
-    until(lambda: {"cancelled": 100, "queued": 1} in [each["deliveries"] for each in told(shop, "destination", "list")])
-    told(shop, "destination", "resume", "source-ads")
+    until(
+        lambda: (
+            {"cancelled": 100, "queued": 1} in [each["deliveries"] for each in run_json(shop, "destination", "list")]
+        )
+    )
+    run_json(shop, "destination", "resume", "source-ads")
     later = "/postback?" + urlencode({"cid": clicks[0], "key": "s3cretkey", "txid": "later"})
     assert ask(shop, later).status == 200
 
     until(lambda: other in receivers.ids()[0])
-    preview = told(shop, "destination", "preview", "hook", "--click", clicks[0])
+    preview = run_json(shop, "destination", "preview", "hook", "--click", clicks[0])
     assert (preview["send"], preview["why"]) == (False, "consent-denied")
     assert receivers.ids()[0] == {other: 1}
     assert len(receivers.hook.events) == 101
@@ -272,16 +283,16 @@ def test_a_delivery_answered_before_a_kill_and_not_marked_arrives_twice_with_the
     shop: Appliance, receivers: Receivers
 ) -> None:
     shop.serve()
-    receivers.before_answer = lambda: os.kill(shop.pid, signal.SIGSTOP)  # the 200 arrives, and nobody reads it
+    receivers.before_answer = lambda: os.kill(shop.pid, signal.SIGSTOP)  # the 200 arrives and is not read
     answer = ask(shop, "/summer?" + urlencode({"ext": "ext-1", "tnc_consent": "granted"}))
     click = answer.location.partition("s2=")[2]
-    said = "/postback?" + urlencode({"cid": click, "key": "s3cretkey"})
+    target = "/postback?" + urlencode({"cid": click, "key": "s3cretkey"})
 
-    def tell() -> None:
-        with suppress(OSError, http.client.HTTPException):  # whether it is answered depends on who is quicker
-            ask(shop, said)
+    def send_postback() -> None:
+        with suppress(OSError, http.client.HTTPException):  # the kill may come before the reply
+            ask(shop, target)
 
-    network = threading.Thread(target=tell)
+    network = threading.Thread(target=send_postback)
     network.start()
     until(receivers.answered.is_set)
 
@@ -291,7 +302,7 @@ def test_a_delivery_answered_before_a_kill_and_not_marked_arrives_twice_with_the
     shop.serve()
 
     until(lambda: len(receivers.source.events) == 2)
-    until(lambda: all(each["deliveries"].keys() == {"done"} for each in told(shop, "destination", "list")))
+    until(lambda: all(each["deliveries"].keys() == {"done"} for each in run_json(shop, "destination", "list")))
     assert receivers.ids()[0] == {conversion_of(shop, click): 2}
 
 
@@ -323,4 +334,4 @@ def test_secrets_are_read_by_apply_and_never_shown(shop: Appliance, receivers: R
 
     assert "EAAmetatoken" not in shown
     with pytest.raises(FailedError, match="token"):
-        shop.apply(file)  # whose secret is gone
+        shop.apply(file)  # the file of the secret is gone

@@ -1,4 +1,4 @@
-"""The dashboard over the demo's own traffic: every page that a page leads to."""
+"""The dashboard with the demo's traffic: every page that a link leads to."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def demo(tmp_path: Path) -> Iterator[Appliance]:
 
 
 def kind(path: str) -> str:
-    """Pages that differ only in an id or a question are of one kind."""
+    """The path without its ids and query: pages that differ only in these are of one kind."""
     return re.sub(r"[0-9a-z]{20,}", "ID", path.partition("?")[0])
 
 
@@ -43,8 +43,8 @@ async def test_every_page_of_the_demo_opens(demo: Appliance) -> None:
     todo, seen, kinds, broken = ["/"], {"/"}, Counter[str](), dict[str, int]()
     async with aiohttp.ClientSession(base, cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         form = {"email": "owner@shop.example", "password": PASSWORD}
-        async with session.post("/sign-in", data=form, headers={"Origin": base}) as door:
-            assert (door.status, str(door.url)) == (200, f"{base}/")
+        async with session.post("/sign-in", data=form, headers={"Origin": base}) as signed_in:
+            assert (signed_in.status, str(signed_in.url)) == (200, f"{base}/")
         while todo:
             path = todo.pop()
             async with session.get(path) as answer:

@@ -1,4 +1,4 @@
-"""Whatever the bytes: the visitor is sent on, the click is stored, and what shows it is not harmed."""
+"""Any bytes in a request: the visitor is redirected, the click is stored, and its display is safe."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_from_bytes
 
 import pytest
 
-from tests.e2e.shop import ask, click_of, newest, printed, recorded, told
+from tests.e2e.shop import ask, click_of, newest, recorded, run_json, run_text
 from tnc.admin.bench.appliance import Appliance
 from tnc.admin.bench.load import is_whole
 
@@ -38,7 +38,7 @@ each_hostile = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 
 
 def raw(appliance: Appliance, request: bytes) -> bytes:
-    """What comes back for these very bytes; nothing when the connection is closed without a word."""
+    """The reply to exactly these bytes; empty if the connection is closed without one."""
     answer = b""
     with socket.create_connection(appliance.tracking, timeout=120) as connection:
         connection.sendall(request)
@@ -62,11 +62,11 @@ def healthy(appliance: Appliance) -> None:
 
 
 def printed_safely(appliance: Appliance, click_id: str) -> None:
-    """No command that shows the click sends a control character to the terminal, or a formula to a table."""
+    """Check that no command that shows the click prints a control character or a spreadsheet formula."""
     for words in (("clicks", "--limit", "3"), ("click", click_id), ("explain", click_id)):
-        assert all(line.isprintable() for line in printed(appliance, *words).split("\n"))
-    assert told(appliance, "click", click_id)["click_id"] == click_id
-    table = printed(appliance, "report", "--by", "sub1,referrer_domain,browser", "--from", "today", "--csv")
+        assert all(line.isprintable() for line in run_text(appliance, *words).split("\n"))
+    assert run_json(appliance, "click", click_id)["click_id"] == click_id
+    table = run_text(appliance, "report", "--by", "sub1,referrer_domain,browser", "--from", "today", "--csv")
     cells = [cell for row in csv.reader(io.StringIO(table)) for cell in row]
     assert not any(cell.startswith(("=", "+", "@", "\t", "\r")) for cell in cells)
 
@@ -109,14 +109,14 @@ def test_raw_bytes_in_the_url_are_stored(shared: Appliance, text: bytes) -> None
 def test_unencoded_utf_8_in_the_url_is_stored_as_text(shared: Appliance) -> None:
     answer = raw(shared, request("/summer?site=grüße an dich".encode(), {}))
 
-    assert told(shared, "click", click_of(answer))["sub1"] == "grüße an dich"
+    assert run_json(shared, "click", click_of(answer))["sub1"] == "grüße an dich"
 
 
 def test_log_lines_escape_unicode_line_breaks(shared: Appliance) -> None:
     answer = ask(shared, "/summer?site=" + quote("one\u2028two\u2029three"))
 
-    lines = printed(shared, "clicks", "--limit", "1", "--json").splitlines()
-    explained = printed(shared, "explain", click_of(answer), "--json").splitlines()
+    lines = run_text(shared, "clicks", "--limit", "1", "--json").splitlines()
+    explained = run_text(shared, "explain", click_of(answer), "--json").splitlines()
 
     assert [json.loads(line)["sub1"] for line in lines] == ["one\u2028two\u2029three"]
     assert len(explained) == 1
@@ -139,7 +139,7 @@ def test_a_user_agent_of_8_kilobytes_is_stored_truncated_between_characters(shar
     answer = ask(shared, "/summer?tnc_consent=granted", headers={"User-Agent": agent, "X-Forwarded-For": "203.0.113.9"})
 
     assert answer.status == 302
-    stored = told(shared, "click", click_of(answer))["user_agent"]
+    stored = run_json(shared, "click", click_of(answer))["user_agent"]
     assert stored
     assert agent.startswith(stored)
     printed_safely(shared, click_of(answer))
@@ -150,14 +150,14 @@ def test_a_hundred_parameters_are_all_stored(shared: Appliance) -> None:
 
     answer = ask(shared, f"/summer?{query}")
 
-    params = told(shared, "click", click_of(answer))["params"]
+    params = run_json(shared, "click", click_of(answer))["params"]
     assert params == {f"name{number}": f"value{number}" for number in range(100)}
 
 
 def test_a_second_question_mark_separates_parameters(shared: Appliance) -> None:
     answer = ask(shared, "/summer?site=one?ext=two")
 
-    click = told(shared, "click", click_of(answer))
+    click = run_json(shared, "click", click_of(answer))
     assert (click["sub1"], click["external_id"]) == ("one", "two")
 
 
@@ -202,7 +202,7 @@ def test_postbacks_of_any_bytes_are_answered(shared: Appliance) -> None:
 
 @pytest.mark.parametrize("which", ["tracking", "dashboard"])
 @pytest.mark.parametrize("asked", [b"GET /?key=marked-word HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nmarked-word\r\n\r\n"])
-def test_an_unreadable_value_is_not_repeated_in_the_reply(shared: Appliance, which: str, asked: bytes) -> None:
+def test_an_unreadable_request_is_not_repeated_in_the_reply(shared: Appliance, which: str, asked: bytes) -> None:
     with socket.create_connection(getattr(shared, which), timeout=120) as connection:
         connection.sendall(asked)
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))

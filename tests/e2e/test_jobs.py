@@ -1,6 +1,6 @@
-"""What a server does by itself, seen and asked for from the command line."""
+"""The jobs of a running server, listed and run from the command line."""
 
-from tests.e2e.shop import ask, told
+from tests.e2e.shop import ask, run_json
 from tnc.admin.bench.appliance import Appliance
 
 
@@ -11,7 +11,7 @@ def test_jobs_are_listed_and_one_is_run_now(appliance: Appliance) -> None:
     unknown = appliance.command("run", "make-coffee")
 
     assert done.returncode == 0, done.stderr
-    listed = {each["job"]: each for each in told(appliance, "jobs")}
+    listed = {each["job"]: each for each in run_json(appliance, "jobs")}
     assert (listed["feed-columns"]["failed"], listed["retention"]["last_at"]) == (False, None)
     assert listed["feed-columns"]["last_at"] is not None
     assert list((appliance.data / "columns").rglob("clicks-*.parquet"))

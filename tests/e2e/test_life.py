@@ -1,4 +1,4 @@
-"""A server's life: started, changed under load, told to stop, killed, and in places where it must not start."""
+"""A server that is started, reconfigured under load, stopped and killed, and starts that must be refused."""
 
 import asyncio
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.shop import Stream, all_clicks, ask, click_of, recorded, told
+from tests.e2e.shop import Stream, all_clicks, ask, click_of, recorded, run_json
 from tnc.admin.bench.appliance import Appliance
 from tnc.core.errors import FailedError
 
@@ -22,7 +22,7 @@ def hashes(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.endswith("-shm")  # SQLite's own index of the log, made anew by anybody
+        if path.is_file() and not path.name.endswith("-shm")  # SQLite's index of the WAL, which any reader writes
     }
 
 
@@ -30,17 +30,17 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def test_a_new_configuration_under_load_fails_no_click(appliance: Appliance, tmp_path: Path) -> None:
-    with Stream(appliance).flowing() as stream:
+    with Stream(appliance).running() as stream:
         for number in range(4):
-            stream.wait_for(len(stream.heard) + 100)
+            stream.wait_for(len(stream.replies) + 100)
             file = tmp_path / "other.toml"
             file.write_text(f'[[offer]]\nid = "shoes"\nurl = "https://shop{number}.example/shoes?s2={{click_id}}"\n')
             appliance.apply(file)
             assert ask(appliance, "/summer").location.startswith(f"https://shop{number}.example/")
-        stream.wait_for(len(stream.heard) + 100)
+        stream.wait_for(len(stream.replies) + 100)
 
     assert stream.answers.failed == 0
-    assert len(stream.redirected) == len(stream.heard)
+    assert len(stream.redirected) == len(stream.replies)
     versions = {click["config_version"] for click in all_clicks(appliance)}
     assert versions == {1, 2, 3, 4, 5}
 
@@ -61,7 +61,7 @@ def test_an_invalid_configuration_changes_nothing(appliance: Appliance, tmp_path
 
 
 def test_every_answered_click_is_stored_after_a_graceful_stop(appliance: Appliance) -> None:
-    with Stream(appliance).flowing() as stream:
+    with Stream(appliance).running() as stream:
         stream.wait_for(500)
         assert appliance.stop() == 0
         answered = set(stream.redirected)
@@ -74,7 +74,7 @@ def test_every_answered_click_is_stored_after_a_graceful_stop(appliance: Applian
 def test_every_answered_click_is_stored_after_repeated_kills(appliance: Appliance) -> None:
     answered: list[str] = []
     for _ in range(3):
-        with Stream(appliance).flowing() as stream:
+        with Stream(appliance).running() as stream:
             stream.wait_for(300)
             appliance.kill()
         answered += stream.redirected
@@ -84,7 +84,7 @@ def test_every_answered_click_is_stored_after_repeated_kills(appliance: Applianc
     assert len(answered) >= 900
     assert set(answered) <= set(stored)
     assert len(set(stored)) == len(stored)
-    assert [line for line in told(appliance, "explain", answered[-1])["trace"] if line]
+    assert [line for line in run_json(appliance, "explain", answered[-1])["trace"] if line]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
@@ -115,7 +115,7 @@ def test_the_server_starts_again_after_a_kill_left_its_socket_and_lock(appliance
 def test_a_visitor_is_recognised_after_a_restart(appliance: Appliance) -> None:
     def visit() -> dict[str, object]:
         click_id = click_of(ask(appliance, "/summer", headers={"X-Forwarded-For": "203.0.113.5"}))
-        shown = told(appliance, "click", click_id)
+        shown = run_json(appliance, "click", click_id)
         assert isinstance(shown, dict)
         return shown
 
@@ -128,11 +128,11 @@ def test_a_visitor_is_recognised_after_a_restart(appliance: Appliance) -> None:
     assert len({each["visitor"] for each in (first, second, third)}) == 1
 
 
-# ---------------------------------------------------------------------------------- where it must not start
+# ---------------------------------------------------------------------------------- refused starts
 
 
 def refused(appliance: Appliance, code: int) -> str:
-    """A start that ends with `code` and one sentence."""
+    """The message of a start that must exit with `code`."""
     done = appliance.command("serve")
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
@@ -141,23 +141,23 @@ def refused(appliance: Appliance, code: int) -> str:
 
 
 def refused_untouched(appliance: Appliance, code: int) -> str:
-    """The same, and no file is another than before."""
+    """The same, and no file may change."""
     before = hashes(appliance.data)
-    said = refused(appliance, code)
+    message = refused(appliance, code)
     assert hashes(appliance.data) == before
-    return said
+    return message
 
 
 def test_a_second_server_on_the_same_data_is_refused(appliance: Appliance) -> None:
-    with Stream(appliance).flowing() as stream:
+    with Stream(appliance).running() as stream:
         stream.wait_for(10)
         done = appliance.command("serve")
-        stream.wait_for(len(stream.heard) + 10)
+        stream.wait_for(len(stream.replies) + 10)
 
     assert done.returncode == 4
     assert "another tnc is using" in done.stderr
     assert stream.answers.failed == 0
-    assert told(appliance, "clicks", "--limit", "1")["campaign"] == "summer"
+    assert run_json(appliance, "clicks", "--limit", "1")["campaign"] == "summer"
 
 
 @pytest.mark.parametrize("name", ["listen", "dashboard"])
@@ -284,14 +284,14 @@ async def test_on_a_full_disk_visitors_are_redirected_and_their_clicks_are_store
         ballast = small_disk / "ballast"
         ballast.write_bytes(bytes(_free(small_disk) - 200_000))
 
-        with Stream(appliance).flowing() as stream:
+        with Stream(appliance).running() as stream:
             while ask(appliance, "/-/health").status == 200:
                 await asyncio.sleep(0.05)
-            stream.wait_for(len(stream.heard) + 200)
+            stream.wait_for(len(stream.replies) + 200)
             refused = ask(appliance, sold)
-        assert refused.status == 503  # networks try again
+        assert refused.status == 503  # so that the network sends it again
         assert stream.answers.failed == 0
-        assert len(stream.redirected) == len(stream.heard)
+        assert len(stream.redirected) == len(stream.replies)
 
         ballast.unlink()
         while ask(appliance, "/-/health").status != 200:

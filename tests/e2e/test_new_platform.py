@@ -1,7 +1,7 @@
-"""CONTRIBUTING's recipe "a destination type", followed: one new file and its line make every page and command know it.
+"""CONTRIBUTING's recipe for a destination type: after one new file and one line, every page and command knows it.
 
-The package is copied, the recipe is followed in the copy, and a server of the copy is asked. The destinations of all
-other platforms are configured beside the new one, so that each page is also asked about them.
+The test follows the recipe in a copy of the package and starts a server of the copy. Destinations of all other
+platforms are configured too, so that each page is also checked for them.
 """
 
 import json
@@ -91,7 +91,7 @@ base_url = "{trial}"
 
 
 def follow_the_recipe(folder: Path) -> None:
-    """A file of its own, and its line in the registry."""
+    """Write the new file and add its line to the registry."""
     shutil.copytree(Path(tnc.__file__).parent, folder / "tnc", ignore=shutil.ignore_patterns("__pycache__"))
     platforms = folder / "tnc" / "campaigns" / "platforms"
     (platforms / "trial.py").write_text(NEW_FILE)
@@ -102,7 +102,7 @@ def follow_the_recipe(folder: Path) -> None:
 
 
 def other_destinations() -> str:
-    """One of each platform there is, paused, so that nothing is sent to it."""
+    """One destination per platform, paused, so that nothing is sent to it."""
     lines = []
     for kind, settings in SETTINGS.items():
         lines += ["[[destination]]", f'id = "{kind}-main"', f'type = "{kind}"', "paused = true"]
@@ -112,7 +112,7 @@ def other_destinations() -> str:
 
 @dataclass
 class Shop:
-    """A server of the copy, and the events that Trial Ads took."""
+    """A server of the copy, and the events that Trial Ads received."""
 
     appliance: Appliance
     taken: list[dict[str, Any]] = field(default_factory=list)
@@ -122,7 +122,7 @@ class Shop:
         return click_of(ask(self.appliance, f"/summer?{query}", headers={"Cookie": "_trial=cookie-1"}))
 
     def sale(self) -> str:
-        """A click that converted, once Trial Ads has taken the conversion; its id."""
+        """Send a click and its postback, and wait until Trial Ads has the conversion; returns the click id."""
         click, before = self.click(), len(self.taken)
         assert ask(self.appliance, f"/postback?cid={click}").status == 200
         end = time.monotonic() + 240
@@ -131,7 +131,7 @@ class Shop:
             time.sleep(0.05)
         return click
 
-    def printed(self, *words: str) -> Any:
+    def run_json(self, *words: str) -> Any:
         done = self.appliance.command(*words, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -141,7 +141,7 @@ class Shop:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("copy")
     follow_the_recipe(folder)
-    # -P: the package of the copy, not the one of the folder that the tests run in.
+    # -P: import the copy, and not the package in the current folder.
     python = ("env", f"PYTHONPATH={folder}", sys.executable, "-P", "-m", "tnc")
     made = Shop(Appliance(folder / "data", python=python))
 
@@ -165,15 +165,15 @@ def test_a_conversion_is_sent_with_the_click_id_and_the_cookie_is_kept(shop: Sho
     click = shop.sale()
 
     assert (shop.taken[-1]["name"], shop.taken[-1]["click"]) == ("SALE", ["trclid", "TR-1"])
-    assert shop.printed("click", click)["params"]["_trial"] == "cookie-1"
+    assert shop.run_json("click", click)["params"]["_trial"] == "cookie-1"
 
 
 def test_a_preview_and_a_simulated_conversion_know_every_platform(shop: Shop) -> None:
     click = shop.click()
 
     names = [f"{each}-main" for each in (*SETTINGS, "trial")]
-    types = [shop.printed("destination", "preview", each, "--click", click)["type"] for each in names]
-    steps = [each["text"] for each in shop.printed("conversion", "simulate", "summer")["steps"]]
+    types = [shop.run_json("destination", "preview", each, "--click", click)["type"] for each in names]
+    steps = [each["text"] for each in shop.run_json("conversion", "simulate", "summer")["steps"]]
 
     assert types == [*SETTINGS, "trial"]
     assert [each for each in names if not any(step.startswith(f"{each} would") for step in steps)] == []
@@ -190,7 +190,7 @@ def test_an_unknown_type_is_refused_with_a_list_that_names_it(shop: Shop, tmp_pa
 
 
 def test_the_records_of_processing_name_every_receiver(shop: Shop) -> None:
-    receivers = {each["type"]: (each["country"], each["gets"]) for each in shop.printed("ropa")["receivers"]}
+    receivers = {each["type"]: (each["country"], each["gets"]) for each in shop.run_json("ropa")["receivers"]}
 
     assert receivers.pop("trial") == ("LI", "click id and nothing else")
     assert receivers == {kind: (each.receiver.countries, each.receiver.gets) for kind, each in PLATFORMS.items()}
@@ -208,8 +208,8 @@ async def test_the_form_of_the_dashboard_offers_every_platform(shop: Shop) -> No
     base = "http://{}:{}".format(*shop.appliance.dashboard)
     async with aiohttp.ClientSession(base, cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         form = {"email": "owner@shop.example", "password": PASSWORD}
-        async with session.post("/sign-in", data=form, headers={"Origin": base}) as door:
-            assert door.status == 200
+        async with session.post("/sign-in", data=form, headers={"Origin": base}) as signed_in:
+            assert signed_in.status == 200
         async with session.get("/destinations/new?type=trial") as answer:
             text = unescape(await answer.text())
 
@@ -218,6 +218,6 @@ async def test_the_form_of_the_dashboard_offers_every_platform(shop: Shop) -> No
 
 
 def test_the_receipt_of_an_erasure_says_what_can_still_be_done_there(shop: Shop) -> None:
-    receipt = shop.printed("privacy", "erase", "--click", shop.sale())
+    receipt = shop.run_json("privacy", "erase", "--click", shop.sale())
 
     assert any("ask Trial Ads by carrier pigeon." in each for each in receipt["limits"])

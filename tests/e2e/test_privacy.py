@@ -1,4 +1,4 @@
-"""Rights of people at a running appliance: found, erased, refused afterwards, while others go on clicking."""
+"""Erasure, objection, restriction, retention and backups of a running server."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.shop import Stream, ask, click_of, postback, recorded, told
+from tests.e2e.shop import Stream, ask, click_of, postback, recorded, run_json
 from tnc.admin.bench.appliance import Appliance, cpu_seconds
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0 zz-CANARY-UA"
@@ -35,16 +35,16 @@ def test_a_visitor_is_found_erased_and_unknown_afterwards(appliance: Appliance) 
     ids = [visit(appliance, number) for number in range(5)]
     other = click_of(ask(appliance, "/summer?ext=other&tnc_consent=granted"))
     assert postback(appliance, ids[0], payout="7", txid="T1").body == "ok"
-    before = told(appliance, "report", "--by", "campaign,offer,day")
-    found = told(appliance, "privacy", "find", "--click", ids[2])
+    before = run_json(appliance, "report", "--by", "campaign,offer,day")
+    found = run_json(appliance, "privacy", "find", "--click", ids[2])
 
-    receipt = told(appliance, "privacy", "erase", "--click", ids[2])
+    receipt = run_json(appliance, "privacy", "erase", "--click", ids[2])
 
     assert (stores(found)["clicks"], stores(found)["conversions"]) == (5, 1)
     assert set(stores(receipt).values()) == {0}
     assert receipt["scan"]["found_in"] == []
     assert recorded(appliance) == [other]
-    after = told(appliance, "report", "--by", "campaign,offer,day")
+    after = run_json(appliance, "report", "--by", "campaign,offer,day")
     assert (after["rows"], after["totals"]) == (before["rows"], before["totals"])
     whole = everything(appliance.data)
     needles = [AGENT, CANARY["Referer"], "canary-external-1", *ids]
@@ -52,13 +52,13 @@ def test_a_visitor_is_found_erased_and_unknown_afterwards(appliance: Appliance) 
     assert postback(appliance, ids[0], payout="7", txid="T1").status == 404
     assert appliance.command("click", ids[0]).returncode == 3
     assert ids[0].encode() not in everything(appliance.data)
-    again = told(appliance, "privacy", "erase", "--click", ids[2])
+    again = run_json(appliance, "privacy", "erase", "--click", ids[2])
     assert {each["before"] for each in again["stores"]} == {0}
 
 
 def test_a_receipt_is_verified_and_a_changed_one_is_not(appliance: Appliance, tmp_path: Path) -> None:
     visit(appliance, 1)
-    receipt = told(appliance, "privacy", "erase", "--click", visit(appliance, 2))
+    receipt = run_json(appliance, "privacy", "erase", "--click", visit(appliance, 2))
     file = tmp_path / "receipt.json"
     file.write_text(json.dumps(receipt))
 
@@ -70,10 +70,10 @@ def test_a_receipt_is_verified_and_a_changed_one_is_not(appliance: Appliance, tm
 def test_clicks_are_answered_during_an_erasure(appliance: Appliance) -> None:
     click = visit(appliance, 1)
     stream = Stream(appliance)
-    with stream.flowing():
+    with stream.running():
         stream.wait_for(200)
-        receipt = told(appliance, "privacy", "erase", "--click", click)
-        stream.wait_for(len(stream.heard) + 200)
+        receipt = run_json(appliance, "privacy", "erase", "--click", click)
+        stream.wait_for(len(stream.replies) + 200)
 
     assert receipt["scan"]["found_in"] == []
     assert stream.answers.failed == 0
@@ -82,7 +82,7 @@ def test_clicks_are_answered_during_an_erasure(appliance: Appliance) -> None:
 
 def test_an_erasure_completes_after_a_kill(appliance: Appliance) -> None:
     click = visit(appliance, 1)
-    told(appliance, "privacy", "erase", "--click", click)
+    run_json(appliance, "privacy", "erase", "--click", click)
     appliance.kill()
     appliance.serve()
 
@@ -93,7 +93,7 @@ def test_an_erasure_completes_after_a_kill(appliance: Appliance) -> None:
 def test_after_an_objection_visits_leave_no_trace(appliance: Appliance) -> None:
     first = ask(appliance, "/summer?tnc_consent=granted", headers=CANARY)
     cookie = first.headers["set-cookie"].partition(";")[0]
-    told(appliance, "privacy", "object", "--click", click_of(first))
+    run_json(appliance, "privacy", "object", "--click", click_of(first))
 
     again = ask(appliance, "/summer?tnc_consent=granted", headers=CANARY | {"Cookie": cookie})
 
@@ -104,27 +104,27 @@ def test_after_an_objection_visits_leave_no_trace(appliance: Appliance) -> None:
 
 def test_restricted_clicks_leave_reports_and_come_back(appliance: Appliance) -> None:
     ids = [visit(appliance, number) for number in range(3)]
-    before = told(appliance, "report", "--by", "campaign")["totals"]
+    before = run_json(appliance, "report", "--by", "campaign")["totals"]
 
-    told(appliance, "privacy", "restrict", "--click", ids[0])
+    run_json(appliance, "privacy", "restrict", "--click", ids[0])
 
     assert recorded(appliance) == []
-    assert told(appliance, "report", "--by", "campaign")["totals"]["visits"] == 0
-    assert stores(told(appliance, "privacy", "find", "--click", ids[1]))["restricted clicks"] == 3
-    told(appliance, "privacy", "unrestrict", "--click", ids[1])
+    assert run_json(appliance, "report", "--by", "campaign")["totals"]["visits"] == 0
+    assert stores(run_json(appliance, "privacy", "find", "--click", ids[1]))["restricted clicks"] == 3
+    run_json(appliance, "privacy", "unrestrict", "--click", ids[1])
     assert sorted(recorded(appliance)) == sorted(ids)
-    assert told(appliance, "report", "--by", "campaign")["totals"] == before
+    assert run_json(appliance, "report", "--by", "campaign")["totals"] == before
 
 
 def test_a_day_can_be_deleted_while_clicks_arrive_for_it(appliance: Appliance) -> None:
     click = visit(appliance, 1)
-    totals = told(appliance, "report", "--by", "campaign")["totals"]
+    totals = run_json(appliance, "report", "--by", "campaign")["totals"]
     stream = Stream(appliance)
-    with stream.flowing():
+    with stream.running():
         stream.wait_for(100)
-        dry = told(appliance, "retention", "run", "--as-of", "2099-01-01", "--dry-run")
-        done = told(appliance, "retention", "run", "--as-of", "2099-01-01")
-        stream.wait_for(len(stream.heard) + 200)
+        dry = run_json(appliance, "retention", "run", "--as-of", "2099-01-01", "--dry-run")
+        done = run_json(appliance, "retention", "run", "--as-of", "2099-01-01")
+        stream.wait_for(len(stream.replies) + 200)
 
     assert totals["visits"] == 1
     assert len(dry["days"]) == len(done["days"]) > 0
@@ -133,16 +133,16 @@ def test_a_day_can_be_deleted_while_clicks_arrive_for_it(appliance: Appliance) -
     there = recorded(appliance)
     assert there
     assert set(there) <= set(stream.redirected)
-    assert set(stream.redirected[-100:]) <= set(there), "whoever came after it is recorded"
+    assert set(stream.redirected[-100:]) <= set(there), "clicks after the deletion are missing"
 
 
 def test_retention_times_are_shown_and_set(appliance: Appliance) -> None:
     visit(appliance, 1)
 
-    done = told(appliance, "retention", "set", "clicks=30")
+    done = run_json(appliance, "retention", "set", "clicks=30")
 
     assert done["set"] == {"clicks_days": 30}
-    shown = {each["name"]: each["days"] for each in told(appliance, "retention", "show")["terms"]}
+    shown = {each["name"]: each["days"] for each in run_json(appliance, "retention", "show")["terms"]}
     assert shown["clicks"] == 30
     assert appliance.command("retention", "set", "clicks=0").returncode == 2
     assert len(recorded(appliance)) == 1
@@ -153,18 +153,18 @@ def test_a_backup_made_before_an_erasure_does_not_restore_the_erased_visitor(
 ) -> None:
     gone = [visit(appliance, number) for number in range(3)]
     stays = click_of(ask(appliance, "/summer?ext=other&tnc_consent=granted"))
-    made = told(appliance, "backup", "create", str(tmp_path / "copies"))
-    told(appliance, "privacy", "erase", "--click", gone[0])
+    made = run_json(appliance, "backup", "create", str(tmp_path / "copies"))
+    run_json(appliance, "privacy", "erase", "--click", gone[0])
 
-    tried = told(appliance, "backup", "verify", made["file"])
-    back = told(appliance, "backup", "restore", made["file"], "--data", str(tmp_path / "again"))
+    tried = run_json(appliance, "backup", "verify", made["file"])
+    back = run_json(appliance, "backup", "restore", made["file"], "--data", str(tmp_path / "again"))
 
     assert (made["clicks"], tried["records"], tried["opened"], tried["refused"]) == (4, 4, 1, 3)
     assert (back["clicks"], back["refused"]) == (1, 3)
     with Appliance(tmp_path / "again") as again:
         again.serve()
         assert recorded(again) == [stays]
-        assert told(again, "report", "--by", "campaign")["totals"]["visits"] == 1
+        assert run_json(again, "report", "--by", "campaign")["totals"]["visits"] == 1
         assert postback(again, gone[0], payout="1").status == 404
         assert postback(again, stays, payout="1").body == "ok"
 
@@ -182,7 +182,7 @@ def test_logs_hold_no_personal_data_at_any_level(stopped: Appliance, monkeypatch
         with socket.create_connection(stopped.tracking) as slow:
             slow.sendall(start)
             time.sleep(0.2)
-    told(stopped, "privacy", "erase", "--click", ids[0])
+    run_json(stopped, "privacy", "erase", "--click", ids[0])
     stopped.command("privacy", "find", "--ip", "canary-not-an-address")
     stopped.stop()
 
@@ -195,7 +195,7 @@ def test_logs_hold_no_personal_data_at_any_level(stopped: Appliance, monkeypatch
 
 
 def test_a_visitor_with_the_cookie_sees_downloads_and_erases_their_data_at_once(appliance: Appliance) -> None:
-    """No account, no script, no third party, and little work for the server."""
+    """Without an account, a script or a third party, and with little work for the server."""
     before = cpu_seconds(appliance.pid)
     first = ask(appliance, "/summer?ext=canary-mine&tnc_consent=granted", headers=CANARY)
     cookie = {"Cookie": first.headers["set-cookie"].partition(";")[0]} | CANARY
@@ -216,7 +216,7 @@ def test_a_visitor_with_the_cookie_sees_downloads_and_erases_their_data_at_once(
     assert "This browser has our cookie" not in erased.body
     assert "Nothing is stored about it" in after.body
     assert recorded(appliance) == []
-    kinds = {(each["kind"], each["state"]) for each in told(appliance, "privacy", "requests")}
+    kinds = {(each["kind"], each["state"]) for each in run_json(appliance, "privacy", "requests")}
     assert kinds == {("access", "fulfilled"), ("erasure", "fulfilled")}
     assert b"canary-mine" not in everything(appliance.data)
 
@@ -248,10 +248,10 @@ def test_an_erasure_waits_for_a_reader_and_then_completes_by_itself(appliance: A
     asking: list[subprocess.CompletedProcess[str]] = []
     thread = threading.Thread(target=lambda: asking.append(appliance.command("privacy", "erase", "--click", click)))
     thread.start()
-    while told(appliance, "privacy", "find", "--click", click)["stores"][0]["count"]:
+    while run_json(appliance, "privacy", "find", "--click", click)["stores"][0]["count"]:
         time.sleep(0.1)  # until its key is gone
     time.sleep(1)
-    assert thread.is_alive(), "it waits"
+    assert thread.is_alive(), "it did not wait for the reader"
 
     reader.close()
     thread.join(240)
@@ -268,14 +268,14 @@ def rows(day: Path) -> int:
 def test_keys_rotate_while_clicks_arrive(appliance: Appliance, tmp_path: Path) -> None:
     old = (tmp_path / "data.key").read_text()
     stream = Stream(appliance)
-    with stream.flowing():
+    with stream.running():
         stream.wait_for(100)
-        assert told(appliance, "keys", "rotate")["files"] >= 3
-        stream.wait_for(len(stream.heard) + 100)
+        assert run_json(appliance, "keys", "rotate")["files"] >= 3
+        stream.wait_for(len(stream.replies) + 100)
 
     assert stream.answers.failed == 0
     assert set(stream.redirected) <= set(recorded(appliance))
-    assert told(appliance, "keys", "verify")["problems"] == []
+    assert run_json(appliance, "keys", "verify")["problems"] == []
     appliance.stop()
     new = (tmp_path / "data.key").read_text()
     (tmp_path / "data.key").write_text(old)
@@ -305,7 +305,7 @@ def test_an_erasure_without_a_running_server_is_complete(stopped: Appliance) -> 
     click, other = visit(stopped, 1), click_of(ask(stopped, "/summer?ext=other&tnc_consent=granted"))
     stopped.stop()
 
-    receipt = told(stopped, "privacy", "erase", "--click", click)
+    receipt = run_json(stopped, "privacy", "erase", "--click", click)
 
     assert receipt["scan"]["found_in"] == []
     stopped.serve()

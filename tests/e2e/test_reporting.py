@@ -1,4 +1,4 @@
-"""Reports as a running server asks for them: by its child process, in portions."""
+"""Reports that a running server gets from its child process, in portions."""
 
 import json
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.shop import printed, told
+from tests.e2e.shop import run_json, run_text
 from tnc.admin.bench.appliance import Appliance
 from tnc.core.errors import InvalidError
 from tnc.reports.client import ReportClient
@@ -19,7 +19,7 @@ ASKED = ReportQuery(by=("sub1", "sub2"), start="30d", sort="visits")
 
 @pytest.fixture
 def visited(stopped: Appliance, tmp_path: Path) -> Appliance:
-    """With clicks of many places, more than one portion holds."""
+    """A data directory with clicks of more places than one portion of a report holds."""
     (tmp_path / "shop.toml").write_text(
         '[[offer]]\nid = "shoes"\nurl = "https://shop.example/"\n[[campaign]]\nid = "summer"\n'
         '[[campaign.flow]]\nid = "all"\noffers = [ { id = "shoes" } ]\n'
@@ -52,8 +52,8 @@ async def test_a_long_report_is_complete_in_both_formats(visited: Appliance, rep
 
     command = ("report", "--by", "sub1,sub2", "--from", "30d", "--sort", "visits")
     assert len(answer["rows"]) == PLACES
-    assert answer["rows"] == told(visited, *command)["rows"]
-    assert sheet.splitlines() == printed(visited, *command, "--csv").splitlines()
+    assert answer["rows"] == run_json(visited, *command)["rows"]
+    assert sheet.splitlines() == run_text(visited, *command, "--csv").splitlines()
 
 
 async def test_a_refused_report_gets_a_sentence_and_the_next_one_is_answered(reporter: ReportClient) -> None:

@@ -1,4 +1,4 @@
-"""The search for personal data in plain text: in the whole demo, and beside a running server."""
+"""The search for personal data in plain text, in the demo and during clicks."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from tests.e2e.shop import ask, printed
+from tests.e2e.shop import ask, run_text
 from tests.store.records import PERSONAL
 from tnc.admin.bench.appliance import Appliance
 from tnc.admin.demo.traffic import CAMPAIGN_FILE
@@ -19,19 +19,19 @@ def test_the_leak_search_finds_nothing_in_the_demo_but_a_planted_user_agent(tmp_
     with Appliance(tmp_path / "data") as appliance:
         appliance.init()
         appliance.apply(CAMPAIGN_FILE)
-        printed(appliance, "import", "clicks", str(traffic))
+        run_text(appliance, "import", "clicks", str(traffic))
         appliance.serve()
         for number in range(20):
             headers = {"X-Forwarded-For": f"203.0.113.{number}", "User-Agent": PERSONAL["user_agent"]}
             assert ask(
                 appliance, "/shoes?clickid=zz-canary-external-0001&tnc_consent=granted", headers=headers
             ).status in (200, 302, 404)
-        printed(appliance, "report", "--by", "campaign,country,browser,sub1,referrer_domain", "--from", "30d")
-        printed(appliance, "backup", "create")
-        # As `./install.sh --demo` leaves it for its owner.
+        run_text(appliance, "report", "--by", "campaign,country,browser,sub1,referrer_domain", "--from", "30d")
+        run_text(appliance, "backup", "create")
+        # `./install.sh --demo` writes this file for the owner.
         (appliance.data / "sign-in").write_text("listen=127.0.0.1:8080\nemail=owner.of.the.demo@example.com\n")
 
-        assert "none found in plain text" in printed(appliance, "privacy", "scan")
+        assert "none found in plain text" in run_text(appliance, "privacy", "scan")
 
         (appliance.data / "columns" / "core.1234").write_bytes(b"\0" * 70_000 + PERSONAL["user_agent"].encode())
         done = appliance.command("privacy", "scan")

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.shop import Stream, all_clicks, ask, click_of, told
+from tests.e2e.shop import Stream, all_clicks, ask, click_of, run_json
 from tests.visitors.shared import cases
 from tnc.admin.bench.appliance import Appliance, cpu_seconds
 from tnc.visitors.user_agent import UserAgentReader
 
-JUDGED = """
+FILTERED = """
 [[offer]]
 id = "phone"
 url = "https://shop.example/phone"
@@ -30,7 +30,7 @@ when = [
   { fact = "traffic", is = ["bot", "suspect"] }, { fact = "datacenter", is = [true] }, { fact = "vpn", is = [true] },
 ]
 [[campaign]]
-id = "judged"
+id = "filtered"
 filter = "strict"
 [[campaign.flow]]
 id = "new-phones"
@@ -57,39 +57,39 @@ CRAWLERS: list[dict[str, Any]] = [
 ]
 
 
-def judged(appliance: Appliance, folder: Path) -> None:
-    """A campaign whose filter stops bots, data centres and VPNs, and lists that flag most networks as both."""
+def add_filtered_campaign(appliance: Appliance, folder: Path) -> None:
+    """Add a campaign whose filter stops bots, data centers and VPNs, and lists that flag most networks as both."""
     for kind in ("datacenter", "vpn"):
         file = folder / f"{kind}.txt"
         file.write_text("\n".join(NETWORKS))
-        told(appliance, "ipdb", "add", str(file), "--kind", kind)
-    file = folder / "judged.toml"
-    file.write_text(JUDGED)
+        run_json(appliance, "ipdb", "add", str(file), "--kind", kind)
+    file = folder / "filtered.toml"
+    file.write_text(FILTERED)
     appliance.apply(file)
 
 
 def visit(appliance: Appliance, user_agent: str, ip: str, **headers: str) -> tuple[int, str | None]:
-    answer = ask(appliance, "/judged", headers={"User-Agent": user_agent, "X-Forwarded-For": ip} | headers)
+    answer = ask(appliance, "/filtered", headers={"User-Agent": user_agent, "X-Forwarded-For": ip} | headers)
     return answer.status, answer.headers.get("location")
 
 
 def test_declared_crawlers_go_where_visitors_go_and_are_not_counted(stopped: Appliance, tmp_path: Path) -> None:
-    judged(stopped, tmp_path)
+    add_filtered_campaign(stopped, tmp_path)
     stopped.serve()
-    assert visit(stopped, BROWSER, "81.2.69.142")[0] == 404  # the lists and the filter do their work
+    assert visit(stopped, BROWSER, "81.2.69.142")[0] == 404  # the lists and the filter work
 
     agents = UserAgentReader()
     for case in [*CRAWLERS, *cases("bots/crawler-cases.dev.json")]:
         ordinary = "phone" if agents.read(case["user_agent"]).agent.device == "mobile" else "other"
-        for _ in range(2):  # nobody's first visit, and yet decided as one
+        for _ in range(2):  # the second visit is decided like the first one
             found = visit(stopped, case["user_agent"], case["ip"])
             assert found == (302, f"https://shop.example/{ordinary}"), case
 
-    clicks = stopped.command("clicks", "--where", "campaign=judged", "--json").stdout.splitlines()
+    clicks = stopped.command("clicks", "--where", "campaign=filtered", "--json").stdout.splitlines()
     seen = [json.loads(line) for line in clicks][:-1]
     assert {click["traffic"] for click in seen} <= {"crawler", "bot"}
     assert {(click["filter"], click["unique_campaign"]) for click in seen} == {(None, False)}
-    totals = told(stopped, "report", "--by", "campaign", "--where", "campaign=judged")["totals"]
+    totals = run_json(stopped, "report", "--by", "campaign", "--where", "campaign=filtered")["totals"]
     assert (totals["valid"], totals["unique_visits"] - 1, totals["cr"], totals["epv"]) == (0, 0, None, None)
 
 
@@ -110,19 +110,19 @@ def test_requests_get_their_traffic_class_and_head_is_not_recorded(appliance: Ap
 
     found = {int(click["sub1"]): click["traffic"] for click in all_clicks(appliance)}
     assert found == {number: case["traffic"] for number, case in enumerate(every) if case.get("method", "GET") == "GET"}
-    visits = told(appliance, "report", "--by", "campaign")["totals"]["visits"]
+    visits = run_json(appliance, "report", "--by", "campaign")["totals"]["visits"]
     assert visits == sum(traffic != "prefetch" for traffic in found.values())
 
 
 def test_many_clicks_from_one_ip_address_are_suspect_unless_it_is_shared(stopped: Appliance, tmp_path: Path) -> None:
     file = tmp_path / "carrier.txt"
     file.write_text("9.9.0.0/16\n2a00:1450::/32\n")
-    told(stopped, "ipdb", "add", str(file), "--kind", "cellular")
+    run_json(stopped, "ipdb", "add", str(file), "--kind", "cellular")
     stopped.serve()
 
     def surplus(ips: list[str]) -> int:
         clicks = set()
-        for number, ip in enumerate(ips):  # as many different visitors
+        for number, ip in enumerate(ips):  # each from a different visitor
             headers = {"X-Forwarded-For": ip, "User-Agent": f"{BROWSER} x{number}"}
             clicks.add(click_of(ask(stopped, "/summer", headers=headers)))
         return sum("freq_ip" in click["reasons"] for click in all_clicks(stopped) if click["click_id"] in clicks)
@@ -136,16 +136,16 @@ def test_hostile_headers_are_answered_and_stored_and_do_not_reach_the_log(applia
     hostile = [
         {"bytes_latin1": text} for text in ("", "\x1b[2J", "<script>alert(1)</script>", "\xff\xfe\xfd", "a" * 8000)
     ]
-    said = [case["bytes_latin1"] for case in [*hostile, *cases("ua/hostile.json")]]
-    said = [text for text in said if not set(text) & set("\r\n\0")]
-    for text in said:
+    agents = [case["bytes_latin1"] for case in [*hostile, *cases("ua/hostile.json")]]
+    agents = [text for text in agents if not set(text) & set("\r\n\0")]
+    for text in agents:
         before = cpu_seconds(appliance.pid)
         answer = ask(appliance, "/summer", headers={"User-Agent": text.encode("latin-1")})
         assert answer.status == 302, text[:50]
         assert cpu_seconds(appliance.pid) - before < 0.5, text[:50]
-    shown = appliance.command("clicks", "--limit", str(len(said))).stdout
+    shown = appliance.command("clicks", "--limit", str(len(agents))).stdout
 
-    assert len(shown.splitlines()) == len(said)
+    assert len(shown.splitlines()) == len(agents)
     assert "\x1b" not in shown
     assert len(appliance.log.read_text().splitlines()) <= 1
 
@@ -164,16 +164,16 @@ def test_hints_are_asked_for_over_https_and_never_as_critical(shared: Appliance)
     assert "accept-ch" not in plain.headers
     assert "Sec-CH-UA-Platform-Version" in secure.headers["accept-ch"]
     assert "critical-ch" not in secure.headers
-    systems = [told(shared, "click", click_of(each)) for each in (plain, secure)]
+    systems = [run_json(shared, "click", click_of(each)) for each in (plain, secure)]
     assert [(each["os"], each["os_version"]) for each in systems] == [("Windows", None), ("Windows", "11")]
 
 
-# ---------------------------------------------------------------------------------------------- nothing but memory
+# ---------------------------------------------------------------------------------------------- system calls of a click
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_a_click_opens_no_file_and_no_network_connection(appliance: Appliance, tmp_path: Path) -> None:
-    with Stream(appliance).flowing() as stream:
+    with Stream(appliance).running() as stream:
         stream.wait_for(50)
     trace = tmp_path / "trace"
     words = (
@@ -202,7 +202,7 @@ def test_a_click_opens_no_file_and_no_network_connection(appliance: Appliance, t
 
     calls = [line for line in trace.read_text().splitlines() if re.search(r"\b(?:openat?|connect)\(", line)]
     assert not [line for line in calls if "AF_INET" in line]
-    assert len(calls) < 50, calls  # of its jobs in these seconds; far fewer than the 200 clicks
+    assert len(calls) < 50, calls  # those of its jobs; far fewer than the 200 clicks
 
 
 def _is_traced(pid: int) -> bool:

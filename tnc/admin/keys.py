@@ -88,8 +88,8 @@ class Keys:
         for ring in self._rings:
             ring.use_key(kek)
         files = self._finish(line)
-        told = {"files": files, "kind": kind, "key_file": str(path)}
-        return told if other_half is None else told | {"other_half": other_half}
+        result = {"files": files, "kind": kind, "key_file": str(path)}
+        return result if other_half is None else result | {"other_half": other_half}
 
     def complete_change(self) -> None:
         """Go on with a change of keys that was cut off: both keys open until every file is closed by the new one."""

@@ -111,7 +111,7 @@ def breach(workspace: Workspace, *, since_ms: int, until_ms: int) -> dict[str, A
         conversions += sum(seq in concerned for seq, _ in reader.conversions_since(0))
     now_ms = workspace.world.now_ms()
     everybody = len(set().union(*people.values()))
-    told = {
+    result = {
         "from": rfc3339(since_ms),
         "to": rfc3339(until_ms),
         "days": sorted(days),
@@ -127,7 +127,7 @@ def breach(workspace: Workspace, *, since_ms: int, until_ms: int) -> dict[str, A
         "became_aware_at": rfc3339(now_ms),
         "tell_the_authority_by": rfc3339(now_ms + _CLOCK_HOURS * HOUR_MS),
     }
-    return told | {"draft": _DRAFT.format(**told)}
+    return result | {"draft": _DRAFT.format(**result)}
 
 
 def _days_between(workspace: Workspace, first: Date, last: Date) -> Iterator[tuple[Date, DayReader]]:

@@ -1,4 +1,4 @@
-"""The invented month: the same for everybody, possible, and nobody's."""
+"""The demo's month of clicks: always the same, plausible, and of no real person."""
 
 from collections import Counter
 from ipaddress import ip_address, ip_network
@@ -94,10 +94,10 @@ def test_demo_clicks_can_be_imported(clicks: Clicks) -> None:
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: f"{machine.os} {machine.browser}")
 def test_demo_devices_have_the_names_that_tnc_gives_them(machine: Machine) -> None:
-    """What hints alone tell (brand, model, version of the system) a user agent may leave open."""
-    told = describe_user_agent(UserAgentReader(), machine.user_agent)
+    """Brand, model and OS version may be known from client hints only, and not from the user agent."""
+    result = describe_user_agent(UserAgentReader(), machine.user_agent)
 
     for name in ("device", "os", "browser", "browser_version"):
-        assert told[name] == getattr(machine, name)
+        assert result[name] == getattr(machine, name)
     for name in ("brand", "model", "os_version"):
-        assert told[name] in {None, getattr(machine, name)}
+        assert result[name] in {None, getattr(machine, name)}

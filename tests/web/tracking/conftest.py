@@ -1,4 +1,4 @@
-"""A tracking listener on a real socket, with a real data directory behind it."""
+"""A tracking listener on a real socket, with a real data directory."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -116,7 +116,7 @@ class Shop:
         return list(self.workspace.histories.newest())
 
     async def send(self, *pieces: bytes, pause: float = 0.0) -> bytes:
-        """Everything that comes back until the other side closes."""
+        """Send a request and return all bytes until the server closes the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             for piece in pieces:

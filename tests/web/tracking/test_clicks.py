@@ -1,4 +1,4 @@
-"""A click from the first byte to the row, by the express lane and by the usual way."""
+"""Clicks through the fast path and through the ordinary request handler."""
 
 import asyncio
 import gc
@@ -10,11 +10,11 @@ import pytest
 
 from tests.web.tracking.conftest import PHONE, Shop, read_answer, request
 
-_DIFFERS = frozenset(("date", "server", "connection", "content-length"))  # HEAD may give a length or not
+_DIFFERS = frozenset(("date", "server", "connection", "content-length"))  # optional in the reply to HEAD
 
 
 def shape(text: bytes) -> tuple[int, str, dict[str, str]]:
-    """An answer without what differs from click to click."""
+    """A reply without the parts that differ from click to click."""
     answer = read_answer(text)
     headers = {name: value for name, value in answer.headers.items() if name not in _DIFFERS}
     return answer.status, re.sub(r"[0-9a-f]{28}", "ID", answer.body), {

@@ -1,4 +1,4 @@
-"""Addresses that are nearly right lead where they were meant to; all others are counted."""
+"""Paths with unambiguous typing errors work; all other unknown paths are counted."""
 
 import pytest
 

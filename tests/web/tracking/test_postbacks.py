@@ -1,4 +1,4 @@
-"""Who tells of a conversion is answered, and what he said is kept: as it came, with what became of it."""
+"""Postbacks, pixels, feeds and costs over HTTP: the reply, and what is stored of the call."""
 
 import asyncio
 import json
@@ -37,23 +37,23 @@ async def click(shop: Shop) -> str:
     return answer.headers["location"].partition("s=")[2]
 
 
-async def tell(shop: Shop, **said: str) -> Answer:
+async def send_postback(shop: Shop, **said: str) -> Answer:
     return await shop.get("/postback?" + urlencode({"key": "s3cret"} | said))
 
 
 async def inbox(shop: Shop, count: int) -> list[InboxRow]:
-    """The calls, oldest first, as soon as so many are kept."""
+    """The stored calls, oldest first, once there are `count` of them."""
     while len(rows := [row for _, row in shop.services.conversions.rows()]) < count:
         await asyncio.sleep(0.005)
     return rows[::-1]
 
 
 async def apply(shop: Shop, text: str) -> dict[str, Any]:
-    """As the command does it: in a thread, with the listener at work."""
+    """Apply a configuration in a thread while the listener runs, as the command does."""
     return await asyncio.to_thread(shop.services.configure.apply, text, file="network.toml")
 
 
-# ------------------------------------------------------------------------------------------------ heard
+# ------------------------------------------------------------------------------------------------ received
 
 
 @pytest.fixture
@@ -67,13 +67,13 @@ async def test_each_postback_is_logged_with_its_result(shop_with_network: Shop) 
     cid = await click(shop)
 
     answers = [
-        await tell(shop, cid=cid, status="bought", txid="T-1"),
-        await tell(shop, cid=cid, status="bought", txid="T-1"),
-        await tell(shop, cid=cid, status="paid out", txid="T-2"),
-        await tell(shop, cid="somebody-elses"),
-        await tell(shop, cid=cid, key="wrong"),
-        await tell(shop, cid=cid, payout="a lot"),
-        await tell(shop),
+        await send_postback(shop, cid=cid, status="bought", txid="T-1"),
+        await send_postback(shop, cid=cid, status="bought", txid="T-1"),
+        await send_postback(shop, cid=cid, status="paid out", txid="T-2"),
+        await send_postback(shop, cid="somebody-elses"),
+        await send_postback(shop, cid=cid, key="wrong"),
+        await send_postback(shop, cid=cid, payout="a lot"),
+        await send_postback(shop),
     ]
 
     assert [each.status for each in answers] == [200, 200, 200, 404, 403, 400, 400]
@@ -87,7 +87,7 @@ async def test_each_postback_is_logged_with_its_result(shop_with_network: Shop) 
 async def test_a_postback_for_an_unknown_network_is_refused_and_logged(shop_with_network: Shop) -> None:
     await apply(shop_with_network, '[[offer]]\nid = "shoes"\nurl = "https://shop.example/shoes?s={click_id}"\n')
 
-    answer = await tell(shop_with_network, cid=await click(shop_with_network), network="nowhere")
+    answer = await send_postback(shop_with_network, cid=await click(shop_with_network), network="nowhere")
 
     assert (answer.status, "unknown network" in answer.body) == (400, True)
     [row] = await inbox(shop_with_network, 1)
@@ -101,7 +101,7 @@ async def test_a_currency_that_is_not_used_is_kept_and_counted_when_the_network_
     shop = shop_with_network
     cid = await click(shop)
 
-    answer = await tell(shop, cid=cid, payout="36", currency=currency)
+    answer = await send_postback(shop, cid=cid, payout="36", currency=currency)
 
     assert (answer.status, answer.body) == (200, "ok")
     [row] = await inbox(shop, 1)
@@ -125,8 +125,8 @@ async def test_a_payout_above_the_limit_is_kept_and_not_counted(shop_with_networ
     await apply(shop, NETWORK.replace(key, f"{key}\nmax_payout = 50"))
     cid = await click(shop)
 
-    await tell(shop, cid=cid, payout="50.01", txid="1")
-    await tell(shop, cid=cid, payout="50", txid="2")
+    await send_postback(shop, cid=cid, payout="50.01", txid="1")
+    await send_postback(shop, cid=cid, payout="50", txid="2")
 
     assert [each.txid for each in shop.histories()[0].conversions] == ["2"]
     assert [row.outcome for row in await inbox(shop, 2)] == ["refused", "new"]
@@ -138,14 +138,14 @@ async def test_more_conversions_of_a_click_than_the_limit_are_kept_and_not_count
     cid = await click(shop)
 
     for txid in ("1", "2", "3"):
-        await tell(shop, cid=cid, status="bought", txid=txid)
+        await send_postback(shop, cid=cid, status="bought", txid=txid)
 
     assert [each.txid for each in shop.histories()[0].conversions] == ["1", "2"]
     assert [row.outcome for row in await inbox(shop, 3)] == ["new", "new", "refused"]
 
 
 async def test_the_key_of_a_network_is_not_stored(shop_with_network: Shop) -> None:
-    await tell(shop_with_network, cid=await click(shop_with_network))
+    await send_postback(shop_with_network, cid=await click(shop_with_network))
     await shop_with_network.get(f"/s3cret/postback?subid={await click(shop_with_network)}")
 
     rows = await inbox(shop_with_network, 2)
@@ -241,13 +241,13 @@ async def test_a_key_with_a_space_before_its_name_is_masked(shop_with_network: S
 async def test_a_transaction_id_keeps_joiners_and_loses_controls(shop_with_network: Shop) -> None:
     cid = await click(shop_with_network)
 
-    await tell(shop_with_network, cid=cid, txid="a\u200cb\u00a0c\x1bd")
+    await send_postback(shop_with_network, cid=cid, txid="a\u200cb\u00a0c\x1bd")
 
     assert shop_with_network.histories()[0].conversions[0].txid == "a\u200cb\u00a0cd"
 
 
 async def test_replaying_a_postback_with_an_unknown_status_leaves_it_unmatched(shop_with_network: Shop) -> None:
-    await tell(shop_with_network, cid=await click(shop_with_network), status="paid out")
+    await send_postback(shop_with_network, cid=await click(shop_with_network), status="paid out")
 
     replayed = await asyncio.to_thread(shop_with_network.services.conversions.replay)
 
@@ -311,7 +311,9 @@ async def test_an_unreadable_postback_is_logged(shop_with_network: Shop) -> None
 async def test_fifty_equal_postbacks_at_once_make_one_conversion(shop_with_network: Shop) -> None:
     cid = await click(shop_with_network)
 
-    answers = await asyncio.gather(*(tell(shop_with_network, cid=cid, status="bought", txid="T") for _ in range(50)))
+    answers = await asyncio.gather(
+        *(send_postback(shop_with_network, cid=cid, status="bought", txid="T") for _ in range(50))
+    )
 
     assert sorted(each.body for each in answers) == ["duplicate"] * 49 + ["ok"]
     [history] = shop_with_network.histories()
@@ -323,26 +325,26 @@ async def test_a_postback_that_cannot_be_stored_gets_503(shop_with_network: Shop
     cid = await click(shop)
     path = day_path(shop.workspace.paths.days, shop.workspace.id, utc_date(shop.workspace.world.now_ms()))
     with closing(sqlite3.connect(path, isolation_level=None)) as holder:
-        holder.execute("begin immediate")  # a disk that refuses
-        refused = await tell(shop, cid=cid, status="bought")
+        holder.execute("begin immediate")  # a disk that cannot be written
+        refused = await send_postback(shop, cid=cid, status="bought")
         redirected = await shop.get("/summer")
         holder.execute("rollback")
 
     assert refused.status == 503
     assert redirected.status == 302
-    while (again := await tell(shop, cid=cid, status="bought")).status == 503:
+    while (again := await send_postback(shop, cid=cid, status="bought")).status == 503:
         await asyncio.sleep(0.05)
     assert (again.status, again.body) == (200, "ok")
     assert [len(history.conversions) for history in shop.histories() if history.click.click_id == cid] == [1]
 
 
-# ----------------------------------------------------------------------------------------- heard again
+# ----------------------------------------------------------------------------------------- repeated
 
 
 async def test_a_status_mapped_later_counts_from_the_start(shop_with_network: Shop) -> None:
     shop = shop_with_network
     cid = await click(shop)
-    await tell(shop, cid=cid, status="paid out", payout="20")
+    await send_postback(shop, cid=cid, status="paid out", payout="20")
     await inbox(shop, 1)
 
     await apply(shop, MAPPED)
@@ -359,12 +361,12 @@ async def test_a_status_mapped_later_counts_from_the_start(shop_with_network: Sh
 
 async def test_a_refused_postback_matches_when_it_is_replayed(shop_with_network: Shop) -> None:
     shop = shop_with_network
-    await tell(shop, cid=await click(shop), status="bought", key="wrong")
+    await send_postback(shop, cid=await click(shop), status="bought", key="wrong")
     await inbox(shop, 1)
 
-    told = await asyncio.to_thread(shop.services.conversions.replay)
+    result = await asyncio.to_thread(shop.services.conversions.replay)
 
-    assert told == {"replayed": 1, "outcomes": {"new": 1}}
+    assert result == {"replayed": 1, "outcomes": {"new": 1}}
     [row] = await inbox(shop, 1)
     assert (row.outcome, row.call.replays) == ("new", 1)
     assert [each.status for each in shop.histories()[0].conversions] == ["sale"]
@@ -374,7 +376,7 @@ async def test_a_refused_postback_matches_when_it_is_replayed(shop_with_network:
 
 async def test_replaying_a_postback_twice_changes_nothing(shop_with_network: Shop) -> None:
     shop = shop_with_network
-    await tell(shop, cid=await click(shop), status="bought")
+    await send_postback(shop, cid=await click(shop), status="bought")
     [row] = await inbox(shop, 1)
     date = utc_date(row.at_ms)
 
@@ -391,8 +393,8 @@ async def test_a_postback_for_an_erased_click_is_counted_and_not_stored(shop_wit
     erasures = shop.workspace.erasures
     erasures.add_tombstones([erasures.hash("click", erased)], expires_at_ms=1 << 60).wait()
 
-    answer = await tell(shop, cid=erased)
-    await tell(shop, cid="another")
+    answer = await send_postback(shop, cid=erased)
+    await send_postback(shop, cid="another")
 
     assert (answer.status, answer.body) == (404, "unknown click")
     [row] = await inbox(shop, 1)
@@ -404,7 +406,7 @@ async def test_a_postback_for_an_erased_click_is_counted_and_not_stored(shop_wit
 async def test_an_unreadable_postback_is_found_by_the_click_id_in_it(shop_with_network: Shop) -> None:
     shop, named = shop_with_network, "01a20c3d4bae97f348208cd1b707"
 
-    answer = await tell(shop, cid=named, payout="a lot")
+    answer = await send_postback(shop, cid=named, payout="a lot")
 
     [row] = await inbox(shop, 1)
     assert (answer.status, row.outcome) == (400, "invalid")
@@ -417,8 +419,8 @@ async def test_an_unreadable_postback_for_an_erased_click_is_not_stored(shop_wit
     erasures = shop.workspace.erasures
     erasures.add_tombstones([erasures.hash("click", erased)], expires_at_ms=1 << 60).wait()
 
-    answer = await tell(shop, cid=erased, payout="a lot")
-    await tell(shop, cid="another", payout="a lot")
+    answer = await send_postback(shop, cid=erased, payout="a lot")
+    await send_postback(shop, cid="another", payout="a lot")
 
     assert answer.status == 400
     [row] = await inbox(shop, 1)
@@ -442,8 +444,10 @@ async def test_a_pixel_finds_its_click_by_click_id_and_by_cookie(shop: Shop) -> 
     assert DOT in by_cookie
     assert DOT in by_id
     assert b"image/gif" in by_id
-    told = {each.payout_micros: each.history[0].origin for history in shop.histories() for each in history.conversions}
-    assert told == {3_000_000: "pixel", 4_000_000: "pixel"}
+    origins = {
+        each.payout_micros: each.history[0].origin for history in shop.histories() for each in history.conversions
+    }
+    assert origins == {3_000_000: "pixel", 4_000_000: "pixel"}
 
 
 async def test_an_image_on_a_foreign_page_is_not_matched_by_the_address(shop: Shop) -> None:
@@ -487,7 +491,7 @@ async def test_the_script_is_served_and_unknown_campaigns_get_404(shop: Shop) ->
     assert nobody.status == 404
 
 
-# -------------------------------------------------------------------------------------------- on trial
+# -------------------------------------------------------------------------------------------- simulated conversions
 
 
 def signed(shop: Shop, target: str) -> str:
@@ -523,13 +527,13 @@ async def test_a_signed_test_postback_does_not_make_the_real_sale_a_duplicate(sh
     cid = await click(shop)
 
     await shop.get(signed(shop, f"/postback?cid={cid}&txid=T"))
-    answer = await tell(shop, cid=cid, txid="T")
+    answer = await send_postback(shop, cid=cid, txid="T")
 
     assert answer.body == "ok"
     assert [each.history[0].origin for each in shop.histories()[0].conversions] == ["test", "postback"]
 
 
-# --------------------------------------------------------------------------------------------- fetched
+# --------------------------------------------------------------------------------------------- feeds
 
 FILE = """
 [[offer]]

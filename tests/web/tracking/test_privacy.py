@@ -1,4 +1,4 @@
-"""The page for the people who are clicked on: plain, by the proof of their cookie, and done at once."""
+"""The public page /privacy: plain HTML, proof by cookie, and requests that are fulfilled at once."""
 
 import asyncio
 import io
@@ -32,12 +32,12 @@ async def post(shop: Shop, cookie: str | None = None, *, headers: str = "", **gi
     return await shop.send(head.encode() + b"\r\n" + body)
 
 
-async def told(shop: Shop, cookie: str | None = None, *, headers: str = "", **given: str) -> Answer:
+async def post_privacy(shop: Shop, cookie: str | None = None, *, headers: str = "", **given: str) -> Answer:
     return read_answer(await post(shop, cookie, headers=headers, **given))
 
 
 def set_cookie(answer: bytes) -> str:
-    """The cookie that says something, among those that are taken away."""
+    """The cookie that is set to a value; others are deleted."""
     (found,) = re.findall(rb"Set-Cookie: (tnc_[a-z]+=1);", answer)
     return str(found.decode())
 
@@ -84,7 +84,7 @@ async def test_a_visitor_with_the_cookie_sees_their_data(shop: Shop) -> None:
     cookie = await visited(shop)
     await shop.get(WITH_CONSENT, Cookie=cookie)
 
-    page = (await told(shop, cookie, do="show")).body
+    page = (await post_privacy(shop, cookie, do="show")).body
 
     assert "<strong>2</strong> visits are stored" in page
 
@@ -104,20 +104,20 @@ async def test_a_visitor_with_the_cookie_downloads_their_data(shop: Shop) -> Non
 async def test_a_visitor_with_the_cookie_is_erased_at_once_and_gets_a_receipt(shop: Shop) -> None:
     cookie = await visited(shop)
 
-    done = await told(shop, cookie, do="erase", sure="yes")
+    done = await post_privacy(shop, cookie, do="erase", sure="yes")
 
     assert "Your data is erased" in done.body
     assert "&#34;signature&#34;" in done.body
     assert done.headers["set-cookie"].startswith("tnc=; Path=/; Max-Age=0")
     assert shop.histories() == []
-    again = await told(shop, cookie, do="show")
+    again = await post_privacy(shop, cookie, do="show")
     assert "Nothing is stored about it" in again.body
 
 
 async def test_an_erasure_needs_a_confirmation(shop: Shop) -> None:
     cookie = await visited(shop)
 
-    asked = await told(shop, cookie, do="erase")
+    asked = await post_privacy(shop, cookie, do="erase")
 
     assert asked.status == 422
     assert "tick the box" in asked.body
@@ -132,19 +132,19 @@ async def test_without_the_cookie_the_reply_never_depends_on_stored_data(shop: S
     def bare(answer: Answer) -> tuple[int, str]:
         return answer.status, re.sub(r'nonce="[^"]*"', "", answer.body)
 
-    before = bare(await told(shop, do=do))
+    before = bare(await post_privacy(shop, do=do))
     cookie = await visited(shop)
     guessed = cookie[:-36] + "A" * 8 + cookie[-28:]
 
-    assert bare(await told(shop, do=do)) == before
-    assert bare(await told(shop, guessed, do=do)) == before
+    assert bare(await post_privacy(shop, do=do)) == before
+    assert bare(await post_privacy(shop, guessed, do=do)) == before
 
 
 async def test_a_cookie_only_erases_the_data_of_its_own_visitor(shop: Shop) -> None:
     await visited(shop)
     other = await visited(shop)
 
-    await told(shop, other, do="erase", sure="yes")
+    await post_privacy(shop, other, do="erase", sure="yes")
 
     assert len(shop.histories()) == 1
 
@@ -222,7 +222,7 @@ async def test_an_opt_out_can_be_undone(shop: Shop) -> None:
 
 
 async def test_a_privacy_request_is_shown_by_its_secret_link_only(shop: Shop) -> None:
-    asked = await told(shop, do="ask", kind="question", text="Who <b>are</b> you?", contact="ann@example.com")
+    asked = await post_privacy(shop, do="ask", kind="question", text="Who <b>are</b> you?", contact="ann@example.com")
     link = re.search(r"/privacy/case/[0-9a-f]{32}", asked.body)
     assert link is not None
 
@@ -237,7 +237,7 @@ async def test_a_privacy_request_is_shown_by_its_secret_link_only(shop: Shop) ->
 
 
 async def test_the_status_page_shows_the_answer(shop: Shop) -> None:
-    asked = await told(shop, do="ask", kind="access", text="What is there?", contact="")
+    asked = await post_privacy(shop, do="ask", kind="access", text="What is there?", contact="")
     link = re.search(r"/privacy/case/[0-9a-f]{32}", asked.body)
     assert link is not None
     (request,) = shop.workspace.register.all_of().wait()
@@ -256,26 +256,26 @@ async def test_the_status_page_shows_the_answer(shop: Shop) -> None:
     "given", [{}, {"do": "dance"}, {"do": "ask", "text": ""}, {"do": "ask", "kind": "x", "text": "y"}]
 )
 async def test_invalid_forms_get_a_sentence(shop: Shop, given: dict[str, str]) -> None:
-    answer = await told(shop, **given)
+    answer = await post_privacy(shop, **given)
 
     assert answer.status == 422
     assert "That did not work" in answer.body
 
 
 async def test_a_form_that_is_too_large_is_refused(shop: Shop) -> None:
-    assert (await told(shop, do="ask", text="x" * 20_000)).status == 413
+    assert (await post_privacy(shop, do="ask", text="x" * 20_000)).status == 413
 
 
 @pytest.mark.parametrize("headers", ["Sec-Fetch-Site: cross-site\r\n", "Origin: https://evil.example\r\n"])
 async def test_forms_from_other_sites_are_refused(shop: Shop, headers: str) -> None:
     cookie = await visited(shop)
 
-    assert (await told(shop, cookie, headers=headers, do="erase", sure="yes")).status == 403
+    assert (await post_privacy(shop, cookie, headers=headers, do="erase", sure="yes")).status == 403
     assert len(shop.histories()) == 1
 
 
 async def test_many_privacy_forms_are_rate_limited(shop: Shop) -> None:
-    answers = [(await told(shop, do="show")).status for _ in range(62)]
+    answers = [(await post_privacy(shop, do="show")).status for _ in range(62)]
 
     assert answers[0] == 200
     assert answers[-1] == 429
@@ -322,12 +322,12 @@ async def test_privacy_choices_do_not_change_the_redirect(shop: Shop) -> None:
         assert len(places) == 1, agent
 
 
-# ------------------------------------------------------------------------------- with the number of a visit alone
+# ------------------------------------------------------------------------------- with a click id only
 
 
 async def asked(shop: Shop, click: str, *, kind: str = "access", agent: str = PHONE) -> tuple[Answer, Request]:
-    """Somebody without a cookie asks."""
-    answer = await told(
+    """A request from a visitor without a cookie."""
+    answer = await post_privacy(
         shop, None, headers=f"User-Agent: {agent}\r\n", do="ask", kind=kind, text="Mine.", contact="", click=click
     )
     return answer, shop.workspace.register.all_of().wait()[0]

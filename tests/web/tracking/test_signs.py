@@ -1,4 +1,4 @@
-"""What a page saw of its visitor becomes a reason of the click, and changes nothing else."""
+"""Browser checks of `tnc.js` add a reason to the click and change nothing else."""
 
 import pytest
 

@@ -138,28 +138,28 @@ class Backups:
             backup.authenticate(workspace.keys.control_key)
             made = not data.exists()
             try:
-                told = self._restore_all(backup, Paths(data))
+                result = self._restore_all(backup, Paths(data))
             except BaseException:  # no half data directory is left
                 for left in [data] if made else list(data.iterdir()):
                     shutil.rmtree(left, ignore_errors=True)
                 raise
         config = data / "config.toml"
         write_new(config, render(replace(workspace.settings, data=data), data))
-        return {"data": str(data), "config": str(config), **{name: told[name] for name in _TOLD}}
+        return {"data": str(data), "config": str(config), **{name: result[name] for name in _TOLD}}
 
     def _restore_all(self, backup: BackupReader, paths: Paths) -> Counter[str]:
         for room in (paths.data, paths.days, paths.columns, paths.addresses, paths.restricted):
             room.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._restore_control(backup, paths)
-        told = Counter(clicks=0, refused=0, expired_days=0)
+        result = Counter(clicks=0, refused=0, expired_days=0)
         for vault, keyring, _ in self._vaults():
             for date in backup.manifest.days[vault]:
-                told += self._restore_day(backup, vault, keyring, Date.fromisoformat(date), paths)
+                result += self._restore_day(backup, vault, keyring, Date.fromisoformat(date), paths)
         self._restore_sums(backup, paths)
         self._copy_keys(paths)
         if self._workspace.paths.clock.exists():  # the records are older than the present, and no reason for doubt
             shutil.copy2(self._workspace.paths.clock, paths.clock)
-        return told
+        return result
 
     def _restore_control(self, backup: BackupReader, paths: Paths) -> None:
         tables = backup.control(self._workspace.keys.control_key)

@@ -22,12 +22,12 @@ async def health(tracking: Tracking, request: web.BaseRequest, _word: str) -> we
     recording = tracking.click_log.recording()
     doubted = tracking.services.workspace.clock.doubt() is not None
     working = "degraded" if doubted else "ok"
-    told: dict[str, object] = {
+    result: dict[str, object] = {
         "status": working if recording.failing is None else "not recording",
         "clock": "doubted" if doubted else "ok",
     }
     if _is_local(tracking, request):
-        told |= {
+        result |= {
             "version": __version__,
             "config_version": tracking.tracker.plans.version,
             "waiting": recording.waiting,
@@ -35,7 +35,7 @@ async def health(tracking: Tracking, request: web.BaseRequest, _word: str) -> we
             "postbacks_not_kept": tracking.services.conversions.limits.not_kept,
         }
     return web.json_response(
-        told, status=200 if recording.failing is None else 503, headers={"Cache-Control": "no-store"}
+        result, status=200 if recording.failing is None else 503, headers={"Cache-Control": "no-store"}
     )
 
 
