@@ -4,20 +4,21 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing, nullcontext
 from dataclasses import fields
 from datetime import date as Date
 from datetime import time as Time
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from tnc.admin.alerts import AlertMailer
+from tnc.admin.doctor import others_may_read
 from tnc.admin.geo_updates import GeoUpdates, newest_in_use, use_newest
 from tnc.admin.jobs import DAY, HOUR, MINUTE, Job, Jobs
 from tnc.admin.services import Commands, Services
 from tnc.core.clock import World
-from tnc.core.errors import PartlyDoneError, TncError
+from tnc.core.errors import PartlyDoneError, RefusedError, TncError
 from tnc.core.formats import ListenAddress
 from tnc.core.passwords import Passwords
 from tnc.core.process import freeze_gc, warm_up_msgspec
@@ -33,6 +34,7 @@ from tnc.store.days.schema import FINISHING, finish, migrate
 from tnc.store.days.transactions import OfflineWriter, ServerWriter
 from tnc.store.days.writer import day_path, utc_date
 from tnc.store.migrations import previous_files, remove_previous
+from tnc.store.sqlite import DatabaseError
 from tnc.store.workspace import Paths, Workspace, locked, served_workspace
 from tnc.tracking.consent_withdrawal import ConsentWithdrawals
 from tnc.tracking.crawler_checks import CrawlerChecks
@@ -80,6 +82,19 @@ class Server:
     def tracking(self) -> Tracking:
         return Tracking(self.services, self.tracker, self.click_log)
 
+    def commands(self, own: Commands) -> Commands:
+        """Those of the services and `own`. Without the control database every one that changes something is refused."""
+        commands = {**self.services.commands(), **own}
+        why = self.workspace.degraded
+        if why is None:
+            return commands
+        kept = {"tracking", "jobs"}
+        return {name: work if name in kept else partial(_refuse, why) for name, work in commands.items()}
+
+    def delivering(self) -> AbstractAsyncContextManager[None]:
+        """Without the control database nothing is sent: it lists the destinations that are stopped."""
+        return self.outbox.running() if self.workspace.degraded is None else nullcontext()
+
     def finish_days(self) -> None:
         """Index past days for searches. Clicks of such a day wait during a step and are written between two steps."""
         workspace = self.workspace
@@ -106,7 +121,9 @@ class Server:
 @asynccontextmanager
 async def recording(workspace: Workspace) -> AsyncIterator[ClickLog]:
     warm_up_msgspec()
-    click_log = ClickLog(Days(workspace.paths.days, workspace.keyring, workspace.dictionary))
+    click_log = ClickLog(
+        Days(workspace.paths.days, workspace.keyring, workspace.dictionary), report=workspace.note_day_file
+    )
     click_log.start()
     try:
         yield click_log
@@ -129,12 +146,34 @@ async def offline_tracking(workspace: Workspace) -> AsyncIterator[str]:
 
 
 def run_startup_work(workspace: Workspace) -> None:
-    """Before anything is served: complete what a crash cut off, remove what has reached its term, check the keys.
+    """Before anything is served: put damaged days aside, complete what a crash cut off, remove what is past its term.
 
-    Waits for the control database, so it runs in a thread.
+    Waits for the control database, so it runs in a thread. Without the control database nothing is removed: how long
+    clicks are kept is in it.
     """
+    key = workspace.settings.key
+    if others_may_read(key.stat()):
+        log.warning("others on this machine can read the key file", extra={"fix": f"chmod 600 {key}"})
     for ring in (workspace.keyring, workspace.restricted_keyring):
-        ring.recover()
+        _attempt("the keyring could not be looked through", ring.recover)
+    workspace.examine_days()
+    workspace.recover_versions()
+    if workspace.degraded is None:
+        _attempt("what was under way could not be finished", lambda: _finish_work(workspace))
+    else:
+        log.error("the server runs degraded: no change is stored", extra={"reason": workspace.degraded})
+    workspace.rotate_salts()
+
+
+def _attempt(what: str, work: Callable[[], object]) -> None:
+    """A damaged file must not stop a start: jobs and `tnc doctor` say what is wrong with it."""
+    try:
+        work()
+    except (TncError, OSError, DatabaseError):
+        log.exception(what)
+
+
+def _finish_work(workspace: Workspace) -> None:
     with closing(Days(workspace.paths.days, workspace.keyring)) as days:
         services = Services(workspace, OfflineWriter(days))
         services.keys.complete_change()
@@ -143,14 +182,12 @@ def run_startup_work(workspace: Workspace) -> None:
         except PartlyDoneError:
             log.warning("an erasure waits for a reader of a day file")  # its keys are destroyed; a job completes it
         services.retention.remove_expired()
-    workspace.check_keys()
-    workspace.rotate_salts()
 
 
 @asynccontextmanager
 async def _ready_workspace(settings: Settings, world: World) -> AsyncIterator[Workspace]:
     """Open for reading first, which reports what is wrong with the data directory; for writing only under its lock."""
-    with Workspace(settings, world, to_write=False) as reading, locked(reading.paths):
+    with Workspace(settings, world, to_write=False, degraded=True) as reading, locked(reading.paths):
         async with served_workspace(settings, world) as workspace:
             await asyncio.to_thread(run_startup_work, workspace)
             yield workspace
@@ -187,18 +224,14 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         geo_updates = GeoUpdates(config, workspace)
         leak_search = LeakSearchSchedule(config, workspace)
         jobs = jobs_of(server, geo_updates, leak_search, reporter)
-        commands: Commands = {
-            **server.services.commands(),
-            "tracking": lambda: tracking_base,
-            "jobs": jobs.to_json,
-            "run-job": jobs.do,
-        }
+        own: Commands = {"tracking": lambda: tracking_base, "jobs": jobs.to_json, "run-job": jobs.do}
+        commands = server.commands(own)
         await stack.enter_async_context(local_socket(control_app(commands, server.services.imports), workspace.paths))
         await stack.enter_async_context(
             site(application(dashboard), dashboard_socket, is_trusted=tracking.proxies.is_trusted)
         )
         await stack.enter_async_context(tracking_site(tracking, tracking_socket))
-        await stack.enter_async_context(server.outbox.running())
+        await stack.enter_async_context(server.delivering())
         await stack.enter_async_context(
             ConsentWithdrawals(workspace, server.writer, tracker.pending_withdrawals).running()
         )
@@ -212,10 +245,14 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         stack.callback(remembering.cancel)
         await stack.enter_async_context(reload_on_hangup(config, settings, server))
         stop = _stop_signal()
-        remove_previous(previous)
+        remove_previous(previous if workspace.degraded is None else ())
         ready(tracking_base, url_of(dashboard_socket, settings.dashboard))
         await stop.wait()
         log.info("stopping")
+
+
+def _refuse(reason: str, **_given: object) -> NoReturn:
+    raise RefusedError(f"the server redirects visitors, but stores no changes: {reason}")
 
 
 @asynccontextmanager
@@ -263,6 +300,14 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
+def _jobs_without_control(server: Server) -> tuple[Job, ...]:
+    """What still runs while the control database cannot be used."""
+    return (
+        Job("turn-day", "destroy old salts and prepare the keys of the next day", HOUR, server.live.turn_day),
+        Job("look-at-days", "notice day files that were deleted", MINUTE, server.workspace.note_vanished_days),
+    )
+
+
 def jobs_of(server: Server, geo_updates: GeoUpdates, leak_search: LeakSearchSchedule, reporter: ReportClient) -> Jobs:
     """The table of jobs."""
     workspace, services = server.workspace, server.services
@@ -277,6 +322,9 @@ def jobs_of(server: Server, geo_updates: GeoUpdates, leak_search: LeakSearchSche
             fed = written
             asyncio.run_coroutine_threadsafe(reporter.catch_up(), loop).result()
 
+    if workspace.degraded is not None:
+        return Jobs(_jobs_without_control(server), workspace.world)
+
     alerts = AlertMailer(workspace, server.click_log.recording)
 
     # At a random time, so that not all installations ask the publishers of geo data in the same minute.
@@ -284,6 +332,7 @@ def jobs_of(server: Server, geo_updates: GeoUpdates, leak_search: LeakSearchSche
     return Jobs(
         (
             Job("turn-day", "destroy old salts and prepare the keys of the next day", HOUR, server.live.turn_day),
+            Job("look-at-days", "notice day files that were deleted", MINUTE, workspace.note_vanished_days),
             Job("finish-days", "index past days for searches", HOUR, server.finish_days),
             Job("migrate-days", "migrate day files to the current format", HOUR, server.migrate_days),
             Job("feed-columns", "copy new clicks into the columns that reports read", 2 * MINUTE, feed_columns),

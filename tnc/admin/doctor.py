@@ -4,8 +4,12 @@ import logging
 import os
 import resource
 import shutil
+import sqlite3
 import stat
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -15,12 +19,13 @@ from tnc.admin.disk import has_swap, is_encrypted, keeps_what_is_overwritten, re
 from tnc.admin.remote import Remote
 from tnc.campaigns.warnings import warnings
 from tnc.core.clock import DAY_MS
-from tnc.core.errors import TncError
+from tnc.core.errors import NotFoundError, TncError
 from tnc.privacy.leak_report import last_leak_report
 from tnc.rules import needed_facts
 from tnc.store.database import damage, has_wal_reset_fix, sqlite_version
 from tnc.store.days.click_log import Recording
-from tnc.store.days.writer import utc_date
+from tnc.store.days.files import LostClicks
+from tnc.store.days.writer import day_path, utc_date
 from tnc.store.workspace import Workspace
 from tnc.tracking.review_parity import find_mismatches
 from tnc.visitors.geo.geo import PLACE_FACTS
@@ -30,18 +35,30 @@ log = logging.getLogger(__name__)
 _OF_THE_MACHINE: Final = frozenset(
     {"file system", "swap", "core dumps", "disk encryption", "networks"}
 )  # shown by `tnc doctor` and not on the dashboard
+_DAYS_OF_LOSSES: Final = 8
+_SECONDS_FOR_RECORDS: Final = 5.0
 _LOW_DISK_BYTES: Final = 1 << 30
 _NIGHTS: Final = 3
 
 
 def examine(workspace: Workspace) -> list[Finding]:
     """The findings of all checks."""
-    return [finding for check in CHECKS for finding in check(workspace)]
+    return [finding for check in CHECKS for finding in _findings(check, workspace)]
+
+
+def _findings(check: Callable[[Workspace], Iterator[Finding]], workspace: Workspace) -> Iterator[Finding]:
+    """The findings of a check. One that fails because a file is damaged says so, and the others go on."""
+    try:
+        yield from check(workspace)
+    except (TncError, OSError, sqlite3.Error) as error:
+        name = check.__name__.strip("_").replace("_", " ")
+        yield Finding(check=name, state="failed", text=f"This could not be checked: {error}")
 
 
 def problems(workspace: Workspace, recording: Recording) -> list[str]:
     """The current problems, one sentence each, as the dashboard shows them on top."""
-    findings = [each for each in examine(workspace) if each.state != "ok" and each.check not in _OF_THE_MACHINE]
+    quick = [finding for check in CHECKS if check is not _records for finding in _findings(check, workspace)]
+    findings = [each for each in quick if each.state != "ok" and each.check not in _OF_THE_MACHINE]
     found = [f"{each.text} {each.fix}".strip() for each in findings]
     return [f"{each.text} {each.fix}".strip() for each in _recording(recording)] + found
 
@@ -78,7 +95,7 @@ def _recording(recording: Recording) -> Iterator[Finding]:
 
 def _keys(workspace: Workspace) -> Iterator[Finding]:
     key = workspace.settings.key
-    if _others_may_read(key.stat()):
+    if others_may_read(key.stat()):
         yield Finding(
             check="key file",
             state="failed",
@@ -101,7 +118,7 @@ def _keys(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(check="keyring", state="failed", text=str(error), fix="")
 
 
-def _others_may_read(file: os.stat_result) -> bool:
+def others_may_read(file: os.stat_result) -> bool:
     """Whether others than the owner can read it. systemd grants the service its credential by an access list, which
     shows as a right of the group, which is root.
     """
@@ -144,6 +161,17 @@ def _folders(workspace: Workspace) -> Iterator[Finding]:
 def _database(workspace: Workspace) -> Iterator[Finding]:
     note = "" if has_wal_reset_fix() else " Its write-ahead log needs a single writer, and tnc has only one."
     yield ok("sqlite", f"SQLite {sqlite_version}.{note}")
+    for each in workspace.damage.all():
+        yield Finding(check="damage", state="failed", text=each.text, fix=each.fix, subject="data is damaged")
+    if workspace.degraded is not None:
+        yield Finding(
+            check="control database",
+            state="failed",
+            text=f"Visitors are redirected by the snapshot of the configuration; no change is stored: "
+            f"{workspace.degraded}.",
+            subject="the control database is damaged",
+        )
+        return
     found = damage(workspace.paths.control)
     if found is None:
         yield ok("control database", "The control database is not damaged.")
@@ -171,6 +199,55 @@ def _clock(workspace: Workspace) -> Iterator[Finding]:
             fix="Look at them with: tnc retention run --dry-run; if that is right, type: tnc retention run --yes",
             subject="many days are past their retention time",
         )
+
+
+def _records(workspace: Workspace) -> Iterator[Finding]:
+    """Decrypt the newest records of each day, for a few seconds. Everything else passes over damaged ones."""
+    opened, ends_at = 0, time.monotonic() + _SECONDS_FOR_RECORDS
+    damaged = False
+    for date in reversed(workspace.histories.dates()):
+        try:
+            with workspace.histories.day(date) as reader:
+                for _ in takewhile(lambda _: time.monotonic() < ends_at, reader.newest_clicks()):
+                    opened += 1
+                for _ in takewhile(lambda _: time.monotonic() < ends_at, reader.events()):
+                    opened += 1
+                count = reader.damaged_rows
+        except NotFoundError:
+            continue
+        except TncError as error:
+            damaged = True
+            yield Finding(check="records", state="failed", text=str(error))
+            continue
+        if count:
+            damaged = True
+            yield Finding(
+                check="records",
+                state="failed",
+                text=f"{count} records or pages of {day_path(workspace.paths.days, workspace.id, date)} are damaged "
+                "and passed over.",
+                fix=f"Restore {date} from a backup (tnc backup restore).",
+            )
+    if not damaged:
+        yield ok("records", f"The newest {opened} records can be decrypted.")
+
+
+def _lost_clicks(workspace: Workspace) -> Iterator[Finding]:
+    """Clicks that could not be kept: as counted in the newest days, and at the last stop."""
+    lost = {"at the last stop": LostClicks(workspace.paths.days / "lost").read()}
+    for date in workspace.histories.dates()[-_DAYS_OF_LOSSES:]:
+        with suppress(TncError), workspace.histories.day(date) as reader:
+            lost[f"on {date}"] = reader.number("clicks lost")
+    for when, clicks in lost.items():
+        if clicks:
+            yield Finding(
+                check="lost clicks",
+                state="warning",
+                text=f"{clicks} clicks could not be kept {when}; their visitors were redirected.",
+                fix="Look whether the disk was full: df -h",
+            )
+    if not any(lost.values()):
+        yield ok("lost clicks", "No click was lost lately.")
 
 
 def _server(workspace: Workspace) -> Iterator[Finding]:
@@ -242,6 +319,13 @@ def _geo_data(workspace: Workspace) -> Iterator[Finding]:
                 text=f"Geo data {item.name} ({item.kind}) is {days} days old; it is still used.",
                 fix="Type: tnc ipdb update",
             )
+    for name, why in workspace.addresses.damaged().items():
+        yield Finding(
+            check="geo data",
+            state="failed",
+            text=f"Geo data {name} is damaged and not used: {why}.",
+            fix=f"Type: tnc ipdb remove {name}, then: tnc ipdb update",
+        )
     for name, why in manifest.problems.items():
         yield Finding(
             check="geo data",
@@ -354,6 +438,8 @@ CHECKS: Final[Sequence[Callable[[Workspace], Iterator[Finding]]]] = (
     _keys,
     _database,
     _clock,
+    _records,
+    _lost_clicks,
     _server,
     _geo_data,
     _campaigns,

@@ -44,8 +44,8 @@ class CliContext:
 
     @contextmanager
     def workspace(self) -> Iterator[Workspace]:
-        """Read only, with or without a running server."""
-        with Workspace(self.settings(), self.world, to_write=False) as workspace:
+        """Read only, with or without a running server; by the snapshot when the control database is damaged."""
+        with Workspace(self.settings(), self.world, to_write=False, degraded=True) as workspace:
             yield workspace
 
     @contextmanager

@@ -5,6 +5,7 @@ It imports little: each command brings what it needs, so `tnc version` starts in
 
 import errno
 import json
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ import click
 
 from tnc import __version__
 from tnc.core.errors import TncError
+
+log = logging.getLogger(__name__)
 
 # Module and function of each command. Imported when it is called: a server must not load the libraries of reports.
 COMMANDS: Final[Mapping[str, str]] = {
@@ -79,8 +82,35 @@ class _Group(click.Group):
         except BrokenPipeError:  # the reader, like `| head`, has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
+        except Exception as error:
+            if not isinstance(error, OSError) and type(error).__module__ != "sqlite3":  # not imported for each command
+                raise
+            # The machine refused, not the program: a full disk, missing rights.
+            click.echo(f"tnc: {_machine_sentence(error)}", err=True)
+            log.debug("the machine refused", exc_info=error)
+            ctx.exit(1)
         else:
             return result
+
+
+_CORRUPT, _NOT_A_DATABASE = 11, 26  # error codes of SQLite
+_FIXES: Final = {
+    errno.ENOSPC: "Make room on the disk; `df -h` shows which one is full.",
+    errno.EROFS: "The file system is read-only; look for the reason in `dmesg`, then type: mount -o remount,rw",
+    errno.EACCES: "Run the command as the user of the service, for example: sudo -u tnc tnc ...",
+    errno.EISDIR: "A directory is in the place of a file; move it away.",
+    errno.ENOTDIR: "A file is in the place of a directory; move it away.",
+}
+
+
+def _machine_sentence(error: Exception) -> str:
+    """What the machine refused, and what to type."""
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}. {_FIXES.get(error.errno or 0, 'Look at the disk and its rights.')}"
+    if getattr(error, "sqlite_errorcode", 0) in (_CORRUPT, _NOT_A_DATABASE):
+        return f"a database is damaged ({error}). Type: tnc doctor"
+    return f"a database cannot be used ({error}). Look at the disk (`df -h`), then type: tnc doctor"
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -12,6 +12,10 @@ class FailedError(TncError):
     """An allowed and well-formed request failed."""
 
 
+class DamagedError(FailedError):
+    """A file in the data directory is damaged or missing."""
+
+
 class InvalidError(TncError):
     """The input cannot be used; nothing was changed."""
 

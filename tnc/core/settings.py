@@ -186,7 +186,13 @@ def find(explicit: str | None, *, environment: Mapping[str, str] = ENVIRONMENT, 
 def load(path: Path, *, environment: Mapping[str, str] = ENVIRONMENT) -> Settings:
     """The settings of a file. Raises InvalidError that names the file and every mistake in it."""
     mistakes = Mistakes()
-    given = _by_place(_document(path), mistakes)
+    document = _document(path)
+    if not document:
+        raise InvalidError(
+            f"{path} is empty. Put back your copy, or write at least `data` and `key`: the data directory and the key "
+            "file."
+        )
+    given = _by_place(document, mistakes)
     ignored = tuple(place for place in given if place in RETIRED)
     found: dict[str, Any] = {"log_level": _log_level(environment, mistakes)}
     try:

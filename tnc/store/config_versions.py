@@ -82,7 +82,20 @@ class ConfigVersions:
                 (workspace, version, made_at_ms, made_by, note, sealed),
             )
         self._newest[workspace] = version
+        await self.database.checkpoint()
         return int(version)
+
+    @operation
+    async def put_back(self, workspace: WorkspaceId, version: int, document: bytes, *, made_at_ms: int) -> None:
+        """Store a version under its former number, which the database has lost."""
+        sealed = crypto.seal(self._key, zstandard.compress(document), self._place(workspace, version))
+        note = "put back: the control database had lost this version"
+        await self.database.write(
+            "insert or replace into config_versions values (?, ?, ?, ?, ?, ?)",
+            (workspace, version, made_at_ms, "tnc", note, sealed),
+        )
+        self._newest.pop(workspace, None)
+        await self.database.checkpoint()
 
     @operation
     async def all_versions(self, workspace: WorkspaceId) -> list[Version]:

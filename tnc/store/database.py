@@ -10,7 +10,7 @@ from typing import Any, Final
 from tnc.store.accounts import ACCOUNT_TABLES
 from tnc.store.alerts import ALERT_TABLE
 from tnc.store.erasures import ERASURE_TABLES, ESCROW_EPOCHS_TABLE
-from tnc.store.migrations import Migration, Schema, copy_in_memory, upgrade
+from tnc.store.migrations import Migration, Schema, copy_in_memory, read_uri, upgrade
 from tnc.store.requests import REQUEST_TABLES
 from tnc.store.sqlite import Database
 from tnc.store.stopped import STOP_TABLE
@@ -76,9 +76,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 
     Of a database that is not migrated yet it is a copy in memory, migrated.
     """
-    database = sqlite3.connect(
-        f"file:{path}?mode=ro", uri=True, timeout=2.0, isolation_level=None, check_same_thread=False
-    )
+    database = sqlite3.connect(read_uri(path), uri=True, timeout=2.0, isolation_level=None, check_same_thread=False)
     with suppress(sqlite3.DatabaseError):  # the first read raises what is wrong with it
         if 0 < database.execute("pragma user_version").fetchone()[0] < CONTROL.version:
             database.close()
@@ -110,6 +108,16 @@ def open_database(path: Path, *, to_write: bool, loop: AbstractEventLoop | None 
         database = Database(connect_to_read(path), opened, loop=loop) if to_write else Database(opened, loop=loop)
         undo.pop_all()
     return database
+
+
+def open_in_memory(copied: Path | None, *, loop: AbstractEventLoop | None = None) -> Database:
+    """A control database in memory, for a server that cannot use the file: with the rows of `copied`, or empty."""
+    if copied is None:
+        memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        CONTROL.migrate(memory)
+    else:
+        memory = copy_in_memory(copied, CONTROL)
+    return Database(memory, loop=loop)
 
 
 Tables = Mapping[str, tuple[list[str], list[tuple[Any, ...]]]]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tnc.core.errors import FailedError, RefusedError
+from tnc.core.errors import DamagedError, FailedError, RefusedError, UnavailableError
 from tnc.store.keys.sealed_file import overwrite
 
 log = logging.getLogger(__name__)
@@ -54,11 +54,22 @@ class Schema:
         return self.migrations[-1].number
 
     def read_version(self, database: sqlite3.Connection, path: Path) -> int:
-        """0 for a new file. Raises FailedError when it is damaged, RefusedError when a newer tnc wrote it."""
+        """0 for a new file.
+
+        Raises DamagedError when it is damaged, UnavailableError when it cannot be opened, RefusedError when a newer tnc
+        wrote it.
+        """
         try:
             version = int(database.execute("pragma user_version").fetchone()[0])
         except sqlite3.DatabaseError as error:
-            raise FailedError(f"the {self.store} {path} is damaged ({error}); restore it from a backup.") from error
+            if is_damage(error) or path.is_dir():
+                raise DamagedError(
+                    f"the {self.store} {path} is damaged ({error}); restore it from a backup."
+                ) from error
+            raise UnavailableError(
+                f"the {self.store} {path} cannot be opened ({error}). Look at the disk: df -h {path.parent}; "
+                f"ls -l {path}"
+            ) from error
         if version > self.version:
             raise RefusedError(
                 f"{path} was written by a newer tnc (schema {version}, this one knows {self.version}); upgrade tnc."
@@ -104,6 +115,23 @@ class Schema:
                     views[table] = query.format(table=before)
         for table, query in views.items():
             database.execute(f"create temp view {table} as {query}")
+
+
+def read_uri(path: Path) -> str:
+    """For `sqlite3.connect(..., uri=True)`: a connection that changes nothing, also on a read-only file system.
+
+    There SQLite cannot make the index of a write-ahead log, so a database without one is opened as immutable.
+    """
+    log_, index = (path.with_name(path.name + ending) for ending in ("-wal", "-shm"))
+    needs_log = log_.exists() and log_.stat().st_size > 0 and index.exists()
+    immutable = "" if needs_log or os.access(path.parent, os.W_OK) else "&immutable=1"
+    return f"file:{path}?mode=ro{immutable}"
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the content of the file is damaged. All other errors may pass: a full disk, a lock, missing rights."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _row_counts(database: sqlite3.Connection) -> dict[str, int]:
@@ -218,7 +246,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_PATIENCE_SECONDS)
+    return sqlite3.connect(read_uri(path), uri=True, timeout=_PATIENCE_SECONDS)
 
 
 def _remove_copy(path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 import aiosqlite
 
+DatabaseError = sqlite3.Error
+
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 _P = ParamSpec("_P")
@@ -78,6 +80,12 @@ class Database:
         """One statement that is a transaction of its own; durable when this returns."""
         async with self._writing:
             await self._writer.execute(sql, parameters)
+
+    async def checkpoint(self) -> None:
+        """Move the write-ahead log into the file, so that a lost log loses nothing."""
+        async with self._writing:
+            with suppress(sqlite3.OperationalError):
+                await self._writer.execute_fetchall("pragma wal_checkpoint(truncate)")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:

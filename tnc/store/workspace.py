@@ -1,12 +1,15 @@
 """An open data directory: keys, configuration and recorded clicks, for the server, its dashboard and commands."""
 
 import asyncio
+import errno
 import fcntl
+import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import date as Date
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -14,8 +17,8 @@ from typing import Final, Self
 
 from tnc.campaigns.export import from_document, to_document
 from tnc.core import crypto
-from tnc.core.clock import World
-from tnc.core.errors import FailedError, NotFoundError, RefusedError
+from tnc.core.clock import DAY_MS, World
+from tnc.core.errors import DamagedError, FailedError, NotFoundError, RefusedError, UnavailableError
 from tnc.core.models import MAIN, CampaignId, Click, Configuration, WorkspaceId
 from tnc.core.settings import Settings
 from tnc.rules import Plan, Plans, compile_configuration
@@ -24,18 +27,24 @@ from tnc.store.accounts import Accounts
 from tnc.store.alerts import Alerts
 from tnc.store.clock_check import ClockCheck, newest_record_ms
 from tnc.store.config_versions import ConfigVersions
+from tnc.store.damage import Damage, DamageNotes, note_vanished, put_damaged_days_aside
+from tnc.store.days.files import count_clicks, has_clicks
 from tnc.store.days.history import ClickHistories
-from tnc.store.days.writer import utc_date
+from tnc.store.days.writer import day_path, utc_date
 from tnc.store.erasures import Erasures
 from tnc.store.keys.keyring import Keyring, read_key, read_keys
 from tnc.store.keys.records import dictionary_of
 from tnc.store.opt_outs import OptOuts
 from tnc.store.requests import RequestRegister
+from tnc.store.snapshot import Snapshot, SnapshotFile
+from tnc.store.sqlite import Database
 from tnc.store.stopped import StoppedDestinations
 from tnc.store.terms import WorkspaceTerms, last_ended
 from tnc.visitors.geo.catalog import CurrentGeo, GeoFolder
 from tnc.visitors.geo.geo import Geo
 from tnc.visitors.user_agent import UserAgentReader
+
+log = logging.getLogger(__name__)
 
 _OWN_FILES: Final = (
     "config.toml",
@@ -77,6 +86,11 @@ class Paths:
         return self.data / "ipdb"
 
     @property
+    def snapshot(self) -> Path:
+        """The configuration that was applied last, for a start without the control database."""
+        return self.data / "control.snapshot"
+
+    @property
     def inspection(self) -> Path:
         """The result of the last search for personal data in plain text."""
         return self.data / "inspection.json"
@@ -105,7 +119,15 @@ class Paths:
 @contextmanager
 def locked(paths: Paths) -> Iterator[None]:
     """Hold the lock of the data directory, which one process that writes can hold. Raises RefusedError."""
-    descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        if not paths.lock.exists():
+            if error.errno != errno.EROFS:
+                raise
+            yield  # no process can write here
+            return
+        descriptor = os.open(paths.lock, os.O_RDONLY)  # a read-only file system, or a directory in its place
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,16 +156,25 @@ class Workspace:
         to_write: bool,
         workspace_id: WorkspaceId = MAIN,
         loop: asyncio.AbstractEventLoop | None = None,
+        degraded: bool = False,
     ) -> None:
+        """`degraded`: when the control database cannot be used, use the snapshot of the configuration in its place.
+
+        Raises DamagedError when neither can be used.
+        """
         self.world = world
         self.id = workspace_id
         self.paths = Paths(settings.data)
-        if not self.paths.control.exists():
+        if not self.paths.control.exists() and not self.paths.snapshot.exists():
             raise NotFoundError(f"{settings.data} is no data directory of tnc; make one with `tnc init --data DIR`.")
         keys = read_keys(settings.key)
         self.keyring = Keyring(self.paths.ring, *keys[:2])
         self.restricted_keyring = Keyring(self.paths.ring / "restricted", *keys[:2])
         self.keys = self.keyring.installation()
+        self.damage = DamageNotes(self.paths.data)
+        self.snapshot = SnapshotFile(self.paths.snapshot, self.keys.control_key, self.id)
+        self.degraded: str | None = None  # why changes are not stored
+        self._snapshot_opt_outs: Mapping[str, Sequence[bytes]] = {}
         self.addresses = GeoFolder(self.paths.addresses)
         # A process that writes uses geo data for long, and no other may replace a file under it.
         self._installed = CurrentGeo(self.addresses, private=to_write)
@@ -156,7 +187,7 @@ class Workspace:
         self.clock = ClockCheck(self.paths.clock, world, lambda: newest_record_ms(self.histories))
         self._plans: dict[int, Plans] = {}
         self._given = settings
-        self.database = control.open_database(self.paths.control, to_write=to_write, loop=loop)
+        self.database = self._open_control(to_write=to_write, loop=loop, degraded=degraded)
         self.versions = ConfigVersions(self.database, self.keys.control_key)
         self.terms = WorkspaceTerms(self.database, self.id)
         self.stopped_destinations = StoppedDestinations(self.database)
@@ -170,6 +201,92 @@ class Workspace:
                     f"the control database {self.paths.control} is damaged ({error}); restore it from a backup."
                 ) from error
             raise
+
+    def _open_control(self, *, to_write: bool, loop: asyncio.AbstractEventLoop | None, degraded: bool) -> Database:
+        path = self.paths.control
+        why = control.damage(path) if degraded or not path.exists() else None
+        try:
+            if why is not None:
+                raise DamagedError(f"the control database {path} is damaged ({why}).")  # noqa: TRY301 - told below
+            if path.stat().st_size == 0:
+                raise DamagedError(f"the control database {path} is empty.")  # noqa: TRY301 - as above
+            if degraded and to_write and not os.access(self.paths.data, os.W_OK):
+                self.degraded = (
+                    f"{self.paths.data} cannot be written; if its file system is read-only, type: mount -o remount,rw"
+                )
+                return control.open_in_memory(path, loop=loop)
+            database = control.open_database(path, to_write=to_write, loop=loop)
+        except (DamagedError, UnavailableError, sqlite3.DatabaseError, OSError) as error:
+            reason = f"{str(error).rstrip('.')}. Restore it from a backup: tnc backup restore --help"
+            if not degraded:
+                raise DamagedError(reason) from error
+            saved = self.snapshot.read()
+            if saved is None:
+                raise DamagedError(reason) from error
+            self.degraded = reason
+            return self._from_snapshot(saved, loop)
+        latest = ConfigVersions(database, self.keys.control_key)
+        try:
+            if degraded and (version := latest.latest(self.id).wait()):
+                latest.document(self.id, version).wait()
+        except FailedError as error:
+            database.close()
+            saved = self.snapshot.read()
+            if saved is None:
+                raise
+            self.degraded = f"{str(error).rstrip('.')}. Restore control.db from a backup: tnc backup restore --help"
+            return self._from_snapshot(saved, loop)
+        return database
+
+    def _from_snapshot(self, saved: Snapshot, loop: asyncio.AbstractEventLoop | None) -> Database:
+        database = control.open_in_memory(None, loop=loop)
+        self._snapshot_opt_outs = saved.opt_outs
+        versions = ConfigVersions(database, self.keys.control_key)
+        if saved.version:
+            versions.put_back(self.id, saved.version, saved.document, made_at_ms=self.world.now_ms()).wait()
+        return database
+
+    def save_snapshot(self) -> None:
+        """Keep the present configuration and the opt-outs for a start without the control database."""
+        if self.degraded is not None:
+            return
+        version = self.latest_version()
+        document = self.versions.document(self.id, version).wait() if version else b""
+        try:
+            self.snapshot.write(version, document, self.stored_opt_outs())
+        except OSError as error:
+            log.warning("the snapshot of the configuration could not be stored", extra={"reason": error.strerror})
+
+    def recover_versions(self) -> None:
+        """At a start: put back the version that the control database has lost, and note it.
+
+        The log `control.db-wal` may be lost or emptied while the file stays whole; SQLite says nothing then.
+        """
+        if self.degraded is not None:
+            return
+        version, now_ms = self.latest_version(), self.world.now_ms()
+        saved = self.snapshot.read()
+        newest = next(
+            (each.config_version for each in self.histories.newest_clicks(since_ms=0) if not each.imported), 0
+        )
+        known = max(newest or 0, saved.version if saved else 0)
+        if known > version:
+            back = saved is not None and saved.version > version
+            if saved is not None and back:
+                self._snapshot_opt_outs = saved.opt_outs
+                self.versions.put_back(self.id, saved.version, saved.document, made_at_ms=now_ms).wait()
+            told = f"version {saved.version} was put back from its snapshot" if saved and back else "no snapshot has it"
+            self.damage.add(
+                Damage(
+                    subject="control.db",
+                    text=f"The control database knew version {version} of the configuration, but version {known} was "
+                    f"applied before: {told}. Other changes since version {version} may be lost.",
+                    fix="Compare with `tnc export`; restore a backup if more is missing (tnc backup restore). To "
+                    "acknowledge the loss, delete damage.json in the data directory.",
+                    found_at_ms=now_ms,
+                )
+            )
+        self.save_snapshot()
 
     @classmethod
     def create(cls, settings: Settings, world: World) -> Self:
@@ -218,6 +335,47 @@ class Workspace:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def examine_days(self) -> None:
+        """At a start: put damaged days aside, and note those that had clicks and have no file now."""
+        now_ms = self.world.now_ms()
+        put_damaged_days_aside(self.damage, self.paths.data, self.paths.days, self.keyring, self.id, now_ms=now_ms)
+        self.note_vanished_days()
+
+    def note_day_file(self, day: tuple[WorkspaceId, Date], what: str, aside: Path | None) -> None:
+        """Note what happened to the file of a day while the server ran."""
+        path = day_path(self.paths.days, *day).relative_to(self.paths.data)
+        self.damage.add(
+            Damage(
+                subject=str(path),
+                text=f"{path} {what}",
+                fix="Find out what changes files in the data directory. To acknowledge, delete "
+                + (f"{aside}." if aside else "damage.json in the data directory."),
+                found_at_ms=self.world.now_ms(),
+                date=day[1].isoformat(),
+                aside=None if aside is None else str(aside.relative_to(self.paths.data)),
+            )
+        )
+
+    def note_vanished_days(self) -> None:
+        """Compare the day files with what was counted last, and count again."""
+        folder = self.paths.days / self.id
+        counted = self.damage.counted()
+        present = {date: self._count(date, counted.get(date, 0)) for date in self.histories.stored_dates()}
+        kept = {date: clicks for date, clicks in counted.items() if self.keyring.has_day(self.id, date)}
+        note_vanished(
+            self.damage, kept.items(), present, folder.relative_to(self.paths.data), now_ms=self.world.now_ms()
+        )
+        lost = {date: clicks for date, clicks in kept.items() if not present.get(date)}
+        self.damage.count(lost | {date: clicks for date, clicks in present.items() if clicks})
+        self.damage.keep_since(utc_date(self.clock.cautious_ms() - self.settings.clicks_days * DAY_MS))
+
+    def _count(self, date: Date, counted: int) -> int:
+        """Clicks of a day; of an old day that was counted, so many as then, unless its file is empty."""
+        path = day_path(self.paths.days, self.id, date)
+        if counted and date < utc_date(self.world.now_ms() - DAY_MS) and has_clicks(path):
+            return counted
+        return count_clicks(path)
 
     def check_keys(self) -> None:
         """Check that every recorded day has keys and that they open. Raises RefusedError, FailedError."""
@@ -282,7 +440,10 @@ class Workspace:
         """The plan that decided a click; None for an imported click, whose version is of another installation."""
         if click.imported or click.config_version is None:
             return None
-        return self.plans(click.config_version).by_id.get(click.campaign)
+        try:
+            return self.plans(click.config_version).by_id.get(click.campaign)
+        except (NotFoundError, FailedError):  # the control database has lost that version, or it is damaged
+            return None
 
     def destination(self, click: Click) -> str | None:
         """The URL that a click was sent to, recomputed from its plan."""
@@ -303,7 +464,14 @@ class Workspace:
     def opt_outs(self) -> OptOuts:
         """The opt-outs that are in force."""
         found = OptOuts(hash_of=self.erasures.hash)
-        found.replace(self.erasures.opt_outs(now_ms=self.clock.cautious_ms()).wait())
+        found.replace(self.stored_opt_outs())
+        return found
+
+    def stored_opt_outs(self) -> dict[str, set[bytes]]:
+        """Keyed hashes by kind; with those of the snapshot where the control database has lost some."""
+        found = self.erasures.opt_outs(now_ms=self.clock.cautious_ms()).wait()
+        for kind, hashes in self._snapshot_opt_outs.items():
+            found.setdefault(kind, set()).update(hashes)
         return found
 
     def rotate_salts(self) -> dict[str, bytes]:
@@ -316,7 +484,7 @@ class Workspace:
 async def served_workspace(settings: Settings, world: World) -> AsyncIterator[Workspace]:
     """A workspace that may write and whose control database the running loop serves."""
     loop = asyncio.get_running_loop()
-    workspace = await asyncio.to_thread(Workspace, settings, world, to_write=True, loop=loop)
+    workspace = await asyncio.to_thread(Workspace, settings, world, to_write=True, loop=loop, degraded=True)
     try:
         yield workspace
     finally:

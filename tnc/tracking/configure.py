@@ -124,6 +124,7 @@ class Configure:
                     made_by=by,
                     note=planned.note,
                 ).wait()
+                workspace.save_snapshot()
         if planned.changes:
             self._listener.configured(version)
             if status_maps_differ(before, planned.configuration):

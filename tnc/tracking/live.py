@@ -97,7 +97,8 @@ class LiveState:
         self._on_loop(lambda: self._tracker.forget(visitors))
 
     def objected(self) -> None:
-        stored = self._workspace.erasures.opt_outs(now_ms=self._workspace.clock.cautious_ms()).wait()
+        stored = self._workspace.stored_opt_outs()
+        self._workspace.save_snapshot()
         self._on_loop(lambda: self._tracker.opt_outs.replace(stored))
 
     def day_retiring(self, date: Date) -> None:

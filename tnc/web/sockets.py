@@ -16,9 +16,12 @@ from aiohttp.streams import StreamReader
 from tnc.admin.remote import short_path
 from tnc.core.errors import FailedError, RefusedError
 from tnc.core.formats import ListenAddress
+from tnc.store.damage import put_aside
 from tnc.store.workspace import Paths
 from tnc.web.connections import BACKLOG, TLS, Connections, dashboard_limits, descriptor_limit, tracking_limits
 from tnc.web.tracking import ROUTE, Lanes, Tracking, front
+
+log = logging.getLogger(__name__)
 
 _LARGEST_LINE: Final = 32 * 1024  # of a request line and of a header: aiohttp's 8 kB refuse what browsers send
 _TRACKING_BODY_SECONDS: Final = 5.0  # from the head of a request to the end of its body
@@ -239,11 +242,20 @@ async def site(
 
 @asynccontextmanager
 async def local_socket(app: web.Application, paths: Paths) -> AsyncIterator[None]:
-    paths.socket.unlink(missing_ok=True)
+    """Where commands find the server. Without it visitors are redirected all the same."""
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with short_path(paths.socket) as path:
-        bound.bind(path)
-    paths.socket.chmod(0o600)
+    try:
+        if paths.socket.is_dir() and not paths.socket.is_symlink():
+            put_aside(paths.socket)
+        paths.socket.unlink(missing_ok=True)
+        with short_path(paths.socket) as path:
+            bound.bind(path)
+        paths.socket.chmod(0o600)
+    except OSError as error:
+        bound.close()
+        log.error("commands cannot reach this server", extra={"reason": f"{paths.socket}: {error.strerror}"})  # noqa: TRY400
+        yield
+        return
     bound.listen(16)
     bound.setblocking(False)  # noqa: FBT003 - the socket's own words
     async with site(application(app), bound):

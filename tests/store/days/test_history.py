@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.store.records import DATE, NOON_MS, canary_click, day_writer, keyring
 from tnc.core.clock import DAY_MS, MINUTE_MS, new_id
-from tnc.core.errors import FailedError, NotFoundError
+from tnc.core.errors import NotFoundError
 from tnc.core.models import MAIN, Click, ClickId, ConversionChange, ConversionId, Event, LanderClick, NetworkId, OfferId
 from tnc.store.days import history as history_module
 from tnc.store.days.history import ClickHistories, click_history
@@ -92,7 +92,7 @@ def test_our_own_click_ids_are_looked_up_in_their_day_only(tmp_path: Path) -> No
 
     assert history.click.click_id == mine
     assert history.conversions[0].conversion_id == "v1"
-    with pytest.raises(FailedError, match="damaged"):
+    with pytest.raises(NotFoundError, match="no such click"):
         histories(tmp_path).get(ClickId("a foreign id"))
 
 

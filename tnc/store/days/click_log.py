@@ -17,15 +17,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date as Date
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from tnc.core.clock import DAY_MS
-from tnc.core.errors import TncError, UnavailableError
+from tnc.core.errors import DamagedError, TncError, UnavailableError
 from tnc.core.models import Click, WorkspaceId
 from tnc.core.process import background_pool
 from tnc.store.days.batch import BatchResult, ClickCallback, CommitDelay, PendingClick, WriteJob, resolve
-from tnc.store.days.files import Day, Days
+from tnc.store.days.files import Day, Days, LostClicks
 from tnc.store.days.writer import ClickRow, ClickSealer, DayWriter, utc_date
+from tnc.store.migrations import is_damage
 
 __all__ = ["WAITING_LIMIT", "ClickCallback", "ClickLog", "Day", "Days", "Recording"]
 
@@ -39,7 +41,12 @@ WAITING_LIMIT: Final = 50_000
 
 _RETRY_SECONDS: Final = 0.5
 _STALL_SECONDS: Final = 1.5
+_CHECK_SECONDS: Final = 10.0  # between two looks at the open files
+_RENEW_SECONDS: Final = 60.0
 _EPOCH: Final = Date(1970, 1, 1)
+
+
+Report = Callable[[Day, str, Path | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +65,17 @@ class Recording:
 class ClickLog:
     """The writer thread: all changes of day files while a server runs."""
 
-    def __init__(self, days: Days, *, waiting_limit: int = WAITING_LIMIT) -> None:
+    def __init__(
+        self, days: Days, *, waiting_limit: int = WAITING_LIMIT, report: Report = lambda _day, _what, _aside: None
+    ) -> None:
+        """`report` is called in the writer's thread when the file of a day was deleted or damaged: with what was done,
+        and the path of a file that was put aside.
+        """
+        self._report = report
+        self._lost_clicks = LostClicks(days.folder / "lost")
+        self._checked_at = 0.0
+        self._missing: str | None = None  # why a deleted file could not be written anew
+        self._renewed_at: dict[Day, float] = {}
         self._days = days
         self._limit = waiting_limit
         self._incoming: list[_Item] = []  # queued since the last batch was handed over
@@ -69,7 +86,7 @@ class ClickLog:
         self._exclusive_work: queue.SimpleQueue[tuple[Callable[[Days], Any], asyncio.Future[Any]]] = queue.SimpleQueue()
         self._retry_later: deque[PendingClick] = deque()
         self._held: dict[Day, list[_Item]] = {}  # by day, while the file of the day is detached
-        self._lost = 0
+        self._lost = self._lost_clicks.read()  # at the last stop; the next commit stores them
         self._count = 0
         self._lost_stored = 0
         self._failing: str | None = None
@@ -83,6 +100,10 @@ class ClickLog:
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
+        try:
+            self._lost_clicks.allocate()
+        except OSError as error:
+            log.warning("lost clicks could not be counted across a restart", extra={"reason": error.strerror})
         self._thread.start()
         self._watch = self._loop.call_later(_STALL_SECONDS / 3, self._check_stall)
 
@@ -271,6 +292,10 @@ class ClickLog:
                 self._do_exclusive(*self._exclusive_work.get())
             self._busy_since = None
             batch = self._next_batch()
+        self._end()
+
+    def _end(self) -> None:
+        """Write what is held and what waits; store the number of clicks that the disk still refuses."""
         held = [item for items in self._held.values() for item in items]
         for day in self._held:
             self._days.reattach(day)
@@ -282,7 +307,34 @@ class ClickLog:
         if self._retry_later:
             self._lost += len(self._retry_later)
             log.error("clicks lost at shutdown", extra={"count": len(self._retry_later)})
+        if self._lost > self._lost_stored:
+            self._store_lost(self._lost - self._lost_stored)
         self._days.close()
+
+    def _store_lost(self, number: int) -> None:
+        try:
+            self._lost_clicks.write(number)
+        except OSError as error:
+            log.warning("the number of lost clicks was not stored", extra={"reason": error.strerror})
+
+    def _check_files(self) -> None:
+        """Notice within seconds that an open file was deleted or replaced, and write it anew.
+
+        Until that succeeds no click counts as durable.
+        """
+        now = time.monotonic()
+        if now - self._checked_at < (_RETRY_SECONDS if self._missing else _CHECK_SECONDS):
+            return
+        self._checked_at = now
+        try:
+            for day, aside in self._days.restore_deleted():
+                beside = "" if aside is None else f" What was in its place is {aside.name} now."
+                self._report(day, f"was deleted or replaced while the server ran, and was written anew.{beside}", None)
+            self._missing = None
+        except (sqlite3.Error, OSError) as error:
+            self._missing = f"a day file was deleted and cannot be written anew ({error})"
+            self._failing = self._missing
+            self._failed_at = now
 
     def _reattach(self, day: Day, days: Days) -> None:
         days.reattach(day)
@@ -300,11 +352,13 @@ class ClickLog:
     def _next_batch(self) -> list[_Item] | None:
         """The next batch; an empty one when it is time to retry; None to stop."""
         try:
-            return self._batches.get(timeout=_RETRY_SECONDS if self._retry_later else None)
+            soon = self._retry_later or self._missing
+            return self._batches.get(timeout=_RETRY_SECONDS if soon else _CHECK_SECONDS)
         except queue.Empty:
             return []
 
     def _write(self, batch: list[_Item]) -> BatchResult:
+        self._check_files()
         if self._retry_later and time.monotonic() - self._failed_at >= _RETRY_SECONDS:
             batch = [*self._retry_later, *batch]
             self._retry_later.clear()
@@ -325,6 +379,8 @@ class ClickLog:
     def _write_day(self, day: Day, items: list[_Item]) -> BatchResult:
         if self._retry_later and self._failing and time.monotonic() - self._failed_at < _RETRY_SECONDS:
             return self._refuse(items, self._failing)
+        if self._missing is not None:
+            return self._refuse(items, self._missing)
         try:
             writer = self._days.writer(day)
         except (sqlite3.Error, OSError, TncError) as error:
@@ -356,7 +412,9 @@ class ClickLog:
         if self._lost > self._lost_stored:
             writer.count("clicks lost", self._lost - self._lost_stored)
         writer.commit()
-        self._lost_stored = self._lost
+        if self._lost > self._lost_stored:
+            self._lost_stored = self._lost
+            self._store_lost(0)
         return BatchResult(kept, done)
 
     @staticmethod
@@ -369,6 +427,8 @@ class ClickLog:
             return job, None, error
 
     def _fail(self, day: Day, items: list[_Item], error: Exception) -> BatchResult:
+        if self._is_renewed(day, items, error):
+            return self._write_day(day, items)
         reason = f"{type(error).__name__}: {error}" if isinstance(error, TncError) else str(error)
         if self._failing is None:
             log.error("clicks cannot be recorded", extra={"reason": reason})
@@ -376,6 +436,22 @@ class ClickLog:
         self._failed_at = time.monotonic()
         self._days.close_day(day)
         return self._refuse(items, reason)
+
+    def _is_renewed(self, day: Day, items: list[_Item], error: Exception) -> bool:
+        """Put a damaged file aside that clicks are written to, so that a new one is begun; once a minute at most."""
+        damaged = isinstance(error, DamagedError) or (isinstance(error, sqlite3.Error) and is_damage(error))
+        now = time.monotonic()
+        if not damaged or not any(isinstance(item, PendingClick) for item in items):
+            return False
+        if now - self._renewed_at.get(day, -_RENEW_SECONDS) < _RENEW_SECONDS:
+            return False
+        self._renewed_at[day] = now
+        try:
+            aside = self._days.put_aside(day)
+        except (OSError, TncError):
+            return False
+        self._report(day, f"was damaged ({error}) and was put aside; a new one was begun.", aside)
+        return True
 
     def _refuse(self, items: Iterable[_Item], reason: str) -> BatchResult:
         """Keep clicks in memory up to the limit and redirect their visitors; fail the jobs."""

@@ -1,6 +1,7 @@
 """The day files as seen by their only writer."""
 
 import os
+import secrets
 import sqlite3
 import time
 from collections import OrderedDict
@@ -12,22 +13,36 @@ from typing import Final, TypeVar
 
 from tnc.core.errors import NotFoundError, RefusedError, UnavailableError
 from tnc.core.models import WorkspaceId
-from tnc.store.days.writer import ClickSealer, DayWriter, SequenceNumbers, day_path
+from tnc.store.damage import put_day_aside
+from tnc.store.days.numbers import SequenceNumbers
+from tnc.store.days.writer import ClickSealer, DayWriter, day_path
 from tnc.store.keys.keyring import DayKeys, Keyring
 from tnc.store.keys.sealed_file import GONE
+from tnc.store.migrations import read_uri
 
 _T = TypeVar("_T")
 Day = tuple[WorkspaceId, Date]
 
 _OPEN_DAYS: Final = 4
+_LOST_DIGITS: Final = 16
+_NUMBERS_APART: Final = 1 << 22
 _STEP_BYTES: Final = 16 << 20
 _PAUSE_SECONDS: Final = 0.005
+
+
+def has_clicks(path: Path) -> bool:
+    """Whether a file holds any click; a damaged one holds none."""
+    try:
+        with closing(sqlite3.connect(read_uri(path), uri=True)) as database:
+            return database.execute("select 1 from clicks limit 1").fetchone() is not None
+    except sqlite3.DatabaseError:
+        return False
 
 
 def count_clicks(path: Path) -> int:
     """The number of clicks in a file, without its keys; 0 when the file is damaged."""
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        with closing(sqlite3.connect(read_uri(path), uri=True)) as database:
             return int(database.execute("select count(*) from clicks").fetchone()[0])
     except sqlite3.DatabaseError:
         return 0
@@ -55,6 +70,36 @@ def date_in_path(path: Path) -> str | None:
     return None
 
 
+class LostClicks:
+    """A number of clicks that were lost at a stop, for the next start. Its file is allocated while there is room, so
+    that it can be written when the disk is full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def allocate(self) -> None:
+        """Raises OSError."""
+        if not self._path.exists():
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.write(0)
+
+    def read(self) -> int:
+        try:
+            return max(0, int(self._path.read_bytes()[:_LOST_DIGITS]))
+        except (OSError, ValueError):
+            return 0
+
+    def write(self, number: int) -> None:
+        """In place, durable when this returns. Raises OSError."""
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.pwrite(descriptor, b"%0*d" % (_LOST_DIGITS, number), 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 class DetachedError(UnavailableError):
     """The day's file is detached: for some seconds another thread works on it."""
 
@@ -77,11 +122,37 @@ class Days:
         found = self._open.get(day)
         if found is None:
             numbers = self._numbers.setdefault(day, SequenceNumbers())
-            found = self._open[day] = DayWriter(day_path(self.folder, *day), self._keys(day), numbers)
+            path = day_path(self.folder, *day)
+            # Far from the numbers of a file that was lost: copies of its rows in backups open by the same key.
+            lost = self._keyring.has_day(*day) and not path.exists()
+            first = _NUMBERS_APART * (1 + secrets.randbelow(32)) if lost else 0
+            found = self._open[day] = DayWriter(path, self._keys(day), numbers, first_seq=first)
             while len(self._open) > _OPEN_DAYS:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(day)
         return found
+
+    def restore_deleted(self) -> list[tuple[Day, Path | None]]:
+        """Write each open file anew that was deleted or replaced under the server: all its rows can still be read.
+
+        Returns these days, each with the path to which what was in the place of the file was moved. Raises OSError and
+        sqlite3.Error; then the file is as it was.
+        """
+        restored: list[tuple[Day, Path | None]] = []
+        for day, writer in list(self._open.items()):
+            if not writer.has_file():
+                new = writer.copy()
+                del self._open[day]
+                writer.close()
+                aside = put_day_aside(writer.path) if writer.path.exists() else None
+                new.replace(writer.path)
+                restored.append((day, aside))
+        return restored
+
+    def put_aside(self, day: Day) -> Path:
+        """Close a damaged file and rename it; the next use begins a new one under the same key."""
+        self.close_day(day)
+        return put_day_aside(day_path(self.folder, *day))
 
     def drop(self, day: Day) -> list[Path]:
         """Destroy the keys of a day, then rename its files; returns the files, which the caller removes.

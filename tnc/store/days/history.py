@@ -1,6 +1,8 @@
 """Clicks with their events, read across the days beside the writer."""
 
+import logging
 import math
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date as Date
@@ -11,7 +13,7 @@ from msgspec.structs import replace
 
 from tnc.core.clock import id_time_ms
 from tnc.core.conversions import fold
-from tnc.core.errors import NotFoundError
+from tnc.core.errors import DamagedError, FailedError, NotFoundError
 from tnc.core.models import (
     Click,
     ClickHistory,
@@ -28,6 +30,9 @@ from tnc.core.process import yield_gil
 from tnc.store.days.schema import needs_migration
 from tnc.store.days.writer import FOREIGN_IDS, LABEL, LATEST, DayReader, all_dates, day_path, utc_date
 from tnc.store.keys.keyring import Keyring
+from tnc.store.migrations import is_damage
+
+log = logging.getLogger(__name__)
 
 
 def relabelled(click: Click, events: Iterable[Event]) -> Click:
@@ -132,6 +137,7 @@ class ClickHistories:
         self._keyring = keyring
         self._last_ended = last_ended
         self._imported: dict[Date, tuple[Stamp, bool]] = {}
+        self._damaged: set[Date] = set()  # days that were logged as damaged
 
     def dates(self) -> list[Date]:
         """Days that have a file and are not withheld, oldest first."""
@@ -164,8 +170,27 @@ class ClickHistories:
         path = day_path(self.folder, self.workspace, date)
         if not path.exists():
             raise NotFoundError(f"there are no clicks of {date}.")
-        with DayReader(path, self._keyring.open_day(self.workspace, date)) as reader:
-            yield reader
+        try:
+            with DayReader(path, self._keyring.open_day(self.workspace, date)) as reader:
+                yield reader
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                raise DamagedError(
+                    f"the day file {path} is damaged ({error}). Restart tnc: it puts the file aside and goes on."
+                ) from error
+            raise
+
+    @contextmanager
+    def _passing_over_damage(self, date: Date) -> Iterator[None]:
+        """A damaged day ends nothing but its own search; it is logged once."""
+        try:
+            yield
+        except NotFoundError:
+            return  # its file was just deleted, or is just being made and empty
+        except FailedError as error:
+            if date not in self._damaged:
+                self._damaged.add(date)
+                log.error("a day is damaged and passed over", extra={"reason": str(error)})  # noqa: TRY400
 
     def is_finished(self, date: Date) -> bool:
         with self.day(date) as reader:
@@ -183,7 +208,7 @@ class ClickHistories:
         for date in reversed(self.dates()):
             if date < utc_date(since_ms):
                 return
-            with self.day(date) as reader:
+            with self._passing_over_damage(date), self.day(date) as reader:
                 most = math.inf if reader.number(FOREIGN_IDS) else _TOO_OLD_IN_A_ROW
                 too_old = 0
                 for _, click in yield_gil(reader.newest_clicks()):
@@ -214,7 +239,7 @@ class ClickHistories:
             try:
                 with self.day(date) as reader:
                     known = self._imported[date] = (stamp, bool(reader.number(FOREIGN_IDS)))
-            except NotFoundError:
+            except (NotFoundError, DamagedError):
                 return False
         return known[1]
 
@@ -222,7 +247,7 @@ class ClickHistories:
         try:
             with self.day(date) as reader:
                 return reader.find(click_id) is not None
-        except NotFoundError:
+        except (NotFoundError, DamagedError):
             return False
 
     def get(self, click_id: ClickId) -> ClickHistory:
@@ -243,7 +268,7 @@ class ClickHistories:
         for date in reversed(self.dates()):
             if before_ms is not None and date > utc_date(before_ms):
                 continue
-            with self.day(date) as reader:
+            with self._passing_over_damage(date), self.day(date) as reader:
                 for seq, click in reader.newest_clicks(None if last_clicks is None else last_clicks.get(date, -1) + 1):
                     if not click.erased and (before_ms is None or click.clicked_at_ms < before_ms):
                         yield click_history(click, reader.events_of(seq))
@@ -255,7 +280,7 @@ class ClickHistories:
             try:
                 with self.day(date) as reader:
                     last_clicks[date] = reader.latest()[0]
-            except NotFoundError:
+            except (NotFoundError, DamagedError):
                 continue
         return last_clicks
 
@@ -264,7 +289,7 @@ class ClickHistories:
         for date, last in later.items():
             if last == last_clicks.get(date, -1):
                 continue
-            with self.day(date) as reader:
+            with self._passing_over_damage(date), self.day(date) as reader:
                 for seq, click in reader.clicks(last_clicks.get(date, -1)):
                     if seq > last:
                         break
@@ -281,7 +306,7 @@ class ClickHistories:
                         latest = reader.latest_of_visitor(visitor, since_ms=since_ms)
                         if latest is not None:
                             found.append(latest[1])
-            except NotFoundError:
+            except (NotFoundError, DamagedError):
                 continue
         return max(found, key=lambda click: click.clicked_at_ms, default=None)
 
@@ -289,7 +314,8 @@ class ClickHistories:
         """The number of the last event of each day; -1 where there is none."""
         found = {}
         for date in self.dates():
-            with suppress(NotFoundError), self.day(date) as reader:  # a file that is being created has none
+            # A file that is being created has none.
+            with suppress(NotFoundError, DamagedError), self.day(date) as reader:
                 found[date] = reader.latest()[1]
         return found
 
@@ -300,7 +326,7 @@ class ClickHistories:
         """
         for date in self.dates() if up_to is None else up_to:
             last = LATEST if up_to is None else up_to[date]
-            with self.day(date) as reader:
+            with self._passing_over_damage(date), self.day(date) as reader:
                 for seq in sorted({click_seq for click_seq, _ in reader.conversions_since(since_ms)}):
                     found = reader.click(seq)
                     if found is not None and not found.test:

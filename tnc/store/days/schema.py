@@ -7,7 +7,7 @@ from typing import Final
 
 from tnc.store.days.deliveries import DELIVERY_TABLES
 from tnc.store.days.inbox import INBOX_TABLES
-from tnc.store.migrations import Migration, Schema
+from tnc.store.migrations import Migration, Schema, read_uri
 
 _TABLES: Final[tuple[str, ...]] = (
     """
@@ -89,9 +89,10 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     """A connection beside the writer's, which can neither change nor checkpoint anything.
 
     A file of an older format is shown in the current one. An empty file, which is just being created, has no tables.
-    Raises FailedError when the file is damaged, RefusedError when a newer tnc wrote it.
+    Raises DamagedError when the file is damaged, UnavailableError when it cannot be opened,
+    RefusedError when a newer tnc wrote it.
     """
-    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0, check_same_thread=False)
+    database = sqlite3.connect(read_uri(path), uri=True, timeout=5.0, check_same_thread=False)
     try:
         version = DAY.read_version(database, path)
         if 0 < version < DAY.version:
@@ -128,7 +129,7 @@ def open_to_write(path: Path, *, cached_statements: int = 128, up_to: int | None
 
 
 def needs_migration(path: Path) -> bool:
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(read_uri(path), uri=True)) as database:
         return 0 < DAY.read_version(database, path) < DAY.version
 
 

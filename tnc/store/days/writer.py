@@ -5,62 +5,29 @@ the number of the click. Everything else is in the sealed record.
 """
 
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from datetime import date as Date
 from itertools import chain
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final, Literal, Self, TypeVar, get_args
 
 from tnc.core.errors import FailedError, NotFoundError
 from tnc.core.models import Click, ClickId, ConversionChange, Event, LanderClick, WorkspaceId
 from tnc.store.days.deliveries import Deliveries, DeliveryWriter
 from tnc.store.days.inbox import Inbox, InboxWriter
+from tnc.store.days.numbers import SequenceNumbers
+from tnc.store.days.rows import read_rows
 from tnc.store.days.schema import is_empty, is_finished, open_to_read, open_to_write
 from tnc.store.days.search import Search
 from tnc.store.keys.keyring import DayKeys
 from tnc.store.keys.puncturable import PuncturedError
 from tnc.store.keys.records import Sealer
 
-_RESERVE: Final = 16_384  # numbers reserved at a time; each start skips up to so many
-
-
-class SequenceNumbers:
-    """The sequence numbers of one table of one day, each handed out once. Thread-safe.
-
-    They are reserved on disk before they are used: after a crash none of them is handed out again, so no key is used
-    twice. (The random nonce is the second guard.)
-    """
-
-    def __init__(self) -> None:
-        self._next = 0
-        self._reserved = 0
-        self._lock = Lock()
-
-    def start_at(self, number: int) -> None:
-        """Numbers below this one are used. Called whenever the file is opened."""
-        with self._lock:
-            self._next = max(self._next, number)
-            self._reserved = number
-
-    def next_number(self) -> int:
-        with self._lock:
-            number = self._next
-            self._next = number + 1
-        return number
-
-    def to_reserve(self) -> int | None:
-        """The reservation that the next commit has to store; None while the current one is enough."""
-        if self._next < self._reserved - _RESERVE // 2:
-            return None
-        return self._next + _RESERVE
-
-    def reserved(self, number: int) -> None:
-        self._reserved = number
-
+log = logging.getLogger(__name__)
 
 _AMONG: Final = "in (select value from json_each(?))"
 
@@ -136,7 +103,6 @@ LATEST: Final = 1 << 62  # above every number
 
 _CLICK_COLUMNS: Final = "seq, sealed, click, visitor, address, external, browser"
 _ROWS_AT_ONCE: Final = 128
-_ROWS_READ: Final = 1_000
 
 
 def utc_date(time_ms: int) -> Date:
@@ -157,6 +123,7 @@ class DayReader:
 
     def __init__(self, path: Path, keys: DayKeys) -> None:
         self.keys = keys
+        self.damaged_rows = 0  # rows and pages that were passed over because they are damaged
         self._database = open_to_read(path)
         if is_empty(self._database):
             self._database.close()
@@ -192,48 +159,68 @@ class DayReader:
     def events_of(self, click_seq: int, *, up_to: int = LATEST, kind: int | None = None) -> list[Event]:
         return _events_of(self._database, self._events, click_seq, up_to, kind=kind)
 
-    def _pages(self, sql: str, bound: int) -> Iterator[tuple[Any, ...]]:
-        """Rows in portions, so that a slow caller holds no old state of the file, for whose end an erasure waits."""
-        while rows := self._database.execute(sql, (bound, _ROWS_READ)).fetchall():
-            yield from rows
-            bound = rows[-1][0]
+    def _pages(
+        self, table: Table, columns: str, bound: int, *, newest_first: bool = False
+    ) -> Iterator[tuple[Any, ...]]:
+        """Rows in portions: a long search holds no old state of the file, for which an erasure would have to wait.
+
+        Rows on a damaged page are left out; `damaged_rows` counts such pages.
+        """
+        numbers = "clicks" if table == "clicks" else "events"  # events, deliveries and calls share their numbers
+
+        def count() -> None:
+            self.damaged_rows += 1
+
+        return read_rows(
+            self._database,
+            f"select {columns} from {table}",
+            bound,
+            end=lambda: _number(self._database, f"{numbers} reserved"),
+            newest_first=newest_first,
+            damaged=count,
+        )
+
+    def _opened(self, opening: Callable[[int, bytes], _T], seq: int, sealed: bytes) -> _T | None:
+        """None for a row that was erased, and for a damaged one, which is counted."""
+        try:
+            return opening(seq, sealed)
+        except PuncturedError:
+            return None
+        except FailedError as error:
+            if not self.damaged_rows:
+                log.warning("a damaged record is passed over", extra={"reason": str(error)})
+            self.damaged_rows += 1
+            return None
 
     def clicks(self, after_seq: int = -1) -> Iterator[tuple[int, Click]]:
-        """(number, click) in the order they were recorded, without erased ones."""
-        rows = self._pages("select seq, sealed from clicks where seq > ? order by seq limit ?", after_seq)
-        for seq, sealed in rows:
-            try:
-                yield seq, self._clicks.open_click(seq, sealed)
-            except PuncturedError:
-                continue
+        """(number, click) in the order they were recorded; erased and damaged rows are passed over."""
+        for seq, sealed in self._pages("clicks", "seq, sealed", after_seq):
+            click = self._opened(self._clicks.open_click, seq, sealed)
+            if click is not None:
+                yield seq, click
 
     def newest_clicks(self, before_seq: int | None = None) -> Iterator[tuple[int, Click]]:
         """(number, click), newest first."""
         bound = (1 << 62) if before_seq is None else before_seq
-        rows = self._pages("select seq, sealed from clicks where seq < ? order by seq desc limit ?", bound)
-        for seq, sealed in rows:
-            try:
-                yield seq, self._clicks.open_click(seq, sealed)
-            except PuncturedError:
-                continue
+        for seq, sealed in self._pages("clicks", "seq, sealed", bound, newest_first=True):
+            click = self._opened(self._clicks.open_click, seq, sealed)
+            if click is not None:
+                yield seq, click
 
     def events(self, after_seq: int = -1) -> Iterator[tuple[int, int, Event]]:
         """(number, number of the click, event) in the order they were recorded."""
-        rows = self._pages("select seq, click_seq, sealed from events where seq > ? order by seq limit ?", after_seq)
-        for seq, click_seq, sealed in rows:
-            try:
-                yield seq, click_seq, self._events.open_event(seq, sealed)
-            except PuncturedError:
-                continue
+        for seq, click_seq, sealed in self._pages("events", "seq, click_seq, sealed", after_seq):
+            event = self._opened(self._events.open_event, seq, sealed)
+            if event is not None:
+                yield seq, click_seq, event
 
     def labels(self) -> Iterator[tuple[int, Event]]:
         """(number of the click, change of its label or filter) in the order they were recorded."""
         rows = self._database.execute("select seq, click_seq, sealed from events where kind = 3 order by seq")
         for seq, click_seq, sealed in rows:
-            try:
-                yield click_seq, self._events.open_event(seq, sealed)
-            except PuncturedError:
-                continue
+            event = self._opened(self._events.open_event, seq, sealed)
+            if event is not None:
+                yield click_seq, event
 
     def click(self, seq: int) -> Click | None:
         return _click(self._database, self._clicks, seq)
@@ -248,11 +235,8 @@ class DayReader:
         token = self.keys.token("visitor", visitor)
         rows = self._database.execute("select seq, sealed from clicks where visitor = ? order by seq desc", (token,))
         for seq, sealed in rows:
-            try:
-                click = self._clicks.open_click(seq, sealed)
-            except PuncturedError:
-                continue
-            if click.visit.visitor == visitor:
+            click = self._opened(self._clicks.open_click, seq, sealed)
+            if click is not None and click.visit.visitor == visitor:
                 return (seq, click) if click.clicked_at_ms >= since_ms else None
         return None
 
@@ -289,7 +273,8 @@ def tokens_of(click: Click, keys: DayKeys) -> tuple[int, int | None, int | None,
 class DayWriter:
     """The only connection that commits to a day's file and checkpoints it (because of SQLite's WAL-reset bug)."""
 
-    def __init__(self, path: Path, keys: DayKeys, clicks: SequenceNumbers | None = None) -> None:
+    def __init__(self, path: Path, keys: DayKeys, clicks: SequenceNumbers | None = None, *, first_seq: int = 0) -> None:
+        """`first_seq`: no row gets a lower number; for a file in the place of one that was lost."""
         self.keys = keys
         self.path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -299,15 +284,16 @@ class DayWriter:
         self.inbox = InboxWriter(self._database, sealer_of(keys, "inbox"), self._event_number)
         self.search = Search(self._database, keys, self._clicks)
         self.purge = Purge(self._database, self._clicks, self._events, self.search, self.add_with_events)
+        self._identity = _identity(path)
         self._numbers = {"clicks": clicks or SequenceNumbers(), "events": SequenceNumbers()}
         self._sealer = ClickSealer(keys, self._numbers["clicks"])
-        self._start_numbers()
+        self._start_numbers(first_seq)
 
-    def _start_numbers(self) -> None:
+    def _start_numbers(self, first_seq: int) -> None:
         """Reserve in a transaction of its own: a crash may undo the transaction that uses the first number."""
         self.begin()
         for table, numbers in self._numbers.items():
-            used = max(_number(self._database, f"{table} reserved"), _latest(self._database, table) + 1)
+            used = max(first_seq, _number(self._database, f"{table} reserved"), _latest(self._database, table) + 1)
             numbers.start_at(used)
             self._reserve(table)
         self.commit()
@@ -316,6 +302,19 @@ class DayWriter:
         """A reservation that was made in an undone transaction is not on disk."""
         for numbers in self._numbers.values():
             numbers.reserved(0)
+
+    def has_file(self) -> bool:
+        """Whether the open file is still the one under its path: it may have been deleted or replaced."""
+        return _identity(self.path) == self._identity
+
+    def copy(self) -> Path:
+        """All rows in a new file beside the path, durable; also when the open file was deleted."""
+        new = self.path.with_name(f"{self.path.name}.new")
+        new.unlink(missing_ok=True)
+        with closing(sqlite3.connect(new, isolation_level=None)) as copy:
+            copy.execute("pragma synchronous = full")
+            self._database.backup(copy)
+        return new
 
     def begin(self) -> None:
         self._database.execute("begin immediate")
@@ -437,6 +436,15 @@ class DayWriter:
         return _events_of(self._database, self._events, click_seq, up_to)
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of the file under a path; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def sealer_of(keys: DayKeys, table: Table) -> Sealer:
     """The sealer of a table. Clicks have a tree of their own; events, deliveries and postbacks share the other one."""
     tree = keys.clicks if table == "clicks" else keys.events
@@ -456,7 +464,7 @@ def _click(database: sqlite3.Connection, sealer: Sealer, seq: int) -> Click | No
     row = database.execute("select sealed from clicks where seq = ?", (seq,)).fetchone()
     try:
         return None if row is None else sealer.open_click(seq, row[0])
-    except PuncturedError:
+    except (PuncturedError, FailedError):  # erased, or damaged
         return None
 
 
@@ -466,7 +474,7 @@ def _find(database: sqlite3.Connection, sealer: Sealer, keys: DayKeys, click_id:
         for seq, sealed in rows:
             try:
                 click = sealer.open_click(seq, sealed)
-            except PuncturedError:
+            except (PuncturedError, FailedError):
                 continue
             if click.click_id == click_id:
                 return seq, click
@@ -480,4 +488,8 @@ def _events_of(
         "select seq, sealed from events where click_seq = ?1 and seq <= ?2 and kind = ifnull(?3, kind) order by seq",
         (click_seq, up_to, kind),
     )
-    return [sealer.open_event(seq, sealed) for seq, sealed in rows.fetchall()]
+    found = []
+    for seq, sealed in rows.fetchall():
+        with suppress(FailedError):  # a damaged one; the others still say what became of the click
+            found.append(sealer.open_event(seq, sealed))
+    return found

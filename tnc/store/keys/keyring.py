@@ -8,6 +8,7 @@
 Existing keys are never replaced by new ones: a file that does not open is an error.
 """
 
+import os
 import secrets
 import threading
 from collections.abc import Iterable, Iterator
@@ -234,6 +235,8 @@ class Keyring:
             stored = content.salts | salts if keep_others else salts
             if stored != content.salts:
                 content.salts = stored
+                if not os.access(self.folder, os.W_OK):  # a read-only file system: salts of this process alone
+                    return salts
                 self._workspace_file(workspace).write(msgspec.msgpack.encode(content))
             return salts
 
@@ -246,6 +249,9 @@ class Keyring:
     def _day_file(self, workspace: WorkspaceId, date: Date) -> SlotFile:
         name = date.isoformat()
         return self._file(f"{workspace}/{name}", f"day|{workspace}|{name}")
+
+    def day_path(self, workspace: WorkspaceId, date: Date) -> Path:
+        return self._day_file(workspace, date).path
 
     def has_day(self, workspace: WorkspaceId, date: Date) -> bool:
         return self._day_file(workspace, date).exists()

@@ -56,8 +56,8 @@ class SlotFile:
 
     def read(self) -> bytes:
         """The newest content. Raises RefusedError when the key is not the file's, FailedError when it is damaged."""
-        slots = _slots(self.path.read_bytes()) or _slots(
-            self.path.read_bytes()
+        slots = _slots(self._content()) or _slots(
+            self._content()
         )  # read again: it may have been in the middle of a write
         if not slots:
             raise FailedError(
@@ -73,6 +73,15 @@ class SlotFile:
             raise RefusedError(
                 f"the key does not open {self.path}: it is another installation's key, or the file was swapped. "
                 "Nothing was changed. Write the right key file into config.toml (`key = ...`)."
+            ) from error
+
+    def _content(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise FailedError(
+                f"the key file {self.path} cannot be read ({error.strerror}). Put back the newest copy of the folder "
+                "`ring`, then start again."
             ) from error
 
     def write(self, content: bytes) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import hashlib
 import logging
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -91,7 +92,7 @@ class GeoFolder:
             return json.decode(path.read_bytes(), type=Manifest)
         except FileNotFoundError:
             return Manifest()
-        except DecodeError as error:
+        except (DecodeError, OSError) as error:
             raise FailedError(f"{path} is damaged; remove it and run `tnc ipdb update`") from error
 
     def find(self, name: str) -> InstalledFile:
@@ -137,6 +138,10 @@ class GeoFolder:
             log.error("geo data cannot be used", extra={"data_name": name, "why": why})
         return geo
 
+    def damaged(self) -> dict[str, str]:
+        """Why installed data cannot be used, by name. Raises FailedError when the manifest is damaged."""
+        return self._open_all(private=False, registry=False)[1]
+
     def _open_all(self, *, private: bool, registry: bool) -> tuple[Geo, dict[str, str]]:
         manifest = self.manifest()
         databases: list[Database] = []
@@ -155,7 +160,10 @@ class GeoFolder:
 
     def _open_database(self, item: InstalledFile, *, private: bool) -> Database:
         path = self.path / item.file
-        with _unnamed_file(self.path) if private else contextlib.nullcontext() as copy:
+        # On a read-only file system no process can write over the file either.
+        with (
+            _unnamed_file(self.path) if private and os.access(self.path, os.W_OK) else contextlib.nullcontext() as copy
+        ):
             if digest(path, copy) != item.sha256:
                 raise InvalidError(f"{item.file} is no longer the file that was added; add it again")
             return Database(Path(f"/proc/self/fd/{copy.fileno()}") if copy else path, name=item.name)

@@ -17,11 +17,14 @@ _FORWARDED: Final = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "CF-Connecting
 async def health(tracking: Tracking, request: web.BaseRequest, _word: str) -> web.StreamResponse:
     """GET /-/health: 200, or 503 while clicks cannot be recorded; visitors are redirected in both cases.
 
-    While the clock is doubted the status is `degraded`, with 200. Version and counts are shown to this machine only.
+    The status is `degraded`, with 200, while the clock is doubted, and while something in the data directory is damaged
+    or missing; `tnc doctor` says what. Version and counts are shown to this machine only.
     """
     recording = tracking.click_log.recording()
-    doubted = tracking.services.workspace.clock.doubt() is not None
-    working = "degraded" if doubted else "ok"
+    workspace = tracking.services.workspace
+    doubted = workspace.clock.doubt() is not None
+    damaged = len(workspace.damage.all()) + (workspace.degraded is not None)
+    working = "degraded" if doubted or damaged else "ok"
     result: dict[str, object] = {
         "status": working if recording.failing is None else "not recording",
         "clock": "doubted" if doubted else "ok",
@@ -32,6 +35,7 @@ async def health(tracking: Tracking, request: web.BaseRequest, _word: str) -> we
             "config_version": tracking.tracker.plans.version,
             "waiting": recording.waiting,
             "lost": recording.lost,
+            "damaged": damaged,
             "postbacks_not_kept": tracking.services.conversions.limits.not_kept,
         }
     return web.json_response(
