@@ -6,6 +6,7 @@ the dashboard read; deleting that file acknowledges the notes. It holds dates an
 
 import logging
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -20,6 +21,7 @@ from tnc.core.errors import FailedError, NotFoundError, RefusedError, Unavailabl
 from tnc.core.models import WorkspaceId
 from tnc.store.days.schema import is_empty, open_to_read
 from tnc.store.keys.keyring import Keyring
+from tnc.store.keys.sealed_file import overwrite
 from tnc.store.migrations import is_damage
 
 log = logging.getLogger(__name__)
@@ -97,9 +99,12 @@ class DamageNotes:
                 self._write()
 
     def keep_since(self, oldest: Date) -> None:
-        """Forget the notes of days before this one: their clicks would be deleted by now."""
+        """Forget the notes of days before this one, and destroy what was put aside of them: its term is over too."""
         with self._lock:
             kept = [each for each in self._notes.found if each.date is None or each.date >= oldest.isoformat()]
+            for each in self._notes.found:
+                if each not in kept and each.aside is not None:
+                    _destroy(self._data / each.aside)
             if len(kept) < len(self._notes.found):
                 self._notes.found = kept
                 self._write()
@@ -112,6 +117,14 @@ class DamageNotes:
             self._stored = True
         except OSError as error:
             log.warning("notes of damage could not be stored", extra={"reason": error.strerror})
+
+
+def _destroy(aside: Path) -> None:
+    if aside.is_dir():
+        shutil.rmtree(aside, ignore_errors=True)
+    elif aside.exists():
+        overwrite(aside)
+        aside.unlink()
 
 
 # ------------------------------------------------------------------------------------------------- days
