@@ -14,7 +14,7 @@ from tnc.core.errors import InvalidError
 from tnc.core.models import Configuration, FilterId
 from tnc.rules.templates import UrlTemplate
 
-KEYS_OF_OFFER = "Known: id, name, network, url, payout, currency, cap, paused, archived."
+KEYS_OF_OFFER = "Known: id, name, network, url, payout, max_payout, currency, cap, paused, archived."
 URL = "must be an http or https URL, with macros, not"
 SLUG = "must be lower-case letters, digits and hyphens, at most 64, with no hyphen in front, not"
 PATH = "must be letters, digits and . _ ~ - in parts between single slashes, with none at the ends, not"

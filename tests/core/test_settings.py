@@ -57,11 +57,11 @@ def test_without_any_file_the_message_says_how_to_make_one(tmp_path: Path) -> No
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def test_an_empty_file_gives_the_defaults_and_a_key_beside_the_data(tmp_path: Path) -> None:
+def test_a_file_without_settings_gives_the_defaults_and_a_key_beside_the_data(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
 
-    settings = load(config(folder, ""), environment={})
+    settings = load(config(folder, 'listen = "127.0.0.1:8080"\n'), environment={})
 
     assert settings == Settings(data=folder, key=tmp_path / "data.key")
     assert settings.listen == ListenAddress(host="127.0.0.1", port=8080)

@@ -123,7 +123,7 @@ def test_try_refuses_an_invalid_ip_address(shared: Appliance) -> None:
     done = shared.command("try", "quizzed", "--ip", "203.0.113.300")
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert "'203.0.113.300' is no address" in done.stderr
+    assert "'203.0.113.300' is no IP address" in done.stderr
 
 
 # ----------------------------------------------------------------------------------- requests that are not visits
@@ -177,7 +177,7 @@ UNKNOWN = (
     "/",
     "/winter",
     "/summer/more",
-    "/SUMMER",
+    "/summery",
     "/-/",
     "/-/onward/x",
     "/click",

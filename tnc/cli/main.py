@@ -85,6 +85,8 @@ class _Group(click.Group):
         except Exception as error:
             if not isinstance(error, OSError) and type(error).__module__ != "sqlite3":  # not imported for each command
                 raise
+            if _is_about_output(error):
+                raise
             # The machine refused, not the program: a full disk, missing rights.
             click.echo(f"tnc: {_machine_sentence(error)}", err=True)
             log.debug("the machine refused", exc_info=error)
@@ -101,6 +103,11 @@ _FIXES: Final = {
     errno.EISDIR: "A directory is in the place of a file; move it away.",
     errno.ENOTDIR: "A file is in the place of a directory; move it away.",
 }
+
+
+def _is_about_output(error: Exception) -> bool:
+    """Whether standard output could not be written: such an error names no file."""
+    return isinstance(error, OSError) and error.filename is None and error.errno in _UNWRITTEN
 
 
 def _machine_sentence(error: Exception) -> str:
@@ -133,7 +140,7 @@ def main() -> None:
     try:
         group(prog_name="tnc")
     except OSError as error:
-        if error.filename is not None or error.errno not in _UNWRITTEN:
+        if not _is_about_output(error):
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         click.echo(f"tnc: the output could not be written ({error.strerror}); it is not complete.", err=True)
