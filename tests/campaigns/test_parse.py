@@ -35,7 +35,7 @@ from tnc.core.models import (
     WeightedOffer,
 )
 
-CONTRACT = """
+EVERY_KIND = """
 [[source]]                       # traffic source
 id = "native-ads"
 name = "Native Ads"
@@ -116,7 +116,7 @@ access_token = "env:META_TOKEN"  # secret
 
 
 def test_every_key_of_the_example_is_read() -> None:
-    found = read(CONTRACT)
+    found = read(EVERY_KIND)
 
     assert found == Configuration(
         sources={

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tnc.tracking.conversions.csv_import import CONVERTED_AT
 from tnc.tracking.conversions.networks import WRONG_ADDRESS, WRONG_KEY
-from tnc.tracking.conversions.postback import PEERS, STATUS_MAPS
+from tnc.tracking.conversions.postback import PARAMETER_NAMES, STATUS_MAPS
 from tnc.tracking.conversions.statuses import CANONICAL, COMMON, CORRECTIONS, EVENTS, MOVES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "postbacks.md").read_text(encoding="utf-8")
@@ -23,10 +23,11 @@ def words(cell: str) -> tuple[str, ...]:
 
 def test_every_tracker_is_listed_with_its_parameter_names() -> None:
     written = {
-        peer: {what: words(cell) for what, cell in zip(COLUMNS, cells(peer), strict=True) if cell} for peer in PEERS
+        tracker: {what: words(cell) for what, cell in zip(COLUMNS, cells(tracker), strict=True) if cell}
+        for tracker in PARAMETER_NAMES
     }
 
-    assert written == PEERS
+    assert written == PARAMETER_NAMES
 
 
 def test_every_common_status_is_listed() -> None:

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from tnc.core.clock import new_id
 from tnc.core.errors import InvalidError
-from tnc.tracking.conversions.postback import NAMES, PEERS, STATUS_MAPS, read_postback
+from tnc.tracking.conversions.postback import NAMES, PARAMETER_NAMES, STATUS_MAPS, read_postback
 
 OURS = new_id(1_795_000_000_000, b"01234567")
 
-# One call for each peer, as its documentation writes it: spec/features.md, 1.9.
+# One postback per tracker, as its documentation writes it.
 CALLS: dict[str, dict[str, str]] = {
     "tnc": {"cid": OURS, "payout": "12.5", "currency": "USD", "status": "sale", "txid": "t1"},
     "Keitaro": {
@@ -32,19 +32,19 @@ CALLS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("peer", CALLS)
-def test_the_postback_of_every_tracker_is_understood(peer: str) -> None:
-    incoming = read_postback(CALLS[peer])
+@pytest.mark.parametrize("tracker", CALLS)
+def test_the_postback_of_every_tracker_is_understood(tracker: str) -> None:
+    incoming = read_postback(CALLS[tracker])
 
     assert incoming.click_id == OURS
     assert incoming.payout_micros == 12_500_000
     assert incoming.currency in ("USD", None)
-    assert "sale" in (*incoming.status_words, incoming.type_word) or peer == "Prosper202"
+    assert "sale" in (*incoming.status_words, incoming.type_word) or tracker == "Prosper202"
     assert incoming.txid in ("t1", None)
 
 
 def test_the_table_of_trackers_is_complete() -> None:
-    assert {peer.partition(" ")[0] for peer in CALLS} == PEERS.keys()
+    assert {tracker.partition(" ")[0] for tracker in CALLS} == PARAMETER_NAMES.keys()
 
 
 @pytest.mark.parametrize(("what", "name"), [(what, name) for what, names in NAMES.items() for name in names])

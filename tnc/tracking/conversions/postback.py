@@ -13,8 +13,9 @@ from tnc.rules.macros import is_unexpanded
 
 Meaning = Literal["lead", "sale", "rejected", "ignored"]
 
-# Who calls what how, so that a network set up for a peer needs only the host changed (spec/features.md 1.9).
-PEERS: dict[str, dict[str, tuple[str, ...]]] = {
+# The parameter names of other trackers: a network that was set up for one of them only needs the new host name.
+# docs/postbacks.md shows the same table.
+PARAMETER_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "tnc": {
         "click_id": ("cid", "click_id"),
         "payout": ("payout",),
@@ -44,7 +45,7 @@ PEERS: dict[str, dict[str, tuple[str, ...]]] = {
     "Prosper202": {"click_id": ("subid",), "payout": ("amount",)},
 }
 
-# Keitaro lets the URL itself say what the network's words mean: sale_status=approved,paid
+# Keitaro's URLs map the statuses of the network: sale_status=approved,paid
 STATUS_MAPS: dict[str, Meaning] = {
     "ignore_status": "ignored",
     "trash_status": "rejected",
@@ -55,7 +56,7 @@ STATUS_MAPS: dict[str, Meaning] = {
 
 
 def _every_name(what: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for names in PEERS.values() for name in names.get(what, ())))
+    return tuple(dict.fromkeys(name for names in PARAMETER_NAMES.values() for name in names.get(what, ())))
 
 
 NAMES: dict[str, tuple[str, ...]] = {
@@ -72,26 +73,26 @@ _NETWORK_MACRO = re.compile(r"!!!.+!!!|@@.+@@|##.+##", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """One postback, pixel, imported line or word by hand, read and not yet judged."""
+    """The values of one postback, pixel, imported line or `tnc conversion add`, before they are applied."""
 
     click_id: ClickId
     payout_micros: int | None = None
     currency: str | None = None
-    status_words: tuple[str, ...] = ()  # as they said it, the one that counts most first
-    type_word: str | None = None  # Voluum's `et`, RedTrack's `type`: a status or an event, as it turns out
+    status_words: tuple[str, ...] = ()  # as sent; the first one takes precedence
+    type_word: str | None = None  # Voluum's `et`, RedTrack's `type`: either a status or an event
     event: str | None = None  # in lower case
     txid: str | None = None
     key: str | None = None
     network: NetworkId | None = None
-    meanings: Mapping[str, Meaning] = field(default_factory=dict)  # case-folded word -> what the URL says it means
+    meanings: Mapping[str, Meaning] = field(default_factory=dict)  # case-folded status -> its meaning, from the URL
     converted_at_ms: int | None = None  # only from a file; else the time of arrival
-    names: Mapping[str, str] = field(default_factory=dict)  # what was read -> the parameter it stood in
+    names: Mapping[str, str] = field(default_factory=dict)  # field -> the parameter that it was read from
 
 
 def read_postback(params: Mapping[str, str]) -> Incoming:
-    """The parameters of a call, by our names or those of a peer; names and words in any case.
+    """Read the parameters of a postback, by the names of any tracker in `PARAMETER_NAMES`, in upper or lower case.
 
-    InvalidError says what is wrong: no click id, or a payout or currency that cannot be read. An
+    Raises InvalidError without a click id, or if a payout or currency cannot be read. An
     empty value or an unexpanded macro counts as not sent.
     """
     given, said = _given(params)
