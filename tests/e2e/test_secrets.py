@@ -16,7 +16,7 @@ from tests.e2e.shop import Answer, ask, run_json
 from tests.e2e.test_deliveries import until
 from tests.fakes import meta, postback, webhook
 from tests.fakes.receiver import in_a_thread
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 
 TOKEN = "EAAmarked0token"
 API_KEY = "marked1api1key"
@@ -97,7 +97,7 @@ class Receivers:
 class Owner:
     """A browser on the dashboard; collects the error pages and redirect targets."""
 
-    shop: Appliance
+    shop: ServerProcess
     cookie: str = ""
     errors: list[str] = field(default_factory=list)
     redirects: list[str] = field(default_factory=list)
@@ -131,7 +131,7 @@ def receivers() -> Receivers:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, receivers: Receivers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Appliance]:
+def shop(tmp_path: Path, receivers: Receivers, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerProcess]:
     monkeypatch.setenv("TNC_LOG_LEVEL", "debug")
     with ExitStack() as stack:
         address = {
@@ -139,7 +139,7 @@ def shop(tmp_path: Path, receivers: Receivers, monkeypatch: pytest.MonkeyPatch) 
             "hook": stack.enter_context(in_a_thread(webhook.app(receivers.hook))),
             "source": stack.enter_context(in_a_thread(postback.app(receivers.keyed))),
         }
-        made = stack.enter_context(Appliance(tmp_path / "data"))
+        made = stack.enter_context(ServerProcess(tmp_path / "data"))
         words = (
             *made.python,
             "init",
@@ -169,17 +169,17 @@ def shop(tmp_path: Path, receivers: Receivers, monkeypatch: pytest.MonkeyPatch) 
         yield made
 
 
-def visit(shop: Appliance, name: str) -> str:
+def visit(shop: ServerProcess, name: str) -> str:
     query = {"ext": f"{EXTERNAL}-{name}", "em": EMAIL, "fbclid": f"marked.fbclid-{name}", "tnc_consent": "granted"}
     headers = {"User-Agent": AGENT, "X-Forwarded-For": "198.51.100.77", "Referer": f"https://ref.example/?{EMAIL}"}
     return ask(shop, "/summer?" + urlencode(query), headers=headers).location.partition("s2=")[2]
 
 
-def sell(shop: Appliance, click: str, **more: str) -> Answer:
+def sell(shop: ServerProcess, click: str, **more: str) -> Answer:
     return ask(shop, "/postback?" + urlencode({"cid": click, "key": NETWORK_KEY, "txid": f"{EXTERNAL}-T"} | more))
 
 
-def wrong_requests(shop: Appliance, click: str) -> list[Answer]:
+def wrong_requests(shop: ServerProcess, click: str) -> list[Answer]:
     """Send faulty requests with marked values to the tracking domain; returns the error replies."""
     form = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
     asked = [
@@ -221,7 +221,7 @@ def wrong_pages(owner: Owner, click: str) -> None:
     owner.open("/postbacks/replay", form={"call": "none"})
 
 
-def commands(shop: Appliance, *only: str) -> dict[str, str]:
+def commands(shop: ServerProcess, *only: str) -> dict[str, str]:
     """The output of commands, stdout and stderr."""
     lines: dict[str, tuple[str, ...]] = {
         "doctor": ("doctor", "--json"),
@@ -242,16 +242,16 @@ def commands(shop: Appliance, *only: str) -> dict[str, str]:
     return {name: each.stdout + each.stderr for name, each in done.items()}
 
 
-def settled(shop: Appliance) -> bool:
+def settled(shop: ServerProcess) -> bool:
     states = {state for each in run_json(shop, "destination", "list") for state in each["deliveries"]}
     return states <= {"done", "dead", "dropped"}
 
 
-def stopped(shop: Appliance) -> set[str]:
+def stopped(shop: ServerProcess) -> set[str]:
     return {each["id"] for each in run_json(shop, "destination", "list") if each["state"] == "stopped"}
 
 
-def break_the_day(shop: Appliance) -> None:
+def break_the_day(shop: ServerProcess) -> None:
     """Rename tables of the day file, so that reading them raises an unexpected error."""
     (day,) = [path for path in (shop.data / "days").rglob("*.db") if path.stat().st_size > 0 and holds_clicks(path)]
     with closing(sqlite3.connect(day)) as database:
@@ -265,7 +265,7 @@ def holds_clicks(path: Path) -> bool:
         return bool(database.execute("select count(*) from clicks").fetchone()[0])
 
 
-def test_marked_secrets_are_only_where_they_belong(shop: Appliance, receivers: Receivers) -> None:
+def test_marked_secrets_are_only_where_they_belong(shop: ServerProcess, receivers: Receivers) -> None:
     owner = Owner(shop)
     clicks = [visit(shop, "well")]
     assert sell(shop, clicks[0]).status == 200
@@ -299,7 +299,7 @@ def test_marked_secrets_are_only_where_they_belong(shop: Appliance, receivers: R
     assert {answer.status for answer in pages} >= {400, 403, 404, 405, 413}, "an expected error did not occur"
     assert any("reference" in text.lower() for text in owner.errors)
     assert len(owner.errors) > 10
-    assert '"level": "debug"' in log or '"event": "asked"' in log
+    assert '"level": "debug"' in log or '"event": "request"' in log
     assert found_in(log, (*SECRETS, *people, TYPED_WRONG, MARKED)) == []
     for answer in pages:
         shown = answer.body + json.dumps(answer.headers)

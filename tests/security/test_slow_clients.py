@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from tests.security.target import AGENT, CAMPAIGNS, EMAIL, PASSWORD
-from tnc.admin.bench.appliance import Appliance, memory_mb
+from tnc.admin.bench.server_process import ServerProcess, memory_mb
 
 pytestmark = pytest.mark.e2e
 
@@ -21,9 +21,9 @@ LAST: Final = GO + b"Connection: close\r\n\r\n"
 
 
 @contextmanager
-def strict_server(folder: Path, *before: str) -> Iterator[Appliance]:
+def strict_server(folder: Path, *before: str) -> Iterator[ServerProcess]:
     """A server that trusts no proxy: limits hold for loopback addresses."""
-    with Appliance(folder / "data", before=before) as server:
+    with ServerProcess(folder / "data", before=before) as server:
         server.init("--owner-email", EMAIL, "--owner-password-stdin", given=PASSWORD)
         text = server.config.read_text().replace('trusted_proxies = ["127.0.0.0/8"]', "trusted_proxies = []")
         assert "trusted_proxies = []" in text
@@ -36,7 +36,7 @@ def strict_server(folder: Path, *before: str) -> Iterator[Appliance]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     with strict_server(tmp_path_factory.mktemp("slow")) as server:
         yield server
 
@@ -65,7 +65,7 @@ def all_of(connection: socket.socket) -> bytes:
     return text
 
 
-def clicks(server: Appliance, number: int, network: str = "127.0.1") -> int:
+def clicks(server: ServerProcess, number: int, network: str = "127.0.1") -> int:
     """How many of `number` clicks from another network are answered, each within two seconds."""
     answered = 0
     for each in range(number):
@@ -85,7 +85,7 @@ FORM_TYPE = b"Content-Type: application/x-www-form-urlencoded\r\n"
 LONG = b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\n" + FORM_TYPE + b"Content-Length: 999\r\n\r\n"
 
 
-def test_bodies_that_do_not_come_are_refused_within_their_deadline(server: Appliance) -> None:
+def test_bodies_that_do_not_come_are_refused_within_their_deadline(server: ServerProcess) -> None:
     heads: dict[str, tuple[socket.socket, bytes, float]] = {
         "silent": (connect(server.tracking, POST), b"", 8),
         "dribbled": (connect(server.tracking, LONG % b"/postback"), b"a", 8),
@@ -150,7 +150,7 @@ def test_many_networks_together_do_not_use_up_the_descriptors(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("sent", [POST, GO, b"", LAST[:-2], b"GET /-/health HTTP/1.1\r\nHost: t\r\n\r\n"])
-def test_a_stop_takes_under_5_seconds_whatever_is_open(server: Appliance, sent: bytes) -> None:
+def test_a_stop_takes_under_5_seconds_whatever_is_open(server: ServerProcess, sent: bytes) -> None:
     with ExitStack() as held:
         for address in (server.tracking, server.dashboard):
             held.enter_context(connect(address, sent))
@@ -161,8 +161,13 @@ def test_a_stop_takes_under_5_seconds_whatever_is_open(server: Appliance, sent: 
     server.serve()
 
 
-def test_a_click_whose_client_closes_its_half_gets_its_answer(server: Appliance) -> None:
-    for address, data, status in ((server.tracking, GO + b"\r\n", b"302"),):
+def test_a_client_that_closes_its_half_gets_its_answer(server: ServerProcess) -> None:
+    for address, data, status in (
+        (server.tracking, GO + b"\r\n", b"302"),
+        (server.tracking, b"GET /-/health HTTP/1.1\r\nHost: t\r\n\r\n", b"200"),
+        (server.tracking, POST + b"cid=abcde", b"404"),
+        (server.dashboard, b"GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"200"),
+    ):
         for pause in (0.0, 0.02):
             with connect(address, data) as connection:
                 time.sleep(pause)
@@ -173,7 +178,7 @@ def test_a_click_whose_client_closes_its_half_gets_its_answer(server: Appliance)
                 assert time.monotonic() - start < 3
 
 
-def test_a_second_request_right_after_the_first_is_answered(server: Appliance) -> None:
+def test_a_second_request_right_after_the_first_is_answered(server: ServerProcess) -> None:
     for second in (LAST, b"GET /-/health HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"):
         for _ in range(20):
             with connect(server.tracking, GO + b"\r\n") as connection:
@@ -182,7 +187,7 @@ def test_a_second_request_right_after_the_first_is_answered(server: Appliance) -
             assert text.count(b"HTTP/1.1 ") == 2, text
 
 
-def test_a_request_line_without_a_version_is_refused_without_a_log_line(server: Appliance) -> None:
+def test_a_request_line_without_a_version_is_refused_without_a_log_line(server: ServerProcess) -> None:
     before = server.log.read_text()
     for line in (b"GET /go\r\n\r\n", b"HEAD /x\r\n\r\n", b"GET /\r\n\r\n"):
         with connect(server.tracking, line) as connection:
@@ -214,7 +219,7 @@ def _broken_chunks(address: tuple[str, int]) -> None:
 
 @pytest.mark.parametrize("attack", [_tls_hello, _unreadable, _dropped_body, _broken_chunks])
 def test_broken_requests_are_counted_in_one_log_line(
-    server: Appliance, attack: Callable[[tuple[str, int]], None]
+    server: ServerProcess, attack: Callable[[tuple[str, int]], None]
 ) -> None:
     before = server.log.stat().st_size
     for address in (server.tracking, server.dashboard):
@@ -226,7 +231,7 @@ def test_broken_requests_are_counted_in_one_log_line(
     assert clicks(server, 1) == 1
 
 
-def test_the_counts_are_written_when_the_server_stops(server: Appliance) -> None:
+def test_the_counts_are_written_when_the_server_stops(server: ServerProcess) -> None:
     _unreadable(server.tracking)
     _tls_hello(server.tracking)
     server.stop()

@@ -61,7 +61,7 @@ def url_of(bound: socket.socket, address: ListenAddress) -> str:
 class _AccessLog(AbstractAccessLogger):
     """Route, status and milliseconds, at level `debug`; aiohttp's own writes addresses, queries and user agents.
 
-    Clicks in the express lanes are not told here: they stand in the click log.
+    Clicks of the express lanes are left out: the click log has them.
     """
 
     @property
@@ -71,7 +71,7 @@ class _AccessLog(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         resource = request.match_info.route.resource if isinstance(request, web.Request) else None
         route = request.get(ROUTE, "/{unknown}") if resource is None else resource.canonical
-        self.logger.debug("asked", extra={"route": route, "status": response.status, "ms": round(time * 1000)})
+        self.logger.debug("request", extra={"route": route, "status": response.status, "ms": round(time * 1000)})
 
 
 class _Http(web.RequestHandler):
@@ -80,7 +80,7 @@ class _Http(web.RequestHandler):
     Errors show their status only (aiohttp would repeat what was sent), and no header names the software.
     """
 
-    __slots__ = ("_body_deadline", "_body_seconds", "_connections", "_make")
+    __slots__ = ("_body_deadline", "_body_seconds", "_connections", "_make", "_unanswered")
 
     def __init__(
         self, server: web.Server, connections: Connections | None, body_seconds: float, loop: asyncio.AbstractEventLoop
@@ -90,7 +90,8 @@ class _Http(web.RequestHandler):
         self._body_seconds = body_seconds
         self._body_deadline: asyncio.TimerHandle | None = None
         self._make = server.request_factory
-        self._request_factory = self._with_deadline if body_seconds else server.request_factory
+        self._unanswered: StreamReader | None = None  # the body of the request that has no answer yet
+        self._request_factory = self._take
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -111,21 +112,17 @@ class _Http(web.RequestHandler):
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio's own type; aiohttp narrows it
         """Answer what has come whole from a client that sends no more, then close; a body cut off is not answered."""
-        current = self._current_request
         waiting = [payload for _, payload in self._messages]
-        if current is not None:
-            waiting.append(current.content)
-        if not self._request_in_progress and not waiting:
-            return False
-        if not all(payload.is_eof() for payload in waiting):
+        if self._unanswered is not None:  # aiohttp's own flag is set a turn of the loop after it took the request
+            waiting.append(self._unanswered)
+        if not waiting or not all(payload.is_eof() for payload in waiting):
             return False
         self.close()
         return True
 
-    def _with_deadline(
-        self, message: Any, payload: StreamReader, protocol: Any, writer: Any, task: Any
-    ) -> web.BaseRequest:
-        if not payload.is_eof():
+    def _take(self, message: Any, payload: StreamReader, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        self._unanswered = payload
+        if self._body_seconds and not payload.is_eof():
             deadline = self._loop.call_later(self._body_seconds, self._refuse_body, payload)
             self._body_deadline = deadline
             payload.on_eof(deadline.cancel)
@@ -140,9 +137,12 @@ class _Http(web.RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        if isinstance(resp, web.StreamResponse):  # else a handler failed, which is said there
+        if isinstance(resp, web.StreamResponse):  # else a handler failed, and aiohttp logs it
             resp.headers.setdefault("Server", "web")
-        return await super().finish_response(request, resp, start_time)
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            self._unanswered = None
 
     def handle_error(
         self,
