@@ -1,6 +1,7 @@
 """`tnc serve`: in a module of its own, so that the server loads nothing that it does not need."""
 
 import asyncio
+import gc
 import logging
 import sys
 
@@ -22,6 +23,7 @@ def serve(context: CliContext) -> None:
         click.echo(f"ready tracking={tracking} dashboard={dashboard}")
         sys.stdout.flush()
 
+    gc.disable()  # until `freeze_gc`, when everything is loaded
     settings = context.settings()
     for setting in settings.ignored:
         log.warning("a setting in config.toml has no effect any more; remove it", extra={"setting": setting})

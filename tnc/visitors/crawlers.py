@@ -7,16 +7,17 @@ must never see another page than people do. The check only decides how the reque
 import asyncio
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.resources import files
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
+from itertools import chain
 from typing import Final, NamedTuple
 
 from msgspec import Struct, json
 
 from tnc.core.clock import HOUR_MS
-from tnc.visitors.client_ip import NetworkSet, canonical_ip
+from tnc.visitors.client_ip import Network, NetworkSet, canonical_ip
 
 
 class _CrawlerData(Struct):
@@ -46,11 +47,11 @@ class Crawler:
 
     __slots__ = ("_asns", "_complete", "_networks", "_suffixes", "name", "operator", "tokens")
 
-    def __init__(self, data: _CrawlerData, ranges: dict[str, _Range]) -> None:
+    def __init__(self, data: _CrawlerData, ranges: Mapping[str, Sequence[Network]]) -> None:
         self.name = data.name
         self.operator = data.operator
         self.tokens = tuple(data.tokens)
-        self._networks = NetworkSet(ip_network(prefix) for each in data.ranges for prefix in ranges[each].prefixes)
+        self._networks = NetworkSet(chain.from_iterable(ranges[each] for each in data.ranges))
         self._asns = frozenset(data.asns)
         self._suffixes = tuple(data.rdns_suffixes)
         self._complete = data.complete
@@ -85,10 +86,9 @@ class Crawlers:
 
     def __init__(self) -> None:
         read = json.decode(files("tnc.visitors").joinpath("data", "crawlers.json").read_bytes(), type=_File)
-        self._all = tuple(Crawler(each, read.ranges) for each in read.crawlers)
-        self.networks: tuple[IPv4Network | IPv6Network, ...] = tuple(
-            ip_network(prefix) for each in read.ranges.values() for prefix in each.prefixes
-        )
+        ranges = {name: tuple(map(ip_network, each.prefixes)) for name, each in read.ranges.items()}
+        self._all = tuple(Crawler(each, ranges) for each in read.crawlers)
+        self.networks: tuple[Network, ...] = tuple(chain.from_iterable(ranges.values()))
 
     def __iter__(self) -> Iterator[Crawler]:
         return iter(self._all)

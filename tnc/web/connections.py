@@ -11,6 +11,7 @@ import logging
 import resource
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tnc.core.clock import MINUTE_MS
@@ -25,6 +26,7 @@ _SMALLEST_TOTAL: Final = 16
 _OWN_FILES: Final = 192  # descriptors for day files, databases, deliveries, child processes
 BACKLOG: Final = 1_024  # not accepted yet; in a shorter line a flood makes others wait a second for their next try
 _LARGEST_DASHBOARD: Final = 256
+_REMEMBERED_PEERS: Final = 1_024
 
 
 class Limits(NamedTuple):
@@ -66,7 +68,7 @@ class Connections:
 
     def __init__(self, limits: Limits, *, is_trusted: Callable[[str], bool]) -> None:
         self.limits = limits
-        self._is_trusted = is_trusted
+        self._is_trusted = lru_cache(_REMEMBERED_PEERS)(is_trusted)  # behind a proxy every click has the same peer
         self._network_of: OrderedDict[asyncio.Transport, Network] = OrderedDict()  # the oldest first
         self._trusted: OrderedDict[asyncio.Transport, None] = OrderedDict()
         self._by_network: dict[Network, OrderedDict[asyncio.Transport, None]] = {}
@@ -77,12 +79,15 @@ class Connections:
     def __len__(self) -> int:
         return len(self._network_of) + len(self._trusted)
 
-    def add(self, transport: asyncio.Transport) -> None:
-        """Count a new connection, and close the oldest one when a limit is passed."""
-        if transport in self._network_of or transport in self._trusted:
-            return
+    def add(self, transport: asyncio.Transport) -> str:
+        """Count a new connection, and close the oldest one when a limit is passed. Returns the IP address of the peer.
+
+        A connection that is counted already is not counted again.
+        """
         peer = transport.get_extra_info("peername")
-        ip = peer[0] if peer else ""
+        ip: str = peer[0] if peer else ""
+        if transport in self._network_of or transport in self._trusted:
+            return ip
         if self._is_trusted(ip):
             self._trusted[transport] = None
         else:
@@ -94,6 +99,7 @@ class Connections:
                 self._close(next(iter(own)), "too many of one network")
         if len(self) > self.limits.total:
             self._close(next(iter(self._network_of or self._trusted)), "too many in all")
+        return ip
 
     def remove(self, transport: asyncio.Transport) -> None:
         network = self._network_of.pop(transport, None)

@@ -159,7 +159,7 @@ def mended(data: bytes) -> bytes:
 class ExpressLane(asyncio.Protocol):
     """One connection until it is answered or handed over."""
 
-    __slots__ = ("_ended", "_keep", "_lanes", "_next", "_patience", "_stopping", "_transport", "busy")
+    __slots__ = ("_ended", "_keep", "_lanes", "_next", "_patience", "_peer_ip", "_stopping", "_transport", "busy")
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
@@ -173,7 +173,7 @@ class ExpressLane(asyncio.Protocol):
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
         self._lanes.open.add(self)
         self._patience = self._lanes.loop.call_later(_PATIENCE_SECONDS, self._transport.abort)
-        self._lanes.connections.add(self._transport)
+        self._peer_ip = self._lanes.connections.add(self._transport)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._lanes.leave(self)
@@ -255,12 +255,11 @@ class ExpressLane(asyncio.Protocol):
         return True
 
     def _request(self, head: _Head, now_ms: int) -> Request:
-        peer = self._transport.get_extra_info("peername")
         return Request.of(
             head.headers,
             host=next((value for name, value in head.headers if name.lower() == "host"), ""),
             target=head.target.decode("utf-8", "surrogateescape"),
-            peer=peer[0] if peer else "",
+            peer=self._peer_ip,
             secure=self._transport.get_extra_info("sslcontext") is not None,
             arrived_at_ms=now_ms,
         )
