@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 
 from servers import PINNED, machine, sit_apart
 
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 from tnc.admin.demo.traffic import CAMPAIGN_FILE
 
 EMAIL, PASSWORD = "owner@example.com", "correct horse battery staple"
@@ -53,7 +53,7 @@ class Dashboard:
 
     def __init__(self, folder: Path, checkout: Path) -> None:
         start = f"import sys; sys.path.insert(0, {str(checkout)!r}); from tnc.__main__ import main; main()"
-        self._appliance = Appliance(folder / "data", before=PINNED, python=(sys.executable, "-c", start))
+        self._appliance = ServerProcess(folder / "data", before=PINNED, python=(sys.executable, "-c", start))
 
     def __enter__(self) -> Self:
         made = self._appliance

@@ -28,8 +28,8 @@ from urllib.request import Request, urlopen
 from aiohttp import web
 from servers import PINNED, machine, sit_apart
 
-from tnc.admin.bench.appliance import Appliance, memory_mb
 from tnc.admin.bench.load import Crowd, get
+from tnc.admin.bench.server_process import ServerProcess, memory_mb
 
 _PORT = 9471
 _AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -108,8 +108,8 @@ def taken() -> dict:  # type: ignore[type-arg]
 
 
 @contextmanager
-def shop(folder: Path, *, to: dict[str, str], paused: bool) -> Iterator[Appliance]:
-    with Appliance(folder / "data", before=PINNED) as made:
+def shop(folder: Path, *, to: dict[str, str], paused: bool) -> Iterator[ServerProcess]:
+    with ServerProcess(folder / "data", before=PINNED) as made:
         made.init()
         text = made.config.read_text().replace("# allow_hosts = []", 'allow_hosts = ["127.0.0.1"]')
         made.config.write_text(text.replace("# retry_scale = 1.0", "retry_scale = 0.1"))
@@ -118,7 +118,7 @@ def shop(folder: Path, *, to: dict[str, str], paused: bool) -> Iterator[Applianc
         yield made
 
 
-def configure(made: Appliance, folder: Path, *, to: dict[str, str], paused: bool) -> None:
+def configure(made: ServerProcess, folder: Path, *, to: dict[str, str], paused: bool) -> None:
     """`to`: destinations by name, with their types."""
     file = folder / "shop.toml"
     tables = "".join(
@@ -137,12 +137,12 @@ def requests(prefix: str) -> Iterator[bytes]:
         yield get(f"/summer?{query}", {"Host": "go.example", "User-Agent": _AGENT, "Accept-Language": "en"})
 
 
-def queue(made: Appliance, folder: Path, wanted: int) -> None:
+def queue(made: ServerProcess, folder: Path, wanted: int) -> None:
     """So many clicks, and a conversion of each from a file."""
     sell(made, folder, click_many(made, wanted))
 
 
-def click_many(made: Appliance, wanted: int) -> list[str]:
+def click_many(made: ServerProcess, wanted: int) -> list[str]:
     clicks: list[str] = []
 
     def heard(answer: bytes) -> None:
@@ -157,7 +157,7 @@ def click_many(made: Appliance, wanted: int) -> list[str]:
     return clicks[:wanted]
 
 
-def sell(made: Appliance, folder: Path, clicks: list[str]) -> None:
+def sell(made: ServerProcess, folder: Path, clicks: list[str]) -> None:
     file = folder / "sales.csv"
     file.write_text("cid\n" + "\n".join(clicks) + "\n")
     done = made.command("conversion", "import", str(file), "--json")
@@ -182,7 +182,7 @@ def drain(conversions: int) -> None:
             )
 
 
-def p99(made: Appliance, prefix: str, seconds: float) -> float:
+def p99(made: ServerProcess, prefix: str, seconds: float) -> float:
     crowd = Crowd(made.tracking, requests(prefix))
     answers = crowd.at_rate(100, seconds)
     crowd.close()
@@ -222,7 +222,7 @@ def restart(conversions: int) -> None:
         print(f"{queued} queued: ready after {ready:.1f} s, {after:.0f} MB, {after - before:.0f} MB more than without")
 
 
-def resting_mb(made: Appliance) -> float:
+def resting_mb(made: ServerProcess) -> float:
     """After a start, when everything is taken up."""
     made.stop()
     made.serve()
@@ -230,11 +230,11 @@ def resting_mb(made: Appliance) -> float:
     return memory_mb(made.pid)
 
 
-def listed(made: Appliance) -> list:  # type: ignore[type-arg]
+def listed(made: ServerProcess) -> list:  # type: ignore[type-arg]
     return json.loads(made.command("destination", "list", "--json").stdout)  # type: ignore[no-any-return]
 
 
-def ask(made: Appliance, target: str) -> bytes:
+def ask(made: ServerProcess, target: str) -> bytes:
     host, port = made.tracking
     request = Request(f"http://{host}:{port}{target}", headers={"User-Agent": _AGENT, "Accept-Language": "en"})
     with urlopen(request, timeout=10) as answer:  # noqa: S310
@@ -244,7 +244,7 @@ def ask(made: Appliance, target: str) -> bytes:
 class Network:
     """Clicks and tells of each until the server is gone."""
 
-    def __init__(self, made: Appliance, life: int) -> None:
+    def __init__(self, made: ServerProcess, life: int) -> None:
         self.answered: list[str] = []
         self._made, self._life = made, life
         self.threads = [threading.Thread(target=self._run, args=(lane,)) for lane in range(4)]
@@ -305,7 +305,7 @@ def kills(wanted: int) -> None:
         )
 
 
-def conversions_of(made: Appliance, clicks: list[str]) -> set[str]:
+def conversions_of(made: ServerProcess, clicks: list[str]) -> set[str]:
     wanted = set(clicks)
     lines = made.command("clicks", "--json", "--limit", "1000000").stdout.splitlines()
     histories = (json.loads(line) for line in lines)

@@ -28,11 +28,11 @@ from typing import Any
 
 from msgspec.structs import replace
 from reports_beside_clicks import copy, fill
-from servers import OUR_CORE, Server, appliance, machine, sit_apart
+from servers import OUR_CORE, Server, machine, prepared_server, sit_apart
 
-from tnc.admin.bench.appliance import Appliance
 from tnc.admin.bench.load import Crowd
 from tnc.admin.bench.measure import size_of
+from tnc.admin.bench.server_process import ServerProcess
 from tnc.admin.bench.visitors import visitors
 from tnc.admin.remote import Remote
 from tnc.admin.services import Services
@@ -65,7 +65,7 @@ def main() -> None:
     options.add_argument("--rate", type=float, default=300.0)
     given = options.parse_args()
     print(machine())
-    with tempfile.TemporaryDirectory() as folder, appliance(Path(folder)) as made:
+    with tempfile.TemporaryDirectory() as folder, prepared_server(Path(folder)) as made:
         made.serve()
         sit_apart()
         refuse(made)
@@ -94,7 +94,7 @@ def main() -> None:
 # ------------------------------------------------------------------------------------ what a refusal changes
 
 
-def refuse(made: Appliance) -> None:
+def refuse(made: ServerProcess) -> None:
     """The same campaign with and without Global Privacy Control, in turns: where people go and how long it takes."""
     heard: dict[str, list[bytes]] = {"without": [], "with": []}
     times: dict[str, list[float]] = {"without": [], "with": []}
@@ -141,7 +141,7 @@ def percentile(times: list[float], share: float) -> float:
 # ----------------------------------------------------------------------------------------------- sealing
 
 
-def seal(made: Appliance, folder: Path, cpu_us: float) -> None:
+def seal(made: ServerProcess, folder: Path, cpu_us: float) -> None:
     """Rows as they are written, against rows of the same size without keys, tokens and encryption.
 
     `cpu_us` is what a whole click costs the server, 32 at once.
@@ -213,7 +213,7 @@ def rotate(folder: Path) -> None:
 # ----------------------------------------------------------------------------------------------- the days
 
 
-def plant(made: Appliance, days: int) -> None:
+def plant(made: ServerProcess, days: int) -> None:
     """Clicks of one visitor, over all days."""
     world, chance = World(), random.Random(7)
     with (
@@ -228,7 +228,7 @@ def plant(made: Appliance, days: int) -> None:
             files.transact((workspace.id, date), lambda writer, its=its: writer.add_click(its))  # type: ignore[misc]
 
 
-def count(made: Appliance, days: int) -> None:
+def count(made: ServerProcess, days: int) -> None:
     """The kit for a breach, of one of the days: right, and how soon."""
     date = utc_date(World().now_ms()) - timedelta(days=days)
     begun = time.perf_counter()
@@ -241,7 +241,7 @@ def count(made: Appliance, days: int) -> None:
     )
 
 
-def sums(made: Appliance, *, days_later: int = 0) -> None:
+def sums(made: ServerProcess, *, days_later: int = 0) -> None:
     """As the hourly jobs make them, and again on a day's last day, so that it can go at once."""
     begun, world = time.perf_counter(), World()
     later = World(now_ms=lambda: world.now_ms() + days_later * DAY_MS)
@@ -261,7 +261,7 @@ def sums(made: Appliance, *, days_later: int = 0) -> None:
 # ------------------------------------------------------------------------------- beside visitors who go on
 
 
-def erase(made: Appliance, rate: float) -> None:
+def erase(made: ServerProcess, rate: float) -> None:
     server = Server(made.tracking, made.pid)
     server.at_rate(rate, 2.0)
     idle = server.at_rate(rate, 10.0).answers
@@ -276,7 +276,7 @@ def erase(made: Appliance, rate: float) -> None:
     )
 
 
-def let_go(made: Appliance, given: argparse.Namespace) -> None:
+def let_go(made: ServerProcess, given: argparse.Namespace) -> None:
     """In one process, with a writer that commits twenty clicks every ten milliseconds, as the server's does."""
     first, lock, commits = utc_date(World().now_ms()) - timedelta(days=given.days), threading.Lock(), Commits()
     with (
@@ -340,7 +340,7 @@ class Commits:
 
 
 def beside(
-    server: Server, rate: float, made: Appliance, command: str, **words: object
+    server: Server, rate: float, made: ServerProcess, command: str, **words: object
 ) -> tuple[float, list[float], dict[str, Any]]:
     """Seconds of what a command asks of the server, latencies of clicks meanwhile and a second after, the answer."""
     done: list[tuple[float, dict[str, Any]]] = []

@@ -16,10 +16,10 @@ import threading
 import time
 from pathlib import Path
 
-from servers import appliance, machine
+from servers import machine, prepared_server
 
-from tnc.admin.bench.appliance import Appliance
 from tnc.admin.bench.load import Crowd
+from tnc.admin.bench.server_process import ServerProcess
 from tnc.admin.bench.visitors import visitors
 
 _REDIRECT = re.compile(rb"HTTP/1\.1 302 .*\r\nLocation: [^\r]*?[?&](?:s2|click|cid)=([0-9a-z]+)", re.DOTALL)
@@ -28,7 +28,7 @@ _REDIRECT = re.compile(rb"HTTP/1\.1 302 .*\r\nLocation: [^\r]*?[?&](?:s2|click|c
 class Life:
     """Clicks from the start of a server to its end."""
 
-    def __init__(self, made: Appliance, seed: int) -> None:
+    def __init__(self, made: ServerProcess, seed: int) -> None:
         self._answered: list[tuple[float, str]] = []
         self._stop = threading.Event()
         self._crowd = Crowd(made.tracking, visitors(seed, host="go.example"), self._hear)
@@ -52,7 +52,7 @@ class Life:
         return [click_id for at, click_id in self._answered if at < before]
 
 
-def recorded(made: Appliance) -> list[str]:
+def recorded(made: ServerProcess) -> list[str]:
     done = made.command("clicks", "--json")
     assert done.returncode == 0, done.stderr
     return [json.loads(line)["click_id"] for line in done.stdout.split("\n") if line]
@@ -65,7 +65,7 @@ def main() -> None:
     chance = random.Random(9)
     print(machine())
     answered: list[str] = []
-    with tempfile.TemporaryDirectory() as folder, appliance(Path(folder), before=()) as made:
+    with tempfile.TemporaryDirectory() as folder, prepared_server(Path(folder), before=()) as made:
         for number in range(given.kills):
             made.serve()
             life = Life(made, number)

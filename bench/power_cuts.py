@@ -19,9 +19,9 @@ import time
 from pathlib import Path
 
 from kills import Life, recorded
-from servers import appliance, machine
+from servers import machine, prepared_server
 
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 
 _SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32)
 _NO_LOG_FLUSH = 2
@@ -63,7 +63,7 @@ def main() -> None:
 
 def cuts(number: int, chance: random.Random, image: Path, mounted: Path, outside: Path) -> int:
     answered: list[str] = []
-    with appliance(mounted, before=(), options=("--key", str(outside / "key")), log=outside / "log") as made:
+    with prepared_server(mounted, before=(), options=("--key", str(outside / "key")), log=outside / "log") as made:
         for each in range(number):
             made.serve()
             life = Life(made, each)
@@ -88,7 +88,7 @@ def cuts(number: int, chance: random.Random, image: Path, mounted: Path, outside
     return lost
 
 
-def lost_of(made: Appliance, answered: list[str]) -> int:
+def lost_of(made: ServerProcess, answered: list[str]) -> int:
     return len(set(answered) - set(recorded(made)))
 
 

@@ -23,7 +23,7 @@ from statistics import median
 
 import msgspec
 from msgspec.structs import replace
-from servers import OUR_CORE, PINNED, Server, appliance, machine
+from servers import OUR_CORE, PINNED, Server, machine, prepared_server
 
 from tnc.admin.bench.load import Crowd
 from tnc.admin.bench.visitors import visitors
@@ -51,7 +51,7 @@ def main() -> None:
     options.add_argument("--rate", type=float, default=500.0)
     given = options.parse_args()
     print(machine())
-    with tempfile.TemporaryDirectory() as folder, appliance(Path(folder)) as made:
+    with tempfile.TemporaryDirectory() as folder, prepared_server(Path(folder)) as made:
         made.serve()
         crowd = Crowd(made.tracking, visitors(1, host="go.example"))
         crowd.in_turn(16, 2.0)

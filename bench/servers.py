@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from tnc.admin.bench.appliance import Appliance, cpu_seconds
 from tnc.admin.bench.load import Answers, Crowd
+from tnc.admin.bench.server_process import ServerProcess, cpu_seconds
 from tnc.admin.bench.visitors import visitors
 from tnc.admin.demo.traffic import CAMPAIGN_FILE
 
@@ -66,16 +66,16 @@ def bare(kind: str) -> Iterator[Server]:
 
 
 @contextmanager
-def appliance(
+def prepared_server(
     folder: Path,
     python: tuple[str, ...] = RECORDED,
     *,
     before: tuple[str, ...] = PINNED,
     options: tuple[str, ...] = (),
     log: Path = Path(),
-) -> Iterator[Appliance]:
+) -> Iterator[ServerProcess]:
     """With the demo's campaigns, and not started."""
-    with Appliance(folder / "data", before=before, python=python, log=log) as made:
+    with ServerProcess(folder / "data", before=before, python=python, log=log) as made:
         made.init(*options)
         made.apply(CAMPAIGN_FILE)
         yield made
@@ -83,7 +83,7 @@ def appliance(
 
 @contextmanager
 def tnc(folder: Path, python: tuple[str, ...] = RECORDED) -> Iterator[Server]:
-    with appliance(folder, python) as made:
+    with prepared_server(folder, python) as made:
         made.serve()
         yield Server(made.tracking, made.pid)
 

@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 
 from servers import PINNED, RECORDED, Server, machine, sit_apart
 
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 from tnc.admin.demo.traffic import CAMPAIGN_FILE
 
 EMAIL, PASSWORD = "owner@example.com", "correct horse battery staple"
@@ -47,7 +47,7 @@ def main() -> None:
     print(machine())
 
 
-def sign_in(made: Appliance, email: str, password: str, network: str) -> tuple[int, float]:
+def sign_in(made: ServerProcess, email: str, password: str, network: str) -> tuple[int, float]:
     """Status, and milliseconds."""
     connection = http.client.HTTPConnection(*made.dashboard, timeout=60)
     body = urlencode({"email": email, "password": password})
@@ -61,9 +61,9 @@ def sign_in(made: Appliance, email: str, password: str, network: str) -> tuple[i
     return answer.status, took
 
 
-def owned(folder: Path, python: tuple[str, ...] = RECORDED) -> Appliance:
+def owned(folder: Path, python: tuple[str, ...] = RECORDED) -> ServerProcess:
     """With an owner whose password is known, and the demo's campaigns."""
-    made = Appliance(folder / "data", before=PINNED, python=python)
+    made = ServerProcess(folder / "data", before=PINNED, python=python)
     free = ("--listen", "127.0.0.1:0", "--dashboard", "127.0.0.1:0", "--trusted-proxy", "127.0.0.0/8")
     words = (*RECORDED, "init", "--data", str(made.data), *free, "--owner-email", EMAIL, "--owner-password-stdin")
     subprocess.run(words, input=PASSWORD + "\n", capture_output=True, text=True, check=True)
@@ -96,7 +96,7 @@ def told_by_time(folder: Path, tries: int) -> None:
 class Flood:
     """So many tries a second from three networks, with other names each time, until it is told to stop."""
 
-    def __init__(self, made: Appliance) -> None:
+    def __init__(self, made: ServerProcess) -> None:
         self._made = made
         self._stop = threading.Event()
         self.statuses: list[int] = []

@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
-from servers import appliance, machine, sit_apart
+from servers import machine, prepared_server, sit_apart
 
-from tnc.admin.bench.appliance import Appliance, memory_mb
 from tnc.admin.bench.load import Crowd
 from tnc.admin.bench.measure import size_of
+from tnc.admin.bench.server_process import ServerProcess, memory_mb
 from tnc.admin.bench.visitors import visitors
 from tnc.reports.client import ReportClient
 from tnc.reports.query import ReportQuery
@@ -32,7 +32,7 @@ def main() -> None:
     given = options.parse_args()
     sit_apart()
     print(machine())
-    with tempfile.TemporaryDirectory() as folder, appliance(Path(folder)) as made:
+    with tempfile.TemporaryDirectory() as folder, prepared_server(Path(folder)) as made:
         empty = size_of(made.data)
         print(f"start to first click, no clicks yet: {start_ms(made):.0f} ms")
         print(f"resident, no clicks yet: {memory_mb(made.pid):.0f} MB")
@@ -56,7 +56,7 @@ def main() -> None:
             made.stop()
 
 
-def start_ms(made: Appliance) -> float:
+def start_ms(made: ServerProcess) -> float:
     begun = time.perf_counter()
     made.serve()
     crowd = Crowd(made.tracking, visitors(0, host="go.example"))
@@ -65,7 +65,7 @@ def start_ms(made: Appliance) -> float:
     return (time.perf_counter() - begun) * 1000
 
 
-def send(made: Appliance, number: int) -> list[str]:
+def send(made: ServerProcess, number: int) -> list[str]:
     heard: list[bytes] = []
     crowd = Crowd(made.tracking, visitors(1, host="go.example"), heard.append)
     while len(heard) < number:
@@ -74,7 +74,7 @@ def send(made: Appliance, number: int) -> list[str]:
     return [found[1].decode() for answer in heard if (found := _ID.search(answer))]
 
 
-def convert(made: Appliance, click_id: str) -> None:
+def convert(made: ServerProcess, click_id: str) -> None:
     host, port = made.tracking
     with urlopen(
         f"http://{host}:{port}/postback?cid={click_id}&payout=12.50&currency=USD&txid=T-{click_id[-8:]}"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import tnc
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 
 CAMPAIGN = """
 [[offer]]
@@ -191,8 +191,8 @@ def test_a_command_can_be_typed(copy: Copy) -> None:
 
 @pytest.mark.e2e
 def test_a_job_is_listed_and_run_by_the_server(copy: Copy) -> None:
-    with Appliance(copy.data, python=copy.python) as appliance:
-        appliance.serve()
+    with ServerProcess(copy.data, python=copy.python) as server:
+        server.serve()
 
-        assert "beat the drum" in appliance.command("jobs").stdout
-        assert appliance.command("run", "beat").returncode == 0
+        assert "beat the drum" in server.command("jobs").stdout
+        assert server.command("run", "beat").returncode == 0

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 from click.testing import CliRunner
 
-from tnc.admin.bench.appliance import Appliance
 from tnc.admin.bench.load import Answers, Crowd, get
+from tnc.admin.bench.server_process import ServerProcess
 from tnc.cli.main import group
 
 SHOP: Final = """
@@ -103,7 +103,7 @@ class Answer:
 
 
 def ask(
-    appliance: Appliance,
+    server: ServerProcess,
     target: str,
     *,
     method: str = "GET",
@@ -111,7 +111,7 @@ def ask(
     body: bytes | None = None,
 ) -> Answer:
     """Send one request and follow no redirect. The default user agent is that of a desktop browser."""
-    connection = http.client.HTTPConnection(*appliance.tracking, timeout=120)
+    connection = http.client.HTTPConnection(*server.tracking, timeout=120)
     agent = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"}
     try:
         connection.request(method, target, body=body, headers=agent | (headers or {}))
@@ -130,8 +130,8 @@ def click_of(answer: Answer | bytes) -> str:
     return found[1].decode()
 
 
-def postback(appliance: Appliance, click_id: str, **params: str) -> Answer:
-    return ask(appliance, "/postback?" + urlencode({"cid": click_id, "key": "s3cret"} | params))
+def postback(server: ServerProcess, click_id: str, **params: str) -> Answer:
+    return ask(server, "/postback?" + urlencode({"cid": click_id, "key": "s3cret"} | params))
 
 
 @contextmanager
@@ -146,31 +146,31 @@ def logs_kept() -> Iterator[None]:
         root.setLevel(level)
 
 
-def run_text(appliance: Appliance, *words: str) -> str:
+def run_text(server: ServerProcess, *words: str) -> str:
     """The output of a command, which must succeed. It runs in this process, which saves a second for its start."""
     with logs_kept():
-        done = CliRunner().invoke(group, ["--config", str(appliance.config), *words])
+        done = CliRunner().invoke(group, ["--config", str(server.config), *words])
     assert done.exit_code == 0, (done.stderr, done.exception)
     return done.stdout
 
 
-def run_json(appliance: Appliance, *words: str) -> Any:
+def run_json(server: ServerProcess, *words: str) -> Any:
     """The output of a command with --json, decoded."""
-    return json.loads(run_text(appliance, *words, "--json"))
+    return json.loads(run_text(server, *words, "--json"))
 
 
-def all_clicks(appliance: Appliance) -> list[dict[str, Any]]:
+def all_clicks(server: ServerProcess) -> list[dict[str, Any]]:
     """The click log, oldest first."""
-    lines = run_text(appliance, "clicks", "--json").split("\n")
+    lines = run_text(server, "clicks", "--json").split("\n")
     return [json.loads(line) for line in lines if line][::-1]
 
 
-def recorded(appliance: Appliance) -> list[str]:
-    return [click["click_id"] for click in all_clicks(appliance)]
+def recorded(server: ServerProcess) -> list[str]:
+    return [click["click_id"] for click in all_clicks(server)]
 
 
-def newest(appliance: Appliance) -> dict[str, Any]:
-    click = run_json(appliance, "clicks", "--limit", "1")
+def newest(server: ServerProcess) -> dict[str, Any]:
+    click = run_json(server, "clicks", "--limit", "1")
     assert isinstance(click, dict)
     return click
 
@@ -178,13 +178,13 @@ def newest(appliance: Appliance) -> dict[str, Any]:
 class Stream:
     """Sends clicks one after the other in a thread until it is stopped."""
 
-    def __init__(self, appliance: Appliance, path: str = "/summer") -> None:
+    def __init__(self, server: ServerProcess, path: str = "/summer") -> None:
         self.replies: list[bytes] = []
         self.answers = Answers()
         self._numbers = count()
         self._stop = threading.Event()
         self._path = path
-        self._address = appliance.tracking
+        self._address = server.tracking
         self._thread = threading.Thread(target=self._run)
 
     def _requests(self) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.e2e.shop import all_clicks, run_json
 from tests.web.dashboard.browser import Browser, chromium
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 
 RULES = '<script type="speculationrules">{{"KIND": [{{"urls": ["{link}"], "eagerness": "immediate"}}]}}</script>'
 # What makes a browser prefetch a link.
@@ -58,7 +58,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.mark.parametrize("way", AHEAD)
 def test_a_prefetch_is_no_visit_and_the_click_after_it_is_one(
-    browser: Browser, stopped: Appliance, tmp_path: Path, way: str
+    browser: Browser, stopped: ServerProcess, tmp_path: Path, way: str
 ) -> None:
     pages: dict[str, str] = {}
     with site(pages) as address:
@@ -88,7 +88,7 @@ def test_a_prefetch_is_no_visit_and_the_click_after_it_is_one(
 
 
 def test_data_check_reports_an_automated_browser_and_hides_its_honeypot_from_people(
-    browser: Browser, stopped: Appliance, tmp_path: Path
+    browser: Browser, stopped: ServerProcess, tmp_path: Path
 ) -> None:
     file = tmp_path / "page.toml"
     file.write_text(
@@ -117,7 +117,7 @@ def test_data_check_reports_an_automated_browser_and_hides_its_honeypot_from_peo
 
 
 def test_a_thank_you_page_reports_a_conversion_by_script_and_by_pixel(
-    browser: Browser, stopped: Appliance, tmp_path: Path
+    browser: Browser, stopped: ServerProcess, tmp_path: Path
 ) -> None:
     pages: dict[str, str] = {}
     with site(pages) as address:
@@ -154,7 +154,7 @@ BROKEN_LINKS = """<a id="empty" href="http://">a</a><a id="bracket" href="https:
 
 
 def test_the_script_fills_links_beside_broken_ones_and_reads_options_from_its_url(
-    browser: Browser, stopped: Appliance, tmp_path: Path
+    browser: Browser, stopped: ServerProcess, tmp_path: Path
 ) -> None:
     file = tmp_path / "page.toml"
     file.write_text(

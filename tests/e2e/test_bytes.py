@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.shop import Answer, ask, click_of, postback, recorded, run_text
 from tests.store.records import NEEDLES, PERSONAL
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 
 SUB = NEEDLES["sub1"].decode()
 QUERY = urlencode(
@@ -30,16 +30,16 @@ QUERY = urlencode(
 HEADERS = {"X-Forwarded-For": PERSONAL["ip"], "User-Agent": PERSONAL["user_agent"], "Referer": PERSONAL["referrer"]}
 
 
-def visit(appliance: Appliance) -> Answer:
-    return ask(appliance, f"/summer?{QUERY}", headers=HEADERS)
+def visit(server: ServerProcess) -> Answer:
+    return ask(server, f"/summer?{QUERY}", headers=HEADERS)
 
 
-def leaks(appliance: Appliance, *more: str) -> list[str]:
+def leaks(server: ServerProcess, *more: str) -> list[str]:
     """Personal data in plain text, as `file: name of the value`."""
     needles = NEEDLES | {text: text.encode() for text in more}
-    files = [path for path in appliance.data.rglob("*") if path.is_file() and not path.is_socket()]
+    files = [path for path in server.data.rglob("*") if path.is_file() and not path.is_socket()]
     found = []
-    for path in [*files, appliance.log]:
+    for path in [*files, server.log]:
         try:
             text = path.read_bytes()
         except FileNotFoundError:  # a temporary file that was deleted meanwhile
@@ -49,14 +49,14 @@ def leaks(appliance: Appliance, *more: str) -> list[str]:
 
 
 @contextmanager
-def watched(appliance: Appliance) -> Iterator[list[str]]:
+def watched(server: ServerProcess) -> Iterator[list[str]]:
     """Search for leaks every 50 ms; yields the list of what was found so far."""
     found: list[str] = []
     stop = threading.Event()
 
     def look() -> None:
         while not stop.wait(0.05):
-            found.extend(leaks(appliance))
+            found.extend(leaks(server))
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -67,55 +67,55 @@ def watched(appliance: Appliance) -> Iterator[list[str]]:
         thread.join()
 
 
-def test_no_personal_data_is_in_plain_text_while_the_server_runs(appliance: Appliance) -> None:
+def test_no_personal_data_is_in_plain_text_while_the_server_runs(server: ServerProcess) -> None:
     ids: list[str] = []
     end = time.monotonic() + 3
-    with watched(appliance) as found:
+    with watched(server) as found:
         while time.monotonic() < end:
-            ids.append(click_of(visit(appliance)))
-            postback(appliance, ids[-1], txid="zz-canary-external-0001")
-            ask(appliance, f"/click?cid={ids[-1]}", headers=HEADERS)
-            ask(appliance, f"/nowhere?{QUERY}", headers=HEADERS)
-            ask(appliance, f"/postback?cid={PERSONAL['external_id']}&payout={SUB}", headers=HEADERS)
-        run_text(appliance, "report", "--by", "campaign,sub1,referrer_domain,browser", "--from", "today")
+            ids.append(click_of(visit(server)))
+            postback(server, ids[-1], txid="zz-canary-external-0001")
+            ask(server, f"/click?cid={ids[-1]}", headers=HEADERS)
+            ask(server, f"/nowhere?{QUERY}", headers=HEADERS)
+            ask(server, f"/postback?cid={PERSONAL['external_id']}&payout={SUB}", headers=HEADERS)
+        run_text(server, "report", "--by", "campaign,sub1,referrer_domain,browser", "--from", "today")
 
     assert found == []
-    assert leaks(appliance, *ids[:50]) == []
-    assert set(ids) <= set(recorded(appliance))
+    assert leaks(server, *ids[:50]) == []
+    assert set(ids) <= set(recorded(server))
 
 
-def test_no_personal_data_is_in_plain_text_after_a_kill_and_a_restart(appliance: Appliance) -> None:
-    ids = [click_of(visit(appliance)) for _ in range(200)]
-    appliance.kill()
-    assert list((appliance.data / "days").rglob("*-wal"))
-    assert leaks(appliance, *ids) == []
+def test_no_personal_data_is_in_plain_text_after_a_kill_and_a_restart(server: ServerProcess) -> None:
+    ids = [click_of(visit(server)) for _ in range(200)]
+    server.kill()
+    assert list((server.data / "days").rglob("*-wal"))
+    assert leaks(server, *ids) == []
 
-    appliance.serve()
-    assert leaks(appliance, *ids) == []
-    assert appliance.stop() == 0
-    assert leaks(appliance, *ids) == []
-    assert recorded(appliance) == ids
+    server.serve()
+    assert leaks(server, *ids) == []
+    assert server.stop() == 0
+    assert leaks(server, *ids) == []
+    assert recorded(server) == ids
 
 
-def test_without_consent_only_a_truncated_ip_address_is_stored_even_encrypted(appliance: Appliance) -> None:
-    answer = ask(appliance, "/summer", headers=HEADERS | {"X-Forwarded-For": "2.247.10.77"})
+def test_without_consent_only_a_truncated_ip_address_is_stored_even_encrypted(server: ServerProcess) -> None:
+    answer = ask(server, "/summer", headers=HEADERS | {"X-Forwarded-For": "2.247.10.77"})
 
-    shown = run_text(appliance, "click", click_of(answer))
+    shown = run_text(server, "click", click_of(answer))
     assert "2.247.10.0/24" in shown
     assert "2.247.10.77" not in shown
     assert "set-cookie" not in answer.headers
 
 
-def test_files_are_readable_by_their_owner_only(appliance: Appliance, tmp_path: Path) -> None:
-    visit(appliance)
+def test_files_are_readable_by_their_owner_only(server: ServerProcess, tmp_path: Path) -> None:
+    visit(server)
 
-    assert appliance.data.stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in (appliance.data / "ring").rglob("*") if path.is_file()} == {0o600}
+    assert server.data.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in (server.data / "ring").rglob("*") if path.is_file()} == {0o600}
     assert (tmp_path / "data.key").stat().st_mode & 0o777 in (0o400, 0o600)
-    assert {path.stat().st_mode & 0o777 for path in appliance.data.iterdir() if path.is_dir()} == {0o700}
+    assert {path.stat().st_mode & 0o777 for path in server.data.iterdir() if path.is_dir()} == {0o700}
 
 
-def test_no_file_is_written_outside_the_data_directory(stopped: Appliance, tmp_path: Path) -> None:
+def test_no_file_is_written_outside_the_data_directory(stopped: ServerProcess, tmp_path: Path) -> None:
     """Files that are opened for writing during clicks, reports, an erasure and the deletion of a day."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")

@@ -7,26 +7,26 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.e2e.shop import ask, click_of, postback, recorded, run_text
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 
 DAY = 24.0
 TREES = {"clicks": "clicks", "events": "events", "deliveries": "events", "inbox": "events"}
 
 
-def serve(appliance: Appliance, hours: float) -> None:
+def serve(server: ServerProcess, hours: float) -> None:
     """Start the server with a clock that is wrong by `hours`."""
-    appliance.python = (sys.executable, str(Path(__file__).with_name("moved_clock.py")), str(hours))
-    appliance.serve()
+    server.python = (sys.executable, str(Path(__file__).with_name("moved_clock.py")), str(hours))
+    server.serve()
 
 
-def visits(appliance: Appliance, count: int = 5) -> list[str]:
-    return [click_of(ask(appliance, "/summer")) for _ in range(count)]
+def visits(server: ServerProcess, count: int = 5) -> list[str]:
+    return [click_of(ask(server, "/summer")) for _ in range(count)]
 
 
-def rows(appliance: Appliance) -> dict[tuple[str, str, int], bytes]:
+def rows(server: ServerProcess) -> dict[tuple[str, str, int], bytes]:
     """The encrypted records by day, key tree and record number."""
     found = {}
-    for path in sorted((appliance.data / "days").rglob("*.db")):
+    for path in sorted((server.data / "days").rglob("*.db")):
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             for table, tree in TREES.items():
                 for seq, sealed in database.execute(f"select seq, sealed from {table}"):
@@ -35,7 +35,7 @@ def rows(appliance: Appliance) -> dict[tuple[str, str, int], bytes]:
     return found
 
 
-def test_a_clock_set_forward_and_back_loses_no_click_and_reuses_no_record_number(stopped: Appliance) -> None:
+def test_a_clock_set_forward_and_back_loses_no_click_and_reuses_no_record_number(stopped: ServerProcess) -> None:
     answered: list[str] = []
     kept: dict[tuple[str, str, int], bytes] = {}
     for turn, hours in enumerate((0, 5, -7, 30, 0, -50, 1)):
@@ -57,7 +57,7 @@ def test_a_clock_set_forward_and_back_loses_no_click_and_reuses_no_record_number
     assert "open" in run_text(stopped, "keys", "verify")
 
 
-def test_a_start_months_ahead_destroys_nothing_until_the_owner_confirms_the_clock(stopped: Appliance) -> None:
+def test_a_start_months_ahead_destroys_nothing_until_the_owner_confirms_the_clock(stopped: ServerProcess) -> None:
     serve(stopped, 0)
     clicks = set(visits(stopped))
     stopped.stop()
@@ -96,7 +96,7 @@ def test_a_start_months_ahead_destroys_nothing_until_the_owner_confirms_the_cloc
     assert ask(stopped, "/summer").status == 302
 
 
-def test_a_start_months_behind_destroys_nothing(stopped: Appliance) -> None:
+def test_a_start_months_behind_destroys_nothing(stopped: ServerProcess) -> None:
     serve(stopped, 0)
     clicks = set(visits(stopped))
     stopped.stop()

@@ -19,7 +19,7 @@ from aiohttp import web
 from tests.e2e.shop import ask, run_json
 from tests.fakes import meta, postback, webhook
 from tests.fakes.receiver import Handler, in_a_thread
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 from tnc.core.errors import FailedError
 
 KILLS = 4
@@ -99,14 +99,14 @@ def receivers() -> Receivers:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, receivers: Receivers) -> Iterator[Appliance]:
+def shop(tmp_path: Path, receivers: Receivers) -> Iterator[ServerProcess]:
     with ExitStack() as stack:
         address = {
             "source": stack.enter_context(in_a_thread(receivers.source_app())),
             "meta": stack.enter_context(in_a_thread(meta.app(receivers.ads))),
             "hook": stack.enter_context(in_a_thread(webhook.app(receivers.hook))),
         }
-        made = stack.enter_context(Appliance(tmp_path / "data"))
+        made = stack.enter_context(ServerProcess(tmp_path / "data"))
         made.init()
         text = made.config.read_text()
         text = text.replace("# allow_hosts = []", 'allow_hosts = ["127.0.0.1"]')
@@ -123,7 +123,7 @@ class Network:
     `answered`: the clicks whose postback got a 200.
     """
 
-    def __init__(self, shop: Appliance, round_: int) -> None:
+    def __init__(self, shop: ServerProcess, round_: int) -> None:
         self.answered: list[str] = []
         self._shop = shop
         self._round = round_
@@ -161,7 +161,7 @@ def until(holds: Callable[[], bool], seconds: float = 240) -> None:
 
 
 def test_every_answered_conversion_reaches_every_receiver_after_repeated_kills(
-    shop: Appliance, receivers: Receivers
+    shop: ServerProcess, receivers: Receivers
 ) -> None:
     chance, answered = Random(7), list[str]()
     for number in range(KILLS):
@@ -185,13 +185,13 @@ def test_every_answered_conversion_reaches_every_receiver_after_repeated_kills(
     assert [word for word in SECRETS if word in shop.log.read_text()] == []
 
 
-def conversion_of(shop: Appliance, click: str) -> str:
+def conversion_of(shop: ServerProcess, click: str) -> str:
     [conversion] = run_json(shop, "click", click)["conversions"]
     conversion_id: str = conversion["conversion_id"]
     return conversion_id
 
 
-def sell(shop: Appliance, name: str, **headers: str) -> str:
+def sell(shop: ServerProcess, name: str, **headers: str) -> str:
     """Send a click and its postback; returns the id of the conversion."""
     query = urlencode({"ext": f"ext-{name}", "tnc_consent": "granted"})
     answer = ask(shop, f"/summer?{query}", headers={key.replace("_", "-"): text for key, text in headers.items()})
@@ -201,7 +201,9 @@ def sell(shop: Appliance, name: str, **headers: str) -> str:
     return conversion_of(shop, click)
 
 
-def test_a_delivery_committed_before_a_kill_and_not_sent_arrives_once(shop: Appliance, receivers: Receivers) -> None:
+def test_a_delivery_committed_but_not_sent_before_a_kill_arrives_once(
+    shop: ServerProcess, receivers: Receivers
+) -> None:
     shop.serve()
     receivers.source.answer_next(429, headers={"Retry-After": "600"})
     first = sell(shop, "first")
@@ -222,7 +224,7 @@ def test_a_delivery_committed_before_a_kill_and_not_sent_arrives_once(shop: Appl
     assert receivers.ids()[0] == {second: 1}
 
 
-def test_after_an_objection_no_queued_or_later_conversion_is_sent(shop: Appliance, receivers: Receivers) -> None:
+def test_after_an_objection_no_queued_or_later_conversion_is_sent(shop: ServerProcess, receivers: Receivers) -> None:
     shop.serve()
     receivers.source.answer_next(429, headers={"Retry-After": "1"})
     answer = ask(shop, "/summer?" + urlencode({"ext": "ext-1", "tnc_consent": "granted"}))
@@ -247,7 +249,7 @@ def test_after_an_objection_no_queued_or_later_conversion_is_sent(shop: Applianc
 
 
 def test_after_consent_is_denied_none_of_a_hundred_queued_deliveries_is_sent(
-    shop: Appliance, receivers: Receivers
+    shop: ServerProcess, receivers: Receivers
 ) -> None:
     shop.serve()
     receivers.source.answer_next(429, headers={"Retry-After": "600"})
@@ -280,7 +282,7 @@ def test_after_consent_is_denied_none_of_a_hundred_queued_deliveries_is_sent(
 
 
 def test_a_delivery_answered_before_a_kill_and_not_marked_arrives_twice_with_the_same_id(
-    shop: Appliance, receivers: Receivers
+    shop: ServerProcess, receivers: Receivers
 ) -> None:
     shop.serve()
     receivers.before_answer = lambda: os.kill(shop.pid, signal.SIGSTOP)  # the 200 arrives and is not read
@@ -306,7 +308,7 @@ def test_a_delivery_answered_before_a_kill_and_not_marked_arrives_twice_with_the
     assert receivers.ids()[0] == {conversion_of(shop, click): 2}
 
 
-def test_a_graceful_stop_loses_no_delivery_and_sends_none_twice(shop: Appliance, receivers: Receivers) -> None:
+def test_a_graceful_stop_loses_no_delivery_and_sends_none_twice(shop: ServerProcess, receivers: Receivers) -> None:
     shop.serve()
     network = Network(shop, 0)
     time.sleep(1.0)
@@ -319,7 +321,7 @@ def test_a_graceful_stop_loses_no_delivery_and_sends_none_twice(shop: Appliance,
     assert [max(ids.values()) for ids in receivers.ids()] == [1, 1, 1]
 
 
-def test_secrets_are_read_by_apply_and_never_shown(shop: Appliance, receivers: Receivers, tmp_path: Path) -> None:
+def test_secrets_are_read_by_apply_and_never_shown(shop: ServerProcess, receivers: Receivers, tmp_path: Path) -> None:
     shop.serve()
     secret = tmp_path / "token"
     secret.write_text("EAAmetatoken\n")

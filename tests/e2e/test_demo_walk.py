@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 from tnc.admin.demo.traffic import CAMPAIGN_FILE, demo_plans, invented_clicks
 from tnc.core.clock import World
 
@@ -22,8 +22,8 @@ NOT_FOLLOWED = re.compile(r"/static/|/sign-out")
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Appliance]:
-    with Appliance(tmp_path / "data") as made:
+def demo(tmp_path: Path) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path / "data") as made:
         made.init("--owner-email", "owner@shop.example", "--owner-password-stdin", given=PASSWORD)
         made.apply(CAMPAIGN_FILE)
         traffic = islice(invented_clicks(demo_plans(), until_ms=World().now_ms()), CLICKS)
@@ -38,7 +38,7 @@ def kind(path: str) -> str:
     return re.sub(r"[0-9a-z]{20,}", "ID", path.partition("?")[0])
 
 
-async def test_every_page_of_the_demo_opens(demo: Appliance) -> None:
+async def test_every_page_of_the_demo_opens(demo: ServerProcess) -> None:
     base = "http://{}:{}".format(*demo.dashboard)
     todo, seen, kinds, broken = ["/"], {"/"}, Counter[str](), dict[str, int]()
     async with aiohttp.ClientSession(base, cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:

@@ -10,8 +10,8 @@ from urllib.parse import quote, quote_from_bytes
 import pytest
 
 from tests.e2e.shop import ask, click_of, newest, recorded, run_json, run_text
-from tnc.admin.bench.appliance import Appliance
 from tnc.admin.bench.load import is_whole
+from tnc.admin.bench.server_process import ServerProcess
 
 HOSTILE = {
     "terminal escapes": b"\x1b[2J\x1b]0;owned\x07",
@@ -37,10 +37,10 @@ HEADERS = (
 each_hostile = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 
 
-def raw(appliance: Appliance, request: bytes) -> bytes:
+def raw(server: ServerProcess, request: bytes) -> bytes:
     """The reply to exactly these bytes; empty if the connection is closed without one."""
     answer = b""
-    with socket.create_connection(appliance.tracking, timeout=120) as connection:
+    with socket.create_connection(server.tracking, timeout=120) as connection:
         connection.sendall(request)
         while not is_whole(answer):
             part = connection.recv(65_536)
@@ -56,23 +56,23 @@ def request(target: bytes, headers: Mapping[str, bytes]) -> bytes:
     return b"\r\n".join([*lines, b"", b""])
 
 
-def healthy(appliance: Appliance) -> None:
-    assert ask(appliance, "/-/health").status == 200
-    assert "Traceback" not in appliance.log.read_text()
+def healthy(server: ServerProcess) -> None:
+    assert ask(server, "/-/health").status == 200
+    assert "Traceback" not in server.log.read_text()
 
 
-def printed_safely(appliance: Appliance, click_id: str) -> None:
+def printed_safely(server: ServerProcess, click_id: str) -> None:
     """Check that no command that shows the click prints a control character or a spreadsheet formula."""
     for words in (("clicks", "--limit", "3"), ("click", click_id), ("explain", click_id)):
-        assert all(line.isprintable() for line in run_text(appliance, *words).split("\n"))
-    assert run_json(appliance, "click", click_id)["click_id"] == click_id
-    table = run_text(appliance, "report", "--by", "sub1,referrer_domain,browser", "--from", "today", "--csv")
+        assert all(line.isprintable() for line in run_text(server, *words).split("\n"))
+    assert run_json(server, "click", click_id)["click_id"] == click_id
+    table = run_text(server, "report", "--by", "sub1,referrer_domain,browser", "--from", "today", "--csv")
     cells = [cell for row in csv.reader(io.StringIO(table)) for cell in row]
     assert not any(cell.startswith(("=", "+", "@", "\t", "\r")) for cell in cells)
 
 
 @each_hostile
-def test_hostile_text_in_any_parameter_is_stored_as_it_came(shared: Appliance, text: bytes) -> None:
+def test_hostile_text_in_any_parameter_is_stored_as_it_came(shared: ServerProcess, text: bytes) -> None:
     value = quote_from_bytes(text)
 
     answers = [
@@ -98,7 +98,7 @@ UNENCODED = (
 
 
 @pytest.mark.parametrize("text", UNENCODED, ids=lambda text: text.decode("latin-1").encode("unicode_escape").decode())
-def test_raw_bytes_in_the_url_are_stored(shared: Appliance, text: bytes) -> None:
+def test_raw_bytes_in_the_url_are_stored(shared: ServerProcess, text: bytes) -> None:
     answer = raw(shared, request(b"/summer?site=" + text, {}))
 
     assert answer.startswith(b"HTTP/1.1 302"), answer
@@ -106,13 +106,13 @@ def test_raw_bytes_in_the_url_are_stored(shared: Appliance, text: bytes) -> None
     healthy(shared)
 
 
-def test_unencoded_utf_8_in_the_url_is_stored_as_text(shared: Appliance) -> None:
+def test_unencoded_utf_8_in_the_url_is_stored_as_text(shared: ServerProcess) -> None:
     answer = raw(shared, request("/summer?site=grüße an dich".encode(), {}))
 
     assert run_json(shared, "click", click_of(answer))["sub1"] == "grüße an dich"
 
 
-def test_log_lines_escape_unicode_line_breaks(shared: Appliance) -> None:
+def test_log_lines_escape_unicode_line_breaks(shared: ServerProcess) -> None:
     answer = ask(shared, "/summer?site=" + quote("one\u2028two\u2029three"))
 
     lines = run_text(shared, "clicks", "--limit", "1", "--json").splitlines()
@@ -123,7 +123,7 @@ def test_log_lines_escape_unicode_line_breaks(shared: Appliance) -> None:
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_hostile_text_in_any_header_is_stored_as_it_came(shared: Appliance, name: str) -> None:
+def test_hostile_text_in_any_header_is_stored_as_it_came(shared: ServerProcess, name: str) -> None:
     for text in HOSTILE.values():
         on_one_line = text.replace(b"\r", b"").replace(b"\n", b"")
         answer = raw(shared, request(b"/summer?site=header", {name: on_one_line}))
@@ -133,7 +133,7 @@ def test_hostile_text_in_any_header_is_stored_as_it_came(shared: Appliance, name
     healthy(shared)
 
 
-def test_a_user_agent_of_8_kilobytes_is_stored_truncated_between_characters(shared: Appliance) -> None:
+def test_a_user_agent_of_8_kilobytes_is_stored_truncated_between_characters(shared: ServerProcess) -> None:
     agent = "Mozilla/5.0 " + "(x" * 4_000
 
     answer = ask(shared, "/summer?tnc_consent=granted", headers={"User-Agent": agent, "X-Forwarded-For": "203.0.113.9"})
@@ -145,7 +145,7 @@ def test_a_user_agent_of_8_kilobytes_is_stored_truncated_between_characters(shar
     printed_safely(shared, click_of(answer))
 
 
-def test_a_hundred_parameters_are_all_stored(shared: Appliance) -> None:
+def test_a_hundred_parameters_are_all_stored(shared: ServerProcess) -> None:
     query = "&".join(f"name{number}=value{number}" for number in range(100))
 
     answer = ask(shared, f"/summer?{query}")
@@ -154,7 +154,7 @@ def test_a_hundred_parameters_are_all_stored(shared: Appliance) -> None:
     assert params == {f"name{number}": f"value{number}" for number in range(100)}
 
 
-def test_a_second_question_mark_separates_parameters(shared: Appliance) -> None:
+def test_a_second_question_mark_separates_parameters(shared: ServerProcess) -> None:
     answer = ask(shared, "/summer?site=one?ext=two")
 
     click = run_json(shared, "click", click_of(answer))
@@ -172,7 +172,7 @@ def test_a_second_question_mark_separates_parameters(shared: Appliance) -> None:
     ],
     ids=lambda text: text[:24].decode("latin-1").encode("unicode_escape").decode(),
 )  # fmt: skip
-def test_malformed_http_does_not_disturb_other_clicks(shared: Appliance, text: bytes) -> None:
+def test_malformed_http_does_not_disturb_other_clicks(shared: ServerProcess, text: bytes) -> None:
     with socket.create_connection(shared.tracking, timeout=120) as connection:
         try:
             connection.sendall(text)
@@ -186,7 +186,7 @@ def test_malformed_http_does_not_disturb_other_clicks(shared: Appliance, text: b
     assert ask(shared, "/summer").status == 302
 
 
-def test_postbacks_of_any_bytes_are_answered(shared: Appliance) -> None:
+def test_postbacks_of_any_bytes_are_answered(shared: ServerProcess) -> None:
     click_id = click_of(ask(shared, "/summer"))
     for text in HOSTILE.values():
         value = quote_from_bytes(text)
@@ -202,7 +202,7 @@ def test_postbacks_of_any_bytes_are_answered(shared: Appliance) -> None:
 
 @pytest.mark.parametrize("which", ["tracking", "dashboard"])
 @pytest.mark.parametrize("asked", [b"GET /?key=marked-word HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nmarked-word\r\n\r\n"])
-def test_an_unreadable_request_is_not_repeated_in_the_reply(shared: Appliance, which: str, asked: bytes) -> None:
+def test_an_unreadable_request_is_not_repeated_in_the_reply(shared: ServerProcess, which: str, asked: bytes) -> None:
     with socket.create_connection(getattr(shared, which), timeout=120) as connection:
         connection.sendall(asked)
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))

@@ -24,7 +24,7 @@ import tnc
 from tests.destinations.examples import SETTINGS
 from tests.e2e.shop import ask, click_of
 from tests.fakes.receiver import Receiver, in_a_thread, read_json
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 from tnc.campaigns.platforms.registry import PLATFORMS
 
 PASSWORD = "a password for the trial"
@@ -114,17 +114,17 @@ def other_destinations() -> str:
 class Shop:
     """A server of the copy, and the events that Trial Ads received."""
 
-    appliance: Appliance
+    server: ServerProcess
     taken: list[dict[str, Any]] = field(default_factory=list)
 
     def click(self) -> str:
         query = urlencode({"tnc_consent": "granted", "trclid": "TR-1"})
-        return click_of(ask(self.appliance, f"/summer?{query}", headers={"Cookie": "_trial=cookie-1"}))
+        return click_of(ask(self.server, f"/summer?{query}", headers={"Cookie": "_trial=cookie-1"}))
 
     def sale(self) -> str:
         """Send a click and its postback, and wait until Trial Ads has the conversion; returns the click id."""
         click, before = self.click(), len(self.taken)
-        assert ask(self.appliance, f"/postback?cid={click}").status == 200
+        assert ask(self.server, f"/postback?cid={click}").status == 200
         end = time.monotonic() + 240
         while len(self.taken) == before:
             assert time.monotonic() < end
@@ -132,7 +132,7 @@ class Shop:
         return click
 
     def run_json(self, *words: str) -> Any:
-        done = self.appliance.command(*words, "--json")
+        done = self.server.command(*words, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -143,21 +143,21 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     follow_the_recipe(folder)
     # -P: import the copy, and not the package in the current folder.
     python = ("env", f"PYTHONPATH={folder}", sys.executable, "-P", "-m", "tnc")
-    made = Shop(Appliance(folder / "data", python=python))
+    made = Shop(ServerProcess(folder / "data", python=python))
 
     async def take(request: web.Request) -> web.Response:
         made.taken.extend((await read_json(request))["events"])
         return web.Response()
 
-    with in_a_thread(Receiver().app([web.post("/events", take)])) as address, made.appliance as appliance:
-        appliance.init("--owner-email", "owner@shop.example", "--owner-password-stdin", given=PASSWORD)
-        text = appliance.config.read_text().replace("# allow_hosts = []", 'allow_hosts = ["127.0.0.1"]')
-        appliance.config.write_text(text)
+    with in_a_thread(Receiver().app([web.post("/events", take)])) as address, made.server as server:
+        server.init("--owner-email", "owner@shop.example", "--owner-password-stdin", given=PASSWORD)
+        text = server.config.read_text().replace("# allow_hosts = []", 'allow_hosts = ["127.0.0.1"]')
+        server.config.write_text(text)
         file = folder / "shop.toml"
         ids = ", ".join(f'"{each}-main"' for each in (*SETTINGS, "trial"))
         file.write_text(SHOP.format(ids=ids, trial=address) + other_destinations())
-        appliance.apply(file)
-        appliance.serve()
+        server.apply(file)
+        server.serve()
         yield made
 
 
@@ -183,7 +183,7 @@ def test_an_unknown_type_is_refused_with_a_list_that_names_it(shop: Shop, tmp_pa
     file = tmp_path / "wrong.toml"
     file.write_text('[[destination]]\nid = "x"\ntype = "trail"\n')
 
-    done = shop.appliance.command("plan", str(file))
+    done = shop.server.command("plan", str(file))
 
     assert done.returncode == 2
     assert 'did you mean "trial"?' in done.stderr
@@ -197,7 +197,7 @@ def test_the_records_of_processing_name_every_receiver(shop: Shop) -> None:
 
 
 def test_the_public_privacy_page_names_every_receiver(shop: Shop) -> None:
-    page = ask(shop.appliance, "/privacy")
+    page = ask(shop.server, "/privacy")
 
     known = [each.receiver.visitor_sentence for each in PLATFORMS.values()]
     assert page.status == 200
@@ -205,7 +205,7 @@ def test_the_public_privacy_page_names_every_receiver(shop: Shop) -> None:
 
 
 async def test_the_form_of_the_dashboard_offers_every_platform(shop: Shop) -> None:
-    base = "http://{}:{}".format(*shop.appliance.dashboard)
+    base = "http://{}:{}".format(*shop.server.dashboard)
     async with aiohttp.ClientSession(base, cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         form = {"email": "owner@shop.example", "password": PASSWORD}
         async with session.post("/sign-in", data=form, headers={"Origin": base}) as signed_in:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.shop import run_json, run_text
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 from tnc.core.errors import InvalidError
 from tnc.reports.client import ReportClient
 from tnc.reports.query import ReportQuery
@@ -18,7 +18,7 @@ ASKED = ReportQuery(by=("sub1", "sub2"), start="30d", sort="visits")
 
 
 @pytest.fixture
-def visited(stopped: Appliance, tmp_path: Path) -> Appliance:
+def visited(stopped: ServerProcess, tmp_path: Path) -> ServerProcess:
     """A data directory with clicks of more places than one portion of a report holds."""
     (tmp_path / "shop.toml").write_text(
         '[[offer]]\nid = "shoes"\nurl = "https://shop.example/"\n[[campaign]]\nid = "summer"\n'
@@ -40,13 +40,13 @@ def visited(stopped: Appliance, tmp_path: Path) -> Appliance:
 
 
 @pytest.fixture
-async def reporter(visited: Appliance) -> AsyncIterator[ReportClient]:
+async def reporter(visited: ServerProcess) -> AsyncIterator[ReportClient]:
     reporter = ReportClient(visited.config)
     yield reporter
     await reporter.close()
 
 
-async def test_a_long_report_is_complete_in_both_formats(visited: Appliance, reporter: ReportClient) -> None:
+async def test_a_long_report_is_complete_in_both_formats(visited: ServerProcess, reporter: ReportClient) -> None:
     answer = await reporter.fetch(ASKED)
     sheet = await reporter.fetch_csv(ASKED)
 

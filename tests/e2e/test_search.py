@@ -8,7 +8,7 @@ from statistics import median
 
 from tests.e2e.shop import ask, run_text
 from tests.store.records import PERSONAL
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 from tnc.admin.demo.traffic import CAMPAIGN_FILE
 
 
@@ -16,36 +16,36 @@ def test_the_leak_search_finds_nothing_in_the_demo_but_a_planted_user_agent(tmp_
     traffic = tmp_path / "traffic.jsonl"
     with traffic.open("w") as file:
         subprocess.run([sys.executable, "-m", "tnc.admin.demo"], stdout=file, check=True)
-    with Appliance(tmp_path / "data") as appliance:
-        appliance.init()
-        appliance.apply(CAMPAIGN_FILE)
-        run_text(appliance, "import", "clicks", str(traffic))
-        appliance.serve()
+    with ServerProcess(tmp_path / "data") as server:
+        server.init()
+        server.apply(CAMPAIGN_FILE)
+        run_text(server, "import", "clicks", str(traffic))
+        server.serve()
         for number in range(20):
             headers = {"X-Forwarded-For": f"203.0.113.{number}", "User-Agent": PERSONAL["user_agent"]}
             assert ask(
-                appliance, "/shoes?clickid=zz-canary-external-0001&tnc_consent=granted", headers=headers
+                server, "/shoes?clickid=zz-canary-external-0001&tnc_consent=granted", headers=headers
             ).status in (200, 302, 404)
-        run_text(appliance, "report", "--by", "campaign,country,browser,sub1,referrer_domain", "--from", "30d")
-        run_text(appliance, "backup", "create")
+        run_text(server, "report", "--by", "campaign,country,browser,sub1,referrer_domain", "--from", "30d")
+        run_text(server, "backup", "create")
         # `./install.sh --demo` writes this file for the owner.
-        (appliance.data / "sign-in").write_text("listen=127.0.0.1:8080\nemail=owner.of.the.demo@example.com\n")
+        (server.data / "sign-in").write_text("listen=127.0.0.1:8080\nemail=owner.of.the.demo@example.com\n")
 
-        assert "none found in plain text" in run_text(appliance, "privacy", "scan")
+        assert "none found in plain text" in run_text(server, "privacy", "scan")
 
-        (appliance.data / "columns" / "core.1234").write_bytes(b"\0" * 70_000 + PERSONAL["user_agent"].encode())
-        done = appliance.command("privacy", "scan")
+        (server.data / "columns" / "core.1234").write_bytes(b"\0" * 70_000 + PERSONAL["user_agent"].encode())
+        done = server.command("privacy", "scan")
         assert done.returncode == 1
         assert "columns/core.1234: user agent (1)" in done.stdout
-        assert PERSONAL["user_agent"] not in done.stdout + done.stderr + appliance.log.read_text()
+        assert PERSONAL["user_agent"] not in done.stdout + done.stderr + server.log.read_text()
 
 
-def test_clicks_are_answered_during_the_leak_search(appliance: Appliance) -> None:
-    child = (sys.executable, "-m", "tnc.privacy.leak_worker", str(appliance.config), "changed")
+def test_clicks_are_answered_during_the_leak_search(server: ServerProcess) -> None:
+    child = (sys.executable, "-m", "tnc.privacy.leak_worker", str(server.config), "changed")
 
     def wait() -> float:
         before = time.monotonic()
-        assert ask(appliance, "/summer").status == 302
+        assert ask(server, "/summer").status == 302
         return time.monotonic() - before
 
     idle = median(wait() for _ in range(50))

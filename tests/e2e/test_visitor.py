@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.shop import Stream, all_clicks, ask, click_of, run_json
 from tests.visitors.shared import cases
-from tnc.admin.bench.appliance import Appliance, cpu_seconds
+from tnc.admin.bench.server_process import ServerProcess, cpu_seconds
 from tnc.visitors.user_agent import UserAgentReader
 
 FILTERED = """
@@ -57,23 +57,23 @@ CRAWLERS: list[dict[str, Any]] = [
 ]
 
 
-def add_filtered_campaign(appliance: Appliance, folder: Path) -> None:
+def add_filtered_campaign(server: ServerProcess, folder: Path) -> None:
     """Add a campaign whose filter stops bots, data centers and VPNs, and lists that flag most networks as both."""
     for kind in ("datacenter", "vpn"):
         file = folder / f"{kind}.txt"
         file.write_text("\n".join(NETWORKS))
-        run_json(appliance, "ipdb", "add", str(file), "--kind", kind)
+        run_json(server, "ipdb", "add", str(file), "--kind", kind)
     file = folder / "filtered.toml"
     file.write_text(FILTERED)
-    appliance.apply(file)
+    server.apply(file)
 
 
-def visit(appliance: Appliance, user_agent: str, ip: str, **headers: str) -> tuple[int, str | None]:
-    answer = ask(appliance, "/filtered", headers={"User-Agent": user_agent, "X-Forwarded-For": ip} | headers)
+def visit(server: ServerProcess, user_agent: str, ip: str, **headers: str) -> tuple[int, str | None]:
+    answer = ask(server, "/filtered", headers={"User-Agent": user_agent, "X-Forwarded-For": ip} | headers)
     return answer.status, answer.headers.get("location")
 
 
-def test_declared_crawlers_go_where_visitors_go_and_are_not_counted(stopped: Appliance, tmp_path: Path) -> None:
+def test_declared_crawlers_go_where_visitors_go_and_are_not_counted(stopped: ServerProcess, tmp_path: Path) -> None:
     add_filtered_campaign(stopped, tmp_path)
     stopped.serve()
     assert visit(stopped, BROWSER, "81.2.69.142")[0] == 404  # the lists and the filter work
@@ -93,7 +93,7 @@ def test_declared_crawlers_go_where_visitors_go_and_are_not_counted(stopped: App
     assert (totals["valid"], totals["unique_visits"] - 1, totals["cr"], totals["epv"]) == (0, 0, None, None)
 
 
-def test_requests_get_their_traffic_class_and_head_is_not_recorded(appliance: Appliance) -> None:
+def test_requests_get_their_traffic_class_and_head_is_not_recorded(server: ServerProcess) -> None:
     invented = [
         {"headers": {"User-Agent": BROWSER, "Sec-Purpose": "prefetch;prerender"}, "traffic": "prefetch"},
         {"headers": {"User-Agent": BROWSER, "X-Moz": "prefetch"}, "traffic": "prefetch"},
@@ -104,17 +104,17 @@ def test_requests_get_their_traffic_class_and_head_is_not_recorded(appliance: Ap
     every = [*invented, *cases("bots/request-cases.dev.json")]
     for number, case in enumerate(every):
         headers = {"User-Agent": ""} | case["headers"] | {"X-Forwarded-For": f"81.2.69.{number}"}
-        answer = ask(appliance, f"/summer?site={number}", method=case.get("method", "GET"), headers=headers)
+        answer = ask(server, f"/summer?site={number}", method=case.get("method", "GET"), headers=headers)
         assert answer.headers["cache-control"] == "no-store", case
         assert (answer.status == 302) is (case.get("traffic") != "prefetch"), case
 
-    found = {int(click["sub1"]): click["traffic"] for click in all_clicks(appliance)}
+    found = {int(click["sub1"]): click["traffic"] for click in all_clicks(server)}
     assert found == {number: case["traffic"] for number, case in enumerate(every) if case.get("method", "GET") == "GET"}
-    visits = run_json(appliance, "report", "--by", "campaign")["totals"]["visits"]
+    visits = run_json(server, "report", "--by", "campaign")["totals"]["visits"]
     assert visits == sum(traffic != "prefetch" for traffic in found.values())
 
 
-def test_many_clicks_from_one_ip_address_are_suspect_unless_it_is_shared(stopped: Appliance, tmp_path: Path) -> None:
+def test_many_clicks_from_one_ip_address_are_suspect_unless_shared(stopped: ServerProcess, tmp_path: Path) -> None:
     file = tmp_path / "carrier.txt"
     file.write_text("9.9.0.0/16\n2a00:1450::/32\n")
     run_json(stopped, "ipdb", "add", str(file), "--kind", "cellular")
@@ -132,25 +132,25 @@ def test_many_clicks_from_one_ip_address_are_suspect_unless_it_is_shared(stopped
     assert surplus(["9.9.9.9"] * 62) == 0
 
 
-def test_hostile_headers_are_answered_and_stored_and_do_not_reach_the_log(appliance: Appliance) -> None:
+def test_hostile_headers_are_answered_and_stored_and_do_not_reach_the_log(server: ServerProcess) -> None:
     hostile = [
         {"bytes_latin1": text} for text in ("", "\x1b[2J", "<script>alert(1)</script>", "\xff\xfe\xfd", "a" * 8000)
     ]
     agents = [case["bytes_latin1"] for case in [*hostile, *cases("ua/hostile.json")]]
     agents = [text for text in agents if not set(text) & set("\r\n\0")]
     for text in agents:
-        before = cpu_seconds(appliance.pid)
-        answer = ask(appliance, "/summer", headers={"User-Agent": text.encode("latin-1")})
+        before = cpu_seconds(server.pid)
+        answer = ask(server, "/summer", headers={"User-Agent": text.encode("latin-1")})
         assert answer.status == 302, text[:50]
-        assert cpu_seconds(appliance.pid) - before < 0.5, text[:50]
-    shown = appliance.command("clicks", "--limit", str(len(agents))).stdout
+        assert cpu_seconds(server.pid) - before < 0.5, text[:50]
+    shown = server.command("clicks", "--limit", str(len(agents))).stdout
 
     assert len(shown.splitlines()) == len(agents)
     assert "\x1b" not in shown
-    assert len(appliance.log.read_text().splitlines()) <= 1
+    assert len(server.log.read_text().splitlines()) <= 1
 
 
-def test_hints_are_asked_for_over_https_and_never_as_critical(shared: Appliance) -> None:
+def test_hints_are_asked_for_over_https_and_never_as_critical(shared: ServerProcess) -> None:
     proxied = {"X-Forwarded-For": "81.2.69.142", "User-Agent": CHROME}
     hints = {
         "X-Forwarded-Proto": "https",
@@ -172,8 +172,8 @@ def test_hints_are_asked_for_over_https_and_never_as_critical(shared: Appliance)
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_a_click_opens_no_file_and_no_network_connection(appliance: Appliance, tmp_path: Path) -> None:
-    with Stream(appliance).running() as stream:
+def test_a_click_opens_no_file_and_no_network_connection(server: ServerProcess, tmp_path: Path) -> None:
+    with Stream(server).running() as stream:
         stream.wait_for(50)
     trace = tmp_path / "trace"
     words = (
@@ -181,7 +181,7 @@ def test_a_click_opens_no_file_and_no_network_connection(appliance: Appliance, t
         "-f",
         "-qq",
         "-p",
-        str(appliance.pid),
+        str(server.pid),
         "-o",
         str(trace),
         "-e",
@@ -189,13 +189,13 @@ def test_a_click_opens_no_file_and_no_network_connection(appliance: Appliance, t
     )
     tracer = subprocess.Popen(words, stderr=subprocess.PIPE)
     try:
-        if tracer.poll() is not None or not _is_traced(appliance.pid):
+        if tracer.poll() is not None or not _is_traced(server.pid):
             pytest.skip("strace may not look at processes here")
         for number in range(100):
             agent = f"{PHONE} new{number}"
-            assert ask(appliance, f"/summer?ext={number}", headers={"User-Agent": agent}).status == 302
+            assert ask(server, f"/summer?ext={number}", headers={"User-Agent": agent}).status == 302
             crawler = {"User-Agent": f"facebookexternalhit/1.1 {number}", "X-Forwarded-For": f"66.220.147.{number}"}
-            assert ask(appliance, "/summer", headers=crawler).status == 302
+            assert ask(server, "/summer", headers=crawler).status == 302
     finally:
         tracer.send_signal(signal.SIGINT)
         tracer.communicate()

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 
 HERE: Final = Path(__file__).parent
 
@@ -20,8 +20,8 @@ def facts() -> Any:
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Iterator[Appliance]:
+def old(tmp_path: Path) -> Iterator[ServerProcess]:
     with tarfile.open(HERE / "v1.tar.gz") as tar:
         tar.extractall(tmp_path, filter="data")
-    with Appliance(tmp_path / "data") as appliance:
-        yield appliance
+    with ServerProcess(tmp_path / "data") as server:
+        yield server

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.formats.further import FURTHER_CONTROL, FURTHER_DAY
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 from tnc.core.errors import FailedError, RefusedError
 from tnc.store import migrations
 from tnc.store.database import CONTROL
@@ -47,12 +47,12 @@ def opened(path: Path) -> "closing[sqlite3.Connection]":
 
 
 @pytest.fixture
-def control(old: Appliance) -> Path:
+def control(old: ServerProcess) -> Path:
     return old.data / "control.db"
 
 
 @pytest.fixture
-def day(old: Appliance) -> Path:
+def day(old: ServerProcess) -> Path:
     return old.data / "days" / "main" / "2026-11-30.db"
 
 
@@ -114,7 +114,7 @@ def test_tables_that_some_databases_of_format_1_lack_are_created(control: Path) 
 
 
 @pytest.mark.parametrize("store", ["control", "day"])
-def test_a_crash_at_any_step_leaves_the_old_file_or_the_new_one(store: str, old: Appliance, tmp_path: Path) -> None:
+def test_a_crash_at_any_step_leaves_the_old_file_or_the_new_one(store: str, old: ServerProcess, tmp_path: Path) -> None:
     file = old.data / {"control": "control.db", "day": "days/main/2026-11-30.db"}[store]
     schema = {"control": FURTHER_CONTROL, "day": FURTHER_DAY}[store]
     crashes = tmp_path / "crashes"

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from tests.e2e.shop import ask
 from tests.formats.further import FURTHER_CONTROL, FURTHER_DAY
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 from tnc.cli.main import group
 from tnc.core.errors import FailedError
 from tnc.store import database as control
@@ -67,7 +67,7 @@ def seen_clicks(facts: Any) -> set[str]:
 
 
 @pytest.fixture
-def tnc(old: Appliance) -> Program:
+def tnc(old: ServerProcess) -> Program:
     return Program(old.data)
 
 
@@ -88,7 +88,7 @@ def test_reading_commands_work_on_an_old_directory_and_do_not_change_it(tnc: Pro
 
 
 @pytest.mark.e2e
-def test_a_server_migrates_an_old_directory_and_serves_it(old: Appliance, tnc: Program, facts: Any) -> None:
+def test_a_server_migrates_an_old_directory_and_serves_it(old: ServerProcess, tnc: Program, facts: Any) -> None:
     control_file = old.data / "control.db"
 
     old.serve()
@@ -199,7 +199,7 @@ def refusal(tnc: Program, *words: str) -> str:
 
 
 @pytest.mark.e2e
-def test_a_server_migrates_all_day_files_in_the_background(old: Appliance, facts: Any) -> None:
+def test_a_server_migrates_all_day_files_in_the_background(old: ServerProcess, facts: Any) -> None:
     old.python = (sys.executable, "-m", "tests.formats.further_tnc")
 
     old.serve()

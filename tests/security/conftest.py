@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.security.target import CAMPAIGNS, EMAIL, PASSWORD, Target
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 
 
 @pytest.fixture(scope="session")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder: Path = tmp_path_factory.mktemp("attacked")
-    with Appliance(folder / "data") as server:
+    with ServerProcess(folder / "data") as server:
         server.init("--owner-email", EMAIL, "--owner-password-stdin", given=PASSWORD)
         file = folder / "campaigns.toml"
         file.write_text(CAMPAIGNS)

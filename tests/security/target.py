@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from click.testing import CliRunner
 
 from tests.e2e.shop import logs_kept
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 from tnc.cli.main import group
 
 EMAIL: Final = "owner@shop.example"
@@ -83,7 +83,7 @@ class Done:
 
 @dataclass
 class Target:
-    server: Appliance
+    server: ServerProcess
     _session: str = field(default="", repr=False)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Reply:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.security.target import Target
-from tnc.admin.bench.appliance import memory_mb
+from tnc.admin.bench.server_process import memory_mb
 
 pytestmark = pytest.mark.e2e
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.security.target import Target, status_lines
 from tests.security.test_slow_clients import clicks, strict_server
-from tnc.admin.bench.appliance import Appliance
+from tnc.admin.bench.server_process import ServerProcess
 from tnc.tracking.conversions.call_limits import (
     LARGEST_BYTES,
     LEAST_FREE,
@@ -182,7 +182,7 @@ COMMANDS: Final = ("version", "--help", "export", "report", "doctor", "try --hel
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_output_that_cannot_be_written_ends_in_one_sentence(flooded: Target, command: str) -> None:
-    server: Appliance = flooded.server
+    server: ServerProcess = flooded.server
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             (*server.python, "--config", str(server.config), *command.split()),

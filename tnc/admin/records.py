@@ -55,11 +55,11 @@ def _purpose(campaign: Campaign) -> dict[str, Any]:
 
 def categories() -> list[dict[str, str]]:
     """The fields of a record that say something about a visitor."""
-    said = (Privacy.PII, Privacy.PSEUDONYM, Privacy.QUASI)
+    personal = (Privacy.PII, Privacy.PSEUDONYM, Privacy.QUASI)
     return [
         {"field": name, "class": field.about.privacy.value, "text": field.about.text}
         for name, field in FIELDS.items()
-        if field.about.privacy in said and name != "headers"
+        if field.about.privacy in personal and name != "headers"
     ]
 
 

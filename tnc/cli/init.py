@@ -1,4 +1,4 @@
-"""`tnc init` and `tnc doctor`: the appliance itself."""
+"""`tnc init` and `tnc doctor`: the data directory and its health."""
 
 import sys
 from collections.abc import Sequence

@@ -31,13 +31,13 @@ from tnc.reports.run import run_report
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @with_json
 @with_context
-def report(context: CliContext, /, as_csv: bool, as_json: bool, **asked: Sequence[str] | str | int | None) -> None:
+def report(context: CliContext, /, as_csv: bool, as_json: bool, **query: Sequence[str] | str | int | None) -> None:
     """Print a report by any dimensions; totals are counted from the clicks, not from the rows."""
     if as_csv and as_json:
         raise InvalidError("--csv and --json cannot be used together.")
     lower_priority()
     with context.workspace() as workspace, Columns(workspace.paths.columns) as columns:
-        result = run_report(workspace, columns, ReportQuery(**asked))  # type: ignore[arg-type]
+        result = run_report(workspace, columns, ReportQuery(**query))  # type: ignore[arg-type]
     if as_json:
         print_json(result.to_json())
         return

@@ -50,13 +50,13 @@ class Walk:
         self.steps.append(Step(step, ok, text))
         return ok
 
-    def ask(self, path: str, said: dict[str, str]) -> tuple[int, str, str]:
+    def ask(self, path: str, params: dict[str, str]) -> tuple[int, str, str]:
         """Status, Location header and body."""
         token = signature(self.workspace.keys.control_key, self.workspace.world.now_ms())
         url = urlsplit(self.base)
         connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=20)
         try:
-            connection.request("GET", f"{path}?{urlencode(said | {PARAMETER: token})}", headers=_HEADERS)
+            connection.request("GET", f"{path}?{urlencode(params | {PARAMETER: token})}", headers=_HEADERS)
             answer = connection.getresponse()
             return answer.status, answer.getheader("Location") or "", answer.read().decode(errors="replace")
         except OSError as error:

@@ -108,7 +108,7 @@ def keyring_of(intent: Intent, workspace: WorkspaceId, *, key_epoch: int, escrow
     if escrow is None:
         return {"key_epoch": key_epoch, "escrow": None}
     opened = [part for part in intent.days if escrow.opens(part.key_file(workspace), part.epoch_after)]
-    told = {
+    copy = {
         "made_at": rfc3339(escrow.made_at_ms),
         "sha256": escrow.digest,
         "key_epoch": escrow.epochs.get("installation"),
@@ -117,7 +117,7 @@ def keyring_of(intent: Intent, workspace: WorkspaceId, *, key_epoch: int, escrow
             for part in opened
         ],
     }
-    return {"key_epoch": key_epoch, "escrow": told}
+    return {"key_epoch": key_epoch, "escrow": copy}
 
 
 def limits(intent: Intent, configuration: Configuration, keyring: Mapping[str, Any]) -> list[str]:
@@ -147,26 +147,26 @@ def what_is_wrong(receipt: Mapping[str, Any], public_key: bytes, vaults: Mapping
     return [complaint for each in receipt["keys"] for complaint in _complaints(each, vaults[each["vault"]])]
 
 
-def _complaints(told: Mapping[str, Any], vault: Vault) -> Iterator[str]:
-    date = Date.fromisoformat(told["date"])
-    now, then = vault.epoch(date), told.get("epoch_after")  # which older receipts do not name
+def _complaints(entry: Mapping[str, Any], vault: Vault) -> Iterator[str]:
+    date = Date.fromisoformat(entry["date"])
+    now, then = vault.epoch(date), entry.get("epoch_after")  # which older receipts do not name
     if now is not None and then is not None and now < then:
         yield (
             f"{date}: the key that is there now is of epoch {now}, and the erasure made epoch {then}: an older copy of "
             "the keyring was put back. Put back the newest one."
         )
-    if count := _readable(told, vault, date):
+    if count := _readable(entry, vault, date):
         yield f"{date}: {count} of its records can be opened or are there again."
 
 
-def _readable(told: Mapping[str, Any], vault: Vault, date: Date) -> int:
+def _readable(entry: Mapping[str, Any], vault: Vault, date: Date) -> int:
     try:
         keys = vault.keyring.open_day(vault.workspace, date)
     except NotFoundError:
         return 0
-    derivable = sum(not keys.clicks.is_punctured(seq) for seq in told["clicks"])
-    derivable += sum(not keys.events.is_punctured(seq) for seq in told["events"])
+    derivable = sum(not keys.clicks.is_punctured(seq) for seq in entry["clicks"])
+    derivable += sum(not keys.events.is_punctured(seq) for seq in entry["events"])
     if derivable or date not in vault.dates():
         return derivable
     with vault.reader(date) as reader:
-        return reader.search.counts(told["clicks"], [])["clicks"]
+        return reader.search.counts(entry["clicks"], [])["clicks"]

@@ -207,7 +207,7 @@ class Workspace:
         why = control.damage(path) if degraded or not path.exists() else None
         try:
             if why is not None:
-                raise DamagedError(f"the control database {path} is damaged ({why}).")  # noqa: TRY301 - told below
+                raise DamagedError(f"the control database {path} is damaged ({why}).")  # noqa: TRY301 - reported below
             if path.stat().st_size == 0:
                 raise DamagedError(f"the control database {path} is empty.")  # noqa: TRY301 - as above
             if degraded and to_write and not os.access(self.paths.data, os.W_OK):
@@ -275,12 +275,14 @@ class Workspace:
             if saved is not None and back:
                 self._snapshot_opt_outs = saved.opt_outs
                 self.versions.put_back(self.id, saved.version, saved.document, made_at_ms=now_ms).wait()
-            told = f"version {saved.version} was put back from its snapshot" if saved and back else "no snapshot has it"
+            restored = (
+                f"version {saved.version} was put back from its snapshot" if saved and back else "no snapshot has it"
+            )
             self.damage.add(
                 Damage(
                     subject="control.db",
                     text=f"The control database knew version {version} of the configuration, but version {known} was "
-                    f"applied before: {told}. Other changes since version {version} may be lost.",
+                    f"applied before: {restored}. Other changes since version {version} may be lost.",
                     fix="Compare with `tnc export`; restore a backup if more is missing (tnc backup restore). To "
                     "acknowledge the loss, delete damage.json in the data directory.",
                     found_at_ms=now_ms,

@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from tnc.admin.bench.appliance import Appliance, cpu_seconds, memory_mb
 from tnc.admin.bench.load import Answers, Crowd
+from tnc.admin.bench.server_process import ServerProcess, cpu_seconds, memory_mb
 from tnc.admin.bench.visitors import visitors
 from tnc.admin.demo.traffic import CAMPAIGN_FILE
 from tnc.reports.client import ReportClient
@@ -41,22 +41,22 @@ class Figures:
 
 def measure(folder: Path, seconds: float) -> Figures:
     """Runs a server on a data directory in `folder`; takes a little more than four times `seconds`."""
-    with Appliance(folder / "data") as appliance:
-        appliance.init()
-        appliance.apply(CAMPAIGN_FILE)
+    with ServerProcess(folder / "data") as server:
+        server.init()
+        server.apply(CAMPAIGN_FILE)
         begun = time.perf_counter()
-        appliance.serve()
-        first = _crowd(appliance, 0, lambda crowd: crowd.in_turn(1, 0.001))
+        server.serve()
+        first = _crowd(server, 0, lambda crowd: crowd.in_turn(1, 0.001))
         start_ms = (time.perf_counter() - begun) * 1000
-        warm = _crowd(appliance, 1, lambda crowd: crowd.in_turn(ABREAST, seconds / 4))
-        before = cpu_seconds(appliance.pid)
-        most = _crowd(appliance, 2, lambda crowd: crowd.in_turn(ABREAST, seconds))
-        cpu = cpu_seconds(appliance.pid) - before
+        warm = _crowd(server, 1, lambda crowd: crowd.in_turn(ABREAST, seconds / 4))
+        before = cpu_seconds(server.pid)
+        most = _crowd(server, 2, lambda crowd: crowd.in_turn(ABREAST, seconds))
+        cpu = cpu_seconds(server.pid) - before
         rate = min(CALM, most.per_second / 2)
-        calm = _crowd(appliance, 3, lambda crowd: crowd.at_rate(rate, seconds))
-        memory = memory_mb(appliance.pid)
-        first_report_ms, report_ms = asyncio.run(_reports(appliance.config, seconds))
-        appliance.stop()
+        calm = _crowd(server, 3, lambda crowd: crowd.at_rate(rate, seconds))
+        memory = memory_mb(server.pid)
+        first_report_ms, report_ms = asyncio.run(_reports(server.config, seconds))
+        server.stop()
         crowds = (first, warm, most, calm)
         clicks = sum(len(each.latencies_ms) for each in crowds)
         return Figures(
@@ -72,12 +72,12 @@ def measure(folder: Path, seconds: float) -> Figures:
             clicks=clicks,
             first_report_ms=first_report_ms,
             report_ms=report_ms,
-            bytes_per_click=size_of(appliance.data) / clicks,
+            bytes_per_click=size_of(server.data) / clicks,
         )
 
 
-def _crowd(appliance: Appliance, seed: int, send: Callable[[Crowd], Answers]) -> Answers:
-    crowd = Crowd(appliance.tracking, visitors(seed, host="go.example"))
+def _crowd(server: ServerProcess, seed: int, send: Callable[[Crowd], Answers]) -> Answers:
+    crowd = Crowd(server.tracking, visitors(seed, host="go.example"))
     try:
         return send(crowd)
     finally:

@@ -16,7 +16,7 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(slots=True)
-class Appliance:
+class ServerProcess:
     """A data directory and its server. `serve` starts it, `stop` sends SIGTERM, `command` runs any `tnc` command."""
 
     data: Path

@@ -1,1 +1,1 @@
-"""The demo: a configuration to learn from and a month of traffic that nobody made."""
+"""The demo: a configuration to learn from and a month of generated traffic."""

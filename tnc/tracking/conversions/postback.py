@@ -95,44 +95,44 @@ def read_postback(params: Mapping[str, str]) -> Incoming:
     Raises InvalidError without a click id, or if a payout or currency cannot be read. An
     empty value or an unexpanded macro counts as not sent.
     """
-    given, said = _given(params)
-    click_name = _click_name(given, said)
+    raw, named = _by_name(params)
+    click_name = _click_name(raw, named)
     found = {"click_id": click_name} | {
-        what: name for what in NAMES if what != "click_id" and (name := _first(said, NAMES[what]))
+        what: name for what in NAMES if what != "click_id" and (name := _first(named, NAMES[what]))
     }
     payout, currency = found.get("payout"), found.get("currency")
-    event, network = _short(said, found.get("event")), _short(said, found.get("network"))
+    event, network = _short(named, found.get("event")), _short(named, found.get("network"))
     return Incoming(
-        click_id=_click_id(said[click_name]),
-        payout_micros=read_amount(said[payout], payout) if payout else None,
-        currency=read_currency(said[currency], currency) if currency else None,
-        status_words=tuple(word for name in NAMES["status"] if (word := _short(said, name))),
-        type_word=_short(said, found.get("type")),
+        click_id=_click_id(named[click_name]),
+        payout_micros=read_amount(named[payout], payout) if payout else None,
+        currency=read_currency(named[currency], currency) if currency else None,
+        status_words=tuple(word for name in NAMES["status"] if (word := _short(named, name))),
+        type_word=_short(named, found.get("type")),
         event=event.lower() if event else None,
-        txid=_short(said, found.get("txid")),
-        key=given.get("key"),
+        txid=_short(named, found.get("txid")),
+        key=raw.get("key"),
         network=NetworkId(network.lower()) if network else None,
-        meanings=_meanings(said),
+        meanings=_meanings(named),
         names=found,
     )
 
 
 def click_named(params: Mapping[str, str]) -> ClickId | None:
     """The click id of a call, also of one that cannot be read otherwise."""
-    given, said = _given(params)
+    raw, named = _by_name(params)
     try:
-        return _click_id(said[_click_name(given, said)])
+        return _click_id(named[_click_name(raw, named)])
     except InvalidError:
         return None
 
 
-def _given(params: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+def _by_name(params: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """What is not empty, by names in lower case; the same without unexpanded macros."""
-    given: dict[str, str] = {}
+    raw: dict[str, str] = {}
     for name, value in params.items():
         if text := _clean(value):
-            given.setdefault(name.strip().lower(), text)
-    return given, {name: value for name, value in given.items() if not _is_macro(value)}
+            raw.setdefault(name.strip().lower(), text)
+    return raw, {name: value for name, value in raw.items() if not _is_macro(value)}
 
 
 def _clean(value: str) -> str:
@@ -144,14 +144,14 @@ def _is_macro(value: str) -> bool:
     return is_unexpanded(value) or _NETWORK_MACRO.fullmatch(value) is not None
 
 
-def _click_name(given: Mapping[str, str], said: Mapping[str, str]) -> str:
+def _click_name(raw: Mapping[str, str], named: Mapping[str, str]) -> str:
     """The parameter that holds the click id. Where several came, one that looks like ours goes first:
     some networks use `cid` or `clickid` for an id of their own.
     """
-    names = [name for name in NAMES["click_id"] if name in said]
+    names = [name for name in NAMES["click_id"] if name in named]
     if names:
-        return next((name for name in names if id_time_ms(_click_id(said[name])) is not None), names[0])
-    unexpanded = _first(given, NAMES["click_id"])
+        return next((name for name in names if id_time_ms(_click_id(named[name])) is not None), names[0])
+    unexpanded = _first(raw, NAMES["click_id"])
     if unexpanded:
         raise InvalidError(f"{unexpanded} holds a macro that was not replaced: check its spelling in the postback URL")
     raise InvalidError("missing click id: send it as cid")
@@ -163,21 +163,21 @@ def _click_id(value: str) -> ClickId:
     return ClickId(folded if id_time_ms(folded) is not None else value)
 
 
-def _first(said: Mapping[str, str], names: Iterable[str]) -> str | None:
-    return next((name for name in names if name in said), None)
+def _first(named: Mapping[str, str], names: Iterable[str]) -> str | None:
+    return next((name for name in names if name in named), None)
 
 
-def _short(said: Mapping[str, str], name: str | None) -> str | None:
-    value = said.get(name) if name else None
+def _short(named: Mapping[str, str], name: str | None) -> str | None:
+    value = named.get(name) if name else None
     if value is not None and len(value) > LONGEST:
         raise InvalidError(f"{name} is too long: at most {LONGEST} characters")
     return value
 
 
-def _meanings(said: Mapping[str, str]) -> dict[str, Meaning]:
+def _meanings(named: Mapping[str, str]) -> dict[str, Meaning]:
     return {
         word.strip().casefold(): meaning
         for name, meaning in STATUS_MAPS.items()
-        for word in said.get(name, "").split(",")
+        for word in named.get(name, "").split(",")
         if word.strip()
     }

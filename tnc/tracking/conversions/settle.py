@@ -169,12 +169,12 @@ def _is_news(case: _Case, known: Conversion, status: ConversionStatus) -> bool:
 
 def _is_read_again(case: _Case, known: Conversion) -> bool:
     """The line of a file that was imported before: a second run must not replay what became of it since."""
-    said = case.incoming
+    incoming = case.incoming
     return case.origin == "import" and any(
         change.origin == "import"
         and _folded(change.status_word) == _folded(case.reading.word)
-        and said.payout_micros in (None, change.payout_micros)
-        and said.converted_at_ms in (None, change.at_ms)
+        and incoming.payout_micros in (None, change.payout_micros)
+        and incoming.converted_at_ms in (None, change.at_ms)
         for change in known.history
     )
 
@@ -215,18 +215,18 @@ def _how_to_map(case: _Case) -> str:
 def _payout(case: _Case, known: Conversion | None) -> tuple[int | None, str | None]:
     """What is paid, and in which currency: what the call says, else what is known, else the offer's.
 
-    The offer's payout is for the conversion itself; an event beside it earns only what is said.
+    The offer's payout is for the conversion itself; an event beside it earns only what the postback names.
     """
-    said, offer = case.incoming, case.offer
+    incoming, offer = case.incoming, case.offer
     offered = None if offer is None or offer.payout == "from-postback" else micros(offer.payout)
-    if said.payout_micros is not None:
+    if incoming.payout_micros is not None:
         usual = (known.currency if known else None) or (offer.currency if offer else None)
-        return said.payout_micros, said.currency or usual
+        return incoming.payout_micros, incoming.currency or usual
     if known is not None:
         return known.payout_micros, known.currency
     if offered is not None and offer is not None and case.reading.event is None:
         return offered, offer.currency
-    return None, said.currency or (offer.currency if offer else None)
+    return None, incoming.currency or (offer.currency if offer else None)
 
 
 def _change(case: _Case, conversion_id: ConversionId, known: Conversion | None) -> ConversionChange:

@@ -63,23 +63,23 @@ async def visit(
 def arrive(tracking: Tracking, plan: Plan, request: Callable[[], Request], now_ms: int, *, remember: bool) -> Arrival:
     """The decision. If reading the request fails, the visitor is still redirected."""
     try:
-        asked = request()
-        if PARAMETER in asked.target:
-            return _arrive_on_test(tracking, plan, asked, now_ms, remember=remember)
-        return tracking.tracker.arrive(plan, asked, remember=remember)
+        incoming = request()
+        if PARAMETER in incoming.target:
+            return _arrive_on_test(tracking, plan, incoming, now_ms, remember=remember)
+        return tracking.tracker.arrive(plan, incoming, remember=remember)
     except Exception:
         log.exception("a visit could not be read")
         return tracking.tracker.arrive_unreadable(plan, now_ms)
 
 
-def _arrive_on_test(tracking: Tracking, plan: Plan, asked: Request, now_ms: int, *, remember: bool) -> Arrival:
+def _arrive_on_test(tracking: Tracking, plan: Plan, incoming: Request, now_ms: int, *, remember: bool) -> Arrival:
     """A signed test click is decided like any visit, not remembered, and never counted."""
-    path, query = split_target(asked.target)
+    path, query = split_target(incoming.target)
     query, text = without(query)
-    asked = amended(asked, target=f"{path}?{query}" if query else path)
+    incoming = amended(incoming, target=f"{path}?{query}" if query else path)
     if not is_signed(text, tracking.page_key, now_ms):
-        return tracking.tracker.arrive(plan, asked, remember=remember)
-    arrival = tracking.tracker.arrive(plan, asked, remember=False)
+        return tracking.tracker.arrive(plan, incoming, remember=remember)
+    arrival = tracking.tracker.arrive(plan, incoming, remember=False)
     return arrival._replace(click=amended(arrival.click, test=True), cookie=None)
 
 

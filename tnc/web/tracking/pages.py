@@ -45,8 +45,8 @@ async def health(tracking: Tracking, request: web.BaseRequest, _word: str) -> we
 
 def _is_local(tracking: Tracking, request: web.BaseRequest) -> bool:
     """Whether a program on this machine asks. A proxy on it names the client, whether it is trusted or not."""
-    asked = read(request, tracking.world.now_ms())
-    ip = tracking.tracker.uncounted_reader.facts(asked, None).ip
+    incoming = read(request, tracking.world.now_ms())
+    ip = tracking.tracker.uncounted_reader.facts(incoming, None).ip
     if ip not in _LOOPBACK:
         return False
     return tracking.proxies.is_trusted(request.remote or "") or not any(name in request.headers for name in _FORWARDED)

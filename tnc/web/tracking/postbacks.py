@@ -31,8 +31,8 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 async def postback(tracking: Tracking, request: web.BaseRequest, key: str) -> web.StreamResponse:
     """The reply is plain text. `key` is the one in the path, as networks set up for Keitaro send it."""
-    asked = read(request, tracking.world.now_ms())
-    params = read_query(split_target(asked.target)[1])
+    incoming = read(request, tracking.world.now_ms())
+    params = read_query(split_target(incoming.target)[1])
     if key:
         params.setdefault("key", key)
     problem = None
@@ -41,11 +41,11 @@ async def postback(tracking: Tracking, request: web.BaseRequest, key: str) -> we
     except InvalidError as error:
         problem = str(error)
     path = "/postback" if key else f"/{path_of(request)}"
-    peer_ip = tracking.tracker.uncounted_reader.facts(asked, None).ip
+    peer_ip = tracking.tracker.uncounted_reader.facts(incoming, None).ip
     origin: Origin = "postback"
-    if is_signed(params.pop(PARAMETER, ""), tracking.page_key, asked.arrived_at_ms):
+    if is_signed(params.pop(PARAMETER, ""), tracking.page_key, incoming.arrived_at_ms):
         peer_ip, origin = None, "test"  # test postbacks of the owner need no key
-    note = _ESCAPED if ESCAPED_AMPERSAND in unquote(asked.target) else ""
+    note = _ESCAPED if ESCAPED_AMPERSAND in unquote(incoming.target) else ""
     call = PostbackCall(
         method=request.method,
         path=path,
@@ -62,13 +62,13 @@ async def postback(tracking: Tracking, request: web.BaseRequest, key: str) -> we
 async def pixel(tracking: Tracking, request: web.BaseRequest, _word: str) -> web.StreamResponse:
     """GET /conversion.gif: by `cid`, else by the newest click of the visitor. Always answered with an image."""
     now_ms = tracking.world.now_ms()
-    asked = read(request, now_ms)
-    params = read_query(split_target(asked.target)[1])
-    facts = tracking.tracker.uncounted_reader.facts(asked, None)
+    incoming = read(request, now_ms)
+    params = read_query(split_target(incoming.target)[1])
+    facts = tracking.tracker.uncounted_reader.facts(incoming, None)
     if not any(name.lower() in NAMES["click_id"] for name in params) and facts.mode != "none":
         found = await find(tracking, facts, now_ms)
-        # Any page can hold an image: without a cookie, it says nothing about whoever else is at that address.
-        is_foreign = asked.headers.get("sec-fetch-site") == "cross-site" and found is not None
+        # Any page can hold an image: without a cookie, it proves nothing about other people at that address.
+        is_foreign = incoming.headers.get("sec-fetch-site") == "cross-site" and found is not None
         if found is not None and not (is_foreign and found.by == "visitor"):
             params["cid"] = found.click.click_id
     call = PostbackCall(

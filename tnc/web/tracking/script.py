@@ -47,13 +47,15 @@ async def visit_by_script(tracking: Tracking, request: web.BaseRequest, path: st
     return response
 
 
-def as_a_visit(asked: Request, path: str) -> Request:
+def as_a_visit(incoming: Request, path: str) -> Request:
     """The request as if the visitor had followed the campaign's link."""
-    said = parse_qsl(split_target(asked.target)[1], keep_blank_values=True)
-    referrer = next((value for name, value in said if name == _REFERRER), "")
-    query = urlencode([(name, value) for name, value in said if name != _REFERRER])
-    headers = {name: value for name, value in asked.headers.items() if not name.startswith("sec-fetch-")}
-    return replace(asked, target=f"/{path}?{query}" if query else f"/{path}", headers=headers | {"referer": referrer})
+    params = parse_qsl(split_target(incoming.target)[1], keep_blank_values=True)
+    referrer = next((value for name, value in params if name == _REFERRER), "")
+    query = urlencode([(name, value) for name, value in params if name != _REFERRER])
+    headers = {name: value for name, value in incoming.headers.items() if not name.startswith("sec-fetch-")}
+    return replace(
+        incoming, target=f"/{path}?{query}" if query else f"/{path}", headers=headers | {"referer": referrer}
+    )
 
 
 def _shared(request: web.BaseRequest) -> dict[str, str]:
