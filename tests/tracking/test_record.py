@@ -47,8 +47,8 @@ CONFIGURATION = Configuration(
 NETWORK = Caller(origin="postback", peer_ip="198.51.100.7")
 
 
-class Desk:
-    """A day with one click, to which things are said."""
+class DayWithOneClick:
+    """A day with one click, that gets conversions."""
 
     def __init__(self, data: Path, click: Click) -> None:
         self.writer = DayWriter(day_path(data / "days", MAIN, DATE), day_keys(data))
@@ -76,8 +76,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path, canary_click(CLICK))
+def day(tmp_path: Path) -> Iterator[DayWithOneClick]:
+    made = DayWithOneClick(tmp_path, canary_click(CLICK))
     yield made
     made.writer.close()
 
@@ -85,8 +85,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 # ------------------------------------------------------------------------------------------------ conversions
 
 
-def test_a_conversion_is_stored_with_the_payout_of_its_offer(desk: Desk) -> None:
-    recorded = desk.convert(key="s3cret", txid="T-1")
+def test_a_conversion_is_stored_with_the_payout_of_its_offer(day: DayWithOneClick) -> None:
+    recorded = day.convert(key="s3cret", txid="T-1")
 
     assert recorded.refused is None
     assert recorded.offer == SHOES
@@ -94,44 +94,44 @@ def test_a_conversion_is_stored_with_the_payout_of_its_offer(desk: Desk) -> None
     assert recorded.outcome.kind == "new"
     assert recorded.outcome.after is not None
     assert (recorded.outcome.after.payout_micros, recorded.outcome.after.network) == (12_500_000, GOOD)
-    assert desk.events() == [recorded.outcome.change]
+    assert day.events() == [recorded.outcome.change]
 
 
-def test_the_same_conversion_again_is_a_duplicate_and_stores_nothing(desk: Desk) -> None:
-    desk.convert(key="s3cret", txid="T-1")
-    before = desk.events()
+def test_the_same_conversion_again_is_a_duplicate_and_stores_nothing(day: DayWithOneClick) -> None:
+    day.convert(key="s3cret", txid="T-1")
+    before = day.events()
 
-    again = desk.convert(key="s3cret", txid="T-1")
+    again = day.convert(key="s3cret", txid="T-1")
 
     assert again.outcome is not None
     assert again.outcome.answer == "duplicate"
-    assert desk.events() == before
+    assert day.events() == before
 
 
-def test_an_unknown_click_is_answered_before_a_wrong_key(desk: Desk) -> None:
-    recorded = desk.convert(click_id=ClickId("nobody"), key="wrong")
+def test_an_unknown_click_is_answered_before_a_wrong_key(day: DayWithOneClick) -> None:
+    recorded = day.convert(click_id=ClickId("nobody"), key="wrong")
 
     assert recorded == RecordedConversion(click=None, offer=None, outcome=None, refused="unknown click")
 
 
 @pytest.mark.parametrize("key", [None, "", "wrong", "S3CRET"])
-def test_a_network_without_its_key_is_refused_and_nothing_is_stored(desk: Desk, key: str | None) -> None:
-    recorded = desk.convert(key=key)
+def test_a_network_without_its_key_is_refused_and_nothing_is_stored(day: DayWithOneClick, key: str | None) -> None:
+    recorded = day.convert(key=key)
 
     assert recorded.refused is not None
     assert recorded.outcome is None
-    assert desk.events() == []
+    assert day.events() == []
 
 
-def test_a_network_is_refused_from_another_address(desk: Desk) -> None:
-    recorded = desk.convert(Caller(origin="postback", peer_ip="203.0.113.1"), key="s3cret")
+def test_a_network_is_refused_from_another_address(day: DayWithOneClick) -> None:
+    recorded = day.convert(Caller(origin="postback", peer_ip="203.0.113.1"), key="s3cret")
 
     assert recorded.refused is not None
-    assert desk.events() == []
+    assert day.events() == []
 
 
-def test_the_owner_needs_no_key(desk: Desk) -> None:
-    recorded = desk.convert(Caller(origin="hand"))
+def test_the_owner_needs_no_key(day: DayWithOneClick) -> None:
+    recorded = day.convert(Caller(origin="hand"))
 
     assert recorded.refused is None
     assert recorded.outcome is not None
@@ -139,10 +139,10 @@ def test_the_owner_needs_no_key(desk: Desk) -> None:
     assert recorded.outcome.change.origin == "hand"
 
 
-def test_a_conversion_counts_for_the_offer_of_the_lander_click(desk: Desk) -> None:
-    desk.go_on(BOOTS)
+def test_a_conversion_counts_for_the_offer_of_the_lander_click(day: DayWithOneClick) -> None:
+    day.go_on(BOOTS)
 
-    recorded = desk.convert(Caller(origin="hand"))
+    recorded = day.convert(Caller(origin="hand"))
 
     assert recorded.offer == BOOTS
     assert recorded.outcome is not None
@@ -150,47 +150,47 @@ def test_a_conversion_counts_for_the_offer_of_the_lander_click(desk: Desk) -> No
     assert recorded.outcome.after.payout_micros == 3_000_000
 
 
-def test_an_unknown_status_is_stored(desk: Desk) -> None:
-    recorded = desk.convert(key="s3cret", status_words=("frobnicated",))
+def test_an_unknown_status_is_stored(day: DayWithOneClick) -> None:
+    recorded = day.convert(key="s3cret", status_words=("frobnicated",))
 
     assert recorded.outcome is not None
     assert (recorded.outcome.kind, recorded.outcome.answer) == ("unmapped", "ok")
-    assert len(desk.events()) == 1
+    assert len(day.events()) == 1
 
 
 def test_a_click_of_a_removed_offer_still_converts(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, replace(canary_click(CLICK), offer=OfferId("gone")))
+    day = DayWithOneClick(tmp_path, replace(canary_click(CLICK), offer=OfferId("gone")))
 
-    recorded = desk.convert(Caller(origin="hand"), payout_micros=5_000_000, currency="USD")
+    recorded = day.convert(Caller(origin="hand"), payout_micros=5_000_000, currency="USD")
 
     assert recorded.outcome is not None
     assert recorded.outcome.kind == "new"
-    desk.writer.close()
+    day.writer.close()
 
 
 # ------------------------------------------------------------------------------------------------ lander clicks
 
 
-def test_a_second_click_to_the_same_offer_is_not_stored(desk: Desk) -> None:
-    assert desk.go_on(BOOTS)
-    assert not desk.go_on(BOOTS, at_ms=NOON_MS + 2_000)
+def test_a_second_click_to_the_same_offer_is_not_stored(day: DayWithOneClick) -> None:
+    assert day.go_on(BOOTS)
+    assert not day.go_on(BOOTS, at_ms=NOON_MS + 2_000)
 
-    (event,) = desk.events()
+    (event,) = day.events()
     assert event.at_ms == NOON_MS + 1_000
 
 
-def test_a_click_to_another_offer_is_stored(desk: Desk) -> None:
-    assert [desk.go_on(BOOTS), desk.go_on(SHOES), desk.go_on(BOOTS), desk.go_on(BOOTS)] == [True, True, True, False]
-    assert len(desk.events()) == 3
+def test_a_click_to_another_offer_is_stored(day: DayWithOneClick) -> None:
+    assert [day.go_on(BOOTS), day.go_on(SHOES), day.go_on(BOOTS), day.go_on(BOOTS)] == [True, True, True, False]
+    assert len(day.events()) == 3
 
 
-def test_a_lander_click_of_an_unknown_click_is_not_stored(desk: Desk) -> None:
-    assert not desk.go_on(BOOTS, click_id=ClickId("nobody"))
-    assert desk.events() == []
+def test_a_lander_click_of_an_unknown_click_is_not_stored(day: DayWithOneClick) -> None:
+    assert not day.go_on(BOOTS, click_id=ClickId("nobody"))
+    assert day.events() == []
 
 
-def test_a_conversion_before_its_click_is_refused(desk: Desk) -> None:
+def test_a_conversion_before_its_click_is_refused(day: DayWithOneClick) -> None:
     with pytest.raises(InvalidError, match="converted_at is before the click"):
-        desk.convert(Caller(origin="import"), converted_at_ms=NOON_MS - 5 * HOUR_MS)
-    assert desk.events() == []
-    assert desk.convert(Caller(origin="import"), converted_at_ms=NOON_MS + 1_000).outcome is not None
+        day.convert(Caller(origin="import"), converted_at_ms=NOON_MS - 5 * HOUR_MS)
+    assert day.events() == []
+    assert day.convert(Caller(origin="import"), converted_at_ms=NOON_MS + 1_000).outcome is not None

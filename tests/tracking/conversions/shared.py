@@ -29,7 +29,7 @@ def campaign(cost: Cost) -> Campaign:
 
 
 @dataclass(kw_only=True)
-class Desk:
+class OneClick:
     """Where calls about one click arrive."""
 
     network: Network | None = NETWORK
