@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from tnc.core.clock import DAY_MS, new_id
-from tnc.core.errors import InvalidError, NotFoundError, PartlyDoneError
+from tnc.core.errors import InvalidError, NotFoundError, PartlyDoneError, RefusedError
 from tnc.core.fields import rfc3339
 from tnc.core.models import ClickId
 from tnc.privacy import receipts
 from tnc.privacy.byte_scan import Hit, Scanner
 from tnc.privacy.journal import DayPart, Intent, Journal, Kind, VaultName
-from tnc.privacy.objections import store_objection
 from tnc.privacy.receipts import what_is_wrong
 from tnc.privacy.remainder import remainder
 from tnc.privacy.search import SubjectData, add_postbacks, find_subject
@@ -29,6 +28,7 @@ from tnc.reports.columns.day_folder import remove_day_folder
 from tnc.store.days.files import Days, date_in_path
 from tnc.store.days.schema import migrate, needs_migration
 from tnc.store.days.transactions import Writer
+from tnc.store.days.writer import DayWriter
 from tnc.store.migrations import previous_files, remove_previous
 from tnc.store.terms import days_of
 from tnc.store.workspace import Workspace
@@ -384,5 +384,39 @@ class Eraser:
 
         Raises RefusedError when nothing is stored by which the visitor could be recognized.
         """
-        result = store_objection(self._workspace, self.vaults, subject, self._listener)
+        result = _store_objection(self._workspace, self.vaults, subject, self._listener)
         return {"subject": self.hashed(subject), **result}
+
+
+def _store_objection(
+    workspace: Workspace, vaults: Mapping[VaultName, Vault], subject: Subject, listener: Listener
+) -> dict[str, Any]:
+    """Raises RefusedError when nothing is stored by which the visitor could be recognized."""
+    now_ms, found = workspace.world.now_ms(), find_subject(vaults, subject)
+    if subject.kind == "ip":
+        kind, values, term = "address", frozenset(subject.values(exact_only=True)), "objections by address"
+    elif subject.kind == "browser":
+        kind, values, term = "browser", frozenset([subject.value] if found.clicks else []), "objections"
+    else:
+        kind, values, term = "visitor", found.visitors, "objections"
+        values |= {subject.value} if subject.kind == "visitor" else set()
+    if not values:
+        raise RefusedError(
+            "nothing is stored by which this visitor could be recognized, so their objection cannot be stored; "
+            "they can opt out themselves on the page /privacy of any tracking domain."
+        )
+    days = days_of(term, workspace.settings)
+    workspace.erasures.object(kind, values, now_ms=now_ms, expires_at_ms=now_ms + days * DAY_MS).wait()
+    listener.objected()
+    cancelled = sum(_cancel(workspace, vaults["days"], part, now_ms) for part in found.parts if part.vault == "days")
+    return {"objections": len(values), "until": rfc3339(now_ms + days * DAY_MS), "called_back": cancelled}
+
+
+def _cancel(workspace: Workspace, vault: Vault, part: DayPart, now_ms: int) -> int:
+    """Cancel the waiting deliveries of these clicks; returns how many."""
+
+    def cancel(writer: DayWriter) -> int:
+        return sum(writer.deliveries.cancel(seq, reason="consent-denied", now_ms=now_ms) for seq in part.clicks)
+
+    day = workspace.id, Date.fromisoformat(part.date)
+    return vault.exclusive(lambda days: days.transact(day, cancel))
