@@ -3,7 +3,6 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,9 @@ INSIDE = (
 )  # fmt: skip
 
 
-@contextmanager
+@pytest.fixture(scope="module")
 def listening() -> Iterator[tuple[int, list[bytes]]]:
-    """A port of this machine, and what came to it."""
+    """A port of this machine, and what came to it: nothing may."""
     came: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
@@ -44,6 +43,7 @@ def listening() -> Iterator[tuple[int, list[bytes]]]:
         finally:
             stop.set()
             thread.join()
+        assert came == []
 
 
 def webhook(url: str) -> str:
@@ -51,13 +51,14 @@ def webhook(url: str) -> str:
 
 
 @pytest.mark.parametrize("host", INSIDE)
-def test_a_destination_inside_is_refused_or_never_connected(target: Target, tmp_path: Path, host: str) -> None:
-    file = tmp_path / "inside.toml"
-    with listening() as (port, came):
-        file.write_text(webhook(f"http://{host}:{port}/hit"))
-        done = target.tnc("apply", str(file))
-        if done.returncode == 0:  # the name could be looked up elsewhere: refused when it is connected to
-            target.tnc("destination", "test", "inside", "--json")
-        else:
-            assert done.returncode == 2, done.stderr
-        assert came == []
+def test_a_destination_inside_is_refused_or_never_connected(
+    target: Target, tmp_path: Path, listening: tuple[int, list[bytes]], host: str
+) -> None:
+    (port, came), file = listening, tmp_path / "inside.toml"
+    file.write_text(webhook(f"http://{host}:{port}/hit"))
+    done = target.tnc("apply", str(file))
+    if done.returncode == 0:  # the name could be looked up elsewhere: refused when it is connected to
+        target.tnc("destination", "test", "inside", "--json")
+    else:
+        assert done.returncode == 2, done.stderr
+    assert came == []
