@@ -78,7 +78,7 @@ FAULTS: Final[dict[str, tuple[str, ...]]] = {
         "web/dashboard/test_middleware.py::test_static_files_stay_for_ever_under_their_version",
     ),
     "19. the copy button did nothing on plain http": (
-        "web/dashboard/test_chromium.py::test_links_are_copied_without_the_clipboard_api",
+        "e2e/test_dashboard_pages.py::test_links_are_copied_without_the_clipboard_api",
     ),
     "20. macros were percent-encoded": ("rules/test_templates.py::test_encoded_macros_and_host_names_are_normalised",),
     "21. a second ? lost the click": (

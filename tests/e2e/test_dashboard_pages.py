@@ -12,7 +12,7 @@ from tests.web.dashboard.browser import Browser, chromium
 from tests.web.dashboard.hostile import Hostile, hostile
 from tests.web.dashboard.installed import TRACKING_BASE
 from tests.web.dashboard.test_hostile import ATTACKS
-from tests.web.dashboard.week import Week
+from tests.web.dashboard.week import Week, a_week
 from tnc.web.dashboard.routes import MOVED, ROUTES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -48,6 +48,12 @@ PAGES = {
 }
 NOT_PAGES = {"/reports.csv", "/static/{version}/{path:.+}", *MOVED}
 FAILING = ["/nothing", "/clicks?traffic=alien", "/reports?timezone=Mars", "/try?campaign=nowhere&try=1"]
+
+
+@pytest.fixture(scope="module")
+def week() -> Iterator[Week]:
+    with a_week() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
