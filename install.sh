@@ -161,13 +161,20 @@ run_tests() {
 run_demo() {
     prepare_environment run
     cd "$ROOT"
-    if [ ! -e demo-data ]; then make_demo; fi
-    [ -f demo-data/sign-in ] || die "demo-data/ exists, but this script did not finish it. Look at what is in it;
+    if [ ! -e demo-data ]; then
+        make_demo
+        fill_demo
+    fi
+    [ -f demo-data/filled ] || die "demo-data/ exists, but this script did not finish it. Look at what is in it;
 to create it again, type: rm -r demo-data demo-data.key"
-    if [ ! -f demo-data/filled ]; then fill_demo; fi
     welcome
     if [ "$SERVE" = yes ]; then
         cleanup
+        # The receiver ends when the process that started it does, which becomes the server. A demo of an earlier
+        # version has none.
+        if grep -q '^allow_hosts' demo-data/config.toml; then
+            "$VENV/bin/python" -m tnc.admin.demo.receiver demo-data/config.toml &
+        fi
         exec "$VENV/bin/python" -m tnc --config demo-data/config.toml serve
     fi
 }
@@ -182,15 +189,17 @@ make_demo() {
         cat "$WORK/init.log" >&2
         die "demo-data/ could not be created; see the line above."
     }
+    # The conversions of the demo are sent to a receiver on this machine, on the port after that of the dashboard.
+    receiver=127.0.0.1:$((${dashboard##*:} + 1))
+    sed "s/^# allow_hosts = .*/allow_hosts = [\"$receiver\"]/" demo-data/config.toml >"$WORK/config.toml"
+    cat "$WORK/config.toml" >demo-data/config.toml
     (umask 077 && printf 'listen=%s\ndashboard=%s\nemail=owner@example.com\npassword=%s\n' \
         "$listen" "$dashboard" "$password" >demo-data/sign-in)
 }
 
 fill_demo() {
     step "Adding an example campaign and 30 days of generated traffic"
-    tnc --config demo-data/config.toml apply tnc/admin/demo/campaign.toml
-    "$VENV/bin/python" -m tnc.admin.demo >"$WORK/traffic.jsonl"
-    tnc --config demo-data/config.toml import clicks "$WORK/traffic.jsonl"
+    "$VENV/bin/python" -m tnc.admin.demo demo-data/config.toml
     : >demo-data/filled
 }
 
@@ -209,7 +218,7 @@ welcome() {
 
   the click in a terminal   .venv/bin/tnc --config demo-data/config.toml clicks --limit 1
   why it went there         .venv/bin/tnc --config demo-data/config.toml explain CLICK_ID
-  send the sale's postback  curl '$tracking/postback?cid=CLICK_ID&status=sale&payout=12.5'
+  send the sale's postback  curl '$tracking/postback?cid=CLICK_ID&status=sale&payout=12.5&key=demo-key'
   see the first report      .venv/bin/tnc --config demo-data/config.toml report --by offer --from 30d
 
 TEXT

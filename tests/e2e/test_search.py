@@ -6,20 +6,16 @@ import time
 from pathlib import Path
 from statistics import median
 
+from tests.e2e.demo import fill_demo
 from tests.e2e.shop import ask, run_text
 from tests.store.records import PERSONAL
 from tnc.admin.bench.server_process import ServerProcess
-from tnc.admin.demo.traffic import CAMPAIGN_FILE
 
 
 def test_the_leak_search_finds_nothing_in_the_demo_but_a_planted_user_agent(tmp_path: Path) -> None:
-    traffic = tmp_path / "traffic.jsonl"
-    with traffic.open("w") as file:
-        subprocess.run([sys.executable, "-m", "tnc.admin.demo"], stdout=file, check=True)
     with ServerProcess(tmp_path / "data") as server:
         server.init()
-        server.apply(CAMPAIGN_FILE)
-        run_text(server, "import", "clicks", str(traffic))
+        fill_demo(server)
         server.serve()
         for number in range(20):
             headers = {"X-Forwarded-For": f"203.0.113.{number}", "User-Agent": PERSONAL["user_agent"]}

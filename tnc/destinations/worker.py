@@ -137,6 +137,12 @@ class DeliveryWorker:
         self._background(self._stopped_destinations.remove(self._workspace, destination))
         self._wake.set()
 
+    def is_idle(self) -> bool:
+        """Whether no request is under way and none could start now."""
+        now_ms = self._world.steady_ms()
+        due = (queue.may_start(now_ms) for each, queue in self._queues.items() if self._is_active(each))
+        return not self._tasks and not any(due)
+
     def statuses(self) -> Mapping[DestinationId, DestinationStatus]:
         return {each.id: self._status(each) for each in self._destinations.values()}
 

@@ -1,19 +1,25 @@
-"""The arrivals of generated visitors: who comes at which minute of the month, with which URL."""
+"""The arrivals of generated visitors: who comes at which minute of the month, with which request."""
 
 import random
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+from urllib.parse import urlencode
 
 from tnc.admin.demo.people import COUNTRIES, HOURS, MACHINES, ROBOTS, WEEKDAYS, Country, Machine
-from tnc.core.clock import DAY_MS, HOUR_MS
-from tnc.core.models import CampaignId, Visit
+from tnc.core.clock import HOUR_MS
+from tnc.core.models import CampaignId
+from tnc.tracking.tracker import COOKIE_SECURE
+from tnc.visitors.consent import OPT_OUT_COOKIES
+from tnc.visitors.geo.geo import Place
+from tnc.visitors.request import Request
 
 PER_DAY: Final = 340
 DOMAIN: Final = "go.example"
 SHOES: Final = CampaignId("shoes")
 BOOTS: Final = CampaignId("boots-search")
+_PATHS: Final = {SHOES: "shoes", BOOTS: "boots"}
 
 # How likely the readers of each site are to buy, so that the report by sub1 shows differences.
 SITES: Final = {
@@ -25,6 +31,9 @@ SITES: Final = {
 }
 CREATIVES: Final = {"blue": 1.0, "sunrise": 1.35, "discount": 0.8}
 KEYWORDS: Final = {"hiking boots": 1.0, "waterproof boots women": 1.5, "boots sale": 0.7, "what are boots": 0.15}
+
+_HINTING: Final = {"Chrome": "Google Chrome", "Edge": "Microsoft Edge"}
+_PLATFORM_VERSIONS: Final = {"Android": "16.0.0", "Windows": "15.0.0"}
 
 # IP addresses reserved for documentation (RFC 5737, RFC 3849).
 _NETS: Final = ("192.0.2.", "198.51.100.", "203.0.113.")
@@ -38,24 +47,32 @@ class HasWeight(Protocol):
 Weighted = TypeVar("Weighted", bound=HasWeight)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Person:
+    """A visitor. `cookie` is the text of the tracking cookie that their browser got last."""
+
     country: Country
-    city: tuple[str, str]
-    network: tuple[int, str]
+    place: Place
     machine: Machine
     ip: str
-    visitor: str
-    seen_ms: dict[CampaignId | None, int] = field(default_factory=dict)  # None: any campaign
+    consents: bool
+    opted_out: bool
+    sends_gpc: bool
+    cookie: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One visit and the campaign it is for. `mood` multiplies the chance that it ends in a sale."""
+    """One request and the campaign it is for. `mood` multiplies the chance that it ends in a sale; 0 is no person.
+
+    `person` is None for bots, which keep no cookies.
+    """
 
     campaign: CampaignId
-    visit: Visit
+    request: Request
+    place: Place
     mood: float
+    person: Person | None = None
 
 
 class Crowd:
@@ -84,20 +101,21 @@ class Crowd:
     def _human(self, at_ms: int, country: Country) -> Arrival:
         person = self._somebody(country)
         campaign = SHOES if self._chance.random() < 0.7 else BOOTS
-        link, mood = self._native_ad() if campaign == SHOES else self._search_ad()
-        consented = self._chance.random() < 0.55
-        visit = Visit(
-            visited_at_ms=at_ms,
-            **_whereabouts(person),
-            **_equipment(person.machine),
-            **link,
-            visitor=person.visitor,
-            unique_campaign=_first(person, campaign, at_ms),
-            unique_workspace=_first(person, None, at_ms),
-            consent="granted" if country.strict and consented else "unknown",
-            mode="cookieless" if country.strict and not consented else "full",
-        )
-        return Arrival(campaign, visit, mood * country.buys * (1.2 if visit.device == "desktop" else 1.0))
+        referrer, params, mood = self._native_ad() if campaign == SHOES else self._search_ad()
+        if country.strict and person.consents:
+            params |= {"tnc_consent": "granted"}
+        headers = {**_headers_of(person.machine), "accept-language": country.language, "referer": referrer}
+        if person.sends_gpc:
+            headers["sec-gpc"] = "1"
+        cookies = {COOKIE_SECURE: person.cookie, OPT_OUT_COOKIES[0]: "1" if person.opted_out else None}
+        if text := "; ".join(f"{name}={value}" for name, value in cookies.items() if value):
+            headers["cookie"] = text
+        prefetches = self._chance.random() < 0.008
+        if prefetches:
+            headers["sec-purpose"] = "prefetch;prerender"
+        request = _request(at_ms, person.ip, campaign, params, headers)
+        mood *= country.buys * (1.2 if person.machine.device == "desktop" else 1.0)
+        return Arrival(campaign, request, person.place, 0.0 if prefetches else mood, person)
 
     def _somebody(self, country: Country) -> Person:
         """Usually a new visitor, sometimes a returning one."""
@@ -105,59 +123,49 @@ class Crowd:
             known = self._chance.choice(self._recent)
             if known.country == country:
                 return known
+        asn, isp = self._chance.choice(country.networks)
+        region, city = self._chance.choice(country.cities)
+        place = Place(
+            country=country.code,
+            region=region,
+            city=city,
+            asn=asn,
+            isp=isp,
+            datacenter=self._chance.random() < 0.012,
+            vpn=self._chance.random() < 0.02,
+        )
         person = Person(
             country=country,
-            city=self._chance.choice(country.cities),
-            network=self._chance.choice(country.networks),
+            place=place,
             machine=self._weighted(MACHINES),
             ip=self._address(),
-            visitor=self._chance.randbytes(16).hex(),
+            consents=self._chance.random() < 0.55,
+            opted_out=self._chance.random() < 0.006,
+            sends_gpc=not country.strict and self._chance.random() < 0.03,
         )
         self._recent.append(person)
         return person
 
     def _robot(self, at_ms: int, country: Country) -> Arrival:
         robot = self._weighted(ROBOTS)
-        visit = Visit(
-            visited_at_ms=at_ms,
-            domain=DOMAIN,
-            ip=self._address(),
-            country=country.code,
-            user_agent=robot.user_agent,
-            traffic=robot.traffic,
-            bot=robot.name,
-            reasons=(robot.reason,),
-            visitor=self._chance.randbytes(16).hex(),
-            unique_campaign=True,
-            unique_workspace=True,
-        )
-        return Arrival(SHOES, visit, 0.0)
+        request = _request(at_ms, self._address(), SHOES, {}, {"user-agent": robot.user_agent})
+        return Arrival(SHOES, request, Place(country=country.code, datacenter=True), 0.0)
 
-    def _native_ad(self) -> tuple[dict[str, Any], float]:
+    def _native_ad(self) -> tuple[str, dict[str, str], float]:
+        """Referrer, parameters of the link, and mood."""
         site, creative = self._chance.choice(list(SITES)), self._chance.choice(list(CREATIVES))
-        external_id = self._chance.randbytes(8).hex()
-        cost = f"{self._chance.uniform(0.15, 0.35):.3f}"
-        link = {
-            "referrer": f"https://{site}/",
-            "referrer_domain": site,
-            "external_id": external_id,
-            "subs": {"sub1": site, "sub2": creative},
-            "params": {"ext": external_id, "cpc": cost, "site": site, "creative": creative},
-            "cost_param": cost,
+        params = {
+            "ext": self._chance.randbytes(8).hex(),
+            "cpc": f"{self._chance.uniform(0.15, 0.35):.3f}",
+            "site": site,
+            "creative": creative,
         }
-        return link, SITES[site] * CREATIVES[creative]
+        return f"https://{site}/", params, SITES[site] * CREATIVES[creative]
 
-    def _search_ad(self) -> tuple[dict[str, Any], float]:
+    def _search_ad(self) -> tuple[str, dict[str, str], float]:
         keyword, match = self._chance.choice(list(KEYWORDS)), self._chance.choice(("exact", "phrase"))
-        external_id = self._chance.randbytes(12).hex()
-        link = {
-            "referrer": "https://search.example/",
-            "referrer_domain": "search.example",
-            "external_id": external_id,
-            "subs": {"sub1": keyword, "sub2": match},
-            "params": {"gclid": external_id, "keyword": keyword, "match": match},
-        }
-        return link, KEYWORDS[keyword]
+        params = {"gclid": self._chance.randbytes(12).hex(), "keyword": keyword, "match": match}
+        return "https://search.example/", params, KEYWORDS[keyword]
 
     def _address(self) -> str:
         if self._chance.random() < 0.3:
@@ -176,27 +184,33 @@ def _interest(country: Country, hour_ms: int) -> float:
     return country.weight / everybody * HOURS[local_hours % 24] / sum(HOURS) * weekday
 
 
-def _whereabouts(person: Person) -> dict[str, Any]:
-    return {
-        "domain": DOMAIN,
-        "ip": person.ip,
-        "country": person.country.code,
-        "region": person.city[0],
-        "city": person.city[1],
-        "asn": person.network[0],
-        "isp": person.network[1],
-        "language": person.country.language,
+def _request(
+    at_ms: int, ip: str, campaign: CampaignId, params: Mapping[str, str], headers: Mapping[str, str]
+) -> Request:
+    query = f"?{urlencode(params)}" if params else ""
+    return Request.of(
+        headers.items(),
+        host=DOMAIN,
+        target=f"/{_PATHS[campaign]}{query}",
+        peer=ip,
+        secure=True,
+        arrived_at_ms=at_ms,
+    )
+
+
+def _headers_of(machine: Machine) -> dict[str, str]:
+    """The user agent, and the client hints of a browser that sends them."""
+    headers = {"user-agent": machine.user_agent, "sec-fetch-mode": "navigate"}
+    brand = _HINTING.get(machine.browser)
+    if brand is None:
+        return headers
+    version = machine.browser_version
+    headers |= {
+        "sec-ch-ua": f'"{brand}";v="{version}", "Chromium";v="{version}", "Not)A;Brand";v="24"',
+        "sec-ch-ua-mobile": "?1" if machine.device == "mobile" else "?0",
+        "sec-ch-ua-platform": f'"{machine.os}"',
+        "sec-ch-ua-platform-version": f'"{_PLATFORM_VERSIONS[machine.os]}"',
     }
-
-
-def _equipment(machine: Machine) -> dict[str, Any]:
-    return {name: value for name, value in asdict(machine).items() if name != "weight"}
-
-
-def _first(person: Person, campaign: CampaignId | None, at_ms: int) -> bool:
-    """Whether this is the first visit within 24 hours; remembers the visit."""
-    before_ms = person.seen_ms.get(campaign)
-    if before_ms is not None and at_ms - before_ms < DAY_MS:
-        return False
-    person.seen_ms[campaign] = at_ms
-    return True
+    if machine.model is not None:
+        headers["sec-ch-ua-model"] = f'"{machine.model}"'
+    return headers
