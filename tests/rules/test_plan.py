@@ -37,6 +37,7 @@ from tnc.core.models import (
     WeightedOffer,
 )
 from tnc.rules import Step, compile_configuration, destination_check, needed_facts
+from tnc.rules.decision import Trace
 from tnc.rules.review_parity import BROWSERS
 
 SHOES, BOOTS, SOCKS = (each.id for each in OFFERS)
@@ -566,3 +567,10 @@ def test_needed_facts_are_listed_with_flows_and_filters() -> None:
         "traffic": ("filter 'standard'",),
         "country": ("filter 'standard'", "flow 'us' of campaign 'summer'"),
     }
+
+
+def test_the_trace_of_a_prefetch_says_that_it_is_not_redirected() -> None:
+    trace: Trace = []
+    plan(REST).decide(visit(traffic="prefetch", reasons=("prefetch",)), trace=trace)
+    assert (trace[-1].kind, trace[-1].passed) == ("end", False)
+    assert "this prefetch is answered with status 503" in trace[-1].text

@@ -158,7 +158,7 @@ def requests(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(
             check="requests",
             state="failed",
-            text=f"{len(late)} privacy requests are overdue: {', '.join(each.request_id for each in late)}.",
+            text=f"{_privacy_requests(len(late))} overdue: {', '.join(each.request_id for each in late)}.",
             fix="Answer them now. Type: tnc privacy requests --overdue",
             subject="privacy requests are overdue",
         )
@@ -172,4 +172,8 @@ def requests(workspace: Workspace) -> Iterator[Finding]:
             subject=f"privacy request {each.request_id} is due in {left} days" if left in REMIND_DAYS else "",
         )
     if not late and not soon:
-        yield ok("requests", f"{len(waiting)} privacy requests are open, and none is urgent.")
+        yield ok("requests", f"{_privacy_requests(len(waiting))} open, and none is urgent.")
+
+
+def _privacy_requests(number: int) -> str:
+    return "1 privacy request is" if number == 1 else f"{number} privacy requests are"

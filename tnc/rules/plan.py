@@ -113,7 +113,7 @@ class Plan:
 
     def _go(self, flow: FlowRoute, target: Target, state: DecisionState, result: FilterResult) -> Decision:
         lander, offer, template = target
-        state.note_passed("end", template.host, "goes to {0}, by {1}", self.campaign.redirect)
+        self._note_onward(template, state)
         return Decision(
             action=self.onward,
             template=template,
@@ -126,6 +126,13 @@ class Plan:
             witness=state.witness,
         )
 
+    def _note_onward(self, template: UrlTemplate, state: DecisionState) -> None:
+        if state.visit.traffic == "prefetch":
+            text = "a visit goes to {0}; this prefetch is answered with status 503, so that the browser asks again"
+            state.note_failed("end", template.host, text)
+        else:
+            state.note_passed("end", template.host, "goes to {0}, by {1}", self.campaign.redirect)
+
     def _finish(self, action: ActionRoute, state: DecisionState, result: FilterResult) -> Decision:
         """A visit that a filter stopped, or that no flow took."""
         stopped = action is result.action
@@ -136,7 +143,7 @@ class Plan:
             reasons = reasons if action.offer is None else (*reasons, "offer_gone")
             state.note_failed("end", str(action.status), "answered with status {0}")
         else:
-            state.note_passed("end", template.host, "goes to {0}, by {1}", self.campaign.redirect)
+            self._note_onward(template, state)
         return Decision(
             action="status" if template is None else self.onward,
             status=action.status if template is None else None,

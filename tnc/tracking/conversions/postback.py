@@ -153,7 +153,9 @@ def _click_name(raw: Mapping[str, str], named: Mapping[str, str]) -> str:
         return next((name for name in names if id_time_ms(_click_id(named[name])) is not None), names[0])
     unexpanded = _first(raw, NAMES["click_id"])
     if unexpanded:
-        raise InvalidError(f"{unexpanded} holds a macro that was not replaced: check its spelling in the postback URL")
+        raise InvalidError(
+            f"the parameter {unexpanded} holds a macro that was not replaced: check its spelling in the postback URL"
+        )
     raise InvalidError("missing click id: send it as cid")
 
 
