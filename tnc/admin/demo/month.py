@@ -107,7 +107,6 @@ class Month:
         while self._planned and self._planned[0][0] < time_ms:
             at_ms, _, happening = heapq.heappop(self._planned)
             await self._move_to(at_ms)
-            await self.stored()
             await happening()
             await self._deliver()
         await self._move_to(time_ms)
@@ -191,6 +190,7 @@ class Month:
         await self.postback({"cid": click_id, **report.params, "key": POSTBACK_KEY})
 
     async def postback(self, params: dict[str, str]) -> None:
+        await self.stored()
         call = PostbackCall(method="GET", path="/postback", params=params, peer_ip=_NETWORK_IP)
         await asyncio.to_thread(self.services.conversions.receive, call)
 
@@ -210,6 +210,7 @@ class Month:
 
     async def _of_newest(self, params: dict[str, str]) -> None:
         """A postback about the newest visitor who was sent straight to an offer."""
+        await self.stored()
         newest = (history.click for history in self.workspace.histories.newest())
         click = next(each for each in newest if each.offer is not None and each.lander is None and not each.stopped)
         await self.postback({"cid": click.click_id, **params})
@@ -221,6 +222,7 @@ class Month:
             self.plan(start_ms + after_ms, partial(self._apply, text))
 
     async def _apply(self, text: str) -> None:
+        await self.stored()
         apply = partial(self.services.configure.apply, text, file="campaign.toml", by=OWNER)
         await asyncio.to_thread(apply)
 
@@ -235,6 +237,7 @@ class Month:
         person = self._known
         known = None if person is None else self.tracker.pseudonyms.read_cookie(person.cookie or "")
         if known is not None and known.browser_id is not None:
+            await self.stored()
             await asyncio.to_thread(do, known.browser_id)
 
     async def _ask_for_a_copy(self) -> None:

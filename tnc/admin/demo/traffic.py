@@ -13,7 +13,7 @@ SEED: Final = 2026
 
 # The share of lander views that click, and the share of offer views that buy.
 _GOES_ON: Final = {LanderId("quiz"): 0.44, LanderId("story"): 0.29}
-_BUYS: Final = {OfferId("shoes"): 0.031, OfferId("boots"): 0.031, OfferId("socks"): 0.026}
+_BUYS: Final = {OfferId("shoes"): 0.036, OfferId("boots"): 0.036, OfferId("socks"): 0.03}
 _AFTER_LANDER: Final = 2.4  # visitors from a lander buy more often
 _SOCKS: Final = ("9", "14", "24")  # payouts, by size of the order
 _GOOD_NETWORK: Final = NetworkId("good-network")  # reports a lead before the sale, in words of its own
@@ -65,4 +65,4 @@ class Buyers:
     def _times_ms(self, at_ms: int) -> tuple[int, int]:
         """Of the first report, for most within the hour, and of the final status days later."""
         first_ms = at_ms + round(self._chance.lognormvariate(3.0, 1.3) * MINUTE_MS)
-        return first_ms, first_ms + self._chance.randrange(DAY_MS, 6 * DAY_MS)
+        return first_ms, first_ms + self._chance.randrange(DAY_MS, 4 * DAY_MS)
