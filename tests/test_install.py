@@ -118,6 +118,18 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_demo_that_was_not_finished_is_named_and_left_alone(copy: Path) -> None:
+    unfinished = copy / "demo-data"
+    unfinished.mkdir()
+    (unfinished / "sign-in").write_text("password=none\n")
+
+    refused = run(copy / "install.sh", "--demo", "--no-serve", TNC_VENV=sys.prefix)
+
+    assert refused.returncode == 1
+    assert "rm -r demo-data demo-data.key" in refused.stderr
+    assert [file.name for file in unfinished.iterdir()] == ["sign-in"]
+
+
 @pytest.mark.timeout(600)  # three starts and an import on a machine that may be busy
 def test_the_demo_is_prepared_by_one_command_and_stays_as_it_is_by_the_next(copy: Path) -> None:
     first = run(

@@ -4,7 +4,9 @@ import asyncio
 import json
 import random
 import socket
+import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from tnc.admin.demo.people import MACHINES, Machine
 from tnc.admin.demo.receiver import receiver_address
 from tnc.admin.services import Services
 from tnc.core.clock import DAY_MS, World, id_time_ms
-from tnc.core.errors import RefusedError
+from tnc.core.errors import InvalidError, RefusedError, UnavailableError
 from tnc.core.formats import parse_listen_address
 from tnc.core.models import Click, ClickHistory
 from tnc.core.settings import Settings
@@ -224,9 +226,46 @@ def test_the_last_version_is_the_campaign_file_with_keys_and_destinations() -> N
     assert last.count('key = "demo-key"') == 2
 
 
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def wait_until(port: int, *, answering: bool) -> None:
+    deadline = time.monotonic() + 60
+    while answers(port) is not answering:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_receiver_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    """`install.sh` starts it and becomes the server; Ctrl-C then must not leave it behind."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config = tmp_path / "config.toml"
+    config.write_text(f'data = "."\nkey = "key"\n[outbound]\nallow_hosts = ["127.0.0.1:{port}"]\n')
+    started = '"$0" -m tnc.admin.demo.receiver "$1" & exec sleep 300'
+    with subprocess.Popen(("sh", "-c", started, sys.executable, str(config))) as server:
+        try:
+            wait_until(port, answering=True)
+        finally:
+            server.terminate()
+    wait_until(port, answering=False)
+
+
+def test_a_port_of_the_receiver_that_is_taken_is_named(tmp_path: Path) -> None:
+    settings = new_workspace(tmp_path / "demo")
+    address = receiver_address(settings)
+    with socket.create_server((address.host, address.port)), pytest.raises(UnavailableError, match=str(address)):
+        asyncio.run(make_month(settings, until_ms=UNTIL_MS, days=1))
+
+
 def test_a_demo_without_a_receiver_on_this_machine_is_refused(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, key=tmp_path / "key", allow_hosts=("crm.internal",))
-    with pytest.raises(Exception, match="allow_hosts"):
+    with pytest.raises(InvalidError, match="allow_hosts"):
         receiver_address(settings)
 
 
