@@ -156,6 +156,7 @@ def test_the_cookie_is_enough_evidence(full: SmallWorkspace) -> None:
     (entry,) = privacy.requests()
     assert (entry["kind"], entry["receipt_id"]) == ("erasure", receipt["receipt_id"])
     assert [step["state"] for step in entry["steps"][:3]] == ["received", "verified", "executing"]
+    assert "owner" not in {step["actor"] for step in entry["steps"]}  # it was done without them
     assert entry["evidence"] == "the cookie of the browser"
 
 

@@ -143,9 +143,14 @@ class Eraser:
     # -- erasing
 
     def erase(
-        self, subject: Subject, *, request_id: str | None = None, patience_seconds: float = PATIENCE_SECONDS
+        self,
+        subject: Subject,
+        *,
+        request_id: str | None = None,
+        actor: str = "owner",
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> dict[str, Any]:
-        """Erase the data of a subject and return the receipt.
+        """Erase the data of a subject and return the receipt. `actor` is who ordered it, in the steps of the request.
 
         Raises PartlyDoneError when a reader still has an older state of a file open; a job completes it. The request
         `request_id` is closed with it, unless its receivers must be informed first.
@@ -155,7 +160,7 @@ class Eraser:
             found = find_subject(self.vaults, subject)
             intent = self._intent("erase", subject, found)
             if request_id is not None:
-                self._workspace.register.start_execution(request_id, now_ms=intent.requested_at_ms).wait()
+                self._workspace.register.start_execution(request_id, now_ms=intent.requested_at_ms, actor=actor).wait()
                 intent.request_id = request_id
             self._journal.write(intent)
             receipt = self._carry_out(intent, patience_seconds)

@@ -84,7 +84,7 @@ class PrivacyRequests:
         """Erase everything that is stored about a browser. Returns the receipt."""
         subject = _browser(browser_id)
         request = self._verified_request(kind, subject)
-        return self._eraser.erase(subject, request_id=request.request_id)
+        return self._eraser.erase(subject, request_id=request.request_id, actor="tnc")
 
     def object(self, browser_id: str) -> int:
         """Stop sending conversions of a browser's visits. Returns how many deliveries were cancelled."""

@@ -277,13 +277,13 @@ class RequestRegister:
         await writer.execute("update requests set sealed = ? where request_id = ?", (sealed, request_id))
 
     @operation
-    async def start_execution(self, request_id: str, *, now_ms: int) -> None:
+    async def start_execution(self, request_id: str, *, now_ms: int, actor: str) -> None:
         """Move to `executing`, over `approved` where needed. Raises NotFoundError, InvalidError."""
         state = (await self.get(request_id)).state
         if state not in ("executing", "approved", "verified"):
-            await self.move(request_id, "approved", now_ms=now_ms)
+            await self.move(request_id, "approved", now_ms=now_ms, actor=actor)
         if state != "executing":
-            await self.move(request_id, "executing", now_ms=now_ms)
+            await self.move(request_id, "executing", now_ms=now_ms, actor=actor)
 
     @operation
     async def record_execution(self, request_id: str, *, receipt_id: str, sent: Mapping[str, int], now_ms: int) -> None:
