@@ -1,9 +1,9 @@
 """`tnc privacy`, `tnc ropa`, `tnc breach`: visitor data, erasure, privacy requests and records of processing."""
 
 from collections.abc import Callable
+from datetime import UTC
 from pathlib import Path
 from typing import Any, TypeVar, get_args
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -44,7 +44,7 @@ def who(command: _F) -> _F:
 
 def subject_of(context: CliContext, *, since: str | None, until: str | None, **given: Any) -> dict[str, Any]:
     """The arguments of `Eraser.subject`."""
-    now_ms, utc = context.world.now_ms(), ZoneInfo("UTC")
+    now_ms, utc = context.world.now_ms(), UTC
     for name, text, option in (("since_ms", since, "from"), ("until_ms", until, "to")):
         if text is not None:
             given[name] = moment_ms(text, now_ms=now_ms, zone=utc, name=option)
@@ -295,7 +295,7 @@ def told_(context: CliContext, request_id: str, receiver: str, outcome: str, as_
 @with_context
 def extend(context: CliContext, request_id: str, until: str, reason: str, as_json: bool) -> None:
     """Extend the due date, with a reason, before the request is due."""
-    until_ms = moment_ms(until, now_ms=context.world.now_ms(), zone=ZoneInfo("UTC"), name="until")
+    until_ms = moment_ms(until, now_ms=context.world.now_ms(), zone=UTC, name="until")
     result = context.call("request-extend", request_id=request_id, until_ms=until_ms, reason=reason)
     _print_request(result, as_json=as_json)
 
@@ -341,7 +341,7 @@ def breach() -> None:
 @with_context
 def report(context: CliContext, since: str, until: str, as_json: bool) -> None:
     """Count the visitors concerned, name the data and the deadline, and draft the notification."""
-    now_ms, utc = context.world.now_ms(), ZoneInfo("UTC")
+    now_ms, utc = context.world.now_ms(), UTC
     since_ms = moment_ms(since, now_ms=now_ms, zone=utc, name="from")
     until_ms = moment_ms(until, now_ms=now_ms, zone=utc, name="to")
     with context.workspace() as workspace:

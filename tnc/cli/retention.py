@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Sequence
+from datetime import UTC
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -75,7 +75,7 @@ def run(context: CliContext, as_of: str | None, dry_run: bool, yes: bool, as_jso
     """
     given: dict[str, Any] = {"dry_run": dry_run, "yes": yes}
     if as_of is not None:
-        given["as_of_ms"] = moment_ms(as_of, now_ms=context.world.now_ms(), zone=ZoneInfo("UTC"), name="as-of")
+        given["as_of_ms"] = moment_ms(as_of, now_ms=context.world.now_ms(), zone=UTC, name="as-of")
     _print(context.call("retention-run", **given), as_json=as_json)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, tzinfo
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final, NoReturn, TypeVar
-from zoneinfo import ZoneInfo, available_timezones
 
 from tnc.core.errors import InvalidError
 from tnc.core.models import Condition
+from tnc.core.zones import find_zone, zone_names
 from tnc.rules import operators
 from tnc.rules.describe import quoted
 from tnc.rules.operators import UNKNOWN, Predicate
@@ -185,9 +185,9 @@ def read_zone(condition: Condition) -> tzinfo:
     if condition.timezone in {None, "UTC"}:
         return UTC
     try:
-        return ZoneInfo(str(condition.timezone))
-    except (ValueError, OSError, KeyError) as error:
-        near = difflib.get_close_matches(str(condition.timezone), available_timezones(), n=1)
+        return find_zone(str(condition.timezone))
+    except KeyError as error:
+        near = difflib.get_close_matches(str(condition.timezone), zone_names(), n=1)
         hint = f"did you mean {near[0]}?" if near else "write one like Europe/Berlin"
         raise InvalidError(f"{condition.fact}: there is no time zone {condition.timezone!r}; {hint}") from error
 

@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from datetime import date as Date
-from zoneinfo import ZoneInfo
 
 from tnc.core.clock import HOUR_MS
 from tnc.core.models import Cap, Offer, OfferId
+from tnc.core.zones import find_zone
 
 
 def period(cap: Cap, time_ms: int) -> tuple[int, int]:
@@ -17,7 +17,7 @@ def period(cap: Cap, time_ms: int) -> tuple[int, int]:
     """
     if cap.per == "total":
         return 0, 1 << 62
-    zone = ZoneInfo(cap.timezone)
+    zone = find_zone(cap.timezone)
     local = datetime.fromtimestamp(time_ms / 1000, zone)
     if cap.per == "hour":
         offset_ms = round((local.utcoffset() or timedelta()).total_seconds() * 1000)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from datetime import date as Date
 from itertools import islice
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError, NotFoundError
@@ -81,7 +81,7 @@ def _new_result(
     if FilterId(filter_id) not in filters:
         known = ", ".join(sorted(filters)) or "none yet"
         raise NotFoundError(f"there is no filter {filter_id!r}; there are: {known}.")
-    now_ms, zone = workspace.world.now_ms(), ZoneInfo("UTC")
+    now_ms, zone = workspace.world.now_ms(), UTC
     start_ms = 0 if start is None else moment_ms(start, now_ms=now_ms, zone=zone, name="from")
     end_ms = moment_ms(end or "now", now_ms=now_ms, zone=zone, name="to")
     if start_ms >= end_ms:

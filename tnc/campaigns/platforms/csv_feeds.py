@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from tnc.campaigns.platforms.base import (
     WRITE_TO_RECEIVER,
@@ -30,6 +29,7 @@ from tnc.core.fields import money
 from tnc.core.formats import TIMEZONE
 from tnc.core.models import Destination
 from tnc.core.shapes import Text
+from tnc.core.zones import find_zone
 from tnc.rules.macros import is_unexpanded
 
 # What is not of this form is no click id, and might run as a formula where the file is opened as a spreadsheet.
@@ -66,7 +66,9 @@ def _file_platform(platform_type: str, receiver: str, parameter: str, heading: s
             if each.conversion.status != "rejected":
                 value, currency = money(each.value_micros), each.conversion.currency
                 priced = (value, currency) if value is not None and currency else ("", "")
-                time = datetime.fromtimestamp(each.first_event_ms // 1000, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S")
+                time = datetime.fromtimestamp(each.first_event_ms // 1000, find_zone(zone)).strftime(
+                    "%Y-%m-%d %H:%M:%S"
+                )
                 rows.writerow([each.click.visit.params[parameter], settings["conversion_name"], time, *priced])
         return text.getvalue()
 
