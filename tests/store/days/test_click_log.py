@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as amended
 
 from tests.store.records import DATE, NOON_MS, canary_click, day_reader, keyring, leaks, numbered
 from tnc.core.clock import DAY_MS
 from tnc.core.errors import NotFoundError, UnavailableError
-from tnc.core.models import MAIN
+from tnc.core.models import MAIN, SourceId
 from tnc.store.days.click_log import ClickLog, Day, Days
 from tnc.store.days.files import DetachedError
 from tnc.store.days.schema import FINISHING, finish
@@ -169,10 +170,14 @@ async def test_failed_work_undoes_only_its_own_changes(tmp_path: Path) -> None:
 
 async def test_counting_is_durable(tmp_path: Path) -> None:
     async with running(tmp_path) as log:
-        await asyncio.gather(*(log.count(TODAY, "heads") for _ in range(30)))
+        priced = amended(canary_click(), source=SourceId("meta"), cost_micros=2_000, currency="USD")
+        await asyncio.gather(*(log.count_opted_out(MAIN, priced) for _ in range(30)))
+        await log.count_opted_out(MAIN, canary_click())
 
         with day_reader(tmp_path) as reader:
-            assert reader.number("heads") == 30
+            paid, free = sorted(reader.opted_out(), key=lambda each: each.visits, reverse=True)
+            assert (paid.visits, paid.cost_micros, paid.currency) == (30, 60_000, "USD")
+            assert (free.visits, free.cost_micros, free.currency) == (1, 0, None)
 
 
 async def test_a_click_that_cannot_be_sealed_is_counted_and_does_not_affect_others(tmp_path: Path) -> None:
@@ -278,12 +283,12 @@ async def test_run_raises_while_the_disk_refuses(tmp_path: Path) -> None:
             await put(log, 2)
             with pytest.raises(UnavailableError, match="locked"):
                 await log.run(TODAY, lambda writer: writer.count("whole", 1))
-            await log.count(TODAY, "heads")
+            await log.count_opted_out(MAIN, canary_click())
         await until(lambda: log.recording().failing is None)
         await log.run(TODAY, lambda writer: writer.count("whole", 1))
 
     with day_reader(tmp_path) as reader:
-        assert (reader.number("whole"), reader.number("heads")) == (1, 0)
+        assert (reader.number("whole"), reader.opted_out()) == (1, [])
 
 
 async def test_visitors_are_redirected_while_a_commit_hangs_and_clicks_are_stored_later(tmp_path: Path) -> None:

@@ -142,8 +142,7 @@ class Month:
         arrived = self.tracker.arrive(self.tracker.plans.by_id[arrival.campaign], arrival.request)
         click = arrived.click
         if click.visit.mode == "none":
-            day = (self.workspace.id, utc_date(click.clicked_at_ms))
-            self._write(self.click_log.count(day, f"visits without a trace: {click.campaign}"))
+            self._write(self.click_log.count_opted_out(self.workspace.id, click))
             return
         self._write(self.click_log.put(self.workspace.id, arrived.stored))
         await asyncio.sleep(0)

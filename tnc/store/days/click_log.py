@@ -26,6 +26,7 @@ from tnc.core.models import Click, WorkspaceId
 from tnc.core.process import background_pool
 from tnc.store.days.batch import BatchResult, ClickCallback, CommitDelay, PendingClick, WriteJob, resolve
 from tnc.store.days.files import Day, Days, LostClicks
+from tnc.store.days.opted_out import numbers_of
 from tnc.store.days.writer import ClickRow, ClickSealer, DayWriter, utc_date
 from tnc.store.migrations import is_damage
 
@@ -172,12 +173,17 @@ class ClickLog:
     def _sealer(self, day: Day, _writer: DayWriter) -> ClickSealer:
         return self._days.sealer(day)
 
-    async def count(self, day: Day, name: str) -> None:
-        """Add 1 to a counter of a day. When the disk refuses, that is logged and the count is lost."""
+    async def count_opted_out(self, workspace: WorkspaceId, click: Click) -> None:
+        """Count a visit of which nothing else is stored. When the disk refuses, the count is lost, which is logged."""
+
+        def count(writer: DayWriter) -> None:
+            for name, more in numbers_of(click).items():
+                writer.count(name, more)
+
         try:
-            await self.run(day, lambda writer: writer.count(name, 1))
+            await self.run((workspace, utc_date(click.clicked_at_ms)), count)
         except UnavailableError:
-            log.warning("a count was not stored", extra={"name_of_count": name})
+            log.warning("an opted-out visit was not counted", extra={"campaign": click.campaign})
 
     async def run(self, day: Day, work: Callable[[DayWriter], _T]) -> _T:
         """Do `work` in the writer's thread within a durable transaction.

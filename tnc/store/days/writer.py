@@ -20,6 +20,7 @@ from tnc.core.models import Click, ClickId, ConversionChange, Event, LanderClick
 from tnc.store.days.deliveries import Deliveries, DeliveryWriter
 from tnc.store.days.inbox import Inbox, InboxWriter
 from tnc.store.days.numbers import SequenceNumbers
+from tnc.store.days.opted_out import OptedOutVisits, read_opted_out
 from tnc.store.days.rows import read_rows
 from tnc.store.days.schema import is_empty, is_finished, open_to_read, open_to_write
 from tnc.store.days.search import Search
@@ -148,6 +149,9 @@ class DayReader:
 
     def number(self, name: str) -> int:
         return _number(self._database, name)
+
+    def opted_out(self) -> list[OptedOutVisits]:
+        return read_opted_out(self._database, self.keys.date)
 
     def is_finished(self) -> bool:
         """Whether every step of `schema.FINISHING` is done."""

@@ -9,7 +9,6 @@ from aiohttp import web
 from msgspec.structs import replace as amended
 
 from tnc.rules import Plan
-from tnc.store.days.writer import utc_date
 from tnc.tracking.test_links import PARAMETER, is_signed, without
 from tnc.tracking.tracker import COOKIE_DAYS, COOKIE_PLAIN, COOKIE_SECURE, Arrival
 from tnc.visitors.request import Request, split_target
@@ -87,10 +86,9 @@ async def record(tracking: Tracking, arrival: Arrival) -> None:
     """Store a click: durable on return, or queued while the disk fails. After an opt-out it is only counted."""
     workspace, click = tracking.tracker.workspace, arrival.click
     if click.visit.mode == "none":
-        day = (workspace, utc_date(click.clicked_at_ms))
-        await tracking.click_log.count(day, f"visits without a trace: {click.campaign}")
-        return
-    await tracking.click_log.put(workspace, arrival.stored)
+        await tracking.click_log.count_opted_out(workspace, click)
+    else:
+        await tracking.click_log.put(workspace, arrival.stored)
 
 
 def answer(tracking: Tracking, arrival: Arrival) -> web.Response:
