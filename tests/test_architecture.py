@@ -59,6 +59,7 @@ DOORS = {
     "ua_parser": "visitors",
     "uvloop": "cli",
     "yarl": "destinations admin",
+    "zoneinfo": "core",
     "zstandard": "store admin",
 }
 

@@ -2,12 +2,14 @@
 
 import io
 import json
+import random
 import sqlite3
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from datetime import date as Date
 from itertools import product
 from pathlib import Path
@@ -180,6 +182,31 @@ def test_reports_by_owner_dimensions_do_not_change(full: SmallWorkspace) -> None
 
     assert {totals["visits"] for totals, _ in before.values()} == {135}
     assert reports() == before
+
+
+def test_totals_of_windows_at_random_seconds_do_not_change(full: SmallWorkspace) -> None:
+    chance, start_s = random.Random(7), noon_ms(DAYS[0]) // 1000 - 3_600
+    windows = []
+    for _ in range(60):
+        first, last = sorted(start_s + chance.randrange(3 * 86_400) for _ in range(2))
+        windows.append([datetime.fromtimestamp(at, UTC).isoformat() for at in (first, last + 1)])
+    # The moments around the clicks themselves, to the millisecond.
+    edge = datetime.fromtimestamp(noon_ms(DAYS[1]) / 1000, UTC)
+    windows += [[(edge + timedelta(milliseconds=shift)).isoformat(), "2026-11-25"] for shift in (-1, 0, 1, 2, 60_000)]
+
+    def totals() -> list[Any]:
+        return [
+            full.report(start=start, end=end, time=time)["totals"]
+            for start, end in windows
+            for time in ("click", "conversion")
+        ]
+
+    before = totals()
+    eraser = full.eraser()
+    eraser.erase(eraser.subject(visitor=CANARY_VISITOR))
+
+    assert sum(each["visits"] for each in before) > 1_000
+    assert totals() == before
 
 
 def test_visitor_dimensions_read_erased(full: SmallWorkspace) -> None:

@@ -26,6 +26,7 @@ from tnc.core.models import (
     SourceId,
     Visit,
 )
+from tnc.store.days.opted_out import OptedOutVisits
 
 DATE = Date(2026, 3, 28)  # the night to the 29th is the change to summer time in Europe
 
@@ -40,6 +41,7 @@ class Day:
 
     numbered_clicks: list[tuple[int, Click]] = field(default_factory=list)
     numbered_events: list[tuple[int, int, Event]] = field(default_factory=list)
+    uncounted: list[OptedOutVisits] = field(default_factory=list)
 
     def latest(self) -> tuple[int, int]:
         return (
@@ -55,6 +57,9 @@ class Day:
 
     def events_of(self, click_seq: int) -> list[Event]:
         return [event for _, seq, event in self.numbered_events if seq == click_seq]
+
+    def opted_out(self) -> list[OptedOutVisits]:
+        return self.uncounted
 
     def add(self, each: Click, *, skip: int = 0) -> int:
         seq = self.latest()[0] + 1 + skip

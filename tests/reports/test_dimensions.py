@@ -33,7 +33,7 @@ def test_metrics_keep_their_names_and_order() -> None:
     assert list(METRICS) == [
         *("visits", "invalid", "valid", "unique_visits", "lander_views", "lander_clicks", "lander_ctr"),
         *("conversions", "leads", "sales", "rejected", "revenue", "pending_revenue", "cost", "profit", "roi"),
-        *("cr", "epv", "epc", "cpv", "cpa", "payout", "unmapped"),
+        *("cr", "epv", "epc", "cpv", "cpa", "payout", "unmapped", "opted_out", "opted_out_cost"),
     ]
 
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tnc.core.clock import DAY_MS
+from tnc.core.clock import DAY_MS, QUARTER_MS
 from tnc.core.errors import InvalidError
 from tnc.core.fields import parse_rfc3339_ms, rfc3339
 from tnc.core.models import MAIN
@@ -51,7 +51,8 @@ def test_wrong_times_are_refused_with_examples(text: str) -> None:
 def test_the_default_is_the_last_seven_days_and_all_metrics() -> None:
     found = resolve()
 
-    assert (found.start_ms, found.end_ms) == (NOW_MS - 7 * DAY_MS, NOW_MS)
+    quarter_ms = NOW_MS // QUARTER_MS * QUARTER_MS
+    assert (found.start_ms, found.end_ms) == (quarter_ms - 7 * DAY_MS, quarter_ms + QUARTER_MS)
     assert found.metrics[:3] == ("visits", "invalid", "valid")
     assert (found.timezone, found.time, found.sort, found.limit, found.currency) == ("UTC", "click", None, None, None)
 

@@ -47,8 +47,8 @@ def test_json_has_the_documented_keys() -> None:
     found = result([{"sub1": None, "visits": 7, "cost": 0.02}]).to_json()
 
     assert found == {
-        "from": "2026-03-13T09:46:40.000Z",
-        "to": "2026-03-20T09:46:40.000Z",
+        "from": "2026-03-13T09:45:00.000Z",
+        "to": "2026-03-20T10:00:00.000Z",
         "timezone": "UTC",
         "currency": "USD",
         "time": "click",
@@ -98,7 +98,7 @@ def test_text_has_one_line_for_each_row_and_totals_first(values: list[str]) -> N
 
     lines = result(rows).to_text().split("\n")
 
-    assert lines[0] == "2026-03-13T09:46:40.000Z to 2026-03-20T09:46:40.000Z, UTC, by click time, money in USD"
+    assert lines[0] == "2026-03-13T09:45:00.000Z to 2026-03-20T10:00:00.000Z, UTC, by click time, money in USD"
     assert lines[2].split() == ["sub1", "visits", "cost"]
     assert lines[3].split() == ["all", "7", "7.00"]
     assert len(lines) == 4 + len(values) + 2

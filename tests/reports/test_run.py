@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.reports.invented_days import DATE, Day, any_day, click, conversion, day_start_ms
 from tests.reports.recount import metrics, recount
-from tnc.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from tnc.core.clock import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.fields import money
 from tnc.core.models import MAIN, SUBS, CampaignId, LanderClick, LanderId, WorkspaceId
@@ -21,8 +21,10 @@ from tnc.reports.dimensions import DIMENSIONS, METRICS
 from tnc.reports.query import EventTime, ReportQuery, ResolvedQuery
 from tnc.reports.result import ReportResult, dimension_text
 from tnc.reports.run import Exchange, Reports
+from tnc.store.days.opted_out import OptedOutVisits
 
 NOW_MS = day_start_ms(DATE) + 2 * DAY_MS
+NOVEMBER = Date(2026, 11, 16)
 RATES = {"USD": 1.0, "EUR": 1.083719, "INR": 0.01191337}
 Days = dict[Date, Day]
 
@@ -256,7 +258,110 @@ def test_from_is_included_and_to_is_not(store: ClickStore) -> None:
 
     assert visits("2026-03-28T01:00", "2026-03-28T01:00:00.001") == 1
     assert visits("2026-03-28T00:59", "2026-03-28T01:00") == 0
-    assert visits("2026-03-28T01:00:00.001", "2026-03-28T02:00") == 0
+    assert visits("2026-03-28T01:15", "2026-03-28T02:00") == 0
+
+
+def test_a_window_is_cut_to_quarters_of_an_hour_and_says_so(store: ClickStore) -> None:
+    store.replace(one_click(at_ms=day_start_ms(DATE) + HOUR_MS))
+
+    result = store.ask(start="2026-03-28T01:14:59.999", end="2026-03-28T01:31").to_json()
+
+    assert (result["from"], result["to"]) == ("2026-03-28T01:00:00.000Z", "2026-03-28T01:45:00.000Z")
+    assert result["totals"]["visits"] == 1
+
+
+def test_every_column_sorts_both_ways_and_rows_have_pages(store: ClickStore) -> None:
+    day = Day()
+    for country, count in (("US", 3), ("DE", 1), (None, 2), ("FR", 5)):
+        for number in range(count):
+            day.add(click(day_start_ms(DATE) + number, visit={"country": country}))
+    store.replace({DATE: day})
+
+    def countries(**of: Any) -> list[Any]:
+        return [row["country"] for row in store.ask(by=["country"], **of).rows]
+
+    assert countries(sort="visits") == ["FR", "US", None, "DE"]
+    assert countries(sort="-visits") == ["DE", None, "US", "FR"]
+    assert countries(sort="country") == ["DE", "FR", "US", None]
+    assert countries(sort="-country") == ["US", "FR", "DE", None], "without a value: last in both directions"
+    assert countries(sort="roi") == countries(sort="-roi") == ["DE", "FR", "US", None], "none has a value"
+    assert countries(sort="-visits", limit=2, offset=1) == [None, "US"]
+    assert countries(offset=9) == []
+
+
+def test_conditions_find_values_as_the_field_writes_them(store: ClickStore) -> None:
+    day = Day()
+    for country, browser, sub1 in (("US", "Chrome", "a,b"), ("US", "Firefox", "A,B"), ("DE", "Chrome", "c\\d")):
+        for number in range(30):
+            day.add(
+                click(day_start_ms(DATE) + number, subs={"sub1": sub1}, visit={"country": country, "browser": browser})
+            )
+    store.replace({DATE: day})
+
+    def visits(*where: str) -> Any:
+        return store.ask(where=where).totals["visits"]
+
+    assert visits("country=us") == visits("country=US , fr") == 60
+    assert visits("browser=chrome") == visits("browser!=FIREFOX") == 60
+    assert visits('sub1="a,b"') == visits(r"sub1=a\,b") == 30
+    assert visits('sub1="a,b","A,B"') == 60, "link parameters are compared exactly"
+    assert visits("sub1=c\\d") == 30, "a backslash before anything else is itself"
+    with pytest.raises(InvalidError, match="did you mean GB"):
+        visits("country=uk")
+
+
+def test_an_empty_answer_says_which_values_there_are(store: ClickStore) -> None:
+    day = Day()
+    for number in range(3):
+        day.add(click(day_start_ms(DATE) + number, visit={"country": "US" if number else "DE"}))
+    store.replace({DATE: day})
+
+    result = store.ask(by=["country"], where=["country=FR"])
+
+    assert result.rows == []
+    assert result.notes == ["Nothing matches. In this time country is US (2), DE (1) (visits in brackets)."]
+    assert store.ask(where=["country=US"]).notes == []
+    empty = store.ask(where=["country=US"], start="2020-01-01", end="2020-01-02")
+    assert empty.notes == ["Nothing matches: there are no visits in this time."]
+
+
+def test_opted_out_visits_have_their_own_metrics(store: ClickStore) -> None:
+    day, first = Day(), day_start_ms(DATE) // QUARTER_MS
+    day.add(click(cost_micros=500_000, currency="USD"))
+    day.uncounted = [
+        OptedOutVisits(
+            campaign="summer", source="meta", quarter=first + 5, visits=4, cost_micros=2_000_000, currency="USD"
+        ),
+        OptedOutVisits(campaign="winter", source=None, quarter=first + 6, visits=1),
+    ]
+    store.replace({DATE: day})
+
+    total = store.ask()
+    assert (total.totals["visits"], total.totals["opted_out"]) == (1, 5)
+    assert (total.totals["cost"], total.totals["opted_out_cost"]) == (0.5, 2.0)
+    assert any(note.startswith("5 visits after an opt-out or objection are only counted") for note in total.notes)
+    by = {row["campaign"]: row["opted_out"] for row in store.ask(by=["campaign"]).rows}
+    assert (by["summer"], by["winter"]) == (4, 1)
+    assert store.ask(where=["source=meta"]).totals["opted_out"] == 4
+    assert store.ask(where=["country=US"]).totals["opted_out"] == 0
+    assert [row["opted_out"] for row in store.ask(by=["hour"]).rows] == [0, 5]
+    assert store.ask(start="2026-03-28T01:30").totals["opted_out"] == 1
+
+
+@pytest.mark.parametrize("zone", ["America/Vancouver", "America/Havana", "Africa/Casablanca", "Asia/Kathmandu"])
+def test_days_add_up_in_zones_that_changed_lately(store: ClickStore, zone: str) -> None:
+    days = {}
+    for date in (NOVEMBER - timedelta(days=1), NOVEMBER, NOVEMBER + timedelta(days=1)):
+        days[date] = Day()
+        for number in range(96):
+            days[date].add(click(day_start_ms(date) + number * QUARTER_MS))
+    store.replace(days)
+
+    rows = store.ask(by=["day"], timezone=zone, start="2026-11-16", end="2026-11-17").rows
+    hours = store.ask(by=["hour"], timezone=zone, start="2026-11-16", end="2026-11-17").rows
+
+    assert [(row["day"], row["visits"]) for row in rows] == [("2026-11-16", 96)]
+    assert [(row["hour"], row["visits"]) for row in hours] == [(f"2026-11-16T{hour:02}:00", 4) for hour in range(24)]
 
 
 def test_hours_follow_half_hour_zones_and_summer_time(store: ClickStore) -> None:

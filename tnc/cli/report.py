@@ -6,7 +6,7 @@ import click
 
 from tnc.cli.context import CliContext, print_json, with_context, with_json
 from tnc.core.errors import InvalidError
-from tnc.core.process import lower_priority
+from tnc.core.process import BACKGROUND_NICENESS, lower_priority
 from tnc.reports.columns.columns import Columns
 from tnc.reports.query import ReportQuery
 from tnc.reports.run import run_report
@@ -17,7 +17,7 @@ from tnc.reports.run import run_report
 @click.option("--metrics", multiple=True, metavar="M,...", help="Only these metrics; default: all.")
 @click.option("--from", "start", metavar="T", help="Included: a date, a time, today, yesterday, 7d, 30d, this-month.")
 @click.option("--to", "end", metavar="T", help="Excluded; default: now.")
-@click.option("--where", multiple=True, metavar="'K=V'", help="K=V[,V], K!=V, K~TEXT, K>N, K<N; repeatable.")
+@click.option("--where", multiple=True, metavar="'K=V'", help='K=V[,V], K="A,B", K!=V, K~TEXT, K>N, K<N; repeatable.')
 @click.option("--timezone", default="UTC", metavar="TZ", help="Time zone of days, hours and dates.")
 @click.option(
     "--time",
@@ -25,8 +25,9 @@ from tnc.reports.run import run_report
     default="click",
     help="Whether conversions count at the click or at the conversion.",
 )
-@click.option("--sort", metavar="M", help="Metric or dimension to sort by.")
+@click.option("--sort", metavar="M", help="Metric (largest first) or dimension to sort by; -M: the other way round.")
 @click.option("--limit", type=int, metavar="N", help="At most so many rows.")
+@click.option("--offset", type=int, default=0, metavar="N", help="Leave out so many rows first.")
 @click.option("--currency", metavar="C", help="Convert money to this currency.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @with_json
@@ -35,7 +36,7 @@ def report(context: CliContext, /, as_csv: bool, as_json: bool, **query: Sequenc
     """Print a report by any dimensions; totals are counted from the clicks, not from the rows."""
     if as_csv and as_json:
         raise InvalidError("--csv and --json cannot be used together.")
-    lower_priority()
+    lower_priority(BACKGROUND_NICENESS)  # somebody waits for it, also on a busy machine
     with context.workspace() as workspace, Columns(workspace.paths.columns) as columns:
         result = run_report(workspace, columns, ReportQuery(**query))  # type: ignore[arg-type]
     if as_json:

@@ -90,10 +90,10 @@ class Child:
 
 
 BACKGROUND_NICENESS: Final = 10
-_LOWEST: Final = 19
+LOWEST: Final = 19
 
 
-def lower_priority(by: int = _LOWEST) -> None:
+def lower_priority(by: int = LOWEST) -> None:
     """Lowers the priority of the calling thread (on Linux) and of what it starts; ignores a system that forbids it.
 
     With the lowest priority it also joins the idle class: a thread of another class that only has a nice value of 19
@@ -101,7 +101,7 @@ def lower_priority(by: int = _LOWEST) -> None:
     """
     with suppress(OSError):
         os.nice(by)
-    if by >= _LOWEST:
+    if by >= LOWEST:
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 

@@ -26,7 +26,12 @@ from tnc.reports.result import ReportResult
 _LONGEST_LINE: Final = 1 << 24
 _ROWS_PORTION: Final = 100
 _CSV_PORTION: Final = 1 << 16
-_TIMEOUT_SECONDS: Final = 300.0
+_TIMEOUT_SECONDS: Final = 300.0  # for the child, from one line to the next
+_IDLE_SECONDS: Final = 5.0  # a child of the idle class that has not answered by then is replaced by a quicker one
+PAGE_SECONDS: Final = 20.0  # a page comes without its figures after so long
+
+
+NICED: Final = "niced"  # argument of a child that is not in the idle class
 
 
 class ReportRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -65,16 +70,29 @@ def split_result(result: ReportResult, *, as_csv: bool) -> Iterator[ReportChunk]
 
 
 class ReportClient:
-    """The server's side of the child process. It computes one report at a time."""
+    """The server's side of the child process. It computes one report at a time.
+
+    The child is in the scheduler's idle class, which gives its core to a click at once. While other programs want all
+    cores it gets no time at all, so a report that takes long is begun again by a child that is only niced.
+    """
 
     def __init__(self, config: Path) -> None:
         self._command = (sys.executable, "-m", "tnc.reports.worker", str(config))
         self._child: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
 
-    async def fetch(self, query: ReportQuery) -> dict[str, Any]:
-        """The result as JSON. Raises what the report raises, and FailedError when the child does not answer."""
-        *portions, last = await self._request(ReportRequest(query=query))
+    async def fetch(self, query: ReportQuery, *, seconds: float | None = None) -> dict[str, Any]:
+        """The result as JSON. Raises what the report raises, and FailedError when the child does not answer, or not
+        within `seconds`.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                *portions, last = await self._request(ReportRequest(query=query))
+        except TimeoutError:
+            raise FailedError(
+                f"the figures are not here after {seconds:.0f} seconds: the machine is busy, or many new clicks are "
+                "being added up. Try again in a moment."
+            ) from None
         return {**(last.result or {}), "rows": [row for each in portions for row in each.rows]}
 
     async def fetch_csv(self, query: ReportQuery) -> str:
@@ -85,7 +103,11 @@ class ReportClient:
         async with self._turn:
             line = msgspec.json.encode(request) + b"\n"
             # The child may just have ended for want of work: the second try starts a new one.
-            chunks = await self._exchange(line) or await self._exchange(line)
+            try:
+                async with asyncio.timeout(_IDLE_SECONDS):
+                    chunks = await self._exchange(line) or await self._exchange(line)
+            except TimeoutError:
+                chunks = await self._exchange(line, idle=False)
         if not chunks:
             raise FailedError("the report could not be made; `tnc report` on the command line says why.")
         last = chunks[-1]
@@ -99,12 +121,13 @@ class ReportClient:
         """Copy new clicks into the columns, so that the next report has little to wait for."""
         await self.fetch(ReportQuery(metrics=("visits",), limit=0))
 
-    async def _exchange(self, line: bytes) -> list[ReportChunk]:
+    async def _exchange(self, line: bytes, *, idle: bool = True) -> list[ReportChunk]:
         """Send a line and read all that comes back; empty when the child stops before the end."""
         child = self._child
         if child is None or child.returncode is not None:
             child = self._child = await asyncio.create_subprocess_exec(
                 *self._command,
+                *(() if idle else (NICED,)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=_LONGEST_LINE,

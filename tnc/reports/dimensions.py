@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from tnc.core.fields import DIMENSION_FIELDS, Field
-from tnc.core.models import Click, Visit
+from tnc.core.models import SUBS, Click, Visit
 
 UNKNOWN: Final = "unknown"  # text for what is null in JSON
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -30,6 +30,11 @@ class Dimension:
     sql: str
     allowed: tuple[str, ...] = ()  # all possible values, where the model lists them
     is_time: bool = False
+
+    @property
+    def ignores_case(self) -> bool:
+        """Whether `=` finds a value in any case. The values of link parameters are compared exactly."""
+        return self.kind == "text" and not self.allowed and self.name not in SUBS
 
     @property
     def is_ordered(self) -> bool:
@@ -62,9 +67,10 @@ class Metric:
 # What is added up over clicks, lander clicks and conversions. Money is in micros of the report's currency.
 SUMS: Final = (
     "visits", "invalid", "unique_visits", "lander_views", "lander_clicks",
-    "conversions", "leads", "sales", "rejected", "unmapped", "revenue", "pending_revenue", "cost",
+    "conversions", "leads", "sales", "rejected", "unmapped", "opted_out",
+    "revenue", "pending_revenue", "cost", "opted_out_cost",
 )  # fmt: skip
-MONEY_SUMS: Final = ("revenue", "pending_revenue", "cost")
+MONEY_SUMS: Final = ("revenue", "pending_revenue", "cost", "opted_out_cost")
 # How many amounts other than 0 are in each of `MONEY_SUMS`.
 AMOUNT_COUNTS: Final = {name: f"{name}_amounts" for name in MONEY_SUMS}
 
@@ -162,5 +168,7 @@ METRICS: Final[Mapping[str, Metric]] = {
         _price("cpa", "cost / conversions", "cost", "conversions"),
         _price("payout", "revenue / sales", "revenue", "sales"),
         _count("unmapped", "conversions whose status no mapping knows; they count nowhere else"),
+        _count("opted_out", "visits after an opt-out or objection: only their number is stored; not in visits"),
+        _money("opted_out_cost", "cost of the opted-out visits; not in cost"),
     )
 }

@@ -3,21 +3,22 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from datetime import date as Date
-from functools import cache
 from typing import Final, Literal, get_args
-from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
-from tnc.core.clock import DAY_MS, HOUR_MS
+from tnc.core.clock import DAY_MS, HOUR_MS, QUARTER_MS
 from tnc.core.errors import InvalidError
 from tnc.core.fields import FIELDS
+from tnc.core.mistakes import did_you_mean
 from tnc.core.models import WorkspaceId
 from tnc.core.money import read_currency
+from tnc.core.zones import find_zone, zone_names
 from tnc.reports.columns.schema import ERASED
 from tnc.reports.dimensions import DIMENSIONS, METRICS, UNKNOWN, Dimension
+from tnc.rules.vocabulary import read_country
 
 Comparison = Literal["=", "!=", "~", ">", "<"]
 EventTime = Literal["click", "conversion"]
@@ -42,24 +43,30 @@ class ReportQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     where: tuple[str, ...] = ()
     timezone: str = "UTC"
     time: str = "click"
-    sort: str | None = None
+    sort: str | None = None  # `-cost`: the other way round
     limit: int | None = None
+    offset: int = 0
     currency: str | None = None
 
     def resolve(self, workspace: WorkspaceId, now_ms: int) -> "ResolvedQuery":
         """Check every text and turn times into milliseconds. Raises InvalidError naming what can be used instead."""
         zone = _zone(self.timezone)
+        start_ms = moment_ms(self.start or "7d", now_ms=now_ms, zone=zone, name="from")
+        end_ms = moment_ms(self.end or "now", now_ms=now_ms, zone=zone, name="to")
+        if start_ms >= end_ms:
+            raise InvalidError("the report ends before it begins: choose a `from` that is earlier than its `to`.")
         resolved = ResolvedQuery(
             workspace=workspace,
             by=tuple(dict.fromkeys(find_dimension(name).name for name in _names(self.by))),
             metrics=tuple(dict.fromkeys(_metric(name) for name in _names(self.metrics))) or tuple(METRICS),
-            start_ms=moment_ms(self.start or "7d", now_ms=now_ms, zone=zone, name="from"),
-            end_ms=moment_ms(self.end or "now", now_ms=now_ms, zone=zone, name="to"),
+            start_ms=start_ms // QUARTER_MS * QUARTER_MS,
+            end_ms=-(-end_ms // QUARTER_MS) * QUARTER_MS,
             where=tuple(parse_filter(text) for text in self.where),
             timezone=self.timezone,
             time=_event_time(self.time),
             sort=self.sort,
             limit=self.limit,
+            offset=self.offset,
             currency=None if self.currency is None else read_currency(self.currency, "currency"),
         )
         _check(resolved)
@@ -68,7 +75,11 @@ class ReportQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedQuery:
-    """A query whose names exist and whose times are known: from `start_ms` up to, not including, `end_ms`."""
+    """A query whose names exist and whose times are known: from `start_ms` up to, not including, `end_ms`.
+
+    Both are quarters of an hour in UTC, `from` rounded down and `to` up. What stays of an erased visit is the quarter
+    of its time, so an erasure moves no visit into a window or out of it.
+    """
 
     workspace: WorkspaceId
     by: tuple[str, ...]
@@ -80,7 +91,13 @@ class ResolvedQuery:
     time: EventTime = "click"
     sort: str | None = None
     limit: int | None = None
+    offset: int = 0
     currency: str | None = None
+
+    @property
+    def sort_name(self) -> str | None:
+        """The metric or dimension to sort by."""
+        return None if self.sort is None else self.sort.removeprefix("-")
 
     def dates_of_visits(self, known: Iterable[Date]) -> list[Date]:
         """The UTC days among `known` that can hold visits of this query, oldest first."""
@@ -104,24 +121,24 @@ def _names(texts: Sequence[str]) -> list[str]:
 
 
 def _check(query: ResolvedQuery) -> None:
-    if query.start_ms >= query.end_ms:
-        raise InvalidError("the report ends before it begins: choose a `from` that is earlier than its `to`.")
     if query.limit is not None and query.limit < 0:
         raise InvalidError(f"limit is {query.limit}: choose 0 for the totals alone, or leave it away for all rows.")
-    if query.sort is not None and query.sort not in (*query.by, *METRICS):
+    if query.offset < 0:
+        raise InvalidError(f"offset is {query.offset}: it is how many rows to leave out at the beginning.")
+    if query.sort is not None and query.sort_name not in (*query.by, *METRICS):
         possible = ", ".join((*query.by, *METRICS))
-        raise InvalidError(f"a report cannot be sorted by {query.sort!r}; it can be by {possible}.")
+        raise InvalidError(
+            f"a report cannot be sorted by {query.sort_name!r}; it can be by {possible}, each also with - in front "
+            "for the other direction."
+        )
 
 
-@cache
-def _zone_names() -> frozenset[str]:
-    return frozenset(available_timezones()) - {"localtime"}  # which DuckDB does not know
-
-
-def _zone(name: str) -> ZoneInfo:
-    if name not in _zone_names():
-        raise InvalidError(f"there is no time zone {name!r}; write one like UTC, Europe/Berlin or Asia/Kolkata.")
-    return ZoneInfo(name)
+def _zone(name: str) -> tzinfo:
+    try:
+        return find_zone(name)
+    except KeyError:
+        hint = did_you_mean(name, zone_names()) or "; write one like UTC, Europe/Berlin or Asia/Kolkata."
+        raise InvalidError(f"there is no time zone {name!r}{hint}") from None
 
 
 def _event_time(text: str) -> EventTime:
@@ -172,7 +189,7 @@ _MIDNIGHTS: Final[dict[str, Callable[[datetime], datetime]]] = {
 }
 
 
-def moment_ms(text: str, *, now_ms: int, zone: ZoneInfo, name: str) -> int:
+def moment_ms(text: str, *, now_ms: int, zone: tzinfo, name: str) -> int:
     """A date (its midnight), a time, or a word like `today`, in `zone` unless the text itself names an offset.
 
     Raises InvalidError, which calls the text `name` and shows examples.
@@ -219,7 +236,7 @@ def parse_filter(text: str) -> Filter:
     dimension = find_dimension(name)
     match comparison:
         case "=" | "!=":
-            values = tuple(value.strip() for value in rest.split(","))
+            values = tuple(dict.fromkeys(_as_written(dimension, value) for value in split_values(rest)))
             for value in values:
                 _check_value(dimension, value)
             return Filter(dimension=name, comparison=comparison, values=values)
@@ -227,6 +244,43 @@ def parse_filter(text: str) -> Filter:
             return Filter(dimension=name, comparison="~", values=(rest,))
         case _:
             return _parse_order(dimension, ">" if comparison == ">" else "<", rest.strip())
+
+
+_VALUE: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"\s*|((?:[^,\\]|\\.)*))(,|$)', re.DOTALL)
+_ESCAPED: Final = re.compile(r'\\([\\",])')
+
+
+def split_values(text: str) -> list[str]:
+    r"""`US, CA` -> US and CA; `"a,b",c` or `a\,b,c` -> `a,b` and c. A backslash before anything else is itself."""
+    values, position, more = list[str](), 0, True
+    while more:
+        found = _VALUE.match(text, position)
+        if found is None:  # a backslash at the end
+            return [*values, text[position:].strip()]
+        quoted, plain, comma = found.groups()
+        values.append(_ESCAPED.sub(r"\1", plain.strip() if quoted is None else quoted))
+        position, more = found.end(), comma == ","
+    return values
+
+
+def _as_written(dimension: Dimension, value: str) -> str:
+    """The value in the spelling of the dimension, where it is unmistakable: `us` -> `US`, `MOBILE` -> `mobile`."""
+    if value.casefold() in (UNKNOWN, ERASED, "null"):
+        return UNKNOWN if value.casefold() == "null" else value.casefold()
+    if dimension.allowed:
+        return {each.casefold(): each for each in dimension.allowed}.get(value.casefold(), value)
+    if dimension.name == "country":
+        return _country(value)
+    if dimension.name == "currency":
+        return value.upper()
+    return value
+
+
+def _country(value: str) -> str:
+    try:
+        return read_country(value)
+    except InvalidError as error:
+        raise InvalidError(f"country: {error}") from None
 
 
 def _check_value(dimension: Dimension, value: str) -> None:

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date as Date
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from tnc.reports.sql import DAY_SEPARATOR, archive_reading, sums_select
 from tnc.store.days.writer import utc_date
 from tnc.store.terms import last_ended
 from tnc.store.workspace import Workspace
+
+_VALUES_SHOWN = 12
 
 OpenDay = Callable[[WorkspaceId, Date], AbstractContextManager[DaySource]]
 Dates = Callable[[WorkspaceId], Sequence[Date]]
@@ -147,15 +149,48 @@ def _query_columns(
     duck.rows(f"create or replace temp table sums as {added}", values)
     currency, factors, missing = _currency(duck, query, exchange)
     (totals,) = _table(duck, (), query.metrics, factors, missing=missing)
+    is_empty = query.where and not duck.rows("select 1 from sums limit 1", Values())
     return ReportResult(
         query=query,
         currency=currency,
-        rows=_table(duck, query.by, query.metrics, factors, missing=missing, order=_order(query), limit=query.limit)
+        rows=_table(duck, query.by, query.metrics, factors, missing=missing, order=_order(query), page=query)
         if query.by
         else [],
         totals=totals,
-        notes=[*_unconverted_notes(totals), *_archive_notes(query, archived), *_withheld_notes(query, live)],
+        notes=[
+            *_unconverted_notes(totals),
+            *_opted_out_notes(totals, currency),
+            *_archive_notes(query, archived),
+            *_withheld_notes(query, live),
+            *(_values_there(duck, query, live, archived) if is_empty else ()),
+        ],
     )
+
+
+def _values_there(
+    duck: Duck, query: ResolvedQuery, live: Mapping[Date, DayFolder], archived: Mapping[Date, ArchivedDay]
+) -> list[str]:
+    """For a report that its conditions leave empty: which values each of them could have found."""
+    notes = []
+    for name in dict.fromkeys(each.dimension for each in query.where):
+        values = Values()
+        alone = replace(query, by=(name,), where=())
+        found = duck.rows(
+            f"""
+            select "{name}", sum(visits) as visits from ({sums_select(alone, live, archived, values)})
+            where visits > 0 group by all order by visits desc, "{name}" limit {_VALUES_SHOWN + 1}
+            """,
+            values,
+        )
+        listed = [f"{UNKNOWN if value is None else value} ({visits})" for value, visits in found[:_VALUES_SHOWN]]
+        shown = ", ".join(listed)
+        more = " and others" if len(found) > _VALUES_SHOWN else ""
+        notes.append(
+            f"Nothing matches. In this time {name} is {shown}{more} (visits in brackets)."
+            if found
+            else "Nothing matches: there are no visits in this time."
+        )
+    return list(dict.fromkeys(notes))
 
 
 def _currency(
@@ -205,7 +240,7 @@ def _table(
     *,
     missing: Mapping[str, str],
     order: str = "1",
-    limit: int | None = None,
+    page: ResolvedQuery | None = None,
 ) -> list[Row]:
     """One row for each combination of the dimensions; without dimensions, the one row of the totals.
 
@@ -228,7 +263,8 @@ def _table(
           {f"group by {', '.join(names)}" if by else ""}
         )
         order by {order}
-        limit {values.bind(limit)}::bigint
+        limit {values.bind(None if page is None else page.limit)}::bigint
+        offset {0 if page is None else page.offset}
         """,
         values,
     )
@@ -276,6 +312,15 @@ def _unconverted_notes(totals: Row) -> list[str]:
     ]
 
 
+def _opted_out_notes(totals: Row, currency: str | None) -> list[str]:
+    count, cost = totals.get("opted_out"), totals.get("opted_out_cost")
+    if not count:
+        return []
+    visits, are = ("1 visit", "is") if count == 1 else (f"{count} visits", "are")
+    spent = f" What they cost, {cost:.2f} {currency}, is in opted_out_cost and not in cost." if cost else ""
+    return [f"{visits} after an opt-out or objection {are} only counted, as opted_out, and not in visits.{spent}"]
+
+
 def _rates(factors: Mapping[str, float], values: Values) -> str:
     known, factor = values.bind(list(factors)), values.bind(list(factors.values()))
     return f"(select unnest({known}::varchar[]) as money, unnest({factor}::double[]) as factor)"
@@ -290,22 +335,22 @@ def _exchanged(name: str, factors: Mapping[str, float], left_out: str) -> str:
 
 
 def _order(query: ResolvedQuery) -> str:
-    """Metrics sort from the largest, dimensions from the smallest. Default: by time if the first dimension is one,
-    else by visits.
+    """Metrics sort from the largest, dimensions from the smallest; with - in front the other way round. What has no
+    value comes last in both directions. Default: by time if the first dimension is one, else by visits.
     """
-    ascending = {name: _ascending(name) for name in query.by}
-    sort = query.sort
+    ascending = {name: _by_value(name, "asc") for name in query.by}
+    sort, is_reversed = query.sort_name, query.sort is not None and query.sort.startswith("-")
     if sort is None and query.by and not DIMENSIONS[query.by[0]].is_time:
         sort = "visits"
     if sort in ascending:
-        return ", ".join((ascending[sort], *ascending.values()))
-    first = () if sort is None else (f"{METRICS[sort].sql} desc nulls last",)
+        return ", ".join((_by_value(sort, "desc" if is_reversed else "asc"), *ascending.values()))
+    first = () if sort is None else (f"{METRICS[sort].sql} {'asc' if is_reversed else 'desc'} nulls last",)
     return ", ".join((*first, *ascending.values()))
 
 
-def _ascending(name: str) -> str:
+def _by_value(name: str, direction: str) -> str:
     value = f'"{name}"'
-    return f"{DIMENSIONS[name].ordered(value)} nulls last, {value} nulls last"
+    return f"{DIMENSIONS[name].ordered(value)} {direction} nulls last, {value} {direction} nulls last"
 
 
 def _archive_notes(query: ResolvedQuery, archived: Mapping[Date, ArchivedDay]) -> list[str]:

@@ -8,9 +8,12 @@ their names, `money` (the currency of the amounts in that row, or null) and one 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from datetime import date as Date
+from itertools import chain
 from typing import Final
 
 from tnc.core.clock import DAY_MS, QUARTER_MS
+from tnc.core.fields import DIMENSION_FIELDS
+from tnc.core.zones import find_zone, offsets
 from tnc.reports.columns.archive import ArchivedDay, ArchiveReading
 from tnc.reports.columns.day_folder import DayFolder
 from tnc.reports.columns.duck import Values
@@ -49,16 +52,19 @@ def condition(filter_: Filter, values: Values) -> str:
     value = f"coalesce({dimension.sql}, '{UNKNOWN}')"
     match filter_.comparison:
         case "=" | "!=":
-            listed = ", ".join(values.bind(each) for each in filter_.values)
-            is_one = f"{value} in ({listed})"
+            bound = [f"{values.bind(each)}::varchar" for each in filter_.values]
             if dimension.kind == "list":
-                is_one = f"list_has_any(string_split({value}, ','), [{listed}])"
+                is_one = f"list_has_any(string_split({value}, ','), [{', '.join(bound)}])"
+            elif dimension.ignores_case:
+                is_one = f"lower({value}) in ({', '.join(f'lower({each})' for each in bound)})"
+            else:
+                is_one = f"{value} in ({', '.join(bound)})"
             return is_one if filter_.comparison == "=" else f"not {is_one}"
         case "~":
             return f"contains(lower({value}), lower({values.bind(filter_.values[0])}::varchar))"
         case ">" | "<":
-            bound = dimension.ordered(f"{values.bind(filter_.values[0])}::varchar")
-            return f"coalesce({dimension.ordered(dimension.sql)} {filter_.comparison} {bound}, false)"
+            limit = dimension.ordered(f"{values.bind(filter_.values[0])}::varchar")
+            return f"coalesce({dimension.ordered(dimension.sql)} {filter_.comparison} {limit}, false)"
 
 
 class _Composer:
@@ -88,12 +94,11 @@ class _Composer:
         money = f"money || '{DAY_SEPARATOR}' || (quarter // {_QUARTERS}) as money" if self._daily else "money"
         labels = ", ".join([*(f'{DIMENSIONS[name].sql} as "{name}"' for name in self._query.by), money])
         added = ", ".join(f"sum({name}) as {name}" for name in _ADDED)
-        kinds = [self._visits(), self._lander_clicks(), self._payouts(), self._costs()]
+        kinds = [self._visits(), self._lander_clicks(), self._payouts(), self._costs(), self._opted_out()]
         facts = " union all ".join(kinds)
         local = ""
         if self._needs_time:
-            zone = self._values.bind(self._query.timezone)
-            local = f", timezone({zone}, to_timestamp(quarter::bigint * {QUARTER_MS // 1000})) as local"
+            local = f", make_timestamp_ms(quarter::bigint * {QUARTER_MS} + {self._offset_ms()}) as local"
         kept = " and ".join(condition(each, self._values) for each in self._of_time) or "true"
         return f"""
             select {labels}, {added}
@@ -101,6 +106,15 @@ class _Composer:
             where {kept}
             group by all
         """
+
+    def _offset_ms(self) -> str:
+        """The offset of the report's time zone at `quarter`. DuckDB's own table of zones is not used."""
+        query = self._query
+        # The sums of an archived day are at its noon, which can lie beyond the window.
+        changes = list(offsets(find_zone(query.timezone), query.start_ms - DAY_MS, query.end_ms + DAY_MS))
+        (_, first), *later = changes
+        cases = " ".join(f"when quarter >= {quarter} then {offset * 1000}" for quarter, offset in reversed(later))
+        return f"(case {cases} else {first * 1000} end)" if cases else str(first * 1000)
 
     # ------------------------------------------------------------------------------------ kinds of facts
 
@@ -171,6 +185,35 @@ class _Composer:
             group by all
             """,
             {"cost": "spent", "cost_amounts": "amounts"},
+        )
+
+    def _opted_out(self) -> str:
+        """Visits that left only a count: they have a campaign, a source and a quarter, and no other dimension."""
+        start, end = self._query.start_ms // QUARTER_MS, self._query.end_ms // QUARTER_MS
+        live = (folder.state.opted_out for folder in self._live.values())
+        archived = (day.opted_out() for day in self._archived.values())
+        found = [each for each in chain(*live, *archived) if start <= each.quarter < end]
+        cells = {
+            "campaign": ("varchar", [each.campaign for each in found]),
+            "source": ("varchar", [each.source for each in found]),
+            "quarter": ("uinteger", [each.quarter for each in found]),
+            "currency": ("varchar", [each.currency for each in found]),
+            "cost_micros": ("hugeint", [each.cost_micros for each in found]),
+            "visits": ("bigint", [each.visits for each in found]),
+        }
+        known = ", ".join(
+            f"unnest({self._values.bind(values)}::{type_}[]) as {name}" for name, (type_, values) in cells.items()
+        )
+        others = "".join(f', null::varchar as "{each.name}"' for each in DIMENSION_FIELDS if each.name not in cells)
+        return self._fact(
+            f"""
+            select {self._grouped("quarter", "currency as money")}, sum(visits) as n, sum(cost_micros) as spent,
+                   coalesce(sum(visits) filter (cost_micros <> 0), 0) as amounts
+            from (select *{others} from (select {known}))
+            where {self._conditions()}
+            group by all
+            """,
+            {"opted_out": "n", "opted_out_cost": "spent", "opted_out_cost_amounts": "amounts"},
         )
 
     @property

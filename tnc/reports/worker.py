@@ -1,7 +1,7 @@
-"""The child process that computes the server's reports: `python -m tnc.reports.worker CONFIG`.
+"""The child process that computes the server's reports: `python -m tnc.reports.worker CONFIG [niced]`.
 
-It reads requests as JSON lines from standard input and writes results to standard output. It has the lowest
-priority on the machine, and ends after half a minute without a request or when the server is gone.
+It reads requests as JSON lines from standard input and writes results to standard output. It is in the idle class of
+the scheduler, or with `niced` above it, and ends after half a minute without a request or when the server is gone.
 """
 
 import logging
@@ -17,8 +17,8 @@ from tnc.core import settings
 from tnc.core.clock import World
 from tnc.core.errors import TncError
 from tnc.core.logging import set_up_logs
-from tnc.core.process import lower_priority
-from tnc.reports.client import ReportChunk, ReportRequest, split_result
+from tnc.core.process import BACKGROUND_NICENESS, LOWEST, lower_priority
+from tnc.reports.client import NICED, ReportChunk, ReportRequest, split_result
 from tnc.reports.columns.columns import Columns
 from tnc.reports.run import run_report
 from tnc.store.workspace import Workspace
@@ -29,7 +29,7 @@ _IDLE_SECONDS: Final = 30.0
 
 
 def main() -> None:
-    lower_priority()
+    lower_priority(BACKGROUND_NICENESS if NICED in sys.argv[2:] else LOWEST)
     loaded = settings.load(Path(sys.argv[1]))
     set_up_logs(loaded.log_level)
     with Workspace(loaded, World(), to_write=False) as workspace, Columns(workspace.paths.columns) as columns:

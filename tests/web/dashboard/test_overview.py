@@ -12,7 +12,7 @@ from tnc.web.dashboard.overview import by_hour, first_hour_ms, summary
 
 
 async def test_today_is_compared_with_yesterday_until_the_same_time(owner: Open, fresh: Installation) -> None:
-    times = [NOW_MS - DAY_MS - number * 1000 for number in range(1, 5)]
+    times = [NOW_MS - DAY_MS - HOUR_MS - number * 1000 for number in range(1, 5)]
     times += [NOW_MS - DAY_MS + HOUR_MS]  # yesterday, but later in the day
     times += [NOW_MS - number * 1000 for number in range(1, 8)]
     fresh.visits([fresh.arriving(at_ms=at_ms) for at_ms in sorted(times)])
@@ -22,7 +22,7 @@ async def test_today_is_compared_with_yesterday_until_the_same_time(owner: Open,
 
     assert "<dt>Visits</dt>\n    <dd>7" in text
     assert "3 more than 4 before" in text
-    assert "Today until 14:05 UTC" in text
+    assert "Today, compared with yesterday until 14:00 UTC" in text
 
 
 async def test_amounts_without_a_rate_are_named(owner: Open, fresh: Installation) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import html
 import io
 import re
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from tests.web.dashboard.conftest import Open
 from tests.web.dashboard.installed import NOW_MS, Installation
 from tnc.core.clock import HOUR_MS
+from tnc.core.errors import FailedError
 from tnc.reports.query import ReportQuery
 from tnc.web.dashboard import pages
 
@@ -64,7 +66,7 @@ async def test_totals_come_first_and_are_the_sum_of_the_rows(owner: Open, shared
     visits = [int(each.replace(",", "")) for each in re.findall(r'</th>\s*<td class="num">([\d,]+)</td>', body)]
     assert body.lstrip().startswith('<tr class="total">')
     assert visits[0] == sum(visits[1:]) > 1_000
-    assert 'aria-sort="descending"><a href="/reports?by=country&amp;by=device&amp;period=30d&amp;sort=visits"' in text
+    assert 'aria-sort="descending"><a href="/reports?by=country&amp;by=device&amp;period=30d&amp;sort=-visits"' in text
 
 
 @pytest.mark.parametrize(
@@ -106,13 +108,54 @@ async def test_the_csv_has_every_row_and_figure(owner: Open, shared: Installatio
     assert {"country", "visits", "revenue", "roi"} <= rows[0].keys()
 
 
-async def test_a_long_report_is_cut_after_500_rows(owner: Open, fresh: Installation) -> None:
+async def test_a_long_report_has_pages_of_500_rows(owner: Open, fresh: Installation) -> None:
     fresh.visits([fresh.arriving(at_ms=NOW_MS - hours * HOUR_MS) for hours in range(520, 0, -1)])
     client = await owner(fresh)
 
     text = await client.text("/reports?by=hour&period=30d")
 
-    assert "These are the first 500 rows" in text
+    assert "Rows 1 to 500; the CSV has all of them." in text
+    (onward,) = re.findall(r'<a href="([^"]+)" rel="next">', text)
+    rest = await client.text(html.unescape(onward))
+    assert "Rows 501 to 520" in rest
+    assert 'rel="next"' not in rest
+    hours = [
+        hour for page in (text, rest) for hour in re.findall(r"2026-1\d-\d\dT\d\d:00", page.partition("<tbody>")[2])
+    ]
+    assert len(hours) == len({*hours}) == 520
+
+
+async def test_a_second_click_on_a_heading_turns_the_order_round(owner: Open, shared: Installation) -> None:
+    client = await owner(shared)
+    path = "/reports?by=country&period=30d&sort=visits"
+
+    orders = []
+    for _ in range(2):
+        text = await client.text(path)
+        (direction, path) = re.findall(r'class="num" aria-sort="(\w+)"><a href="([^"]+)">Visits', text)[0]
+        path = html.unescape(path)
+        body = text.partition("<tbody>")[2]
+        visits = [int(each.replace(",", "")) for each in re.findall(r'</th>\s*<td class="num">([\d,]+)</td>', body)][1:]
+        orders.append((direction, visits))
+
+    assert [direction for direction, _ in orders] == ["descending", "ascending"]
+    assert orders[0][1] == sorted(orders[0][1], reverse=True) == orders[1][1][::-1]
+
+
+async def test_a_page_comes_without_figures_when_they_take_too_long(
+    owner: Open, shared: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await owner(shared)
+    monkeypatch.setattr("tnc.web.dashboard.reports.PAGE_SECONDS", 0.0)
+    monkeypatch.setattr("tnc.web.dashboard.overview.PAGE_SECONDS", 0.0)
+
+    answer = await client.get("/reports?by=country")
+    overview = await client.text("/")
+
+    text = await answer.text()
+    assert answer.status == FailedError.http_status
+    assert '<a href="/reports?by=country">Try again</a>' in text
+    assert "Too slow" in overview or "too slow" in overview
 
 
 async def test_rendering_a_long_table_lets_the_loop_serve_others(

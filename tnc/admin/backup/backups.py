@@ -74,7 +74,7 @@ class Backups:
                 writer.add_control(database)
             columns = workspace.paths.columns / workspace.id
             for date in archived_dates(columns):
-                for file in ArchivedDay(columns, date).all_files:
+                for file in ArchivedDay(columns, date).present_files:
                     writer.add_sum(file)
             return writer.finish(now)
 

@@ -12,10 +12,13 @@ from datetime import date as Date
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from tnc.core.clock import QUARTER_MS
 from tnc.core.fields import DIMENSION_FIELDS
 from tnc.core.models import Privacy
 from tnc.reports.columns.schema import COLUMNS, KINDS, Kind
+from tnc.store.days.opted_out import OptedOutVisits
 
 MIN_GROUP: Final = 10  # visitors
 OTHER: Final = "other"
@@ -67,6 +70,22 @@ class ArchivedDay:
     def all_files(self) -> list[Path]:
         return [self.path(kind, grouped=grouped) for kind in KINDS for grouped in (False, True)]
 
+    @property
+    def opted_out_file(self) -> Path:
+        """JSON of the day's `OptedOutVisits`; days that were archived before they were kept have none."""
+        return self.directory / f"{self.date.isoformat()}-opted-out.json"
+
+    @property
+    def present_files(self) -> list[Path]:
+        return [*self.all_files, *([self.opted_out_file] if self.opted_out_file.exists() else [])]
+
+    def opted_out(self) -> list[OptedOutVisits]:
+        """Nothing where the file is missing or damaged."""
+        try:
+            return msgspec.json.decode(self.opted_out_file.read_bytes(), type=list[OptedOutVisits])
+        except (OSError, msgspec.MsgspecError):
+            return []
+
     def is_complete(self) -> bool:
         return all(path.exists() for path in self.all_files)
 
@@ -83,7 +102,8 @@ def archived_dates(folder: Path) -> list[Date]:
 
 
 def remove_archived(folder: Path, date: Date) -> None:
-    for path in ArchivedDay(folder, date).all_files:
+    day = ArchivedDay(folder, date)
+    for path in (*day.all_files, day.opted_out_file):
         path.unlink(missing_ok=True)
 
 

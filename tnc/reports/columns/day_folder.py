@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from tnc.reports.columns.cardinality import ParameterRecord
 from tnc.reports.columns.schema import KINDS, Kind
+from tnc.store.days.opted_out import OptedOutVisits
 
 SCHEMA: Final = 1  # a day whose `state.json` has another number is made again from its clicks
 
@@ -36,6 +37,7 @@ class State(Struct, kw_only=True):
     events: int = -1  # last event that was written
     parts: dict[Kind, list[Part]] = {}
     parameters: list[ParameterRecord] = field(name="guard", default_factory=list)
+    opted_out: list[OptedOutVisits] = []
 
 
 class DayFolder:

@@ -21,6 +21,7 @@ from tnc.reports.columns.day_folder import DayFolder, Part, State, files_to_merg
 from tnc.reports.columns.duck import Duck, Values
 from tnc.reports.columns.schema import COLUMNS, INVALID, LABELS, LANDER_VIEW, VISIT, Kind, click_row, label_row
 from tnc.store.days.history import relabelled
+from tnc.store.days.opted_out import OptedOutVisits
 
 _BATCH: Final = 20_000
 _MOST_PARTS: Final = 8
@@ -47,6 +48,8 @@ class DaySource(Protocol):
         ...
 
     def events_of(self, click_seq: int) -> list[Event]: ...
+
+    def opted_out(self) -> list[OptedOutVisits]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +80,17 @@ class Feed:
             self._reset(State())  # the day file was replaced, perhaps by an older copy
         clicks = self._feed_clicks(latest_click) if latest_click > self._folder.state.clicks else 0
         events = self._feed_events(latest_event) if latest_event > self._folder.state.events else 0
+        self._feed_opted_out()
         self._merge("clicks", most=1 if over else _MOST_PARTS)
         self._merge("landers", most=1 if over else _MOST_PARTS)
         return CatchUpResult(clicks=clicks, events=events, rebuilt=self._rebuilt)
+
+    def _feed_opted_out(self) -> None:
+        """These are counters, not numbered records: they are few, and read whole each time."""
+        opted_out = self._source.opted_out()
+        if opted_out != self._folder.state.opted_out:
+            self._folder.state.opted_out = opted_out
+            self._save()
 
     def _reset(self, state: State) -> None:
         self._rebuilt = True

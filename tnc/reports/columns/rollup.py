@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 from tnc.reports.columns.archive import (
     COST_CURRENCY,
     MEASURES,
@@ -46,6 +48,7 @@ class DayRollup:
                 self._add_groups(kind, name)
         for kind in KINDS:
             self._duck.write(f"select * from groups_of_{kind}", Values(), self._day.path(kind, grouped=True))
+        self._day.opted_out_file.write_bytes(msgspec.json.encode(self._folder.state.opted_out))
         self._run("drop table visitors")
 
     def _files(self, kind: Kind, values: Values) -> str:

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from tnc.core.clock import DAY_MS, HOUR_MS
+from tnc.core.clock import DAY_MS, HOUR_MS, QUARTER_MS
 from tnc.core.errors import TncError
-from tnc.reports.client import ReportClient
+from tnc.reports.client import PAGE_SECONDS, ReportClient
 from tnc.reports.query import ReportQuery
 from tnc.web.dashboard import format as words
 from tnc.web.dashboard.campaigns import tracking_link
@@ -106,21 +106,24 @@ async def show(request: web.Request) -> web.StreamResponse:
     _, configuration = await request.app[SERVICES].workspace.load_configuration()
     problems = [*await asyncio.to_thread(queries.problems)]
     found: Figures | None = None
+    failed = False
     try:
         found = await _figures(request.app[REPORTS], now_ms, hours=PERIODS[period][1])
     except TncError as error:
         problems.append(str(error))
+        failed = True
     active = [each for each in configuration.campaigns.values() if not each.archived and not each.paused]
     return page(
         request,
         "overview.html",
         problems=problems,
         found=found,
+        failed=failed,
         compared=_compare(found) if found else (),
         summary=summary(found.hours) if found else "",
         period=period,
         periods=PERIODS,
-        until=f"{datetime.fromtimestamp(now_ms / 1000, UTC):%H:%M} UTC",
+        until=f"{datetime.fromtimestamp(same_time_ms(now_ms) / 1000, UTC):%H:%M} UTC",
         campaigns=configuration.campaigns,
         first_link=tracking_link(queries.tracking_base, active[0]) if active else None,
         quiet=found is not None and not any(hour.visits for hour in found.hours) and not found.today["rows"],
@@ -130,16 +133,26 @@ async def show(request: web.Request) -> web.StreamResponse:
 async def _figures(reports: ReportClient, now_ms: int, *, hours: int) -> Figures:
     first_ms = first_hour_ms(now_ms, hours)
     midnight_ms = now_ms // DAY_MS * DAY_MS
-    hourly = await reports.fetch(_between(("hour",), first_ms, now_ms))
-    today = await reports.fetch(_between(("campaign",), midnight_ms, now_ms, sort="visits"))
-    yesterday = await reports.fetch(_between(("day",), midnight_ms - DAY_MS, now_ms - DAY_MS))
+    hourly, today, yesterday = [
+        await reports.fetch(query, seconds=PAGE_SECONDS / 3)
+        for query in (
+            _between(("hour",), first_ms, now_ms),
+            _between(("campaign",), midnight_ms, now_ms, sort="visits"),
+            _between(("day",), midnight_ms - DAY_MS, same_time_ms(now_ms) - DAY_MS),
+        )
+    ]
     drawn = by_hour(hourly["rows"], first_ms=first_ms, hours=hours)
     return Figures(hours=drawn, today=today, yesterday=yesterday)
 
 
 def _between(by: tuple[str, ...], start_ms: int, end_ms: int, *, sort: str | None = None) -> ReportQuery:
-    # The end is not included, and times are whole seconds: one second more includes the present one.
-    return ReportQuery(by=by, start=words.machine_time(start_ms), end=words.machine_time(end_ms + 1000), sort=sort)
+    # The end is not included, and times are whole seconds. Reports cut it to the next quarter of an hour.
+    return ReportQuery(by=by, start=words.machine_time(start_ms), end=words.machine_time(end_ms), sort=sort)
+
+
+def same_time_ms(now_ms: int) -> int:
+    """The quarter of an hour nearest to the present time: yesterday's figures are those until then."""
+    return (now_ms + QUARTER_MS // 2) // QUARTER_MS * QUARTER_MS
 
 
 def _compare(found: Figures) -> Sequence[Figure]:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from tnc.core.errors import TncError
 from tnc.core.models import SUBS, Configuration
+from tnc.reports.client import PAGE_SECONDS
 from tnc.reports.dimensions import DIMENSIONS, METRICS
 from tnc.reports.query import ReportQuery
 from tnc.web.dashboard import format as words
@@ -71,7 +72,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     result: Mapping[str, Any] | None = None
     error: TncError | None = None
     try:
-        result = await request.app[REPORTS].fetch(query)
+        result = await request.app[REPORTS].fetch(query, seconds=PAGE_SECONDS)
     except TncError as refusal:
         error = refusal
     rows = result["rows"] if result else []
@@ -88,7 +89,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         rows=_rows(query.by, rows, configuration),
         count=len(rows),
         totals=_figures(result["totals"]) if result else (),
-        more=len(rows) == _MOST_ROWS,
+        again=request.rel_url,
         times=TIMES,
         facts=FACTS,
         periods=PERIODS,
@@ -96,7 +97,9 @@ async def show(request: web.Request) -> web.StreamResponse:
         given={name: request.query.get(name, "") for name in ("from", "to", "campaign", "sort")},
         zones=ZONES,
         csv_url=request.rel_url.with_path("/reports.csv", keep_query=True),
-        sort_urls={each.name: request.rel_url.update_query(sort=each.name) for each in COLUMNS},
+        sorts={name: _sort(request, query, name) for name in (*query.by, *(each.name for each in COLUMNS))},
+        offset=query.offset,
+        pages=_pages(request, query.offset, len(rows)),
     )
 
 
@@ -113,6 +116,7 @@ def _query(request: web.Request, *, limit: int | None = _MOST_ROWS) -> ReportQue
     query = request.query
     by = tuple(dict.fromkeys(name for name in query.getall("by", []) if name))[:_MOST_DIMENSIONS]
     campaign = query.get("campaign")
+    offset = query.get("offset", "")
     return ReportQuery(
         by=by or ("campaign",),
         start=query.get("from") or query.get("period") or "7d",
@@ -121,7 +125,31 @@ def _query(request: web.Request, *, limit: int | None = _MOST_ROWS) -> ReportQue
         where=(f"campaign={campaign}",) if campaign else (),
         sort=query.get("sort") or (by[0] if by[:1] and by[0] in TIMES else "visits"),
         limit=limit,
+        offset=int(offset) if limit is not None and offset.isdecimal() and len(offset) < 10 else 0,
     )
+
+
+def _sort(request: web.Request, query: ReportQuery, name: str) -> tuple[str, str | None]:
+    """Where the heading of a column leads, and the direction if the rows are sorted by it: the same column again turns
+    the direction round.
+    """
+    sort = query.sort or ""
+    url = request.rel_url.without_query_params("offset")
+    if sort.removeprefix("-") != name:
+        return str(url.update_query(sort=name)), None
+    is_ascending = sort.startswith("-") == (name in METRICS)
+    return str(url.update_query(sort=name if sort.startswith("-") else f"-{name}")), (
+        "ascending" if is_ascending else "descending"
+    )
+
+
+def _pages(request: web.Request, offset: int, count: int) -> Mapping[str, str | None]:
+    """Links to the rows before and after these."""
+    before, after = max(0, offset - _MOST_ROWS), offset + _MOST_ROWS
+    return {
+        "before": str(request.rel_url.update_query(offset=before)) if offset else None,
+        "after": str(request.rel_url.update_query(offset=after)) if count == _MOST_ROWS else None,
+    }
 
 
 def _labels(configuration: Configuration, by: Sequence[str]) -> Mapping[str, str]:

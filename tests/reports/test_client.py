@@ -1,0 +1,58 @@
+"""The server's side of the child that computes reports, with real children."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tnc.admin.bench.server_process import ServerProcess
+from tnc.core.errors import FailedError
+from tnc.reports import client
+from tnc.reports.client import ReportClient
+from tnc.reports.query import ReportQuery
+
+VISITS = ReportQuery(metrics=("visits",))
+
+
+@pytest.fixture
+async def reports(tmp_path: Path) -> AsyncIterator[ReportClient]:
+    with ServerProcess(tmp_path / "data") as server:
+        server.init()
+        made = ReportClient(server.config)
+        yield made
+        await made.close()
+
+
+async def started(reports: ReportClient) -> int:
+    assert (await reports.fetch(VISITS))["totals"] == {"visits": 0}
+    child = reports._child
+    assert child is not None
+    return child.pid
+
+
+async def test_a_report_that_takes_too_long_is_refused_and_the_next_one_answered(reports: ReportClient) -> None:
+    os.kill(await started(reports), signal.SIGSTOP)
+
+    with pytest.raises(FailedError, match="not here after 1 seconds"):
+        await reports.fetch(VISITS, seconds=0.6)
+
+    assert (await reports.fetch(VISITS))["totals"] == {"visits": 0}
+
+
+async def test_a_child_that_gets_no_time_is_replaced_by_one_outside_the_idle_class(
+    reports: ReportClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await started(reports)
+    assert os.sched_getscheduler(first) == os.SCHED_IDLE
+    monkeypatch.setattr(client, "_IDLE_SECONDS", 0.3)
+    os.kill(first, signal.SIGSTOP)
+
+    assert (await asyncio.wait_for(reports.fetch(VISITS), 30))["totals"] == {"visits": 0}
+
+    child = reports._child
+    assert child is not None
+    assert child.pid != first
+    assert os.sched_getscheduler(child.pid) == os.SCHED_OTHER
