@@ -73,11 +73,11 @@ def test_with_renew_off_nothing_is_downloaded(workspace: Workspace, settings: Se
         child.stop()
 
     assert publisher.asked == []
-    assert is_due(settings, workspace.addresses, workspace.world.now_ms())
+    assert is_due(workspace, settings)
 
 
 def test_due_data_is_known_without_licence_keys(workspace: Workspace, settings: Settings, tmp_path: Path) -> None:
     missing = replace(settings, maxmind_account="7", maxmind_key=f"file:{tmp_path}/nothing")
 
-    assert is_due(missing, workspace.addresses, workspace.world.now_ms())
+    assert is_due(workspace, missing)
     assert len(standard_sources(0)) > 10

@@ -156,7 +156,7 @@ def test_an_update_downloads_everything_once(tnc: Tnc, settings: Settings, pages
         second = tnc("ipdb", "update", "--json")
         third = run_in_own_process("ipdb", "update", "--due", "--json", settings=settings)
 
-    everything = [each.name for each in standard_sources(0)]
+    everything = [*(each.name for each in standard_sources(0)), "exchange-rates"]
     assert (first.code, first.json["renewed"], first.json["failed"]) == (0, everything, {})
     assert (second.code, second.json["unchanged"]) == (0, everything)
     assert third == {"renewed": [], "unchanged": [], "failed": {}}
@@ -186,7 +186,7 @@ def test_an_update_without_any_download_exits_1_and_changes_nothing(
     assert done.code == 1
     assert says in done.err
     assert done.err.count("\n") == 1
-    assert set(json.loads(done.out)["failed"]) == {each.name for each in standard_sources(0)}
+    assert set(json.loads(done.out)["failed"]) == {each.name for each in standard_sources(0)} | {"exchange-rates"}
     assert {path.name for path in (settings.data / "ipdb").iterdir()} - before <= {"updating"}
     assert tnc("ip", "50.224.126.45", "--json").json["city"] == "Waltham (West End)"
 

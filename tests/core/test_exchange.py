@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tnc.core.errors import InvalidError
-from tnc.core.exchange import built_in_rates, read_dated_rates
+from tnc.core.exchange import newest_rates, read_dated_rates
 
 DAY = (Date(2026, 11, 23) - Date(1970, 1, 1)).days
 
@@ -59,9 +59,9 @@ def test_a_missing_rates_file_is_named(file: Path) -> None:
 
 
 def test_reference_rates_are_built_in() -> None:
-    in_dollars = built_in_rates("USD")
+    in_dollars = newest_rates("USD", Path("/nowhere"))
 
     assert 0.5 < in_dollars["EUR"] < 2
     assert in_dollars["INR"] < 0.1
-    assert built_in_rates("EUR")["USD"] == pytest.approx(1 / in_dollars["EUR"])
-    assert not built_in_rates("XOF")
+    assert newest_rates("EUR", Path("/nowhere"))["USD"] == pytest.approx(1 / in_dollars["EUR"])
+    assert not newest_rates("XOF", Path("/nowhere"))

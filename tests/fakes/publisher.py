@@ -2,12 +2,16 @@
 
 import asyncio
 import hashlib
+import io
 import threading
+import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from importlib import resources
 from urllib.parse import urlsplit
 
+from tnc.admin.rate_updates import URL as RATES_URL
 from tnc.visitors.geo.sources import standard_sources
 
 Writer = asyncio.StreamWriter
@@ -97,9 +101,21 @@ def in_a_thread(publisher: Publisher) -> Iterator[Publisher]:
         loop.close()
 
 
+# As the European Central Bank writes them; the currencies and rates are those of the shipped file.
+_SHIPPED = resources.files("tnc.core").joinpath("data", "eurofxref.csv").read_text("ascii").splitlines()
+RATES = f"{_SHIPPED[0].replace(',', ', ')}, \n20 November 2026{_SHIPPED[1][10:].replace(',', ', ')}, \n"
+
+
+def rates_archive(text: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("eurofxref.csv", text)
+    return packed.getvalue()
+
+
 def standard_pages(city: bytes, asn: bytes, lists: Mapping[str, bytes]) -> dict[str, Page]:
     """The files of the standard sources, by their path at a mirror; `lists` by kind."""
-    pages: dict[str, Page] = {}
+    pages: dict[str, Page] = {urlsplit(RATES_URL).path: rates_archive(RATES)}
     for wanted in standard_sources(0):
         for download in (each for way in wanted.alternatives for each in way):
             path = urlsplit(download.url).path

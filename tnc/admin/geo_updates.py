@@ -1,4 +1,4 @@
-"""Updates of geo and IP data by the settings of this installation: sources, keys, and what is due."""
+"""Updates of geo and IP data and of exchange rates by the settings of this installation: what is due, and keys."""
 
 import asyncio
 import logging
@@ -8,12 +8,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
+from tnc.admin import rate_updates
 from tnc.admin.download import fetching
+from tnc.core.errors import FailedError
 from tnc.core.process import Child
 from tnc.core.settings import Settings, closed_secret
 from tnc.store.workspace import Workspace
 from tnc.tracking.tracker import Tracker
-from tnc.visitors.geo.catalog import GeoFolder
 from tnc.visitors.geo.sources import DataSource, PublisherKeys, standard_sources
 from tnc.visitors.geo.update import UpdateReport, due, update
 
@@ -31,17 +34,31 @@ def wanted_data(settings: Settings, now_ms: int, *, with_keys: bool = True) -> t
     return standard_sources(now_ms, keys=keys, base_url=settings.base_url or None)
 
 
-def is_due(settings: Settings, data: GeoFolder, now_ms: int) -> bool:
-    return bool(due(data, wanted_data(settings, now_ms, with_keys=False), now_ms))
+def is_due(workspace: Workspace, settings: Settings) -> bool:
+    """Whether geo data or the exchange rates are."""
+    now_ms = workspace.world.now_ms()
+    wanted = wanted_data(settings, now_ms, with_keys=False)
+    return bool(due(workspace.addresses, wanted, now_ms)) or rate_updates.is_due(workspace.paths.rates, now_ms)
 
 
-async def renew(settings: Settings, data: GeoFolder, now_ms: int, *, all_of_it: bool = True) -> UpdateReport:
-    """Download everything, or only what is out of date."""
+async def renew(workspace: Workspace, *, all_of_it: bool = True) -> UpdateReport:
+    """Download geo data and exchange rates: all, or only what is out of date."""
+    settings, now_ms = workspace.settings, workspace.world.now_ms()
+    base_url = settings.base_url or None
     wanted = wanted_data(settings, now_ms)
     if not all_of_it:
-        wanted = due(data, wanted, now_ms)
-    async with fetching(settings.base_url or None, settings.allow_hosts) as fetch:
-        return await update(data, wanted, fetch=fetch, now_ms=now_ms)
+        wanted = due(workspace.addresses, wanted, now_ms)
+    async with fetching(base_url, settings.allow_hosts) as fetch:
+        report = await update(workspace.addresses, wanted, fetch=fetch, now_ms=now_ms)
+        if not (all_of_it or rate_updates.is_due(workspace.paths.rates, now_ms)):
+            return report
+        try:
+            changed = await rate_updates.renew(workspace.paths.rates, fetch, base_url=base_url, now_ms=now_ms)
+        except FailedError as error:
+            return replace(report, failed={**report.failed, rate_updates.NAME: str(error)})
+    if changed:
+        return replace(report, renewed=(*report.renewed, rate_updates.NAME))
+    return replace(report, unchanged=(*report.unchanged, rate_updates.NAME))
 
 
 def _keys(settings: Settings) -> PublisherKeys:
@@ -72,7 +89,7 @@ class GeoUpdates:
         workspace = self._workspace
         if self._child.is_running() or not workspace.settings.renew:
             return
-        if is_due(workspace.settings, workspace.addresses, workspace.world.now_ms()):
+        if is_due(workspace, workspace.settings):
             self._child.start()
 
     def stop(self) -> None:

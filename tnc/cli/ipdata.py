@@ -111,9 +111,7 @@ def update(context: CliContext, only_due: bool, as_json: bool) -> None:
     if only_due:
         lower_priority()
     with context.workspace() as workspace:
-        report = asyncio.run(
-            renew(workspace.settings, workspace.addresses, workspace.world.now_ms(), all_of_it=not only_due),
-        )
+        report = asyncio.run(renew(workspace, all_of_it=not only_due))
     if as_json:
         print_json(msgspec.to_builtins(report))
     else:

@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date as Date
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,10 @@ DatedRates = Mapping[str, Sequence[tuple[int, float]]]
 _EPOCH: Final = Date(1970, 1, 1).toordinal()
 _EURO: Final = "EUR"
 _SHIPPED: Final = Path(__file__).parent / "data" / "eurofxref.csv"
+_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
 _NOTHING: Final = ("", "N/A")
 
 
@@ -27,32 +32,47 @@ def read_dated_rates(path: Path, home: str) -> DatedRates:
     publishes it. Raises InvalidError that names the file and the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise InvalidError(f"the rates in {path} cannot be read: {error}.") from error
+    return parse_dated_rates(text, home, where=str(path))
+
+
+def parse_dated_rates(text: str, home: str, *, where: str) -> DatedRates:
+    """The rates in the text of such a file; errors call it `where`. Raises InvalidError."""
     found: dict[str, dict[int, float]] = {}
-    for line, day, currency, worth in _rates(path, lines, home):
+    for line, day, currency, worth in _rates(where, text.splitlines(), home):
         if currency not in CURRENCIES or not 0 < worth < math.inf:
-            raise _invalid(path, line, "a currency of ISO 4217 and a rate above 0 are needed")
+            raise _invalid(where, line, "a currency of ISO 4217 and a rate above 0 are needed")
         found.setdefault(currency, {})[day] = worth
     return {currency: sorted(days.items()) for currency, days in found.items() if currency != home}
 
 
 @cache
-def built_in_rates(home: str) -> Mapping[str, float]:
-    """What one unit of each currency was worth in `home` on the day of the European Central Bank's file that is shipped
-    with the program. Empty when the bank does not quote `home`.
+def shipped_rates(home: str = _EURO) -> DatedRates:
+    """The European Central Bank's file that is shipped with the program. Empty when the bank does not quote `home`."""
+    return read_dated_rates(_SHIPPED, home)
+
+
+def newest_rates(home: str, downloaded: Path) -> Mapping[str, float]:
+    """What one unit of each currency was worth in `home` on the newest day of the bank's rates that are here.
+
+    `downloaded` need not exist; a damaged file counts as missing.
     """
-    return {currency: rates[-1][1] for currency, rates in read_dated_rates(_SHIPPED, home).items()}
+    try:
+        rates = read_dated_rates(downloaded, home) if downloaded.exists() else shipped_rates(home)
+    except InvalidError:
+        rates = shipped_rates(home)
+    return {currency: days[-1][1] for currency, days in rates.items()}
 
 
-def _rates(path: Path, lines: Sequence[str], home: str) -> Iterator[tuple[int, int, str, float]]:
+def _rates(where: str, lines: Sequence[str], home: str) -> Iterator[tuple[int, int, str, float]]:
     """Line, day, currency, and what one unit is worth in `home`."""
     header, *rows = [[cell.strip() for cell in cells] for cells in csv.reader(lines)] or [[]]
     columns = [name.lower() for name in header]
     is_long = {"day", "currency", "rate"} <= set(columns)
     if not is_long and (len(header) < 2 or columns[0] not in ("day", "date")):
-        raise _invalid(path, 1, "the columns day, currency and rate are needed, or date and one for each currency")
+        raise _invalid(where, 1, "the columns day, currency and rate are needed, or date and one for each currency")
     for line, cells in enumerate(rows, start=2):
         try:
             if is_long and any(cells):
@@ -61,7 +81,7 @@ def _rates(path: Path, lines: Sequence[str], home: str) -> Iterator[tuple[int, i
             elif any(cells):
                 yield from _of_euro(line, header, cells, home)
         except (ValueError, KeyError, ZeroDivisionError) as error:
-            raise _invalid(path, line, "a day like 2026-11-23 and plain decimal numbers are needed") from error
+            raise _invalid(where, line, "a day like 2026-11-23 and plain decimal numbers are needed") from error
 
 
 def _of_euro(
@@ -74,8 +94,12 @@ def _of_euro(
 
 
 def _day(text: str) -> int:
-    return Date.fromisoformat(text).toordinal() - _EPOCH
+    """`2026-11-23`, or `23 November 2026` as in the bank's daily file."""
+    with suppress(ValueError):
+        return Date.fromisoformat(text).toordinal() - _EPOCH
+    day, month, year = text.split(" ")
+    return Date(int(year), _MONTHS.index(month) + 1, int(day)).toordinal() - _EPOCH
 
 
-def _invalid(path: Path, line: int, why: str) -> InvalidError:
-    return InvalidError(f"the rates in {path}, line {line}: {why}.")
+def _invalid(where: str, line: int, why: str) -> InvalidError:
+    return InvalidError(f"the rates in {where}, line {line}: {why}.")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tnc.core.errors import FailedError, InvalidError, NotFoundError
-from tnc.core.exchange import built_in_rates, read_dated_rates
+from tnc.core.exchange import newest_rates, read_dated_rates
 from tnc.core.fields import money
 from tnc.core.models import SUBS, WorkspaceId
 from tnc.reports.columns.archive import MIN_GROUP, OTHER, ArchivedDay, archived_dates
@@ -72,13 +72,17 @@ class Exchange:
 
 
 def exchange_of(workspace: Workspace) -> Exchange:
-    """The workspace's currency and exchange rates: the owner's, else those shipped with the program.
+    """The workspace's currency and exchange rates: the owner's, else those downloaded or shipped with the program.
 
     Raises what `read_dated_rates` raises.
     """
     home, file = workspace.settings.currency, workspace.settings.rates_file
     dated = read_dated_rates(Path(file), home) if file else {}
-    return Exchange(home=home, rates={**built_in_rates(home), **dict(workspace.settings.rates), home: 1.0}, dated=dated)
+    return Exchange(
+        home=home,
+        rates={**newest_rates(home, workspace.paths.rates), **dict(workspace.settings.rates), home: 1.0},
+        dated=dated,
+    )
 
 
 class Reports:

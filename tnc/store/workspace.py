@@ -100,6 +100,11 @@ class Paths:
         """What is known about the time: `tnc.store.clock_check`."""
         return self.data / "clock.json"
 
+    @property
+    def rates(self) -> Path:
+        """Exchange rates that were downloaded."""
+        return self.data / "ecb-rates.csv"
+
     def files(self) -> Iterator[Path]:
         """Every file that must not contain plain text: all but the owner's files and geo data."""
         for path in sorted(self.data.rglob("*")):
