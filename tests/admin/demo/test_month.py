@@ -9,9 +9,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,13 +24,15 @@ from tnc.admin.demo.receiver import receiver_address
 from tnc.admin.services import Services
 from tnc.core.clock import DAY_MS, World, id_time_ms
 from tnc.core.errors import InvalidError, RefusedError, UnavailableError
+from tnc.core.fields import click_json
 from tnc.core.formats import parse_listen_address
 from tnc.core.models import Click, ClickHistory
 from tnc.core.settings import Settings
 from tnc.reports.columns.columns import Columns
 from tnc.reports.query import ReportQuery
 from tnc.reports.run import run_report
-from tnc.store.days.transactions import ReadOnly
+from tnc.store.days.click_log import Days
+from tnc.store.days.transactions import OfflineWriter, ReadOnly
 from tnc.store.keys.keyring import new_key_text
 from tnc.store.workspace import Workspace
 from tnc.tracking.explain import explain
@@ -278,3 +282,44 @@ def test_demo_devices_have_the_names_that_tnc_gives_them(machine: Machine) -> No
         assert result[name] == getattr(machine, name)
     for name in ("brand", "model", "os_version"):
         assert result[name] in {None, getattr(machine, name)}
+
+
+def test_its_clicks_imported_elsewhere_give_the_same_reports(demo: Demo, tmp_path: Path) -> None:
+    lines = [
+        json.dumps(click_json(history, destination=demo.workspace.destination(history.click))).encode()
+        for history in demo.histories
+        if not history.click.erased  # what is left of an erasure is in no click log, so it cannot be taken elsewhere
+    ]
+    settings = new_workspace(tmp_path / "elsewhere")
+    with (
+        Workspace(settings, at_the_end(), to_write=True) as workspace,
+        closing(Days(workspace.paths.days, workspace.keyring, workspace.dictionary)) as days,
+    ):
+        result = Services(workspace, OfflineWriter(days)).imports.add(lines, file="clicks.jsonl")
+        assert (result["added"], result["refused"]) == (len(lines), 0), result["errors"][:3]
+        questions = [
+            ReportQuery(by=by, start="31d", time=time, where=("country!=erased",))
+            for by in (
+                ("campaign", "source", "flow"),
+                ("offer", "lander", "network"),
+                ("country", "device"),
+                ("day", "sub1"),
+            )
+            for time in ("click", "conversion")
+        ]
+        here, there = _reports(demo.workspace, questions), _reports(workspace, questions)
+    assert here[0]["totals"]["sales"] > 50
+    for mine, theirs in zip(here, there, strict=True):
+        assert mine["rows"] == theirs["rows"]
+        assert mine["totals"] == theirs["totals"]
+
+
+def _reports(workspace: Workspace, questions: list[ReportQuery]) -> list[dict[str, Any]]:
+    """Without what is in no click log: opted-out visits and erased clicks."""
+    with Columns(workspace.paths.columns) as columns:
+        found = [run_report(workspace, columns, each).to_json() for each in questions]
+    for result in found:
+        for row in (*result["rows"], result["totals"]):
+            del row["opted_out"], row["opted_out_cost"]
+        result["rows"] = [row for row in result["rows"] if any(row[name] for name in ("visits", "conversions"))]
+    return found
