@@ -155,6 +155,7 @@ def sources(identity: str) -> SearchStrategy[Source]:
         click_id=optional(names),
         cost=optional(names),
         params=st.dictionaries(st.sampled_from(SUBS), names, max_size=4),
+        keep=st.lists(st.sampled_from(SUBS), unique=True, max_size=3).map(tuple),
         postback=optional(st.builds(Postback, url=urls, on=events, method=choices(Postback, "method"))),
         **flags,
     )

@@ -1,6 +1,6 @@
 """Reports equal a separate recount in plain Python, cell by cell and to the micro."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date as Date
 from datetime import timedelta
@@ -16,6 +16,7 @@ from tnc.core.clock import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.core.fields import money
 from tnc.core.models import MAIN, SUBS, CampaignId, LanderClick, LanderId, WorkspaceId
+from tnc.reports.columns.cardinality import Verdict
 from tnc.reports.columns.columns import Columns
 from tnc.reports.dimensions import DIMENSIONS, METRICS
 from tnc.reports.query import EventTime, ReportQuery, ResolvedQuery
@@ -44,6 +45,7 @@ class ClickStore:
         return day
 
     def replace(self, days: Days) -> None:
+        (self.columns.folder / MAIN / "repeating.json").unlink(missing_ok=True)
         for date in self.days[MAIN]:
             self.columns.remove(MAIN, date)
         self.days[MAIN] = days
@@ -362,6 +364,70 @@ def test_days_add_up_in_zones_that_changed_lately(store: ClickStore, zone: str) 
 
     assert [(row["day"], row["visits"]) for row in rows] == [("2026-11-16", 96)]
     assert [(row["hour"], row["visits"]) for row in hours] == [(f"2026-11-16T{hour:02}:00", 4) for hour in range(24)]
+
+
+def subs_of(result: ReportResult) -> dict[Any, int]:
+    return {row["sub1"]: row["visits"] for row in result.rows}
+
+
+def keeping(store: ClickStore, *subs: str) -> Reports:
+    known = {("ads", sub): Verdict.LABEL for sub in subs}
+    dates = store.reports._dates
+    return Reports(store.columns, open_day=store._open, dates=dates, known=known)
+
+
+def test_kept_parameters_are_readable_from_the_first_click(store: ClickStore) -> None:
+    day = Day()
+    for number in range(40):
+        placement, ad = f"site{number % 24}", f"{120_211_000_000_000 + number}"
+        day.add(click(day_start_ms(DATE) + number, subs={"sub1": placement, "sub2": ad, "sub3": "ann@example.com"}))
+    store.replace({DATE: day})
+    query = ReportQuery(by=("sub1", "sub2", "sub3")).resolve(MAIN, NOW_MS)
+
+    guarded = store.reports.run(query)
+    kept = keeping(store, "sub1", "sub2", "sub3").run(query)
+    again = store.reports.run(query)
+
+    assert [*guarded.rows[0].values()][:3] == [None, None, None]
+    assert any('write keep = ["sub1"] in the source ads' in note for note in guarded.notes)
+    assert {row["sub1"] for row in kept.rows} == {f"site{number}" for number in range(24)}
+    assert len({row["sub2"] for row in kept.rows}) == 40
+    assert {row["sub3"] for row in kept.rows} == {None}, "an e-mail address is never written"
+    assert again.rows == guarded.rows, "and are withheld again when the owner keeps them no more"
+
+
+def many_days(value: Callable[[int], str], ip: Callable[[int], str | None], *, days: int = 20) -> Days:
+    found = {}
+    for number in range(days):
+        date = DATE - timedelta(days=number)
+        day = found[date] = Day()
+        for each in range(200):
+            at_ms, index = day_start_ms(date) + each, number * 200 + each
+            day.add(click(at_ms, subs={"sub1": value(index)}, visit={"ip": ip(index)}))
+    return found
+
+
+def test_placements_that_repeat_over_days_are_readable(store: ClickStore) -> None:
+    """On each day all 200 clicks have placements of their own; over 20 days every placement gets 11 clicks."""
+    ip = "10.{}.{}.7".format
+    store.replace(many_days(lambda index: f"site{index * 7919 % 360}", lambda index: ip(index % 250, index // 250)))
+
+    result = store.ask(by=["sub1"], start="2026-03-01")
+
+    assert subs_of(result) == {f"site{number}": pytest.approx(11, abs=1) for number in range(360)}
+    assert result.notes == []
+
+
+def test_people_that_come_back_every_day_are_not(store: ClickStore) -> None:
+    store.replace(many_days(lambda index: f"member{index % 200}", lambda index: f"10.7.{index % 200}.9"))
+
+    assert subs_of(store.ask(by=["sub1"], start="2026-03-01")) == {None: 4_000}
+
+
+def test_identifiers_stay_out_over_many_days(store: ClickStore) -> None:
+    store.replace(many_days(lambda index: f"click{index}", lambda _: None))
+
+    assert subs_of(store.ask(by=["sub1"], start="2026-03-01")) == {None: 4_000}
 
 
 def test_hours_follow_half_hour_zones_and_summer_time(store: ClickStore) -> None:

@@ -224,6 +224,10 @@ SOURCE: Final = Table(
             shape=MapOf(Choice(SUBS, "one of sub1 to sub20"), PARAMETER),
             text="sub1 to sub20, and the parameter of the source for each",
         ),
+        keep=Key(
+            shape=ListOf(Choice(SUBS, "one of sub1 to sub20")),
+            text="of sub1 to sub20 those with placements, ads or creatives: never taken for identifiers in reports",
+        ),
         postback=Key(shape=POSTBACK, text="sends conversions to the source: the short form of a destination"),
         paused=_PAUSED,
         archived=_ARCHIVED,

@@ -88,6 +88,7 @@ class Source:
     click_id: str | None = None
     cost: str | None = None
     params: dict[str, str] = field(default_factory=dict)  # our sub1..sub20 <- their query parameter
+    keep: tuple[str, ...] = ()  # of sub1..sub20: placements, ads, creatives, which reports always show
     postback: Postback | None = None
     paused: bool = False
     archived: bool = False

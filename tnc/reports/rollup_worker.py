@@ -14,6 +14,7 @@ from tnc.core.logging import set_up_logs
 from tnc.core.process import lower_priority
 from tnc.core.settings import Settings
 from tnc.reports.columns.columns import Columns
+from tnc.reports.run import known_parameters
 from tnc.store.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def main() -> None:
 def archive(workspace: Workspace, columns: Columns, date: Date) -> None:
     try:
         with workspace.histories.stored_day(date) as reader:
-            columns.catch_up(workspace.id, date, reader, over=True)
+            columns.catch_up(workspace.id, date, reader, over=True, known=known_parameters(workspace))
             columns.roll_up(workspace.id, date, reader.search.visitor_numbers())
     except NotFoundError:
         log.warning("a day was deleted before it was archived", extra={"date": date.isoformat()})

@@ -9,17 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import date as Date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tnc.core.errors import FailedError, InvalidError, NotFoundError
 from tnc.core.exchange import newest_rates, read_dated_rates
 from tnc.core.fields import money
-from tnc.core.models import SUBS, WorkspaceId
+from tnc.core.models import SUBS, Click, WorkspaceId
 from tnc.reports.columns.archive import MIN_GROUP, OTHER, ArchivedDay, archived_dates
+from tnc.reports.columns.cardinality import NOTHING_KNOWN, Known, ParameterKey, Verdict
 from tnc.reports.columns.columns import Columns, DaySource
 from tnc.reports.columns.day_folder import DayFolder
 from tnc.reports.columns.duck import Duck, UnreadableError, Values
+from tnc.reports.columns.repeating import RepeatingFile, examine
 from tnc.reports.dimensions import AMOUNT_COUNTS, DIMENSIONS, METRICS, MONEY_SUMS, SUMS, UNKNOWN, Dimension, Metric
 from tnc.reports.query import ReportQuery, ResolvedQuery
 from tnc.reports.result import UNCONVERTED, Cell, ReportResult, Row, unconverted_text
@@ -41,9 +44,18 @@ def run_report(workspace: Workspace, columns: Columns, query: ReportQuery) -> Re
         columns,
         open_day=lambda _workspace, date: workspace.histories.day(date),
         dates=lambda _workspace: _dates_until_today(workspace),
+        known=known_parameters(workspace),
         sums_ended=last_ended("rollups", workspace.settings, workspace.world.now_ms()),
     )
     return reports.run(resolved, exchange_of(workspace))
+
+
+def known_parameters(workspace: Workspace) -> dict[ParameterKey, Verdict]:
+    """The parameters whose values repeat over days, and those that the present configuration keeps."""
+    repeating = dict.fromkeys(RepeatingFile(workspace.paths.columns / workspace.id).repeating(), Verdict.PLAIN_ONLY)
+    _, configuration = workspace.configuration()
+    kept = {(str(source.id), sub): Verdict.LABEL for source in configuration.sources.values() for sub in source.keep}
+    return repeating | kept
 
 
 def _dates_until_today(workspace: Workspace) -> list[Date]:
@@ -90,7 +102,16 @@ class Reports:
     raises NotFoundError. `sums_ended`: the newest day whose archived sums are past their retention time.
     """
 
-    def __init__(self, columns: Columns, *, open_day: OpenDay, dates: Dates, sums_ended: Date = Date.min) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        *,
+        open_day: OpenDay,
+        dates: Dates,
+        known: Known = NOTHING_KNOWN,
+        sums_ended: Date = Date.min,
+    ) -> None:
+        self._known = dict(known)
         self._columns = columns
         self._open_day = open_day
         self._dates = dates
@@ -115,6 +136,8 @@ class Reports:
 
     def _compute(self, query: ResolvedQuery, exchange: Exchange) -> ReportResult:
         dates = self._catch_up(query)
+        if self._examine_parameters(query):
+            dates = self._catch_up(query)
         archived = self._archived(query)
         with self._columns.reading(query.workspace, dates) as live:
             return _query_columns(self._columns.duck, query, live, exchange, archived)
@@ -133,11 +156,36 @@ class Reports:
         for date in self._needed(query):
             try:
                 with self._open_day(query.workspace, date) as source:
-                    self._columns.catch_up(query.workspace, date, source, over=date != newest)
+                    self._columns.catch_up(query.workspace, date, source, over=date != newest, known=self._known)
             except NotFoundError:
                 continue  # deleted just now: its retention period ended
             live.append(date)
         return live
+
+    def _examine_parameters(self, query: ResolvedQuery) -> bool:
+        """Look at free parameters of the query over several days. True when more is known now than before."""
+        if not {*query.by, *(each.dimension for each in query.where)} & {*SUBS}:
+            return False
+        file = RepeatingFile(self._columns.folder / query.workspace)
+        before = file.examined()
+        days = self._columns.parameters(query.workspace, self._dates(query.workspace))
+        after = examine(days, before, partial(self._read_clicks, query.workspace))
+        if after == before:
+            return False
+        file.save(after)
+        repeating = {(each.source, each.sub) for each in after if each.repeats}
+        kept = {key: verdict for key, verdict in self._known.items() if verdict is Verdict.LABEL}
+        known = dict.fromkeys(repeating, Verdict.PLAIN_ONLY) | kept
+        changed, self._known = known != self._known, known
+        return changed
+
+    def _read_clicks(self, workspace: WorkspaceId, date: Date, seqs: Sequence[int]) -> list[Click]:
+        try:
+            with self._open_day(workspace, date) as source:
+                found = [next(source.clicks(seq - 1), None) for seq in seqs]
+        except NotFoundError:
+            return []
+        return [each[1] for seq, each in zip(seqs, found, strict=True) if each is not None and each[0] == seq]
 
 
 def _query_columns(
@@ -384,11 +432,15 @@ def _withheld_notes(query: ResolvedQuery, live: Mapping[Date, DayFolder]) -> lis
         for record in folder.state.parameters:
             if record.sub in names and record.withheld:
                 clicks[record.sub, record.source] += record.withheld
-    return [
-        f"{sub}{f' of the source {source}' if source else ''}: the values of {count} clicks are left out and read "
-        f"`{UNKNOWN}`, because they look like identifiers of clicks or people."
-        for (sub, source), count in sorted(clicks.items())
-    ]
+    return [_withheld_note(sub, source, count) for (sub, source), count in sorted(clicks.items())]
+
+
+def _withheld_note(sub: str, source: str, count: int) -> str:
+    of, where = (f" of the source {source}", f"the source {source}") if source else ("", "a source of the campaign")
+    return (
+        f"{sub}{of}: the values of {count} clicks are left out and read `{UNKNOWN}`: they look like identifiers "
+        f'of clicks or people. If they are placements, ads or creatives, write keep = ["{sub}"] in {where}.'
+    )
 
 
 def _dimension_value(dimension: Dimension, text: str | None) -> Cell:

@@ -3,6 +3,7 @@
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from tnc.campaigns.export import export_toml
 from tnc.campaigns.platforms.registry import PLATFORMS
@@ -100,6 +101,14 @@ def _source_steps(template: SourceTemplate, domain: str) -> Iterator[str]:
         yield template.dedup_note
 
 
+# Parameters that name a placement, an ad or a part of it. Not among them: what stands for a click or a person, such as
+# `auction_id`, `uid`, `gaid`, `ip`, `query` or `timestamp`.
+_PLACE: Final = re.compile(
+    r"campaign|ad_?set|ad_?group|ad_?(name|title|id|type|zone|size|ext)\b|creative|banner|placement|zone|site|spot|"
+    r"section|widget|publisher|pub_?id|keyword|target_?id|block|feed|headline|^title|asset|flight|supply|domain|host|sub_source"
+)
+
+
 def _source(template: SourceTemplate, values: Mapping[str, str]) -> dict[SourceId, Source]:
     named = dict(zip(_subs(template), SUBS, strict=False))
     clicked = template.auto_click_param or ("click_id" if template.click_id else None)
@@ -111,6 +120,7 @@ def _source(template: SourceTemplate, values: Mapping[str, str]) -> dict[SourceI
             click_id=clicked,
             cost="cost" if template.cost else None,
             params={sub: name for name, sub in named.items()},
+            keep=tuple(sub for name, sub in named.items() if _PLACE.search(name)),
             postback=_postback(template, named, values),
             paused=template.confidence == "memory",
         )

@@ -1,7 +1,8 @@
 """The cardinality check: free parameters that turn out to be identifiers stay out of the columns.
 
 Owners put placements and creatives into `sub1`..`sub20`, and sometimes click ids or e-mail addresses. Each parameter
-of each source is checked over one day: many different values for few clicks make it an identifier.
+of each source is checked over one day: many different values for few clicks make it an identifier. Parameters that
+the owner says name placements (`keep` of the source) are never identifiers; personal values stay out of them, too.
 """
 
 import ipaddress
@@ -63,12 +64,17 @@ def _is_ip(text: str) -> bool:
 class Verdict(Enum):
     """What a parameter of one source is, by its clicks so far."""
 
-    TOO_FEW = auto()  # fewer than MIN_CLICKS clicks: only plain values are written
-    LABEL = auto()  # values repeat: all but personal ones are written
+    PLAIN_ONLY = auto()  # too few clicks to tell, or identifiers on this day that repeat over days: only plain values
+    LABEL = auto()  # values repeat, or the owner keeps them: all but personal ones are written
     IDENTIFIER = auto()  # nearly every click has its own value: none is written
 
 
 ParameterKey = tuple[str, str]  # source ("" without one) and sub
+Known = Mapping[ParameterKey, Verdict]
+"""What is known about parameters beside the day: `LABEL` where the owner keeps one (placements, ads, creatives),
+`PLAIN_ONLY` where its values repeat over days with other visitors (`tnc.reports.columns.repeating`).
+"""
+NOTHING_KNOWN: Final[Known] = {}
 
 
 class Counts(NamedTuple):
@@ -81,7 +87,7 @@ class Counts(NamedTuple):
     def written(self, verdict: Verdict) -> int:
         """How many of them have their value in the columns under a verdict."""
         match verdict:
-            case Verdict.TOO_FEW:
+            case Verdict.PLAIN_ONLY:
                 return self.plain
             case Verdict.LABEL:
                 return self.plain + self.identifier_like
@@ -108,6 +114,7 @@ class _Parameter:
     after that, and does not depend on the order of the clicks.
     """
 
+    known: Verdict | None = None  # by the owner (LABEL) or by other days (PLAIN_ONLY)
     personal: int = 0
     identifier_like: int = 0
     plain: int = 0
@@ -119,11 +126,11 @@ class _Parameter:
         self.personal += shape is ValueShape.PERSONAL
         self.identifier_like += shape is ValueShape.IDENTIFIER_LIKE
         self.plain += shape is ValueShape.PLAIN
-        if value not in self.values and _is_sampled(value, self.level):
+        if value not in self.values and is_sampled(value, self.level):
             self.values[value] = seq
             while len(self.values) > _MAX_EXACT_VALUES:
                 self.level += 1
-                self.values = {each: first for each, first in self.values.items() if _is_sampled(each, self.level)}
+                self.values = {each: first for each, first in self.values.items() if is_sampled(each, self.level)}
 
     @property
     def counts(self) -> Counts:
@@ -131,15 +138,17 @@ class _Parameter:
 
     @property
     def verdict(self) -> Verdict:
+        if self.known is Verdict.LABEL:
+            return Verdict.LABEL
         clicks = self.personal + self.identifier_like + self.plain
         if clicks < MIN_CLICKS:
-            return Verdict.TOO_FEW
+            return Verdict.PLAIN_ONLY
         different = len(self.values) << self.level
-        return Verdict.IDENTIFIER if different * 2 > clicks else Verdict.LABEL
+        return self.known or Verdict.IDENTIFIER if different * 2 > clicks else Verdict.LABEL
 
     def allows(self, value: str) -> bool:
         match self.verdict:
-            case Verdict.TOO_FEW:
+            case Verdict.PLAIN_ONLY:
                 return shape_of(value) is ValueShape.PLAIN
             case Verdict.LABEL:
                 return shape_of(value) is not ValueShape.PERSONAL
@@ -147,7 +156,7 @@ class _Parameter:
                 return False
 
 
-def _is_sampled(value: str, level: int) -> bool:
+def is_sampled(value: str, level: int) -> bool:
     return crc32(value.encode()) & ((1 << level) - 1) == 0
 
 
@@ -157,16 +166,24 @@ Snapshot = Mapping[ParameterKey, tuple[Counts, Verdict]]
 class CardinalityCheck:
     """Checks the parameters of one day, click by click. Its verdicts depend only on the clicks, not on their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Known = NOTHING_KNOWN) -> None:
+        self._known = known
         self._parameters: dict[ParameterKey, _Parameter] = {}
 
     @classmethod
-    def resume(cls, records: Iterable[ParameterRecord], read: Callable[[int], Click | None]) -> Self:
+    def resume(
+        cls,
+        records: Iterable[ParameterRecord],
+        read: Callable[[int], Click | None],
+        known: Known = NOTHING_KNOWN,
+    ) -> Self:
         """The check that made these records. `read` returns a click by its number, None when it was deleted."""
-        check = cls()
+        check = cls(known)
         clicks: dict[int, Click | None] = {}
         for record in records:
-            parameter = _Parameter(*record.counts, level=record.level)
+            parameter = check._new((record.source, record.sub))
+            parameter.personal, parameter.identifier_like, parameter.plain = record.counts
+            parameter.level = record.level
             for seq in record.seen_at:
                 click = clicks[seq] = clicks[seq] if seq in clicks else read(seq)
                 value = None if click is None else click.visit.subs.get(record.sub)
@@ -188,12 +205,15 @@ class CardinalityCheck:
             for (source, sub), parameter in sorted(self._parameters.items(), key=lambda item: item[0])
         ]
 
+    def _new(self, key: ParameterKey) -> _Parameter:
+        return _Parameter(known=self._known.get(key))
+
     def count(self, seq: int, click: Click) -> None:
         source = click.source or ""
         for sub, value in click.visit.subs.items():
             parameter = self._parameters.get((source, sub))
             if parameter is None:
-                parameter = self._parameters[source, sub] = _Parameter()
+                parameter = self._parameters[source, sub] = self._new((source, sub))
             parameter.count(seq, value)
 
     def allowed(self, click: Click) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Self
 from tnc.core.errors import FailedError
 from tnc.core.models import WorkspaceId
 from tnc.reports.columns.archive import ArchivedDay
+from tnc.reports.columns.cardinality import NOTHING_KNOWN, Known, ParameterRecord
 from tnc.reports.columns.day_folder import DayFolder, columns_lock, remove_day_folder
 from tnc.reports.columns.duck import Duck, UnreadableError, Values
 from tnc.reports.columns.feed import CatchUpResult, DaySource, Feed
@@ -32,20 +33,28 @@ class Columns:
     def __exit__(self, *_: object) -> None:
         self.duck.close()
 
-    def catch_up(self, workspace: WorkspaceId, date: Date, source: DaySource, *, over: bool = False) -> CatchUpResult:
+    def catch_up(
+        self,
+        workspace: WorkspaceId,
+        date: Date,
+        source: DaySource,
+        *,
+        over: bool = False,
+        known: Known = NOTHING_KNOWN,
+    ) -> CatchUpResult:
         """Write what is new in the source. `over`: the day gets no more clicks, so its files are merged into one
-        of each kind.
+        of each kind. `known`: about its parameters, beside the day.
 
         A damaged day is made again. Raises FailedError when that does not work either.
         """
         with self._lock(workspace, fcntl.LOCK_EX):
             folder = self._day_folder(workspace, date)
             try:
-                return Feed(self.duck, folder, source).run(over=over)
+                return Feed(self.duck, folder, source, known).run(over=over)
             except UnreadableError:
                 folder.remove()
             try:
-                return Feed(self.duck, self._day_folder(workspace, date), source).run(over=over)
+                return Feed(self.duck, self._day_folder(workspace, date), source, known).run(over=over)
             except UnreadableError as error:
                 raise FailedError(
                     f"the report columns of {date} cannot be written: {error}. Clicks are not affected. "
@@ -57,6 +66,11 @@ class Columns:
         with self._lock(workspace, fcntl.LOCK_EX):
             day = ArchivedDay(self.folder / workspace, date)
             DayRollup(self.duck, self._day_folder(workspace, date), day).make(visitors)
+
+    def parameters(self, workspace: WorkspaceId, dates: Iterable[Date]) -> dict[Date, list[ParameterRecord]]:
+        """What is known of the free parameters of these days, as far as their columns have come."""
+        with self._lock(workspace, fcntl.LOCK_SH):
+            return {date: self._day_folder(workspace, date).state.parameters for date in dates}
 
     def remove(self, workspace: WorkspaceId, date: Date) -> None:
         """Remove a day. The next `catch_up` writes again what its source still has."""

@@ -37,6 +37,7 @@ class State(Struct, kw_only=True):
     events: int = -1  # last event that was written
     parts: dict[Kind, list[Part]] = {}
     parameters: list[ParameterRecord] = field(name="guard", default_factory=list)
+    known: list[tuple[str, str, str]] = []  # source, sub and verdict: what was known about the parameters above
     opted_out: list[OptedOutVisits] = []
 
 

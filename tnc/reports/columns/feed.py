@@ -16,7 +16,7 @@ import msgspec
 from tnc.core.clock import QUARTER_MS
 from tnc.core.conversions import fold
 from tnc.core.models import Click, Conversion, ConversionChange, Event, FilterChange, LabelChange, LanderClick
-from tnc.reports.columns.cardinality import CardinalityCheck
+from tnc.reports.columns.cardinality import NOTHING_KNOWN, CardinalityCheck, Known
 from tnc.reports.columns.day_folder import DayFolder, Part, State, files_to_merge
 from tnc.reports.columns.duck import Duck, Values
 from tnc.reports.columns.schema import COLUMNS, INVALID, LABELS, LANDER_VIEW, VISIT, Kind, click_row, label_row
@@ -64,7 +64,8 @@ class CatchUpResult:
 class Feed:
     """Brings the columns of one day up to date with its source."""
 
-    def __init__(self, duck: Duck, folder: DayFolder, source: DaySource) -> None:
+    def __init__(self, duck: Duck, folder: DayFolder, source: DaySource, known: Known = NOTHING_KNOWN) -> None:
+        self._known = known
         self._duck = duck
         self._folder = folder
         self._source = source
@@ -75,6 +76,8 @@ class Feed:
         """`over`: the day gets no more clicks, so its files are merged into one of each kind."""
         self._over = over
         self._folder.sweep()
+        if self._is_other_now():
+            self._reset(State())
         latest_click, latest_event = self._source.latest()
         if latest_click < self._folder.state.clicks or latest_event < self._folder.state.events:
             self._reset(State())  # the day file was replaced, perhaps by an older copy
@@ -84,6 +87,17 @@ class Feed:
         self._merge("clicks", most=1 if over else _MOST_PARTS)
         self._merge("landers", most=1 if over else _MOST_PARTS)
         return CatchUpResult(clicks=clicks, events=events, rebuilt=self._rebuilt)
+
+    def _known_here(self) -> list[tuple[str, str, str]]:
+        """What is known about the parameters of this day."""
+        keys = ((each.source, each.sub) for each in self._folder.state.parameters)
+        return [(*key, self._known[key].name) for key in keys if key in self._known]
+
+    def _is_other_now(self) -> bool:
+        """Whether values would be written that were withheld, or the other way round."""
+        before, now = {*self._folder.state.known}, {*self._known_here()}
+        withheld = {(each.source, each.sub) for each in self._folder.state.parameters if each.withheld}
+        return bool({(source, sub) for source, sub, _ in now - before} & withheld or before - now)
 
     def _feed_opted_out(self) -> None:
         """These are counters, not numbered records: they are few, and read whole each time."""
@@ -99,12 +113,12 @@ class Feed:
     # ------------------------------------------------------------------------------------------ clicks
 
     def _feed_clicks(self, latest: int) -> int:
-        check = CardinalityCheck.resume(self._folder.state.parameters, self._read_click)
+        check = CardinalityCheck.resume(self._folder.state.parameters, self._read_click, self._known)
         count = 0
         while batch := self._next_clicks(latest):
             count += len(batch)
             if self._count_parameters(check, batch):
-                self._reset(State(counted=batch[-1][0], parameters=check.records()))
+                self._reset(State(counted=batch[-1][0], parameters=check.records(), known=self._known_here()))
             else:
                 self._write_clicks(batch, check)
         if latest > self._folder.state.clicks:  # the last ones were erased
@@ -147,6 +161,7 @@ class Feed:
             select = f"select {_columns('clicks', shown)} from {values.json(spool, _CLICK_SPOOL)}"
             self._append("clicks", first, last, select, values)
         state.clicks, state.counted, state.parameters = last, max(last, state.counted), check.records()
+        state.known = self._known_here()
         self._save()
 
     # ------------------------------------------------------------------------------------------ events
