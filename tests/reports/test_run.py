@@ -36,7 +36,10 @@ class ClickStore:
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
         self.days: dict[WorkspaceId, Days] = {MAIN: {}}
-        self.reports = Reports(columns, open_day=self._open, dates=lambda workspace: list(self.days[workspace]))
+        self.reports = self._new_reports()
+
+    def _new_reports(self) -> Reports:
+        return Reports(self.columns, open_day=self._open, dates=lambda workspace: list(self.days[workspace]))
 
     def _open(self, workspace: WorkspaceId, date: Date) -> Day:
         day = self.days[workspace][date]
@@ -46,6 +49,7 @@ class ClickStore:
 
     def replace(self, days: Days) -> None:
         (self.columns.folder / MAIN / "repeating.json").unlink(missing_ok=True)
+        self.reports = self._new_reports()
         for date in self.days[MAIN]:
             self.columns.remove(MAIN, date)
         self.days[MAIN] = days
