@@ -14,8 +14,11 @@ import pytest
 from tests.privacy.small_workspace import CANARY_VISITOR, DAYS, SmallWorkspace, noon_ms, small_workspace
 from tests.store.records import PERSONAL, canary_click
 from tnc.core.clock import HOUR_MS
+from tnc.core.fields import click_json
+from tnc.core.models import LabelChange
 from tnc.privacy.data_map import MAP
 from tnc.privacy.export import TABLES, export_zip
+from tnc.privacy.requests import PrivacyRequests
 from tnc.privacy.subject import Subject
 
 ME = Subject(kind="visitor", value=CANARY_VISITOR)
@@ -61,6 +64,46 @@ def test_the_export_is_complete_by_the_data_map(full: SmallWorkspace) -> None:
         for record, name in records.items():
             held = set(table(archive, name)[0])
             assert {entry.column for entry in MAP if entry.table == record} <= held
+
+
+def test_the_export_has_every_field_that_the_command_shows(full: SmallWorkspace) -> None:
+    with copied(full) as archive:
+        copy = {click["click_id"]: click for click in table(archive, "clicks")}
+
+    for history in full.workspace.histories.newest():
+        shown = click_json(history, destination=full.workspace.destination(history.click))
+        copied_click = copy.pop(history.click.click_id, None)
+        if copied_click is not None:
+            assert {name: copied_click.get(name, "not there") for name in shown} == json.loads(json.dumps(shown))
+            assert (copied_click["lander_clicked_at"] is None) == (history.lander_clicked_at_ms is None)
+    assert copy == {}
+
+
+def test_the_export_says_what_was_recorded_before_a_change_of_traffic(full: SmallWorkspace) -> None:
+    click = canary_click("canary-relabelled", at_ms=noon_ms(DAYS[0]))
+    full.record(click, LabelChange(at_ms=noon_ms(DAYS[0]) + 1, traffic="bot", reasons=("js_webdriver",)))
+
+    with copied(full) as archive:
+        (found,) = (each for each in table(archive, "clicks") if each["click_id"] == click.click_id)
+
+    assert (found["traffic"], found["before_change"]["traffic"]) == ("bot", "human")
+
+
+def test_the_export_has_the_persons_own_privacy_requests_only(full: SmallWorkspace) -> None:
+    requests = PrivacyRequests(full.workspace, full.eraser())
+    requests.submit("question", text="Who are you?", contact="ann@example.com", browser_id=PERSONAL["browser_id"])
+    requests.add("access", channel="letter", text="A copy, please.", who={"visitor": CANARY_VISITOR})
+    requests.submit("question", text="Somebody else asks.", contact="bob@example.com", browser_id="5" * 32)
+    requests.submit("question", text="Somebody without a cookie asks.", contact="")
+
+    with copied(full) as archive:
+        asked = table(archive, "requests")
+    with copied(full, Subject(kind="browser", value=PERSONAL["browser_id"])) as archive:
+        of_browser = table(archive, "requests")
+
+    assert sorted(each["text"] for each in asked) == ["A copy, please.", "Who are you?"]
+    assert [(each["text"], each["contact"]) for each in of_browser] == [("Who are you?", "ann@example.com")]
+    assert [step["state"] for step in of_browser[0]["steps"]] == ["received"]
 
 
 def test_two_exports_of_the_same_data_are_equal(full: SmallWorkspace) -> None:
@@ -149,6 +192,9 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
 
 
 def test_the_export_matches_its_schemas_and_manifest(full: SmallWorkspace) -> None:
+    requests = PrivacyRequests(full.workspace, full.eraser())
+    requests.submit("question", text="Who are you?", contact="", browser_id=PERSONAL["browser_id"])
+
     with copied(full) as archive:
         digests = json.loads(archive.read("manifest.json"))["sha256"]
         assert set(digests) == set(archive.namelist()) - {"manifest.json"}

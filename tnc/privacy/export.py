@@ -16,16 +16,18 @@ from typing import Any, Final
 
 import msgspec
 
-from tnc.core.fields import FIELDS, Field, Kind, plain, rfc3339
-from tnc.core.models import Click, ConversionChange, FilterChange, LabelChange, LanderClick, Withdrawal
+from tnc.core.fields import FIELDS, Field, Kind, click_json, plain, rfc3339
+from tnc.core.models import Click, ClickHistory, ConversionChange, FilterChange, LabelChange, LanderClick, Withdrawal
 from tnc.privacy.journal import DayPart, VaultName
 from tnc.privacy.search import SubjectData, add_postbacks
-from tnc.privacy.subject import Subject
+from tnc.privacy.subject import Subject, SubjectKind
 from tnc.privacy.vault import Vault
 from tnc.reports.result import spreadsheet_safe
 from tnc.store.days.deliveries import DeliveryRecord
+from tnc.store.days.history import click_history
 from tnc.store.days.inbox import Call
 from tnc.store.days.writer import DayReader
+from tnc.store.requests import Request
 from tnc.store.terms import TERMS, days_of
 from tnc.store.workspace import Workspace
 
@@ -68,7 +70,26 @@ _OTHER_PROPERTIES: Final[Mapping[str, Record]] = {
     },
     "postbacks": {"at": _TEXT, "outcome": _TEXT},
 }
-TABLES: Final = ("clicks", "conversions", "lander_clicks", "judgements", "withdrawals", "deliveries", "postbacks")
+TABLES: Final = (
+    "clicks", "conversions", "lander_clicks", "judgements", "withdrawals", "deliveries", "postbacks", "requests",
+)  # fmt: skip
+_TEXT_OR_NULL: Final[Record] = {"type": ["string", "null"]}
+_LIST: Final[Record] = {"type": "array", "items": {"type": "object"}}
+# Properties of clicks.json beside the registry of click fields.
+_OF_CLICKS: Final[Mapping[str, Record]] = {
+    **dict.fromkeys(("destination", "lander_clicked_at", "offer_clicked", "network_clicked"), _TEXT_OR_NULL),
+    **dict.fromkeys(("stopped", "test", "restricted"), _BOOLEAN),
+    "conversions": _LIST,
+    "before_change": {"type": ["object", "null"]},
+}
+_OF_REQUESTS: Final[Mapping[str, Record]] = {
+    **dict.fromkeys(("request_id", "kind", "channel", "state", "received_at", "due_at"), _TEXT),
+    **dict.fromkeys(("closed_at", "evidence", "receipt_id", "duplicate_of"), _TEXT_OR_NULL),
+    **dict.fromkeys(("text", "contact", "answer", "click"), _TEXT),
+    "extended": _BOOLEAN,
+    "receivers": _LIST,
+    "steps": _LIST,
+}
 
 
 @dataclass(slots=True)
@@ -84,7 +105,7 @@ def export_zip(workspace: Workspace, vaults: Mapping[VaultName, Vault], subject:
     copy, found = ExportedData(), SubjectData()
     for name, vault in vaults.items():
         for date in vault.dates():
-            if _is_withheld(workspace, name, date):
+            if is_withheld(workspace, name, date):
                 continue
             with vault.reader(date) as reader:
                 for seq, click in subject.clicks(reader, exact_only=True):
@@ -92,6 +113,7 @@ def export_zip(workspace: Workspace, vaults: Mapping[VaultName, Vault], subject:
                     _add(copy, workspace, reader, seq, click, restricted=name == "restricted")
     for name, vault in vaults.items():
         _add_calls(copy, workspace, name, vault, found)
+    copy.tables["requests"] = [_request_record(each) for each in _requests(workspace, subject, found)]
     for records in copy.tables.values():
         records.sort(key=lambda record: json.dumps(record, sort_keys=True))
     return _zip(copy, workspace)
@@ -100,8 +122,9 @@ def export_zip(workspace: Workspace, vaults: Mapping[VaultName, Vault], subject:
 def _add(
     copy: ExportedData, workspace: Workspace, reader: DayReader, seq: int, click: Click, *, restricted: bool
 ) -> None:
-    copy.tables["clicks"].append(_click_record(workspace, click, restricted=restricted))
-    for event in reader.events_of(seq):
+    events = reader.events_of(seq)
+    copy.tables["clicks"].append(_click_record(workspace, click_history(click, events), restricted=restricted))
+    for event in events:
         copy.tables[_KINDS[type(event)]].append({"click_id": click.click_id, **_all_fields(event)})
     for row in reader.deliveries.of_click(seq):
         copy.tables["deliveries"].append(
@@ -120,10 +143,59 @@ def _add(
             copy.sent[row.destination] += 1
 
 
-def _click_record(workspace: Workspace, click: Click, *, restricted: bool) -> Record:
-    """Every field of the registry but the headers, which are never stored."""
-    record = {name: plain(each.kind, each.read(click)) for name, each in FIELDS.items() if name != "headers"}
-    return record | {"destination": workspace.destination(click), "restricted": restricted}
+def _click_record(workspace: Workspace, history: ClickHistory, *, restricted: bool) -> Record:
+    """Everything that `tnc click` shows, and the internal fields of the registry but the headers, never stored.
+
+    `before_change` has the fields with another value when the visit was recorded; None if nothing changed later.
+    """
+    record = _registry_record(history.click)
+    before = None
+    if history.decided is not None:
+        before = {name: value for name, value in _registry_record(history.decided).items() if value != record[name]}
+    shown = click_json(history, destination=workspace.destination(history.click))
+    return record | shown | {"restricted": restricted, "before_change": before}
+
+
+def _registry_record(click: Click) -> Record:
+    return {name: plain(each.kind, each.read(click)) for name, each in FIELDS.items() if name != "headers"}
+
+
+def _requests(workspace: Workspace, subject: Subject, found: SubjectData) -> list[Request]:
+    """The subject's privacy requests; those of a visitor or browser also by its click ids and cookies.
+
+    An IP address, an external id and other pseudonyms may be shared, and a request holds an address to reply to.
+    """
+    subjects: set[tuple[SubjectKind, str]] = {(subject.kind, subject.value)}
+    if subject.kind in ("visitor", "browser"):
+        subjects |= {("click", each) for each in found.ids}
+        subjects |= {("browser", each.visit.browser_id) for each in found.clicks if each.visit.browser_id}
+    hashes = {f"{kind}:{workspace.erasures.hash(kind, value).hex()}" for kind, value in subjects}
+    return workspace.register.of_subjects(hashes).wait()
+
+
+def _request_record(request: Request) -> Record:
+    content = request.content
+    return {
+        **{name: getattr(request, name) for name in ("request_id", "kind", "channel", "state", "extended")},
+        **{name: getattr(request, name) for name in ("evidence", "receipt_id", "duplicate_of")},
+        "received_at": rfc3339(request.received_at_ms),
+        "due_at": rfc3339(request.due_at_ms),
+        "closed_at": None if request.closed_at_ms is None else rfc3339(request.closed_at_ms),
+        **{name: getattr(content, name) for name in ("text", "contact", "answer", "click")},
+        "receivers": [
+            {
+                "name": name,
+                "reports": its.reports,
+                "outcome": its.outcome,
+                "at": rfc3339(its.at_ms) if its.outcome else None,
+            }
+            for name, its in content.receivers.items()
+        ],
+        "steps": [
+            {"at": rfc3339(step.at_ms), "actor": step.actor, "state": step.state, "reason": step.reason}
+            for step in request.steps
+        ],
+    }
 
 
 def _all_fields(record: msgspec.Struct) -> Record:
@@ -132,7 +204,7 @@ def _all_fields(record: msgspec.Struct) -> Record:
     return written | {name: msgspec.to_builtins(getattr(record, name)) for name in record.__struct_fields__}
 
 
-def _is_withheld(workspace: Workspace, name: VaultName, date: Date) -> bool:
+def is_withheld(workspace: Workspace, name: VaultName, date: Date) -> bool:
     """Whether a day is past its retention time. Restricted clicks are kept beyond it."""
     return name == "days" and not workspace.histories.has(date)
 
@@ -146,7 +218,7 @@ def _add_calls(copy: ExportedData, workspace: Workspace, name: VaultName, vault:
         add_postbacks(parts, name, vault, ids=found.ids, texts=())
     for part in parts:
         date = Date.fromisoformat(part.date)
-        if _is_withheld(workspace, name, date):
+        if is_withheld(workspace, name, date):
             continue
         with vault.reader(date) as reader:
             for row in filter(None, map(reader.inbox.find, part.calls)):
@@ -189,7 +261,9 @@ def _schemas() -> Iterator[tuple[str, str]]:
 def _records(table: str) -> list[Record]:
     if table == "clicks":
         fields = {name: _property(each) for name, each in FIELDS.items() if name != "headers"}
-        return [_object({**fields, "destination": {"type": ["string", "null"]}, "restricted": _BOOLEAN})]
+        return [_object({**fields, **_OF_CLICKS})]
+    if table == "requests":
+        return [_object({**_OF_REQUESTS})]
     kinds = (kind for kind, its_table in _STRUCTS.items() if its_table == table)
     return [_object({**_OTHER_PROPERTIES[table], **_properties(kind)}) for kind in kinds]
 
@@ -245,7 +319,8 @@ This is everything that is stored here about you, as far as it can be distinguis
 What it is
 ----------
 You followed a link that counts visits. clicks.json has one entry for each visit: its time, the link, the page
-you were sent to, and what your browser sent. The other files contain what happened later.
+you were sent to, what your browser sent, and its conversions. The other files contain what happened later, and
+requests.json your own privacy requests.
 
 {counts}
 

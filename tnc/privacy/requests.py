@@ -15,6 +15,7 @@ from tnc.privacy import receipts
 from tnc.privacy.erase import Eraser
 from tnc.privacy.export import export_zip
 from tnc.privacy.search import find_subject
+from tnc.privacy.stored_visits import StoredVisits, stored_visits
 from tnc.privacy.subject import Subject
 from tnc.store.requests import Channel, ReceiverOutcome, Request, RequestContent, RequestKind, State
 from tnc.store.workspace import Workspace
@@ -25,16 +26,6 @@ _VERIFIED: Final[tuple[State, ...]] = ("verified", "review")
 _COOKIE_EVIDENCE: Final = "the cookie of the browser"
 _MAX_TEXT: Final = 4_000
 _MAX_CONTACT: Final = 254
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredVisits:
-    """What is stored about a browser."""
-
-    clicks: int
-    conversions: int
-    first_at: str | None
-    last_at: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +51,8 @@ class PrivacyRequests:
 
     # -- by the visitor
 
-    def stored_visits(self, browser_id: str) -> StoredVisits:
-        found = find_subject(self._eraser.vaults, _browser(browser_id))
-        times = sorted(click.clicked_at_ms for click in found.clicks)
-        return StoredVisits(
-            clicks=len(times),
-            conversions=found.counts["conversions"],
-            first_at=rfc3339(times[0]) if times else None,
-            last_at=rfc3339(times[-1]) if times else None,
-        )
+    def stored_visits(self, browser_id: str, *, most: int) -> StoredVisits:
+        return stored_visits(self._workspace, self._eraser.vaults, _browser(browser_id), most=most)
 
     def copy(self, browser_id: str) -> bytes:
         """Everything that is stored about a browser, as a ZIP. Recorded as a fulfilled request."""
@@ -125,8 +109,12 @@ class PrivacyRequests:
         channel: Channel = "page",
         subject: Subject | None = None,
         claim: IdentityClaim | None = None,
+        browser_id: str | None = None,
     ) -> tuple[Request, str]:
-        """Record a request to the owner. Returns it and the secret of its status link. Raises InvalidError."""
+        """Record a request to the owner. Returns it and the secret of its status link. Raises InvalidError.
+
+        `browser_id` is that of the cookie of the browser it was written with: the request belongs to its copy.
+        """
         if not text.strip() and channel == "page":
             raise InvalidError("write what you request.")
         if len(text) > _MAX_TEXT or len(contact) > _MAX_CONTACT:
@@ -134,6 +122,9 @@ class PrivacyRequests:
         if claim is not None and len(claim.click) > _MAX_TEXT:
             raise InvalidError("that is too long for the number of a visit.")
         evidence, is_enough = (None, False) if claim is None else self._check_claim(claim)
+        if browser_id is not None and subject is None:
+            subject = _browser(browser_id)
+            evidence = ", ".join(filter(None, (_COOKIE_EVIDENCE, evidence)))
         link = self._workspace.world.token(16).hex()
         request = self._workspace.register.open(
             self._new_id(),

@@ -5,7 +5,8 @@ What a person wrote and their contact are sealed; the steps contain no personal 
 
 import asyncio
 import calendar
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -370,6 +371,11 @@ class RequestRegister:
     async def all_of(self, *, only_open: bool = False) -> list[Request]:
         """Open ones first, by due date."""
         return await (self._select(_OPEN, *ENDED) if only_open else self._select(""))
+
+    @operation
+    async def of_subjects(self, subjects: Collection[str]) -> list[Request]:
+        """The requests of any of these subjects, in the form `kind:hash`."""
+        return await self._select("and subject in (select value from json_each(?))", json.dumps(sorted(subjects)))
 
     @operation
     async def open_due_dates_ms(self) -> tuple[int, ...]:

@@ -68,25 +68,105 @@ async def test_the_privacy_page_lists_stored_data_and_retention(shop: Shop) -> N
         assert words in page
 
 
-async def test_the_privacy_page_does_not_reveal_whether_data_is_stored(shop: Shop) -> None:
-    cookie = await visited(shop)
+async def test_the_privacy_page_without_a_cookie_reveals_no_stored_data(shop: Shop) -> None:
+    await visited(shop)
 
-    page = (await shop.get("/privacy", Cookie=cookie)).body
+    page = (await shop.get("/privacy")).body
 
-    assert "has our cookie" in page
+    assert "has no cookie of this site" in page
     assert "visit is stored" not in page
+    assert "shop.example" not in page
 
 
 # --------------------------------------------------------------------------------------------- with the cookie
 
 
-async def test_a_visitor_with_the_cookie_sees_their_data(shop: Shop) -> None:
+async def test_the_privacy_page_shows_the_visits_of_the_cookie_themselves(shop: Shop) -> None:
     cookie = await visited(shop)
-    await shop.get(WITH_CONSENT, Cookie=cookie)
+    await shop.get("/lander?tnc_consent=granted&sub1=banner", Cookie=cookie)
+    other = await shop.get("/meta?tnc_consent=granted&sub1=of-another-visitor")
 
-    page = (await post_privacy(shop, cookie, do="show")).body
+    page = (await shop.get("/privacy", Cookie=cookie)).body
 
     assert "<strong>2</strong> visits are stored" in page
+    assert page.count('<section class="visit">') == 2
+    for shown in ("https://shop.example/shoes?s=", "https://land.example/quiz?k=", "sub1=banner", "iOS", "127.0.0.1"):
+        assert shown in page
+    assert "of-another-visitor" not in page
+    assert "of-another-visitor" in (await shop.get("/privacy", Cookie=cookie_of(other))).body
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Show my data",
+        "Download my data",
+        "Erase my data",
+        "Opt out of tracking",
+        "Withdraw consent and erase my data",
+    ],
+)
+async def test_the_buttons_say_what_they_do(shop: Shop, words: str) -> None:
+    page = (await shop.get("/privacy", Cookie=await visited(shop))).body
+
+    assert f"<button>{words}</button>" in page
+
+
+async def test_the_privacy_page_says_when_it_lists_only_the_newest_visits(shop: Shop) -> None:
+    cookie = await visited(shop)
+    for number in range(101):
+        await shop.get(f"{WITH_CONSENT}&sub1=visit-{number:03d}", Cookie=cookie)
+
+    page = (await shop.get("/privacy", Cookie=cookie)).body
+    in_full = (await post_privacy(shop, cookie, do="show")).body
+
+    assert "Only the newest 100 of 102 visits are listed" in page
+    assert ("visit-000" in page, "visit-100" in page) == (False, True)
+    assert "visit-000" in in_full
+    assert "Only the newest" not in in_full
+
+
+async def test_a_hostile_link_is_shown_as_text(shop: Shop) -> None:
+    cookie = await visited(shop)
+    await shop.get(f"{WITH_CONSENT}&sub1=%3Cscript%3Ex", Cookie=cookie, Referer="https://x.example/<b>bold</b>")
+
+    page = (await shop.get("/privacy", Cookie=cookie)).body
+
+    assert "<script" not in page
+    assert "<b>bold" not in page
+
+
+async def test_reading_ones_visits_is_limited_by_ip_address(shop: Shop) -> None:
+    cookie = await visited(shop)
+
+    answered = [(await shop.get("/privacy", Cookie=cookie)).status for _ in range(70)]
+
+    assert set(answered[:60]) == {200}
+    assert answered[-1] == 429
+    assert (await shop.get("/privacy")).status == 200
+
+
+async def test_the_privacy_page_shows_what_was_sent_to_whom(shop: Shop) -> None:
+    await asyncio.to_thread(shop.services.configure.apply, TOLD, file="told.toml")
+    visit = await shop.get(WITH_CONSENT)
+    await shop.get(f"/postback?cid={visit.headers['location'].partition('s=')[2]}&payout=7&txid=T1")
+
+    page = (await shop.get("/privacy", Cookie=cookie_of(visit))).body
+
+    assert "(hook)" in page
+    assert "will be sent your purchase or sign-up" in page
+    assert "<dt>Conversion</dt><dd>" in page
+
+
+async def test_a_written_request_belongs_to_the_copy_of_the_browser(shop: Shop) -> None:
+    cookie = await visited(shop)
+    await post(shop, cookie, do="ask", kind="question", text="Who are you?", contact="ann@example.com")
+    await post(shop, await visited(shop), do="ask", kind="question", text="Another asks.", contact="")
+
+    body = (await post(shop, cookie, do="copy")).partition(b"\r\n\r\n")[2]
+
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        assert [each["text"] for each in json.loads(archive.read("requests.json"))] == ["Who are you?"]
 
 
 async def test_a_visitor_with_the_cookie_downloads_their_data(shop: Shop) -> None:

@@ -21,7 +21,8 @@ from tnc.campaigns.platforms.registry import PLATFORMS
 from tnc.core.errors import InvalidError, PartlyDoneError, TncError
 from tnc.core.fields import FIELDS, rfc3339
 from tnc.core.models import Configuration, Mode, Privacy
-from tnc.privacy.requests import IdentityClaim, StoredVisits
+from tnc.privacy.requests import IdentityClaim
+from tnc.privacy.stored_visits import StoredVisits
 from tnc.store.requests import RequestKind, State
 from tnc.tracking.tracker import COOKIE_PLAIN, COOKIE_SECURE
 from tnc.visitors.consent import CONSENT_COOKIES, OPT_OUT_COOKIES, has_opted_out, has_withdrawn
@@ -33,6 +34,8 @@ from tnc.web.tracking.click import read
 from tnc.web.tracking.keys import Tracking
 
 _LARGEST: Final = 16 * 1024
+_LISTED: Final = 100  # visits on the page; the form lists more
+_LISTED_IN_FULL: Final = 1_000
 _LASTING: Final = 400 * 86_400  # seconds; browsers keep no cookie for longer
 _PAGES: Final = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -106,13 +109,17 @@ class _Caller:
 
 async def show(tracking: Tracking, request: web.BaseRequest, _word: str) -> web.StreamResponse:
     caller = _caller(tracking, request)
-    if request.method != "POST":
-        return _page(tracking, caller)
-    if not _same_site(request):
+    is_form = request.method == "POST"
+    if is_form and not _same_site(request):
         return answers.status(403)
+    if not is_form and caller.browser_id is None:
+        return _page(tracking, caller)
     ip = caller.facts.ip
     if ip is not None and tracking.form_rate.exceeds_limit(ip, tracking.world.now_ms(), shared=False):
         return answers.status(429)
+    if not is_form:
+        await _look(tracking, caller, _LISTED)
+        return _page(tracking, caller)
     body = await request.content.read(_LARGEST + 1)
     if len(body) > _LARGEST:
         return answers.status(413)
@@ -148,7 +155,7 @@ def _same_site(request: web.BaseRequest) -> bool:
 async def _do(tracking: Tracking, caller: _Caller, given: Mapping[str, str]) -> None:
     match given.get("do"):
         case "show":
-            await _look(tracking, caller)
+            await _look(tracking, caller, _LISTED_IN_FULL)
         case "erase":
             await _erase(tracking, caller, sure=given.get("sure") == "yes")
         case "opt-out":
@@ -169,9 +176,11 @@ async def _do(tracking: Tracking, caller: _Caller, given: Mapping[str, str]) -> 
             raise InvalidError("this form is not known here; open the page again.")
 
 
-async def _look(tracking: Tracking, caller: _Caller) -> None:
+async def _look(tracking: Tracking, caller: _Caller, most: int) -> None:
+    """Read the newest `most` visits of the browser that sent the request, by its cookie."""
     if caller.browser_id is not None:
-        caller.held = await asyncio.to_thread(tracking.services.privacy_requests.stored_visits, caller.browser_id)
+        stored_visits = tracking.services.privacy_requests.stored_visits
+        caller.held = await asyncio.to_thread(stored_visits, caller.browser_id, most=most)
 
 
 async def _erase(tracking: Tracking, caller: _Caller, *, sure: bool) -> None:
@@ -210,7 +219,12 @@ async def _ask(tracking: Tracking, caller: _Caller, given: Mapping[str, str]) ->
             click=given["click"], ip=caller.facts.ip, browser=reduced_user_agent(agent.browser, agent.os)
         )
     request, link = await asyncio.to_thread(
-        tracking.services.privacy_requests.submit, kind, text=words, contact=contact, claim=named
+        tracking.services.privacy_requests.submit,
+        kind,
+        text=words,
+        contact=contact,
+        claim=named,
+        browser_id=caller.browser_id,
     )
     caller.message = Message(
         title="We received your request",
@@ -246,6 +260,7 @@ def _page(tracking: Tracking, caller: _Caller) -> web.Response:
         message=caller.message,
         held=caller.held,
         proof=caller.browser_id is not None,
+        listed_in_full=_LISTED_IN_FULL,
         mode={"name": name, "text": text},
         gpc=facts.signals.gpc,
         opted_out=has_opted_out(facts.cookies),
