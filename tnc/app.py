@@ -212,7 +212,7 @@ async def serve(config: Path, settings: Settings, world: World, *, ready: Callab
         older_clicks = server.live.remember_newest()
         tracking = server.tracking()
         tracking_base = url_of(tracking_socket, settings.listen)
-        queries = Queries(workspace, tracker, click_log.recording, tracking_base=tracking_base)
+        queries = Queries(workspace, tracker, click_log.recording, tracking_port=tracking_socket.getsockname()[1])
         dashboard = dashboard_app(
             server.services,
             queries,

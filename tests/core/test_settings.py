@@ -80,6 +80,8 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         currency = "EUR"
         rates = { USD = 0.92, JPY = 1 }
         rates_file = "rates.csv"
+        [domains]
+        default = "go.example.com"
         [outbound]
         allow_hosts = ["crm.internal", "10.0.0.7:8443", "[::1]:9000", "::1"]
         retry_scale = 0.001
@@ -116,6 +118,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         currency="EUR",
         rates={"USD": 0.92, "JPY": 1.0},
         rates_file=str(tmp_path / "rates.csv"),
+        domains_default="go.example.com",
         allow_hosts=("crm.internal", "10.0.0.7:8443", "[::1]:9000", "::1"),
         retry_scale=0.001,
         renew=False,
@@ -149,9 +152,9 @@ SENDER = 'an e-mail address like "tnc@example.com", or "" for none'
 RECIPIENT = 'an e-mail address like "ada@example.com"'
 DAYS = "a whole number from 1 to 3653"
 KNOWN = (
-    "Known: data, key, listen, dashboard, trusted_proxies, currency, rates, rates_file, [outbound] allow_hosts,"
-    " [outbound] retry_scale, [addresses] renew, [addresses] base_url, [addresses] maxmind_account,"
-    " [addresses] maxmind_key, [addresses] ipinfo_token, [mail] host, [mail] port, [mail] tls, [mail] ca_file,"
+    "Known: data, key, listen, dashboard, trusted_proxies, currency, rates, rates_file, [domains] default,"
+    " [outbound] allow_hosts, [outbound] retry_scale, [addresses] renew, [addresses] base_url,"
+    " [addresses] maxmind_account, [addresses] maxmind_key, [addresses] ipinfo_token, [mail] host, [mail] port, [mail] tls, [mail] ca_file,"
     " [mail] user, [mail] password, [mail] from, [mail] to, [privacy] default_mode_elsewhere, [retention] clicks_days,"
     " [retention] rollups_days, [retention] support_days."
 )
@@ -370,6 +373,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
         st.sampled_from(("EUR", "GBP", "JPY")), st.floats(0, 1_000_000_000, exclude_min=True, allow_subnormal=False)
     ),
     "rates_file": files,
+    "domains_default": st.sampled_from(("", "go.example.com")),
     "allow_hosts": st.lists(hosts).map(tuple),
     "retry_scale": st.floats(0, 1000).map(abs),
     "renew": st.booleans(),

@@ -50,6 +50,10 @@ def _is_host(text: str) -> bool:
     return "/" not in text and (_HOST.fullmatch(text) is not None or _is_network(text))
 
 
+def _is_domain(text: str) -> bool:
+    return _is_host(text) and "." in text.strip(".") and not text.rpartition(".")[2].isdecimal()
+
+
 def _is_host_or_listener(text: str) -> bool:
     try:
         return _is_host(text) or bool(parse_listen_address(text))
@@ -122,6 +126,7 @@ RECEIVERS: Final = ListOf(
     text_that(_is_host_or_listener, 'a host like "crm.internal" or "10.0.0.7:8443"'), unique=False
 )
 BASE_URL: Final = text_that(_is_base_url, 'a URL like "https://mirror.example/geo", or "" for none', empty=True)
+DOMAIN: Final = text_that(_is_domain, 'a domain like "go.example.com", or "" for none', empty=True)
 MAIL_HOST: Final = text_that(_is_host, 'a host like "smtp.example", or "" for none', empty=True)
 SENDER: Final = text_that(_is_mailbox, 'an e-mail address like "tnc@example.com", or "" for none', empty=True)
 RECIPIENTS: Final = ListOf(text_that(_is_mailbox, 'an e-mail address like "ada@example.com"'), unique=False)

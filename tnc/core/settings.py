@@ -18,6 +18,7 @@ from tnc.core.formats import (
     ASCII,
     BASE_URL,
     CURRENCY,
+    DOMAIN,
     FILE,
     LISTEN,
     MAIL_HOST,
@@ -84,6 +85,10 @@ class Settings:
         ),
     ] = field(default_factory=dict)
     rates_file: Annotated[str, Setting(FILE, "CSV file (day, currency, rate) for rates by day.")] = ""
+
+    domains_default: Annotated[
+        str, Setting(DOMAIN, "Domain of the links that are shown to be copied, like go.example.com.", "domains")
+    ] = ""
 
     allow_hosts: Annotated[
         tuple[str, ...],

@@ -60,7 +60,7 @@ _T = TypeVar("_T")
 EMAIL: Final = "owner@example.com"
 PASSWORD: Final = "correct horse battery"
 NOW_MS: Final = 1_795_442_706_123  # 2026-11-23T14:05:06.123Z
-TRACKING_BASE: Final = "http://127.0.0.1:8080"
+TRACKING_BASE: Final = "https://track.example"
 PHONE: Final = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Version/26.0 Mobile/15E148 Safari/604.1"
@@ -264,11 +264,9 @@ class Installation:
 
     # -- the dashboard
 
-    def dashboard(self, *, reports: ReportClient | None = None, tracking_base: str = TRACKING_BASE) -> web.Application:
+    def dashboard(self, *, reports: ReportClient | None = None) -> web.Application:
         """An application that is not yet served."""
-        queries = Queries(
-            self.workspace, self.server.tracker, self.server.click_log.recording, tracking_base=tracking_base
-        )
+        queries = Queries(self.workspace, self.server.tracker, self.server.click_log.recording, tracking_port=8080)
         app = dashboard_app(
             self.services,
             queries,
@@ -332,7 +330,11 @@ def installed(toml: str = SHOP, *, clock: Clock | None = None) -> Iterator[Insta
         key.write_text(new_key_text())
         key.chmod(0o600)
         settings = Settings(
-            data=Path(folder) / "data", key=key, allow_hosts=("127.0.0.1",), trusted_proxies=("127.0.0.0/8",)
+            data=Path(folder) / "data",
+            key=key,
+            allow_hosts=("127.0.0.1",),
+            trusted_proxies=("127.0.0.0/8",),
+            domains_default="track.example",
         )
         Workspace.create(settings, world).close()
         with Workspace(settings, world, to_write=True, loop=loop) as workspace:

@@ -29,7 +29,7 @@ async def test_every_campaign_is_listed_with_its_link(owner: Open, shared: Insta
     text = await client.text("/campaigns")
 
     for link in ("summer", "autumn", "spring", "old"):
-        assert f'value="http://127.0.0.1:8080/{link}"' in text
+        assert f'value="https://track.example/{link}"' in text
     assert "Archived (1)" in text
     assert '<span class="badge paused">' in text
 
@@ -60,9 +60,9 @@ async def test_the_postback_url_has_the_networks_parameters(owner: Open, shared:
     text = await client.text("/campaigns/summer")
 
     ours = "&amp;payout={payout}&amp;currency={currency}&amp;status={status}&amp;txid={transaction_id}"
-    assert f'value="http://127.0.0.1:8080/postback?cid={{s2}}{ours}&amp;key=s3cret"' in text
+    assert f'value="https://track.example/postback?cid={{s2}}{ours}&amp;key=s3cret"' in text
     assert (
-        f'value="http://127.0.0.1:8080/postback?cid={{id}}{ours}"' in text
+        f'value="https://track.example/postback?cid={{id}}{ours}"' in text
     )  # the offer that takes over has no network
 
 

@@ -64,7 +64,7 @@ async def test_a_destination_shows_deliveries_and_replies_but_no_secret(owner: O
     assert "events_received" in text
     assert "set (not shown)" in text
     assert "EAAmetatoken" not in text
-    assert "http://127.0.0.1:8080/-/feed/" in await client.text("/destinations/google-file")
+    assert "https://track.example/-/feed/" in await client.text("/destinations/google-file")
 
 
 async def test_deliveries_are_filtered_by_state_behind_however_many_others(owner: Open, fresh: Installation) -> None:

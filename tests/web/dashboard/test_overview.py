@@ -59,7 +59,7 @@ async def test_without_a_click_it_shows_the_link_to_click(owner: Open, fresh: In
     text = await client.text("/")
 
     assert "No clicks yet" in text
-    assert 'value="http://127.0.0.1:8080/summer"' in text
+    assert 'value="https://track.example/summer"' in text
 
 
 async def test_problems_are_shown_on_top(owner: Open, fresh: Installation) -> None:

@@ -84,9 +84,14 @@ def _subs(template: SourceTemplate) -> dict[str, str]:
     return dict(list(known.items())[: len(SUBS)])
 
 
+def _base(domain: str) -> str:
+    """`go.example.com` is reached over HTTPS; a URL like `http://127.0.0.1:8080` stays."""
+    return domain if "://" in domain else f"https://{domain}"
+
+
 def _source_steps(template: SourceTemplate, domain: str) -> Iterator[str]:
     if query := tracking_query(template):
-        yield f"In the address of your ad: https://{domain}/CAMPAIGN?{query}"
+        yield f"In the address of your ad: {_base(domain)}/CAMPAIGN?{query}"
     if template.auto_click_param:
         yield f"It adds its click id, {template.auto_click_param}, by itself."
     if template.cost_currency and template.cost_currency.isalpha():
@@ -143,7 +148,7 @@ def postback_url(template: NetworkTemplate, *, domain: str) -> str | None:
         return None
     pairs = {"cid": template.click_id, "payout": template.payout, "currency": template.currency, "txid": template.txid}
     pairs["status"] = template.status if template.status and not template.status.isalpha() else None
-    return f"https://{domain}/postback?" + "&".join(f"{name}={macro}" for name, macro in pairs.items() if macro)
+    return f"{_base(domain)}/postback?" + "&".join(f"{name}={macro}" for name, macro in pairs.items() if macro)
 
 
 def _network_steps(template: NetworkTemplate, domain: str) -> Iterator[str]:

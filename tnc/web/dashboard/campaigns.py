@@ -1,5 +1,6 @@
 """Campaigns: their links, and what each does, in campaign_text."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -37,9 +38,9 @@ class Postback:
 async def index(request: web.Request) -> web.StreamResponse:
     """GET /campaigns"""
     _, configuration = await request.app[SERVICES].workspace.load_configuration()
-    base = request.app[QUERIES].tracking_base
+    base = await asyncio.to_thread(request.app[QUERIES].link_base)
     lines = [
-        Line(campaign=each, link=tracking_link(base, each), state=campaign_text.state(each))
+        Line(campaign=each, link=tracking_link(base.url, each), state=campaign_text.state(each))
         for each in configuration.campaigns.values()
     ]
     return page(
@@ -48,12 +49,13 @@ async def index(request: web.Request) -> web.StreamResponse:
         current=[line for line in lines if not line.campaign.archived],
         archived=[line for line in lines if line.campaign.archived],
         sources=configuration.sources,
+        link_base=base,
     )
 
 
 async def show(request: web.Request) -> web.StreamResponse:
     """GET /campaigns/{campaign_id}"""
-    base = request.app[QUERIES].tracking_base
+    base = await asyncio.to_thread(request.app[QUERIES].link_base)
     version, configuration = await request.app[SERVICES].workspace.load_configuration()
     campaign = configuration.campaigns.get(CampaignId(request.match_info["campaign_id"]))
     if campaign is None:
@@ -66,7 +68,8 @@ async def show(request: web.Request) -> web.StreamResponse:
         campaign=campaign,
         version=version,
         state=campaign_text.state(campaign),
-        link=tracking_link(base, campaign),
+        link=tracking_link(base.url, campaign),
+        link_base=base,
         source=source,
         parameters=campaign_text.parameters(source) if source else (),
         filter=_filter(campaign, configuration),
@@ -74,7 +77,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         otherwise=campaign_text.action(campaign.otherwise),
         settings=campaign_text.settings(campaign, configuration),
         offers=[(each, campaign_text.payout(each), campaign_text.cap(each.cap, configuration)) for each in offers],
-        postbacks=_postbacks(base, offers, configuration),
+        postbacks=_postbacks(base.url, offers, configuration),
     )
 
 

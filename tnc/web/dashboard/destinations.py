@@ -91,6 +91,7 @@ async def _page(request: web.Request, tested: DestinationTest | None) -> web.Str
         asyncio.to_thread(destinations.answers, found.id),
     )
     status, path = statuses.get(found.id, _ACTIVE), destinations.file_path(found)
+    base = await asyncio.to_thread(request.app[QUERIES].link_base)
     return page(
         request,
         "destination.html",
@@ -99,7 +100,8 @@ async def _page(request: web.Request, tested: DestinationTest | None) -> web.Str
         status_=status,
         in_words=in_words(status),
         settings=_settings(found),
-        file=None if path is None else request.app[QUERIES].tracking_base + path,
+        file=None if path is None else base.url + path,
+        link_base=base,
         rows=[(delivery_id(date, row), row) for date, row in rows],
         last=[(delivery_id(date, row), row) for date, row in last],
         dead=counts.get((found.id, "dead"), 0),

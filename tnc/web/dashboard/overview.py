@@ -105,6 +105,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     period = period if period in PERIODS else "24h"
     _, configuration = await request.app[SERVICES].workspace.load_configuration()
     problems = [*await asyncio.to_thread(queries.problems)]
+    base = await asyncio.to_thread(queries.link_base)
     found: Figures | None = None
     failed = False
     try:
@@ -125,7 +126,8 @@ async def show(request: web.Request) -> web.StreamResponse:
         periods=PERIODS,
         until=f"{datetime.fromtimestamp(same_time_ms(now_ms) / 1000, UTC):%H:%M} UTC",
         campaigns=configuration.campaigns,
-        first_link=tracking_link(queries.tracking_base, active[0]) if active else None,
+        first_link=tracking_link(base.url, active[0]) if active else None,
+        link_base=base,
         quiet=found is not None and not any(hour.visits for hour in found.hours) and not found.today["rows"],
     )
 

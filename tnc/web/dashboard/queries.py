@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from tnc import __version__
 from tnc.admin.doctor import problems
+from tnc.admin.link_domain import LinkBase, link_base
+from tnc.core.clock import MINUTE_MS
 from tnc.core.models import CampaignId, ClickHistory, ClickId, Traffic, WorkspaceId
 from tnc.store.days.click_log import Recording
 from tnc.store.days.writer import LATEST
@@ -35,19 +37,30 @@ class About:
 class Queries:
     """All methods but `attributions` wait for the disk; every one may be called from any thread.
 
-    `tracking_base` is scheme and host of tracking links, without a slash at the end.
+    `tracking_port` is the port on which clicks come in.
     """
 
     def __init__(
-        self, workspace: Workspace, tracker: Tracker, recording: Callable[[], Recording], *, tracking_base: str
+        self, workspace: Workspace, tracker: Tracker, recording: Callable[[], Recording], *, tracking_port: int
     ) -> None:
-        self.tracking_base = tracking_base
+        self._tracking_port = tracking_port
+        self._link_base: LinkBase | None = None
+        self._link_base_at_ms = 0
         self._workspace = workspace
         self._tracker = tracker
         self._recording = recording
         self._problems: list[str] = []
         self._examined_at_ms = -_PROBLEMS_MS
         self._examining = threading.Lock()
+
+    def link_base(self) -> LinkBase:
+        """What the links on pages begin with; found anew each minute."""
+        world = self._workspace.world
+        if self._link_base is None or world.steady_ms() - self._link_base_at_ms >= MINUTE_MS:
+            newest = self._workspace.histories.newest()
+            self._link_base = link_base(self._workspace.settings, self._tracking_port, newest)
+            self._link_base_at_ms = world.steady_ms()
+        return self._link_base
 
     def clicks(
         self,

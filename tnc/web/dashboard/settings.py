@@ -11,16 +11,17 @@ from tnc.web.dashboard.pages import page
 async def show(request: web.Request) -> web.StreamResponse:
     """GET /settings"""
     queries = request.app[QUERIES]
-    (version, _), about, problems = await asyncio.gather(
+    (version, _), about, problems, base = await asyncio.gather(
         request.app[SERVICES].workspace.load_configuration(),
         asyncio.to_thread(queries.about),
         asyncio.to_thread(queries.problems),
+        asyncio.to_thread(queries.link_base),
     )
     return page(
         request,
         "settings.html",
         about=about,
         problems=problems,
-        tracking_base=queries.tracking_base,
+        link_base=base,
         config_version=version,
     )

@@ -53,6 +53,7 @@ async def apply(request: web.Request) -> web.StreamResponse:
 
 async def _page(request: web.Request, words: Mapping[str, str], *, error: str | None) -> web.StreamResponse:
     template = find_template(request.match_info["template_id"])
+    base = await asyncio.to_thread(request.app[QUERIES].link_base)
     _, configuration = await request.app[SERVICES].workspace.load_configuration()
     return page(
         request,
@@ -61,7 +62,8 @@ async def _page(request: web.Request, words: Mapping[str, str], *, error: str | 
         found=template,
         kind=_kind(template),
         kind_name=_KINDS[_kind(template)],
-        steps=list(steps(template, request.app[QUERIES].tracking_base.partition("://")[2])),
+        steps=list(steps(template, base.url)),
+        link_base=base,
         toml=table(template, {}),
         words=[(word, words.get(word, "")) for word in placeholders(template)],
         taken=_is_taken(template, configuration),
