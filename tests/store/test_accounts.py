@@ -1,8 +1,10 @@
 """Users and sessions: what is found, what ends a session, what is refused."""
 
 import asyncio
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from tests.store.control import control_database
 from tnc.core.clock import MINUTE_MS
 from tnc.core.errors import InvalidError, NotFoundError
 from tnc.store.accounts import ABSOLUTE_MS, IDLE_MS, Accounts, User
+from tnc.store.sqlite import Database
 
 NOON_MS = 1_795_435_200_000
 TOKEN = b"t" * 32
@@ -56,7 +59,7 @@ async def test_a_session_ends_after_30_minutes_without_use(accounts: Accounts, o
 
 async def test_a_closed_or_unknown_session_has_no_user(accounts: Accounts, owner: User) -> None:
     await accounts.open_session(owner, token_hash=TOKEN, now_ms=NOON_MS)
-    await accounts.close_session(TOKEN)
+    await accounts.close_session(TOKEN, now_ms=NOON_MS)
 
     assert await accounts.find_session(TOKEN, now_ms=NOON_MS) is None
     assert await accounts.find_session(b"invented", now_ms=NOON_MS) is None
@@ -101,3 +104,86 @@ def test_threads_can_use_accounts_too(accounts: Accounts, owner: User) -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(visit, range(50))) == [owner] * 50
+
+
+# ---------------------------------------------------------------------------------- while the disk refuses writes
+
+
+class RefusingDisk:
+    """Makes every write of a database fail, or hang, from `begin` on."""
+
+    def __init__(self, database: Database, patched: pytest.MonkeyPatch) -> None:
+        self._database = database
+        self._patched = patched
+        self._released = asyncio.Event()
+
+    def begin(self, *, hanging: bool) -> None:
+        async def refuse(*_: object) -> None:
+            if hanging:
+                await self._released.wait()
+            raise sqlite3.OperationalError("database or disk is full")
+
+        @asynccontextmanager
+        async def refuse_transaction() -> AsyncIterator[None]:
+            await refuse()
+            yield
+
+        self._patched.setattr(self._database, "write", refuse)
+        self._patched.setattr(self._database, "transaction", refuse_transaction)
+
+    def end(self) -> None:
+        self._patched.undo()
+        self._released.set()
+
+
+@pytest.fixture
+def disk(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> Iterator[RefusingDisk]:
+    made = RefusingDisk(accounts.database, monkeypatch)
+    yield made
+    made.end()
+
+
+@pytest.mark.parametrize("hanging", [False, True])
+async def test_a_session_is_opened_used_and_closed_while_the_disk_refuses(
+    accounts: Accounts, owner: User, disk: RefusingDisk, hanging: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tnc.store.accounts._PATIENCE_SECONDS", 0.05)
+    disk.begin(hanging=hanging)
+
+    await accounts.open_session(owner, token_hash=TOKEN, now_ms=NOON_MS)
+
+    for minutes in range(20, 12 * 60, 20):
+        assert await accounts.find_session(TOKEN, now_ms=NOON_MS + minutes * MINUTE_MS) == owner
+    assert await accounts.find_session(TOKEN, now_ms=NOON_MS + ABSOLUTE_MS) is None
+    await accounts.open_session(owner, token_hash=b"u" * 32, now_ms=NOON_MS)
+    await accounts.close_session(b"u" * 32, now_ms=NOON_MS)
+    assert await accounts.find_session(b"u" * 32, now_ms=NOON_MS) is None
+
+
+async def test_a_stored_session_stays_open_and_can_be_closed_while_the_disk_refuses(
+    accounts: Accounts, owner: User, disk: RefusingDisk
+) -> None:
+    await accounts.open_session(owner, token_hash=TOKEN, now_ms=NOON_MS)
+    disk.begin(hanging=False)
+
+    for minutes in range(20, 120, 20):
+        assert await accounts.find_session(TOKEN, now_ms=NOON_MS + minutes * MINUTE_MS) == owner
+    await accounts.close_session(TOKEN, now_ms=NOON_MS + 100 * MINUTE_MS)
+
+    assert await accounts.find_session(TOKEN, now_ms=NOON_MS + 101 * MINUTE_MS) is None
+
+
+async def test_a_session_of_the_full_disk_is_stored_when_there_is_room_and_ends_with_the_password(
+    accounts: Accounts, owner: User, disk: RefusingDisk
+) -> None:
+    disk.begin(hanging=False)
+    await accounts.open_session(owner, token_hash=TOKEN, now_ms=NOON_MS)
+    await accounts.open_session(owner, token_hash=b"u" * 32, now_ms=NOON_MS)
+    disk.end()
+
+    assert await accounts.find_session(TOKEN, now_ms=NOON_MS + MINUTE_MS) == owner
+    assert await Accounts(accounts.database).find_session(TOKEN, now_ms=NOON_MS + MINUTE_MS) == owner
+
+    assert await accounts.set_verifier(email=owner.email, verifier="v2") == (owner, 2)
+    for token in (TOKEN, b"u" * 32):
+        assert await accounts.find_session(token, now_ms=NOON_MS + MINUTE_MS) is None

@@ -76,11 +76,17 @@ class Services:
             "keys-escrow": self.keys.escrow,
             "retention-set": self.retention.set,
             "retention-run": self.retention.run,
+            "user-password": self._set_password,
         }
 
     def _apply(self, *, text: str, file: str, prune: bool, secrets: Mapping[str, str]) -> Json:
         """`secrets` holds the values of "env:NAME" and "file:/path" in `text`, which the command has read."""
         return self.configure.apply(text, file=file, prune=prune, secret=secrets.__getitem__)
+
+    def _set_password(self, *, email: str, verifier: str) -> Json:
+        """`verifier` is the new password as the command has hashed it."""
+        user, ended = self.workspace.accounts.set_verifier(email=email, verifier=verifier).wait()
+        return {"email": user.email, "sessions_ended": ended}
 
     def _store_changes(self, *, date: str, changes: Sequence[Json]) -> Json:
         known = msgspec.convert(changes, list[Change])

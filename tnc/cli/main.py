@@ -51,6 +51,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "template": "tnc.cli.templates:template",
     "try": "tnc.cli.explain:try_",
     "ua": "tnc.cli.ipdata:ua",
+    "user": "tnc.cli.user:user",
     "version": "tnc.cli.main:version",
     "versions": "tnc.cli.config:versions",
 }

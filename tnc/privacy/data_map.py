@@ -171,7 +171,7 @@ _INTENT: Final[Mapping[str, Class]] = {
     "words": "pii",
 }
 
-_STATE: Final = ("schema", "clicks", "judged", "events", "parts", "guard")
+_STATE: Final = ("schema", "clicks", "judged", "events", "parts", "guard", "known", "opted_out")
 
 _CONTROL_TABLES: Final[tuple[tuple[str, str, Erase, Mapping[str, Class]], ...]] = (
     (

@@ -70,7 +70,7 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
     """POST /sign-out"""
     token_hash = session_of(request)
     if token_hash:
-        await request.app[ACCOUNTS].close_session(token_hash)
+        await request.app[ACCOUNTS].close_session(token_hash, now_ms=request.app[WORLD].now_ms())
     answer = web.HTTPSeeOther("/sign-in")
     answer.del_cookie(cookie_name(request), path="/", secure=is_https(request), httponly=True, samesite="Lax")
     answer.headers["Clear-Site-Data"] = '"cookies", "storage"'
