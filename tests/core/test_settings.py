@@ -154,9 +154,9 @@ DAYS = "a whole number from 1 to 3653"
 KNOWN = (
     "Known: data, key, listen, dashboard, trusted_proxies, currency, rates, rates_file, [domains] default,"
     " [outbound] allow_hosts, [outbound] retry_scale, [addresses] renew, [addresses] base_url,"
-    " [addresses] maxmind_account, [addresses] maxmind_key, [addresses] ipinfo_token, [mail] host, [mail] port, [mail] tls, [mail] ca_file,"
-    " [mail] user, [mail] password, [mail] from, [mail] to, [privacy] default_mode_elsewhere, [retention] clicks_days,"
-    " [retention] rollups_days, [retention] support_days."
+    " [addresses] maxmind_account, [addresses] maxmind_key, [addresses] ipinfo_token, [mail] host, [mail] port,"
+    " [mail] tls, [mail] ca_file, [mail] user, [mail] password, [mail] from, [mail] to,"
+    " [privacy] default_mode_elsewhere, [retention] clicks_days, [retention] rollups_days, [retention] support_days."
 )
 
 

@@ -27,7 +27,7 @@ _LONGEST_LINE: Final = 1 << 24
 _ROWS_PORTION: Final = 100
 _CSV_PORTION: Final = 1 << 16
 _TIMEOUT_SECONDS: Final = 300.0  # for the child, from one line to the next
-_IDLE_SECONDS: Final = 5.0  # a child of the idle class that has not answered by then is replaced by a quicker one
+_IDLE_SECONDS: Final = 2.0  # a child of the idle class that has not answered by then is replaced by a quicker one
 PAGE_SECONDS: Final = 20.0  # a page comes without its figures after so long
 
 
@@ -73,38 +73,54 @@ class ReportClient:
     """The server's side of the child process. It computes one report at a time.
 
     The child is in the scheduler's idle class, which gives its core to a click at once. While other programs want all
-    cores it gets no time at all, so a report that takes long is begun again by a child that is only niced.
+    cores it gets no time at all. So when somebody waits for a report and it takes long, a child that is only niced
+    begins it again; and copying new clicks into the columns, for which nobody waits, gives way to it.
     """
 
     def __init__(self, config: Path) -> None:
         self._command = (sys.executable, "-m", "tnc.reports.worker", str(config))
         self._child: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
+        self._catching_up: asyncio.Task[Any] | None = None
 
-    async def fetch(self, query: ReportQuery, *, seconds: float | None = None) -> dict[str, Any]:
-        """The result as JSON. Raises what the report raises, and FailedError when the child does not answer, or not
-        within `seconds`.
-        """
+    async def fetch_page(self, *queries: ReportQuery) -> list[dict[str, Any]]:
+        """The results for one page, which does not wait longer than PAGE_SECONDS. Raises what `fetch` raises."""
         try:
-            async with asyncio.timeout(seconds):
-                *portions, last = await self._request(ReportRequest(query=query))
+            async with asyncio.timeout(PAGE_SECONDS):
+                return [await self.fetch(query) for query in queries]
         except TimeoutError:
-            raise FailedError(
-                f"the figures are not here after {seconds:.0f} seconds: the machine is busy, or many new clicks are "
-                "being added up. Try again in a moment."
-            ) from None
+            raise _late(PAGE_SECONDS) from None
+
+    async def fetch(self, query: ReportQuery) -> dict[str, Any]:
+        """The result as JSON. Raises what the report raises, and FailedError when the child does not answer in time."""
+        *portions, last = await self._in_time(ReportRequest(query=query))
         return {**(last.result or {}), "rows": [row for each in portions for row in each.rows]}
 
     async def fetch_csv(self, query: ReportQuery) -> str:
         """The same as CSV, every number in full. Raises what `fetch` raises."""
-        return "".join(each.csv for each in await self._request(ReportRequest(query=query, as_csv=True)))
+        return "".join(each.csv for each in await self._in_time(ReportRequest(query=query, as_csv=True)))
 
-    async def _request(self, request: ReportRequest) -> list[ReportChunk]:
+    async def _in_time(self, request: ReportRequest) -> list[ReportChunk]:
+        try:
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                await self._interrupt_catch_up()
+                return await self._request(request, waited_for=True)
+        except TimeoutError:
+            raise _late(_TIMEOUT_SECONDS) from None
+
+    async def _interrupt_catch_up(self) -> None:
+        """What it has copied so far stays; the next run goes on from there."""
+        task = self._catching_up
+        if task is not None and not task.done():
+            await asyncio.wait((task,), timeout=_IDLE_SECONDS)
+            task.cancel()
+
+    async def _request(self, request: ReportRequest, *, waited_for: bool) -> list[ReportChunk]:
         async with self._turn:
             line = msgspec.json.encode(request) + b"\n"
             # The child may just have ended for want of work: the second try starts a new one.
             try:
-                async with asyncio.timeout(_IDLE_SECONDS):
+                async with asyncio.timeout(_IDLE_SECONDS if waited_for else _TIMEOUT_SECONDS):
                     chunks = await self._exchange(line) or await self._exchange(line)
             except TimeoutError:
                 chunks = await self._exchange(line, idle=False)
@@ -118,8 +134,14 @@ class ReportClient:
         return chunks
 
     async def catch_up(self) -> None:
-        """Copy new clicks into the columns, so that the next report has little to wait for."""
-        await self.fetch(ReportQuery(metrics=("visits",), limit=0))
+        """Copy new clicks into the columns, so that the next report has little to wait for. Ends early when somebody
+        asks for a report.
+        """
+        request = ReportRequest(query=ReportQuery(metrics=("visits",), limit=0))
+        self._catching_up = asyncio.create_task(self._request(request, waited_for=False))
+        await asyncio.wait((self._catching_up,))
+        if not self._catching_up.cancelled():
+            self._catching_up.result()
 
     async def _exchange(self, line: bytes, *, idle: bool = True) -> list[ReportChunk]:
         """Send a line and read all that comes back; empty when the child stops before the end."""
@@ -157,8 +179,15 @@ class ReportClient:
             await child.wait()
 
 
+def _late(seconds: float) -> FailedError:
+    return FailedError(
+        f"the figures are not here after {max(1, round(seconds))} seconds: the machine is busy, or many new clicks are "
+        "being added up. Try again in a moment."
+    )
+
+
 async def _next_chunk(lines: asyncio.StreamReader) -> ReportChunk:
-    return msgspec.json.decode(await asyncio.wait_for(lines.readline(), _TIMEOUT_SECONDS), type=ReportChunk)
+    return msgspec.json.decode(await lines.readline(), type=ReportChunk)
 
 
 def roll_up_days(settings: Settings, dates: Sequence[Date]) -> None:

@@ -17,7 +17,7 @@ from tnc.core import settings
 from tnc.core.clock import World
 from tnc.core.errors import TncError
 from tnc.core.logging import set_up_logs
-from tnc.core.process import BACKGROUND_NICENESS, LOWEST, lower_priority
+from tnc.core.process import LOWEST, lower_priority
 from tnc.reports.client import NICED, ReportChunk, ReportRequest, split_result
 from tnc.reports.columns.columns import Columns
 from tnc.reports.run import run_report
@@ -26,10 +26,11 @@ from tnc.store.workspace import Workspace
 log = logging.getLogger(__name__)
 
 _IDLE_SECONDS: Final = 30.0
+_HURRIED: Final = 5  # somebody waits: a quarter of the time of a program that wants a whole core
 
 
 def main() -> None:
-    lower_priority(BACKGROUND_NICENESS if NICED in sys.argv[2:] else LOWEST)
+    lower_priority(_HURRIED if NICED in sys.argv[2:] else LOWEST)
     loaded = settings.load(Path(sys.argv[1]))
     set_up_logs(loaded.log_level)
     with Workspace(loaded, World(), to_write=False) as workspace, Columns(workspace.paths.columns) as columns:

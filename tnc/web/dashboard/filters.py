@@ -70,8 +70,9 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 async def _results(reports: ReportClient, configuration: Configuration, period: str) -> Sequence[FilterResult]:
     by = ("filter", "campaign", "reasons", "flow")
-    matched = await reports.fetch(ReportQuery(by=by, start=period, where=("filter!=unknown",)))
-    everything = await reports.fetch(ReportQuery(by=("campaign",), start=period))
+    matched, everything = await reports.fetch_page(
+        ReportQuery(by=by, start=period, where=("filter!=unknown",)), ReportQuery(by=("campaign",), start=period)
+    )
     visits = {str(row["campaign"]): int(row["visits"]) for row in everything["rows"]}
     return [
         _result(each, [row for row in matched["rows"] if row["filter"] == each.id], visits, configuration)

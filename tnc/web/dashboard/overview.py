@@ -10,7 +10,7 @@ from aiohttp import web
 
 from tnc.core.clock import DAY_MS, HOUR_MS, QUARTER_MS
 from tnc.core.errors import TncError
-from tnc.reports.client import PAGE_SECONDS, ReportClient
+from tnc.reports.client import ReportClient
 from tnc.reports.query import ReportQuery
 from tnc.web.dashboard import format as words
 from tnc.web.dashboard.campaigns import tracking_link
@@ -107,19 +107,16 @@ async def show(request: web.Request) -> web.StreamResponse:
     problems = [*await asyncio.to_thread(queries.problems)]
     base = await asyncio.to_thread(queries.link_base)
     found: Figures | None = None
-    failed = False
     try:
         found = await _figures(request.app[REPORTS], now_ms, hours=PERIODS[period][1])
     except TncError as error:
         problems.append(str(error))
-        failed = True
     active = [each for each in configuration.campaigns.values() if not each.archived and not each.paused]
     return page(
         request,
         "overview.html",
         problems=problems,
         found=found,
-        failed=failed,
         compared=_compare(found) if found else (),
         summary=summary(found.hours) if found else "",
         period=period,
@@ -135,14 +132,11 @@ async def show(request: web.Request) -> web.StreamResponse:
 async def _figures(reports: ReportClient, now_ms: int, *, hours: int) -> Figures:
     first_ms = first_hour_ms(now_ms, hours)
     midnight_ms = now_ms // DAY_MS * DAY_MS
-    hourly, today, yesterday = [
-        await reports.fetch(query, seconds=PAGE_SECONDS / 3)
-        for query in (
-            _between(("hour",), first_ms, now_ms),
-            _between(("campaign",), midnight_ms, now_ms, sort="visits"),
-            _between(("day",), midnight_ms - DAY_MS, same_time_ms(now_ms) - DAY_MS),
-        )
-    ]
+    hourly, today, yesterday = await reports.fetch_page(
+        _between(("hour",), first_ms, now_ms),
+        _between(("campaign",), midnight_ms, now_ms, sort="visits"),
+        _between(("day",), midnight_ms - DAY_MS, same_time_ms(now_ms) - DAY_MS),
+    )
     drawn = by_hour(hourly["rows"], first_ms=first_ms, hours=hours)
     return Figures(hours=drawn, today=today, yesterday=yesterday)
 

@@ -8,7 +8,6 @@ from aiohttp import web
 
 from tnc.core.errors import TncError
 from tnc.core.models import SUBS, Configuration
-from tnc.reports.client import PAGE_SECONDS
 from tnc.reports.dimensions import DIMENSIONS, METRICS
 from tnc.reports.query import ReportQuery
 from tnc.web.dashboard import format as words
@@ -72,7 +71,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     result: Mapping[str, Any] | None = None
     error: TncError | None = None
     try:
-        result = await request.app[REPORTS].fetch(query, seconds=PAGE_SECONDS)
+        (result,) = await request.app[REPORTS].fetch_page(query)
     except TncError as refusal:
         error = refusal
     rows = result["rows"] if result else []
