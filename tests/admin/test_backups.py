@@ -9,11 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.privacy.small_workspace import CANARY_VISITOR, DAYS, NOW_MS, SmallWorkspace, file_contents, small_workspace
-from tests.store.records import NEEDLES, PERSONAL
+from tests.privacy.small_workspace import (
+    CANARY_VISITOR,
+    DAYS,
+    NOW_MS,
+    SmallWorkspace,
+    file_contents,
+    sale,
+    small_workspace,
+)
+from tests.store.records import NEEDLES, PERSONAL, canary_click
 from tnc.admin.backup.backups import Backups
 from tnc.core import settings
-from tnc.core.clock import DAY_MS, MINUTE_MS, World
+from tnc.core.clock import DAY_MS, HOUR_MS, MINUTE_MS, World
 from tnc.core.errors import FailedError, InvalidError, RefusedError
 from tnc.core.models import MAIN, ClickHistory, ClickId
 from tnc.privacy.requests import PrivacyRequests
@@ -104,6 +112,41 @@ def test_a_restore_of_an_old_backup_brings_back_all_other_visitors(full: SmallWo
     assert [
         name for name, text in PERSONAL.items() if text.encode() in b"".join(file_contents(tmp_path / "again").values())
     ] == []
+
+
+def test_a_restore_says_what_its_totals_lack_of_erased_visitors(full: SmallWorkspace, tmp_path: Path) -> None:
+    path = backup(full, tmp_path / "copies")
+    before = full.report()["totals"]
+    erase_canary(full)
+    assert full.report()["totals"] == before
+
+    result = Backups(full.workspace).restore(path, tmp_path / "again" / "data")
+
+    assert result["totals_lack"] == {"visits": 6, "revenue": {"USD": 37.5}, "exact": True}
+    (tmp_path / "again" / "data.key").write_text((tmp_path / "data.key").read_text())
+    with small_workspace(tmp_path / "again") as again:
+        restored_totals = again.report()["totals"]
+    assert before["visits"] - restored_totals["visits"] == 6
+    assert before["revenue"] - restored_totals["revenue"] == 37.5
+
+
+def test_a_restore_after_older_erasures_lacks_nothing(full: SmallWorkspace, tmp_path: Path) -> None:
+    erase_canary(full)
+
+    result = Backups(full.workspace).restore(backup(full, tmp_path / "copies"), tmp_path / "again")
+
+    assert result["totals_lack"] is None
+
+
+def test_erased_visits_since_the_backup_are_not_lacking(full: SmallWorkspace, tmp_path: Path) -> None:
+    path = backup(full, tmp_path / "copies")
+    full.now_ms += HOUR_MS
+    full.record(canary_click("canary-later", at_ms=full.now_ms), sale(full.now_ms))
+    erase_canary(full)
+
+    result = Backups(full.workspace).restore(path, tmp_path / "again")
+
+    assert result["totals_lack"] == {"visits": 6, "revenue": {"USD": 37.5}, "exact": True}
 
 
 def told_of(small_workspace: SmallWorkspace, click_id: str) -> ClickHistory:

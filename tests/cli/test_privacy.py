@@ -237,6 +237,19 @@ def test_a_backup_is_not_restored_into_the_current_data_directory(
     assert not (settings.data / "again").exists()
 
 
+def test_a_restore_after_an_erasure_says_what_the_totals_lack(clicked: Tnc, tmp_path: Path) -> None:
+    words = ("conversion", "add", "--click", "somebodys-click", "--payout", "53", "--currency", "EUR")
+    assert clicked(*words).code == 0
+    made = clicked("backup", "create", str(tmp_path / "copies"), "--json").json["file"]
+    complete = clicked("backup", "restore", made, "--data", str(tmp_path / "complete"))
+    assert clicked("privacy", "erase", "--click", "somebodys-click").code == 0
+
+    done = clicked("backup", "restore", made, "--data", str(tmp_path / "again"))
+
+    assert "totals lack" not in complete.out
+    assert "totals lack 1 visit and 53.00 EUR revenue of visitors erased since" in done.out
+
+
 def test_an_unreadable_backup_leaves_no_files_behind(clicked: Tnc, settings: Settings, tmp_path: Path) -> None:
     made = Path(clicked("backup", "create", str(tmp_path / "copies"), "--json").json["file"])
     content = bytearray(made.read_bytes())

@@ -72,4 +72,13 @@ def restore(context: CliContext, file: str, data: str, as_json: bool) -> None:
         print_json(result)
         return
     click.echo(f"restored {result['clicks']} clicks into {result['data']}; {result['refused']} were erased since")
+    lack = result["totals_lack"]
+    if lack is not None:
+        sums = " + ".join(f"{amount:.2f} {currency}".strip() for currency, amount in lack["revenue"].items())
+        visits = f"{lack['visits']} visit{'s' if lack['visits'] != 1 else ''}"
+        about = "" if lack["exact"] else " (revenue as far as the present data shows it)"
+        click.echo(
+            f"totals lack {visits} and {sums or 'no'} revenue of visitors erased since{about}; "
+            "the reports of the present data directory have them"
+        )
     click.echo(f"next   tnc --config {result['config']} serve")

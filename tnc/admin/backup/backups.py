@@ -7,22 +7,24 @@ retention term.
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Collection, Iterator
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import date as Date
 from pathlib import Path
 from typing import Any, Final
 
 from tnc.admin.backup.archive import ENDING, BackupReader, BackupWriter, Manifest, Table, disk_errors
-from tnc.admin.backup.restore import DayRestorer
+from tnc.admin.backup.restore import DayRestorer, MissingTotals
 from tnc.admin.install import write_new
-from tnc.core.errors import InvalidError, NotFoundError, RefusedError
-from tnc.core.fields import rfc3339
+from tnc.core.errors import DamagedError, InvalidError, NotFoundError, RefusedError
+from tnc.core.fields import parse_rfc3339_ms, rfc3339
+from tnc.core.models import ClickHistory, ClickId
 from tnc.core.settings import render
 from tnc.privacy.journal import Journal, VaultName
 from tnc.reports.columns.archive import ArchivedDay, archived_dates
 from tnc.store import database as control
+from tnc.store.days.history import click_history
 from tnc.store.days.writer import day_path, sealer_of
 from tnc.store.erasures import KEPT_BY_RESTORE
 from tnc.store.keys.keyring import DayKeys, Keyring
@@ -138,23 +140,29 @@ class Backups:
             backup.authenticate(workspace.keys.control_key)
             made = not data.exists()
             try:
-                result = self._restore_all(backup, Paths(data))
+                missing = MissingTotals()
+                result = self._restore_all(backup, Paths(data), missing)
             except BaseException:  # no half data directory is left
                 for left in [data] if made else list(data.iterdir()):
                     shutil.rmtree(left, ignore_errors=True)
                 raise
         config = data / "config.toml"
         write_new(config, render(replace(workspace.settings, data=data), data))
-        return {"data": str(data), "config": str(config), **{name: result[name] for name in _TOLD}}
+        return {
+            "data": str(data),
+            "config": str(config),
+            **{name: result[name] for name in _TOLD},
+            "totals_lack": missing.to_json(),
+        }
 
-    def _restore_all(self, backup: BackupReader, paths: Paths) -> Counter[str]:
+    def _restore_all(self, backup: BackupReader, paths: Paths, missing: MissingTotals) -> Counter[str]:
         for room in (paths.data, paths.days, paths.columns, paths.addresses, paths.restricted):
             room.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._restore_control(backup, paths)
         result = Counter(clicks=0, refused=0, expired_days=0)
         for vault, keyring, _ in self._vaults():
             for date in backup.manifest.days[vault]:
-                result += self._restore_day(backup, vault, keyring, Date.fromisoformat(date), paths)
+                result += self._restore_day(backup, vault, keyring, Date.fromisoformat(date), paths, missing=missing)
         self._restore_sums(backup, paths)
         self._copy_keys(paths)
         if self._workspace.paths.clock.exists():  # the records are older than the present, and no reason for doubt
@@ -175,7 +183,14 @@ class Backups:
             )  # erasures and promises since then hold
 
     def _restore_day(
-        self, backup: BackupReader, vault: VaultName, keyring: Keyring, date: Date, paths: Paths
+        self,
+        backup: BackupReader,
+        vault: VaultName,
+        keyring: Keyring,
+        date: Date,
+        paths: Paths,
+        *,
+        missing: MissingTotals,
     ) -> Counter[str]:
         workspace = self._workspace
         if vault == "days" and is_over(date, "clicks", workspace.settings, workspace.world.now_ms()):
@@ -191,7 +206,19 @@ class Backups:
             day_schema=backup.manifest.day_schema,
         )
         put = restorer.put_back(backup.day(vault, date.isoformat()))
+        if vault == "days" and put.refused:
+            made_at_ms = parse_rfc3339_ms(backup.manifest.made_at)
+            missing.add_day(put.refused, self._remainders(date, put.remainders), made_at_ms=made_at_ms)
         return Counter(clicks=put.clicks, refused=put.refused)
+
+    def _remainders(self, date: Date, known: Collection[ClickId]) -> list[ClickHistory]:
+        """The remainders of erased clicks in the present data, without the known ones."""
+        found: list[ClickHistory] = []
+        with suppress(NotFoundError, DamagedError), self._workspace.histories.day(date) as reader:
+            for seq, click in reader.clicks():
+                if click.erased and click.click_id not in known:
+                    found.append(click_history(click, reader.events_of(seq)))
+        return found
 
     def _restore_sums(self, backup: BackupReader, paths: Paths) -> None:
         workspace = self._workspace

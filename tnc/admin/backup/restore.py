@@ -1,16 +1,19 @@
 """Restores one day from a backup: the records that the keyring can decrypt, with new blind tokens."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
 from tnc.admin.backup.archive import Row, Table
+from tnc.core.clock import QUARTER_MS
 from tnc.core.errors import FailedError, InvalidError
-from tnc.core.models import Click, ClickId
+from tnc.core.fields import money
+from tnc.core.models import Click, ClickHistory, ClickId
 from tnc.store.days.inbox import Call
 from tnc.store.days.schema import migrate, open_to_write
 from tnc.store.days.writer import sealer_of, tokens_of
@@ -30,6 +33,38 @@ class PutBack:
 
     clicks: int = 0
     refused: int = 0  # erased, or not decrypted by the keyring
+    remainders: set[ClickId] = field(default_factory=set)  # of clicks that were erased before the backup
+
+
+@dataclass(slots=True)
+class MissingTotals:
+    """What restored totals lack of visitors that were erased since the backup, by the remainders of the present data.
+
+    `revenue_micros` by currency. Not `exact` where a day has another number of remainders than of refused clicks: the
+    present data is damaged, or a visit from the quarter of an hour of the backup was erased.
+    """
+
+    visits: int = 0
+    revenue_micros: Counter[str] = field(default_factory=Counter)
+    exact: bool = True
+
+    def add_day(self, refused: int, remainders: Iterable[ClickHistory], *, made_at_ms: int) -> None:
+        """`remainders`: those of the day that are in the present data and not in the backup."""
+        before = [each for each in remainders if each.click.clicked_at_ms <= made_at_ms]
+        if len(before) != refused:  # the last quarter may have clicks that came after the backup
+            before = [each for each in before if each.click.clicked_at_ms + QUARTER_MS <= made_at_ms]
+        self.exact = self.exact and len(before) == refused
+        self.visits += refused
+        for conversion in chain.from_iterable(each.conversions for each in before if not each.click.test):
+            if conversion.status == "sale" and conversion.payout_micros and conversion.converted_at_ms <= made_at_ms:
+                self.revenue_micros[conversion.currency or ""] += conversion.payout_micros
+
+    def to_json(self) -> dict[str, Any] | None:
+        """None when nothing is lacking."""
+        if not self.visits:
+            return None
+        revenue = {currency: money(micros) for currency, micros in sorted(self.revenue_micros.items())}
+        return {"visits": self.visits, "revenue": revenue, "exact": self.exact}
 
 
 class DayRestorer:
@@ -94,6 +129,8 @@ class DayRestorer:
                     self._gone.add(row[number])
                     continue
                 self._told.clicks += 1
+                if click.erased:
+                    self._told.remainders.add(click.click_id)
                 yield (*row, *tokens_of(click, self._keys))
 
     def _calls_of(self, table: Table) -> Iterator[Row]:
