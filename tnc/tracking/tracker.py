@@ -20,8 +20,10 @@ from tnc.tracking.caps import Caps
 from tnc.tracking.identity import Identity, Pseudonyms
 from tnc.tracking.pending import PendingCrawlerChecks, PendingWithdrawal, PendingWithdrawals
 from tnc.tracking.seen import Seen, seen_key
+from tnc.visitors.client_ip import truncate_ip
 from tnc.visitors.rate import Duplicates
 from tnc.visitors.request import Request
+from tnc.visitors.user_agent import reduced_user_agent
 from tnc.visitors.visit import Identity as VisitIdentity
 from tnc.visitors.visit import RequestFacts, VisitReader, for_storage
 
@@ -114,6 +116,21 @@ class Tracker:
         if known is not None and known.browser_id == visit.browser_id:
             return True
         return visit.visitor in self.recent_pseudonyms(facts, time_ms)
+
+    def may_be_own_visit(self, facts: RequestFacts, visit: Visit, time_ms: int) -> bool:
+        """The same, or the same browser and system from the same network: /24 or /48, or AS number.
+
+        A phone changes its address within its network between a lander and the offer, and a request without the
+        consent that the visit had is read with a truncated address.
+        """
+        if self.is_own_visit(facts, visit, time_ms):
+            return True
+        agent, asn = facts.agent, facts.place.asn
+        if reduced_user_agent(agent.browser, agent.os) != reduced_user_agent(visit.browser, visit.os):
+            return False
+        if asn is not None and asn == visit.asn:
+            return True
+        return None not in (facts.ip, visit.ip) and _network(facts.ip or "") == _network(visit.ip or "")
 
     # -- the visit
 
@@ -264,6 +281,10 @@ class Tracker:
         """For the condition `converted`."""
         if click.visit.visitor is not None:
             self.seen.record(seen_key(click.visit.visitor, click.campaign, "converted"), at_ms // 1000, 1)
+
+
+def _network(ip: str) -> str:
+    return ip if "/" in ip else truncate_ip(ip)
 
 
 def _denied_key(visitor: str) -> int:

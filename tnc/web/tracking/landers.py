@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from tnc.core.clock import HOUR_MS
 from tnc.core.errors import NotFoundError, UnavailableError
-from tnc.core.models import Click, ClickId
+from tnc.core.models import Click, ClickId, Visit
 from tnc.rules import LanderOffer
 from tnc.store.days.click_log import Day
 from tnc.store.days.writer import utc_date
@@ -76,10 +77,19 @@ async def lander_click(tracking: Tracking, request: web.BaseRequest, number_text
     offer = plan.lander_offer(found.click, number=number, capped=tracking.tracker.caps.full(now_ms))
     if offer is None:
         return answers.status(404)
-    if request.method == "GET":
+    click = found.click
+    if found.by == "cid" and not tracking.tracker.may_be_own_visit(facts, click.visit, now_ms):
+        click = _without_visitor(click)  # networks, their partners and logs know click ids
+    elif request.method == "GET":
         await _remember(tracking, found, offer, number=number, now_ms=now_ms)
-    url = plan.fill(offer.template, found.click, offer=offer.offer)
+    url = plan.fill(offer.template, click, offer=offer.offer)
     return answers.onward(plan.campaign, url, page_key=tracking.page_key, secure=facts.secure)
+
+
+def _without_visitor(click: Click) -> Click:
+    """The click with nothing of its visitor, for the URL that a stranger is sent to."""
+    visit = click.visit
+    return replace(click, visit=Visit(visited_at_ms=visit.visited_at_ms, domain=visit.domain, mode="none"))
 
 
 async def _remember(tracking: Tracking, found: Found, offer: LanderOffer, *, number: int | None, now_ms: int) -> None:
