@@ -34,8 +34,10 @@ from tnc.store.days.schema import FINISHING, finish, migrate
 from tnc.store.days.transactions import OfflineWriter, ServerWriter
 from tnc.store.days.writer import day_path, utc_date
 from tnc.store.migrations import previous_files, remove_previous
+from tnc.store.missed_paths import add_missed_paths
+from tnc.store.paths import Paths, locked
 from tnc.store.sqlite import DatabaseError
-from tnc.store.workspace import Paths, Workspace, locked, served_workspace
+from tnc.store.workspace import Workspace, served_workspace
 from tnc.tracking.consent_withdrawal import ConsentWithdrawals
 from tnc.tracking.crawler_checks import CrawlerChecks
 from tnc.tracking.live import LiveConfiguration, LiveState
@@ -47,6 +49,7 @@ from tnc.web.dashboard import dashboard_app
 from tnc.web.dashboard.queries import Queries
 from tnc.web.sockets import application, listening_socket, local_socket, site, tracking_site, url_of
 from tnc.web.tracking import Tracking
+from tnc.web.tracking.paths import UnknownPaths
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +65,7 @@ class Server:
         self.click_log = click_log
         self.tracker = tracker
         self.writer = ServerWriter(click_log)
+        self.unknown_paths = UnknownPaths()
         self.outbox = DeliveryWorker(
             workspace=workspace.id,
             click_log=click_log,
@@ -80,7 +84,13 @@ class Server:
         self.services = Services(workspace, self.writer, outbox=outbox, listener=self.live)
 
     def tracking(self) -> Tracking:
-        return Tracking(self.services, self.tracker, self.click_log)
+        return Tracking(self.services, self.tracker, self.click_log, self.unknown_paths)
+
+    def note_missed_paths(self) -> None:
+        """Store the unknown paths that look like a campaign's."""
+        new = self.unknown_paths.take_similar(self.tracker.plans.by_path.keys())
+        if new:
+            add_missed_paths(self.workspace.paths.missed_paths, new, now_ms=self.workspace.world.now_ms())
 
     def commands(self, own: Commands) -> Commands:
         """Those of the services and `own`. Without the control database every one that changes something is refused."""
@@ -336,6 +346,7 @@ def jobs_of(server: Server, geo_updates: GeoUpdates, leak_search: LeakSearchSche
             Job("finish-days", "index past days for searches", HOUR, server.finish_days),
             Job("migrate-days", "migrate day files to the current format", HOUR, server.migrate_days),
             Job("feed-columns", "copy new clicks into the columns that reports read", 2 * MINUTE, feed_columns),
+            Job("note-missed-paths", "note unknown paths that look like a campaign", MINUTE, server.note_missed_paths),
             Job("forget", "complete erasures that wait for a reader", MINUTE, services.eraser.complete),
             Job(
                 "look-at-dues",

@@ -1,15 +1,19 @@
 """Checks of postbacks, destinations, deliveries, mail and privacy requests, for `tnc doctor` and alerts."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Literal
 
 from tnc.core.clock import DAY_MS
 from tnc.core.models import DestinationId
 from tnc.store.days.inbox import UNMATCHED
+from tnc.store.missed_paths import read_missed_paths
 from tnc.store.requests import REMIND_DAYS
 from tnc.store.workspace import Workspace
+from tnc.tracking.tracker import COST_UNREADABLE
 
 State = Literal["ok", "warning", "failed"]
 
@@ -35,6 +39,8 @@ _DAYS_BEFORE: Final = 8
 _HELD_SHOWN: Final = 100  # of a day
 _ENOUGH_CALLS: Final = 20
 _MUCH: Final = 0.1
+_SHOWN: Final = 3
+_CLICKS_READ: Final = 5_000
 
 
 def postbacks(workspace: Workspace) -> Iterator[Finding]:
@@ -94,6 +100,66 @@ def networks(workspace: Workspace) -> Iterator[Finding]:
         )
     else:
         yield ok("networks", "Every network has a key or a list of addresses.")
+
+
+def missed_paths(workspace: Workspace) -> Iterator[Finding]:
+    """Links with a mistake in them: visitors who were paid for and got a 404."""
+    found = read_missed_paths(workspace.paths.missed_paths, now_ms=workspace.world.now_ms())
+    if not found:
+        return
+    _, configuration = workspace.configuration()
+    names = {each.path: each.name for each in configuration.campaigns.values()}
+    worst = [
+        f"/{each.path} ({each.count} {'time' if each.count == 1 else 'times'}), like "
+        f"{names.get(each.campaign_path, each.campaign_path)} at /{each.campaign_path}"
+        for each in found[:_SHOWN]
+    ]
+    more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    yield Finding(
+        check="unknown links",
+        state="warning",
+        text=f"In the last seven days visitors came to paths that are no campaign's: {'; '.join(worst)}{more}.",
+        fix="Correct the links in your ads.",
+    )
+
+
+def unreadable_costs(workspace: Workspace) -> Iterator[Finding]:
+    """Clicks whose cost parameter had something that is no amount: their cost is unknown."""
+    _, configuration = workspace.configuration()
+    since_ms = workspace.world.now_ms() - DAY_MS
+    found: dict[tuple[str, str], tuple[int, str]] = {}  # campaign and parameter -> clicks and the newest value
+    for history in islice(workspace.histories.newest(), _CLICKS_READ):
+        click = history.click
+        if click.clicked_at_ms < since_ms:
+            break
+        source = configuration.sources.get(click.source) if click.source else None
+        if COST_UNREADABLE in (click.added_reasons or ()) and source is not None and source.cost:
+            count, value = found.get((click.campaign, source.cost), (0, click.visit.params.get(source.cost, "")))
+            found[click.campaign, source.cost] = (count + 1, value)
+    for (campaign, parameter), (count, value) in sorted(found.items()):
+        clicks = "1 click" if count == 1 else f"{count} clicks"
+        yield Finding(
+            check="costs",
+            state="warning",
+            text=f"The cost of {clicks} of campaign {campaign} since yesterday is unknown: {parameter} is "
+            f"{_as_amount(value)}, which is no amount.",
+            fix=f"Let the source fill in {parameter} with the price of the click, like 0.05.",
+        )
+
+
+_AMOUNT_LIKE: Final = re.compile(
+    r"[-+0-9.,eE$\u20ac\u00a3\u20b9%]{1,20}"  # digits and signs of currencies
+    r"|[-+0-9.,]{1,16} ?[A-Za-z]{1,4}"  # 0.05 USD
+    r"|[A-Za-z]{1,4}"  # abc, NaN, null
+    r"|[{%_\[<$]+[\w.]{1,24}[}%_\]>]+"  # a macro that was not replaced
+)
+
+
+def _as_amount(value: str) -> str:
+    """The value where it looks like an amount or a macro; anything else could be about a person."""
+    if not value:
+        return "empty"
+    return repr(value) if _AMOUNT_LIKE.fullmatch(value) else f"a text of {len(value)} characters"
 
 
 def _unmatched(counts: Counter[str]) -> float:

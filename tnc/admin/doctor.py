@@ -446,6 +446,8 @@ CHECKS: Final[Sequence[Callable[[Workspace], Iterator[Finding]]]] = (
     checks.postbacks,
     checks.held_postbacks,
     checks.networks,
+    checks.missed_paths,
+    checks.unreadable_costs,
     checks.destinations,
     checks.deliveries,
     checks.requests,

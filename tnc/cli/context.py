@@ -19,7 +19,8 @@ from tnc.core.logging import set_up_logs
 from tnc.core.settings import Settings
 from tnc.store.days.files import Days
 from tnc.store.days.transactions import OfflineWriter, ReadOnly
-from tnc.store.workspace import Workspace, locked
+from tnc.store.paths import locked
+from tnc.store.workspace import Workspace
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _P = ParamSpec("_P")

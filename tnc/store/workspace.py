@@ -1,19 +1,16 @@
 """An open data directory: keys, configuration and recorded clicks, for the server, its dashboard and commands."""
 
 import asyncio
-import errno
-import fcntl
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import date as Date
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from tnc.campaigns.export import from_document, to_document
 from tnc.core import crypto
@@ -35,6 +32,7 @@ from tnc.store.erasures import Erasures
 from tnc.store.keys.keyring import Keyring, read_key, read_keys
 from tnc.store.keys.records import dictionary_of
 from tnc.store.opt_outs import OptOuts
+from tnc.store.paths import Paths
 from tnc.store.requests import RequestRegister
 from tnc.store.snapshot import Snapshot, SnapshotFile
 from tnc.store.sqlite import Database
@@ -45,105 +43,6 @@ from tnc.visitors.geo.geo import Geo
 from tnc.visitors.user_agent import UserAgentReader
 
 log = logging.getLogger(__name__)
-
-_OWN_FILES: Final = (
-    "config.toml",
-    "sign-in",
-    "lock",
-    "socket",
-)  # written by the owner, the password of a demo, and two without content
-
-
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """Paths in a data directory."""
-
-    data: Path
-
-    @property
-    def control(self) -> Path:
-        return self.data / "control.db"
-
-    @property
-    def days(self) -> Path:
-        return self.data / "days"
-
-    @property
-    def ring(self) -> Path:
-        return self.data / "ring"
-
-    @property
-    def restricted(self) -> Path:
-        """Day files of restricted clicks: stored and not used."""
-        return self.data / "restricted"
-
-    @property
-    def columns(self) -> Path:
-        return self.data / "columns"
-
-    @property
-    def addresses(self) -> Path:
-        return self.data / "ipdb"
-
-    @property
-    def snapshot(self) -> Path:
-        """The configuration that was applied last, for a start without the control database."""
-        return self.data / "control.snapshot"
-
-    @property
-    def inspection(self) -> Path:
-        """The result of the last search for personal data in plain text."""
-        return self.data / "inspection.json"
-
-    @property
-    def clock(self) -> Path:
-        """What is known about the time: `tnc.store.clock_check`."""
-        return self.data / "clock.json"
-
-    @property
-    def rates(self) -> Path:
-        """Exchange rates that were downloaded."""
-        return self.data / "ecb-rates.csv"
-
-    def files(self) -> Iterator[Path]:
-        """Every file that must not contain plain text: all but the owner's files and geo data."""
-        for path in sorted(self.data.rglob("*")):
-            own = path.parent == self.data and path.name in _OWN_FILES
-            if not own and path.is_file() and self.addresses not in path.parents:
-                yield path
-
-    @property
-    def lock(self) -> Path:
-        return self.data / "lock"
-
-    @property
-    def socket(self) -> Path:
-        return self.data / "socket"
-
-
-@contextmanager
-def locked(paths: Paths) -> Iterator[None]:
-    """Hold the lock of the data directory, which one process that writes can hold. Raises RefusedError."""
-    try:
-        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        if not paths.lock.exists():
-            if error.errno != errno.EROFS:
-                raise
-            yield  # no process can write here
-            return
-        descriptor = os.open(paths.lock, os.O_RDONLY)  # a read-only file system, or a directory in its place
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RefusedError(
-                f"another tnc is using {paths.data}; stop it first. While a server runs, commands go through it by "
-                "themselves."
-            ) from None
-        yield
-    finally:
-        os.close(descriptor)
 
 
 class Workspace:

@@ -17,7 +17,7 @@ from tnc.admin.remote import short_path
 from tnc.core.errors import FailedError, RefusedError
 from tnc.core.formats import ListenAddress
 from tnc.store.damage import put_aside
-from tnc.store.workspace import Paths
+from tnc.store.paths import Paths
 from tnc.web.connections import BACKLOG, TLS, Connections, dashboard_limits, descriptor_limit, tracking_limits
 from tnc.web.tracking import ROUTE, Lanes, Tracking, front
 

@@ -54,6 +54,21 @@ async def test_a_campaign_is_described_in_sentences(owner: Open, shared: Install
     assert "the source&#39;s own click id" in text
 
 
+async def test_an_offer_without_the_click_id_is_warned_about(owner: Open, fresh: Installation) -> None:
+    fresh.services.configure.apply(
+        '[[offer]]\nid = "boots"\nnetwork = "good-network"\nurl = "https://shop.example/boots"\npayout = 18\n',
+        file="boots.toml",
+    )
+    client = await owner(fresh)
+
+    text = await client.text("/campaigns/summer")
+
+    (warning,) = re.findall(r'<p class="error" role="alert">(.*?)</p>', text)
+    assert "its URL has no {click_id}, so no conversion can come back to its click" in warning
+    assert "?subid={click_id}" in warning
+    assert 'role="alert"' not in await client.text("/campaigns/spring")
+
+
 async def test_the_postback_url_has_the_networks_parameters(owner: Open, shared: Installation) -> None:
     client = await owner(shared)
 

@@ -125,6 +125,19 @@ async def test_a_stopped_click_was_sent_nowhere(owner: Open, week: Week) -> None
     assert "datacenter is true: yes, it is true" in text
 
 
+async def test_a_test_click_is_marked(owner: Open, fresh: Installation) -> None:
+    click_id = new_id(NOW_MS - 1000, bytes(8))
+    tested = {"click_id": click_id, "clicked_at": "2026-11-23T14:05:05.123Z", "campaign": "summer", "test": True}
+    fresh.import_clicks(tested)
+    client = await owner(fresh)
+
+    page, log = await client.text(f"/clicks/{click_id}"), await client.text("/clicks")
+
+    assert '<span class="badge test">' in page
+    assert "A test click: no report counts it." in page
+    assert '<span class="badge test">' in log
+
+
 async def test_an_imported_click_says_why_it_cannot_be_explained(owner: Open, fresh: Installation) -> None:
     click_id = new_id(NOW_MS - 1000, bytes(8))
     fresh.import_clicks(

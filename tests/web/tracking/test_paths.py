@@ -42,5 +42,5 @@ def test_unknown_paths_are_counted_within_bounds_and_compared_with_campaigns() -
     for path in ("sumer", "sumer", "wp-login.php", *(f"scan{number}" for number in range(2000))):
         unknown.note(path)
 
-    assert unknown.like(["summer", "lander"]) == [("sumer", "summer", 2)]
+    assert unknown.take_similar(["summer", "lander"]) == [("sumer", "summer", 2)]
     assert len(unknown.counts) <= 500

@@ -28,8 +28,9 @@ from tnc.store.days.history import click_history
 from tnc.store.days.writer import day_path, sealer_of
 from tnc.store.erasures import KEPT_BY_RESTORE
 from tnc.store.keys.keyring import DayKeys, Keyring
+from tnc.store.paths import Paths
 from tnc.store.terms import is_over
-from tnc.store.workspace import Paths, Workspace
+from tnc.store.workspace import Workspace
 
 _SEALED: Final = ("clicks", "events", "deliveries", "inbox")
 

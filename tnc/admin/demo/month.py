@@ -33,7 +33,8 @@ from tnc.rules import LanderOffer
 from tnc.store.days.click_log import ClickLog, Days
 from tnc.store.days.transactions import ServerWriter
 from tnc.store.days.writer import utc_date
-from tnc.store.workspace import Workspace, locked, served_workspace
+from tnc.store.paths import locked
+from tnc.store.workspace import Workspace, served_workspace
 from tnc.tracking.conversions.inbox import PostbackCall
 from tnc.tracking.identity import Pseudonyms
 from tnc.tracking.live import LiveConfiguration, LiveState

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
+from tnc.campaigns.warnings import missing_click_id
 from tnc.core.errors import NotFoundError
 from tnc.core.models import Campaign, CampaignId, Configuration, Filter, Network, Offer
 from tnc.web.dashboard import campaign_text
@@ -77,6 +78,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         otherwise=campaign_text.action(campaign.otherwise),
         settings=campaign_text.settings(campaign, configuration),
         offers=[(each, campaign_text.payout(each), campaign_text.cap(each.cap, configuration)) for each in offers],
+        warnings=[text for each in offers if (text := missing_click_id(each)) is not None],
         postbacks=_postbacks(base.url, offers, configuration),
     )
 

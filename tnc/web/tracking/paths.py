@@ -51,7 +51,7 @@ def _unique(by_path: Mapping[str, Plan]) -> dict[str, Plan]:
 
 @dataclass(slots=True)
 class UnknownPaths:
-    """Counts requests for unknown paths since the start: in memory, limited, without queries."""
+    """Counts requests for unknown paths: in memory, limited, without queries."""
 
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -60,10 +60,14 @@ class UnknownPaths:
         if path in self.counts or len(self.counts) < _MOST_PATHS:
             self.counts[path] += 1
 
-    def like(self, campaign_paths: Collection[str]) -> list[tuple[str, str, int]]:
-        """Unknown paths similar to one of a campaign: (path, path of the campaign, count), most frequent first."""
+    def take_similar(self, campaign_paths: Collection[str]) -> list[tuple[str, str, int]]:
+        """Unknown paths similar to one of a campaign: (path, path of the campaign, count), most frequent first.
+
+        Counting begins again.
+        """
+        counts, self.counts = self.counts, Counter()
         found = []
-        for path, count in self.counts.most_common():
+        for path, count in counts.most_common():
             near = difflib.get_close_matches(path.casefold(), campaign_paths, n=1, cutoff=_SIMILAR)
             if near:
                 found.append((path, near[0], count))
