@@ -332,6 +332,19 @@ def test_a_value_of_a_command_is_refused_by_the_name_of_its_option() -> None:
     assert read_setting("[retention] clicks_days", 7, called="clicks") == 7
 
 
+@pytest.mark.parametrize("at", [round(each / 19, 3) for each in range(20)])
+def test_a_file_that_was_cut_off_is_refused_and_not_filled_with_defaults(tmp_path: Path, at: float) -> None:
+    whole = render(SERVER, Path("/etc/tnc")).rstrip("\n")
+    cut = whole[: min(int(len(whole) * at), len(whole) - 1)]
+
+    with pytest.raises(InvalidError) as refused:
+        load(config(tmp_path, cut), environment={})
+
+    words = str(refused.value)
+    assert "is cut off" in words or "is empty" in words or "is not TOML" in words
+    assert load(config(tmp_path, whole), environment={}).data == SERVER.data
+
+
 # ------------------------------------------------------------------------------------------------ writing
 
 

@@ -149,11 +149,16 @@ def _folders(workspace: Workspace) -> Iterator[Finding]:
     else:
         yield ok("disk", f"{free // (1 << 30)} GB are free.")
     if not os.access(data, os.W_OK):
+        is_read_only = os.statvfs(data).f_flag & os.ST_RDONLY
         yield Finding(
             check="disk",
             state="failed",
-            text=f"{data} cannot be written.",
-            fix=f"Type: ls -ld {data}",
+            text=f"The file system of {data} is read-only: clicks are not recorded."
+            if is_read_only
+            else f"{data} cannot be written.",
+            fix="Look for the reason with: dmesg; then type: mount -o remount,rw"
+            if is_read_only
+            else f"Type: ls -ld {data}",
             subject="the data cannot be written",
         )
 

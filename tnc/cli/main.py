@@ -101,7 +101,7 @@ class _Group(click.Group):
             return result
 
 
-_CORRUPT, _NOT_A_DATABASE = 11, 26  # error codes of SQLite
+_READ_ONLY, _CORRUPT, _NOT_A_DATABASE = 8, 11, 26  # error codes of SQLite
 _FIXES: Final = {
     errno.ENOSPC: "Make room on the disk; `df -h` shows which one is full.",
     errno.EROFS: "The file system is read-only; look for the reason in `dmesg`, then type: mount -o remount,rw",
@@ -123,6 +123,8 @@ def _machine_sentence(error: Exception) -> str:
         return f"{where}{error.strerror or error}. {_FIXES.get(error.errno or 0, 'Look at the disk and its rights.')}"
     if getattr(error, "sqlite_errorcode", 0) in (_CORRUPT, _NOT_A_DATABASE):
         return f"a database is damaged ({error}). Type: tnc doctor"
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == _READ_ONLY:  # the other bits say why
+        return f"a database cannot be written ({error}). {_FIXES[errno.EROFS]}"
     return f"a database cannot be used ({error}). Look at the disk (`df -h`), then type: tnc doctor"
 
 

@@ -230,7 +230,7 @@ def read_setting(place: str, value: object, *, called: str) -> Any:
 
 def render(settings: Settings, folder: Path) -> str:
     """A `config.toml` for that folder: every setting with its sentence and what it may be; defaults are comments."""
-    lines = ["# Settings of this installation. What is commented out is the default. Restart tnc after a change.\n"]
+    lines = [_HEADER]
     for section, group in groupby(_NAMED, lambda each: each.section):
         lines += [f"[{section}]\n"] if section else []
         for _, name, key in group:
@@ -238,10 +238,21 @@ def render(settings: Settings, folder: Path) -> str:
             written = _relative(value, folder) if isinstance(value, Path) else key.shape.write(value)
             mark = "# " if value == key.default else ""
             lines.append(f"# {key.text}\n# Must be {key.shape.allowed}.\n{mark}{name} = {inline(written)}\n")
-    return "\n".join(lines)
+    return "\n".join([*lines, f"{_END}\n"])
+
+
+_HAS_END: Final = "# The last line must stay: without it this file counts as cut off."
+_HEADER: Final = f"""\
+# Settings of this installation. What is commented out is the default. Restart tnc after a change.
+{_HAS_END}
+"""
+_END: Final = "# End of the settings."
 
 
 def _document(path: Path) -> dict[str, Any]:
+    """Raises InvalidError, also for a file that a full disk or a failed copy has cut off: the settings behind the cut
+    would silently become the defaults.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -250,6 +261,11 @@ def _document(path: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise InvalidError(f"{path} is not TOML: it is not text in UTF-8; save it as UTF-8.") from error
+    if _HAS_END in text and _END not in text:
+        raise InvalidError(
+            f'{path} is cut off: its last line, "{_END}", is missing. Put back your copy of the file; if nothing else '
+            "is missing, write that line."
+        )
     try:
         return parse_toml(text, str(path))
     except InvalidError as error:

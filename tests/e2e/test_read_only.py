@@ -1,0 +1,119 @@
+"""A data directory on a file system that is mounted read-only: redirects go on, and the words are right."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import copy_of
+from tests.e2e.shop import ask, click_of, postback
+from tnc.admin.bench.server_process import ServerProcess
+
+WRONG_WORDS = ("Traceback", "damaged", "restore it from a backup")
+
+
+def remount(place: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", place], check=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=200m", "tnc-test", str(place)]
+    if os.geteuid() != 0 or subprocess.run(words, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount, and not in every container")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+@pytest.fixture
+def server(initialised: Path, disk: Path, tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server that ran and recorded a click with a conversion; its disk is read-only now."""
+    with copy_of(initialised, disk) as made:
+        made.log = tmp_path / "log"
+        made.serve()
+        assert postback(made, click_of(ask(made, "/summer")), payout="7", txid="T1").body == "ok"
+        made.stop()
+        remount(disk, "ro")
+        yield made
+
+
+def test_a_start_on_a_read_only_file_system_redirects(server: ServerProcess, disk: Path) -> None:
+    server.serve()
+
+    replies = [ask(server, "/summer") for _ in range(20)]
+
+    assert {each.status for each in replies} == {302}
+    assert all("shop.example" in each.location for each in replies)
+    assert ask(server, "/-/health").status == 503
+    assert postback(server, click_of(replies[0]), payout="7").status in (404, 503)
+    assert [word for word in WRONG_WORDS if word in server.log.read_text()] == []
+    assert server.stop() == 0
+
+
+def test_when_the_file_system_becomes_read_only_redirects_go_on(server: ServerProcess, disk: Path) -> None:
+    remount(disk, "rw")
+    server.serve()
+    assert ask(server, "/summer").status == 302
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=False, capture_output=True)
+    is_read_only = not os.access(disk, os.W_OK)
+    if not is_read_only:
+        pytest.skip("this kernel does not make a file system read-only while a file is open for writing")
+
+    assert {ask(server, "/summer").status for _ in range(20)} == {302}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("clicks",),
+        ("try", "summer"),
+        ("doctor",),
+        ("export",),
+        ("conversion", "inbox"),
+        ("privacy", "find", "--ip", "203.0.113.9"),
+        ("retention", "show"),
+        ("backup", "list"),
+        ("keys", "status"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("running", [False, True])
+def test_commands_that_read_work_on_a_read_only_file_system(
+    server: ServerProcess, words: tuple[str, ...], running: bool
+) -> None:
+    if running:
+        server.serve()
+
+    done = server.command(*words)
+
+    text = (done.stdout + done.stderr).replace("is not damaged", "")
+    assert [word for word in WRONG_WORDS if word in text] == [], text
+    if words[0] == "doctor":
+        assert "is read-only: clicks are not recorded" in text
+    else:
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "--by", "campaign"),  # sorts on the disk
+        ("retention", "set", "clicks=30", "--yes"),
+        ("privacy", "erase", "--ip", "203.0.113.9"),
+        ("backup", "create"),
+        ("keys", "rotate"),
+    ],
+    ids=" ".join,
+)
+def test_commands_that_change_something_say_that_the_disk_is_read_only(
+    server: ServerProcess, words: tuple[str, ...]
+) -> None:
+    done = server.command(*words)
+
+    assert done.returncode != 0
+    assert [word for word in WRONG_WORDS if word in done.stderr] == []
+    assert "read-only" in done.stderr.lower()
