@@ -110,11 +110,17 @@ def print_json_line(result: object) -> None:
 def read_file(path: str) -> str:
     """The text of a file. Raises InvalidError when it cannot be read."""
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidError(f"{path} cannot be read: {error.strerror}.") from error
+        return read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidError(f"{path} is not UTF-8 text.") from error
+
+
+def read_bytes(path: str) -> bytes:
+    """The content of a file. Raises InvalidError when it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InvalidError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def write_outside(data: Path, path: Path, content: bytes) -> None:

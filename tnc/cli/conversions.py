@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from tnc.cli.context import CliContext, plain, print_json, print_json_line, read_file, with_context, with_json
+from tnc.cli.context import CliContext, plain, print_json, print_json_line, read_bytes, with_context, with_json
+from tnc.core.csv_text import decode_csv
 from tnc.core.errors import InvalidError, PartlyDoneError
 from tnc.store.days.inbox import UNMATCHED
 from tnc.tracking.conversions.inbox import call_json
@@ -42,7 +43,7 @@ def add(context: CliContext, /, click_id: str, as_json: bool, **given: str | Non
 @with_context
 def import_(context: CliContext, file: str, dry_run: bool, as_json: bool) -> None:
     """Import conversions from CSV, one per line; importing a file twice adds nothing."""
-    result = context.call("conversion-import", text=read_file(file), dry_run=dry_run)
+    result = context.call("conversion-import", text=decode_csv(read_bytes(file), file), dry_run=dry_run)
     if as_json:
         print_json(result)
     else:

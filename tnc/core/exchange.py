@@ -1,6 +1,5 @@
 """Exchange rates by day: a CSV file of the owner, or that of the European Central Bank."""
 
-import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -9,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from tnc.core.csv_text import csv_records, decode_csv
 from tnc.core.errors import InvalidError
 from tnc.core.money import CURRENCIES
 
@@ -32,16 +32,17 @@ def read_dated_rates(path: Path, home: str) -> DatedRates:
     publishes it. Raises InvalidError that names the file and the line.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
     except (OSError, ValueError) as error:
         raise InvalidError(f"the rates in {path} cannot be read: {error}.") from error
+    text = decode_csv(data, f"the file of rates {path}")
     return parse_dated_rates(text, home, where=str(path))
 
 
 def parse_dated_rates(text: str, home: str, *, where: str) -> DatedRates:
     """The rates in the text of such a file; errors call it `where`. Raises InvalidError."""
     found: dict[str, dict[int, float]] = {}
-    for line, day, currency, worth in _rates(where, text.splitlines(), home):
+    for line, day, currency, worth in _rates(where, text, home):
         if currency not in CURRENCIES or not 0 < worth < math.inf:
             raise _invalid(where, line, "a currency of ISO 4217 and a rate above 0 are needed")
         found.setdefault(currency, {})[day] = worth
@@ -66,22 +67,30 @@ def newest_rates(home: str, downloaded: Path) -> Mapping[str, float]:
     return {currency: days[-1][1] for currency, days in rates.items()}
 
 
-def _rates(where: str, lines: Sequence[str], home: str) -> Iterator[tuple[int, int, str, float]]:
+def _rates(where: str, text: str, home: str) -> Iterator[tuple[int, int, str, float]]:
     """Line, day, currency, and what one unit is worth in `home`."""
-    header, *rows = [[cell.strip() for cell in cells] for cells in csv.reader(lines)] or [[]]
+    records = csv_records(text)
+    _, header = next(((line, _cells(where, line, cells)) for line, cells in records), (1, [""]))
     columns = [name.lower() for name in header]
     is_long = {"day", "currency", "rate"} <= set(columns)
     if not is_long and (len(header) < 2 or columns[0] not in ("day", "date")):
         raise _invalid(where, 1, "the columns day, currency and rate are needed, or date and one for each currency")
-    for line, cells in enumerate(rows, start=2):
+    for line, raw in records:
+        cells = _cells(where, line, raw)
         try:
-            if is_long and any(cells):
+            if is_long:
                 row = dict(zip(columns, cells, strict=False))
                 yield line, _day(row["day"]), row["currency"].upper(), float(row["rate"])
-            elif any(cells):
+            else:
                 yield from _of_euro(line, header, cells, home)
         except (ValueError, KeyError, ZeroDivisionError) as error:
             raise _invalid(where, line, "a day like 2026-11-23 and plain decimal numbers are needed") from error
+
+
+def _cells(where: str, line: int, cells: Sequence[str] | str) -> list[str]:
+    if isinstance(cells, str):
+        raise _invalid(where, line, cells)
+    return [cell.strip() for cell in cells]
 
 
 def _of_euro(

@@ -1,7 +1,5 @@
 """Imports conversions from CSV, with the parameter names of postbacks as columns."""
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +11,7 @@ from itertools import chain
 from typing import Any, Final, TypeVar
 
 from tnc.core.clock import ID_RANDOM_BYTES, id_time_ms, new_id
+from tnc.core.csv_text import csv_records
 from tnc.core.errors import InvalidError
 from tnc.core.models import ClickId, Configuration, ConversionId
 from tnc.store.days.transactions import Writer, in_portions
@@ -49,11 +48,11 @@ class Table:
 
 
 def read_table(text: str, *, now_ms: int) -> Table:
-    """Read a CSV file with a header, separated by comma, semicolon or tab.
+    """Read a CSV file with a header, spelled in any of the ways that `csv_records` knows.
 
     A bad line is a Row with its problem. Raises InvalidError when the header has no column for the click id.
     """
-    lines = _lines(text.removeprefix("\ufeff"))
+    lines = csv_records(text)
     _, header = next(lines, (1, []))
     columns = [column.strip().lower() for column in header] if isinstance(header, list) else []
     if not set(columns) & set(NAMES["click_id"]):
@@ -64,26 +63,9 @@ def read_table(text: str, *, now_ms: int) -> Table:
     )
 
 
-def _lines(text: str) -> Iterator[tuple[int, list[str] | csv.Error]]:
-    """The lines that are not empty: number of the first text line, and the cells or why they cannot be read."""
-    head = text.lstrip().partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), strict=True)
-    while True:
-        begins = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as problem:
-            yield begins, problem
-            continue
-        if any(cell.strip() for cell in cells):
-            yield begins, cells
-
-
-def _row(line: int, columns: Sequence[str], cells: list[str] | csv.Error, now_ms: int) -> Row:
-    if isinstance(cells, csv.Error):
-        return Row(line=line, problem=f"not readable as CSV: {cells}")
+def _row(line: int, columns: Sequence[str], cells: list[str] | str, now_ms: int) -> Row:
+    if isinstance(cells, str):
+        return Row(line=line, problem=cells)
     if len(cells) > len(columns):
         return Row(line=line, problem="more cells than columns: put quotes around a value that holds the separator")
     values = {column: _unprotected(cell) for column, cell in zip(columns, cells, strict=False)}
