@@ -1,6 +1,7 @@
 """From the lander to the offer: what the URL says to a stranger who knows a click id."""
 
 import asyncio
+import threading
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -86,3 +87,24 @@ async def test_the_cookie_is_proof_from_any_network(shop: Shop) -> None:
 
     assert query_of(own)["e"] == ["canary-external"]
     assert shop.histories()[0].lander_clicked_at_ms is not None
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_while_the_disk_hangs_the_visitor_goes_on_and_the_lander_click_is_stored_later(
+    shop: Shop, method: str
+) -> None:
+    cid = await clicked(shop)
+    released = threading.Event()
+    hanging = asyncio.create_task(shop.log.exclusive(lambda _days: released.wait(60)))
+    await asyncio.sleep(0.05)
+    try:
+        own = await asyncio.wait_for(shop.get(f"/click?cid={cid}", method=method), 20)
+        opted_out = await asyncio.wait_for(shop.get("/told", Cookie="tnc_out=1"), 20)
+    finally:
+        released.set()
+    await hanging
+
+    assert query_of(own)["e"] == ["canary-external"]
+    assert opted_out.status == 302
+    await shop.log.exclusive(lambda _days: None)
+    assert (shop.histories()[0].lander_clicked_at_ms is not None) == (method == "GET")

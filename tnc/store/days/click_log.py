@@ -94,6 +94,7 @@ class ClickLog:
         self._failed_at = 0.0
         self._busy_since: float | None = None
         self._outstanding: set[PendingClick] = set()
+        self._late: set[asyncio.Future[object]] = set()  # work whose visitor was answered while the disk hangs
         self._sealers: dict[tuple[WorkspaceId, int], ClickSealer] = {}  # by workspace and number of the day
         self._thread = threading.Thread(target=self._run, name="click log", daemon=True)
 
@@ -181,7 +182,7 @@ class ClickLog:
                 writer.count(name, more)
 
         try:
-            await self.run((workspace, utc_date(click.clicked_at_ms)), count)
+            await self.run_unless_stalled((workspace, utc_date(click.clicked_at_ms)), count)
         except UnavailableError:
             log.warning("an opted-out visit was not counted", extra={"campaign": click.campaign})
 
@@ -193,6 +194,24 @@ class ClickLog:
         future: asyncio.Future[_T] = self._loop.create_future()
         self._queue(WriteJob(day, work, future))
         return await future
+
+    async def run_unless_stalled(self, day: Day, work: Callable[[DayWriter], object]) -> None:
+        """Like `run` for a visitor who waits: returns after 1.5 s while the disk hangs. The work stays queued.
+
+        What it raises later is logged, because the visitor was answered.
+        """
+        task = asyncio.ensure_future(self.run(day, work))
+        done, _ = await asyncio.wait({task}, timeout=_STALL_SECONDS)
+        if done:
+            task.result()
+        else:
+            self._late.add(task)
+            task.add_done_callback(self._log_late)
+
+    def _log_late(self, task: asyncio.Future[object]) -> None:
+        self._late.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("work for a visitor failed later", extra={"reason": type(task.exception()).__name__})
 
     async def exclusive(self, work: Callable[[Days], _T]) -> _T:
         """Do `work` in the writer's thread with the day files, outside any transaction.

@@ -95,9 +95,9 @@ def _without_visitor(click: Click) -> Click:
 async def _remember(tracking: Tracking, found: Found, offer: LanderOffer, *, number: int | None, now_ms: int) -> None:
     click = found.click
     day: Day = (click.workspace, utc_date(click.clicked_at_ms))
-    # If the disk fails, the visitor is still redirected; /-/health and the log report it.
+    # If the disk fails or hangs, the visitor is still redirected; /-/health and the log report it.
     with suppress(UnavailableError):
-        await tracking.click_log.run(
+        await tracking.click_log.run_unless_stalled(
             day,
             lambda writer: record_lander_click(
                 writer,
