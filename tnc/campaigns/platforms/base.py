@@ -1,5 +1,6 @@
 """What every platform has to say about itself. Each file beside this one says it for one platform."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +15,7 @@ from tnc.core.conversions import event_id
 from tnc.core.errors import InvalidError
 from tnc.core.models import Click, Configuration, Consent, Conversion, DeliveryKind, Destination, Mode
 from tnc.core.shapes import Key, MapOf, Secret
+from tnc.rules.macros import is_unexpanded
 
 SkipReason = Literal[
     "consent-denied", "consent-unknown", "status-not-chosen", "not-first", "no-click-id", "too-old",
@@ -27,6 +29,16 @@ only validated, it counts like any other, or nothing is sent at all.
 """
 
 TEST_CODE: Final = "test_event_code"
+
+Forms = Mapping[str, re.Pattern[str]]
+"""By parameter or cookie: the form in which its platform publishes its ids."""
+
+_NO_FORMS: Final[Forms] = {}
+ANY_ID: Final = re.compile(r"[A-Za-z0-9_.~-]+")
+_PLACEHOLDERS: Final = frozenset({
+    "", "undefined", "null", "none", "nil", "nan", "n/a", "na", "unknown", "empty", "true", "false", "0", "-1", "-",
+    "--", "_", ".",
+})  # fmt: skip
 
 WRITE_TO_RECEIVER: Final = "write to the receiver and ask for deletion."
 
@@ -245,13 +257,31 @@ def hashed_person(delivery: Delivery, table: Mapping[str, tuple[str, Normalizer]
     return found
 
 
-def click_id(click: Click, *names: str) -> tuple[str, str] | None:
-    """The first of these parameters that the click has, with its name. Unchanged: platforms compare them exactly."""
-    params = click.visit.params
-    return next(((name, params[name]) for name in names if params.get(name)), None)
+def is_placeholder(value: str) -> bool:
+    """Whether a script or an ad server wrote that it had no value."""
+    return value.strip().casefold() in _PLACEHOLDERS
 
 
-def click_ids(click: Click, *names: str) -> dict[str, str]:
-    """All of these parameters that the click has. Cookies of a platform are among the parameters of a visit."""
+def click_id(click: Click, *names: str, forms: Forms = _NO_FORMS) -> tuple[str, str] | None:
+    """The first of these parameters that has a usable value, with its name."""
+    return next(iter(click_ids(click, *names, forms=forms).items()), None)
+
+
+def click_ids(click: Click, *names: str, forms: Forms = _NO_FORMS) -> dict[str, str]:
+    """Those of these parameters whose value has the published form. Cookies are among the parameters of a visit.
+
+    Unchanged: platforms compare them exactly. `forms` has the form of each; a name without one takes any id. A part
+    after a dot that is a placeholder, as in `fb.1.1700000000000.undefined`, is no id either.
+    """
     params = click.visit.params
-    return {name: params[name] for name in names if params.get(name)}
+    return {name: params[name] for name in names if _is_id(params.get(name, ""), forms.get(name, ANY_ID))}
+
+
+def _is_id(value: str, form: re.Pattern[str]) -> bool:
+    return form.fullmatch(value) is not None and not any(map(is_placeholder, (value, value.rpartition(".")[2])))
+
+
+def has_unexpanded(click: Click, *names: str) -> bool:
+    """Whether one of these parameters is still a macro: the link in the ad is wrong."""
+    params = click.visit.params
+    return any(is_unexpanded(params[name]) for name in names if name in params)

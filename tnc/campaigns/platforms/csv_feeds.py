@@ -15,13 +15,16 @@ from typing import Final
 from tnc.campaigns.platforms.base import (
     WRITE_TO_RECEIVER,
     Delivery,
+    Forms,
     Platform,
     PlatformKey,
     Receiver,
     SkipReason,
     advertising_sentence,
     click_ids,
+    has_unexpanded,
 )
+from tnc.campaigns.platforms.google import FORMS as GOOGLE_FORMS
 from tnc.campaigns.platforms.messages import MASK, Answer, HttpRequest
 from tnc.campaigns.platforms.outcome import Outcome, done
 from tnc.core.clock import DAY_MS
@@ -30,10 +33,9 @@ from tnc.core.formats import TIMEZONE
 from tnc.core.models import Destination
 from tnc.core.shapes import Text
 from tnc.core.zones import find_zone
-from tnc.rules.macros import is_unexpanded
 
-# What is not of this form is no click id, and might run as a formula where the file is opened as a spreadsheet.
-_CLICK_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# No value of these forms runs as a formula where the file is opened as a spreadsheet.
+_FORMS: Final[Forms] = {"gclid": GOOGLE_FORMS["gclid"], "msclkid": re.compile(r"[0-9A-Fa-f]{32}")}
 
 _KEYS: Final = {
     "conversion_name": PlatformKey(
@@ -106,10 +108,9 @@ def _file_platform(platform_type: str, receiver: str, parameter: str, heading: s
 
 def _needs(parameter: str) -> Callable[[Delivery], SkipReason | None]:
     def check_click(delivery: Delivery) -> SkipReason | None:
-        value = click_ids(delivery.click, parameter).get(parameter, "")
-        if is_unexpanded(value):
-            return "macro-unexpanded"
-        return None if _CLICK_ID.fullmatch(value) else "no-click-id"
+        if click_ids(delivery.click, parameter, forms=_FORMS):
+            return None
+        return "macro-unexpanded" if has_unexpanded(delivery.click, parameter) else "no-click-id"
 
     return check_click
 

@@ -7,21 +7,24 @@ from typing import Any, Final
 from tnc.campaigns.platforms.base import (
     WRITE_TO_RECEIVER,
     Delivery,
+    Forms,
     PlatformKey,
     Receiver,
     SkipReason,
     advertising_sentence,
     click_id,
+    has_unexpanded,
 )
 from tnc.campaigns.platforms.keys import PLAIN_URL
 from tnc.campaigns.platforms.messages import Answer, Grant
 from tnc.campaigns.platforms.outcome import Outcome, retry, stop, throttled
 from tnc.campaigns.text_types import NUMERIC
 from tnc.core.shapes import Secret, Text
-from tnc.rules.macros import is_unexpanded
 
 CLICK_IDS: Final = ("gclid", "gbraid", "wbraid")
 """Exactly one of them is sent, the first that the click has."""
+
+FORMS: Final[Forms] = dict.fromkeys(CLICK_IDS, re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*"))
 
 RECEIVER: Final = Receiver(
     name="Google",
@@ -96,16 +99,15 @@ def consent(delivery: Delivery, granted: str, denied: str) -> dict[str, str] | N
 
 
 def click_id_field(delivery: Delivery) -> dict[str, str]:
-    found = click_id(delivery.click, *CLICK_IDS)
+    found = click_id(delivery.click, *CLICK_IDS, forms=FORMS)
     return dict([found]) if found else {}
 
 
 def check_click(delivery: Delivery) -> SkipReason | None:
     """Google matches a conversion by its click id alone."""
-    found = click_id(delivery.click, *CLICK_IDS)
-    if found is None:
-        return "no-click-id"
-    return "macro-unexpanded" if is_unexpanded(found[1]) else None
+    if click_id(delivery.click, *CLICK_IDS, forms=FORMS):
+        return None
+    return "macro-unexpanded" if has_unexpanded(delivery.click, *CLICK_IDS) else "no-click-id"
 
 
 def request_group(delivery: Delivery) -> str:

@@ -4,19 +4,22 @@ Facts: developers.facebook.com Conversions API pages of 2026, facebook-business 
 """
 
 import hmac
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from tnc.campaigns.platforms import keys, normalize
 from tnc.campaigns.platforms.base import (
+    ANY_ID,
     Delivery,
+    Forms,
     Platform,
     PlatformKey,
     Receiver,
     SkipReason,
     advertising_sentence,
-    click_id,
     click_ids,
+    has_unexpanded,
     hashed_person,
 )
 from tnc.campaigns.platforms.messages import Answer, HttpRequest, json_request
@@ -25,7 +28,13 @@ from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.fields import money
 from tnc.core.models import Click, Destination
 from tnc.core.shapes import Secret
-from tnc.rules.macros import is_unexpanded
+
+# A cookie of Meta's own parameter builder ends with one more part of eight characters.
+_FORMS: Final[Forms] = {
+    "fbclid": ANY_ID,
+    "_fbc": re.compile(r"fb\.[0-9]\.[1-9][0-9]{12}\.[A-Za-z0-9_.~-]+"),
+    "_fbp": re.compile(r"fb\.[0-9]\.[1-9][0-9]{12}\.[0-9]+(\.[A-Za-z0-9_-]{8})?"),
+}
 
 _PERSON: Final = {
     "em": ("em", normalize.email),
@@ -92,7 +101,7 @@ def _user_data(delivery: Delivery) -> dict[str, str]:
         "client_ip_address": visit.ip,
         "client_user_agent": visit.user_agent,
         "fbc": fbc(delivery.click),
-        **click_ids(delivery.click, "_fbp"),
+        **click_ids(delivery.click, "_fbp", forms=_FORMS),
     }
     if delivery.mode == "full":
         country = normalize.country_code(visit.country or "")
@@ -107,7 +116,7 @@ def fbc(click: Click) -> str | None:
 
     `fb.<subdomain index>.<ms when first seen>.<fbclid>`, with index 1 on a server; case and length of `fbclid` stay.
     """
-    found = click_ids(click, "_fbc", "fbclid")
+    found = click_ids(click, "_fbc", "fbclid", forms=_FORMS)
     cookie, fbclid = found.get("_fbc"), found.get("fbclid")
     if fbclid is None or (cookie is not None and fbclid in cookie.split(".")):
         return cookie
@@ -137,10 +146,9 @@ def _limited(delivery: Delivery) -> dict[str, Any]:
 def check_click(delivery: Delivery) -> SkipReason | None:
     """A website event needs the user agent, and a click id, a cookie or the IP address to match the visitor by."""
     click = delivery.click
-    ids = click_ids(click, "fbclid", "_fbc", "_fbp")
-    if any(is_unexpanded(value) for value in ids.values()):
+    if has_unexpanded(click, *_FORMS):
         return "macro-unexpanded"
-    known = click.visit.user_agent and (click_id(click, "fbclid", "_fbc", "_fbp") or click.visit.ip)
+    known = click.visit.user_agent and (click_ids(click, *_FORMS, forms=_FORMS) or click.visit.ip)
     return None if known else "no-click-id"
 
 

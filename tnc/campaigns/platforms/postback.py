@@ -13,6 +13,7 @@ from tnc.campaigns.platforms.base import (
     PlatformKey,
     Receiver,
     SkipReason,
+    is_placeholder,
 )
 from tnc.campaigns.platforms.keys import HEADERS
 from tnc.campaigns.platforms.messages import BODY_LIMIT, Answer, HttpRequest
@@ -93,7 +94,7 @@ def check_click(delivery: Delivery) -> SkipReason | None:
     if "external_id" not in UrlTemplate.parse(delivery.get("url")).macros | _macros(delivery.find("body") or ""):
         return None
     value = delivery.click.visit.external_id
-    if not value:
+    if not value or is_placeholder(value):
         return "no-click-id"
     return "macro-unexpanded" if is_unexpanded(value) else None
 

@@ -12,11 +12,14 @@ from urllib.parse import quote
 from tnc.campaigns.platforms import keys, normalize
 from tnc.campaigns.platforms.base import (
     Delivery,
+    Forms,
     Platform,
     Receiver,
     SkipReason,
     advertising_sentence,
     click_id,
+    click_ids,
+    has_unexpanded,
     hashed_person,
 )
 from tnc.campaigns.platforms.messages import Answer, HttpRequest, json_request
@@ -24,10 +27,10 @@ from tnc.campaigns.platforms.outcome import Outcome, by_status, done, drop, retr
 from tnc.core.clock import DAY_MS, HOUR_MS
 from tnc.core.fields import money
 from tnc.core.models import Destination
-from tnc.rules.macros import is_unexpanded
 
 _CLICK_IDS: Final = ("ScCid", "sccid")
 _COOKIE: Final = "_scid"
+_FORMS: Final[Forms] = dict.fromkeys(_CLICK_IDS, re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"))
 
 _PERSON: Final = {
     "em": ("em", normalize.email),
@@ -74,12 +77,12 @@ def _event(delivery: Delivery) -> dict[str, Any]:
 
 def _user_data(delivery: Delivery) -> dict[str, str | list[str]]:
     visit = delivery.click.visit
-    found = click_id(delivery.click, *_CLICK_IDS)
+    found = click_id(delivery.click, *_CLICK_IDS, forms=_FORMS)
     plain = {
         "client_ip_address": visit.ip,
         "client_user_agent": visit.user_agent,
         "sc_click_id": found and found[1],
-        "sc_cookie1": visit.params.get(_COOKIE),
+        "sc_cookie1": click_ids(delivery.click, _COOKIE).get(_COOKIE),
     }
     hashes: dict[str, str] = {}
     if delivery.mode == "full":
@@ -102,8 +105,7 @@ def _custom_data(delivery: Delivery) -> dict[str, Any]:
 def check_click(delivery: Delivery) -> SkipReason | None:
     """Snapchat refuses an event without e-mail, phone, or IP address and user agent, also if it has a click id."""
     click = delivery.click
-    ids = [click.visit.params.get(name) for name in (*_CLICK_IDS, _COOKIE)]
-    if any(value and is_unexpanded(value) for value in ids):
+    if has_unexpanded(click, *_CLICK_IDS, _COOKIE):
         return "macro-unexpanded"
     known = (click.visit.ip and click.visit.user_agent) or {"em", "ph"} & hashed_person(delivery, _PERSON).keys()
     return None if known else "no-click-id"

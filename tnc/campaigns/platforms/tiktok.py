@@ -14,6 +14,7 @@ from tnc.campaigns.platforms.base import (
     SkipReason,
     advertising_sentence,
     click_ids,
+    has_unexpanded,
     hashed_person,
 )
 from tnc.campaigns.platforms.messages import Answer, HttpRequest, json_request
@@ -21,7 +22,6 @@ from tnc.campaigns.platforms.outcome import Outcome, by_status, done, drop, retr
 from tnc.core.clock import DAY_MS
 from tnc.core.fields import money
 from tnc.core.models import Destination
-from tnc.rules.macros import is_unexpanded
 
 _PERSON: Final = {
     "em": ("email", normalize.email),
@@ -80,7 +80,7 @@ def _user(delivery: Delivery) -> dict[str, str]:
 def check_click(delivery: Delivery) -> SkipReason | None:
     """TikTok matches by its click id or cookie, or by IP address and user agent together."""
     ids = click_ids(delivery.click, "ttclid", "_ttp")
-    if any(is_unexpanded(value) for value in ids.values()):
+    if has_unexpanded(delivery.click, "ttclid", "_ttp"):
         return "macro-unexpanded"
     visit = delivery.click.visit
     return None if ids or (visit.ip and visit.user_agent) else "no-click-id"
