@@ -71,6 +71,7 @@ class Tracker:
     opt_outs: OptOuts = field(default_factory=OptOuts)
     history_loaded: bool = False
     _salts: dict[Date, bytes] = field(default_factory=dict)
+    _at_landers: dict[str, Click] = field(default_factory=dict)  # the newest clicks that were sent to landers, by id
 
     # -- settings
 
@@ -156,6 +157,8 @@ class Tracker:
         identity_facts = self._visit_identity(campaign, identity, now_ms, remember=known)
         visit = facts.visit(replace(identity_facts, **_NOT_UNIQUE) if classification.is_declared else identity_facts)
         click, destination = self._decide(plan, visit, trace)
+        if known and click.lander is not None:
+            self._note_at_lander(click)
         if remember and classification.is_declared and facts.mode != "none":
             self.pending_crawler_checks.add(click)
         cookie = None if identity.secret is None else self.pseudonyms.cookie(identity, click.click_id)
@@ -250,6 +253,16 @@ class Tracker:
             visit=visit,
         )
 
+    def _note_at_lander(self, click: Click) -> None:
+        self._at_landers[click.click_id] = click
+        if len(self._at_landers) > _MAX_AT_LANDERS:
+            del self._at_landers[next(iter(self._at_landers))]
+
+    def click_at_lander(self, click_id: str) -> Click | None:
+        """A recent click that was sent to a lander, as it is stored: for the way to the offer while the disk fails."""
+        click = self._at_landers.get(click_id)
+        return None if click is None else replace(click, visit=for_storage(click.visit))
+
     def may_have_clicked(self, visitors: Iterable[str], now_ms: int) -> tuple[str, ...]:
         """Those of the pseudonyms that were seen lately; all of them until the stored clicks are loaded."""
         now_s, window_s = now_ms // 1000, LOOK_BACK_HOURS * 3600
@@ -270,7 +283,13 @@ class Tracker:
 
     def forget(self, visitors: Iterable[str]) -> None:
         """After an erasure: the next visit of these visitors is a first one."""
-        for visitor in visitors:
+        gone = frozenset(visitors)
+        self._at_landers = {
+            click_id: click
+            for click_id, click in self._at_landers.items()
+            if click.visit.visitor is not None and click.visit.visitor not in gone
+        }
+        for visitor in gone:
             self.seen.forget(seen_key(visitor))
             self.seen.forget(_denied_key(visitor))
             for campaign in self.plans.by_id:
@@ -281,6 +300,9 @@ class Tracker:
         """For the condition `converted`."""
         if click.visit.visitor is not None:
             self.seen.record(seen_key(click.visit.visitor, click.campaign, "converted"), at_ms // 1000, 1)
+
+
+_MAX_AT_LANDERS: Final = 2_000  # at most 10 MB
 
 
 def _network(ip: str) -> str:

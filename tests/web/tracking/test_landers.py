@@ -108,3 +108,29 @@ async def test_while_the_disk_hangs_the_visitor_goes_on_and_the_lander_click_is_
     assert opted_out.status == 302
     await shop.log.exclusive(lambda _days: None)
     assert (shop.histories()[0].lander_clicked_at_ms is not None) == (method == "GET")
+
+
+async def test_while_the_disk_hangs_a_new_visitor_goes_on_from_the_lander(shop: Shop) -> None:
+    await clicked(shop)
+    released = threading.Event()
+    hanging = asyncio.create_task(shop.log.exclusive(lambda _days: released.wait(60)))
+    await asyncio.sleep(0.05)
+    try:
+        visit = await asyncio.wait_for(shop.get("/told?ext=canary-second"), 20)
+        cid = visit.headers["location"].partition("k=")[2]
+        own = await asyncio.wait_for(shop.get(f"/click?cid={cid}"), 20)
+    finally:
+        released.set()
+    await hanging
+
+    assert query_of(own)["e"] == ["canary-second"]
+
+
+async def test_an_erased_click_is_not_remembered_for_a_failing_disk(shop: Shop) -> None:
+    cid = await clicked(shop)
+    assert shop.tracker.click_at_lander(cid) is not None
+    visitor = shop.histories()[0].click.visit.visitor
+
+    shop.tracker.forget([visitor or ""])
+
+    assert shop.tracker.click_at_lander(cid) is None

@@ -23,6 +23,7 @@ from tnc.web.tracking.keys import Tracking
 
 _LOOK_BACK_MS: Final = LOOK_BACK_HOURS * HOUR_MS
 _LONGEST_ID: Final = 256
+_PATIENCE_SECONDS: Final = 1.5  # for a disk that hangs
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,18 @@ async def find(tracking: Tracking, facts: RequestFacts, now_ms: int) -> Found | 
 
 
 async def _by_id(tracking: Tracking, click_id: str, by: Literal["cid", "cookie"]) -> Found | None:
-    try:
-        history = await asyncio.to_thread(tracking.services.workspace.histories.get, ClickId(click_id[:_LONGEST_ID]))
-    except NotFoundError:
-        return None
-    return Found(history.click, by)
+    """Reads the click; while the disk fails or hangs, recent clicks are taken from memory."""
+    click_id = click_id[:_LONGEST_ID]
+    click = None if tracking.click_log.recording().failing is None else tracking.tracker.click_at_lander(click_id)
+    if click is None:
+        read_click = asyncio.to_thread(tracking.services.workspace.histories.get, ClickId(click_id))
+        try:
+            click = (await asyncio.wait_for(read_click, _PATIENCE_SECONDS)).click
+        except NotFoundError:
+            return None
+        except TimeoutError:
+            click = tracking.tracker.click_at_lander(click_id)
+    return None if click is None else Found(click, by)
 
 
 async def lander_click(tracking: Tracking, request: web.BaseRequest, number_text: str) -> web.StreamResponse:
