@@ -2,8 +2,12 @@
 
 import os
 import subprocess
+import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlencode
 
 import pytest
 
@@ -11,6 +15,7 @@ from tests.e2e.conftest import copy_of
 from tests.e2e.shop import ask, click_of, postback
 from tnc.admin.bench.server_process import ServerProcess
 
+EMAIL, PASSWORD = "owner@localhost.localdomain", "four plain words together"
 WRONG_WORDS = ("Traceback", "damaged", "restore it from a backup")
 
 
@@ -64,6 +69,28 @@ def test_when_the_file_system_becomes_read_only_redirects_go_on(server: ServerPr
         pytest.skip("this kernel does not make a file system read-only while a file is open for writing")
 
     assert {ask(server, "/summer").status for _ in range(20)} == {302}
+
+
+def test_the_owner_signs_in_and_sees_the_pages(server: ServerProcess, disk: Path) -> None:
+    remount(disk, "rw")
+    words = [sys.executable, "-m", "tnc", "--config", str(server.config), "user", "password", EMAIL, "--stdin"]
+    subprocess.run(words, input=f"{PASSWORD}\n", text=True, check=True, capture_output=True)
+    remount(disk, "ro")
+    server.serve()
+    base = f"http://{server.dashboard[0]}:{server.dashboard[1]}"
+    jar = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    form = urlencode({"email": EMAIL, "password": PASSWORD}).encode()
+
+    with jar.open(f"{base}/sign-in", form, timeout=30) as signed_in:
+        assert signed_in.url.rstrip("/") == base
+    for path in ("/", "/clicks", "/campaigns", "/settings"):
+        with jar.open(f"{base}{path}", timeout=30) as page:
+            assert (page.status, page.url) == (200, f"{base}{path}")
+    with pytest.raises(HTTPError) as refused:
+        jar.open(f"{base}/reports", timeout=30)
+    with refused.value as answer:
+        assert answer.code == 503
+        assert "Read-only file system" in answer.read().decode()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ the scheduler, or with `niced` above it, and ends after half a minute without a 
 import logging
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,7 @@ import msgspec
 
 from tnc.core import settings
 from tnc.core.clock import World
-from tnc.core.errors import TncError
+from tnc.core.errors import TncError, UnavailableError
 from tnc.core.logging import set_up_logs
 from tnc.core.process import LOWEST, lower_priority
 from tnc.reports.client import NICED, ReportChunk, ReportRequest, split_result
@@ -33,14 +33,29 @@ def main() -> None:
     lower_priority(_HURRIED if NICED in sys.argv[2:] else LOWEST)
     loaded = settings.load(Path(sys.argv[1]))
     set_up_logs(loaded.log_level)
-    with Workspace(loaded, World(), to_write=False) as workspace, Columns(workspace.paths.columns) as columns:
-        while select.select([sys.stdin], [], [], _IDLE_SECONDS)[0]:
-            line = sys.stdin.buffer.readline()
-            if not line:
-                return
-            for chunk in _reply(workspace, columns, line):
-                sys.stdout.buffer.write(msgspec.json.encode(chunk) + b"\n")
-            sys.stdout.buffer.flush()
+    with Workspace(loaded, World(), to_write=False) as workspace:
+        try:
+            columns = Columns(workspace.paths.columns)
+        except UnavailableError as error:  # the answer to the one request that this process was started for
+            sys.stdin.buffer.readline()
+            _write([ReportChunk(error=type(error).__name__, message=str(error))])
+            return
+        with columns:
+            _serve(workspace, columns)
+
+
+def _serve(workspace: Workspace, columns: Columns) -> None:
+    while select.select([sys.stdin], [], [], _IDLE_SECONDS)[0]:
+        line = sys.stdin.buffer.readline()
+        if not line:
+            return
+        _write(_reply(workspace, columns, line))
+
+
+def _write(chunks: Iterable[ReportChunk]) -> None:
+    for chunk in chunks:
+        sys.stdout.buffer.write(msgspec.json.encode(chunk) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def _reply(workspace: Workspace, columns: Columns, line: bytes) -> Iterator[ReportChunk]:

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 import duckdb
 
-from tnc.core.errors import FailedError
+from tnc.core.errors import FailedError, UnavailableError
 
 # Small pages of close values: numbers that count up cost next to nothing in version 2.
 _PARQUET: Final = "(format parquet, compression zstd, parquet_version v2)"
@@ -47,9 +47,15 @@ class Duck:
 
     def __init__(self, folder: Path, *, memory_mb: int = 256) -> None:
         temporary = folder / "temp"
-        temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _remove_leftovers(temporary)
-        self._temporary = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=temporary))
+        try:
+            temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _remove_leftovers(temporary)
+            self._temporary = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=temporary))
+        except OSError as error:
+            raise UnavailableError(
+                f"reports need to write to {temporary}, and the disk refuses: {error.strerror}. Clicks go on; look at "
+                "the disk with `df -h` and `dmesg`."
+            ) from error
         self._connection = duckdb.connect(":memory:")
         for setting in (
             f"memory_limit = '{memory_mb}MB'",
