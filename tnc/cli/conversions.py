@@ -39,11 +39,13 @@ def add(context: CliContext, /, click_id: str, as_json: bool, **given: str | Non
 @conversion.command("import")
 @click.argument("file")
 @click.option("--dry-run", is_flag=True, help="Show the result of each line, and store nothing.")
+@click.option("--timezone", default="UTC", metavar="TZ", help="Time zone of times without one, like Europe/Berlin.")
 @with_json
 @with_context
-def import_(context: CliContext, file: str, dry_run: bool, as_json: bool) -> None:
+def import_(context: CliContext, file: str, dry_run: bool, timezone: str, as_json: bool) -> None:
     """Import conversions from CSV, one per line; importing a file twice adds nothing."""
-    result = context.call("conversion-import", text=decode_csv(read_bytes(file), file), dry_run=dry_run)
+    text = decode_csv(read_bytes(file), file)
+    result = context.call("conversion-import", text=text, dry_run=dry_run, timezone=timezone)
     if as_json:
         print_json(result)
     else:

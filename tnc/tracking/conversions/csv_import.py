@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from datetime import date as Date
 from itertools import chain
 from typing import Any, Final, TypeVar
@@ -13,7 +13,9 @@ from typing import Any, Final, TypeVar
 from tnc.core.clock import ID_RANDOM_BYTES, id_time_ms, new_id
 from tnc.core.csv_text import csv_records
 from tnc.core.errors import InvalidError
+from tnc.core.formats import TIMEZONE
 from tnc.core.models import ClickId, Configuration, ConversionId
+from tnc.core.zones import find_zone
 from tnc.store.days.transactions import Writer, in_portions
 from tnc.store.days.writer import DayWriter, utc_date
 from tnc.store.workspace import Workspace
@@ -47,10 +49,11 @@ class Table:
     unused_columns: tuple[str, ...]  # in the file, with names that have no meaning here
 
 
-def read_table(text: str, *, now_ms: int) -> Table:
+def read_table(text: str, *, now_ms: int, zone: tzinfo = UTC) -> Table:
     """Read a CSV file with a header, spelled in any of the ways that `csv_records` knows.
 
-    A bad line is a Row with its problem. Raises InvalidError when the header has no column for the click id.
+    Times without a zone are in `zone`. A bad line is a Row with its problem.
+    Raises InvalidError when the header has no column for the click id.
     """
     lines = csv_records(text)
     _, header = next(lines, (1, []))
@@ -58,12 +61,12 @@ def read_table(text: str, *, now_ms: int) -> Table:
     if not set(columns) & set(NAMES["click_id"]):
         raise InvalidError("no column for the click id: the first line must name the columns, one of them cid")
     return Table(
-        rows=tuple(_row(line, columns, cells, now_ms) for line, cells in lines),
+        rows=tuple(_row(line, columns, cells, now_ms, zone) for line, cells in lines),
         unused_columns=tuple(column for column in columns if column and column not in COLUMNS),
     )
 
 
-def _row(line: int, columns: Sequence[str], cells: list[str] | str, now_ms: int) -> Row:
+def _row(line: int, columns: Sequence[str], cells: list[str] | str, now_ms: int, zone: tzinfo) -> Row:
     if isinstance(cells, str):
         return Row(line=line, problem=cells)
     if len(cells) > len(columns):
@@ -71,7 +74,9 @@ def _row(line: int, columns: Sequence[str], cells: list[str] | str, now_ms: int)
     values = {column: _unprotected(cell) for column, cell in zip(columns, cells, strict=False)}
     try:
         incoming = read_postback(values)
-        return Row(line=line, incoming=replace(incoming, converted_at_ms=_time(values.get(CONVERTED_AT, ""), now_ms)))
+        return Row(
+            line=line, incoming=replace(incoming, converted_at_ms=_time(values.get(CONVERTED_AT, ""), now_ms, zone))
+        )
     except InvalidError as refusal:
         return Row(line=line, problem=str(refusal))
 
@@ -81,14 +86,14 @@ def _unprotected(cell: str) -> str:
     return (protected[1] or protected[2] or "") if protected else cell
 
 
-def _time(text: str, now_ms: int) -> int | None:
+def _time(text: str, now_ms: int, zone: tzinfo) -> int | None:
     if not text.strip():
         return None
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise InvalidError(f"{CONVERTED_AT} is not a time: write it like 2026-11-23T14:05:06Z") from None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     at_ms = round((aware - _EPOCH) / timedelta(milliseconds=1))
     if not 0 <= at_ms <= now_ms:
         raise InvalidError(f"{CONVERTED_AT} is in the future or before 1970")
@@ -124,9 +129,11 @@ class ConversionFile:
         self._listener = listener
         self._dry_run = dry_run
 
-    def read(self, text: str) -> dict[str, Any]:
+    def read(self, text: str, *, timezone: str = "UTC") -> dict[str, Any]:
         """Counts and the outcome of each line as JSON. Raises InvalidError as `read_table` does."""
-        table = read_table(text, now_ms=self._workspace.world.now_ms())
+        if (wrong := TIMEZONE.check(timezone)) is not None:
+            raise InvalidError(f"timezone {wrong}.")
+        table = read_table(text, now_ms=self._workspace.world.now_ms(), zone=find_zone(timezone))
         lines = [_line_json(row.line, "invalid", row.problem) for row in table.rows if row.problem is not None]
         days: dict[Date | None, list[_Line]] = {}
         known = frozenset(self._workspace.histories.dates())

@@ -192,9 +192,11 @@ class PostbackInbox:
             "note": recorded.outcome.note,
         }
 
-    def import_csv(self, text: str, *, dry_run: bool) -> dict[str, Any]:
+    def import_csv(self, text: str, *, dry_run: bool, timezone: str = "UTC") -> dict[str, Any]:
         """Import conversions; a line that is stored already adds nothing. Returns the outcome of each line."""
-        return ConversionFile(self._workspace, self._writer, self._listener, dry_run=dry_run).read(text)
+        return ConversionFile(self._workspace, self._writer, self._listener, dry_run=dry_run).read(
+            text, timezone=timezone
+        )
 
     # -- the stored postbacks
 

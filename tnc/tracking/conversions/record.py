@@ -64,7 +64,8 @@ def record_conversion(
     seq, click = found
     if incoming.converted_at_ms is not None and incoming.converted_at_ms < click.clicked_at_ms // 1000 * 1000:
         raise InvalidError(
-            "converted_at is before the click. A time without a zone is in UTC: write the zone, like +05:30, after it."
+            "converted_at is before the click. A time without a zone is in UTC: write the zone, like +05:30, after it, "
+            "or name the zone of the file with --timezone."
         )
     events = writer.events_of(seq)
     so_far = click_history(click, events)
