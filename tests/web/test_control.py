@@ -51,12 +51,12 @@ async def test_a_command_gives_its_result(remote: Remote) -> None:
 
 
 async def test_clicks_are_imported_line_by_line(remote: Remote) -> None:
-    lines = [json.dumps(CLICK).encode(), b"not JSON\n", b""]
+    lines = [json.dumps(CLICK).encode(), b"not JSON", b""]
 
-    result = await asyncio.to_thread(remote.import_clicks, lines, file="old & new.jsonl")
+    result = await asyncio.to_thread(remote.import_clicks, lines, file="old & new.jsonl", first=8_001)
 
     assert (result["added"], result["refused"]) == (1, 1)
-    assert result["errors"][0].startswith("old & new.jsonl, line 2: this is not JSON")
+    assert result["errors"][0].startswith("old & new.jsonl, line 8002: this is not JSON")
 
 
 async def test_a_refusal_is_raised_in_the_command(remote: Remote) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -41,15 +41,17 @@ def is_due(workspace: Workspace, settings: Settings) -> bool:
     return bool(due(workspace.addresses, wanted, now_ms)) or rate_updates.is_due(workspace.paths.rates, now_ms)
 
 
-async def renew(workspace: Workspace, *, all_of_it: bool = True) -> UpdateReport:
-    """Download geo data and exchange rates: all, or only what is out of date."""
+async def renew(
+    workspace: Workspace, *, all_of_it: bool = True, done: Callable[[str], None] = lambda _name: None
+) -> UpdateReport:
+    """Download geo data and exchange rates: all, or only what is out of date. `done` gets the name of each source."""
     settings, now_ms = workspace.settings, workspace.world.now_ms()
     base_url = settings.base_url or None
     wanted = wanted_data(settings, now_ms)
     if not all_of_it:
         wanted = due(workspace.addresses, wanted, now_ms)
     async with fetching(base_url, settings.allow_hosts) as fetch:
-        report = await update(workspace.addresses, wanted, fetch=fetch, now_ms=now_ms)
+        report = await update(workspace.addresses, wanted, fetch=fetch, now_ms=now_ms, done=done)
         if not (all_of_it or rate_updates.is_due(workspace.paths.rates, now_ms)):
             return report
         try:

@@ -85,5 +85,6 @@ class Remote:
         """
         return self._post(f"/commands/{quote(command)}", json.dumps(given).encode())
 
-    def import_clicks(self, lines: Iterable[bytes], *, file: str) -> Json:
-        return self._post(f"/clicks?file={quote(file)}", b"\n".join(line.rstrip(b"\n") for line in lines))
+    def import_clicks(self, lines: Iterable[bytes], *, file: str, first: int) -> Json:
+        """Import a portion of a file, whose first line has the number `first`."""
+        return self._post(f"/clicks?file={quote(file)}&first={first}", b"\n".join(lines))

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from tnc.admin.backup.backups import Backups
-from tnc.cli.context import CliContext, print_json, with_context, with_json
+from tnc.cli.context import CliContext, print_json, waiting, with_context, with_json
 
 
 @click.group()
@@ -66,7 +66,7 @@ def verify(context: CliContext, file: str, as_json: bool) -> None:
 @with_context
 def restore(context: CliContext, file: str, data: str, as_json: bool) -> None:
     """Create a data directory from a backup, without what was erased since or is past its retention time."""
-    with context.workspace() as workspace:
+    with context.workspace() as workspace, waiting("restore"):
         result = Backups(workspace).restore(Path(file), Path(data).resolve())
     if as_json:
         print_json(result)

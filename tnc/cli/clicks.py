@@ -4,17 +4,21 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol
 
 import click
 
-from tnc.cli.context import CliContext, plain, print_json, print_json_line, with_context, with_json
+from tnc.cli.context import CliContext, plain, print_json, print_json_line, progress, with_context, with_json
+from tnc.core.clock import World
 from tnc.core.errors import InvalidError, PartlyDoneError
 from tnc.core.fields import FIELDS, Where, click_json, parse_where
 from tnc.core.models import ClickHistory, ClickId
 from tnc.store.workspace import Workspace
 
 _PAUSE_SECONDS = 0.5
+_MOST_LINES: Final = 8_000  # of a portion: about 40 MB while they are read and stored
+_MOST_BYTES: Final = 1 << 23
+_ERRORS_SHOWN: Final = 20
 _NAMES = frozenset(name for name, each in FIELDS.items() if each.about.public)
 
 
@@ -116,23 +120,56 @@ def import_() -> None:
     """Import past clicks of another tracker."""
 
 
+class _ImportPortion(Protocol):
+    def __call__(self, lines: Iterable[bytes], /, *, file: str, first: int) -> dict[str, Any]: ...
+
+
+def _import(path: Path, add: _ImportPortion, world: World) -> dict[str, Any]:
+    """Import a file in portions, so that neither side holds all of it. Raises InvalidError."""
+    result: dict[str, Any] = {"read": 0, "added": 0, "known": 0, "refused": 0, "errors": []}
+    number, began_ms = 1, world.steady_ms()
+    try:
+        with path.open("rb") as lines, progress(path.stat().st_size, "importing") as done:
+            while portion := _portion(lines):
+                part = add([line.rstrip(b"\n") for line in portion], file=path.name, first=number)
+                number += len(portion)
+                for name, value in part.items():
+                    result[name] += value
+                seconds = max(world.steady_ms() - began_ms, 1) / 1000
+                done(sum(map(len, portion)), f"{number - 1:,} lines, {(number - 1) / seconds:,.0f} a second")
+    except OSError as error:
+        raise InvalidError(f"{path} cannot be read: {error.strerror}.") from error
+    except KeyboardInterrupt:
+        raise PartlyDoneError(
+            f"stopped behind line {number - 1} of {path.name}; {result['added']} clicks were added. Type the same "
+            "command again to go on: what is stored is skipped."
+        ) from None
+    result["errors"] = result["errors"][:_ERRORS_SHOWN]
+    return result
+
+
+def _portion(lines: Iterator[bytes]) -> list[bytes]:
+    found, size = list[bytes](), 0
+    for line in lines:
+        found.append(line)
+        size += len(line)
+        if len(found) >= _MOST_LINES or size >= _MOST_BYTES:
+            break
+    return found
+
+
 @import_.command("clicks")
 @click.argument("file")
 @with_json
 @with_context
 def import_clicks(context: CliContext, file: str, as_json: bool) -> None:
     """Import clicks as JSON Lines; importing a file twice adds nothing."""
-    try:
-        lines = Path(file).read_bytes().split(b"\n")
-    except OSError as error:
-        raise InvalidError(f"{file} cannot be read: {error.strerror}.") from error
-    server = context.server()
-    name = Path(file).name
+    server, path = context.server(), Path(file)
     if server is not None:
-        result = server.import_clicks(lines, file=name)
+        result = _import(path, server.import_clicks, context.world)
     else:
         with context.writing() as services:
-            result = services.imports.add(lines, file=name)
+            result = _import(path, services.imports.add, context.world)
     if as_json:
         print_json(result)
     else:

@@ -3,6 +3,8 @@
 import functools
 import json
 import os
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -69,6 +71,11 @@ class CliContext:
 
     def call(self, command: str, **given: Json) -> Json:
         """Run one of `Services.commands` in the running server, or here if there is none."""
+        with waiting(command.replace("-", " ")):
+            return self.call_silently(command, **given)
+
+    def call_silently(self, command: str, **given: Json) -> Json:
+        """`call` as a part of longer work, which shows that it goes on."""
         server = self.server()
         if server is not None:
             return server.call(command, **given)
@@ -148,3 +155,40 @@ def plain(text: object) -> str:
     if text is None:
         return "unknown"
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text))
+
+
+@contextmanager
+def waiting(label: str) -> Iterator[None]:
+    """While entered, and after a second, shows on standard error how long the work takes, when that is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    ended = threading.Event()
+
+    def show() -> None:
+        seconds = 0
+        while not ended.wait(1.0):
+            seconds += 1
+            click.echo(f"\r{label}: {seconds} s", nl=False, err=True)
+        if seconds:
+            click.echo("\r\033[K", nl=False, err=True)
+
+    thread = threading.Thread(target=show, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
+def progress(length: int, label: str) -> Iterator[Callable[[int, str], None]]:
+    """A progress bar on standard error, when that is a terminal. Yields what to call with each step that is done and a
+    text to show beside it.
+    """
+    if not sys.stderr.isatty() or length <= 0:
+        yield lambda _done, _text: None
+        return
+    with click.progressbar(length=length, label=label, file=sys.stderr, item_show_func=lambda text: text) as bar:
+        yield bar.update

@@ -6,7 +6,7 @@ from datetime import date as Date
 import click
 import msgspec
 
-from tnc.cli.context import CliContext, plain, print_json, print_json_line, with_context, with_json
+from tnc.cli.context import CliContext, plain, print_json, print_json_line, waiting, with_context, with_json
 from tnc.core.errors import InvalidError
 from tnc.core.fields import parse_rfc3339_ms
 from tnc.core.models import CampaignId, ClickId
@@ -99,9 +99,9 @@ def reclassify_(
         raise InvalidError("--dry-run and --undo cannot be used together.")
 
     def write(date: Date, changes: Sequence[Change]) -> None:
-        context.call("reclassify", date=date.isoformat(), changes=msgspec.to_builtins(changes))
+        context.call_silently("reclassify", date=date.isoformat(), changes=msgspec.to_builtins(changes))
 
-    with context.workspace() as workspace:
+    with context.workspace() as workspace, waiting("reclassify"):
         result = reclassify(workspace, filter_id, start=start, end=end, undo=undo, write=None if dry_run else write)
     if as_json:
         print_json(result.to_json())

@@ -8,12 +8,13 @@ import click
 import msgspec
 
 from tnc.admin.geo_updates import renew
-from tnc.cli.context import CliContext, plain, print_json, with_context, with_json
+from tnc.cli.context import CliContext, plain, print_json, progress, with_context, with_json
 from tnc.core.errors import FailedError, PartlyDoneError
 from tnc.core.process import lower_priority
 from tnc.visitors.geo.install import add as add_file
 from tnc.visitors.geo.install import remove as remove_data
 from tnc.visitors.geo.lists import NetworkKind
+from tnc.visitors.geo.sources import standard_sources
 from tnc.visitors.geo.update import UpdateReport
 from tnc.visitors.lookup import describe_ip, describe_user_agent
 from tnc.visitors.user_agent import UserAgentReader
@@ -111,7 +112,9 @@ def update(context: CliContext, only_due: bool, as_json: bool) -> None:
     if only_due:
         lower_priority()
     with context.workspace() as workspace:
-        report = asyncio.run(renew(workspace, all_of_it=not only_due))
+        count = len(standard_sources(workspace.world.now_ms()))
+        with progress(count, "downloading") as done:
+            report = asyncio.run(renew(workspace, all_of_it=not only_due, done=lambda name: done(1, name)))
     if as_json:
         print_json(msgspec.to_builtins(report))
     else:

@@ -247,6 +247,7 @@ _HEADER: Final = f"""\
 {_HAS_END}
 """
 _END: Final = "# End of the settings."
+_LAST_SECTION: Final = f"[{_NAMED[-1].section}]"  # somebody who rewrites this one may leave out the last line
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -261,7 +262,7 @@ def _document(path: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise InvalidError(f"{path} is not TOML: it is not text in UTF-8; save it as UTF-8.") from error
-    if _HAS_END in text and _END not in text:
+    if _HAS_END in text and _END not in text and not (text.endswith("\n") and _LAST_SECTION in text):
         raise InvalidError(
             f'{path} is cut off: its last line, "{_END}", is missing. Put back your copy of the file; if nothing else '
             "is missing, write that line."

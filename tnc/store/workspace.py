@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date as Date
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from tnc.campaigns.export import from_document, to_document
 from tnc.core import crypto
@@ -43,6 +43,9 @@ from tnc.visitors.geo.geo import Geo
 from tnc.visitors.user_agent import UserAgentReader
 
 log = logging.getLogger(__name__)
+
+
+_CLICKS_READ: Final = 2_000  # at a start, to find the newest that was not imported
 
 
 class Workspace:
@@ -170,9 +173,8 @@ class Workspace:
             return
         version, now_ms = self.latest_version(), self.world.now_ms()
         saved = self.snapshot.read()
-        newest = next(
-            (each.config_version for each in self.histories.newest_clicks(since_ms=0) if not each.imported), 0
-        )
+        clicks = islice(self.histories.newest_clicks(since_ms=0), _CLICKS_READ)
+        newest = next((each.config_version for each in clicks if not each.imported), 0)
         known = max(newest or 0, saved.version if saved else 0)
         if known > version:
             back = saved is not None and saved.version > version

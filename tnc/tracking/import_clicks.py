@@ -67,11 +67,13 @@ class ClickImport:
         self._workspace = workspace
         self._writer = writer
 
-    def add(self, lines: Iterable[bytes], *, file: str) -> dict[str, Any]:
-        """One JSON object a line. Clicks that are stored already add nothing; invalid lines are reported."""
+    def add(self, lines: Iterable[bytes], *, file: str, first: int = 1) -> dict[str, Any]:
+        """One JSON object a line; `first` is the number of the first line in the file. Clicks that are stored already
+        add nothing; invalid lines are reported.
+        """
         result = _Result()
         waiting: dict[Date, list[_PastClick]] = {}
-        numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
+        numbered = ((number, line) for number, line in enumerate(lines, start=first) if line.strip())
         while portion := list(islice(numbered, _LINES_AT_ONCE)):
             result.read += len(portion)
             read = [(number, self._read(line)) for number, line in portion]

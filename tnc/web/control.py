@@ -19,7 +19,7 @@ from tnc.tracking.import_clicks import ClickImport
 
 COMMANDS: Final = web.AppKey("COMMANDS", Commands)
 IMPORTS: Final = web.AppKey("IMPORTS", ClickImport)
-_LARGEST: Final = 1 << 31
+_LARGEST: Final = 1 << 26
 
 
 async def _command(request: web.Request) -> Callable[[], Json]:
@@ -31,9 +31,9 @@ async def _command(request: web.Request) -> Callable[[], Json]:
 
 
 async def _import_clicks(request: web.Request) -> Callable[[], Json]:
-    """`POST /clicks`: the lines of the file as they are; as JSON, a file of a gigabyte would double in memory."""
+    """`POST /clicks`: a portion of the lines of a file, as they are. `first` is the number of the first one."""
     lines = (await request.read()).split(b"\n")
-    return partial(request.app[IMPORTS].add, lines, file=request.query["file"])
+    return partial(request.app[IMPORTS].add, lines, file=request.query["file"], first=int(request.query["first"]))
 
 
 def _handler(

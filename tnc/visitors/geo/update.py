@@ -9,7 +9,7 @@ import io
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, Protocol
@@ -78,8 +78,17 @@ def due(folder: GeoFolder, sources: Iterable[DataSource], now_ms: int) -> tuple[
     return tuple(filter(is_due, sources))
 
 
-async def update(folder: GeoFolder, sources: Iterable[DataSource], *, fetch: Fetch, now_ms: int) -> UpdateReport:
-    """Update all these sources. Raises FailedError when another update is running."""
+async def update(
+    folder: GeoFolder,
+    sources: Iterable[DataSource],
+    *,
+    fetch: Fetch,
+    now_ms: int,
+    done: Callable[[str], None] = lambda _name: None,
+) -> UpdateReport:
+    """Update all these sources; `done` gets the name of each afterwards. Raises FailedError when another update is
+    running.
+    """
     renewed: list[str] = []
     unchanged: list[str] = []
     failed: dict[str, str] = {}
@@ -91,6 +100,7 @@ async def update(folder: GeoFolder, sources: Iterable[DataSource], *, fetch: Fet
             except TncError as error:
                 failed[each.name] = str(error)
                 await asyncio.to_thread(_record_problem, folder, each, str(error))
+            done(each.name)
     return UpdateReport(renewed=tuple(renewed), unchanged=tuple(unchanged), failed=failed)
 
 
