@@ -54,9 +54,7 @@ def test_an_interrupted_import_says_how_to_go_on(tmp_path: Path) -> None:
         assert (file, first) == ("clicks.jsonl", 1)
         return {"read": 8_000, "added": 7_999, "known": 0, "refused": 1, "errors": ["line 1"]}
 
-    with pytest.raises(
-        PartlyDoneError, match=r"stopped behind line 8000 of clicks.jsonl; 7999 clicks were added"
-    ):
+    with pytest.raises(PartlyDoneError, match=r"stopped behind line 8000 of clicks.jsonl; 7999 clicks were added"):
         _import(file, add, World())
 
 

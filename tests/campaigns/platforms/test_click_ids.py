@@ -39,10 +39,10 @@ CUT_OFF = {
     "gclid": ("Cj0KCQ\N{HORIZONTAL ELLIPSIS}", "Cj0.KCQ", "Cj0KCQ...", "%7Bgclid"),
     "gbraid": ("0AAAAA...", "0AAA AA"),
     "wbraid": ("Cj0KCQ&", "Cj0KCQ..."),
-    "msclkid": ("f894f652", "f894f652ea334e739002f7167ab8f8e", "f894f652-ea33-4e73-9002-f7167ab8f8e3"),
+    "msclkid": ("f894f65", "f894f652...", "f894f652 ea33"),
     "ttclid": ("E.C.P.ttclid1\N{HORIZONTAL ELLIPSIS}", "E.C.P.undefined", "E C P"),
     "_ttp": ("a b",),
-    "ScCid": ("7b3a7917-a82a-47e8-9728", "7b3a7917", "7b3a7917a82a47e89728e1b3b045abb2"),
+    "ScCid": ("7b3a", "7b3a7917-a82a...", "7b3a7917 a82a"),
     "_scid": ("a b",),
 }
 RECEIVERS = {

@@ -34,8 +34,9 @@ from tnc.core.models import Destination
 from tnc.core.shapes import Text
 from tnc.core.zones import find_zone
 
-# No value of these forms runs as a formula where the file is opened as a spreadsheet.
-_FORMS: Final[Forms] = {"gclid": GOOGLE_FORMS["gclid"], "msclkid": re.compile(r"[0-9A-Fa-f]{32}")}
+# Microsoft publishes no form of `msclkid`; those seen have 32 hexadecimal digits. A real id that is left out costs a
+# conversion, so the form is wide. No value of these forms runs as a formula where the file is opened as a spreadsheet.
+_FORMS: Final[Forms] = {"gclid": GOOGLE_FORMS["gclid"], "msclkid": re.compile(r"[0-9A-Za-z-]{8,64}")}
 
 _KEYS: Final = {
     "conversion_name": PlatformKey(

@@ -30,7 +30,8 @@ from tnc.core.models import Destination
 
 _CLICK_IDS: Final = ("ScCid", "sccid")
 _COOKIE: Final = "_scid"
-_FORMS: Final[Forms] = dict.fromkeys(_CLICK_IDS, re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"))
+# Snapchat publishes no form; those seen are UUIDs. A real id that is left out costs a conversion, so the form is wide.
+_FORMS: Final[Forms] = dict.fromkeys(_CLICK_IDS, re.compile(r"[0-9A-Za-z-]{8,64}"))
 
 _PERSON: Final = {
     "em": ("em", normalize.email),
