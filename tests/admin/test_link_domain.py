@@ -37,7 +37,7 @@ BEHIND: dict[str, Any] = {"listen": "127.0.0.1:8080", "trusted_proxies": ("127.0
 
 
 def test_the_configured_domain_goes_first() -> None:
-    newest = visits("other.example", "other.example", "other.example")
+    newest = visits("other.example.com", "other.example.com", "other.example.com")
 
     assert base(newest, domains_default="go.example.com") == ("http://go.example.com", "configured")
     assert base(newest, domains_default="go.example.com", **BEHIND) == ("https://go.example.com", "configured")
@@ -45,7 +45,7 @@ def test_the_configured_domain_goes_first() -> None:
 
 
 def test_else_the_domain_of_most_visitors_is_learnt() -> None:
-    newest = visits("go.example.com", "evil.example", "go.example.com", "go.example.com")
+    newest = visits("go.example.com", "evil.example.com", "go.example.com", "go.example.com")
 
     assert base(newest) == ("http://go.example.com", "learnt")
     assert base(newest, **BEHIND) == ("https://go.example.com", "learnt")
@@ -55,16 +55,17 @@ def test_else_the_domain_of_most_visitors_is_learnt() -> None:
     "newest",
     [
         (),
-        visits("evil.example", "evil.example"),
-        visits("a.example", "b.example", "a.example", "b.example", "a.example", "b.example"),
+        visits("evil.example.com", "evil.example.com"),
+        visits("a.example.com", "b.example.com", "a.example.com", "b.example.com", "a.example.com", "b.example.com"),
         visits(*["203.0.113.7"] * 5),
         visits(*["2001:db8::1"] * 5),
         visits(*["localhost"] * 5),
+        visits(*["shop.example"] * 5),
         visits(*["tracker.internal"] * 5),
         visits(*["shop"] * 5),
         visits(*[None] * 5),
-        visits(*["bots.example"] * 5, traffic="bot"),
-        visits(*["one.example"] * 5, visitor="the same"),
+        visits(*["bots.example.com"] * 5, traffic="bot"),
+        visits(*["one.example.com"] * 5, visitor="the same"),
     ],
 )
 def test_nothing_is_learnt_from_few_odd_or_invalid_visits(newest: Sequence[ClickHistory]) -> None:
@@ -74,6 +75,7 @@ def test_nothing_is_learnt_from_few_odd_or_invalid_visits(newest: Sequence[Click
 
 def test_an_address_that_a_browser_can_open_is_better_than_none() -> None:
     assert base(listen="127.0.0.1:8080") == ("http://127.0.0.1:8080", "listener")
-    assert base(visits(*["shop.example"] * 5), listen="127.0.0.1:8080") == ("http://127.0.0.1:8080", "listener")
+    assert base(visits(*["demo.example"] * 5), listen="127.0.0.1:8080") == ("http://127.0.0.1:8080", "listener")
+    assert base(visits(*["shop.example.com"] * 5), listen="127.0.0.1:8080") == ("https://shop.example.com", "learnt")
     assert base(listen="203.0.113.7:80")[0] == "http://203.0.113.7:80"
     assert base(listen="0.0.0.0:80") == ("http://YOUR-DOMAIN", "unknown")

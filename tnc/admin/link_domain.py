@@ -18,7 +18,9 @@ PLACEHOLDER: Final = "YOUR-DOMAIN"
 _CLICKS: Final = 200  # of the newest, that are looked at
 _FEWEST: Final = 3
 _MAJORITY: Final = 0.6
-_PRIVATE_ENDS: Final = (".localhost", ".local", ".internal", ".lan", ".home", ".arpa", ".onion")
+_PRIVATE_ENDS: Final = (
+    ".localhost", ".local", ".internal", ".lan", ".home", ".arpa", ".onion", ".test", ".invalid", ".example",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,6 @@ def link_base(settings: Settings, bound_port: int, newest: Iterable[ClickHistory
         return LinkBase(_url(settings, settings.domains_default, bound_port), "configured")
     address = ipaddress.ip_address(settings.listen.host)
     listener = LinkBase(f"http://{ListenAddress(host=settings.listen.host, port=bound_port)}", "listener")
-    if address.is_loopback and not settings.trusted_proxies:  # a trial on this machine
-        return listener
     learnt = _learnt(newest)
     if learnt is not None:
         return LinkBase(_url(settings, learnt, bound_port), "learnt")
@@ -55,8 +55,10 @@ def link_base(settings: Settings, bound_port: int, newest: Iterable[ClickHistory
 
 
 def _url(settings: Settings, domain: str, bound_port: int) -> str:
-    """Behind a proxy visitors come over HTTPS; without one they come to our own port."""
-    if settings.trusted_proxies:
+    """Behind a proxy visitors come over HTTPS; without one they come to our own port. Who comes to a loopback address
+    comes through a proxy, too.
+    """
+    if settings.trusted_proxies or ipaddress.ip_address(settings.listen.host).is_loopback:
         return f"https://{domain}"
     return f"http://{domain}" if bound_port == 80 else f"http://{domain}:{bound_port}"
 

@@ -6,6 +6,7 @@ from typing import Any
 import click
 import msgspec
 
+from tnc.admin.link_domain import PLACEHOLDER
 from tnc.campaigns.templates.catalogue import (
     FilterTemplate,
     SourceTemplate,
@@ -21,7 +22,7 @@ from tnc.cli.config import apply_text
 from tnc.cli.context import CliContext, plain, print_json, with_context, with_json
 from tnc.core.errors import InvalidError, RefusedError
 
-_DOMAIN = click.option("--domain", default="YOUR-DOMAIN", help="Your tracking domain, for the comments.")
+_DOMAIN = click.option("--domain", help="Your tracking domain, for the comments; default: that of config.toml.")
 
 
 @click.group()
@@ -58,14 +59,28 @@ def list_(kind: str | None, url: str | None, as_json: bool) -> None:
         click.echo(f"{each.id:28} {_kind(each):8} {each.confidence:13} {each.name}")
 
 
+def _domain(context: CliContext, given: str | None) -> str:
+    """The domain for the comments: as given, else that of `config.toml`, which `show` does not need."""
+    if given:
+        return given
+    try:
+        domain = context.settings().domains_default
+    except InvalidError:
+        return PLACEHOLDER
+    if not domain:
+        click.echo('set your domain: write default = "go.example.com" under [domains] in config.toml', err=True)
+    return domain or PLACEHOLDER
+
+
 @template.command("show")
 @click.argument("template_id", metavar="ID")
 @_DOMAIN
 @with_json
-def show(template_id: str, domain: str, as_json: bool) -> None:
+@with_context
+def show(context: CliContext, template_id: str, domain: str | None, as_json: bool) -> None:
     """Print one as TOML, with what to set up in the ad account or network."""
     found = find_filter(template_id) or find_template(template_id)
-    text = found.toml if isinstance(found, FilterTemplate) else render(found, domain=domain)
+    text = found.toml if isinstance(found, FilterTemplate) else render(found, domain=_domain(context, domain))
     if as_json:
         print_json({**_json(found), "toml": text})
     else:
@@ -78,11 +93,15 @@ def show(template_id: str, domain: str, as_json: bool) -> None:
 @_DOMAIN
 @with_json
 @with_context
-def apply(context: CliContext, template_id: str, given: Sequence[str], domain: str, as_json: bool) -> None:
+def apply(context: CliContext, template_id: str, given: Sequence[str], domain: str | None, as_json: bool) -> None:
     """Add it to the configuration; refused if a YOUR_... placeholder is left or its id exists."""
     found = find_filter(template_id) or find_template(template_id)
     words = _words(given)
-    text = found.toml if isinstance(found, FilterTemplate) else render(found, domain=domain, values=words)
+    text = (
+        found.toml
+        if isinstance(found, FilterTemplate)
+        else render(found, domain=_domain(context, domain), values=words)
+    )
     with context.workspace() as workspace:
         _, configuration = workspace.configuration()
     taken: dict[str, Container[str]]

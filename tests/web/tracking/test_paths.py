@@ -39,8 +39,11 @@ async def test_other_paths_are_not_found_and_recorded_nowhere(shop: Shop, target
 
 def test_unknown_paths_are_counted_within_bounds_and_compared_with_campaigns() -> None:
     unknown = UnknownPaths()
-    for path in ("sumer", "sumer", "wp-login.php", *(f"scan{number}" for number in range(2000))):
+    for path in ("sumer", "sumer", "blackfriday1", "wp-login.php", *(f"scan{number}" for number in range(2000))):
         unknown.note(path)
 
-    assert unknown.take_similar(["summer", "lander"]) == [("sumer", "summer", 2)]
+    assert unknown.take_similar(["summer", "lander", "BLACKFRIDAY"]) == [
+        ("sumer", "summer", 2),
+        ("blackfriday1", "BLACKFRIDAY", 1),
+    ]
     assert len(unknown.counts) <= 500

@@ -67,8 +67,9 @@ class UnknownPaths:
         """
         counts, self.counts = self.counts, Counter()
         found = []
+        folded = {each.casefold(): each for each in campaign_paths}
         for path, count in counts.most_common():
-            near = difflib.get_close_matches(path.casefold(), campaign_paths, n=1, cutoff=_SIMILAR)
+            near = difflib.get_close_matches(path.casefold(), folded, n=1, cutoff=_SIMILAR)
             if near:
-                found.append((path, near[0], count))
+                found.append((path, folded[near[0]], count))
         return found
