@@ -15,7 +15,7 @@ import pytest
 from tests.cli.conftest import Tnc
 from tnc.cli.clicks import _import
 from tnc.core.clock import World
-from tnc.core.errors import PartlyDoneError
+from tnc.core.errors import PartlyDoneError, UnavailableError
 from tnc.core.settings import Settings
 
 
@@ -79,3 +79,17 @@ def test_a_terminal_shows_a_bar_beside_clean_output(settings: Settings, tmp_path
     assert "importing" in shown
     assert "100%" in shown
     assert "lines," in shown
+
+
+def test_a_server_that_refuses_midway_is_reported_with_how_far_it_came(tmp_path: Path) -> None:
+    file, portions = a_file(tmp_path, 8_100, wrong=1), 0
+
+    def add(lines: Iterable[bytes], /, *, file: str, first: int) -> dict[str, Any]:
+        nonlocal portions
+        portions += 1
+        if portions == 2:
+            raise UnavailableError("the disk is full")
+        return {"read": 8_000, "added": 8_000, "known": 0, "refused": 0, "errors": []}
+
+    with pytest.raises(PartlyDoneError, match=r"behind line 8000 of clicks.jsonl: the disk is full; 8000 clicks"):
+        _import(file, add, World())

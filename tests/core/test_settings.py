@@ -345,6 +345,20 @@ def test_a_file_that_was_cut_off_is_refused_and_not_filled_with_defaults(tmp_pat
     assert load(config(tmp_path, whole), environment={}).data == SERVER.data
 
 
+def test_a_file_that_was_cut_off_at_the_end_of_a_line_is_refused(tmp_path: Path) -> None:
+    lines = render(SERVER, Path("/etc/tnc")).splitlines(keepends=True)
+
+    for number in range(2, len(lines)):
+        with pytest.raises(InvalidError, match="is cut off"):
+            load(config(tmp_path, "".join(lines[:number]).rstrip("\n") + "\n"), environment={})
+
+
+def test_a_last_section_that_was_written_anew_needs_no_last_line(tmp_path: Path) -> None:
+    text = render(SERVER, Path("/etc/tnc")).partition("[retention]")[0]
+
+    assert load(config(tmp_path, f"{text}\n[retention]\nclicks_days = 7\n"), environment={}).clicks_days == 7
+
+
 # ------------------------------------------------------------------------------------------------ writing
 
 

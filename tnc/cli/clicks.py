@@ -10,7 +10,7 @@ import click
 
 from tnc.cli.context import CliContext, plain, print_json, print_json_line, progress, with_context, with_json
 from tnc.core.clock import World
-from tnc.core.errors import InvalidError, PartlyDoneError
+from tnc.core.errors import InvalidError, PartlyDoneError, TncError
 from tnc.core.fields import FIELDS, Where, click_json, parse_where
 from tnc.core.models import ClickHistory, ClickId
 from tnc.store.workspace import Workspace
@@ -139,9 +139,12 @@ def _import(path: Path, add: _ImportPortion, world: World) -> dict[str, Any]:
                 done(sum(map(len, portion)), f"{number - 1:,} lines, {(number - 1) / seconds:,.0f} a second")
     except OSError as error:
         raise InvalidError(f"{path} cannot be read: {error.strerror}.") from error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, TncError) as error:
+        if isinstance(error, TncError) and number == 1:
+            raise  # nothing was done
+        why = f": {error}" if isinstance(error, TncError) else ""
         raise PartlyDoneError(
-            f"stopped behind line {number - 1} of {path.name}; {result['added']} clicks were added. Type the same "
+            f"stopped behind line {number - 1} of {path.name}{why}; {result['added']} clicks were added. Type the same "
             "command again to go on: what is stored is skipped."
         ) from None
     result["errors"] = result["errors"][:_ERRORS_SHOWN]

@@ -250,6 +250,13 @@ _END: Final = "# End of the settings."
 _LAST_SECTION: Final = f"[{_NAMED[-1].section}]"  # somebody who rewrites this one may leave out the last line
 
 
+def _is_rewritten(text: str) -> bool:
+    """Whether somebody wrote the last section anew without the last line: it ends with a setting, not a comment."""
+    _, section, entries = text.partition(_LAST_SECTION)
+    lines = entries.strip().splitlines()
+    return bool(section) and bool(lines) and not lines[-1].startswith("#") and text.endswith("\n")
+
+
 def _document(path: Path) -> dict[str, Any]:
     """Raises InvalidError, also for a file that a full disk or a failed copy has cut off: the settings behind the cut
     would silently become the defaults.
@@ -262,7 +269,7 @@ def _document(path: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise InvalidError(f"{path} is not TOML: it is not text in UTF-8; save it as UTF-8.") from error
-    if _HAS_END in text and _END not in text and not (text.endswith("\n") and _LAST_SECTION in text):
+    if _HAS_END in text and _END not in text and not _is_rewritten(text):
         raise InvalidError(
             f'{path} is cut off: its last line, "{_END}", is missing. Put back your copy of the file; if nothing else '
             "is missing, write that line."

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.web.tracking.conftest import PHONE, Answer, Shop, read_answer, request
+from tnc.store.days.history import ClickHistories
 
 DESKTOP = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 OTHER_NETWORK, SAME_NETWORK = "127.0.9.1", "127.0.0.77"
@@ -124,6 +125,20 @@ async def test_while_the_disk_hangs_a_new_visitor_goes_on_from_the_lander(shop: 
     await hanging
 
     assert query_of(own)["e"] == ["canary-second"]
+
+
+async def test_while_reads_hang_a_visitor_without_a_click_id_gets_an_answer(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await clicked(shop)
+    released = threading.Event()
+    monkeypatch.setattr(ClickHistories, "latest_of_visitors", lambda *_given, **_named: released.wait(60))
+    try:
+        reply = await asyncio.wait_for(shop.get("/click"), 20)
+    finally:
+        released.set()
+
+    assert reply.status == 404
 
 
 async def test_an_erased_click_is_not_remembered_for_a_failing_disk(shop: Shop) -> None:

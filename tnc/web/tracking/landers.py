@@ -47,12 +47,16 @@ async def find(tracking: Tracking, facts: RequestFacts, now_ms: int) -> Found | 
     visitors = tracking.tracker.may_have_clicked(recent, now_ms)
     if not visitors:
         return None  # avoids a search, which reads all clicks of today
-    click = await asyncio.to_thread(
+    search = asyncio.to_thread(
         tracking.services.workspace.histories.latest_of_visitors,
         visitors,
         since_ms=now_ms - _LOOK_BACK_MS,
         now_ms=now_ms,
     )
+    try:
+        click = await asyncio.wait_for(search, _PATIENCE_SECONDS)
+    except TimeoutError:
+        return None
     return None if click is None else Found(click, "visitor")
 
 
