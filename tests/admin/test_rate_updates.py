@@ -72,7 +72,11 @@ async def test_an_answer_other_than_200_changes_nothing(tmp_path: Path) -> None:
         await installed(tmp_path / "rates.csv", rates_archive(RATES), status=503)
 
 
-def test_a_damaged_file_counts_as_missing(tmp_path: Path) -> None:
-    (tmp_path / "rates.csv").write_bytes(b"\xff\xfe garbage")
+@pytest.mark.parametrize("content", [b"\xff\xfe garbage", b"\x80\x81", b"", b"Date,USD\n20 Nov"])
+async def test_a_damaged_file_counts_as_missing_and_is_replaced(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "rates.csv"
+    path.write_bytes(content)
 
-    assert newest_rates("USD", tmp_path / "rates.csv") == newest_rates("USD", tmp_path / "nothing")
+    assert newest_rates("USD", path) == newest_rates("USD", tmp_path / "nothing")
+    assert await installed(path, rates_archive(RATES.replace("1.1172", "1.2500")))
+    assert newest_rates("USD", path)["EUR"] == pytest.approx(1.25)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from tnc.core.clock import DAY_MS
 from tnc.core.errors import FailedError, InvalidError, TncError
-from tnc.core.exchange import DatedRates, parse_dated_rates, shipped_rates
+from tnc.core.exchange import DatedRates, parse_dated_rates, read_dated_rates, shipped_rates
 from tnc.visitors.geo.update import Fetch
 
 NAME: Final = "exchange-rates"
@@ -68,8 +68,8 @@ def _install(path: Path, text: str, now_ms: int) -> bool:
     """Raises InvalidError when the rates cannot be right."""
     found = parse_dated_rates(text, "EUR", where=NAME)
     known = shipped_rates()
-    with suppress(InvalidError, OSError):
-        known = parse_dated_rates(path.read_text("ascii"), "EUR", where=str(path))
+    with suppress(InvalidError):  # missing or damaged
+        known = read_dated_rates(path, "EUR")
     _check(found, known, now_ms)
     if found == known:
         os.utime(path, ns=(now_ms * 1_000_000, now_ms * 1_000_000))
