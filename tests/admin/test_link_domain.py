@@ -8,26 +8,25 @@ import pytest
 
 from tnc.admin.link_domain import LinkBase, link_base
 from tnc.core.formats import parse_listen_address
-from tnc.core.models import CampaignId, Click, ClickHistory, ClickId, Visit
+from tnc.core.models import CampaignId, Click, ClickId, Visit
 from tnc.core.settings import Settings
 
 
-def visits(*domains: str | None, **of: Any) -> list[ClickHistory]:
+def visits(*domains: str | None, **of: Any) -> list[Click]:
     facts = [{"visitor": f"v{number}", "traffic": "human"} | of for number in range(len(domains))]
-    return [history(number, *each) for number, each in enumerate(zip(domains, facts, strict=True))]
+    return [click(number, *each) for number, each in enumerate(zip(domains, facts, strict=True))]
 
 
-def history(number: int, domain: str | None, facts: dict[str, Any]) -> ClickHistory:
-    click = Click(
+def click(number: int, domain: str | None, facts: dict[str, Any]) -> Click:
+    return Click(
         click_id=ClickId(f"{number:026}"),
         clicked_at_ms=number,
         campaign=CampaignId("summer"),
         visit=Visit(visited_at_ms=number, domain=domain, **facts),
     )
-    return ClickHistory(click=click, lander_clicked_at_ms=None, found_by=None, conversions=(), offer=None, network=None)
 
 
-def base(newest: Sequence[ClickHistory] = (), *, listen: str = "[::]:80", **of: Any) -> tuple[str, str]:
+def base(newest: Sequence[Click] = (), *, listen: str = "[::]:80", **of: Any) -> tuple[str, str]:
     settings = Settings(data=Path("/d"), key=Path("/k"), listen=parse_listen_address(listen), **of)
     found: LinkBase = link_base(settings, settings.listen.port, newest)
     return found.url, found.known
@@ -68,7 +67,7 @@ def test_else_the_domain_of_most_visitors_is_learnt() -> None:
         visits(*["one.example.com"] * 5, visitor="the same"),
     ],
 )
-def test_nothing_is_learnt_from_few_odd_or_invalid_visits(newest: Sequence[ClickHistory]) -> None:
+def test_nothing_is_learnt_from_few_odd_or_invalid_visits(newest: Sequence[Click]) -> None:
     assert base(newest) == ("http://YOUR-DOMAIN", "unknown")
     assert base(newest, **BEHIND) == ("https://YOUR-DOMAIN", "unknown")
 
@@ -77,5 +76,7 @@ def test_an_address_that_a_browser_can_open_is_better_than_none() -> None:
     assert base(listen="127.0.0.1:8080") == ("http://127.0.0.1:8080", "listener")
     assert base(visits(*["demo.example"] * 5), listen="127.0.0.1:8080") == ("http://127.0.0.1:8080", "listener")
     assert base(visits(*["shop.example.com"] * 5), listen="127.0.0.1:8080") == ("https://shop.example.com", "learnt")
+    assert base(listen="localhost:8080")[0] == "http://localhost:8080"
+    assert base(listen="tracker.lan:8080")[0] == "http://tracker.lan:8080"
     assert base(listen="203.0.113.7:80")[0] == "http://203.0.113.7:80"
     assert base(listen="0.0.0.0:80") == ("http://YOUR-DOMAIN", "unknown")

@@ -40,7 +40,7 @@ _HELD_SHOWN: Final = 100  # of a day
 _ENOUGH_CALLS: Final = 20
 _MUCH: Final = 0.1
 _SHOWN: Final = 3
-_CLICKS_READ: Final = 5_000
+_CLICKS_READ: Final = 2_000
 
 
 def postbacks(workspace: Workspace) -> Iterator[Finding]:
@@ -128,10 +128,7 @@ def unreadable_costs(workspace: Workspace) -> Iterator[Finding]:
     _, configuration = workspace.configuration()
     since_ms = workspace.world.now_ms() - DAY_MS
     found: dict[tuple[str, str], tuple[int, str]] = {}  # campaign and parameter -> clicks and the newest value
-    for history in islice(workspace.histories.newest(), _CLICKS_READ):
-        click = history.click
-        if click.clicked_at_ms < since_ms:
-            break
+    for click in islice(workspace.histories.newest_clicks(since_ms=since_ms), _CLICKS_READ):
         source = configuration.sources.get(click.source) if click.source else None
         if COST_UNREADABLE in (click.added_reasons or ()) and source is not None and source.cost:
             count, value = found.get((click.campaign, source.cost), (0, click.visit.params.get(source.cost, "")))
@@ -188,10 +185,11 @@ def deliveries(workspace: Workspace) -> Iterator[Finding]:
         with workspace.histories.day(date) as reader:
             dead += reader.deliveries.dead_since(since_ms)
     for destination, count in sorted(dead.items()):
+        number = "1 delivery" if count == 1 else f"{count} deliveries"
         yield Finding(
             check="deliveries",
             state="warning",
-            text=f"{count} deliveries to {destination} were refused or given up since yesterday.",
+            text=f"{number} to {destination} failed for good since yesterday.",
             fix=f"Type: tnc destination log {destination}, then: tnc destination replay {destination} --dead",
             subject=f"deliveries to {destination} are dead",
         )

@@ -273,7 +273,7 @@ def _campaigns(workspace: Workspace) -> Iterator[Finding]:
             fix="Write one as docs/configuration.md shows, then type: tnc apply FILE",
         )
         return
-    yield ok("campaigns", f"{len(live)} campaigns are configured.")
+    yield ok("campaigns", "1 campaign is configured." if len(live) == 1 else f"{len(live)} campaigns are configured.")
     for text in warnings(configuration):
         yield Finding(
             check="offers", state="warning", text=f"{text[0].upper()}{text[1:]}", fix="Then type: tnc apply FILE"

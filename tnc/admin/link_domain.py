@@ -6,17 +6,19 @@ The address that a server listens on is seldom the one that visitors use: it may
 import ipaddress
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal
 
 from tnc.core.formats import ListenAddress
-from tnc.core.models import ClickHistory
+from tnc.core.models import Click
 from tnc.core.settings import Settings
 
 PLACEHOLDER: Final = "YOUR-DOMAIN"
 _CLICKS: Final = 200  # of the newest, that are looked at
 _FEWEST: Final = 3
+_ALL_ADDRESSES: Final = frozenset(("0.0.0.0", "::"))  # noqa: S104 - compared with
 _MAJORITY: Final = 0.6
 _PRIVATE_ENDS: Final = (
     ".localhost", ".local", ".internal", ".lan", ".home", ".arpa", ".onion", ".test", ".invalid", ".example",
@@ -35,7 +37,7 @@ class LinkBase:
         return self.url.partition("://")[2]
 
 
-def link_base(settings: Settings, bound_port: int, newest: Iterable[ClickHistory]) -> LinkBase:
+def link_base(settings: Settings, bound_port: int, newest: Iterable[Click]) -> LinkBase:
     """The configured domain, else the one that most valid visitors of late used, else the listener's own address if a
     browser can open it.
 
@@ -44,12 +46,11 @@ def link_base(settings: Settings, bound_port: int, newest: Iterable[ClickHistory
     """
     if settings.domains_default:
         return LinkBase(_url(settings, settings.domains_default, bound_port), "configured")
-    address = ipaddress.ip_address(settings.listen.host)
     listener = LinkBase(f"http://{ListenAddress(host=settings.listen.host, port=bound_port)}", "listener")
     learnt = _learnt(newest)
     if learnt is not None:
         return LinkBase(_url(settings, learnt, bound_port), "learnt")
-    if not address.is_unspecified and not settings.trusted_proxies:
+    if settings.listen.host not in _ALL_ADDRESSES and not settings.trusted_proxies:
         return listener
     return LinkBase(_url(settings, PLACEHOLDER, bound_port), "unknown")
 
@@ -58,14 +59,19 @@ def _url(settings: Settings, domain: str, bound_port: int) -> str:
     """Behind a proxy visitors come over HTTPS; without one they come to our own port. Who comes to a loopback address
     comes through a proxy, too.
     """
-    if settings.trusted_proxies or ipaddress.ip_address(settings.listen.host).is_loopback:
+    if settings.trusted_proxies or _is_loopback(settings.listen.host):
         return f"https://{domain}"
     return f"http://{domain}" if bound_port == 80 else f"http://{domain}:{bound_port}"
 
 
-def _learnt(newest: Iterable[ClickHistory]) -> str | None:
-    clicks = (history.click for history in newest)
-    visits = (each.visit for each in islice(clicks, _CLICKS) if not (each.imported or each.test or each.erased))
+def _is_loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _learnt(newest: Iterable[Click]) -> str | None:
+    visits = (each.visit for each in islice(newest, _CLICKS) if not (each.imported or each.test or each.erased))
     seen = {(visit.domain or "", visit.visitor, visit.ip) for visit in visits if visit.traffic == "human"}
     counts = Counter(domain for domain, _, _ in seen if _is_public(domain))
     for domain, count in counts.most_common(1):

@@ -57,7 +57,7 @@ class Queries:
         """What the links on pages begin with; found anew each minute."""
         world = self._workspace.world
         if self._link_base is None or world.steady_ms() - self._link_base_at_ms >= MINUTE_MS:
-            newest = self._workspace.histories.newest()
+            newest = self._workspace.histories.newest_clicks(since_ms=0)
             self._link_base = link_base(self._workspace.settings, self._tracking_port, newest)
             self._link_base_at_ms = world.steady_ms()
         return self._link_base
