@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from tnc.cli.context import CliContext, print_json, with_context, with_json
+from tnc.cli.context import CliContext, plain, print_json, with_context, with_json
 from tnc.core.errors import InvalidError
 from tnc.core.process import BACKGROUND_NICENESS, lower_priority
 from tnc.reports.columns.columns import Columns
@@ -42,6 +42,9 @@ def report(context: CliContext, /, as_csv: bool, as_json: bool, **query: Sequenc
     if as_json:
         print_json(result.to_json())
         return
-    click.echo(result.to_csv() if as_csv else result.to_text(), nl=not as_csv)
+    if not as_csv:
+        click.echo(result.to_text())
+        return
+    click.echo(result.to_csv(), nl=False)
     for note in result.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {plain(note)}", err=True)

@@ -270,17 +270,10 @@ def _as_written(dimension: Dimension, value: str) -> str:
     if dimension.allowed:
         return {each.casefold(): each for each in dimension.allowed}.get(value.casefold(), value)
     if dimension.name == "country":
-        return _country(value)
+        return read_country(value)
     if dimension.name == "currency":
         return value.upper()
     return value
-
-
-def _country(value: str) -> str:
-    try:
-        return read_country(value)
-    except InvalidError as error:
-        raise InvalidError(f"country: {error}") from None
 
 
 def _check_value(dimension: Dimension, value: str) -> None:

@@ -201,7 +201,8 @@ def _query_columns(
     duck.rows(f"create or replace temp table sums as {added}", values)
     currency, factors, missing = _currency(duck, query, exchange)
     (totals,) = _table(duck, (), query.metrics, factors, missing=missing)
-    is_empty = query.where and not duck.rows("select 1 from sums limit 1", Values())
+    counted = " or ".join(f"{name} <> 0" for name in SUMS)
+    is_empty = query.where and not duck.rows(f"select 1 from sums where {counted} limit 1", Values())
     return ReportResult(
         query=query,
         currency=currency,
