@@ -69,6 +69,7 @@ def stored_visits(
                 if not is_damage(error):
                     raise
                 unreadable += 1
+    found.reverse()  # of visits in the same millisecond, the one that was recorded last is the newest
     found.sort(key=lambda each: each[0].click.clicked_at_ms, reverse=True)
     return StoredVisits(
         clicks=len(found),
