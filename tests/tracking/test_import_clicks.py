@@ -307,3 +307,12 @@ def test_a_test_visit_stays_one() -> None:
     click, [change] = click_of(LEAST | {"test": True, "conversions": [{"converted_at": LEAST["clicked_at"]}]})
 
     assert (click.test, getattr(change, "origin", None)) == (True, "test")
+
+
+def test_a_conversion_before_its_click_is_refused() -> None:
+    given = {"click_id": "a", "clicked_at": "2026-11-23T14:05:06.900Z", "campaign": "summer"}
+
+    same_second = given | {"conversions": [{"converted_at": "2026-11-23T14:05:06Z"}]}
+    assert len(click_of(same_second)[1]) == 1
+    with pytest.raises(InvalidError, match="converted_at is before clicked_at"):
+        click_of(given | {"conversions": [{"converted_at": "2026-11-23T09:05:06Z"}]})

@@ -253,6 +253,8 @@ def _events(given: _GivenEvents, click: Click) -> list[Event]:
             )
         )
     for number, each in enumerate(given.conversions or ()):
+        if _time_ms(each.converted_at, "converted_at") // 1000 < click.clicked_at_ms // 1000:
+            raise InvalidError("converted_at is before clicked_at.")
         events.extend(_changes(each, click, number))
     return events
 
