@@ -1,4 +1,4 @@
-"""Offers whose conversions could never come back are named, with the parameter that their network reads."""
+"""Offers whose conversions could never come back and flows that no visitor can take are named."""
 
 import pytest
 
@@ -37,3 +37,24 @@ def test_the_parameter_of_a_known_network_is_proposed() -> None:
 
 def test_an_archived_offer_is_left_out() -> None:
     assert offer("https://shop.example/", more="archived = true\n") == []
+
+
+@pytest.mark.parametrize(
+    ("offers", "warned"),
+    [
+        ('{ id = "a", weight = 0 }, { id = "b", weight = 5, paused = true }', True),
+        ('{ id = "a", weight = 0 }, { id = "p", weight = 5 }', True),  # paused itself
+        ('{ id = "a", weight = 0 }, { id = "b", weight = 5 }', False),
+        ('{ id = "a", weight = 3, paused = true }', False),  # everything is paused on purpose
+    ],
+)
+def test_a_flow_whose_options_have_no_weight_is_named(offers: str, warned: bool) -> None:
+    url = 'url = "https://shop.example/?s={click_id}"'
+    things = "".join(f'[[offer]]\nid = "{each}"\n{url}\n' for each in "abp").replace(
+        'id = "p"', 'id = "p"\npaused = true'
+    )
+    campaign = f'[[campaign]]\nid = "summer"\n[[campaign.flow]]\nid = "all"\noffers = [ {offers} ]\n'
+
+    found = warnings(read_toml(things + campaign, file="f.toml", base=Configuration()))
+
+    assert [text.split(",")[0] for text in found] == (["campaign 'summer'"] if warned else [])
