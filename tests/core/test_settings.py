@@ -453,6 +453,9 @@ def test_a_secret_comes_from_the_environment_or_from_a_file(tmp_path: Path) -> N
 
     assert resolve_secret("env:META_TOKEN", environment={"META_TOKEN": "abc"}) == "abc"
     assert resolve_secret(f"file:{tmp_path}/token", environment={}) == "t0ken"
+    assert resolve_secret("env: META_TOKEN ", environment={"META_TOKEN": "abc"}) == "abc"
+    (tmp_path / "marked").write_bytes(b"\xef\xbb\xbft0ken\n")
+    assert resolve_secret(f"file: {tmp_path}/marked", environment={}) == "t0ken"
 
 
 def test_a_missing_secret_is_refused_by_its_place(tmp_path: Path) -> None:

@@ -348,6 +348,7 @@ _LARGEST_SECRET_BYTES: Final = 10_000
 def resolve_secret(reference: str, *, environment: Mapping[str, str] = ENVIRONMENT) -> str:
     """The secret of `env:NAME` or `file:/path`. Raises InvalidError; its text never holds the secret."""
     kind, _, where = reference.partition(":")
+    where = where.strip()
     if kind == "env":
         secret = environment.get(where, "")
         if not secret:
@@ -358,7 +359,7 @@ def resolve_secret(reference: str, *, environment: Mapping[str, str] = ENVIRONME
             content = file.read(_LARGEST_SECRET_BYTES + 1)
         if len(content) > _LARGEST_SECRET_BYTES:
             raise InvalidError(f"{where} is larger than {_LARGEST_SECRET_BYTES} bytes; a secret is short")
-        return content.decode().rstrip("\r\n")
+        return content.decode("utf-8-sig").rstrip("\r\n")
     except OSError as error:
         raise InvalidError(f"{where} cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
