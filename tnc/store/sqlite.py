@@ -5,7 +5,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
@@ -62,8 +62,10 @@ class Database:
     async def _close(self) -> None:
         async with self._writing:
             # The writer last: the last connection copies the write-ahead log into the file, and a reader cannot.
-            while self._connections:
-                await self._connections.pop(0).close()
+            connections, self._connections = self._connections, []
+            async with AsyncExitStack() as stack:  # each is closed, also when another cannot be
+                for connection in reversed(connections):
+                    stack.push_async_callback(connection.close)
 
     # -- on the loop
 

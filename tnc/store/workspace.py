@@ -136,9 +136,9 @@ class Workspace:
         try:
             if degraded and (version := latest.latest(self.id).wait()):
                 latest.document(self.id, version).wait()
-        except FailedError as error:
+        except BaseException as error:
             database.close()
-            saved = self.snapshot.read()
+            saved = self.snapshot.read() if isinstance(error, FailedError | sqlite3.DatabaseError) else None
             if saved is None:
                 raise
             self.degraded = f"{str(error).rstrip('.')}. Restore control.db from a backup: tnc backup restore --help"
