@@ -128,8 +128,8 @@ class Harness:
         return stopped_destinations.get(DestinationId(destination.id))
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["Harness"]:
-        """Run the writer and the worker. Opening it again is a restart."""
+    async def open(self, *, sending: bool = True) -> AsyncIterator["Harness"]:
+        """Run the writer, and with `sending` the worker. Opening it again is a restart."""
         async with AsyncExitStack() as stack:
             self.stopped_destinations = StoppedDestinations(stack.enter_context(control_database(self.data)))
             self.click_log = ClickLog(Days(self.data / "days", keyring(self.data)))
@@ -149,5 +149,6 @@ class Harness:
                 ),
                 versions=self.versions,
             )
-            await stack.enter_async_context(self.worker.running())
+            if sending:
+                await stack.enter_async_context(self.worker.running())
             yield self

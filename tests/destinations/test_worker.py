@@ -111,7 +111,7 @@ async def test_deliveries_are_batched_where_the_platform_takes_batches(
 async def test_a_delivery_that_was_being_sent_at_a_kill_is_sent_after_the_next_start(
     harness: Harness, source: postback.Postback, to_source: Destination
 ) -> None:
-    async with harness.open():
+    async with harness.open(sending=False):
         await harness.convert(await harness.click(), notify=False)
         [row] = harness.rows()
         # The state after a kill while it is being sent.
