@@ -41,6 +41,12 @@ def is_due(workspace: Workspace, settings: Settings) -> bool:
     return bool(due(workspace.addresses, wanted, now_ms)) or rate_updates.is_due(workspace.paths.rates, now_ms)
 
 
+def wanted_count(workspace: Workspace, *, all_of_it: bool) -> int:
+    """How many sources of geo data `renew` downloads."""
+    wanted, now_ms = wanted_data(workspace.settings, workspace.world.now_ms()), workspace.world.now_ms()
+    return len(wanted if all_of_it else due(workspace.addresses, wanted, now_ms))
+
+
 async def renew(
     workspace: Workspace, *, all_of_it: bool = True, done: Callable[[str], None] = lambda _name: None
 ) -> UpdateReport:

@@ -7,14 +7,13 @@ from typing import Any, get_args
 import click
 import msgspec
 
-from tnc.admin.geo_updates import renew
+from tnc.admin.geo_updates import renew, wanted_count
 from tnc.cli.context import CliContext, plain, print_json, progress, with_context, with_json
 from tnc.core.errors import FailedError, PartlyDoneError
 from tnc.core.process import lower_priority
 from tnc.visitors.geo.install import add as add_file
 from tnc.visitors.geo.install import remove as remove_data
 from tnc.visitors.geo.lists import NetworkKind
-from tnc.visitors.geo.sources import standard_sources
 from tnc.visitors.geo.update import UpdateReport
 from tnc.visitors.lookup import describe_ip, describe_user_agent
 from tnc.visitors.user_agent import UserAgentReader
@@ -111,10 +110,11 @@ def update(context: CliContext, only_due: bool, as_json: bool) -> None:
     """Download new geo and IP data; on errors the installed data stays in use."""
     if only_due:
         lower_priority()
-    with context.workspace() as workspace:
-        count = len(standard_sources(workspace.world.now_ms()))
-        with progress(count, "downloading") as done:
-            report = asyncio.run(renew(workspace, all_of_it=not only_due, done=lambda name: done(1, name)))
+    with (
+        context.workspace() as workspace,
+        progress(wanted_count(workspace, all_of_it=not only_due), "downloading") as done,
+    ):
+        report = asyncio.run(renew(workspace, all_of_it=not only_due, done=lambda name: done(1, name)))
     if as_json:
         print_json(msgspec.to_builtins(report))
     else:
