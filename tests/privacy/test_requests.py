@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.privacy.small_workspace import DAYS, NOW_MS, SmallWorkspace, small_workspace
-from tests.store.records import NEEDLES, PERSONAL
+from tests.store.records import NEEDLES, PERSONAL, canary_click
 from tnc.core.clock import DAY_MS
 from tnc.core.errors import InvalidError, NotFoundError, PartlyDoneError
 from tnc.core.models import MAIN
@@ -142,6 +142,15 @@ def test_a_second_request_is_a_duplicate(full: SmallWorkspace) -> None:
 
 
 # -------------------------------------------------------------------------------------------- by the person
+
+
+def test_of_visits_in_the_same_millisecond_the_last_recorded_is_the_newest(full: SmallWorkspace) -> None:
+    for number in range(3):
+        full.record(canary_click(f"tied-{number}", at_ms=NOW_MS - 1, params={"tied": str(number)}))
+
+    held = privacy_requests(full).stored_visits(PERSONAL["browser_id"], most=3)
+
+    assert [dict(each.facts)["Its parameters"][:6] for each in held.visits] == ["tied=2", "tied=1", "tied=0"]
 
 
 def test_the_cookie_is_enough_evidence(full: SmallWorkspace) -> None:

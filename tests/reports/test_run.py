@@ -400,6 +400,17 @@ def test_kept_parameters_are_readable_from_the_first_click(store: ClickStore) ->
     assert again.rows == guarded.rows, "and are withheld again when the owner keeps them no more"
 
 
+def test_kept_ids_are_readable_on_a_day_with_few_clicks(store: ClickStore) -> None:
+    day = Day()
+    for number in range(9):
+        day.add(click(day_start_ms(DATE) + number, subs={"sub1": f"{120_211_000_000_000 + number}"}))
+    store.replace({DATE: day})
+    query = ReportQuery(by=("sub1",)).resolve(MAIN, NOW_MS)
+
+    assert subs_of(store.reports.run(query)) == {None: 9}
+    assert len(subs_of(keeping(store, "sub1").run(query))) == 9
+
+
 def many_days(value: Callable[[int], str], ip: Callable[[int], str | None], *, days: int = 20) -> Days:
     found = {}
     for number in range(days):

@@ -4,14 +4,19 @@ import asyncio
 import os
 import sqlite3
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from tests.store.records import canary_click
 from tnc.core.clock import World
 from tnc.core.errors import FailedError
+from tnc.core.models import Click
 from tnc.core.settings import Settings
+from tnc.store.days.history import ClickHistories
 from tnc.store.keys.keyring import new_key_text
 from tnc.store.workspace import Workspace, served_workspace
 
@@ -40,6 +45,24 @@ def other_threads() -> set[threading.Thread]:
         if thread.name != "MainThread":
             thread.join(0.2)
     return {thread for thread in threading.enumerate() if thread.name != "MainThread"}
+
+
+def test_a_start_looks_at_few_imported_clicks(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks for the newest click that was decided here; behind a large import that took half a minute."""
+    given = 0
+
+    def endless(_self: ClickHistories, *, since_ms: int) -> Iterator[Click]:
+        nonlocal given
+        imported = replace(canary_click(), imported=True)
+        while given < 100_000:
+            given += 1
+            yield imported
+
+    monkeypatch.setattr(ClickHistories, "newest_clicks", endless)
+    with Workspace(settings, World(), to_write=True) as workspace:
+        workspace.recover_versions()
+
+    assert 0 < given <= 2_000
 
 
 @pytest.mark.parametrize("to_write", [True, False])

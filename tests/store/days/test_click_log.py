@@ -173,6 +173,8 @@ async def test_counting_is_durable(tmp_path: Path) -> None:
         priced = amended(canary_click(), source=SourceId("meta"), cost_micros=2_000, currency="USD")
         await asyncio.gather(*(log.count_opted_out(MAIN, priced) for _ in range(30)))
         await log.count_opted_out(MAIN, canary_click())
+        await log.count_opted_out(MAIN, canary_click(traffic="prefetch"))
+        await log.count_opted_out(MAIN, amended(canary_click(), test=True))
 
         with day_reader(tmp_path) as reader:
             paid, free = sorted(reader.opted_out(), key=lambda each: each.visits, reverse=True)
