@@ -2,21 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from tests.reports.invented_days import Day
 from tnc.core.conversions import fold
 from tnc.core.fields import FIELDS
 from tnc.core.models import Click, ConversionChange, LanderClick
+from tnc.core.zones import find_zone
 from tnc.reports.query import ResolvedQuery
 from tnc.store.days.history import relabelled
 
 Sums = dict[str, int]
 
 
-def label(name: str, click: Click, at_ms: int, zone: ZoneInfo, own: Mapping[str, Any]) -> Any:
+def label(name: str, click: Click, at_ms: int, zone: tzinfo, own: Mapping[str, Any]) -> Any:
     local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone)
     match name:
         case "hour":
@@ -44,7 +44,7 @@ def _in_period(query: ResolvedQuery, at_ms: int) -> bool:
 
 def recount(query: ResolvedQuery, days: Iterable[Day], rates: Mapping[str, float]) -> dict[tuple[Any, ...], Sums]:
     """Group -> sums; money in micros of the query's currency. Ignores filters."""
-    zone = ZoneInfo(query.timezone)
+    zone = find_zone(query.timezone)
     groups: dict[tuple[Any, ...], dict[tuple[str, str | None], int]] = defaultdict(lambda: defaultdict(int))
     for day in days:
         events: dict[int, list[Any]] = defaultdict(list)
@@ -56,7 +56,7 @@ def recount(query: ResolvedQuery, days: Iterable[Day], rates: Mapping[str, float
     return {group: _in_one_currency(sums, query.currency, rates) for group, sums in groups.items()}
 
 
-def _count_click(query: ResolvedQuery, click: Click, events: list[Any], zone: ZoneInfo, groups: Any) -> None:
+def _count_click(query: ResolvedQuery, click: Click, events: list[Any], zone: tzinfo, groups: Any) -> None:
     landers = [each for each in events if isinstance(each, LanderClick)]
     invalid = click.visit.traffic != "human" or click.stopped
     if click.visit.traffic != "prefetch" and _in_period(query, click.clicked_at_ms):
