@@ -26,6 +26,7 @@ CAMPAIGNS: Final = """
 id = "ads"
 click_id = "ext"
 params = { sub1 = "site" }
+keep = ["sub1"]
 
 [[network]]
 id = "net"
